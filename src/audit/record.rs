@@ -1,0 +1,199 @@
+//! The records: one kind for each thing worth proving, each with stable fields.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A record with its time.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    /// UTC, RFC 3339 with microseconds.
+    time: String,
+    /// What happened.
+    #[serde(flatten)]
+    what: What<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// A record of something that happens now.
+    pub fn now(what: What<'a>) -> Self {
+        let now = OffsetDateTime::now_utc();
+        let now = now.replace_nanosecond(now.nanosecond() / 1000 * 1000).unwrap_or(now);
+        Self { time: now.format(&Rfc3339).unwrap_or_default(), what }
+    }
+}
+
+/// What happened. `reported_by: frontend` marks what rests on the network process's word.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum What<'a> {
+    /// The daemon has started.
+    Started {
+        /// Its version.
+        version: &'a str,
+        /// The random name of this start.
+        instance: &'a str,
+        /// Its process id.
+        pid: u32,
+    },
+    /// The daemon is stopping.
+    Stopping {
+        /// Runs that go on for their grace.
+        runs: usize,
+    },
+    /// The network process has started or ended.
+    Frontend {
+        /// `started`, or how it ended.
+        state: &'a str,
+    },
+    /// The configuration was taken over, or refused.
+    Reload {
+        /// `accepted` or `refused`.
+        outcome: &'a str,
+        /// The number of this configuration since the start.
+        generation: u64,
+        /// The faults, when it was refused.
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        faults: &'a [String],
+    },
+    /// A client connected and passed the handshake.
+    Connection {
+        /// Its number.
+        connection: u64,
+        /// Address and port.
+        source: &'a str,
+        /// Always `frontend`.
+        reported_by: &'a str,
+    },
+    /// A client broke the protocol and was closed.
+    Violation {
+        /// Its number.
+        connection: u64,
+        /// What it did.
+        text: &'a str,
+        /// Always `frontend`.
+        reported_by: &'a str,
+    },
+    /// A login was accepted or refused.
+    Login {
+        /// The connection.
+        connection: u64,
+        /// Address and port, as the kernel says.
+        source: &'a str,
+        /// The user, as he was given.
+        user: &'a str,
+        /// `accepted` or `refused`.
+        outcome: &'a str,
+        /// Why, for the administrator; never told to the client.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        /// The session, when accepted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<&'a str>,
+        /// The session's public key, base64.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_key: Option<&'a str>,
+        /// The signed text and its signature.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signed: Option<&'a str>,
+        /// Ed25519, base64.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signature: Option<&'a str>,
+    },
+    /// A session has ended.
+    Logout {
+        /// The session.
+        session: &'a str,
+        /// Whose it was.
+        user: &'a str,
+    },
+    /// A request and what was decided.
+    Request {
+        /// The connection.
+        connection: u64,
+        /// Who asked.
+        user: &'a str,
+        /// Address and port, as the kernel says.
+        source: &'a str,
+        /// The verb; `unknown` when the text could not be read.
+        verb: &'a str,
+        /// The command, when there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        command: Option<&'a str>,
+        /// The run that is about to start, or is spoken of.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run: Option<&'a str>,
+        /// The exact argv, secrets masked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        argv: Option<&'a [String]>,
+        /// The account it runs as.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run_as: Option<&'a str>,
+        /// `granted` or `refused`.
+        decision: &'a str,
+        /// The rule that decided.
+        rule: &'a str,
+        /// The stable code of a refusal.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+        /// The refusal's sentence.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+        /// The text exactly as it was signed; absent when it held a secret in the clear.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signed: Option<&'a str>,
+        /// SHA-256 of that text, where the text itself is not kept.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signed_sha256: Option<String>,
+        /// Ed25519, base64.
+        signature: &'a str,
+    },
+    /// A run has begun.
+    Start {
+        /// The run.
+        run: &'a str,
+        /// Its main process.
+        pid: i32,
+    },
+    /// A run has ended, or could not begin.
+    End {
+        /// The run.
+        run: &'a str,
+        /// Whose it was.
+        user: &'a str,
+        /// Which command.
+        command: &'a str,
+        /// A word of `exit::Reason`, or `not-started`.
+        reason: &'a str,
+        /// Exit status or signal.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        number: Option<u8>,
+        /// The step that failed and why, of a run that did not begin.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+        /// From start to end.
+        duration_ms: u64,
+        /// Processor time outside the kernel, main process and the children it waited for.
+        user_ms: u64,
+        /// Processor time inside it.
+        system_ms: u64,
+        /// Bytes by the frontend's count; absent when it did not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stdin_bytes: Option<u64>,
+        /// As above.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stdout_bytes: Option<u64>,
+        /// As above.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stderr_bytes: Option<u64>,
+    },
+    /// A local verb was asked for over the control socket.
+    Local {
+        /// The verb.
+        verb: &'a str,
+        /// The user id of the asking process.
+        uid: u32,
+        /// `granted` or `refused`.
+        decision: &'a str,
+    },
+}

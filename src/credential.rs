@@ -1,0 +1,293 @@
+//! What proves an identity: password hashes, session keys, random bytes.
+
+use crate::limits;
+use crate::protocol::{LOGIN_CONTEXT, REQUEST_CONTEXT};
+use crate::secret::Secret;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::fmt;
+
+/// Random bytes of the kernel's generator.
+///
+/// # Panics
+/// Never in practice: aws-lc aborts rather than give weak bytes, and reports no other failure.
+#[expect(clippy::expect_used, reason = "without random bytes nothing here may go on")]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the kernel has random bytes");
+    bytes
+}
+
+/// Base64 as on the wire.
+pub fn base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
+/// Base64 of exactly `N` bytes.
+pub fn unbase64<const N: usize>(text: &str) -> Option<[u8; N]> {
+    BASE64.decode(text).ok()?.try_into().ok()
+}
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    out
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What a signature is for; a signature for one purpose is worth nothing for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A login's text.
+    Login,
+    /// A request's text.
+    Request,
+}
+
+impl Purpose {
+    fn message(self, text: &str) -> Vec<u8> {
+        let context = match self {
+            Self::Login => LOGIN_CONTEXT,
+            Self::Request => REQUEST_CONTEXT,
+        };
+        [context, text.as_bytes()].concat()
+    }
+}
+
+/// The client's half of a session: a fresh Ed25519 key.
+pub struct SessionKey(Ed25519KeyPair);
+
+impl SessionKey {
+    /// A new key.
+    ///
+    /// # Errors
+    /// When the generator fails.
+    pub fn generate() -> Result<Self, String> {
+        Ed25519KeyPair::generate().map(Self).map_err(|_| "no session key could be made".into())
+    }
+
+    /// Its public half, base64.
+    pub fn public(&self) -> String {
+        base64(self.0.public_key().as_ref())
+    }
+
+    /// Signs a text; base64.
+    pub fn sign(&self, purpose: Purpose, text: &str) -> String {
+        base64(self.0.sign(&purpose.message(text)).as_ref())
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("SessionKey(…)")
+    }
+}
+
+/// The server's half: the public key that a login named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionPublic([u8; 32]);
+
+impl SessionPublic {
+    /// Reads a key from its base64.
+    pub fn read(text: &str) -> Option<Self> {
+        unbase64(text).map(Self)
+    }
+
+    /// Whether the key signed this text for this purpose.
+    pub fn verifies(&self, purpose: Purpose, text: &str, signature: &str) -> bool {
+        let Some(signature) = unbase64::<64>(signature) else { return false };
+        UnparsedPublicKey::new(&ED25519, self.0).verify(&purpose.message(text), &signature).is_ok()
+    }
+}
+
+impl fmt::Debug for SessionPublic {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&base64(&self.0))
+    }
+}
+
+/// A password's argon2id hash, parsed and within bounds.
+#[derive(Clone)]
+pub struct Hash {
+    params: Params,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Hash(m={},t={},p={})", self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
+    }
+}
+
+/// What one verification costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+/// What `ordaind hash-password` uses: OWASP's first recommendation for argon2id.
+pub const COST: Cost = Cost { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+
+impl Hash {
+    /// Reads a PHC string and refuses what could not have been meant.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let phc = PasswordHash::new(text).map_err(|_| "is not a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$…$…".to_owned())?;
+        if phc.algorithm.as_str() != "argon2id" {
+            return Err(format!("is {}, only argon2id is accepted", phc.algorithm));
+        }
+        if phc.version.is_some_and(|version| version != 19) {
+            return Err("has another version than 19 (0x13)".into());
+        }
+        let number = |name: &str| phc.params.get_decimal(name).unwrap_or(0);
+        let (memory, passes, lanes) = (number("m"), number("t"), number("p"));
+        if memory > limits::ARGON2_MEMORY_KIB {
+            return Err(format!("wants m={memory} KiB for one login, at most {} (1 GiB) are accepted", limits::ARGON2_MEMORY_KIB));
+        }
+        if memory == 0 || passes == 0 || lanes == 0 {
+            return Err(format!("has m={memory}, t={passes}, p={lanes}; none of them may be 0"));
+        }
+        if passes > 100 || lanes > 64 {
+            return Err(format!("has t={passes}, p={lanes}; more than t=100 or p=64 is absurd"));
+        }
+        let (Some(salt), Some(output)) = (phc.salt, phc.hash) else { return Err("has no salt or no hash".into()) };
+        if salt.len() < 8 || output.len() < 16 {
+            return Err("has a salt under 8 or a hash under 16 bytes".into());
+        }
+        let params = Params::new(memory, passes, lanes, Some(output.len())).map_err(|fault| format!("is not usable: {fault}"))?;
+        Ok(Self { params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
+    }
+
+    /// A hash that no password has, of the same cost as another: for users who do not exist.
+    pub fn nobodys(cost: Cost) -> Option<Self> {
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).ok()?;
+        Some(Self { params, salt: random::<16>().to_vec(), output: random::<32>().to_vec() })
+    }
+
+    /// What verifying it costs.
+    pub const fn cost(&self) -> Cost {
+        Cost { memory_kib: self.params.m_cost(), passes: self.params.t_cost(), lanes: self.params.p_cost() }
+    }
+
+    /// Whether this is the password. Takes as long for a wrong one as for the right one.
+    pub fn verify(&self, password: &Secret) -> bool {
+        let mut output = vec![0; self.output.len()];
+        let done = digest(&self.params, password, &self.salt, &mut output);
+        done && aws_lc_rs::constant_time::verify_slices_are_equal(&output, &self.output).is_ok()
+    }
+}
+
+fn digest(params: &Params, password: &Secret, salt: &[u8], output: &mut [u8]) -> bool {
+    let mut memory = vec![Block::new(); params.block_count()];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+        .hash_password_into_with_memory(password.bytes(), salt, output, &mut memory[..])
+        .is_ok()
+}
+
+/// Hashes a password into a PHC string.
+///
+/// # Errors
+/// An empty or overlong password.
+pub fn hash_password(password: &Secret, cost: Cost) -> Result<String, String> {
+    if password.bytes().is_empty() || password.bytes().len() > limits::PASSWORD {
+        return Err(format!("a password has 1 to {} bytes", limits::PASSWORD));
+    }
+    let unusable = |fault: &dyn fmt::Display| format!("these parameters cannot be used: {fault}");
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|fault| unusable(&fault))?;
+    let salt = random::<16>();
+    let mut output = [0; 32];
+    if !digest(&params, password, &salt, &mut output) {
+        return Err("the password could not be hashed".into());
+    }
+    Ok(PasswordHash {
+        algorithm: argon2::ARGON2ID_IDENT,
+        version: Some(19),
+        params: ParamsString::try_from(&params).map_err(|fault| unusable(&fault))?,
+        salt: Some(Salt::new(&salt).map_err(|fault| unusable(&fault))?),
+        hash: Some(Output::new(&output).map_err(|fault| unusable(&fault))?),
+    }
+    .to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
+
+    #[test]
+    fn a_password_and_its_hash() {
+        let text = hash_password(&Secret::new("correct horse".into()), CHEAP).unwrap();
+        assert!(text.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{text}");
+        let hash = Hash::read(&text).unwrap();
+        assert!(hash.verify(&Secret::new("correct horse".into())));
+        for wrong in ["", "correct horse ", "Correct horse", "correct horse\0"] {
+            assert!(!hash.verify(&Secret::new(wrong.into())), "{wrong:?}");
+        }
+        assert!(!Hash::nobodys(CHEAP).unwrap().verify(&Secret::default()));
+        assert_eq!(Hash::nobodys(CHEAP).unwrap().cost(), hash.cost());
+    }
+
+    #[test]
+    fn a_hash_of_another_implementation() {
+        // From the reference implementation's own test: argon2id, m=65536, t=2, p=1, "password", "somesalt".
+        let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        assert!(Hash::read(text).unwrap().verify(&Secret::new("password".into())));
+    }
+
+    #[test]
+    fn absurd_hashes_are_refused() {
+        let with = |head: &str| format!("{head}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
+        for text in [
+            with("$argon2i$v=19$m=64,t=1,p=1"),
+            with("$argon2d$v=19$m=64,t=1,p=1"),
+            with("$argon2id$v=16$m=64,t=1,p=1"),
+            with("$argon2id$v=19$m=4194304,t=1,p=1"),
+            with("$argon2id$v=19$m=64,t=0,p=1"),
+            with("$argon2id$v=19$m=64,t=1,p=0"),
+            with("$argon2id$v=19$m=0,t=1,p=1"),
+            with("$argon2id$v=19$m=64,t=4294967295,p=1"),
+            with("$argon2id$v=19$m=64"),
+            with("$2b$12"),
+            "$argon2id$v=19$m=64,t=1,p=1".into(),
+            "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ".into(),
+            "hunter2".into(),
+            String::new(),
+        ] {
+            assert!(Hash::read(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn signatures_hold_for_one_key_text_and_purpose() {
+        let (key, other) = (SessionKey::generate().unwrap(), SessionKey::generate().unwrap());
+        let public = SessionPublic::read(&key.public()).unwrap();
+        let signature = key.sign(Purpose::Request, "text");
+        assert!(public.verifies(Purpose::Request, "text", &signature));
+        assert!(!public.verifies(Purpose::Login, "text", &signature));
+        assert!(!public.verifies(Purpose::Request, "Text", &signature));
+        assert!(!public.verifies(Purpose::Request, "text", &other.sign(Purpose::Request, "text")));
+        assert!(!public.verifies(Purpose::Request, "text", ""));
+        assert!(SessionPublic::read("AAAA").is_none());
+    }
+}

@@ -1,0 +1,63 @@
+//! Why a run did not begin, told apart for the client.
+
+use crate::policy::Plan;
+use crate::sys::{SpawnError, Step};
+use std::io;
+
+/// What stood in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The executable does not exist.
+    Missing,
+    /// It may not be executed.
+    NotExecutable,
+    /// It is in no format that this machine runs.
+    Format,
+    /// A path argument leads to nothing the command may open.
+    Path,
+    /// It did not reach exec in time.
+    Deadline,
+    /// Anything else.
+    Start,
+}
+
+/// A run that did not begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotStarted {
+    /// What stood in the way.
+    pub obstacle: Obstacle,
+    /// The argument it is about.
+    pub argument: Option<String>,
+    /// For people.
+    pub text: String,
+}
+
+impl NotStarted {
+    pub(super) fn io(what: &str, fault: &io::Error) -> Self {
+        Self { obstacle: Obstacle::Start, argument: None, text: format!("{what}: {fault}") }
+    }
+
+    /// Translates the step that failed in the child. All causes of a path's refusal read the same, so that a client
+    /// cannot learn which files exist.
+    pub(super) fn step(error: &SpawnError, plan: &Plan) -> Self {
+        let executable = plan.command.executable();
+        let (obstacle, text) = match (error.step, error.errno) {
+            (Step::Path, _) => {
+                let argument = plan.opens.get(error.index).map(|open| open.argument.clone());
+                let named = argument.as_deref().unwrap_or("path");
+                let text = format!("argument `{named}` leads to nothing that this command may open");
+                return Self { obstacle: Obstacle::Path, argument, text };
+            }
+            (Step::Deadline, _) => (Obstacle::Deadline, format!("{executable} was not started in time and was given up")),
+            (Step::Exec, libc::ENOENT) => (Obstacle::Missing, format!("{executable} (or the interpreter it names) does not exist")),
+            (Step::Exec, libc::EACCES | libc::EPERM) => {
+                (Obstacle::NotExecutable, format!("{executable} may not be executed by `{}`", plan.command.run_as.name()))
+            }
+            (Step::Exec, libc::ENOEXEC) => {
+                (Obstacle::Format, format!("{executable} is in no format that this machine runs (a script without #! line?)"))
+            }
+            (step, _) => (Obstacle::Start, format!("starting {executable} failed at `{}`: {}", step.word(), error.cause())),
+        };
+        Self { obstacle, argument: None, text }
+    }
+}

@@ -1,0 +1,143 @@
+//! How a run ended, and what status a program hands to its caller.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a run ended, as the monitor saw it. Exactly one of these reaches the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The main process exited by itself with this status.
+    Exit(u8),
+    /// A signal that ordain did not send ended the main process.
+    Signal(u8),
+    /// The command's time was up.
+    Timeout,
+    /// Somebody with the right to it cancelled the run.
+    Cancelled,
+    /// The client went away and the command's rule says that the run goes with it.
+    Disconnected,
+    /// The daemon was stopped.
+    Stopped,
+    /// The monitor does not know what became of it.
+    Lost,
+}
+
+impl Reason {
+    /// The word on the wire and in the trail.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Exit(_) => "exit",
+            Self::Signal(_) => "signal",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Disconnected => "disconnected",
+            Self::Stopped => "stopped",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// The number that belongs to the word: an exit status or a signal.
+    pub const fn number(self) -> Option<u8> {
+        match self {
+            Self::Exit(number) | Self::Signal(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Puts word and number together again; `None` when they do not fit each other.
+    pub fn from_parts(word: &str, number: Option<u8>) -> Option<Self> {
+        Some(match (word, number) {
+            ("exit", Some(status)) => Self::Exit(status),
+            ("signal", Some(signal)) => Self::Signal(signal),
+            ("timeout", None) => Self::Timeout,
+            ("cancelled", None) => Self::Cancelled,
+            ("disconnected", None) => Self::Disconnected,
+            ("stopped", None) => Self::Stopped,
+            ("lost", None) => Self::Lost,
+            _ => return None,
+        })
+    }
+
+    /// What the client exits with: the command's own status wherever there is one.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Exit(status) => Status(status),
+            Self::Signal(signal) => Status(128u8.saturating_add(signal)),
+            Self::Timeout => Status::TIMEOUT,
+            Self::Cancelled | Self::Disconnected | Self::Stopped | Self::Lost => Status::OWN_FAILURE,
+        }
+    }
+}
+
+/// The status a program exits with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub u8);
+
+impl Status {
+    /// All went well.
+    pub const OK: Self = Self(0);
+    /// Faults were found (`ordaind check`), or the program could not do its work.
+    pub const FAULT: Self = Self(1);
+    /// The words on the command line are off.
+    pub const USAGE: Self = Self(2);
+    /// `--nagios`: the state is unknown.
+    pub const NAGIOS_UNKNOWN: Self = Self(3);
+    /// The command's time was up, as timeout(1) says it.
+    pub const TIMEOUT: Self = Self(124);
+    /// ordain itself failed; the command may not have run. As ssh(1) says it.
+    pub const OWN_FAILURE: Self = Self(255);
+}
+
+impl From<Status> for std::process::ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status.0)
+    }
+}
+
+/// A duration as people write it: `250ms`, `3.2s`, `12m04s`.
+pub struct Human(pub Duration);
+
+impl fmt::Display for Human {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0 => write!(out, "{}ms", self.0.as_millis()),
+            1..60 => write!(out, "{}.{}s", seconds, self.0.subsec_millis() / 100),
+            60..3600 => write!(out, "{}m{:02}s", seconds / 60, seconds % 60),
+            _ => write!(out, "{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_survives_the_wire() {
+        let all = [
+            Reason::Exit(0),
+            Reason::Exit(255),
+            Reason::Signal(9),
+            Reason::Timeout,
+            Reason::Cancelled,
+            Reason::Disconnected,
+            Reason::Stopped,
+            Reason::Lost,
+        ];
+        for reason in all {
+            assert_eq!(Reason::from_parts(reason.word(), reason.number()), Some(reason));
+        }
+        assert_eq!(Reason::from_parts("exit", None), None);
+        assert_eq!(Reason::from_parts("timeout", Some(1)), None);
+    }
+
+    #[test]
+    fn only_a_command_that_exited_with_zero_is_a_success() {
+        assert_eq!(Reason::Exit(0).status(), Status::OK);
+        for reason in [Reason::Signal(15), Reason::Timeout, Reason::Cancelled, Reason::Stopped, Reason::Lost] {
+            assert_ne!(reason.status(), Status::OK, "{reason:?}");
+        }
+        assert_eq!(Reason::Signal(9).status(), Status(137));
+    }
+}

@@ -1,0 +1,137 @@
+//! One end of the socket pair, for tokio.
+
+use crate::limits::IPC_MESSAGE;
+use crate::sys;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tokio::io::unix::AsyncFd;
+
+/// Messages out, messages in. Sending needs no exclusive access: a message goes whole or not at all.
+#[derive(Debug)]
+pub struct Channel(AsyncFd<OwnedFd>);
+
+/// Why no message came.
+#[derive(Debug)]
+pub enum ChannelFault {
+    /// The other process is gone.
+    Gone,
+    /// The message was cut, is none, or has bytes left over.
+    Malformed(&'static str),
+    /// The socket failed.
+    Io(io::Error),
+}
+
+impl std::fmt::Display for ChannelFault {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gone => write!(out, "the other process is gone"),
+            Self::Malformed(why) => write!(out, "a message that is none: {why}"),
+            Self::Io(fault) => write!(out, "{fault}"),
+        }
+    }
+}
+
+impl Channel {
+    /// Takes an end over; needs a running runtime.
+    ///
+    /// # Errors
+    /// When it cannot be watched.
+    pub fn new(end: OwnedFd) -> io::Result<Self> {
+        AsyncFd::new(end).map(Self)
+    }
+
+    /// Sends a message with descriptors, waiting while the other side's queue is full.
+    ///
+    /// # Errors
+    /// When the other process is gone, or the message is larger than any should be.
+    pub async fn send<M: Serialize>(&self, message: &M, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = zeroize::Zeroizing::new(postcard::to_allocvec(message).map_err(io::Error::other)?);
+        if bytes.len() > IPC_MESSAGE {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is too large"));
+        }
+        loop {
+            // The queue is rarely full: try first, wait then.
+            match sys::send(self.0.get_ref().as_fd(), &bytes, descriptors) {
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
+                    let mut ready = self.0.writable().await?;
+                    match sys::send(self.0.get_ref().as_fd(), &bytes, descriptors) {
+                        Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                        outcome => return outcome,
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Receives a message with its descriptors. Cancel-safe.
+    ///
+    /// # Errors
+    /// See [`ChannelFault`].
+    pub async fn receive<M: DeserializeOwned>(&self) -> Result<(M, Vec<OwnedFd>), ChannelFault> {
+        let mut buffer = zeroize::Zeroizing::new(vec![0; IPC_MESSAGE]);
+        loop {
+            let mut ready = self.0.readable().await.map_err(ChannelFault::Io)?;
+            match sys::receive(self.0.get_ref().as_fd(), &mut buffer) {
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(fault) if fault.kind() == io::ErrorKind::ConnectionReset => return Err(ChannelFault::Gone),
+                Err(fault) => return Err(ChannelFault::Io(fault)),
+                Ok(received) if received.length == 0 => return Err(ChannelFault::Gone),
+                Ok(received) if received.cut => return Err(ChannelFault::Malformed("it was cut")),
+                Ok(received) => {
+                    let bytes = buffer.get(..received.length).unwrap_or_default();
+                    let message = read(bytes)?;
+                    return Ok((message, received.descriptors));
+                }
+            }
+        }
+    }
+}
+
+/// Reads a message's bytes, all of them.
+///
+/// # Errors
+/// When they are not exactly one message.
+pub fn read<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, ChannelFault> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((message, [])) => Ok(message),
+        Ok(_) => Err(ChannelFault::Malformed("bytes are left over")),
+        Err(_) => Err(ChannelFault::Malformed("it cannot be read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::{SecretValue, ToMonitor};
+    use proptest::prelude::*;
+
+    #[tokio::test]
+    async fn messages_and_descriptors() {
+        let (one, other) = sys::pair().unwrap();
+        let (one, other) = (Channel::new(one).unwrap(), Channel::new(other).unwrap());
+        let login = ToMonitor::Login {
+            connection: 7,
+            signed: "x".into(),
+            signature: "y".into(),
+            password: SecretValue("z".into()),
+            exporter: Some([9; 32]),
+        };
+        let null = sys::null().unwrap();
+        one.send(&login, &[null.as_fd()]).await.unwrap();
+        let (message, descriptors) = other.receive::<ToMonitor>().await.unwrap();
+        assert_eq!((message, descriptors.len()), (login, 1));
+        drop(one);
+        assert!(matches!(other.receive::<ToMonitor>().await, Err(ChannelFault::Gone)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read::<ToMonitor>(&bytes);
+            let _ = read::<crate::ipc::ToFrontend>(&bytes);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The messages. Every field of the frontend's is untrusted to the monitor.
+
+use crate::ids::{ConnectionId, StreamId};
+use serde::{Deserialize, Serialize};
+
+/// What the frontend says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToMonitor {
+    /// It is confined and listens.
+    Ready {
+        /// What Landlock enforces.
+        landlock: String,
+        /// The user it runs as now.
+        uid: u32,
+    },
+    /// A client passed the handshake; a nonce is wanted.
+    Hello {
+        /// Its number.
+        connection: ConnectionId,
+        /// Address and port by the frontend's word.
+        source: String,
+    },
+    /// A login. Comes with the client's socket, whose peer the monitor asks for itself.
+    Login {
+        /// Its number.
+        connection: ConnectionId,
+        /// The signed text.
+        signed: String,
+        /// Its signature, base64.
+        signature: String,
+        /// The password.
+        password: SecretValue,
+        /// The TLS exporter, by the frontend's word.
+        exporter: Option<[u8; 32]>,
+    },
+    /// A signed request.
+    Request {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its stream.
+        stream: StreamId,
+        /// The signed text.
+        signed: String,
+        /// Its signature, base64.
+        signature: String,
+        /// Secrets by name: value and salt.
+        secrets: Vec<(String, SecretValue, String)>,
+    },
+    /// The client has given up a stream, or broken its rules; the run's on-disconnect rule applies.
+    Leave {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its stream.
+        stream: StreamId,
+    },
+    /// A run's output was read to its end.
+    Finished {
+        /// The run's id.
+        run: [u8; 10],
+        /// Bytes written to its standard input.
+        stdin: u64,
+        /// Bytes read of its standard output.
+        stdout: u64,
+        /// Bytes read of its standard error.
+        stderr: u64,
+    },
+    /// A client broke the protocol.
+    Violation {
+        /// Its number.
+        connection: ConnectionId,
+        /// What it did.
+        text: String,
+    },
+    /// A connection is gone.
+    Gone {
+        /// Its number.
+        connection: ConnectionId,
+    },
+}
+
+/// A secret on its way; wiped when dropped, hidden in debug output.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct SecretValue(pub String);
+
+impl Drop for SecretValue {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0);
+    }
+}
+
+impl std::fmt::Debug for SecretValue {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("SecretValue(…)")
+    }
+}
+
+/// Bounds that the frontend keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Connections in all.
+    pub connections: u32,
+    /// Connections from one address.
+    pub connections_per_source: u32,
+    /// Connections that have not logged in yet.
+    pub connections_before_login: u32,
+    /// Streams at once on one connection.
+    pub streams_per_connection: u32,
+    /// Milliseconds for the TLS handshake.
+    pub handshake_ms: u64,
+    /// Milliseconds from the handshake to the login.
+    pub login_ms: u64,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Logs {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// The frontend's settings. Comes with descriptors: certificate chain, key, client CA when there is one, and at the
+/// start the listeners.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frontend {
+    /// Bounds.
+    pub limits: Limits,
+    /// How logs are written.
+    pub logs: Logs,
+    /// Whether a client CA comes along.
+    pub client_ca: bool,
+    /// How many listeners come along.
+    pub listeners: u32,
+    /// The user and group to become, when started as root.
+    pub identity: Option<(u32, u32)>,
+    /// The random name of this start of the daemon.
+    pub instance: String,
+    /// The first connection's number: numbers go on when a frontend is replaced.
+    pub first_connection: ConnectionId,
+    /// Worker threads.
+    pub threads: u32,
+}
+
+/// How a login went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Accepted.
+    Accepted {
+        /// The session.
+        session: String,
+        /// The user.
+        user: String,
+    },
+    /// Refused; the code's number.
+    Refused {
+        /// See [`crate::protocol::Code`].
+        code: u16,
+    },
+}
+
+/// What the monitor says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToFrontend {
+    /// Settings, at the start and after a reload.
+    Configure(Box<Frontend>),
+    /// The nonce that was wanted.
+    Challenge {
+        /// For this connection.
+        connection: ConnectionId,
+        /// 32 random bytes.
+        nonce: [u8; 32],
+    },
+    /// How a login went.
+    Login {
+        /// For this connection.
+        connection: ConnectionId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A part of an answer's JSON.
+    Answer {
+        /// For this connection.
+        connection: ConnectionId,
+        /// And stream.
+        stream: StreamId,
+        /// The next bytes.
+        part: Vec<u8>,
+        /// Whether they are the last.
+        last: bool,
+    },
+    /// The request was refused or could not be done.
+    Refused {
+        /// For this connection.
+        connection: ConnectionId,
+        /// And stream.
+        stream: StreamId,
+        /// The code's number.
+        code: u16,
+        /// For people.
+        text: String,
+        /// The argument it is about.
+        argument: Option<String>,
+        /// The rule that decided.
+        rule: Option<String>,
+    },
+    /// The run has started. Comes with its standard output and error, and input when it takes any.
+    Started {
+        /// For this connection.
+        connection: ConnectionId,
+        /// And stream.
+        stream: StreamId,
+        /// Its id.
+        run: [u8; 10],
+        /// Bytes of standard input at the most; `None` where none is taken.
+        stdin: Option<u64>,
+        /// When it will be ended.
+        timeout_ms: Option<u64>,
+        /// Whether it goes on without its client.
+        outlives_client: bool,
+    },
+    /// The run's processes are gone.
+    Exited {
+        /// For this connection.
+        connection: ConnectionId,
+        /// And stream.
+        stream: StreamId,
+        /// A word of [`crate::exit::Reason`].
+        reason: String,
+        /// Exit status or signal.
+        number: Option<u8>,
+        /// From start to end.
+        duration_ms: u64,
+    },
+    /// The connection must end.
+    Close {
+        /// This connection.
+        connection: ConnectionId,
+        /// The code's number.
+        code: u16,
+    },
+    /// The daemon is stopping: accept nothing new, tell the clients.
+    Drain,
+}

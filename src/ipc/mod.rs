@@ -1,0 +1,9 @@
+//! Between monitor and frontend: typed messages with descriptors, and the table of what may be said when.
+
+mod channel;
+mod message;
+mod state;
+
+pub use channel::{Channel, ChannelFault, read};
+pub use message::{Frontend, Limits, Logs, Outcome, SecretValue, ToFrontend, ToMonitor};
+pub use state::{Stage, descriptors, expected};

@@ -1,0 +1,73 @@
+//! The table: which message the frontend may send in which stage, and with how many descriptors. Whatever is not in
+//! it ends the frontend.
+
+use super::ToMonitor;
+
+/// How far a connection has come, as the monitor knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The frontend has not said that it is ready.
+    Starting,
+    /// The connection is unknown to the monitor.
+    Unknown,
+    /// It has its nonce.
+    Greeted,
+    /// A login is being verified.
+    Verifying,
+    /// A user is logged in.
+    Open,
+}
+
+/// Whether this message may come in this stage.
+pub const fn expected(message: &ToMonitor, stage: Stage) -> bool {
+    match (message, stage) {
+        (ToMonitor::Ready { .. }, Stage::Starting) => true,
+        (_, Stage::Starting) | (ToMonitor::Ready { .. }, _) => false,
+        (ToMonitor::Hello { .. }, stage) => matches!(stage, Stage::Unknown),
+        (ToMonitor::Login { .. }, stage) => matches!(stage, Stage::Greeted),
+        (ToMonitor::Request { .. }, stage) => matches!(stage, Stage::Open),
+        (ToMonitor::Leave { .. }, stage) => matches!(stage, Stage::Open),
+        (ToMonitor::Violation { .. } | ToMonitor::Gone { .. }, stage) => matches!(stage, Stage::Greeted | Stage::Verifying | Stage::Open),
+        // Speaks of a run, which may outlive its connection.
+        (ToMonitor::Finished { .. }, _) => true,
+    }
+}
+
+/// How many descriptors come with a message.
+pub const fn descriptors(message: &ToMonitor) -> usize {
+    match message {
+        ToMonitor::Login { .. } => 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<ToMonitor> {
+        let text = String::new;
+        vec![
+            ToMonitor::Ready { landlock: text(), uid: 1 },
+            ToMonitor::Hello { connection: 1, source: text() },
+            ToMonitor::Login { connection: 1, signed: text(), signature: text(), password: super::super::SecretValue::default(), exporter: None },
+            ToMonitor::Request { connection: 1, stream: 1, signed: text(), signature: text(), secrets: vec![] },
+            ToMonitor::Leave { connection: 1, stream: 1 },
+            ToMonitor::Finished { run: [0; 10], stdin: 0, stdout: 0, stderr: 0 },
+            ToMonitor::Violation { connection: 1, text: text() },
+            ToMonitor::Gone { connection: 1 },
+        ]
+    }
+
+    #[test]
+    fn message_by_stage() {
+        use Stage::*;
+        let table: &[(Stage, &[usize])] =
+            &[(Starting, &[0]), (Unknown, &[1, 5]), (Greeted, &[2, 5, 6, 7]), (Verifying, &[5, 6, 7]), (Open, &[3, 4, 5, 6, 7])];
+        for (stage, passes) in table {
+            let seen: Vec<usize> = all().iter().enumerate().filter(|(_, message)| expected(message, *stage)).map(|(index, _)| index).collect();
+            assert_eq!(&seen, passes, "{stage:?}");
+        }
+        assert_eq!(all().iter().map(descriptors).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,66 @@
+//! Every bound that is not a setting: its value, its unit and its reason, in one place.
+
+use std::time::Duration;
+
+/// Bytes of a frame's payload before the login: enough for a login, too little to hoard.
+pub const FRAME_BEFORE_LOGIN: usize = 4 * 1024;
+/// Bytes of a control payload after the login. A signed request passes to the monitor in one message,
+/// whose values are capped at 16 KiB, so a request is smaller than that.
+pub const CONTROL_FRAME: usize = 16 * 1024;
+/// Bytes of the signed text inside a request frame; what remains holds signature, secrets and escapes.
+pub const SIGNED_TEXT: usize = 12 * 1024;
+/// Bytes of a data payload: 4 TLS records, which amortises a system call without hoarding memory.
+pub const DATA_FRAME: usize = 64 * 1024;
+/// Bytes of one message between monitor and frontend, all fields together.
+pub const IPC_MESSAGE: usize = 48 * 1024;
+/// Descriptors that may travel with one message between the two processes.
+pub const IPC_DESCRIPTORS: usize = 8;
+/// Bytes a peer may send on a stream before the other side grants more: a gigabit at 4 ms.
+pub const STREAM_WINDOW: usize = 512 * 1024;
+/// Frames that wait for the socket per connection: keeps the writer busy, bounds the memory.
+pub const OUTBOX_FRAMES: usize = 16;
+/// Bytes of the kernel's buffer between a command and the frontend, where the kernel allows it.
+pub const PIPE_BUFFER: usize = 1024 * 1024;
+
+/// Wrong logins that one connection may make.
+pub const LOGIN_TRIES: u32 = 3;
+/// Bytes of a user name.
+pub const USER_NAME: usize = 64;
+/// Bytes of a password; argon2 itself would take 4 GiB.
+pub const PASSWORD: usize = 1024;
+/// Logins that may wait for a verifier; past it a login is told to come back.
+pub const LOGINS_WAITING: usize = 1024;
+/// How long a login may wait for a verifier before it is told to come back.
+pub const LOGIN_QUEUE: Duration = Duration::from_secs(10);
+/// Memory of one password verification that no configuration may exceed, in KiB (1 GiB).
+pub const ARGON2_MEMORY_KIB: u32 = 1024 * 1024;
+
+/// Bytes of one argument after the template: Linux's own cap on one word is 128 KiB, frames are smaller.
+pub const ARGUMENT: usize = 8 * 1024;
+/// Arguments one command may declare, and one request may carry.
+pub const ARGUMENTS: usize = 64;
+/// Values one repeated argument may have.
+pub const REPEATS: usize = 64;
+/// Bytes of a command's, role's or argument's name.
+pub const NAME: usize = 64;
+/// Bytes of one configuration file.
+pub const CONFIG_FILE: u64 = 4 * 1024 * 1024;
+
+/// The client asks for a sign of life this often: shorter than the 60 s that harsh NATs forget after.
+pub const PING_EVERY: Duration = Duration::from_secs(30);
+/// Silence after which the server takes a client for gone: three lost pings.
+pub const SILENCE: Duration = Duration::from_secs(100);
+/// How long a process may take from clone to exec before it is given up and killed.
+pub const SPAWN: Duration = Duration::from_secs(2);
+/// Threads that start processes; each is held by one start at a time.
+pub const SPAWNERS: usize = 2;
+/// How long other processes of a command may go on after its main process ended.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// How long a pipe may be held open, silent, by a process that outlived its run, before it is left.
+pub const HELD_OPEN: Duration = Duration::from_millis(500);
+/// How long the monitor waits for the frontend's byte counts before it records the end without them.
+pub const FINISHED: Duration = Duration::from_secs(5);
+/// How long name service (users and groups) may take while a configuration loads.
+pub const NAME_SERVICE: Duration = Duration::from_secs(10);
+/// First pause before a new frontend, or before accepting again after an error; doubles up to a second.
+pub const BACK_OFF: Duration = Duration::from_millis(10);

@@ -1,0 +1,114 @@
+//! Credit: how many bytes may still be sent on a stream, and when to grant more.
+
+use crate::limits::STREAM_WINDOW;
+
+/// The sending side's count.
+#[derive(Debug)]
+pub struct Allowance(u64);
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self(STREAM_WINDOW as u64)
+    }
+}
+
+impl Allowance {
+    /// Bytes that may be sent now.
+    pub fn left(&self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    /// So many were sent.
+    pub const fn spend(&mut self, bytes: usize) {
+        self.0 = self.0.saturating_sub(bytes as u64);
+    }
+
+    /// The other side grants more. A total over twice the window is not an honest grant.
+    #[must_use]
+    pub const fn grant(&mut self, bytes: u32) -> bool {
+        self.0 = self.0.saturating_add(bytes as u64);
+        bytes > 0 && self.0 <= 2 * STREAM_WINDOW as u64
+    }
+}
+
+/// The receiving side's count: what the other may still send, and what was consumed and not yet granted again.
+#[derive(Debug)]
+pub struct Receiving {
+    open: usize,
+    consumed: usize,
+}
+
+impl Default for Receiving {
+    fn default() -> Self {
+        Self { open: STREAM_WINDOW, consumed: 0 }
+    }
+}
+
+impl Receiving {
+    /// So many bytes arrived; `false` when the sender had no credit for them.
+    #[must_use]
+    pub const fn arrived(&mut self, bytes: usize) -> bool {
+        match self.open.checked_sub(bytes) {
+            Some(left) => {
+                self.open = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// So many were passed on; gives the grant to send back, in steps of a quarter of the window.
+    #[must_use]
+    pub fn consumed(&mut self, bytes: usize) -> Option<u32> {
+        self.consumed += bytes;
+        if self.consumed < STREAM_WINDOW / 4 {
+            return None;
+        }
+        let grant = std::mem::take(&mut self.consumed);
+        self.open += grant;
+        u32::try_from(grant).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// However data and grants interleave, an honest sender is never refused and never has more than a window
+        /// in flight, and no credit is lost.
+        #[test]
+        fn both_sides_agree(steps in prop::collection::vec((any::<bool>(), 1usize..70_000), 1..500)) {
+            let (mut sender, mut receiver) = (Allowance::default(), Receiving::default());
+            let mut in_flight = 0usize;
+            for (send, bytes) in steps {
+                if send {
+                    let bytes = bytes.min(sender.left());
+                    sender.spend(bytes);
+                    prop_assert!(receiver.arrived(bytes));
+                    in_flight += bytes;
+                } else {
+                    let bytes = bytes.min(in_flight);
+                    in_flight -= bytes;
+                    if let Some(grant) = receiver.consumed(bytes) {
+                        prop_assert!(sender.grant(grant));
+                    }
+                }
+                prop_assert!(in_flight <= STREAM_WINDOW);
+                prop_assert_eq!(sender.left(), receiver.open);
+                prop_assert!(in_flight > 0 || sender.left() > STREAM_WINDOW * 3 / 4);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_granted_is_noticed() {
+        let mut receiver = Receiving::default();
+        assert!(receiver.arrived(STREAM_WINDOW));
+        assert!(!receiver.arrived(1));
+        let mut sender = Allowance::default();
+        assert!(!sender.grant(0));
+        assert!(!sender.grant(u32::MAX));
+    }
+}

@@ -1,0 +1,257 @@
+//! Whole decisions, compared in tables; and every verb against every kind of user.
+
+use super::*;
+use crate::policy::{Argument, OnDisconnect, Pattern, Presence, RunAs, Segment, Stdin, Template, Text, User, Word};
+use crate::request::Value;
+use std::time::Duration;
+
+fn argument(name: &str, kind: Kind, presence: Presence) -> Argument {
+    Argument { name: name.into(), kind, presence, repeated: None, secret: false, allow_dash: false, summary: String::new(), place: at(30) }
+}
+
+fn at(line: u32) -> Place {
+    Place { file: "c.toml".into(), line }
+}
+
+fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, Arc<Command>) {
+    let word = |text: &str| Word::parse(text, |hole| arguments.iter().position(|argument| argument.name == hole)).unwrap();
+    let segments = exec.iter().map(|words| match words {
+        [one] => Segment::Word(word(one)),
+        many => Segment::Group(many.iter().map(|text| word(text)).collect()),
+    });
+    let command = Command {
+        name: name.into(),
+        summary: String::new(),
+        template: Template(segments.collect()),
+        environment: vec![],
+        run_as: RunAs::Unresolved("www-data".into()),
+        cwd: "/".into(),
+        stdin: Stdin::None,
+        timeout: Some(Duration::from_secs(60)),
+        grace: Duration::from_secs(5),
+        confirm: name == "wipe",
+        lock: None,
+        on_disconnect: OnDisconnect::Cancel,
+        place: at(20),
+        arguments,
+    };
+    (name.into(), Arc::new(command))
+}
+
+fn policy() -> Policy {
+    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern { text: (*text).into(), place: at(5) }).collect();
+    let role = |commands: &[&str], verbs: &[&str], sources: &[&str]| Role {
+        commands: patterns(commands),
+        verbs: verbs.iter().map(ToString::to_string).collect(),
+        sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
+        place: at(4),
+    };
+    let user = |roles: &[&str]| User { roles: roles.iter().map(ToString::to_string).collect(), disabled: false, place: at(2) };
+    let token = Argument { secret: true, ..argument("token", Kind::Text(Text::new("[a-z0-9]+", 40).unwrap()), Presence::Optional) };
+    let files = Argument { repeated: Some(3), ..argument("file", Kind::Path { beneath: "/srv".into(), pass: Pass::Descriptor }, Presence::Required) };
+    Policy {
+        roles: [
+            ("support".to_owned(), role(&["restart", "tail", "cat", "call"], &[], &[])),
+            ("office".to_owned(), role(&["wi*"], &["cancel-of-others", "runs-of-others"], &["10.0.0.0/8"])),
+        ]
+        .into(),
+        users: [
+            ("alice".to_owned(), user(&["support"])),
+            ("lead".to_owned(), user(&["support", "office"])),
+            ("nobody".to_owned(), user(&[])),
+            ("gone".to_owned(), User { disabled: true, ..user(&["support", "office"]) }),
+        ]
+        .into(),
+        commands: [
+            command("restart", &[&["/bin/systemctl"], &["restart"], &["--"], &["{service}"]],
+                vec![argument("service", Kind::Choice(vec!["nginx".into(), "php".into()]), Presence::Required)]),
+            command("tail", &[&["/usr/bin/tail"], &["-n", "{lines}"], &["{quiet}"], &["--"], &["{file}"]], vec![
+                argument("file", Kind::Path { beneath: "/var/log".into(), pass: Pass::Name }, Presence::Required),
+                argument("lines", Kind::Integer { min: 1, max: 1000 }, Presence::Default("100".into())),
+                argument("quiet", Kind::Flag("-q".into()), Presence::Optional),
+            ]),
+            command("cat", &[&["/bin/cat"], &["{file}"]], vec![files]),
+            command("call", &[&["/bin/call"], &["--token={token}"]], vec![token]),
+            command("wipe", &[&["/bin/wipe"]], vec![]),
+        ]
+        .into(),
+    }
+}
+
+const OFFICE: &str = "10.1.2.3";
+const HOME: &str = "192.0.2.1";
+
+fn decide(user: &str, source: &str, ask: &Ask) -> Decision {
+    let owner = |run: RunId| (run == own_run()).then(|| Arc::from("alice"));
+    policy().authorize(&Arc::from(user), RequestId::from_random([1; 20]), ask, source.parse().unwrap(), owner)
+}
+
+fn own_run() -> RunId {
+    RunId::from_random([4; 10])
+}
+
+fn run(command: &str, arguments: &[(&str, Value)]) -> Ask {
+    let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    Ask::Run(Invocation { command: command.into(), arguments, confirmed: false })
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.into())
+}
+
+#[test]
+fn granted_requests_become_exactly_this_argv() {
+    let cases: &[(&str, &[(&str, Value)], &[&str])] = &[
+        ("restart", &[("service", text("nginx"))], &["/bin/systemctl", "restart", "--", "nginx"]),
+        ("tail", &[("file", text("a.log"))], &["/usr/bin/tail", "-n", "100", "--", "/var/log/a.log"]),
+        ("tail", &[("file", text("/var/log/b/c")), ("lines", Value::Integer(5)), ("quiet", Value::Flag(true))],
+            &["/usr/bin/tail", "-n", "5", "-q", "--", "/var/log/b/c"]),
+        ("cat", &[("file", Value::Many(vec!["a".into(), "b".into()]))], &["/bin/cat", "/dev/fd/3", "/dev/fd/4"]),
+        ("call", &[], &["/bin/call"]),
+    ];
+    for (command, arguments, argv) in cases {
+        match decide("alice", HOME, &run(command, arguments)) {
+            Decision::Run(grant) => {
+                assert_eq!(&grant.what().argv, argv);
+                assert_eq!(grant.rule(), format!("roles.support.commands `{command}` (c.toml:5)"));
+            }
+            other => panic!("{command}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn refusals_name_rule_and_argument() {
+    let of = |kind, argument: Option<&str>, rule: &str, text: &str| Refusal {
+        kind,
+        argument: argument.map(Into::into),
+        rule: rule.into(),
+        text: text.into(),
+        holds_secret: false,
+    };
+    use RefusalKind::*;
+    let cases = [
+        ("alice", HOME, run("reboot", &[]), of(NotPermitted, None, "default deny", "no role of `alice` grants a command `reboot`")),
+        ("alice", OFFICE, run("wipe", &[]), of(NotPermitted, None, "default deny", "no role of `alice` grants a command `wipe`")),
+        ("nobody", HOME, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `nobody` grants a command `restart`")),
+        ("gone", OFFICE, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `gone` grants a command `restart`")),
+        ("ghost", OFFICE, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `ghost` grants a command `restart`")),
+        ("lead", HOME, run("wipe", &[]), of(Source, None, "roles.office.sources (c.toml:4)",
+            "role `office` does not hold for the address 192.0.2.1; it holds for 10.0.0.0/8")),
+        ("lead", OFFICE, run("wipe", &[]), of(Confirm, None, "commands.wipe.confirm (c.toml:20)",
+            "this command wants to be confirmed by a person who has seen its argv")),
+        ("alice", HOME, run("restart", &[]), of(Argument, Some("service"), "commands.restart.args.service (c.toml:30)",
+            "argument `service` is missing")),
+        ("alice", HOME, run("restart", &[("service", text("nginx; id"))]), of(Argument, Some("service"),
+            "commands.restart.args.service (c.toml:30)", "argument `service` `nginx; id` is not one of nginx, php")),
+        ("alice", HOME, run("restart", &[("service", text("nginx")), ("host", text("x"))]), of(Argument, Some("host"),
+            "commands.restart (c.toml:20)", "argument `host` is unknown; `restart` takes service")),
+        ("alice", HOME, run("restart", &[("service", text("nginx")), ("service", text("php"))]), of(Argument, Some("service"),
+            "commands.restart (c.toml:20)", "argument `service` is given twice")),
+        ("alice", HOME, run("tail", &[("file", text("../shadow"))]), of(Argument, Some("file"), "commands.tail.args.file (c.toml:30)",
+            "argument `file` `../shadow` is not a path beneath /var/log")),
+        ("alice", HOME, run("tail", &[("file", Value::Misfit("null"))]), of(Argument, Some("file"), "commands.tail.args.file (c.toml:30)",
+            "argument `file` is null, not a string")),
+    ];
+    for (user, source, ask, refusal) in cases {
+        match decide(user, source, &ask) {
+            Decision::Refused(seen) => assert_eq!(seen, refusal),
+            other => panic!("{user} {ask:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn secrets_are_masked_and_a_secret_in_the_clear_is_marked() {
+    let secret = Value::Secret(crate::secret::Secret::new("hunter2".into()));
+    match decide("alice", HOME, &run("call", &[("token", secret)])) {
+        Decision::Run(grant) => {
+            assert_eq!(grant.what().argv, ["/bin/call", "--token=hunter2"]);
+            assert_eq!(grant.what().shown, ["/bin/call", "--token=***"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    match decide("alice", HOME, &run("call", &[("token", text("hunter2"))])) {
+        Decision::Refused(refusal) => assert!(refusal.holds_secret && !refusal.text.contains("hunter2"), "{refusal:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every verb × every kind of user. A verb without a row here fails the test.
+#[test]
+fn verb_by_role() {
+    let stranger = RunId::from_random([9; 10]);
+    let invocation = |command: &str| Invocation { command: command.into(), arguments: vec![], confirmed: true };
+    // user, source, verb, asked, granted?
+    let mut rows: Vec<(&str, &str, Ask, bool)> = Vec::new();
+    for row in VERBS.iter().filter(|row| row.door == Door::Wire) {
+        match row.verb {
+            Verb::List => rows.extend([("alice", HOME, Ask::List, true), ("ghost", HOME, Ask::List, true)]),
+            Verb::Describe => {
+                let ask = || Ask::Describe { command: "wipe".into() };
+                rows.extend([("alice", OFFICE, ask(), false), ("lead", OFFICE, ask(), true), ("lead", HOME, ask(), false), ("gone", OFFICE, ask(), false)]);
+            }
+            Verb::Preview | Verb::Run => {
+                let ask = |command: &str| if row.verb == Verb::Run { Ask::Run(invocation(command)) } else { Ask::Preview(invocation(command)) };
+                rows.extend([
+                    ("alice", OFFICE, ask("wipe"), false),
+                    ("lead", OFFICE, ask("wipe"), true),
+                    ("lead", HOME, ask("wipe"), false),
+                    ("gone", OFFICE, ask("wipe"), false),
+                    ("ghost", OFFICE, ask("wipe"), false),
+                ]);
+            }
+            Verb::Cancel => rows.extend([
+                ("alice", HOME, Ask::Cancel { run: own_run() }, true),
+                ("alice", HOME, Ask::Cancel { run: stranger }, false),
+                ("nobody", HOME, Ask::Cancel { run: own_run() }, false),
+                ("lead", OFFICE, Ask::Cancel { run: own_run() }, true),
+                ("lead", HOME, Ask::Cancel { run: own_run() }, false),
+                ("lead", OFFICE, Ask::Cancel { run: stranger }, false),
+            ]),
+            Verb::Runs => rows.extend([("alice", HOME, Ask::Runs, true), ("lead", OFFICE, Ask::Runs, true)]),
+            Verb::Status | Verb::Reload => panic!("{} is a local verb", row.name),
+        }
+        assert!(rows.iter().any(|(_, _, ask, _)| ask.verb() == row.verb), "verb {} has no row", row.name);
+    }
+    for (user, source, ask, granted) in rows {
+        let decision = decide(user, source, &ask);
+        assert_eq!(!matches!(decision, Decision::Refused(_)), granted, "{user} {source} {ask:?}: {decision:?}");
+    }
+}
+
+#[test]
+fn lists_show_only_what_is_granted_here() {
+    let names = |user, source| match decide(user, source, &Ask::List) {
+        Decision::List(grant) => grant.what().iter().map(|command| command.name.clone()).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(names("alice", HOME), ["call", "cat", "restart", "tail"]);
+    assert_eq!(names("lead", HOME), ["call", "cat", "restart", "tail"]);
+    assert_eq!(names("lead", "::ffff:10.0.0.1"), ["call", "cat", "restart", "tail", "wipe"]);
+    assert!(names("ghost", OFFICE).is_empty());
+    let scope = |source| matches!(decide("lead", source, &Ask::Runs), Decision::Runs(grant) if *grant.what() == Scope::All);
+    assert!(scope(OFFICE) && !scope(HOME));
+}
+
+#[test]
+fn local_verbs_are_for_root_and_the_daemons_own_user() {
+    for row in VERBS {
+        let local = row.door == Door::Control;
+        for (peer, fits) in [(0, true), (990, true), (1000, false)] {
+            assert_eq!(authorize_local(row.name, peer, 990).is_ok(), local && fits, "{} {peer}", row.name);
+        }
+    }
+    assert!(authorize_local("shutdown", 0, 0).is_err());
+}
+
+#[test]
+fn equal_refusals_for_commands_that_do_not_exist_and_commands_of_others() {
+    for user in ["alice", "nobody", "ghost"] {
+        let (Decision::Refused(hidden), Decision::Refused(missing)) = (decide(user, HOME, &run("wipe", &[])), decide(user, HOME, &run("w1pe", &[]))) else {
+            panic!("granted");
+        };
+        assert_eq!(hidden.text.replace("wipe", "w1pe"), missing.text);
+        assert_eq!((hidden.kind, hidden.rule), (missing.kind, missing.rule));
+    }
+}

@@ -1,0 +1,19 @@
+//! The rules: what exists, who may, and which argv comes out. Pure: no clock, no files, no sockets.
+//!
+//! [`Policy::authorize`] is the single point through which every verb passes; only it can make a [`Grant`].
+
+mod account;
+mod argument;
+mod decision;
+mod hazard;
+mod model;
+mod network;
+mod template;
+
+pub use account::{Account, RunAs};
+pub use argument::{Argument, Kind, Pass, Presence, Text};
+pub use decision::{Decision, Grant, LocalGrant, Opened, Plan, Refusal, RefusalKind, Scope, Shown, authorize_local};
+pub use hazard::{forbidden_variable, interpreter_hole};
+pub use model::{Command, OnDisconnect, Pattern, Policy, Role, Stdin, User};
+pub use network::{Network, canonical};
+pub use template::{Piece, Segment, Template, TemplateFault, Word};

@@ -1,0 +1,195 @@
+//! What a configuration says, read and resolved: roles, users, commands.
+
+use super::{Argument, Network, RunAs, Template, Word};
+use crate::request::Place;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that authorisation looks at. Immutable; a reload makes a new one.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// By name.
+    pub roles: BTreeMap<String, Role>,
+    /// By name. What proves a user's identity is not here.
+    pub users: BTreeMap<String, User>,
+    /// By name.
+    pub commands: BTreeMap<String, Arc<Command>>,
+}
+
+/// What a role grants, and from where.
+#[derive(Debug, Clone, Default)]
+pub struct Role {
+    /// Commands, wildcards allowed.
+    pub commands: Vec<Pattern>,
+    /// Rights over what belongs to others.
+    pub verbs: Vec<String>,
+    /// Where a user must come from for the role to hold; empty means anywhere.
+    pub sources: Vec<Network>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// A user, as far as authorisation is concerned.
+#[derive(Debug, Clone, Default)]
+pub struct User {
+    /// His roles, all of them declared.
+    pub roles: Vec<String>,
+    /// A disabled user cannot log in.
+    pub disabled: bool,
+    /// Where he is declared.
+    pub place: Place,
+}
+
+/// A command name with `*` for any run of characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// As written.
+    pub text: String,
+    /// Where it is written.
+    pub place: Place,
+}
+
+impl Pattern {
+    /// Whether the name fits.
+    pub fn matches(&self, name: &str) -> bool {
+        let mut parts = self.text.split('*');
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+        let Some(last) = parts.next_back() else { return rest.is_empty() };
+        for part in parts {
+            match rest.find(part) {
+                Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
+                None => return false,
+            }
+        }
+        rest.ends_with(last)
+    }
+
+    /// Whether it names more than one command.
+    pub fn is_wildcard(&self) -> bool {
+        self.text.contains('*')
+    }
+}
+
+/// Standard input of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// `/dev/null`; the client's is never read.
+    None,
+    /// The client's, up to so many bytes.
+    Accepted {
+        /// Bytes at the most; `None` is no bound.
+        max: Option<u64>,
+    },
+}
+
+/// What happens to a run when its client goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// It is ended.
+    Cancel,
+    /// It goes on; what it writes is read and dropped.
+    Continue,
+}
+
+/// One vetted command.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub summary: String,
+    /// Its argv; the first word is the executable's absolute path.
+    pub template: Template,
+    /// Its arguments; holes speak of them by index.
+    pub arguments: Vec<Argument>,
+    /// Variables beside PATH, LANG, HOME, USER and ORDAIN_*.
+    pub environment: Vec<(String, Word)>,
+    /// Who it runs as.
+    pub run_as: RunAs,
+    /// Its working directory.
+    pub cwd: PathBuf,
+    /// Its standard input.
+    pub stdin: Stdin,
+    /// How long it may run; `None` is spelled `"none"` in the configuration.
+    pub timeout: Option<Duration>,
+    /// Between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// Whether a person must agree first.
+    pub confirm: bool,
+    /// Commands with the same lock never run at the same time.
+    pub lock: Option<String>,
+    /// What happens when its client goes away.
+    pub on_disconnect: OnDisconnect,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+impl Command {
+    /// The executable's path.
+    pub fn executable(&self) -> &str {
+        self.template.words().next().and_then(Word::literal).unwrap_or_default()
+    }
+
+    /// The argument of this name, with its index.
+    pub fn argument(&self, name: &str) -> Option<(usize, &Argument)> {
+        self.arguments.iter().enumerate().find(|(_, argument)| argument.name == name)
+    }
+
+    /// How it is typed: `tail-log FILE [--lines LINES]`.
+    pub fn usage(&self) -> String {
+        use super::{Kind, Presence};
+        let mut words = vec![self.name.clone()];
+        let positions = self.template.positions();
+        let positional = |index: &usize| self.arguments.get(*index).is_some_and(|argument| !matches!(argument.kind, Kind::Flag(_)) && !argument.secret);
+        for index in positions.iter().filter(|index| positional(index)) {
+            let Some(argument) = self.arguments.get(*index) else { continue };
+            let name = argument.name.to_uppercase();
+            let dots = if argument.repeated.is_some() { "…" } else { "" };
+            words.push(match argument.presence {
+                Presence::Required => format!("{name}{dots}"),
+                _ => format!("[{name}{dots}]"),
+            });
+        }
+        for (index, argument) in self.arguments.iter().enumerate() {
+            if positions.contains(&index) && positional(&index) {
+                continue;
+            }
+            let text = match argument.kind {
+                Kind::Flag(_) => format!("--{}", argument.name),
+                _ if argument.secret => format!("--{} @FILE", argument.name),
+                _ => format!("--{} {}", argument.name, argument.name.to_uppercase()),
+            };
+            words.push(match (&argument.kind, &argument.presence) {
+                (Kind::Flag(_), _) | (_, Presence::Optional | Presence::Default(_)) => format!("[{text}]"),
+                _ => text,
+            });
+        }
+        words.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards() {
+        let cases = [
+            ("deploy", "deploy", true),
+            ("deploy", "deploys", false),
+            ("*", "anything", true),
+            ("check-*", "check-disk", true),
+            ("check-*", "recheck-disk", false),
+            ("*-disk", "check-disk", true),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("ab*ba", "aba", false),
+            ("", "x", false),
+        ];
+        for (text, name, fits) in cases {
+            assert_eq!(Pattern { text: text.into(), place: Place::default() }.matches(name), fits, "{text} {name}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Networks: an address with a prefix length.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// An IPv4 or IPv6 network. An address without prefix is a network of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Whether the address lies in the network. An IPv4 address inside IPv6 is taken for what it is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        masked(canonical(address), self.prefix) == Some(self.address)
+    }
+}
+
+/// An IPv4 address that came in over an IPv6 socket, as IPv4.
+pub fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+fn masked(address: IpAddr, prefix: u8) -> Option<IpAddr> {
+    Some(match address {
+        IpAddr::V4(v4) if prefix <= 32 => {
+            let mask = u32::MAX.checked_shl(u32::from(32 - prefix)).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask))
+        }
+        IpAddr::V6(v6) if prefix <= 128 => {
+            let mask = u128::MAX.checked_shl(u32::from(128 - prefix)).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
+        }
+        _ => return None,
+    })
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| format!("`{}` is not an IP address or network", text.escape_debug()))?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => most,
+            Some(digits) if !digits.is_empty() && digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                digits.parse::<u8>().ok().filter(|prefix| *prefix <= most).ok_or_else(|| format!("`/{digits}` is longer than /{most}"))?
+            }
+            Some(other) => return Err(format!("`/{}` is not a prefix length", other.escape_debug())),
+        };
+        match masked(address, prefix) {
+            Some(network) if network == address => Ok(Self { address, prefix }),
+            Some(network) => Err(format!("`{text}` has bits set beyond its prefix; the network is {network}/{prefix}")),
+            None => Err(format!("`{text}` is not a network")),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn members_and_strangers() {
+        let cases = [
+            ("10.0.5.10", "10.0.5.10", true),
+            ("10.0.5.10", "10.0.5.11", false),
+            ("10.0.5.10", "::ffff:10.0.5.10", true),
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("0.0.0.0/0", "8.8.8.8", true),
+            ("0.0.0.0/0", "::1", false),
+            ("2001:db8::/32", "2001:db8:1::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+            ("::/0", "10.0.0.1", false),
+        ];
+        for (network, address, inside) in cases {
+            let network: Network = network.parse().unwrap();
+            assert_eq!(network.contains(address.parse().unwrap()), inside, "{network} {address}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_network() {
+        for text in ["", "10.0.0.0/33", "10.0.0.1/8", "::1/129", "10.0.0.0/+8", "10.0.0/8", "10.0.0.0/", "a/8", "1.2.3.4/8/8"] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_back(bits: u32, prefix in 0u8..=32) {
+            let address = masked(IpAddr::V4(Ipv4Addr::from_bits(bits)), prefix).unwrap();
+            let network = Network { address, prefix };
+            prop_assert_eq!(network.to_string().parse(), Ok(network));
+            prop_assert!(network.contains(IpAddr::V4(Ipv4Addr::from_bits(bits))));
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The payloads of control frames: JSON objects with known fields only.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Payload of HELLO.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// The version this side speaks, 1.
+    pub version: u32,
+    /// Name and version of the program, for logs.
+    pub software: String,
+    /// What this side understands beyond version 1; the other sends nothing that is not named here.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Server only: 32 random bytes of the monitor's, base64, that the login signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Server only: a random name of this start of the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
+/// Payload of LOGIN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The JSON text of a [`super::LoginText`], exactly as it was signed.
+    pub signed: String,
+    /// Ed25519 signature by the session key, base64.
+    pub signature: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Payload of LOGGED_IN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoggedIn {
+    /// The session that requests must name.
+    pub session: String,
+    /// The user as the server knows him.
+    pub user: String,
+}
+
+/// Payload of ERROR.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The stable number, see [`super::Code`].
+    pub code: u16,
+    /// For people.
+    pub text: String,
+    /// The argument it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argument: Option<String>,
+    /// The rule that decided, told to authenticated users only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+/// Payload of PING and PONG.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {
+    /// Comes back as it was sent.
+    pub token: u64,
+}
+
+/// Payload of OPEN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// The JSON text of the request, exactly as it was signed.
+    pub signed: String,
+    /// Ed25519 signature by the session key, base64.
+    pub signature: String,
+    /// What the signed text only commits to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretPart>,
+}
+
+/// A secret argument's value, beside the text that commits to it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretPart {
+    /// The value.
+    pub value: String,
+    /// 32 random bytes, base64: without them the commitment cannot be guessed back.
+    pub salt: String,
+}
+
+impl Drop for SecretPart {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.value);
+    }
+}
+
+impl std::fmt::Debug for SecretPart {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("SecretPart(…)")
+    }
+}
+
+/// Payload of STARTED.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Started {
+    /// The run's id.
+    pub run: String,
+    /// Whether standard input is taken; when not, nothing of it may be sent.
+    pub stdin: bool,
+    /// When the run will be ended, in milliseconds from now; absent when never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Payload of CREDIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credit {
+    /// So many more bytes of data may be sent on this stream.
+    pub bytes: u32,
+}
+
+/// Payload of EXIT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// The run's id.
+    pub run: String,
+    /// A word of [`crate::exit::Reason`].
+    pub reason: String,
+    /// The exit status or the signal, where the reason has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u8>,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+    /// Bytes that the command's standard input took.
+    pub stdin_bytes: u64,
+    /// Bytes of standard output sent.
+    pub stdout_bytes: u64,
+    /// Bytes of standard error sent.
+    pub stderr_bytes: u64,
+    /// A process that outlived the run still held its output open; what it wrote later is not here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_open: bool,
+}
+
+/// Payload of ANSWER, one of these by verb.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To `list`.
+    List {
+        /// By name.
+        commands: Vec<CommandLine>,
+    },
+    /// To `describe`.
+    Describe(Box<CommandView>),
+    /// To `preview`.
+    Preview(PreviewView),
+    /// To `cancel`.
+    Cancel {
+        /// The run that is being ended.
+        cancelled: String,
+    },
+    /// To `runs`.
+    Runs {
+        /// Oldest first.
+        runs: Vec<RunLine>,
+    },
+}
+
+/// One line of `list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandLine {
+    /// The command's name.
+    pub name: String,
+    /// What it is for.
+    pub summary: String,
+}
+
+/// What `describe` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandView {
+    /// The command's name.
+    pub name: String,
+    /// What it is for.
+    pub summary: String,
+    /// How it is typed.
+    pub usage: String,
+    /// Those with a hole in `exec` in the order of their first hole, then the rest.
+    pub arguments: Vec<ArgumentView>,
+    /// Whether standard input is taken.
+    pub stdin: bool,
+    /// Bytes of standard input at the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin_max: Option<u64>,
+    /// Milliseconds a run may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Whether a person must agree first.
+    pub confirm: bool,
+}
+
+/// One argument, as `describe` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArgumentView {
+    /// Its name.
+    pub name: String,
+    /// Its kind: choice, integer, string, flag, path, hostname, ip, cidr.
+    pub kind: String,
+    /// Bounds in words.
+    pub bounds: String,
+    /// The choices, of a choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Its default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// Whether it may be given more than once.
+    pub repeated: bool,
+    /// Whether it is secret.
+    pub secret: bool,
+    /// Whether it can be given by position.
+    pub positional: bool,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+}
+
+/// What `preview` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewView {
+    /// The rule that grants it.
+    pub rule: String,
+    /// The exact argv, secrets masked.
+    pub argv: Vec<String>,
+    /// The account it runs as.
+    pub run_as: String,
+    /// The working directory.
+    pub cwd: String,
+}
+
+/// One line of `runs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunLine {
+    /// The run's id.
+    pub run: String,
+    /// Whose it is.
+    pub user: String,
+    /// Which command.
+    pub command: String,
+    /// Seconds since its start.
+    pub seconds: u64,
+}
+
+/// A control payload as bytes.
+pub fn write<M: Serialize>(message: &M) -> Vec<u8> {
+    // None of these types has a map with keys that are not strings, the only thing that could fail.
+    serde_json::to_vec(message).unwrap_or_else(|_| b"{}".to_vec())
+}
+
+/// Reads a control payload.
+///
+/// # Errors
+/// What serde has to say: an unknown, doubled or missing field, a wrong type, text after the object.
+pub fn read<M: DeserializeOwned>(payload: &[u8]) -> Result<M, String> {
+    serde_json::from_slice(payload).map_err(|fault| fault.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_and_doubled_fields_are_refused() {
+        for text in [r#"{"bytes":1,"x":2}"#, r#"{"bytes":1,"bytes":2}"#, r#"{"bytes":-1}"#, "{}", "[]", r#"{"bytes":1}x"#] {
+            assert!(read::<Credit>(text.as_bytes()).is_err(), "{text}");
+        }
+        assert_eq!(read(br#"{"bytes":7}"#), Ok(Credit { bytes: 7 }));
+    }
+}

@@ -1,0 +1,26 @@
+//! The wire, as PROTOCOL.md says it: frames, control messages, signed texts, error codes. Pure.
+
+mod code;
+mod frame;
+mod message;
+mod signed;
+
+pub use code::Code;
+pub use frame::{Decoder, Frame, FrameFault, HEADER, Kind, Payload, Phase, Sender, encode, encode_into, header};
+pub use message::{
+    Answer, ArgumentView, CommandLine, CommandView, Credit, Ended, Failure, Hello, LoggedIn, Login, Open, Ping, PreviewView,
+    RunLine, SecretPart, Started, read, write,
+};
+pub use signed::{
+    LOGIN_CONTEXT, LoginText, REQUEST_CONTEXT, RequestFault, RequestText, SignedRequest, commit, read_login, read_request,
+    request_text,
+};
+
+/// The version this program speaks; also the ALPN name's number.
+pub const VERSION: u32 = 1;
+/// The protocol's name in the TLS handshake.
+pub const ALPN: &[u8] = b"ordain/1";
+/// The label of the TLS exporter that a login is bound to (32 bytes, no context).
+pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-ordain-login";
+/// Where the daemon listens unless told otherwise.
+pub const PORT: u16 = 7422;

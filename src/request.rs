@@ -1,0 +1,225 @@
+//! What can be asked: every verb in one table, and a request as typed values.
+//!
+//! The table is the single definition of a verb: protocol, authorisation, the verb × role test and the
+//! control socket read it, and a verb without a row does not exist.
+
+use crate::ids::RunId;
+use crate::secret::Secret;
+
+/// Something that can be asked of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// The commands this user may run.
+    List,
+    /// The arguments of one of them.
+    Describe,
+    /// The decision and the exact argv, without running anything.
+    Preview,
+    /// Run a command.
+    Run,
+    /// End a run.
+    Cancel,
+    /// The runs that are going on.
+    Runs,
+    /// How the daemon is (local).
+    Status,
+    /// Take over the configuration anew (local).
+    Reload,
+}
+
+/// Through which door a verb can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Over TLS, by a user who logged in, signed with the session key.
+    Wire,
+    /// Over the control socket, by root or the daemon's own user.
+    Control,
+}
+
+/// Who may ask for a verb, beyond having come through its door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing more: the answer shows this user only what is his.
+    Nothing,
+    /// A role that grants the command.
+    Command,
+    /// That the run is one's own, or this right in `verbs` of a role.
+    OwnRunOr(&'static str),
+    /// To be root or the daemon's own user.
+    LocalAdmin,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct VerbRow {
+    /// The verb.
+    pub verb: Verb,
+    /// Its name on the wire and in the trail.
+    pub name: &'static str,
+    /// Where it can be asked for.
+    pub door: Door,
+    /// Who may.
+    pub needs: Needs,
+    /// What it does, for help and documentation.
+    pub summary: &'static str,
+}
+
+/// Every verb there is.
+pub const VERBS: &[VerbRow] = &[
+    row(Verb::List, "list", Door::Wire, Needs::Nothing, "the commands this user may run"),
+    row(Verb::Describe, "describe", Door::Wire, Needs::Command, "the arguments of a command"),
+    row(Verb::Preview, "preview", Door::Wire, Needs::Command, "the decision and the exact argv, nothing run"),
+    row(Verb::Run, "run", Door::Wire, Needs::Command, "run a command"),
+    row(Verb::Cancel, "cancel", Door::Wire, Needs::OwnRunOr("cancel-of-others"), "end a run"),
+    row(Verb::Runs, "runs", Door::Wire, Needs::OwnRunOr("runs-of-others"), "the runs that are going on"),
+    row(Verb::Status, "status", Door::Control, Needs::LocalAdmin, "how the daemon is"),
+    row(Verb::Reload, "reload", Door::Control, Needs::LocalAdmin, "take over the configuration anew"),
+];
+
+const fn row(verb: Verb, name: &'static str, door: Door, needs: Needs, summary: &'static str) -> VerbRow {
+    VerbRow { verb, name, door, needs, summary }
+}
+
+impl Verb {
+    /// The verb of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        VERBS.iter().find(|row| row.name == name).map(|row| row.verb)
+    }
+
+    /// Its row; `None` only if the table lost one, which authorisation takes for a refusal.
+    pub fn row(self) -> Option<&'static VerbRow> {
+        VERBS.iter().find(|row| row.verb == self)
+    }
+
+    /// Its name on the wire and in the trail.
+    pub fn name(self) -> &'static str {
+        self.row().map_or("unknown", |row| row.name)
+    }
+}
+
+/// The rights over others that a role's `verbs` may name.
+pub fn rights() -> impl Iterator<Item = &'static str> {
+    VERBS.iter().filter_map(|row| match row.needs {
+        Needs::OwnRunOr(right) => Some(right),
+        _ => None,
+    })
+}
+
+/// The value of one named argument, as the client sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A string.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A flag: given or not.
+    Flag(bool),
+    /// The values of a repeated argument.
+    Many(Vec<String>),
+    /// A secret; what was signed and is kept is a commitment to it.
+    Secret(Secret),
+    /// Something no argument can be (null, an object, a fraction): kept so that the refusal can name it.
+    Misfit(&'static str),
+}
+
+impl Value {
+    /// What it is, for a refusal.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a string",
+            Self::Integer(_) => "an integer",
+            Self::Flag(_) => "a boolean",
+            Self::Many(_) => "a list of strings",
+            Self::Secret(_) => "a secret",
+            Self::Misfit(kind) => kind,
+        }
+    }
+}
+
+/// The named arguments of a request, in the order in which they came, duplicates included.
+pub type Arguments = Vec<(String, Value)>;
+
+/// A request, read once into types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// [`Verb::List`]
+    List,
+    /// [`Verb::Describe`]
+    Describe {
+        /// The command's name.
+        command: String,
+    },
+    /// [`Verb::Preview`]
+    Preview(Invocation),
+    /// [`Verb::Run`]
+    Run(Invocation),
+    /// [`Verb::Cancel`]
+    Cancel {
+        /// Which run.
+        run: RunId,
+    },
+    /// [`Verb::Runs`]
+    Runs,
+}
+
+/// A command with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The command's name.
+    pub command: String,
+    /// Its arguments by name.
+    pub arguments: Arguments,
+    /// Whether a person has seen the argv and agreed; needed where the command says `confirm`.
+    pub confirmed: bool,
+}
+
+impl Ask {
+    /// The verb of this request.
+    pub const fn verb(&self) -> Verb {
+        match self {
+            Self::List => Verb::List,
+            Self::Describe { .. } => Verb::Describe,
+            Self::Preview(_) => Verb::Preview,
+            Self::Run(_) => Verb::Run,
+            Self::Cancel { .. } => Verb::Cancel,
+            Self::Runs => Verb::Runs,
+        }
+    }
+
+    /// The command it speaks of, if any.
+    pub fn command(&self) -> Option<&str> {
+        match self {
+            Self::Describe { command } => Some(command),
+            Self::Preview(invocation) | Self::Run(invocation) => Some(&invocation.command),
+            Self::List | Self::Cancel { .. } | Self::Runs => None,
+        }
+    }
+}
+
+/// Where a listing's line stands in a configuration file, for refusals and faults.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct Place {
+    /// The file, as it was named.
+    pub file: std::sync::Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}:{}", self.file, self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_lead_back() {
+        for row in VERBS {
+            assert_eq!(Verb::named(row.name), Some(row.verb));
+            assert_eq!(row.verb.name(), row.name);
+        }
+    }
+}

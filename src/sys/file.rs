@@ -1,0 +1,271 @@
+//! Files whose owner and mode matter: who could have written them, who could read them.
+
+use std::fmt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why a file is not trusted.
+#[derive(Debug)]
+pub enum FileFault {
+    /// It could not be looked at or read.
+    Io(PathBuf, io::Error),
+    /// This file or folder can be changed by somebody else; in words, by whom.
+    Writable(PathBuf, String),
+    /// It can be read by somebody else and holds secrets.
+    Readable(PathBuf, u32),
+    /// It is larger than anything it should be.
+    TooLarge(PathBuf, u64),
+    /// It is not a regular file.
+    NotAFile(PathBuf),
+}
+
+impl fmt::Display for FileFault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, fault) => write!(out, "{}: {fault}", path.display()),
+            Self::Writable(path, who) => write!(out, "{} can be changed by {who}", path.display()),
+            Self::Readable(path, mode) => {
+                write!(out, "{} has mode {:04o}, so others can read it; `chmod 600` it", path.display(), mode & 0o7777)
+            }
+            Self::TooLarge(path, bytes) => write!(out, "{} has {bytes} bytes, which is too large", path.display()),
+            Self::NotAFile(path) => write!(out, "{} is not a regular file", path.display()),
+        }
+    }
+}
+
+/// Whose files count as one's own: root's, and this user's.
+#[derive(Debug, Clone, Copy)]
+pub struct Trust {
+    /// The daemon's (or the client's) own user id.
+    pub own: u32,
+    /// Whether a group is only its user's own, as on systems where every user has a group.
+    pub private_group: fn(gid: u32, uid: u32) -> bool,
+}
+
+impl Trust {
+    /// Trust for the calling process.
+    pub fn own() -> Self {
+        #[cfg(target_os = "linux")]
+        let private_group = super::group_is_private;
+        #[cfg(not(target_os = "linux"))]
+        let private_group = |_: u32, _: u32| false;
+        Self { own: effective_uid(), private_group }
+    }
+
+    /// Who besides root and this user can change an entry with this metadata, in words.
+    fn stranger(&self, meta: &Metadata) -> Option<String> {
+        let mode = meta.mode();
+        let sticky_folder = meta.is_dir() && mode & 0o1000 != 0;
+        if meta.uid() != 0 && meta.uid() != self.own {
+            return Some(format!("its owner, user id {}", meta.uid()));
+        }
+        if sticky_folder {
+            // Entries of a sticky folder can be replaced by their owner only, and the entry is looked at too.
+            return None;
+        }
+        if mode & 0o002 != 0 {
+            return Some(format!("anybody (mode {:04o})", mode & 0o7777));
+        }
+        if mode & 0o020 != 0 && meta.gid() != 0 && !(self.private_group)(meta.gid(), meta.uid()) {
+            return Some(format!("group {} (mode {:04o})", meta.gid(), mode & 0o7777));
+        }
+        None
+    }
+}
+
+/// The effective user id of this process.
+pub fn effective_uid() -> u32 {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Says whether nobody but root and this user can change the file or what its path means: the file itself,
+/// every folder above it, and every symbolic link on the way.
+///
+/// # Errors
+/// The first entry that somebody else can change, or that cannot be looked at.
+pub fn trusted(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |fault| FileFault::Io(path, fault)
+    };
+    let absolute = std::path::absolute(path).map_err(io(path))?;
+    let real = std::fs::canonicalize(&absolute).map_err(io(path))?;
+    // The path as written and the path it leads to: links are safe when the folders that hold them are.
+    for whole in [&absolute, &real] {
+        let mut at = PathBuf::new();
+        for part in whole.components() {
+            at.push(part);
+            let meta = std::fs::symlink_metadata(&at).map_err(io(&at))?;
+            if meta.is_symlink() {
+                if meta.uid() != 0 && meta.uid() != trust.own {
+                    return Err(FileFault::Writable(at, format!("the owner of this link, user id {}", meta.uid())));
+                }
+                let target = std::fs::canonicalize(&at).map_err(io(&at))?;
+                if let Some(folder) = target.parent().filter(|_| target != real) {
+                    trusted(folder, trust)?;
+                }
+                continue;
+            }
+            if let Some(who) = trust.stranger(&meta) {
+                return Err(FileFault::Writable(at, who));
+            }
+        }
+    }
+    std::fs::metadata(&real).map_err(io(&real))
+}
+
+/// Whether users other than the owner can read a file with this metadata.
+pub fn others_can_read(meta: &Metadata) -> bool {
+    meta.mode() & 0o044 != 0
+}
+
+/// Reads a configuration file that nobody else can have written, up to `max` bytes. Checks the file that was
+/// opened, so that it cannot be exchanged in between.
+///
+/// # Errors
+/// As [`trusted`]; also files that are too large or not text.
+pub fn read_config(path: &Path, trust: &Trust, max: u64) -> Result<(String, Metadata), FileFault> {
+    let io = |fault| FileFault::Io(path.to_owned(), fault);
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path).map_err(io)?;
+    let meta = file.metadata().map_err(io)?;
+    if !meta.is_file() {
+        return Err(FileFault::NotAFile(path.to_owned()));
+    }
+    let named = trusted(path, trust)?;
+    if (named.dev(), named.ino()) != (meta.dev(), meta.ino()) {
+        return Err(FileFault::Writable(path.to_owned(), "somebody who exchanged it while it was read".into()));
+    }
+    if meta.len() > max {
+        return Err(FileFault::TooLarge(path.to_owned(), meta.len()));
+    }
+    let mut text = String::new();
+    file.take(max).read_to_string(&mut text).map_err(io)?;
+    Ok((text, meta))
+}
+
+/// Reads a file with a secret: a regular file that only its owner (this user or root) can read.
+///
+/// # Errors
+/// The file cannot be read, or others can read it.
+pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
+    let io = |fault| FileFault::Io(path.to_owned(), fault);
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path).map_err(io)?;
+    let meta = file.metadata().map_err(io)?;
+    if !meta.is_file() {
+        return Err(FileFault::NotAFile(path.to_owned()));
+    }
+    if meta.mode() & 0o077 != 0 {
+        return Err(FileFault::Readable(path.to_owned(), meta.mode()));
+    }
+    if meta.uid() != 0 && meta.uid() != effective_uid() {
+        return Err(FileFault::Writable(path.to_owned(), format!("its owner, user id {}", meta.uid())));
+    }
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}
+
+/// Opens a file to append to, readable by its owner only, never through a link.
+///
+/// # Errors
+/// As open(2).
+pub fn append_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
+}
+
+/// Writes a file at once: readers see the old one or the whole new one. The mode holds from the first byte.
+///
+/// # Errors
+/// As the calls it makes; `AlreadyExists` when the file exists and `force` is not set.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32, force: bool) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let new = folder.join(format!(".{name}.{}.new", std::process::id()));
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        if force {
+            return std::fs::rename(&new, path);
+        }
+        // A hard link fails where the name is taken, which a rename would not.
+        std::fs::hard_link(&new, path)?;
+        std::fs::remove_file(&new)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mine() -> Trust {
+        Trust { own: effective_uid(), private_group: |_, _| false }
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn who_could_have_written_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::write(&file, "x").unwrap();
+        chmod(&file, 0o644);
+        assert!(trusted(&file, &mine()).is_ok());
+        for mode in [0o666, 0o664, 0o602] {
+            chmod(&file, mode);
+            // Group root counts as root, so 0664 is fine where the tests run as root.
+            let fine = mode == 0o664 && std::fs::metadata(&file).unwrap().gid() == 0;
+            assert_eq!(trusted(&file, &mine()).is_ok(), fine, "{mode:o}");
+        }
+        chmod(&file, 0o600);
+        chmod(folder.path(), 0o777);
+        assert!(matches!(trusted(&file, &mine()), Err(FileFault::Writable(path, _)) if path == folder.path()));
+        chmod(folder.path(), 0o1777);
+        assert!(trusted(&file, &mine()).is_ok(), "sticky folders protect their entries");
+    }
+
+    #[test]
+    fn a_link_is_followed_and_judged() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        std::fs::write(open.join("f"), "x").unwrap();
+        std::os::unix::fs::symlink(open.join("f"), folder.path().join("link")).unwrap();
+        assert!(trusted(&folder.path().join("link"), &mine()).is_ok());
+        chmod(&open, 0o777);
+        assert!(trusted(&folder.path().join("link"), &mine()).is_err());
+    }
+
+    #[test]
+    fn replacing_is_whole_private_and_never_by_accident() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        replace(&file, b"one", 0o600, false).unwrap();
+        assert_eq!(replace(&file, b"two", 0o600, false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&file).unwrap(), b"one");
+        replace(&file, b"two", 0o600, true).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
+    }
+
+    #[test]
+    fn secrets_others_can_read_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        replace(&file, b"k", 0o640, false).unwrap();
+        assert!(matches!(read_private(&file, 10), Err(FileFault::Readable(..))));
+        chmod(&file, 0o600);
+        assert_eq!(read_private(&file, 10).unwrap(), b"k");
+    }
+}

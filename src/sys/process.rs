@@ -1,0 +1,191 @@
+//! Processes: waiting, signalling, starting oneself again, and what the kernel may show of us.
+
+use crate::limits;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How a process ended, and what it used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exited {
+    /// Its exit status, when it exited.
+    pub status: Option<u8>,
+    /// The signal that ended it, when one did.
+    pub signal: Option<u8>,
+    /// Processor time outside and inside the kernel.
+    pub user: Duration,
+    /// Processor time inside the kernel.
+    pub system: Duration,
+    /// The most memory that it or a child of it had resident, in KiB.
+    pub peak_kib: u64,
+}
+
+/// Takes the end of a child; `None` while it lives.
+///
+/// # Errors
+/// As waitid(2).
+pub fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exited>> {
+    // SAFETY: all-zero is a valid value of both structures, which the call fills.
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
+    // SAFETY: raw waitid, whose fifth argument (usage) glibc's wrapper does not offer; pointers live through the call.
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD as libc::c_long,
+            libc::c_long::from(pidfd.as_raw_fd()),
+            &raw mut info,
+            libc::c_long::from(libc::WEXITED | libc::WNOHANG),
+            &raw mut usage,
+        )
+    };
+    if status < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: waitid succeeded, so these fields are set; a pid of 0 says that nothing has ended.
+    let (pid, value) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let number = u8::try_from(value & 0xff).unwrap_or(u8::MAX);
+    let exited = info.si_code == libc::CLD_EXITED;
+    let time = |value: libc::timeval| {
+        Duration::new(u64::try_from(value.tv_sec).unwrap_or(0), u32::try_from(value.tv_usec).unwrap_or(0).saturating_mul(1000))
+    };
+    Ok(Some(Exited {
+        status: exited.then_some(number),
+        signal: (!exited).then_some(number),
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+        peak_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
+    }))
+}
+
+/// Signals a whole process group; `false` when nobody is left in it.
+pub fn signal_group(leader: i32, signal: i32) -> bool {
+    if leader <= 1 {
+        return false;
+    }
+    // SAFETY: kill takes numbers only; the group is that of a child we started, above 1.
+    unsafe { libc::kill(-leader, signal) == 0 }
+}
+
+/// Makes this process invisible to ptrace and core dumps.
+///
+/// # Errors
+/// As prctl(2).
+pub fn undumpable() -> io::Result<()> {
+    // SAFETY: prctl with numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+}
+
+/// Asks the kernel to end this process when its parent's thread ends.
+///
+/// # Errors
+/// As prctl(2).
+pub fn parent_death_signal() -> io::Result<()> {
+    // SAFETY: prctl with numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) })
+}
+
+fn check(status: i32) -> io::Result<()> {
+    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Raises the soft limit of open descriptors to the hard one; returns it.
+///
+/// # Errors
+/// As setrlimit(2).
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` lives through both calls.
+    unsafe {
+        check(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit))?;
+        limit.rlim_cur = limit.rlim_max.min(1 << 20);
+        check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit))?;
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// A pipe whose kernel buffer is large where the kernel allows it; both ends close on exec.
+///
+/// # Errors
+/// As pipe2(2).
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = io::pipe()?;
+    // SAFETY: fcntl on an open descriptor, with a number. Failing leaves the smaller buffer, which is correct too.
+    unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETPIPE_SZ, limits::PIPE_BUFFER as libc::c_int) };
+    Ok((reader.into(), writer.into()))
+}
+
+/// `/dev/null`, to read from.
+///
+/// # Errors
+/// As open(2).
+pub fn null() -> io::Result<OwnedFd> {
+    Ok(File::open("/dev/null")?.into())
+}
+
+/// Starts this very program anew, in a fresh address space, with `socket` as its descriptor 3, nothing in its
+/// environment and no other descriptor but standard error. Dies with the calling thread.
+///
+/// # Errors
+/// As fork and exec.
+pub fn reexecute(name: &str, argument: &OsStr, socket: OwnedFd) -> io::Result<(u32, OwnedFd)> {
+    let raw = socket.as_raw_fd();
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(name).arg(argument).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    let parent = std::process::id();
+    // SAFETY: between fork and exec only async-signal-safe calls are made: dup2, prctl, getppid.
+    unsafe {
+        command.pre_exec(move || {
+            if raw == 3 {
+                check(libc::fcntl(3, libc::F_SETFD, 0))?;
+            } else {
+                check(libc::dup2(raw, 3))?;
+            }
+            parent_death_signal()?;
+            if libc::getppid().cast_unsigned() != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            Ok(())
+        });
+    }
+    let child = command.spawn()?;
+    let pidfd = pidfd_of(child.id())?;
+    Ok((child.id(), pidfd))
+}
+
+fn pidfd_of(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes numbers; the child is ours and not reaped, so the id is still its own.
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::c_long::from(pid), 0) };
+    let raw = i32::try_from(raw).unwrap_or(-1);
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so this is a new descriptor of ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Takes over a descriptor that this process was started with.
+///
+/// # Errors
+/// When it is not open.
+pub fn adopt(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl on a number; it fails when nothing is open there.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, and by contract nobody else in this process has been given it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Makes the allocator give large blocks (password hashing) back to the kernel when they are freed.
+pub fn return_large_blocks() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt with numbers only, before a second thread exists.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+    }
+}

@@ -1,0 +1,197 @@
+//! The frontend's cell: another user, no privileges to gain, no files, and only the system calls it needs.
+//!
+//! Done before the process starts a thread, because filters bind only threads made later.
+
+use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
+};
+use std::collections::BTreeMap;
+use std::io;
+
+/// Who the frontend becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// User id, not 0.
+    pub uid: u32,
+    /// Group id, not 0.
+    pub gid: u32,
+}
+
+/// What holds after [`confine`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confinement {
+    /// The user it became, when it was root.
+    pub user: Option<Identity>,
+    /// What Landlock enforces: `full`, `partial`, `none`.
+    pub landlock: &'static str,
+}
+
+/// Confines this process for good. Single-threaded processes only.
+///
+/// # Errors
+/// A sentence that says which part failed. Landlock is used as far as the kernel has it; everything else must hold.
+pub fn confine(become_user: Option<Identity>) -> Result<Confinement, String> {
+    limit(libc::RLIMIT_CORE, 0)?;
+    if let Some(identity) = become_user {
+        drop_to(identity)?;
+    }
+    super::undumpable().map_err(|fault| format!("PR_SET_DUMPABLE: {fault}"))?;
+    // SAFETY: prctl with numbers only.
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+        return Err(format!("PR_SET_NO_NEW_PRIVS: {}", io::Error::last_os_error()));
+    }
+    let landlock = nothing_readable();
+    for program in filters()? {
+        apply_filter(&program).map_err(|fault| format!("seccomp: {fault}"))?;
+    }
+    Ok(Confinement { user: become_user, landlock })
+}
+
+/// What this kernel offers for the cell, for `check`, which does not enter it.
+pub fn kernel_offers() -> (bool, &'static str) {
+    // SAFETY: prctl with a number only; it answers whether seccomp is known.
+    let seccomp = unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) } >= 0;
+    let made = ruleset().is_ok_and(|_| std::fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|text| text.contains("landlock")));
+    (seccomp, if made { "present" } else { "unknown" })
+}
+
+fn limit(resource: libc::__rlimit_resource_t, most: u64) -> Result<(), String> {
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: `limit` lives through the call.
+    match unsafe { libc::setrlimit(resource, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(format!("setrlimit: {}", io::Error::last_os_error())),
+    }
+}
+
+/// Becomes another user, and proves that there is no way back.
+fn drop_to(identity: Identity) -> Result<(), String> {
+    let Identity { uid, gid } = identity;
+    if uid == 0 || gid == 0 || uid == u32::MAX || gid == u32::MAX {
+        return Err(format!("the frontend cannot be user {uid}, group {gid}"));
+    }
+    let last = |what: &str| format!("{what}: {}", io::Error::last_os_error());
+    // SAFETY: calls with numbers and one empty list; this process has a single thread.
+    unsafe {
+        if libc::setgroups(0, std::ptr::null()) != 0 {
+            return Err(last("setgroups"));
+        }
+        if libc::setresgid(gid, gid, gid) != 0 {
+            return Err(last("setresgid"));
+        }
+        if libc::setresuid(uid, uid, uid) != 0 {
+            return Err(last("setresuid"));
+        }
+        if libc::setresuid(u32::MAX, 0, u32::MAX) == 0 || libc::setuid(0) == 0 || libc::setgid(0) == 0 {
+            return Err("the way back to root was open".into());
+        }
+    }
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|fault| format!("/proc/self/status: {fault}"))?;
+    let holds = |key: &str, value: &str| {
+        status.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.split_whitespace().collect::<Vec<_>>().join(" ") == value))
+    };
+    // Real, effective, saved, and that of the file system.
+    let (uids, gids) = (format!("{uid} {uid} {uid} {uid}"), format!("{gid} {gid} {gid} {gid}"));
+    let none = "0000000000000000";
+    if holds("Uid:", &uids) && holds("Gid:", &gids) && holds("Groups:", "") && ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"].iter().all(|set| holds(set, none)) {
+        return Ok(());
+    }
+    Err("after the change of user, ids, groups or capabilities are not what they should be".into())
+}
+
+fn ruleset() -> Result<Ruleset, landlock::RulesetError> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI::V5))?
+        .handle_access(AccessNet::from_all(ABI::V4))?
+        .scope(Scope::from_all(ABI::V6))
+}
+
+fn nothing_readable() -> &'static str {
+    match ruleset().and_then(Ruleset::create).and_then(landlock::RulesetCreated::restrict_self) {
+        Ok(status) => match status.ruleset {
+            RulesetStatus::FullyEnforced => "full",
+            RulesetStatus::PartiallyEnforced => "partial",
+            RulesetStatus::NotEnforced => "none",
+        },
+        Err(_) => "none",
+    }
+}
+
+/// What tokio, rustls and the allocator need once everything is open.
+const ALLOWED: &[libc::c_long] = &[
+    libc::SYS_read, libc::SYS_write, libc::SYS_readv, libc::SYS_writev, libc::SYS_close, libc::SYS_recvmsg, libc::SYS_sendmsg,
+    libc::SYS_recvfrom, libc::SYS_sendto, libc::SYS_accept4, libc::SYS_epoll_ctl, libc::SYS_epoll_create1, libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2, libc::SYS_futex, libc::SYS_munmap, libc::SYS_madvise, libc::SYS_brk, libc::SYS_mremap,
+    libc::SYS_getrandom, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigaction, libc::SYS_rt_sigreturn, libc::SYS_sigaltstack, libc::SYS_exit,
+    libc::SYS_exit_group, libc::SYS_clock_gettime, libc::SYS_shutdown, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getpeername,
+    libc::SYS_getsockname, libc::SYS_gettid, libc::SYS_getpid, libc::SYS_sched_getaffinity, libc::SYS_sched_yield,
+    libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_fstat, libc::SYS_statx, libc::SYS_restart_syscall, libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep, libc::SYS_ppoll, libc::SYS_lseek, libc::SYS_tgkill, libc::SYS_uname,
+];
+
+#[cfg(target_arch = "x86_64")]
+const ALLOWED_HERE: &[libc::c_long] = &[libc::SYS_epoll_wait, libc::SYS_poll];
+#[cfg(not(target_arch = "x86_64"))]
+const ALLOWED_HERE: &[libc::c_long] = &[];
+
+/// What only an attacker would try: the process ends.
+const FATAL: &[libc::c_long] = &[
+    libc::SYS_execve, libc::SYS_execveat, libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_mount,
+    libc::SYS_umount2, libc::SYS_unshare, libc::SYS_setns, libc::SYS_pivot_root, libc::SYS_chroot, libc::SYS_init_module,
+    libc::SYS_finit_module, libc::SYS_kexec_load, libc::SYS_bpf, libc::SYS_perf_event_open, libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_userfaultfd, libc::SYS_keyctl, libc::SYS_add_key,
+    libc::SYS_request_key, libc::SYS_setuid, libc::SYS_setresuid, libc::SYS_setreuid, libc::SYS_open_by_handle_at,
+];
+
+/// The filters in the order in which they are applied: where two speak, the sterner wins, and of equals the last.
+fn filters() -> Result<Vec<BpfProgram>, String> {
+    let arch = std::env::consts::ARCH.try_into().map_err(|fault| format!("seccomp: {fault}"))?;
+    let build = |rules: BTreeMap<i64, Vec<SeccompRule>>, unlisted, listed| {
+        SeccompFilter::new(rules, unlisted, listed, arch)
+            .and_then(BpfProgram::try_from)
+            .map_err(|fault| format!("seccomp: {fault}"))
+    };
+    let always = |calls: &[libc::c_long]| calls.iter().map(|call| (*call, Vec::new())).collect::<BTreeMap<i64, Vec<SeccompRule>>>();
+    let when = |argument: u8, op: SeccompCmpOp, value: u64| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value)
+            .and_then(|condition| SeccompRule::new(vec![condition]))
+            .map_err(|fault| format!("seccomp: {fault}"))
+    };
+    let mut allowed = always(ALLOWED);
+    allowed.extend(always(ALLOWED_HERE));
+    // Flags and duplicates of descriptors; nothing else of fcntl.
+    let fcntl = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_GETPIPE_SZ];
+    allowed.insert(libc::SYS_fcntl, fcntl.iter().map(|what| when(1, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
+    allowed.insert(libc::SYS_ioctl, vec![when(1, SeccompCmpOp::Eq, libc::FIONBIO)?]);
+    // Memory may be mapped and protected, never made executable.
+    let executable = libc::PROT_EXEC as u64;
+    allowed.insert(libc::SYS_mmap, vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?]);
+    allowed.insert(libc::SYS_mprotect, vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?]);
+    // Threads, no processes.
+    let thread = libc::CLONE_THREAD as u64;
+    allowed.insert(libc::SYS_clone, vec![when(0, SeccompCmpOp::MaskedEq(thread), thread)?]);
+    let prctl = [libc::PR_SET_NAME, libc::PR_GET_NAME, 0x5356_4d41];
+    allowed.insert(libc::SYS_prctl, prctl.iter().map(|what| when(0, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
+    // tokio's signal driver makes a Unix pair; no other socket can be made.
+    allowed.insert(libc::SYS_socketpair, vec![when(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?]);
+    Ok(vec![
+        // Unknown calls fail instead of killing, so that a library's update is no crash loop.
+        build(allowed, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
+        // Its flags lie in memory where no filter can see them; libc falls back to clone.
+        build(always(&[libc::SYS_clone3]), SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?,
+        build(always(FATAL), SeccompAction::Allow, SeccompAction::KillProcess)?,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_both_allowed_and_fatal() {
+        assert!(FATAL.iter().all(|call| !ALLOWED.contains(call) && !ALLOWED_HERE.contains(call)));
+        assert_eq!(filters().map(|programs| programs.len()), Ok(3));
+    }
+}
