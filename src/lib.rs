@@ -1,19 +1,28 @@
 //! ordain: vetted remote commands over TLS. See ARCHITECTURE.md for the floors and the journey of a command.
 
 pub mod audit;
+pub mod cli;
+pub mod client;
+pub mod config;
 pub mod credential;
 pub mod devca;
 #[cfg(target_os = "linux")]
 pub mod exec;
 pub mod exit;
+#[cfg(target_os = "linux")]
+pub mod frontend;
 pub mod ids;
 #[cfg(target_os = "linux")]
 pub mod ipc;
 pub mod limits;
+#[cfg(target_os = "linux")]
+pub mod monitor;
 pub mod mux;
 pub mod policy;
+pub mod programs;
 pub mod protocol;
 pub mod request;
 pub mod secret;
 pub mod sys;
 pub mod tls;
+pub mod units;

@@ -1,1 +1,4 @@
-fn main() {}
+//! The certificate helper.
+fn main() -> std::process::ExitCode {
+    ordain::programs::ordain_certs().into()
+}

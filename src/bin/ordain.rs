@@ -1,1 +1,4 @@
-fn main() {}
+//! The client.
+fn main() -> std::process::ExitCode {
+    ordain::programs::ordain().into()
+}

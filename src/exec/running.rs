@@ -22,7 +22,7 @@ pub struct Running {
 
 impl Running {
     pub(super) fn watch(run: RunId, child: Child) -> io::Result<Self> {
-        let pidfd = AsyncFd::with_interest(child.pidfd, tokio::io::Interest::READABLE)?;
+        let pidfd = sys::watch(child.pidfd, tokio::io::Interest::READABLE)?;
         Ok(Self { run, pid: child.pid, since: Instant::now(), pidfd })
     }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Messages out, messages in. Sending needs no exclusive access: a message goes whole or not at all.
@@ -39,7 +40,7 @@ impl Channel {
     /// # Errors
     /// When it cannot be watched.
     pub fn new(end: OwnedFd) -> io::Result<Self> {
-        AsyncFd::new(end).map(Self)
+        sys::watch(end, Interest::READABLE | Interest::WRITABLE).map(Self)
     }
 
     /// Sends a message with descriptors, waiting while the other side's queue is full.
@@ -47,47 +48,63 @@ impl Channel {
     /// # Errors
     /// When the other process is gone, or the message is larger than any should be.
     pub async fn send<M: Serialize>(&self, message: &M, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let bytes = zeroize::Zeroizing::new(postcard::to_allocvec(message).map_err(io::Error::other)?);
-        if bytes.len() > IPC_MESSAGE {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is too large"));
-        }
+        let bytes = write(message)?;
         loop {
             // The queue is rarely full: try first, wait then.
             match sys::send(self.0.get_ref().as_fd(), &bytes, descriptors) {
-                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
-                    let mut ready = self.0.writable().await?;
-                    match sys::send(self.0.get_ref().as_fd(), &bytes, descriptors) {
-                        Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-                        outcome => return outcome,
-                    }
-                }
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return outcome,
+            }
+            let mut ready = self.0.writable().await?;
+            match sys::send(self.0.get_ref().as_fd(), &bytes, descriptors) {
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 outcome => return outcome,
             }
         }
     }
 
-    /// Receives a message with its descriptors. Cancel-safe.
+    /// Sends a message if the other side's queue has room now.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it has none; otherwise as [`Channel::send`].
+    pub fn try_send<M: Serialize>(&self, message: &M, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = write(message)?;
+        sys::send(self.0.get_ref().as_fd(), &bytes, descriptors)
+    }
+
+    /// Receives a message with its descriptors. Cancel-safe. `buffer` is scratch, kept by the caller between
+    /// messages; what came through it is wiped.
     ///
     /// # Errors
     /// See [`ChannelFault`].
-    pub async fn receive<M: DeserializeOwned>(&self) -> Result<(M, Vec<OwnedFd>), ChannelFault> {
-        let mut buffer = zeroize::Zeroizing::new(vec![0; IPC_MESSAGE]);
+    pub async fn receive<M: DeserializeOwned>(&self, buffer: &mut Vec<u8>) -> Result<(M, Vec<OwnedFd>), ChannelFault> {
+        buffer.resize(IPC_MESSAGE, 0);
         loop {
             let mut ready = self.0.readable().await.map_err(ChannelFault::Io)?;
-            match sys::receive(self.0.get_ref().as_fd(), &mut buffer) {
+            match sys::receive(self.0.get_ref().as_fd(), buffer) {
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(fault) if fault.kind() == io::ErrorKind::ConnectionReset => return Err(ChannelFault::Gone),
                 Err(fault) => return Err(ChannelFault::Io(fault)),
                 Ok(received) if received.length == 0 => return Err(ChannelFault::Gone),
                 Ok(received) if received.cut => return Err(ChannelFault::Malformed("it was cut")),
                 Ok(received) => {
-                    let bytes = buffer.get(..received.length).unwrap_or_default();
-                    let message = read(bytes)?;
-                    return Ok((message, received.descriptors));
+                    let bytes = buffer.get_mut(..received.length).unwrap_or_default();
+                    let message = read(bytes);
+                    zeroize::Zeroize::zeroize(bytes);
+                    return Ok((message?, received.descriptors));
                 }
             }
         }
     }
+}
+
+/// A message's bytes; they may hold a password.
+fn write<M: Serialize>(message: &M) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
+    let bytes = zeroize::Zeroizing::new(postcard::to_allocvec(message).map_err(io::Error::other)?);
+    if bytes.len() > IPC_MESSAGE {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is too large"));
+    }
+    Ok(bytes)
 }
 
 /// Reads a message's bytes, all of them.
@@ -121,10 +138,10 @@ mod tests {
         };
         let null = sys::null().unwrap();
         one.send(&login, &[null.as_fd()]).await.unwrap();
-        let (message, descriptors) = other.receive::<ToMonitor>().await.unwrap();
+        let (message, descriptors) = other.receive::<ToMonitor>(&mut Vec::new()).await.unwrap();
         assert_eq!((message, descriptors.len()), (login, 1));
         drop(one);
-        assert!(matches!(other.receive::<ToMonitor>().await, Err(ChannelFault::Gone)));
+        assert!(matches!(other.receive::<ToMonitor>(&mut Vec::new()).await, Err(ChannelFault::Gone)));
     }
 
     proptest! {

@@ -189,3 +189,43 @@ pub fn return_large_blocks() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
     }
 }
+
+/// Watches a descriptor with tokio; needs a running runtime.
+///
+/// # Errors
+/// When the kernel cannot watch it.
+pub fn watch(descriptor: OwnedFd, interest: tokio::io::Interest) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd owns its open descriptor and gives the same number all its life.
+    unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }.map_err(Into::into)
+}
+
+/// Waits until a descriptor can be read, without a runtime.
+///
+/// # Errors
+/// As poll(2); `TimedOut` after the given time.
+pub fn wait_readable(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<()> {
+    let mut entry = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: one entry that lives through the call.
+    match unsafe { libc::poll(&raw mut entry, 1, milliseconds) } {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        count if count < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Ends a process for good.
+pub fn kill(pidfd: BorrowedFd<'_>) {
+    // SAFETY: a pidfd names one process, also after it has ended; numbers otherwise.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, 0, 0) };
+}
+
+/// Asks a child of ours to stop.
+pub fn terminate(child: u32) {
+    if let Ok(child) = i32::try_from(child)
+        && child > 1
+    {
+        // SAFETY: kill takes numbers only; the caller has not reaped this child, so the id is still its own.
+        unsafe { libc::kill(child, libc::SIGTERM) };
+    }
+}

@@ -128,7 +128,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_exit_group, libc::SYS_clock_gettime, libc::SYS_shutdown, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getpeername,
     libc::SYS_getsockname, libc::SYS_gettid, libc::SYS_getpid, libc::SYS_sched_getaffinity, libc::SYS_sched_yield,
     libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_fstat, libc::SYS_statx, libc::SYS_restart_syscall, libc::SYS_clock_nanosleep,
-    libc::SYS_nanosleep, libc::SYS_ppoll, libc::SYS_lseek, libc::SYS_tgkill, libc::SYS_uname,
+    libc::SYS_nanosleep, libc::SYS_ppoll, libc::SYS_lseek, libc::SYS_tgkill, libc::SYS_geteuid,
 ];
 
 #[cfg(target_arch = "x86_64")]
@@ -145,7 +145,8 @@ const FATAL: &[libc::c_long] = &[
     libc::SYS_request_key, libc::SYS_setuid, libc::SYS_setresuid, libc::SYS_setreuid, libc::SYS_open_by_handle_at,
 ];
 
-/// The filters in the order in which they are applied: where two speak, the sterner wins, and of equals the last.
+/// The filters in the order in which they are applied: the list of what is allowed comes last, because it does not
+/// allow applying another. Where two speak, the sterner wins whatever their order.
 fn filters() -> Result<Vec<BpfProgram>, String> {
     let arch = std::env::consts::ARCH.try_into().map_err(|fault| format!("seccomp: {fault}"))?;
     let build = |rules: BTreeMap<i64, Vec<SeccompRule>>, unlisted, listed| {
@@ -164,6 +165,8 @@ fn filters() -> Result<Vec<BpfProgram>, String> {
     // Flags and duplicates of descriptors; nothing else of fcntl.
     let fcntl = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_GETPIPE_SZ];
     allowed.insert(libc::SYS_fcntl, fcntl.iter().map(|what| when(1, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
+    // glibc makes fstat of it, on a descriptor and no path.
+    allowed.insert(libc::SYS_newfstatat, vec![when(3, SeccompCmpOp::Eq, libc::AT_EMPTY_PATH as u64)?]);
     allowed.insert(libc::SYS_ioctl, vec![when(1, SeccompCmpOp::Eq, libc::FIONBIO)?]);
     // Memory may be mapped and protected, never made executable.
     let executable = libc::PROT_EXEC as u64;
@@ -176,12 +179,14 @@ fn filters() -> Result<Vec<BpfProgram>, String> {
     allowed.insert(libc::SYS_prctl, prctl.iter().map(|what| when(0, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
     // tokio's signal driver makes a Unix pair; no other socket can be made.
     allowed.insert(libc::SYS_socketpair, vec![when(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?]);
+    // Passed here and answered by the filter of its own, or libc would see EPERM and not fall back to clone.
+    allowed.insert(libc::SYS_clone3, Vec::new());
     Ok(vec![
-        // Unknown calls fail instead of killing, so that a library's update is no crash loop.
-        build(allowed, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
+        build(always(FATAL), SeccompAction::Allow, SeccompAction::KillProcess)?,
         // Its flags lie in memory where no filter can see them; libc falls back to clone.
         build(always(&[libc::SYS_clone3]), SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?,
-        build(always(FATAL), SeccompAction::Allow, SeccompAction::KillProcess)?,
+        // Unknown calls fail instead of killing, so that a library's update is no crash loop.
+        build(allowed, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
     ])
 }
 

@@ -1,0 +1,211 @@
+//! `ordain`.
+
+use crate::protocol::PORT;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Runs vetted commands on machines that serve them.
+#[derive(Debug, Parser)]
+#[command(name = "ordain", version, after_help = EXIT_STATUS)]
+pub struct ClientArgs {
+    /// Trust servers whose certificate comes from this CA (a PEM file, or `system`)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<String>,
+    /// Trust the server with exactly this key (`ordaind fingerprint` prints it)
+    #[arg(long, global = true, value_name = "sha256:…", conflicts_with = "ca")]
+    pub pin: Option<String>,
+    /// The name in the server's certificate, where it is not the host's
+    #[arg(long, global = true, value_name = "NAME")]
+    pub tls_name: Option<String>,
+    /// Our own certificate, for servers that want one
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Who logs in [default: the host's entry, else this machine's user]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Take the password from the first line of a file that only its owner can read
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_stdin")]
+    pub password_file: Option<PathBuf>,
+    /// Take the password from the first line of standard input
+    #[arg(long, global = true)]
+    pub password_stdin: bool,
+    /// How long reaching the server may take
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub connect_timeout: Duration,
+    /// The settings per host [default: $XDG_CONFIG_HOME/ordain/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For machines
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say which host, address, key and settings are used
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: ClientVerb,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status: the command's own; 128+N when signal N ended it; 124 when its time (or --timeout) was up;
+255 when ordain itself failed, with a stable code and a sentence on standard error.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum ClientVerb {
+    /// Run a command
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Show what this user may run
+    List {
+        /// [user@]host[:port]
+        host: Destination,
+    },
+    /// Show a command's arguments, their kinds, bounds and defaults
+    Describe {
+        /// [user@]host[:port]
+        host: Destination,
+        /// The command
+        command: String,
+    },
+    /// Show the runs that are going on
+    Runs {
+        /// [user@]host[:port]
+        host: Destination,
+    },
+    /// End a run
+    Cancel {
+        /// [user@]host[:port]
+        host: Destination,
+        /// The run's id
+        run: String,
+    },
+}
+
+const RUN_HELP: &str = "\
+Arguments are given by position, or as --name value or --name=value; everything after COMMAND is the command's, and
+`--` ends names. A secret is never given in the clear: it is asked for, or read with --name @FILE or --name @-.";
+
+/// `ordain run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Show the decision and the exact argv; run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Cancel the run after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Agree beforehand, where a command wants to be confirmed
+    #[arg(long)]
+    pub yes: bool,
+    /// Report ordain's own failures as a Nagios plugin does: UNKNOWN, one line, exit 3
+    #[arg(long)]
+    pub nagios: bool,
+    /// Show control characters of the output as they are, also on a terminal
+    #[arg(long)]
+    pub raw: bool,
+    /// [user@]host[:port]
+    pub host: Destination,
+    /// The command
+    pub command: String,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
+    pub words: Vec<String>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::units::duration(text).ok_or_else(|| "a duration looks like 500ms, 60s, 30m, 2h".to_owned())
+}
+
+/// `[user@]host[:port]`, `[v6]:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Who logs in.
+    pub user: Option<String>,
+    /// A name, an address, or a name of the settings file.
+    pub host: String,
+    /// Its port.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (user, place) = match text.rsplit_once('@') {
+            Some(("", _)) => return Err("the user before `@` is empty".into()),
+            Some((user, place)) => (Some(user.to_owned()), place),
+            None => (None, text),
+        };
+        let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| format!("`{}` is not a port", text.escape_debug()));
+        let (host, port) = if let Some(rest) = place.strip_prefix('[') {
+            let (host, after) = rest.split_once(']').ok_or("`[` without `]`")?;
+            let given = match after.strip_prefix(':') {
+                Some(digits) => Some(port(digits)?),
+                None if after.is_empty() => None,
+                None => return Err(format!("`{}` after `]` is not a port", after.escape_debug())),
+            };
+            (host, given)
+        } else {
+            match place.split_once(':') {
+                // More than one colon is an IPv6 address without brackets.
+                Some((_, rest)) if rest.contains(':') => (place, None),
+                Some((host, digits)) => (host, Some(port(digits)?)),
+                None => (place, None),
+            }
+        };
+        if host.is_empty() || host.starts_with('-') || host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+            return Err(format!("`{}` is not [user@]host[:port] (the usual port is {PORT})", text.escape_debug()));
+        }
+        Ok(Self { user, host: host.to_owned(), port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn destinations() {
+        let cases = [
+            ("web1", (None, "web1", None)),
+            ("alice@web1:99", (Some("alice"), "web1", Some(99))),
+            ("a@b@web1", (Some("a@b"), "web1", None)),
+            ("[::1]:7422", (None, "::1", Some(7422))),
+            ("[::1]", (None, "::1", None)),
+            ("fe80::1", (None, "fe80::1", None)),
+            ("ops@[2001:db8::1]:1", (Some("ops"), "2001:db8::1", Some(1))),
+        ];
+        for (text, (user, host, port)) in cases {
+            let expected = Destination { user: user.map(Into::into), host: host.into(), port };
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        for bad in ["", "@web1", "web1:", "web1:0", "web1:70000", "web1:x", "[::1", "[::1]x", "-oProxy", "a b", "a/b"] {
+            assert!(bad.parse::<Destination>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn everything_after_the_command_is_the_commands() {
+        let args = ClientArgs::parse_from(["ordain", "--user", "alice", "run", "--nagios", "web1", "tail", "--lines", "5", "--json", "-x", "--", "--y"]);
+        assert_eq!(args.user.as_deref(), Some("alice"));
+        assert!(!args.json);
+        let ClientVerb::Run(run) = args.verb else { panic!("not run") };
+        assert!(run.nagios);
+        assert_eq!(run.words, ["--lines", "5", "--json", "-x", "--", "--y"]);
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        ClientArgs::command().debug_assert();
+        super::super::CertsArgs::command().debug_assert();
+        #[cfg(target_os = "linux")]
+        super::super::DaemonArgs::command().debug_assert();
+    }
+}

@@ -1,0 +1,14 @@
+//! argv: the words of the three programs, in one definition each, from which help (and later man pages and
+//! completions) are made.
+
+mod certs;
+mod client;
+#[cfg(target_os = "linux")]
+mod daemon;
+mod words;
+
+pub use certs::{CertsArgs, CertsVerb};
+pub use client::{ClientArgs, ClientVerb, Destination, RunArgs};
+#[cfg(target_os = "linux")]
+pub use daemon::{DaemonArgs, DaemonVerb};
+pub use words::{Given, Spoken, WordFault, assign, speak};

@@ -1,0 +1,206 @@
+//! Reaching a server: TCP, TLS, who it is, and logging in.
+
+use super::session::Session;
+use super::{ClientError, session};
+use crate::credential::{Purpose, SessionKey, base64};
+use crate::ids::SessionId;
+use crate::mux::{self, Outbox, ReadFault, Reader};
+use crate::protocol::{
+    Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Phase, Sender, VERSION, read,
+};
+use crate::secret::Secret;
+use crate::tls::Fingerprint;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::ReadHalf;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// How to reach a server.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its host name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The name its certificate must have, where that is another than the host.
+    pub tls_name: Option<String>,
+    /// What makes it the right server.
+    pub tls: Arc<ClientConfig>,
+    /// How long reaching it may take, all attempts together.
+    pub timeout: Duration,
+}
+
+/// A server that was reached and is the right one; nobody is logged in yet.
+pub struct Connection {
+    frames: Frames,
+    outbox: Outbox,
+    nonce: String,
+    exporter: [u8; 32],
+    server_key: Fingerprint,
+    peer: SocketAddr,
+    software: String,
+}
+
+type Frames = Reader<ReadHalf<TlsStream<TcpStream>>>;
+
+/// Reaches a server and makes sure of it.
+///
+/// # Errors
+/// [`Code::Connect`], [`Code::ConnectTimeout`], [`Code::Untrusted`], [`Code::Version`], [`Code::ConnectionLost`], or what
+/// the server says.
+pub async fn connect(options: &Options) -> Result<Connection, ClientError> {
+    let place = format!("{} port {}", options.host, options.port);
+    tokio::time::timeout(options.timeout, reach(options))
+        .await
+        .unwrap_or_else(|_| Err(ClientError::new(Code::ConnectTimeout, format!("{place} was not reached within {:?}", options.timeout))))
+}
+
+async fn reach(options: &Options) -> Result<Connection, ClientError> {
+    let place = format!("{} port {}", options.host, options.port);
+    let cannot = |fault: &dyn std::fmt::Display| ClientError::new(Code::Connect, format!("{place} cannot be reached: {fault}"));
+    let socket = TcpStream::connect((options.host.as_str(), options.port)).await.map_err(|fault| cannot(&fault))?;
+    let _ = socket.set_nodelay(true);
+    let peer = socket.peer_addr().map_err(|fault| cannot(&fault))?;
+    let name = options.tls_name.as_deref().unwrap_or(&options.host);
+    let server_name = ServerName::try_from(name.to_owned())
+        .map_err(|_| ClientError::new(Code::Usage, format!("`{}` is not a name that a certificate could have", name.escape_debug())))?;
+    let tls = TlsConnector::from(options.tls.clone()).connect(server_name, socket).await.map_err(|fault| untrusted(&place, name, &fault))?;
+    let (_, state) = tls.get_ref();
+    if state.alpn_protocol() != Some(crate::protocol::ALPN) {
+        return Err(ClientError::new(Code::Untrusted, format!("{place} does not speak ordain/1")));
+    }
+    let exporter = state.export_keying_material([0; 32], EXPORTER_LABEL, None).map_err(|fault| cannot(&fault))?;
+    let certificate = state.peer_certificates().and_then(<[_]>::first);
+    let server_key = certificate.map(Fingerprint::of).and_then(Result::ok).ok_or_else(|| cannot(&"it showed no certificate"))?;
+    let (reading, writing) = tokio::io::split(tls);
+    let (outbox, outgoing) = mux::outbox();
+    tokio::spawn(mux::write_all(writing, outgoing));
+    let mut frames = Reader::new(reading, Sender::Server);
+    let hello = Hello {
+        version: VERSION,
+        software: concat!("ordain ", env!("CARGO_PKG_VERSION")).into(),
+        features: Vec::new(),
+        nonce: None,
+        instance: None,
+    };
+    let _ = outbox.control(0, Kind::Hello, &hello).await;
+    let theirs: Hello = expect(&mut frames, Kind::Hello).await.map_err(|error| refused_early(&place, error))?;
+    if theirs.version != VERSION {
+        return Err(ClientError::new(Code::Version, format!("{place} speaks version {} of the protocol, not {VERSION}", theirs.version)));
+    }
+    frames.enter(Phase::Login);
+    let nonce = theirs.nonce.ok_or_else(|| cannot(&"it sent no nonce"))?;
+    Ok(Connection { frames, outbox, nonce, exporter, server_key, peer, software: theirs.software })
+}
+
+fn untrusted(place: &str, name: &str, fault: &std::io::Error) -> ClientError {
+    let tls = fault.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(tls) = tls else {
+        return ClientError::new(Code::ConnectionLost, format!("{place} closed the connection during the TLS handshake: {fault}"));
+    };
+    use rustls::{CertificateError, Error};
+    let why = match tls {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "its certificate comes from a CA that you do not trust (give its CA with --ca FILE, or its key with --pin)".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => "its certificate has expired".into(),
+        Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
+            format!("its certificate is not for the name `{name}` (tls_name sets another name)")
+        }
+        Error::AlertReceived(rustls::AlertDescription::CertificateRequired) => "it wants a client certificate (--cert, --key)".into(),
+        Error::General(text) => text.clone(),
+        other => other.to_string(),
+    };
+    ClientError::new(Code::Untrusted, format!("{place} is not trusted: {why}"))
+}
+
+/// A server behind `tls.client_ca` tells of a missing certificate only after the handshake.
+fn refused_early(place: &str, error: ClientError) -> ClientError {
+    if error.text.contains("CertificateRequired") || error.text.contains("certificate required") {
+        return ClientError::new(Code::Untrusted, format!("{place} wants a client certificate (--cert, --key)"));
+    }
+    error
+}
+
+/// The next frame, which must be of this kind; an ERROR becomes an error.
+async fn expect<M: serde::de::DeserializeOwned>(frames: &mut Frames, kind: Kind) -> Result<M, ClientError> {
+    let frame = frames.frame().await.map_err(|fault| lost(&fault))?;
+    let broken = |text: String| ClientError::new(Code::Protocol, text);
+    if frame.kind == Kind::Error {
+        return Err(read::<Failure>(&frame.payload).map_or_else(broken, ClientError::from));
+    }
+    if frame.kind != kind {
+        return Err(broken(format!("the server sent {} where {} was expected", frame.kind.word(), kind.word())));
+    }
+    read(&frame.payload).map_err(|fault| broken(format!("{} that cannot be read: {fault}", kind.word())))
+}
+
+/// The connection's end, as an error.
+pub(super) fn lost(fault: &ReadFault) -> ClientError {
+    match fault {
+        ReadFault::Frame(_) => ClientError::new(Code::Protocol, fault.to_string()),
+        other => ClientError::new(Code::ConnectionLost, other.to_string()),
+    }
+}
+
+impl Connection {
+    /// The server's public key.
+    pub const fn server_key(&self) -> Fingerprint {
+        self.server_key
+    }
+
+    /// The address that was reached.
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// What the server says it is.
+    pub fn software(&self) -> &str {
+        &self.software
+    }
+
+    /// Logs in with a password. After a refusal another may be tried, as often as the server allows.
+    ///
+    /// # Errors
+    /// The connection back (unless it is closed) with [`Code::LoginRefused`] or [`Code::LoginBusy`].
+    pub async fn log_in(mut self, user: &str, password: &Secret) -> Result<Session, (Option<Self>, ClientError)> {
+        let key = match SessionKey::generate() {
+            Ok(key) => key,
+            Err(fault) => return Err((Some(self), ClientError::new(Code::Internal, fault))),
+        };
+        match self.prove(user, password, &key).await {
+            Ok(session) => {
+                self.frames.enter(Phase::Open);
+                Ok(session::Session::begin(self.frames, self.outbox, session, key, user.into()))
+            }
+            Err(error) if error.is(Code::LoginRefused) || error.is(Code::LoginBusy) => Err((Some(self), error)),
+            Err(error) => Err((None, error)),
+        }
+    }
+
+    async fn prove(&mut self, user: &str, password: &Secret, key: &SessionKey) -> Result<SessionId, ClientError> {
+        let text = LoginText {
+            version: VERSION,
+            user: user.into(),
+            method: "password".into(),
+            session_key: key.public(),
+            server_key: base64(&self.server_key.0),
+            exporter: Some(base64(&self.exporter)),
+            nonce: self.nonce.clone(),
+        };
+        let signed = serde_json::to_string(&text).map_err(|fault| ClientError::new(Code::Internal, fault.to_string()))?;
+        let mut login = Login { signature: key.sign(Purpose::Login, &signed), signed, password: password.expose().to_owned() };
+        let sent = self.outbox.control(0, Kind::Login, &login).await;
+        zeroize::Zeroize::zeroize(&mut login.password);
+        if sent.is_err() {
+            return Err(ClientError::new(Code::ConnectionLost, "the server closed the connection"));
+        }
+        let logged_in: LoggedIn = expect(&mut self.frames, Kind::LoggedIn).await?;
+        logged_in.session.parse().map_err(|_| ClientError::new(Code::Protocol, "the server sent a session that is none"))
+    }
+}

@@ -1,0 +1,47 @@
+//! What can go wrong at the client: a stable code and a sentence a person can act on.
+
+use crate::protocol::{Code, Failure};
+use std::fmt;
+
+/// A failure of ordain's own, as opposed to the command's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientError {
+    /// The stable code's number; one this client does not know is kept.
+    pub code: u16,
+    /// For people.
+    pub text: String,
+    /// The argument it is about.
+    pub argument: Option<String>,
+    /// The rule that decided.
+    pub rule: Option<String>,
+}
+
+impl ClientError {
+    /// A failure found on this side.
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code: code.number(), text: text.into(), argument: None, rule: None }
+    }
+
+    /// Whether it has this code.
+    pub const fn is(&self, code: Code) -> bool {
+        self.code == code.number()
+    }
+}
+
+impl From<Failure> for ClientError {
+    fn from(failure: Failure) -> Self {
+        Self { code: failure.code, text: failure.text, argument: failure.argument, rule: failure.rule }
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} (code {})", self.text, self.code)?;
+        match &self.rule {
+            Some(rule) => write!(out, " [{rule}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}

@@ -1,0 +1,118 @@
+//! What waits for whoever reads a run: output joined into few pieces, so that a window's worth of one-byte frames
+//! costs a window's worth of memory.
+
+use super::{ClientError, Event};
+use crate::mux::{Allowance, Receiving};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// One stream's side at the client.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    held: Mutex<Held>,
+    arrived: Notify,
+    granted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    events: VecDeque<Event>,
+    failed: Option<ClientError>,
+    receiving: Receiving,
+    allowance: Allowance,
+    stdin_closed: bool,
+}
+
+/// Pieces of output are joined up to this size.
+const JOINED: usize = 64 * 1024;
+
+impl Inbox {
+    fn with<T>(&self, work: impl FnOnce(&mut Held) -> T) -> T {
+        work(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Output has come; `false` when the server had no credit for it.
+    #[must_use]
+    pub fn output(&self, event: Event) -> bool {
+        let fine = self.with(|held| {
+            let fine = held.receiving.arrived(event.bytes().len());
+            match (held.events.back_mut(), event) {
+                (Some(Event::Stdout(last)), Event::Stdout(more)) | (Some(Event::Stderr(last)), Event::Stderr(more))
+                    if last.len() + more.len() <= JOINED =>
+                {
+                    last.extend_from_slice(&more);
+                }
+                (_, event) => held.events.push_back(event),
+            }
+            fine
+        });
+        self.arrived.notify_one();
+        fine
+    }
+
+    /// Anything else has come.
+    pub fn event(&self, event: Event) {
+        self.with(|held| {
+            held.stdin_closed |= matches!(event, Event::StdinClosed | Event::Ended(_));
+            held.events.push_back(event);
+        });
+        self.arrived.notify_one();
+        self.granted.notify_one();
+    }
+
+    /// Nothing more comes, for this reason.
+    pub fn fail(&self, error: ClientError) {
+        self.with(|held| {
+            held.stdin_closed = true;
+            held.failed.get_or_insert(error);
+        });
+        self.arrived.notify_one();
+        self.granted.notify_one();
+    }
+
+    /// The server takes more input.
+    #[must_use]
+    pub fn grant(&self, bytes: u32) -> bool {
+        let fine = self.with(|held| held.allowance.grant(bytes));
+        self.granted.notify_one();
+        fine
+    }
+
+    /// The next event, or the failure once all events are taken.
+    pub async fn next(&self) -> Result<Event, ClientError> {
+        loop {
+            let found = self.with(|held| match held.events.pop_front() {
+                Some(event) => Some(Ok(event)),
+                None => held.failed.clone().map(Err),
+            });
+            match found {
+                Some(found) => return found,
+                None => self.arrived.notified().await,
+            }
+        }
+    }
+
+    /// So many bytes of output were dealt with; gives the grant to send.
+    pub fn consumed(&self, bytes: usize) -> Option<u32> {
+        self.with(|held| held.receiving.consumed(bytes))
+    }
+
+    /// Waits for credit and takes up to `most` bytes of it; `None` when the command reads no more.
+    pub async fn credit(&self, most: usize) -> Option<usize> {
+        loop {
+            let found = self.with(|held| {
+                if held.stdin_closed {
+                    return Some(None);
+                }
+                let taken = held.allowance.left().min(most);
+                held.allowance.spend(taken);
+                (taken > 0).then_some(Some(taken))
+            });
+            match found {
+                Some(found) => return found,
+                None => self.granted.notified().await,
+            }
+        }
+    }
+}

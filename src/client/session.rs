@@ -1,0 +1,381 @@
+//! A session: signed requests over one connection, each a stream of its own.
+
+use super::connection::lost;
+use super::inbox::Inbox;
+use super::ClientError;
+use crate::credential::{Purpose, SessionKey, random};
+use crate::exit::Reason;
+use crate::ids::{RequestId, RunId, SessionId, StreamId};
+use crate::limits::{CONTROL_FRAME, DATA_FRAME, PING_EVERY, SIGNED_TEXT, SILENCE};
+use crate::mux::{Outbox, Reader};
+use crate::protocol::{
+    Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Started, encode, read, request_text, write,
+};
+use crate::request::{Ask, Invocation, Value};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::{AsyncRead, ReadHalf};
+
+/// Something a stream brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The run has started.
+    Started(Started),
+    /// Bytes of its standard output.
+    Stdout(Vec<u8>),
+    /// Bytes of its standard error.
+    Stderr(Vec<u8>),
+    /// It reads no more standard input.
+    StdinClosed,
+    /// It has ended; nothing follows.
+    Ended(Ended),
+    /// What another request asked for; nothing follows.
+    Answer(Box<Answer>),
+}
+
+impl Event {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Stdout(bytes) | Self::Stderr(bytes) => bytes,
+            _ => &[],
+        }
+    }
+}
+
+/// A user logged in over one connection. Clones share it; it ends when the last is gone.
+#[derive(Clone)]
+pub struct Session(Arc<Shared>);
+
+struct Shared {
+    id: SessionId,
+    user: String,
+    key: SessionKey,
+    outbox: Outbox,
+    /// Stream and counter are taken together with the place in the queue, so that they arrive in order.
+    next: tokio::sync::Mutex<(StreamId, u64)>,
+    streams: Arc<Streams>,
+    tasks: Vec<tokio::task::AbortHandle>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Streams {
+    open: Mutex<HashMap<StreamId, Arc<Inbox>>>,
+    over: Mutex<Option<ClientError>>,
+}
+
+impl Streams {
+    fn find(&self, stream: StreamId) -> Option<Arc<Inbox>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned()
+    }
+
+    fn close(&self, stream: StreamId) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&stream);
+    }
+
+    /// The connection is over: every stream fails with the same reason.
+    fn end(&self, error: ClientError) {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
+        for inbox in self.open.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+            inbox.1.fail(error.clone());
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn begin<R>(frames: Reader<ReadHalf<R>>, outbox: Outbox, id: SessionId, key: SessionKey, user: String) -> Self
+    where
+        R: AsyncRead + Send + 'static,
+        Reader<ReadHalf<R>>: Send,
+    {
+        let streams = Arc::new(Streams::default());
+        let reading = tokio::spawn(receive(frames, streams.clone(), outbox.clone()));
+        let pinging = tokio::spawn(ping(outbox.clone()));
+        let tasks = vec![reading.abort_handle(), pinging.abort_handle()];
+        Self(Arc::new(Shared { id, user, key, outbox, next: tokio::sync::Mutex::new((1, 1)), streams, tasks }))
+    }
+
+    /// Who is logged in.
+    pub fn user(&self) -> &str {
+        &self.0.user
+    }
+
+    /// Asks for something that runs nothing.
+    ///
+    /// # Errors
+    /// The server's refusal, or that the connection is lost.
+    pub async fn ask(&self, ask: &Ask) -> Result<Answer, ClientError> {
+        let mut stream = self.open(ask).await?;
+        match stream.next().await? {
+            Event::Answer(answer) => Ok(*answer),
+            other => Err(ClientError::new(Code::Protocol, format!("the server answered {} with {other:?}", ask.verb().name()))),
+        }
+    }
+
+    /// Runs a command and returns once it has started.
+    ///
+    /// # Errors
+    /// The server's refusal, or that the connection is lost.
+    pub async fn run(&self, invocation: Invocation) -> Result<Run, ClientError> {
+        let mut run = self.open(&Ask::Run(invocation)).await?;
+        match run.next().await? {
+            Event::Started(started) => {
+                run.started = Some(started);
+                Ok(run)
+            }
+            other => Err(ClientError::new(Code::Protocol, format!("the server answered run with {other:?}"))),
+        }
+    }
+
+    async fn open(&self, ask: &Ask) -> Result<Run, ClientError> {
+        let shared = &self.0;
+        let inbox = Arc::new(Inbox::default());
+        let mut next = shared.next.lock().await;
+        let (stream, counter) = *next;
+        let text = request_text(shared.id, counter, RequestId::from_random(random()), ask, random);
+        let signature = shared.key.sign(Purpose::Request, &text.text);
+        let too_long = text.text.len() > SIGNED_TEXT;
+        let payload = write(&Open { signed: text.text, signature, secrets: text.secrets });
+        if too_long || payload.len() > CONTROL_FRAME {
+            return Err(too_large(ask));
+        }
+        *next = (stream + 1, counter + 1);
+        {
+            let over = shared.streams.over.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(error) = &*over {
+                return Err(error.clone());
+            }
+            shared.streams.open.lock().unwrap_or_else(PoisonError::into_inner).insert(stream, inbox.clone());
+        }
+        let sent = shared.outbox.bytes(encode(stream, Kind::Open, &payload)).await;
+        drop(next);
+        if sent.is_err() {
+            shared.streams.close(stream);
+            return Err(ClientError::new(Code::ConnectionLost, "the server closed the connection"));
+        }
+        Ok(Run { session: self.clone(), stream, inbox, started: None, over: false })
+    }
+}
+
+fn too_large(ask: &Ask) -> ClientError {
+    let longest = match ask {
+        Ask::Run(invocation) | Ask::Preview(invocation) => {
+            let length = |value: &Value| match value {
+                Value::Text(text) => text.len(),
+                Value::Many(values) => values.iter().map(String::len).sum(),
+                Value::Secret(secret) => secret.bytes().len(),
+                Value::Integer(_) | Value::Flag(_) | Value::Misfit(_) => 0,
+            };
+            invocation.arguments.iter().map(|(name, value)| (length(value), name.clone())).max()
+        }
+        _ => None,
+    };
+    let mut error = ClientError::new(Code::FrameTooLarge, format!("the request is longer than {SIGNED_TEXT} bytes, the most a server takes"));
+    if let Some((length, name)) = longest {
+        error.text = format!("argument `{name}` has {length} bytes; a whole request may have {SIGNED_TEXT}");
+        error.argument = Some(name);
+    }
+    error
+}
+
+/// A request's stream. Dropping a run that has not ended gives it up: the server ends it by its on-disconnect rule.
+pub struct Run {
+    session: Session,
+    stream: StreamId,
+    inbox: Arc<Inbox>,
+    started: Option<Started>,
+    over: bool,
+}
+
+impl Run {
+    /// The run's id.
+    pub fn id(&self) -> Option<RunId> {
+        self.started.as_ref()?.run.parse().ok()
+    }
+
+    /// Whether the command takes standard input.
+    pub fn takes_stdin(&self) -> bool {
+        self.started.as_ref().is_some_and(|started| started.stdin)
+    }
+
+    /// The next thing that happens. After [`Event::Ended`] nothing does.
+    ///
+    /// # Errors
+    /// The server's refusal, or that the connection is lost: then what became of the run is not known.
+    pub async fn next(&mut self) -> Result<Event, ClientError> {
+        let event = self.inbox.next().await.inspect_err(|_| self.over = true)?;
+        self.over |= matches!(event, Event::Ended(_) | Event::Answer(_));
+        Ok(event)
+    }
+
+    /// Output that [`Run::next`] gave was dealt with: the server may send as much again.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn consumed(&self, bytes: usize) -> Result<(), ClientError> {
+        let Some(bytes) = self.inbox.consumed(bytes) else { return Ok(()) };
+        self.session.0.outbox.control(self.stream, Kind::Credit, &Credit { bytes }).await.map_err(|_| gone())
+    }
+
+    /// The way to the command's standard input.
+    pub fn input(&self) -> Input {
+        Input { outbox: self.session.0.outbox.clone(), stream: self.stream, inbox: self.inbox.clone() }
+    }
+
+    /// Waits for the end and collects the output; for small outputs.
+    ///
+    /// # Errors
+    /// As [`Run::next`].
+    pub async fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>, Ended), ClientError> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        loop {
+            match self.next().await? {
+                Event::Stdout(bytes) => {
+                    self.consumed(bytes.len()).await?;
+                    stdout.extend(bytes);
+                }
+                Event::Stderr(bytes) => {
+                    self.consumed(bytes.len()).await?;
+                    stderr.extend(bytes);
+                }
+                Event::Ended(ended) => return Ok((stdout, stderr, ended)),
+                Event::Started(_) | Event::StdinClosed | Event::Answer(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.session.0.streams.close(self.stream);
+        if !self.over {
+            let _ = self.session.0.outbox.try_control(self.stream, Kind::Reset, &serde_json::json!({}));
+        }
+    }
+}
+
+/// The way to a command's standard input.
+#[derive(Clone)]
+pub struct Input {
+    outbox: Outbox,
+    stream: StreamId,
+    inbox: Arc<Inbox>,
+}
+
+impl Input {
+    /// Sends bytes as fast as the command takes them; `false` when it takes no more.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn send(&self, mut bytes: &[u8]) -> Result<bool, ClientError> {
+        while !bytes.is_empty() {
+            let Some(room) = self.inbox.credit(bytes.len().min(DATA_FRAME)).await else { return Ok(false) };
+            let (now, rest) = bytes.split_at(room);
+            self.outbox.bytes(encode(self.stream, Kind::Stdin, now)).await.map_err(|_| gone())?;
+            bytes = rest;
+        }
+        Ok(true)
+    }
+
+    /// Says that nothing more follows.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn end(&self) -> Result<(), ClientError> {
+        self.outbox.control(self.stream, Kind::Eof, &serde_json::json!({})).await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> ClientError {
+    ClientError::new(Code::ConnectionLost, "the server closed the connection")
+}
+
+/// How a run ended, in types.
+///
+/// # Errors
+/// When the server's words do not make sense.
+pub fn reason(ended: &Ended) -> Result<Reason, ClientError> {
+    Reason::from_parts(&ended.reason, ended.number)
+        .ok_or_else(|| ClientError::new(Code::Protocol, format!("the server ended the run with `{}`", ended.reason.escape_debug())))
+}
+
+/// Reads frames until the connection is over; never waits for whoever reads a run.
+async fn receive<R: AsyncRead + Send + 'static>(mut frames: Reader<ReadHalf<R>>, streams: Arc<Streams>, outbox: Outbox) {
+    let error = loop {
+        let frame = match tokio::time::timeout(SILENCE, frames.frame()).await {
+            Ok(Ok(frame)) => frame,
+            Ok(Err(fault)) => break lost(&fault),
+            Err(_) => break ClientError::new(Code::ConnectionLost, format!("the server said nothing for {} s", SILENCE.as_secs())),
+        };
+        if let Err(error) = take(frame, &streams, &outbox) {
+            break error;
+        }
+    };
+    streams.end(error);
+}
+
+fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientError> {
+    let broken = |fault: String| ClientError::new(Code::Protocol, format!("the server sent {} that cannot be read: {fault}", frame.kind.word()));
+    match (frame.kind, frame.stream) {
+        (Kind::Error, 0) => return Err(read::<Failure>(&frame.payload).map_err(broken)?.into()),
+        (Kind::Ping, _) => {
+            let ping: Ping = read(&frame.payload).map_err(broken)?;
+            let _ = outbox.try_control(0, Kind::Pong, &ping);
+            return Ok(());
+        }
+        (Kind::Pong | Kind::Goaway, _) => return Ok(()),
+        _ => {}
+    }
+    let Some(inbox) = streams.find(frame.stream) else { return Ok(()) };
+    let fine = match frame.kind {
+        Kind::Stdout => inbox.output(Event::Stdout(frame.payload)),
+        Kind::Stderr => inbox.output(Event::Stderr(frame.payload)),
+        Kind::Credit => inbox.grant(read::<Credit>(&frame.payload).map_err(broken)?.bytes),
+        Kind::Started => {
+            inbox.event(Event::Started(read(&frame.payload).map_err(broken)?));
+            true
+        }
+        Kind::StdinClosed => {
+            inbox.event(Event::StdinClosed);
+            true
+        }
+        Kind::Answer => {
+            streams.close(frame.stream);
+            inbox.event(Event::Answer(Box::new(read(&frame.payload).map_err(broken)?)));
+            true
+        }
+        Kind::Exit => {
+            streams.close(frame.stream);
+            inbox.event(Event::Ended(read(&frame.payload).map_err(broken)?));
+            true
+        }
+        Kind::Error => {
+            streams.close(frame.stream);
+            inbox.fail(read::<Failure>(&frame.payload).map_err(broken)?.into());
+            true
+        }
+        _ => true,
+    };
+    if fine { Ok(()) } else { Err(ClientError::new(Code::Protocol, "the server sent more than it had credit for")) }
+}
+
+/// Keeps NATs and the server from forgetting us.
+async fn ping(outbox: Outbox) {
+    let mut every = tokio::time::interval(PING_EVERY);
+    every.tick().await;
+    let mut token = 0;
+    loop {
+        every.tick().await;
+        token += 1;
+        if outbox.control(0, Kind::Ping, &Ping { token }).await.is_err() {
+            return;
+        }
+    }
+}

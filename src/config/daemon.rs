@@ -1,0 +1,510 @@
+//! The daemon's configuration: files, includes, who may write them, names looked up, certificates read.
+
+use super::fault::{Fault, Faults};
+use super::policy::{self, Parts};
+use super::reader::{Document, Item, Table};
+use crate::credential::Hash;
+use crate::ipc::{Limits, Logs};
+use crate::limits;
+use crate::monitor::{Settings, Tls};
+use crate::policy::{Account, Command, Kind, Pass, Policy, RunAs};
+use crate::request::Place;
+use crate::sys::{self, Identity, Trust};
+use crate::tls;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// How a configuration is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// On the machine it is for.
+    Here,
+    /// The policy alone, anywhere.
+    Offline,
+}
+
+/// A configuration without faults, with what is worth a warning.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the monitor needs; `None` offline.
+    pub settings: Option<Settings>,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// Risky, but allowed.
+    pub warnings: Vec<Fault>,
+}
+
+/// Checks the policy alone.
+///
+/// # Errors
+/// Every fault.
+pub fn offline(path: &Path) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
+    read(path, Mode::Offline)
+}
+
+/// Loads a configuration for this machine.
+///
+/// # Errors
+/// Every fault, and the warnings found on the way.
+pub fn load(path: &Path) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
+    read(path, Mode::Here)
+}
+
+struct Source {
+    name: String,
+    text: String,
+    shared: bool,
+}
+
+fn read(path: &Path, mode: Mode) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
+    let faults = Faults::default();
+    let trust = Trust::own();
+    let Some(main) = source(path, mode, &trust, &faults) else { return Err(faults.into_parts()) };
+    let document = Document::parse(&main.name, &main.text, &faults);
+    let root = document.root(&faults);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let sources: Vec<Source> = included(&root, folder).iter().filter_map(|file| source(file, mode, &trust, &faults)).collect();
+    let documents: Vec<Document<'_>> = sources.iter().map(|source| Document::parse(&source.name, &source.text, &faults)).collect();
+    let mut roots = vec![root];
+    roots.extend(documents.iter().map(|document| document.root(&faults)));
+    let parts = policy::read(&roots, &faults);
+    for (user, file) in parts.users.values().filter(|user| user.has_hash).filter_map(|user| {
+        let shared = std::iter::once(&main).chain(&sources).find(|source| *source.name == *user.user.place.file)?;
+        shared.shared.then_some((user, &shared.name))
+    }) {
+        faults.add(&user.user.place, "", format!("{file} holds password hashes and can be read by others; `chmod 600` it"));
+    }
+    let mut roots = roots.into_iter();
+    let server = roots.next().map(|root| server(&root, folder, mode, &faults).map(|server| (root, server)));
+    // Included files hold commands, roles and users only: finish() finds the rest.
+    roots.for_each(Table::finish);
+    let server = server.flatten().map(|(root, server)| {
+        root.finish();
+        server
+    });
+    let hashes = parts.users.iter().filter(|(_, user)| !user.user.disabled).filter_map(|(name, user)| Some((name.clone(), user.hash.clone()?))).collect::<std::collections::BTreeMap<String, Hash>>();
+    let frontend = server.as_ref().and_then(|server| server.frontend);
+    let policy = Arc::new(resolve(parts, mode, frontend, &trust, &faults));
+    if !faults.none() {
+        return Err(faults.into_parts());
+    }
+    let Some(server) = server else { return Err(faults.into_parts()) };
+    let (settings, warnings) = match (mode, server.tls) {
+        (Mode::Here, Some(tls)) => {
+            let dummy = Hash::nobodys(Settings::usual_cost(hashes.values()));
+            if hashes.is_empty() {
+                faults.warn(&Place { file: main.name.as_str().into(), line: 0 }, "users", "no user can log in");
+            }
+            for (name, hash) in &hashes {
+                if hash.cost().memory_kib > server.verifier_memory_kib {
+                    faults.add(&Place::default(), format!("users.{name}.password"), "wants more memory than login.memory allows");
+                }
+            }
+            if !faults.none() {
+                return Err(faults.into_parts());
+            }
+            let (_, warnings) = faults.into_parts();
+            let settings = dummy.map(|dummy| Settings {
+                policy: policy.clone(),
+                hashes,
+                dummy,
+                listen: server.listen,
+                tls,
+                verifiers: server.verifiers,
+                verifier_memory_kib: server.verifier_memory_kib,
+                limits: server.limits,
+                runs_per_user: server.runs_per_user,
+                trail: server.trail,
+                control: server.control,
+                grace: server.grace,
+                logs: server.logs,
+                frontend: server.frontend,
+                threads: server.threads,
+                warnings: warnings.iter().map(Fault::to_string).collect(),
+            });
+            (settings, warnings)
+        }
+        _ => (None, faults.into_parts().1),
+    };
+    Ok(Loaded { settings, policy, warnings })
+}
+
+fn source(path: &Path, mode: Mode, trust: &Trust, faults: &Faults) -> Option<Source> {
+    let place = Place { file: path.to_string_lossy().into(), line: 0 };
+    let name = path.to_string_lossy().into_owned();
+    if mode == Mode::Offline {
+        return match std::fs::read_to_string(path) {
+            Ok(text) => Some(Source { name, text, shared: false }),
+            Err(fault) => {
+                faults.add(&place, "", fault.to_string());
+                None
+            }
+        };
+    }
+    match sys::read_config(path, trust, limits::CONFIG_FILE) {
+        Ok((text, meta)) => {
+            let group_reads = meta.mode() & 0o040 != 0 && meta.gid() != 0 && !(trust.private_group)(meta.gid(), meta.uid());
+            Some(Source { name, text, shared: meta.mode() & 0o004 != 0 || group_reads })
+        }
+        Err(fault) => {
+            faults.add(&place, "", fault.to_string());
+            None
+        }
+    }
+}
+
+/// The files of `include`, patterns with `*` in the last part sorted by name.
+fn included(root: &Table<'_>, folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for item in root.texts("include").unwrap_or_default() {
+        let Some(text) = item.text() else { continue };
+        let path = folder.join(&text);
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            item.fault("is not a path");
+            continue;
+        };
+        if parent.to_string_lossy().contains('*') {
+            item.fault("`*` is accepted in the file's name only");
+        } else if name.contains('*') {
+            let pattern = crate::policy::Pattern { text: name.to_owned(), place: item.place.clone() };
+            let mut found: Vec<PathBuf> = std::fs::read_dir(parent)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.file_name().to_str().is_some_and(|name| !name.starts_with('.') && pattern.matches(name)))
+                .map(|entry| entry.path())
+                .collect();
+            found.sort();
+            files.extend(found);
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Everything that is not policy.
+struct Server {
+    listen: Vec<SocketAddr>,
+    tls: Option<Tls>,
+    verifiers: usize,
+    verifier_memory_kib: u32,
+    limits: Limits,
+    runs_per_user: usize,
+    trail: PathBuf,
+    control: PathBuf,
+    grace: Duration,
+    logs: Logs,
+    frontend: Option<Identity>,
+    threads: u32,
+}
+
+fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Option<Server> {
+    let root_user = sys::effective_uid() == 0;
+    let table = root.table("server");
+    let tls = root.table("tls");
+    let login = root.table("login");
+    let bounds = root.table("limits");
+    let audit = root.table("audit");
+    let text = |table: &Option<Table<'_>>, key| table.as_ref().and_then(|table| table.text(key));
+    let number = |table: &Option<Table<'_>>, key, range: std::ops::RangeInclusive<i64>, default: u32| {
+        table.as_ref().and_then(|table| table.integer(key, range)).and_then(|number| u32::try_from(number).ok()).unwrap_or(default)
+    };
+    let time = |table: &Option<Table<'_>>, key, default: u64| table.as_ref().and_then(|table| table.duration(key)).unwrap_or(Duration::from_secs(default));
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+
+    let (state, control) = state_and_control(&table, folder);
+    let trail = text(&audit, "file").map_or_else(|| state.join("trail.jsonl"), |path| folder.join(path));
+    let listen = table.as_ref().and_then(|table| table.texts("listen")).map_or_else(
+        || vec![SocketAddr::from(([0u16; 8], crate::protocol::PORT))],
+        |items| items.iter().filter_map(|item| item.parsed(|text| text.parse::<SocketAddr>().map_err(|_| format!("found \"{}\"; accepted is an address with a port such as \"[::]:7422\"", text.escape_debug())))).collect(),
+    );
+    if listen.is_empty() {
+        faults.add(&root.place, "server.listen", "names no address");
+    }
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let memory = login.as_ref().and_then(|table| table.item("memory")).and_then(|item| item.size()).unwrap_or(256 << 20);
+    let read = Server {
+        listen,
+        tls: match mode {
+            Mode::Here => read_tls(root, &tls, folder),
+            Mode::Offline => {
+                // Only the keys are looked at.
+                for key in ["certificate", "key", "client_ca"] {
+                    let _ = text(&tls, key);
+                }
+                None
+            }
+        },
+        verifiers: number(&login, "verifiers", 1..=64, u32::try_from(cores.min(4)).unwrap_or(2)) as usize,
+        verifier_memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
+        limits: Limits {
+            connections: number(&bounds, "connections", 1..=1_000_000, 4096),
+            connections_per_source: number(&bounds, "connections_per_source", 1..=1_000_000, 1024),
+            connections_before_login: number(&bounds, "connections_before_login", 1..=1_000_000, 1024),
+            streams_per_connection: number(&bounds, "streams_per_connection", 1..=512, 64),
+            handshake_ms: millis(time(&tls, "handshake_timeout", 10)),
+            login_ms: millis(time(&login, "timeout", 60)),
+        },
+        runs_per_user: number(&bounds, "runs_per_user", 1..=100_000, 256) as usize,
+        trail,
+        control,
+        grace: time(&table, "grace", 30),
+        logs: match text(&table, "logs").as_deref() {
+            None | Some("text") => Logs::Text,
+            Some("json") => Logs::Json,
+            Some(other) => {
+                faults.add(&root.place, "server.logs", format!("found \"{}\"; accepted are \"text\", \"json\"", other.escape_debug()));
+                Logs::Text
+            }
+        },
+        frontend: if root_user && mode == Mode::Here { frontend_user(text(&table, "frontend_user"), &root.place, faults) } else { text(&table, "frontend_user").and(None) },
+        threads: number(&table, "threads", 1..=64, u32::try_from(cores.min(8)).unwrap_or(2)),
+    };
+    let memory_each = read.verifier_memory_kib / u32::try_from(read.verifiers).unwrap_or(1).max(1);
+    if memory_each < 1024 {
+        faults.add(&root.place, "login.memory", "is under 1 MiB for each of login.verifiers");
+    }
+    let read = Server { verifier_memory_kib: memory_each, ..read };
+    [table, login, bounds, audit, tls].into_iter().flatten().for_each(Table::finish);
+    Some(read)
+}
+
+/// Where a daemon keeps what must survive it: root's in /var/lib, another user's where XDG says.
+fn default_state() -> PathBuf {
+    if sys::effective_uid() == 0 {
+        return PathBuf::from("/var/lib/ordain");
+    }
+    let home = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("/tmp")).join(".local/state");
+    std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or_else(home).join("ordain")
+}
+
+fn frontend_user(named: Option<String>, place: &Place, faults: &Faults) -> Option<Identity> {
+    let candidates = named.clone().map_or_else(|| vec!["ordaind".to_owned(), "nobody".to_owned()], |name| vec![name]);
+    let mut why = String::new();
+    for name in candidates {
+        match sys::lookup(Ok(name), None, limits::NAME_SERVICE) {
+            Ok((names, _)) if names.uid != 0 && names.gid != 0 => return Some(Identity { uid: names.uid, gid: names.gid }),
+            Ok((names, _)) => why = format!("`{}` is root or in root's group", names.name),
+            Err(fault) => why = fault,
+        }
+    }
+    faults.add(place, "server.frontend_user", format!("{why}; the frontend needs an unprivileged user"));
+    None
+}
+
+fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Option<Tls> {
+    let Some(table) = table else {
+        root.fault("[tls] is missing; accepted is [tls] with certificate and key (`ordaind init` makes them)");
+        return None;
+    };
+    let _ = table.item("handshake_timeout");
+    let file = |key: &'static str| {
+        let item = table.item(key)?;
+        let path = folder.join(item.text()?);
+        Some((item, path))
+    };
+    let public = |item: &Item<'_>, path: &Path| match sys::read_config(path, &Trust::own(), 1 << 20) {
+        Ok((text, _)) => Some(text.into_bytes()),
+        Err(fault) => {
+            item.fault(fault.to_string());
+            None
+        }
+    };
+    let missing = |key: &str| table.fault(format!("`{key}` is missing; accepted is the path of a PEM file"));
+    let Some((certificate, certificate_path)) = file("certificate") else {
+        missing("certificate");
+        return None;
+    };
+    let Some((key, key_path)) = file("key") else {
+        missing("key");
+        return None;
+    };
+    let client_ca = file("client_ca").map(|(item, path)| public(&item, &path).and_then(|pem| match tls::certificates(&pem) {
+        Ok(_) => Some(pem),
+        Err(why) => {
+            item.fault(format!("{}: {why}", path.display()));
+            None
+        }
+    }));
+    let chain_pem = public(&certificate, &certificate_path);
+    let key_pem = match sys::read_private(&key_path, 1 << 20) {
+        Ok(bytes) => Some(zeroize::Zeroizing::new(bytes)),
+        Err(fault) => {
+            key.fault(fault.to_string());
+            None
+        }
+    };
+    let (chain_pem, key_pem) = (chain_pem?, key_pem?);
+    let chain = tls::certificates(&chain_pem).map_err(|why| certificate.fault(format!("{}: {why}", certificate_path.display()))).ok();
+    let private = tls::private_key(&key_pem).map_err(|why| key.fault(format!("{}: {why}", key_path.display()))).ok();
+    let (chain, private) = (chain?, private?);
+    let first = chain.first()?;
+    let read = tls::Fingerprint::of(first).and_then(|fingerprint| Ok((fingerprint, tls::Validity::of(first)?)));
+    let (fingerprint, validity) = read.map_err(|why| certificate.fault(why)).ok()?;
+    let roots = client_ca.as_ref().and_then(Option::as_deref).map(tls::certificates).and_then(Result::ok);
+    if let Err(why) = tls::server(chain, private, roots.as_deref()) {
+        key.fault(why);
+        return None;
+    }
+    let now = SystemTime::now();
+    if let Some(fault) = validity.fault(now) {
+        certificate.warn(format!("the certificate {fault}"));
+    } else if validity.left(now) < Duration::from_secs(21 * 86_400) {
+        certificate.warn(format!("the certificate expires in {} days", validity.left(now).as_secs() / 86_400));
+    }
+    // A gate that was asked for and cannot be had must not become an open door.
+    if client_ca.as_ref().is_some_and(Option::is_none) {
+        return None;
+    }
+    Some(Tls { chain: chain_pem, key: key_pem, client_ca: client_ca.flatten(), fingerprint, validity })
+}
+
+/// Looks up the accounts and judges what only this machine knows: executables, folders, owners.
+fn resolve(parts: Parts, mode: Mode, frontend: Option<Identity>, trust: &Trust, faults: &Faults) -> Policy {
+    let mut accounts = Accounts { known: HashMap::new(), frontend, own: trust.own };
+    let mut policy = Policy { roles: parts.roles, ..Policy::default() };
+    for (name, user) in parts.users {
+        policy.users.insert(name, user.user);
+    }
+    for (name, read) in parts.commands {
+        let mut command = read.command;
+        if mode == Mode::Here {
+            match accounts.run_as(read.run_as.as_deref()) {
+                Ok(run_as) => command.run_as = run_as,
+                Err(why) => faults.add(&command.place, format!("commands.{name}.run_as"), why),
+            }
+            judge_files(&command, trust, faults);
+        }
+        policy.commands.insert(name, Arc::new(command));
+    }
+    policy
+}
+
+struct Accounts {
+    known: HashMap<String, Result<RunAs, String>>,
+    frontend: Option<Identity>,
+    own: u32,
+}
+
+impl Accounts {
+    fn run_as(&mut self, name: Option<&str>) -> Result<RunAs, String> {
+        let key = name.unwrap_or_default().to_owned();
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let found = self.look_up(name);
+        self.known.insert(key, found.clone());
+        found
+    }
+
+    fn look_up(&self, name: Option<&str>) -> Result<RunAs, String> {
+        let account = |names: sys::Names, group: Option<sys::Group>| Account {
+            name: names.name,
+            uid: names.uid,
+            gid: group.as_ref().map_or(names.gid, |group| group.gid),
+            groups: names.groups,
+            home: names.home,
+        };
+        if self.own != 0 {
+            let (own, _) = sys::lookup(Err(self.own), None, limits::NAME_SERVICE)?;
+            return match name {
+                Some(name) if name != own.name => Err(format!(
+                    "found \"{}\"; without root the daemon cannot become another user: accepted is nothing, or its own user \"{}\"",
+                    name.escape_debug(),
+                    own.name
+                )),
+                _ => Ok(RunAs::Daemon(account(own, None))),
+            };
+        }
+        let Some(name) = name else {
+            return Err("is missing, here and in [defaults]: the daemon is root, and root is never implied; accepted is \"user\" or \"user:group\"".into());
+        };
+        let (user, group) = name.split_once(':').map_or((name, None), |(user, group)| (user, Some(group.to_owned())));
+        let (names, group) = sys::lookup(Ok(user.to_owned()), group, limits::NAME_SERVICE)?;
+        if self.frontend.is_some_and(|frontend| frontend.uid == names.uid) {
+            return Err(format!("`{}` is the frontend's user; a command must not be able to reach into that process", names.name));
+        }
+        Ok(RunAs::Account(account(names, group)))
+    }
+}
+
+fn judge_files(command: &Command, trust: &Trust, faults: &Faults) {
+    let key = format!("commands.{}", command.name);
+    let executable = Path::new(command.executable());
+    match sys::trusted(executable, trust) {
+        Err(fault) => faults.add(&command.place, format!("{key}.exec"), fault.to_string()),
+        Ok(meta) if !meta.is_file() => faults.add(&command.place, format!("{key}.exec"), format!("{} is not a file", executable.display())),
+        Ok(meta) if meta.permissions().mode() & 0o111 == 0 => {
+            faults.add(&command.place, format!("{key}.exec"), format!("{} is not executable", executable.display()));
+        }
+        Ok(_) => {}
+    }
+    for argument in &command.arguments {
+        let Kind::Path { beneath, pass } = &argument.kind else { continue };
+        let key = format!("{key}.args.{}.beneath", argument.name);
+        match std::fs::symlink_metadata(beneath) {
+            Err(fault) => faults.add(&argument.place, key, format!("{}: {fault}", beneath.display())),
+            Ok(meta) if !meta.is_dir() => faults.add(&argument.place, key, format!("{} is not a folder", beneath.display())),
+            Ok(_) if *pass == Pass::Name => {
+                if let Err(why) = only_ours(beneath, trust) {
+                    faults.add(&argument.place, key, format!("{why}, so a name could be made to mean another file between check and use; set pass = \"fd\""));
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Whether nobody else can change what names beneath this folder mean: looks at every folder, up to a bound.
+fn only_ours(folder: &Path, trust: &Trust) -> Result<(), String> {
+    let mut waiting = vec![folder.to_owned()];
+    let mut seen = 0;
+    while let Some(folder) = waiting.pop() {
+        sys::trusted(&folder, trust).map_err(|fault| fault.to_string())?;
+        let meta = std::fs::metadata(&folder).map_err(|fault| fault.to_string())?;
+        if meta.mode() & 0o1002 == 0o1002 {
+            return Err(format!("{} can be written by anybody", folder.display()));
+        }
+        seen += 1;
+        if seen > 10_000 {
+            return Err("it has more than 10,000 folders".into());
+        }
+        for entry in std::fs::read_dir(&folder).map_err(|fault| format!("{}: {fault}", folder.display()))?.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where the control socket of the daemon with this configuration is. Reads no more than that, so that it is found
+/// also while the rest is faulty.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn control_socket(path: &Path) -> Result<PathBuf, String> {
+    let text = std::fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    let faults = Faults::default();
+    let document = Document::parse(&path.to_string_lossy(), &text, &faults);
+    let root = document.root(&faults);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(state_and_control(&root.table("server"), folder).1)
+}
+
+/// The state folder and the control socket.
+fn state_and_control(server: &Option<Table<'_>>, folder: &Path) -> (PathBuf, PathBuf) {
+    let text = |key| server.as_ref().and_then(|table| table.text(key));
+    let own_state = text("state").map(|path| folder.join(path));
+    let control = text("control").map(|path| folder.join(path));
+    let default_control = match &own_state {
+        None if sys::effective_uid() == 0 => PathBuf::from("/run/ordain/control.sock"),
+        own => own.clone().unwrap_or_else(default_state).join("control.sock"),
+    };
+    (own_state.unwrap_or_else(default_state), control.unwrap_or(default_control))
+}

@@ -1,0 +1,103 @@
+//! The client's settings: `~/.config/ordain/config.toml`.
+
+use super::fault::{Fault, Faults};
+use super::reader::{Document, Table};
+use crate::limits;
+use crate::sys::{Trust, read_config};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What is known of one host, or of all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostSettings {
+    /// Where it really is.
+    pub address: Option<String>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// Who logs in there.
+    pub user: Option<String>,
+    /// The CA file, or `system`.
+    pub ca: Option<String>,
+    /// Its key.
+    pub pin: Option<String>,
+    /// The name its certificate has.
+    pub tls_name: Option<String>,
+    /// A file with the password.
+    pub password_file: Option<PathBuf>,
+    /// The client's certificate and key.
+    pub cert: Option<PathBuf>,
+    /// As above.
+    pub key: Option<PathBuf>,
+    /// `file:line` of the host's entry, for `-v`.
+    pub place: Option<String>,
+}
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hosts {
+    /// What holds for every host that does not say otherwise.
+    pub defaults: HostSettings,
+    /// By the name that is typed.
+    pub hosts: BTreeMap<String, HostSettings>,
+}
+
+/// Reads the file; a missing one is empty.
+///
+/// # Errors
+/// Every fault, or that others can write it.
+pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
+    if !path.exists() {
+        return Ok(Hosts::default());
+    }
+    let faults = Faults::default();
+    let file = crate::request::Place { file: path.to_string_lossy().into(), line: 0 };
+    let text = match read_config(path, &Trust::own(), limits::CONFIG_FILE) {
+        Ok((text, _)) => text,
+        Err(fault) => {
+            faults.add(&file, "", fault.to_string());
+            return Err(faults.into_parts().0);
+        }
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let document = Document::parse(&path.to_string_lossy(), &text, &faults);
+    let root = document.root(&faults);
+    let mut hosts = Hosts { defaults: root.table("defaults").map(|table| host(table, folder)).unwrap_or_default(), ..Hosts::default() };
+    for (name, item) in root.table("hosts").map(|table| table.named()).unwrap_or_default() {
+        if let Some(table) = item.table() {
+            let place = item.place.to_string();
+            hosts.hosts.insert(name, HostSettings { place: Some(place), ..host(table, folder) });
+        }
+    }
+    root.finish();
+    let (found, _) = faults.into_parts();
+    if found.is_empty() { Ok(hosts) } else { Err(found) }
+}
+
+fn host(table: Table<'_>, folder: &Path) -> HostSettings {
+    let file = |name: &'static str| table.text(name).map(|text| expand(&text, folder));
+    let read = HostSettings {
+        address: table.text("address"),
+        port: table.integer("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()),
+        user: table.text("user"),
+        ca: table.text("ca").map(|text| if text == "system" { text } else { expand(&text, folder).to_string_lossy().into_owned() }),
+        pin: table.item("pin").and_then(|item| item.parsed(|text| text.parse::<crate::tls::Fingerprint>().map(|_| text.to_owned()))),
+        tls_name: table.text("tls_name"),
+        password_file: file("password_file"),
+        cert: file("cert"),
+        key: file("key"),
+        place: None,
+    };
+    if read.ca.is_some() && read.pin.is_some() {
+        table.fault("has `ca` and `pin`; one of them says what makes the server the right one");
+    }
+    table.finish();
+    read
+}
+
+/// Relative paths are relative to the file's folder; `~/` is the home folder.
+fn expand(text: &str, folder: &Path) -> PathBuf {
+    match (text.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => folder.join(text),
+    }
+}

@@ -1,0 +1,23 @@
+//! TOML and its place: every value read once into types, every fault found at once, with file, line and key.
+
+mod command;
+#[cfg(target_os = "linux")]
+mod daemon;
+mod fault;
+mod hosts;
+mod policy;
+mod reader;
+
+#[cfg(target_os = "linux")]
+pub use daemon::{Loaded, Mode, control_socket, load, offline};
+pub use fault::Fault;
+pub use hosts::{Hosts, HostSettings, load_hosts};
+
+/// For the fuzz target: any text is read or refused.
+#[doc(hidden)]
+pub fn read_any(text: &str) {
+    let faults = fault::Faults::default();
+    let document = reader::Document::parse("fuzz.toml", text, &faults);
+    let root = document.root(&faults);
+    let _ = policy::read(&[root], &faults);
+}

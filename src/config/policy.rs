@@ -1,0 +1,201 @@
+//! Roles, users and commands: the part of a configuration that says who may do what, from one file or many.
+
+use super::command::{self, Defaults, Read};
+use super::fault::Faults;
+use super::reader::{Item, Table};
+use crate::credential::Hash;
+use crate::policy::{Network, Pattern, Role, User};
+use crate::request::{Place, rights};
+use std::collections::BTreeMap;
+
+/// What was read; names of accounts are not looked up here.
+#[derive(Default)]
+pub struct Parts {
+    /// By name.
+    pub roles: BTreeMap<String, Role>,
+    /// By name, with the password's hash and the number of SSH keys.
+    pub users: BTreeMap<String, ReadUser>,
+    /// By name.
+    pub commands: BTreeMap<String, Read>,
+}
+
+/// A user as he was read.
+pub struct ReadUser {
+    /// His roles.
+    pub user: User,
+    /// His password's hash.
+    pub hash: Option<Hash>,
+    /// Whether the file holds a hash.
+    pub has_hash: bool,
+    /// His SSH keys, checked for their form.
+    pub ssh_keys: usize,
+}
+
+/// Reads `defaults`, `roles`, `users` and `commands` of every file; `[defaults]` stands in the first only.
+pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
+    let mut parts = Parts::default();
+    let defaults = roots.first().and_then(|root| root.table("defaults")).map(defaults).unwrap_or_default();
+    for root in roots {
+        each(root, "roles", &mut parts.roles, |role| &role.place, faults, |_, table| Some(role(table)));
+        each(root, "users", &mut parts.users, |user| &user.user.place, faults, |_, table| Some(user(table)));
+        each(root, "commands", &mut parts.commands, |read| &read.command.place, faults, |name, table| command::read(name, table, &defaults));
+    }
+    judge(&parts, faults);
+    parts
+}
+
+/// Reads a table of tables with names; a name that another file has too is a fault that names both places.
+fn each<T>(
+    root: &Table<'_>,
+    key: &'static str,
+    into: &mut BTreeMap<String, T>,
+    place: impl Fn(&T) -> &Place,
+    faults: &Faults,
+    mut read: impl FnMut(&str, Table<'_>) -> Option<T>,
+) {
+    for (name, item) in root.table(key).map(|table| table.named()).unwrap_or_default() {
+        if let Err(why) = command::name(&name) {
+            item.fault(why);
+            continue;
+        }
+        let Some(value) = item.table().and_then(|table| read(&name, table)) else { continue };
+        if let Some(earlier) = into.get(&name) {
+            faults.add(&item.place, item.key.clone(), format!("is defined already, at {}", place(earlier)));
+            continue;
+        }
+        into.insert(name, value);
+    }
+}
+
+fn defaults(table: Table<'_>) -> Defaults {
+    let read = Defaults {
+        run_as: table.text("run_as"),
+        timeout: table.item("timeout").and_then(|item| command::timeout(&item)),
+        grace: table.duration("grace"),
+    };
+    table.finish();
+    read
+}
+
+fn role(table: Table<'_>) -> Role {
+    let pattern = |item: &Item<'_>| {
+        let text = item.text()?;
+        let plain = text.replace('*', "x");
+        if let Err(why) = command::name(&plain) {
+            item.fault(why);
+            return None;
+        }
+        Some(Pattern { text, place: item.place.clone() })
+    };
+    let verb = |item: &Item<'_>| {
+        item.parsed(|text| {
+            if rights().any(|right| right == text) {
+                return Ok(text.to_owned());
+            }
+            Err(format!("found \"{}\"; accepted are {}", text.escape_debug(), rights().collect::<Vec<_>>().join(", ")))
+        })
+    };
+    let list = |key: &'static str| table.texts(key).unwrap_or_default();
+    let read = Role {
+        commands: list("commands").iter().filter_map(pattern).collect(),
+        verbs: list("verbs").iter().filter_map(verb).collect(),
+        sources: list("sources").iter().filter_map(|item| item.parsed(|text| text.parse::<Network>())).collect(),
+        place: table.place.clone(),
+    };
+    // A `sources` list that came out empty would mean "anywhere".
+    if read.sources.is_empty() && table.item("sources").is_some() {
+        table.fault("`sources` names no usable network; leave it out to allow every address");
+    }
+    table.finish();
+    read
+}
+
+fn user(table: Table<'_>) -> ReadUser {
+    let password = table.item("password");
+    let read = ReadUser {
+        user: User {
+            roles: table.texts("roles").unwrap_or_default().iter().filter_map(Item::text).collect(),
+            disabled: table.flag("disabled").unwrap_or(false),
+            place: table.place.clone(),
+        },
+        hash: password.as_ref().and_then(|item| item.parsed(|text| Hash::read(text).map_err(|why| format!("{why} (`ordaind hash-password` makes one)")))),
+        has_hash: password.is_some(),
+        ssh_keys: table.texts("ssh_keys").unwrap_or_default().iter().filter_map(|item| item.parsed(ssh_key)).count(),
+    };
+    if let Some(hash) = &read.hash {
+        let cost = hash.cost();
+        let item_fault = |text: String| {
+            if let Some(item) = &password {
+                item.warn(text);
+            }
+        };
+        if u64::from(cost.memory_kib) * u64::from(cost.passes) < 19 * 1024 * 2 {
+            item_fault(format!("is weak: m={} KiB, t={}; OWASP's least is m=19456, t=2", cost.memory_kib, cost.passes));
+        }
+    }
+    table.finish();
+    read
+}
+
+const SSH_KINDS: [&str; 4] =
+    ["ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"];
+
+/// Checks the form of an SSH public key line.
+fn ssh_key(text: &str) -> Result<(), String> {
+    let mut words = text.split_whitespace();
+    let kind = words.next().unwrap_or_default();
+    if !SSH_KINDS.contains(&kind) {
+        return Err(format!("found a key of the kind \"{}\"; accepted are {}", kind.escape_debug(), SSH_KINDS.join(", ")));
+    }
+    let blob = words.next().unwrap_or_default();
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(blob).map_err(|_| "the key after its kind is not base64".to_owned())?;
+    let named = bytes.get(4..4 + kind.len()).is_some_and(|inner| inner == kind.as_bytes());
+    if named { Ok(()) } else { Err("the key is not of the kind that stands before it".into()) }
+}
+
+/// What only shows when everything is seen together: undeclared names, and grants worth knowing of.
+fn judge(parts: &Parts, faults: &Faults) {
+    for (name, role) in &parts.roles {
+        let key = format!("roles.{name}.commands");
+        for pattern in &role.commands {
+            let matched: Vec<&str> = parts.commands.keys().map(String::as_str).filter(|command| pattern.matches(command)).collect();
+            if pattern.is_wildcard() {
+                let spelled = if matched.is_empty() { "nothing".into() } else { matched.join(", ") };
+                faults.warn(&pattern.place, key.clone(), format!("`{}` grants {spelled}", pattern.text));
+            } else if matched.is_empty() {
+                faults.add(&pattern.place, key.clone(), format!("there is no command `{}`", pattern.text));
+            }
+        }
+        if !parts.users.values().any(|user| user.user.roles.contains(name)) {
+            faults.warn(&role.place, format!("roles.{name}"), "no user has this role");
+        }
+    }
+    let mut costs = Vec::new();
+    for (name, read) in &parts.users {
+        let key = format!("users.{name}");
+        for role in read.user.roles.iter().filter(|role| !parts.roles.contains_key(*role)) {
+            faults.add(&read.user.place, format!("{key}.roles"), format!("there is no role `{}`", role.escape_debug()));
+        }
+        if !read.has_hash && read.ssh_keys == 0 {
+            faults.warn(&read.user.place, key.clone(), "has neither a password nor SSH keys and cannot log in");
+        }
+        if read.ssh_keys > 0 && !read.has_hash {
+            faults.warn(&read.user.place, key.clone(), "has SSH keys only; this version logs in with passwords, so this user cannot log in yet");
+        }
+        if let Some(hash) = &read.hash {
+            costs.push((hash.cost(), name, &read.user.place));
+        }
+    }
+    if let Some((usual, first, _)) = costs.first() {
+        for (_, name, place) in costs.iter().filter(|(cost, ..)| cost != usual) {
+            faults.warn(place, format!("users.{name}.password"), format!("costs another amount of work than that of `{first}`: the time of a refusal tells such users apart"));
+        }
+    }
+    for (name, read) in &parts.commands {
+        let granted = parts.roles.values().any(|role| role.commands.iter().any(|pattern| pattern.matches(name)));
+        if !granted {
+            faults.warn(&read.command.place, format!("commands.{name}"), "no role grants this command");
+        }
+    }
+}

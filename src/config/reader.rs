@@ -1,0 +1,279 @@
+//! Walks a TOML document with the place of every value. A key that nobody asked for is a fault.
+
+use super::fault::Faults;
+use crate::units;
+use crate::request::Place;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A parsed file.
+pub struct Document<'t> {
+    name: Arc<str>,
+    lines: Vec<usize>,
+    table: Spanned<DeTable<'t>>,
+}
+
+impl<'t> Document<'t> {
+    /// Parses a file's text; what is no TOML becomes faults, and the rest is still read.
+    pub fn parse(name: &str, text: &'t str, faults: &Faults) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let lines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        let document = Self { name: name.into(), lines, table };
+        for error in errors {
+            faults.add(&document.place(error.span().unwrap_or_default()), "", format!("not TOML: {}", error.message().trim()));
+        }
+        document
+    }
+
+    fn place(&self, span: Range<usize>) -> Place {
+        let line = self.lines.partition_point(|end| *end < span.start) + 1;
+        Place { file: self.name.clone(), line: u32::try_from(line).unwrap_or(u32::MAX) }
+    }
+
+    /// The document's table.
+    pub fn root<'d>(&'d self, faults: &'d Faults) -> Table<'d> {
+        Table {
+            document: self,
+            entries: self.table.get_ref(),
+            key: String::new(),
+            place: Place { file: self.name.clone(), line: 1 },
+            faults,
+            asked: RefCell::default(),
+        }
+    }
+}
+
+/// A table that is being read.
+pub struct Table<'d> {
+    document: &'d Document<'d>,
+    entries: &'d DeTable<'d>,
+    /// Its own key, dotted; empty for the document.
+    pub key: String,
+    /// Where it begins.
+    pub place: Place,
+    faults: &'d Faults,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+/// A value with its place and key.
+pub struct Item<'d> {
+    document: &'d Document<'d>,
+    value: &'d DeValue<'d>,
+    /// Its key, dotted.
+    pub key: String,
+    /// Where it stands.
+    pub place: Place,
+    faults: &'d Faults,
+}
+
+impl<'d> Table<'d> {
+    /// The key of an entry, dotted.
+    pub fn path(&self, name: &str) -> String {
+        if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
+    }
+
+    fn find(&self, name: &str) -> Option<Item<'d>> {
+        self.entries.iter().find(|(key, _)| key.get_ref() == name).map(|(key, value)| Item {
+            document: self.document,
+            value: value.get_ref(),
+            key: self.path(name),
+            // The key's place: a table's value spans from its first entry.
+            place: self.document.place(key.span()),
+            faults: self.faults,
+        })
+    }
+
+    /// The value of a key, whatever it is.
+    pub fn item(&self, name: &'static str) -> Option<Item<'d>> {
+        self.asked.borrow_mut().push(name);
+        self.find(name)
+    }
+
+    /// All entries of a table whose keys are names of the administrator's own.
+    pub fn named(&self) -> Vec<(String, Item<'d>)> {
+        self.entries.keys().filter_map(|key| Some((key.get_ref().to_string(), self.find(key.get_ref())?))).collect()
+    }
+
+    /// A string.
+    pub fn text(&self, name: &'static str) -> Option<String> {
+        self.item(name)?.text()
+    }
+
+    /// A boolean.
+    pub fn flag(&self, name: &'static str) -> Option<bool> {
+        self.item(name)?.flag()
+    }
+
+    /// A whole number within bounds.
+    pub fn integer(&self, name: &'static str, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        self.item(name)?.integer(bounds)
+    }
+
+    /// A duration, at least a millisecond.
+    pub fn duration(&self, name: &'static str) -> Option<Duration> {
+        self.item(name)?.duration()
+    }
+
+    /// A list of strings.
+    pub fn texts(&self, name: &'static str) -> Option<Vec<Item<'d>>> {
+        self.item(name)?.list()
+    }
+
+    /// A table.
+    pub fn table(&self, name: &'static str) -> Option<Table<'d>> {
+        self.item(name)?.table()
+    }
+
+    /// A fault at this table.
+    pub fn fault(&self, text: impl Into<String>) {
+        self.faults.add(&self.place, self.key.clone(), text);
+    }
+
+    /// A warning at this table.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.faults.warn(&self.place, self.key.clone(), text);
+    }
+
+    /// Everything was asked for: what is left over is a fault.
+    pub fn finish(self) {
+        let mut accepted = self.asked.into_inner();
+        accepted.sort_unstable();
+        accepted.dedup();
+        for key in self.entries.keys().filter(|key| !accepted.contains(&key.get_ref().as_ref())) {
+            let path = if self.key.is_empty() { key.get_ref().to_string() } else { format!("{}.{}", self.key, key.get_ref()) };
+            self.faults.add(&self.document.place(key.span()), path, format!("unknown key; accepted are {}", accepted.join(", ")));
+        }
+    }
+}
+
+impl<'d> Item<'d> {
+    fn wrong(&self, expected: &str) {
+        let found = match self.value {
+            DeValue::String(text) => format!("\"{}\"", text.chars().take(60).flat_map(char::escape_debug).collect::<String>()),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            DeValue::Float(number) => number.as_str().to_owned(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            other => format!("a {}", other.type_str()),
+        };
+        self.fault(format!("found {found}; accepted is {expected}"));
+    }
+
+    /// A fault at this value.
+    pub fn fault(&self, text: impl Into<String>) {
+        self.faults.add(&self.place, self.key.clone(), text);
+    }
+
+    /// A warning at this value.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.faults.warn(&self.place, self.key.clone(), text);
+    }
+
+    /// The string, silently `None` for anything else.
+    pub fn as_text(&self) -> Option<&'d str> {
+        self.value.as_str()
+    }
+
+    /// The boolean, silently `None` for anything else.
+    pub fn as_flag(&self) -> Option<bool> {
+        self.value.as_bool()
+    }
+
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
+    /// Whether it is a table.
+    pub fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
+    /// A string.
+    pub fn text(&self) -> Option<String> {
+        let text = self.value.as_str().map(str::to_owned);
+        if text.is_none() {
+            self.wrong("a string");
+        }
+        text
+    }
+
+    /// A string that is read into something else; the error says what is accepted.
+    pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text()?;
+        parse(&text).map_err(|why| self.fault(why)).ok()
+    }
+
+    /// A boolean.
+    pub fn flag(&self) -> Option<bool> {
+        let flag = self.value.as_bool();
+        if flag.is_none() {
+            self.wrong("true or false");
+        }
+        flag
+    }
+
+    /// A whole number within bounds.
+    pub fn integer(&self, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        let number = self.value.as_integer().and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
+        let within = number.filter(|number| bounds.contains(number));
+        if within.is_none() {
+            self.wrong(&format!("a whole number from {} to {}", bounds.start(), bounds.end()));
+        }
+        within
+    }
+
+    /// A duration, at least a millisecond.
+    pub fn duration(&self) -> Option<Duration> {
+        let duration = self.value.as_str().and_then(units::duration).filter(|duration| !duration.is_zero());
+        if duration.is_none() {
+            self.wrong("a duration such as \"500ms\", \"60s\", \"30m\", \"2h\"");
+        }
+        duration
+    }
+
+    /// Bytes: a number, or a string with a unit.
+    pub fn size(&self) -> Option<u64> {
+        let number = self.value.as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+        let size = number.or_else(|| self.value.as_str().and_then(units::size)).filter(|size| *size > 0);
+        if size.is_none() {
+            self.wrong("a size such as 4096, \"64KiB\", \"2GiB\"");
+        }
+        size
+    }
+
+    /// A list.
+    pub fn list(&self) -> Option<Vec<Item<'d>>> {
+        let Some(list) = self.value.as_array() else {
+            self.wrong("a list");
+            return None;
+        };
+        let item = |(index, value): (usize, &'d Spanned<DeValue<'d>>)| Item {
+            document: self.document,
+            value: value.get_ref(),
+            key: format!("{}[{index}]", self.key),
+            place: self.document.place(value.span()),
+            faults: self.faults,
+        };
+        Some(list.iter().enumerate().map(item).collect())
+    }
+
+    /// A table.
+    pub fn table(&self) -> Option<Table<'d>> {
+        let Some(entries) = self.value.as_table() else {
+            self.wrong("a table");
+            return None;
+        };
+        Some(Table {
+            document: self.document,
+            entries,
+            key: self.key.clone(),
+            place: self.place.clone(),
+            faults: self.faults,
+            asked: RefCell::default(),
+        })
+    }
+}

@@ -1,0 +1,488 @@
+//! One connection, from the handshake to its end.
+
+use super::accept::Place;
+use super::inbox::{Exit, Inbox};
+use super::pump::Pump;
+use super::registry::FromMonitor;
+use super::{Current, Shared};
+use crate::exit::Reason;
+use crate::ids::{ConnectionId, RunId, StreamId};
+use crate::ipc::{Outcome, SecretValue, ToFrontend, ToMonitor};
+use crate::limits::{SILENCE, STREAM_WINDOW};
+use crate::mux::{self, Outbox, ReadFault, Reader};
+use crate::protocol::{
+    Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Sender, Started, VERSION, read,
+};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::ReadHalf;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::Instrument;
+
+type Frames = Reader<ReadHalf<TlsStream<TcpStream>>>;
+
+/// How a connection ended, for the log.
+enum End {
+    /// The client closed it, or it broke.
+    Quiet(String),
+    /// We close it, with an ERROR frame.
+    Tell(Code, String),
+    /// The client broke the protocol: told, and recorded.
+    Violation(Code, String),
+}
+
+impl From<ReadFault> for End {
+    fn from(fault: ReadFault) -> Self {
+        match fault {
+            ReadFault::Frame(frame) => {
+                let code = if matches!(frame, FrameFault::TooLarge { .. }) { Code::FrameTooLarge } else { Code::Protocol };
+                Self::Violation(code, frame.to_string())
+            }
+            other => Self::Quiet(other.to_string()),
+        }
+    }
+}
+
+/// Serves a connection whose place was taken.
+pub async fn serve(shared: Arc<Shared>, current: Current, socket: TcpStream, peer: SocketAddr, place: Place) {
+    let number = shared.number();
+    let span = tracing::info_span!("connection", number, %peer);
+    async move {
+        let deadline = Instant::now() + Duration::from_millis(current.limits.handshake_ms);
+        let _ = socket.set_nodelay(true);
+        // The monitor asks this socket for its peer; given away with the login, closed when the login is over.
+        let Ok(proof) = socket.as_fd().try_clone_to_owned() else { return };
+        let tls = match timeout_at(deadline, TlsAcceptor::from(current.tls.clone()).accept(socket)).await {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(fault)) => return tracing::info!(%fault, "the handshake failed"),
+            Err(_) => return tracing::info!("the handshake took too long"),
+        };
+        if tls.get_ref().1.alpn_protocol() != Some(crate::protocol::ALPN) {
+            return tracing::info!("the client did not ask for ordain/1");
+        }
+        let messages = shared.registry.enter(number);
+        let connection = Connection { shared: shared.clone(), number, limits: current.limits, place };
+        connection.talk(tls, proof, peer, messages).await;
+        shared.registry.leave(number);
+        shared.tell(ToMonitor::Gone { connection: number }).await;
+    }
+    .instrument(span)
+    .await;
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    number: ConnectionId,
+    limits: crate::ipc::Limits,
+    place: Place,
+}
+
+impl Connection {
+    async fn talk(mut self, tls: TlsStream<TcpStream>, proof: OwnedFd, peer: SocketAddr, mut messages: mpsc::Receiver<FromMonitor>) {
+        let exporter = tls.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, None).ok();
+        let (reading, writing) = tokio::io::split(tls);
+        let (outbox, outgoing) = mux::outbox();
+        let mut writer = tokio::spawn(mux::write_all(writing, outgoing));
+        let mut frames = Reader::new(reading, Sender::Client);
+        let ended = match self.log_in(&mut frames, &outbox, &mut messages, proof, peer, exporter).await {
+            Ok(()) => {
+                self.place.logged_in();
+                frames.enter(Phase::Open);
+                Streams::new(&self, outbox.clone()).serve(&mut frames, &mut messages).await
+            }
+            Err(ended) => ended,
+        };
+        match ended {
+            End::Quiet(why) => tracing::debug!(why, "closed"),
+            End::Tell(code, text) => self.say_goodbye(&outbox, code, &text),
+            End::Violation(code, text) => {
+                self.shared.tell(ToMonitor::Violation { connection: self.number, text: text.clone() }).await;
+                self.say_goodbye(&outbox, code, &text);
+            }
+        }
+        drop(outbox);
+        // What is queued gets a moment to leave; a client that does not read does not hold us.
+        if tokio::time::timeout(Duration::from_secs(1), &mut writer).await.is_err() {
+            writer.abort();
+        }
+    }
+
+    fn say_goodbye(&self, outbox: &Outbox, code: Code, text: &str) {
+        tracing::info!(code = code.number(), text, "closing");
+        let failure = Failure { code: code.number(), text: text.into(), argument: None, rule: None };
+        let _ = outbox.try_control(0, Kind::Error, &failure);
+    }
+
+    /// Hello, nonce, login: all under one absolute deadline.
+    async fn log_in(
+        &self,
+        frames: &mut Frames,
+        outbox: &Outbox,
+        messages: &mut mpsc::Receiver<FromMonitor>,
+        proof: OwnedFd,
+        peer: SocketAddr,
+        exporter: Option<[u8; 32]>,
+    ) -> Result<(), End> {
+        let deadline = Instant::now() + Duration::from_millis(self.limits.login_ms);
+        let late = |_| End::Tell(Code::Deadline, "the login took too long".into());
+        self.shared.tell(ToMonitor::Hello { connection: self.number, source: peer.to_string() }).await;
+        let nonce = match timeout_at(deadline, messages.recv()).await.map_err(late)? {
+            Some((ToFrontend::Challenge { nonce, .. }, _)) => nonce,
+            _ => return Err(End::Tell(Code::Internal, "the server cannot take logins now".into())),
+        };
+        let hello = Hello {
+            version: VERSION,
+            software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
+            features: Vec::new(),
+            nonce: Some(crate::credential::base64(&nonce)),
+            instance: Some(self.shared.instance.clone()),
+        };
+        let gone = |_| End::Quiet("the client is gone".into());
+        outbox.control(0, Kind::Hello, &hello).await.map_err(gone)?;
+        let frame = timeout_at(deadline, frames.frame()).await.map_err(late)??;
+        let theirs: Hello = parse(&frame)?;
+        if theirs.version != VERSION {
+            return Err(End::Tell(Code::Version, format!("this server speaks version {VERSION}")));
+        }
+        frames.enter(Phase::Login);
+        loop {
+            let frame = timeout_at(deadline, frames.frame()).await.map_err(late)??;
+            let login: Login = parse(&frame)?;
+            let Ok(socket) = proof.try_clone() else { return Err(End::Tell(Code::Internal, "the server is out of descriptors".into())) };
+            let message = ToMonitor::Login {
+                connection: self.number,
+                signed: login.signed,
+                signature: login.signature,
+                password: SecretValue(login.password),
+                exporter,
+            };
+            let _ = self.shared.to_monitor.send((message, Some(socket))).await;
+            let answer = timeout_at(deadline, messages.recv()).await.map_err(late)?;
+            match answer {
+                Some((ToFrontend::Login { outcome: Outcome::Accepted { session, user }, .. }, _)) => {
+                    return outbox.control(0, Kind::LoggedIn, &LoggedIn { session, user }).await.map_err(gone);
+                }
+                Some((ToFrontend::Login { outcome: Outcome::Refused { code }, .. }, _)) => {
+                    let code = Code::numbered(code).unwrap_or(Code::LoginRefused);
+                    let text = refusal(code);
+                    if code == Code::LoginTries {
+                        return Err(End::Tell(code, text.into()));
+                    }
+                    let failure = Failure { code: code.number(), text: text.into(), argument: None, rule: None };
+                    outbox.control(0, Kind::Error, &failure).await.map_err(gone)?;
+                }
+                _ => return Err(End::Tell(Code::Internal, "the server cannot take logins now".into())),
+            }
+        }
+    }
+}
+
+/// The same words for every cause.
+const fn refusal(code: Code) -> &'static str {
+    match code {
+        Code::LoginBusy => "too many logins are waiting; try again in a moment",
+        Code::LoginTries => "login refused, and this connection has no tries left",
+        Code::Trail => "the audit trail cannot be written, so nobody can log in",
+        _ => "login refused",
+    }
+}
+
+fn parse<M: serde::de::DeserializeOwned>(frame: &Frame) -> Result<M, End> {
+    read(&frame.payload).map_err(|fault| End::Violation(Code::Protocol, format!("{} that cannot be read: {fault}", frame.kind.word())))
+}
+
+/// The streams of a connection whose user is known.
+struct Streams<'c> {
+    connection: &'c Connection,
+    outbox: Outbox,
+    open: HashMap<StreamId, Stream>,
+    highest: StreamId,
+    ended: (mpsc::Sender<StreamId>, mpsc::Receiver<StreamId>),
+}
+
+/// One stream.
+enum Stream {
+    /// The monitor has not answered yet; the parts of a long answer so far.
+    Asked(Vec<u8>),
+    /// A run, with its pump.
+    Running {
+        inbox: Arc<Inbox>,
+        /// Bytes of input the client may still send on credit it has.
+        stdin: StdinRule,
+    },
+}
+
+/// What the client may send as standard input.
+struct StdinRule {
+    /// Whether any is taken, or the end was already said.
+    open: bool,
+    /// Bytes still allowed by the command's `stdin.max`.
+    left: u64,
+}
+
+impl<'c> Streams<'c> {
+    fn new(connection: &'c Connection, outbox: Outbox) -> Self {
+        Self { connection, outbox, open: HashMap::new(), highest: 0, ended: mpsc::channel(64) }
+    }
+
+    /// Serves until the connection ends; then every stream has lost its client.
+    async fn serve(mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<FromMonitor>) -> End {
+        let end = self.work(frames, messages).await.err().unwrap_or_else(|| End::Tell(Code::Stopping, "the server has stopped".into()));
+        for stream in self.open.values() {
+            if let Stream::Running { inbox, .. } = stream {
+                inbox.leave(|held| held.abandoned = true);
+            }
+        }
+        end
+    }
+
+    async fn work(&mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<FromMonitor>) -> Result<(), End> {
+        let shared = self.connection.shared.clone();
+        let mut told = false;
+        let silence = tokio::time::sleep(SILENCE);
+        tokio::pin!(silence);
+        loop {
+            if shared.draining() && !told {
+                told = true;
+                let _ = self.outbox.try_control(0, Kind::Goaway, &serde_json::json!({ "text": "the server is stopping" }));
+            }
+            let draining = shared.drain.notified();
+            tokio::select! {
+                frame = frames.frame() => {
+                    silence.as_mut().reset(Instant::now() + SILENCE);
+                    self.take(frame?).await?;
+                }
+                message = messages.recv() => match message {
+                    Some((message, descriptors)) => self.told(message, descriptors).await?,
+                    None => return Ok(()),
+                },
+                Some(stream) = self.ended.1.recv() => { self.open.remove(&stream); }
+                () = draining, if !told => {}
+                () = self.outbox.closed() => return Err(End::Quiet("writing failed".into())),
+                () = &mut silence => return Err(End::Tell(Code::Deadline, format!("nothing was heard for {} s", SILENCE.as_secs()))),
+            }
+        }
+    }
+
+    /// A frame of the client's.
+    async fn take(&mut self, frame: Frame) -> Result<(), End> {
+        let violation = |text: &str| Err(End::Violation(Code::Protocol, format!("{} {text}", frame.kind.word())));
+        match frame.kind {
+            Kind::Ping => {
+                let ping: Ping = parse(&frame)?;
+                // A client that asks faster than it reads gets no answer to some; it has no need of them.
+                let _ = self.outbox.try_control(0, Kind::Pong, &ping);
+                Ok(())
+            }
+            Kind::Pong => parse::<Ping>(&frame).map(|_| ()),
+            Kind::Open => self.open(&frame).await,
+            Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset if frame.stream > self.highest => violation("on a stream that was never opened"),
+            Kind::Stdin => self.stdin(&frame).await,
+            Kind::Eof => {
+                parse::<Empty>(&frame)?;
+                if let Some(Stream::Running { inbox, stdin, .. }) = self.open.get_mut(&frame.stream) {
+                    stdin.open = false;
+                    inbox.leave(|held| held.eof = true);
+                }
+                Ok(())
+            }
+            Kind::Credit => {
+                let credit: Credit = parse(&frame)?;
+                // More than a window was never taken from the client, so it cannot be given back.
+                if credit.bytes == 0 || credit.bytes as usize > STREAM_WINDOW {
+                    return violation("of an impossible size");
+                }
+                if let Some(Stream::Running { inbox, .. }) = self.open.get(&frame.stream) {
+                    inbox.leave(|held| held.credit += u64::from(credit.bytes));
+                }
+                Ok(())
+            }
+            Kind::Reset => {
+                parse::<Empty>(&frame)?;
+                if let Some(stream) = self.open.remove(&frame.stream) {
+                    if let Stream::Running { inbox, .. } = stream {
+                        inbox.leave(|held| held.abandoned = true);
+                    }
+                    self.leave(frame.stream).await;
+                }
+                Ok(())
+            }
+            _ => violation("is not expected here"),
+        }
+    }
+
+    async fn open(&mut self, frame: &Frame) -> Result<(), End> {
+        if frame.stream <= self.highest {
+            return Err(End::Violation(Code::Protocol, format!("OPEN of stream {} after {}", frame.stream, self.highest)));
+        }
+        self.highest = frame.stream;
+        let open: Open = parse(frame)?;
+        if self.open.len() >= self.connection.limits.streams_per_connection as usize {
+            let most = self.connection.limits.streams_per_connection;
+            let text = format!("this connection has {most} streams open, as many as limits.streams_per_connection allows");
+            return self.fail(frame.stream, Code::TooManyRuns, text).await;
+        }
+        self.open.insert(frame.stream, Stream::Asked(Vec::new()));
+        let secrets = open.secrets.into_iter().map(|(name, part)| (name, SecretValue(part.value.clone()), part.salt.clone())).collect();
+        let message = ToMonitor::Request {
+            connection: self.connection.number,
+            stream: frame.stream,
+            signed: open.signed,
+            signature: open.signature,
+            secrets,
+        };
+        self.connection.shared.tell(message).await;
+        Ok(())
+    }
+
+    async fn stdin(&mut self, frame: &Frame) -> Result<(), End> {
+        let length = frame.payload.len() as u64;
+        let excess = match self.open.get_mut(&frame.stream) {
+            // The stream has ended; what was on its way then is nobody's fault.
+            None => return Ok(()),
+            Some(Stream::Asked(_)) => return Err(End::Violation(Code::Protocol, "STDIN before STARTED".into())),
+            Some(Stream::Running { stdin, .. }) if !stdin.open => return Err(End::Violation(Code::Protocol, "STDIN that was not asked for, or after EOF".into())),
+            Some(Stream::Running { stdin, .. }) if stdin.left < length => true,
+            Some(Stream::Running { stdin, inbox, .. }) => {
+                stdin.left -= length;
+                let mut flooded = false;
+                inbox.leave(|held| {
+                    // Twice the window can be here at the most: one on its way to the pump, one with it.
+                    flooded = held.stdin.len() + frame.payload.len() > 2 * STREAM_WINDOW;
+                    if !flooded {
+                        held.stdin.extend_from_slice(&frame.payload);
+                    }
+                });
+                if flooded {
+                    return Err(End::Violation(Code::Protocol, "STDIN beyond its credit".into()));
+                }
+                false
+            }
+        };
+        if excess {
+            if let Some(Stream::Running { inbox, .. }) = self.open.remove(&frame.stream) {
+                inbox.leave(|held| held.abandoned = true);
+            }
+            self.leave(frame.stream).await;
+            return self.fail(frame.stream, Code::Stdin, "more standard input than the command's `stdin.max` allows; the run is ended".into()).await;
+        }
+        Ok(())
+    }
+
+    async fn leave(&self, stream: StreamId) {
+        self.connection.shared.tell(ToMonitor::Leave { connection: self.connection.number, stream }).await;
+    }
+
+    async fn fail(&self, stream: StreamId, code: Code, text: String) -> Result<(), End> {
+        let failure = Failure { code: code.number(), text, argument: None, rule: None };
+        patiently(self.outbox.control(stream, Kind::Error, &failure)).await
+    }
+
+    /// A message of the monitor's.
+    async fn told(&mut self, message: ToFrontend, descriptors: Vec<OwnedFd>) -> Result<(), End> {
+        match message {
+            ToFrontend::Answer { stream, part, last, .. } => {
+                let Some(Stream::Asked(held)) = self.open.get_mut(&stream) else { return Ok(()) };
+                held.extend_from_slice(&part);
+                if last {
+                    let frame = crate::protocol::encode(stream, Kind::Answer, held);
+                    self.open.remove(&stream);
+                    return patiently(self.outbox.bytes(frame)).await;
+                }
+                Ok(())
+            }
+            ToFrontend::Refused { stream, code, text, argument, rule, .. } => {
+                if self.open.remove(&stream).is_none() {
+                    return Ok(());
+                }
+                patiently(self.outbox.control(stream, Kind::Error, &Failure { code, text, argument, rule })).await
+            }
+            ToFrontend::Started { stream, run, stdin, timeout_ms, outlives_client, .. } => {
+                self.started(stream, RunId::from_random(run), stdin, timeout_ms, outlives_client, descriptors).await
+            }
+            ToFrontend::Exited { stream, reason, number, duration_ms, .. } => {
+                let reason = Reason::from_parts(&reason, number).unwrap_or(Reason::Lost);
+                if let Some(Stream::Running { inbox, .. }) = self.open.get(&stream) {
+                    inbox.leave(|held| held.exited = Some(Exit { reason, duration_ms }));
+                }
+                Ok(())
+            }
+            ToFrontend::Close { code, .. } => {
+                let code = Code::numbered(code).unwrap_or(Code::Internal);
+                Err(End::Tell(code, "the server ends this connection".into()))
+            }
+            ToFrontend::Challenge { .. } | ToFrontend::Login { .. } | ToFrontend::Configure(_) | ToFrontend::Drain => Ok(()),
+        }
+    }
+
+    async fn started(
+        &mut self,
+        stream: StreamId,
+        run: RunId,
+        stdin: Option<u64>,
+        timeout_ms: Option<u64>,
+        outlives_client: bool,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), End> {
+        let abandoned = !matches!(self.open.get(&stream), Some(Stream::Asked(_)));
+        let inbox = Arc::new(Inbox::default());
+        let mut descriptors = descriptors.into_iter();
+        let (Some(stdout), Some(stderr)) = (descriptors.next(), descriptors.next()) else {
+            return Err(End::Tell(Code::Internal, "the run came without its output".into()));
+        };
+        if abandoned {
+            // Reset while it was being started: its rule applies.
+            inbox.leave(|held| held.abandoned = true);
+            self.leave(stream).await;
+        } else {
+            let rule = StdinRule { open: stdin.is_some(), left: stdin.unwrap_or(0) };
+            self.open.insert(stream, Stream::Running { inbox: inbox.clone(), stdin: rule });
+            let started = Started { run: run.to_string(), stdin: stdin.is_some(), timeout_ms };
+            patiently(self.outbox.control(stream, Kind::Started, &started)).await?;
+        }
+        let pump = Pump { run, stream, outbox: self.outbox.clone(), inbox, outlives_client };
+        let (shared, ended, outbox) = (self.connection.shared.clone(), self.ended.0.clone(), self.outbox.clone());
+        let input = descriptors.next();
+        let span = tracing::info_span!("run", id = %run);
+        tokio::spawn(
+            async move {
+                let moved = match pump.run(stdout, stderr, input).await {
+                    Ok(moved) => moved,
+                    Err(fault) => {
+                        tracing::error!(%fault, "a run's pipes could not be watched");
+                        let text = "the run's output cannot be read; what became of it is not known".into();
+                        let failure = Failure { code: Code::Internal.number(), text, argument: None, rule: None };
+                        let _ = outbox.control(stream, Kind::Error, &failure).await;
+                        super::pump::Moved::default()
+                    }
+                };
+                shared.tell(ToMonitor::Finished { run: *run.bytes(), stdin: moved.stdin, stdout: moved.stdout, stderr: moved.stderr }).await;
+                // The connection may be gone; then there is nothing to remove.
+                let _ = ended.send(stream).await;
+            }
+            .instrument(span),
+        );
+        Ok(())
+    }
+}
+
+/// Waits for room in the queue, but not for ever: a client that reads nothing at all is gone.
+async fn patiently(queued: impl Future<Output = Result<(), mux::Closed>>) -> Result<(), End> {
+    match tokio::time::timeout(SILENCE, queued).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(mux::Closed)) => Err(End::Quiet("the client is gone".into())),
+        Err(_) => Err(End::Quiet("the client reads nothing".into())),
+    }
+}
+
+/// The payload of frames that say it all by their kind.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Empty {}

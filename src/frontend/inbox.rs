@@ -1,0 +1,61 @@
+//! What waits for a run's pump: input bytes, credit, the end. Bounded by its shape: bytes are kept as bytes, not as
+//! frames, and everything else is one value.
+
+use crate::exit::Reason;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// Where the connection's task leaves things for a pump.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    held: Mutex<Held>,
+    bell: Notify,
+}
+
+/// What has come since the last look.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Input for the command, in order.
+    pub stdin: Vec<u8>,
+    /// No more input follows.
+    pub eof: bool,
+    /// More bytes may be sent.
+    pub credit: u64,
+    /// The run's processes are gone.
+    pub exited: Option<Exit>,
+    /// The client has given the stream up, or is gone.
+    pub abandoned: bool,
+}
+
+/// How a run ended, by the monitor.
+#[derive(Debug, Clone, Copy)]
+pub struct Exit {
+    /// Why.
+    pub reason: Reason,
+    /// From start to end.
+    pub duration_ms: u64,
+}
+
+impl Inbox {
+    /// Leaves something and rings.
+    pub fn leave(&self, change: impl FnOnce(&mut Held)) {
+        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        self.bell.notify_one();
+    }
+
+    /// Takes all there is; `into` is swapped in for the input bytes, so that no buffer is made anew.
+    pub fn take(&self, into: &mut Held) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        into.stdin.clear();
+        std::mem::swap(&mut held.stdin, &mut into.stdin);
+        into.credit = std::mem::take(&mut held.credit);
+        into.eof |= held.eof;
+        into.abandoned |= held.abandoned;
+        into.exited = into.exited.or(held.exited);
+    }
+
+    /// Completes when something was left since the last time.
+    pub async fn rung(&self) {
+        self.bell.notified().await;
+    }
+}

@@ -1,0 +1,188 @@
+//! The network side: TLS, frames, streams. Unprivileged and confined; it decides nothing and can open nothing.
+
+mod accept;
+mod connection;
+mod inbox;
+mod pump;
+mod registry;
+
+use crate::ids::ConnectionId;
+use crate::ipc::{self, Channel, ChannelFault, Frontend, Limits, Logs, ToFrontend, ToMonitor};
+use crate::sys::{self, Identity};
+use crate::{credential, tls};
+use registry::Registry;
+use rustls::ServerConfig;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+
+/// Why the frontend ended.
+#[derive(Debug)]
+pub struct Ended(pub String);
+
+/// What every connection's task shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// TLS and bounds; a reload replaces them for new connections.
+    current: Mutex<Current>,
+    /// Where the monitor's messages go.
+    registry: Registry,
+    /// Messages to the monitor.
+    to_monitor: mpsc::Sender<(ToMonitor, Option<OwnedFd>)>,
+    /// The random name of this start of the daemon.
+    instance: String,
+    /// The next connection's number.
+    next: AtomicU64,
+    /// Whether the daemon is stopping.
+    draining: AtomicBool,
+    /// Rung when it begins to.
+    drain: Notify,
+    /// Connections by address and stage.
+    census: accept::Census,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    tls: Arc<ServerConfig>,
+    limits: Limits,
+}
+
+impl Shared {
+    fn current(&self) -> Current {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn number(&self) -> ConnectionId {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells the monitor; waits while its queue is full. When the monitor is gone, so is this process.
+    async fn tell(&self, message: ToMonitor) {
+        let _ = self.to_monitor.send((message, None)).await;
+    }
+
+    fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs the frontend on the socket that the monitor left as descriptor 3.
+///
+/// # Errors
+/// What could not be had before it was confined, or that the monitor is gone.
+pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
+    let ended = |what: &str, fault: &dyn std::fmt::Display| Ended(format!("{what}: {fault}"));
+    let socket = sys::adopt(3).map_err(|fault| ended("the monitor's socket", &fault))?;
+    let (settings, mut descriptors) = first_settings(&socket)?;
+    start_logs(settings.logs);
+    let tls = take_tls(&settings, &mut descriptors).map_err(|fault| ended("the certificate", &fault))?;
+    if descriptors.len() != settings.listeners as usize {
+        return Err(Ended("the listeners did not come along".into()));
+    }
+    let listeners: Vec<TcpListener> = descriptors.into_iter().map(TcpListener::from).collect();
+    let _ = sys::raise_descriptor_limit();
+    // aws-lc looks for its own sources of randomness at the first use; that must be over before files are out of reach.
+    let _ = credential::random::<1>();
+    let identity = settings.identity.map(|(uid, gid)| Identity { uid, gid });
+    let confinement = sys::confine(identity).map_err(|fault| ended("the sandbox", &fault))?;
+    // Only now may there be threads: filters bind those that come after.
+    let runtime = match settings.threads {
+        0 | 1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        threads => tokio::runtime::Builder::new_multi_thread().worker_threads(threads as usize).enable_all().build(),
+    }
+    .map_err(|fault| ended("the runtime", &fault))?;
+    runtime.block_on(serve(socket, settings, tls, listeners, confinement.landlock))
+}
+
+/// The first message, read without a runtime.
+fn first_settings(socket: &OwnedFd) -> Result<(Frontend, Vec<OwnedFd>), Ended> {
+    let wrong = |why: &dyn std::fmt::Display| Ended(format!("the monitor's first message: {why}"));
+    sys::wait_readable(socket.as_fd(), Duration::from_secs(10)).map_err(|fault| wrong(&fault))?;
+    let mut buffer = vec![0; crate::limits::IPC_MESSAGE];
+    let received = sys::receive(socket.as_fd(), &mut buffer).map_err(|fault| wrong(&fault))?;
+    match ipc::read(buffer.get(..received.length).unwrap_or_default()) {
+        Ok(ToFrontend::Configure(settings)) if !received.cut => Ok((*settings, received.descriptors)),
+        Ok(_) => Err(wrong(&"it is not the settings")),
+        Err(fault) => Err(wrong(&fault)),
+    }
+}
+
+/// Takes certificate, key and client CA off the front of the descriptors.
+fn take_tls(settings: &Frontend, descriptors: &mut Vec<OwnedFd>) -> Result<Arc<ServerConfig>, String> {
+    let count = if settings.client_ca { 3 } else { 2 };
+    if descriptors.len() < count {
+        return Err("its descriptors did not come along".into());
+    }
+    let read = |descriptor: OwnedFd| -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        File::from(descriptor).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let rest = descriptors.split_off(count);
+    let files: Vec<_> = std::mem::replace(descriptors, rest).into_iter().map(read).collect::<Result<_, _>>().map_err(|fault| fault.to_string())?;
+    let [chain, key, client_ca @ ..] = files.as_slice() else { return Err("its descriptors did not come along".into()) };
+    let client_ca = client_ca.first().map(|pem| tls::certificates(pem)).transpose()?;
+    tls::server(tls::certificates(chain)?, tls::private_key(key)?, client_ca.as_deref())
+}
+
+async fn serve(socket: OwnedFd, settings: Frontend, tls: Arc<ServerConfig>, listeners: Vec<TcpListener>, landlock: &str) -> Result<(), Ended> {
+    let ended = |what: &str, fault: &dyn std::fmt::Display| Ended(format!("{what}: {fault}"));
+    let channel = Arc::new(Channel::new(socket).map_err(|fault| ended("the monitor's socket", &fault))?);
+    let (to_monitor, messages) = mpsc::channel(1024);
+    let shared = Arc::new(Shared {
+        current: Mutex::new(Current { tls, limits: settings.limits.clone() }),
+        registry: Registry::default(),
+        to_monitor,
+        instance: settings.instance.clone(),
+        next: AtomicU64::new(settings.first_connection),
+        draining: AtomicBool::new(false),
+        drain: Notify::new(),
+        census: accept::Census::default(),
+    });
+    for listener in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(|fault| ended("a listener", &fault))?;
+        tokio::spawn(accept::accept(shared.clone(), listener));
+    }
+    tokio::spawn(send(channel.clone(), messages));
+    shared.tell(ToMonitor::Ready { landlock: landlock.into(), uid: sys::effective_uid() }).await;
+    let mut buffer = Vec::new();
+    loop {
+        match channel.receive::<ToFrontend>(&mut buffer).await {
+            Ok((message, descriptors)) => obey(&shared, message, descriptors),
+            // The monitor is gone: so is everything here.
+            Err(ChannelFault::Gone) => return Ok(()),
+            Err(fault) => return Err(ended("the monitor", &fault)),
+        }
+    }
+}
+
+/// Sends to the monitor in the order in which it was told.
+async fn send(channel: Arc<Channel>, mut messages: mpsc::Receiver<(ToMonitor, Option<OwnedFd>)>) {
+    while let Some((message, descriptor)) = messages.recv().await {
+        let descriptors: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
+        if channel.send(&message, &descriptors).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Does what the monitor says.
+fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>) {
+    match message {
+        ToFrontend::Configure(settings) => match take_tls(&settings, &mut descriptors) {
+            Ok(tls) => *shared.current.lock().unwrap_or_else(PoisonError::into_inner) = Current { tls, limits: settings.limits },
+            // The monitor has validated the same bytes; this cannot fail without it failing there.
+            Err(fault) => tracing::error!(fault, "the new certificate could not be used"),
+        },
+        ToFrontend::Drain => {
+            shared.draining.store(true, Ordering::Relaxed);
+            shared.drain.notify_waiters();
+        }
+        other => shared.registry.pass_on(other, descriptors),
+    }
+}

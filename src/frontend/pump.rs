@@ -1,0 +1,251 @@
+//! Moves one run's bytes: output to the client under its credit, input to the command, and the exit after the last
+//! byte of output. One task a run, so that a slow reader holds up nothing but its own run.
+
+use super::inbox::{Exit, Held, Inbox};
+use crate::ids::{RunId, StreamId};
+use crate::limits::{DATA_FRAME, HELD_OPEN};
+use crate::mux::{Allowance, Closed, Outbox, Receiving};
+use crate::protocol::{Credit, Ended, HEADER, Kind, header};
+use bytes::BufMut;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use tokio::net::unix::pipe;
+
+/// What a pump starts with.
+pub struct Pump {
+    /// The run.
+    pub run: RunId,
+    /// The stream it talks on.
+    pub stream: StreamId,
+    /// The way to the client.
+    pub outbox: Outbox,
+    /// What the connection's task leaves.
+    pub inbox: Arc<Inbox>,
+    /// Whether the run goes on without its client.
+    pub outlives_client: bool,
+}
+
+/// Bytes by stream, as far as the pump moved them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moved {
+    /// Into the command.
+    pub stdin: u64,
+    /// Out of it.
+    pub stdout: u64,
+    /// Out of its error output.
+    pub stderr: u64,
+}
+
+/// An output pipe with the size of its next read.
+struct Output {
+    pipe: Option<pipe::Receiver>,
+    kind: Kind,
+    chunk: usize,
+    moved: u64,
+}
+
+/// The input pipe with what waits to be written.
+struct Input {
+    pipe: Option<pipe::Sender>,
+    waiting: Vec<u8>,
+    written: usize,
+    eof: bool,
+    moved: u64,
+    receiving: Receiving,
+}
+
+/// Bytes of the first read: most commands say little.
+const FIRST_CHUNK: usize = 4096;
+
+impl Pump {
+    /// Moves until the end, tells it to the client, and says how much was moved.
+    ///
+    /// # Errors
+    /// When a pipe cannot be watched.
+    pub async fn run(self, stdout: OwnedFd, stderr: OwnedFd, stdin: Option<OwnedFd>) -> io::Result<Moved> {
+        let output = |pipe, kind| -> io::Result<Output> {
+            Ok(Output { pipe: Some(pipe::Receiver::from_owned_fd(pipe)?), kind, chunk: FIRST_CHUNK, moved: 0 })
+        };
+        let mut stdout = output(stdout, Kind::Stdout)?;
+        let mut stderr = output(stderr, Kind::Stderr)?;
+        let pipe = stdin.map(pipe::Sender::from_owned_fd).transpose()?;
+        let mut input = Input { pipe, waiting: Vec::new(), written: 0, eof: false, moved: 0, receiving: Receiving::default() };
+        let mut allowance = Allowance::default();
+        let (mut held, mut exit, mut deaf) = (Held::default(), None::<Exit>, false);
+        let mut held_open = false;
+        loop {
+            self.inbox.take(&mut held);
+            exit = exit.or(held.exited);
+            if held.credit > 0 {
+                // The connection's task has judged the grants; here they only add up.
+                let _ = allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
+            }
+            input.add(&held);
+            if held.abandoned && !deaf {
+                if !self.outlives_client {
+                    // The run is being ended by the monitor; its pipes close here.
+                    return Ok(Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved });
+                }
+                deaf = true;
+                input.close();
+            }
+            if stdout.pipe.is_none() && stderr.pipe.is_none() && exit.is_some() {
+                break;
+            }
+            let may_send = deaf || allowance.left() > 0;
+            let outcome = tokio::select! {
+                () = self.inbox.rung() => Ok(()),
+                ready = stdout.readable(), if may_send => match ready {
+                    Ok(()) => self.forward(&mut stdout, &mut allowance, deaf).await,
+                    Err(_) => { stdout.pipe = None; Ok(()) }
+                },
+                ready = stderr.readable(), if may_send => match ready {
+                    Ok(()) => self.forward(&mut stderr, &mut allowance, deaf).await,
+                    Err(_) => { stderr.pipe = None; Ok(()) }
+                },
+                ready = input.writable(), if input.wants_to_write() => {
+                    if ready.is_err() { input.close(); }
+                    self.feed(&mut input).await
+                }
+                () = tokio::time::sleep(HELD_OPEN), if exit.is_some() && may_send => {
+                    // The processes of the run are gone, nothing more comes, and yet somebody holds the pipe.
+                    held_open = true;
+                    stdout.pipe = None;
+                    stderr.pipe = None;
+                    Ok(())
+                }
+            };
+            if outcome.is_err() {
+                // The client is gone; what follows from that is told by the connection's task.
+                held.abandoned = true;
+            }
+        }
+        let moved = Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved };
+        if let Some(exit) = exit.filter(|_| !deaf) {
+            let ended = Ended {
+                run: self.run.to_string(),
+                reason: exit.reason.word().into(),
+                number: exit.reason.number(),
+                duration_ms: exit.duration_ms,
+                stdin_bytes: moved.stdin,
+                stdout_bytes: moved.stdout,
+                stderr_bytes: moved.stderr,
+                held_open,
+            };
+            let _ = self.outbox.control(self.stream, Kind::Exit, &ended).await;
+        }
+        Ok(moved)
+    }
+
+    /// Reads once and sends what came.
+    async fn forward(&self, from: &mut Output, allowance: &mut Allowance, deaf: bool) -> Result<(), Closed> {
+        let Some(pipe) = &from.pipe else { return Ok(()) };
+        let room = if deaf { from.chunk } else { from.chunk.min(allowance.left()) };
+        let mut frame = Vec::with_capacity(HEADER + room);
+        frame.extend_from_slice(&header(self.stream, from.kind, 0));
+        match pipe.try_read_buf(&mut (&mut frame).limit(room)) {
+            Ok(0) => from.pipe = None,
+            Ok(read) => {
+                from.moved += read as u64;
+                if read == from.chunk {
+                    from.chunk = (from.chunk * 4).min(DATA_FRAME);
+                }
+                if !deaf {
+                    allowance.spend(read);
+                    let length = u32::try_from(read).unwrap_or(0).to_be_bytes();
+                    if let Some(place) = frame.first_chunk_mut::<4>() {
+                        *place = length;
+                    }
+                    return self.outbox.bytes(frame).await;
+                }
+            }
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => from.pipe = None,
+        }
+        Ok(())
+    }
+
+    /// Writes once; tells the client when the command reads no more.
+    async fn feed(&self, input: &mut Input) -> Result<(), Closed> {
+        let was_open = input.pipe.is_some();
+        let consumed = input.write();
+        if was_open && input.pipe.is_none() && !input.eof {
+            self.outbox.control(self.stream, Kind::StdinClosed, &serde_json::json!({})).await?;
+        }
+        match input.receiving.consumed(consumed) {
+            Some(bytes) => self.outbox.control(self.stream, Kind::Credit, &Credit { bytes }).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Output {
+    async fn readable(&self) -> io::Result<()> {
+        match &self.pipe {
+            Some(pipe) => pipe.readable().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Input {
+    fn add(&mut self, held: &Held) {
+        if self.waiting.is_empty() {
+            self.written = 0;
+        }
+        // Whatever arrives has to count as received, even if nobody reads it any more.
+        let _ = self.receiving.arrived(held.stdin.len());
+        self.waiting.extend_from_slice(&held.stdin);
+        self.eof |= held.eof;
+    }
+
+    /// Bytes wait, or the end of input is to be passed on, or bytes for a closed pipe are to be given credit for.
+    const fn wants_to_write(&self) -> bool {
+        !self.waiting.is_empty() || (self.eof && self.pipe.is_some())
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        match &self.pipe {
+            Some(pipe) if !self.waiting.is_empty() => pipe.writable().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what the pipe takes; returns the bytes that are done with.
+    fn write(&mut self) -> usize {
+        let rest = self.waiting.get(self.written..).unwrap_or_default();
+        let done = match &self.pipe {
+            // A command that reads no more loses its input, not its output.
+            None => rest.len(),
+            Some(_) if rest.is_empty() => 0,
+            Some(pipe) => match pipe.try_write(rest) {
+                Ok(count) => {
+                    self.moved += count as u64;
+                    count
+                }
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => {
+                    self.pipe = None;
+                    rest.len()
+                }
+            },
+        };
+        self.written += done;
+        if self.written == self.waiting.len() {
+            self.waiting.clear();
+            self.written = 0;
+            if self.waiting.capacity() > DATA_FRAME {
+                self.waiting = Vec::new();
+            }
+            if self.eof {
+                self.pipe = None;
+            }
+        }
+        done
+    }
+
+    fn close(&mut self) {
+        self.pipe = None;
+    }
+}

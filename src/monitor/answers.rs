@@ -1,0 +1,79 @@
+//! Answers to requests that run nothing: the policy's types as the wire shows them.
+
+use super::state::Shared;
+use crate::policy::{Argument, Command, Kind, Plan, Presence, Scope, Stdin};
+use crate::protocol::{Answer, ArgumentView, CommandLine, CommandView, PreviewView, RunLine};
+use std::sync::Arc;
+
+/// To `list`.
+pub fn list(commands: &[Arc<Command>]) -> Answer {
+    let line = |command: &Arc<Command>| CommandLine { name: command.name.clone(), summary: command.summary.clone() };
+    Answer::List { commands: commands.iter().map(line).collect() }
+}
+
+/// To `describe`.
+pub fn describe(command: &Command) -> CommandView {
+    let positions = command.template.positions();
+    let mut order = positions.clone();
+    order.extend((0..command.arguments.len()).filter(|index| !positions.contains(index)));
+    let view = |index: &usize| command.arguments.get(*index).map(|argument| argument_view(argument, positions.contains(index)));
+    CommandView {
+        name: command.name.clone(),
+        summary: command.summary.clone(),
+        usage: command.usage(),
+        arguments: order.iter().filter_map(view).collect(),
+        stdin: command.stdin != Stdin::None,
+        stdin_max: match command.stdin {
+            Stdin::Accepted { max } => max,
+            Stdin::None => None,
+        },
+        timeout_ms: command.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+        confirm: command.confirm,
+    }
+}
+
+fn argument_view(argument: &Argument, has_hole: bool) -> ArgumentView {
+    ArgumentView {
+        name: argument.name.clone(),
+        kind: argument.kind.word().into(),
+        bounds: argument.kind.bounds(),
+        choices: match &argument.kind {
+            Kind::Choice(choices) => choices.clone(),
+            _ => Vec::new(),
+        },
+        required: argument.presence == Presence::Required && !matches!(argument.kind, Kind::Flag(_)),
+        default: match &argument.presence {
+            Presence::Default(text) if argument.secret => Some("***".chars().take(text.len().min(3)).collect()),
+            Presence::Default(text) => Some(text.clone()),
+            _ => None,
+        },
+        repeated: argument.repeated.is_some(),
+        secret: argument.secret,
+        positional: has_hole && !argument.secret && !matches!(argument.kind, Kind::Flag(_)),
+        summary: argument.summary.clone(),
+    }
+}
+
+/// To `preview`.
+pub fn preview(plan: &Plan, rule: &str) -> Answer {
+    Answer::Preview(PreviewView {
+        rule: rule.into(),
+        argv: plan.shown.clone(),
+        run_as: plan.command.run_as.name().into(),
+        cwd: plan.command.cwd.to_string_lossy().into_owned(),
+    })
+}
+
+/// To `runs`.
+pub fn runs(state: &Shared, user: &Arc<str>, scope: Scope) -> Answer {
+    let runs = state.runs.borrow();
+    let mut shown: Vec<_> = runs.values().filter(|run| scope == Scope::All || run.user == *user).collect();
+    shown.sort_by_key(|run| run.since);
+    let line = |run: &&super::state::Run| RunLine {
+        run: run.id.to_string(),
+        user: run.user.to_string(),
+        command: run.command.clone(),
+        seconds: run.since.elapsed().as_secs(),
+    };
+    Answer::Runs { runs: shown.iter().map(line).collect() }
+}

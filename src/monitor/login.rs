@@ -1,0 +1,199 @@
+//! Logging in: a password in a proof that binds the session key, verified with equal work for everybody.
+
+use super::state::{Connection, Session, Shared, count};
+use crate::audit::{Record, What};
+use crate::credential::{self, Hash, Purpose, SessionPublic};
+use crate::ids::{ConnectionId, SessionId};
+use crate::ipc::{Outcome, SecretValue, Stage, ToFrontend};
+use crate::limits;
+use crate::protocol::{Code, LoginText, read_login};
+use crate::secret::Secret;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// A login as it came.
+pub struct Proof {
+    /// The signed text.
+    pub signed: String,
+    /// Its signature, base64.
+    pub signature: String,
+    /// The password.
+    pub password: SecretValue,
+    /// The TLS exporter, by the frontend's word.
+    pub exporter: Option<[u8; 32]>,
+}
+
+/// A client passed the handshake: it gets the nonce that its login must sign.
+///
+/// # Errors
+/// When the frontend holds more connections than it was told it may.
+pub fn greet(state: &Shared, number: ConnectionId, source: &str) -> Result<(), String> {
+    let most = state.settings().limits.connections as usize;
+    if state.connections.borrow().len() > most {
+        return Err("more connections than were allowed".into());
+    }
+    let nonce = credential::random::<32>();
+    let connection = Connection { stage: Stage::Greeted, nonce, peer: None, tries: 0, session: None };
+    state.connections.borrow_mut().insert(number, connection);
+    count(&state.counts.connections);
+    let source: String = source.chars().take(64).collect();
+    let _ = state.record(&Record::now(What::Connection { connection: number, source: &source, reported_by: "frontend" }));
+    state.tell(ToFrontend::Challenge { connection: number, nonce });
+    Ok(())
+}
+
+/// Verifies a login in its turn and answers.
+///
+/// # Errors
+/// When the descriptor that came along is no connected socket.
+pub fn login(state: &Shared, number: ConnectionId, socket: OwnedFd, proof: Proof) -> Result<(), String> {
+    // The address is the kernel's word, not the frontend's.
+    let peer = TcpStream::from(socket).peer_addr();
+    let nonce = {
+        let mut connections = state.connections.borrow_mut();
+        let Some(connection) = connections.get_mut(&number) else { return Ok(()) };
+        connection.stage = Stage::Verifying;
+        connection.tries += 1;
+        connection.peer = peer.as_ref().ok().copied();
+        connection.nonce
+    };
+    let Ok(peer) = peer else { return Ok(()) };
+    let state = state.clone();
+    tokio::task::spawn_local(async move {
+        let outcome = judge(&state, nonce, proof).await;
+        answer(&state, number, peer, outcome);
+    });
+    Ok(())
+}
+
+/// What a login came to.
+struct Judged {
+    user: String,
+    signed: String,
+    signature: String,
+    outcome: Result<SessionPublic, (Code, &'static str)>,
+}
+
+async fn judge(state: &Shared, nonce: [u8; 32], proof: Proof) -> Judged {
+    let settings = state.settings();
+    let text = read_login(&proof.signed);
+    let user = text.as_ref().map(|text| text.user.clone()).unwrap_or_default();
+    let bound = text.as_ref().map_err(|_| "the text is no login").and_then(|text| {
+        binding(text, &proof, nonce, &settings.tls.fingerprint.0)
+    });
+    let known = settings.hashes.get(&user).cloned();
+    let reason = match &known {
+        Some(_) => "wrong password",
+        None if settings.policy.users.get(&user).is_some_and(|known| known.disabled) => "disabled user",
+        None if settings.policy.users.contains_key(&user) => "user without password",
+        None => "unknown user",
+    };
+    // Somebody unknown costs as much as somebody known.
+    let exists = known.is_some();
+    let hash = known.unwrap_or_else(|| settings.dummy.clone());
+    let verified = verify(state, hash, Secret::new(proof.password.0.clone())).await;
+    let outcome = match (verified, bound) {
+        (Err(code), _) => Err((code, "too many logins at once")),
+        (Ok(true), Ok(key)) if exists => Ok(key),
+        (Ok(true), Err(why)) if exists => Err((Code::LoginRefused, why)),
+        (Ok(_), _) => Err((Code::LoginRefused, reason)),
+    };
+    Judged { user, signed: proof.signed, signature: proof.signature, outcome }
+}
+
+/// The session key, when the proof is bound to this server, this connection and that key.
+fn binding(text: &LoginText, proof: &Proof, nonce: [u8; 32], fingerprint: &[u8; 32]) -> Result<SessionPublic, &'static str> {
+    if text.method != "password" {
+        return Err("an unknown method");
+    }
+    if text.nonce != credential::base64(&nonce) {
+        return Err("another connection's nonce");
+    }
+    if text.server_key != credential::base64(fingerprint) {
+        return Err("another server's key: somebody is in between");
+    }
+    if let Some(exporter) = &text.exporter
+        && proof.exporter.map(|seen| credential::base64(&seen)).as_ref() != Some(exporter)
+    {
+        return Err("another TLS connection: somebody is in between");
+    }
+    let key = SessionPublic::read(&text.session_key).ok_or("a session key that is none")?;
+    if key.verifies(Purpose::Login, &proof.signed, &proof.signature) { Ok(key) } else { Err("a signature that does not fit") }
+}
+
+/// Verifies in the bounded pool; a login that would wait too long is told so.
+async fn verify(state: &Shared, hash: Hash, password: Secret) -> Result<bool, Code> {
+    if password.bytes().len() > limits::PASSWORD {
+        return Ok(false);
+    }
+    if state.logins_waiting.get() >= limits::LOGINS_WAITING {
+        return Err(Code::LoginBusy);
+    }
+    state.logins_waiting.set(state.logins_waiting.get() + 1);
+    let verifiers = state.verifiers.borrow().clone();
+    let place = tokio::time::timeout(limits::LOGIN_QUEUE, verifiers.acquire_owned()).await;
+    state.logins_waiting.set(state.logins_waiting.get() - 1);
+    let Ok(Ok(place)) = place else { return Err(Code::LoginBusy) };
+    tokio::task::spawn_blocking(move || {
+        let verified = hash.verify(&password);
+        drop(place);
+        verified
+    })
+    .await
+    .map_err(|_| Code::Internal)
+}
+
+fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged) {
+    let source = peer.to_string();
+    let user: String = judged.user.chars().take(limits::USER_NAME).collect();
+    let session = judged.outcome.as_ref().ok().map(|key| Session {
+        id: SessionId::from_random(credential::random()),
+        user: Arc::from(judged.user.as_str()),
+        key: *key,
+        counter: 0,
+    });
+    let id = session.as_ref().map(|session| session.id.to_string());
+    let key = session.as_ref().map(|session| format!("{:?}", session.key));
+    let accepted = session.is_some();
+    let recorded = state.record(&Record::now(What::Login {
+        connection: number,
+        source: &source,
+        user: &user,
+        outcome: if accepted { "accepted" } else { "refused" },
+        reason: judged.outcome.as_ref().err().map(|(_, reason)| *reason),
+        session: id.as_deref(),
+        session_key: key.as_deref(),
+        signed: accepted.then_some(judged.signed.as_str()),
+        signature: accepted.then_some(judged.signature.as_str()),
+    }));
+    let mut connections = state.connections.borrow_mut();
+    // It may have gone away while its password was verified.
+    let Some(connection) = connections.get_mut(&number) else { return };
+    let outcome = match (judged.outcome, session, id) {
+        (Ok(_), Some(session), Some(id)) if recorded.is_ok() => {
+            count(&state.counts.logins);
+            tracing::info!(connection = number, %peer, user, "logged in");
+            connection.stage = Stage::Open;
+            connection.session = Some(session);
+            Outcome::Accepted { session: id, user }
+        }
+        (Ok(_), ..) => {
+            connection.stage = Stage::Greeted;
+            Outcome::Refused { code: Code::Trail.number() }
+        }
+        (Err((code, reason)), ..) => {
+            count(&state.counts.logins_refused);
+            tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason, "login refused");
+            connection.stage = Stage::Greeted;
+            let code = if connection.tries >= limits::LOGIN_TRIES { Code::LoginTries } else { code };
+            Outcome::Refused { code: code.number() }
+        }
+    };
+    let close = connection.tries >= limits::LOGIN_TRIES && matches!(outcome, Outcome::Refused { .. });
+    drop(connections);
+    state.tell(ToFrontend::Login { connection: number, outcome });
+    if close {
+        super::supervise::forget(state, number);
+    }
+}

@@ -1,0 +1,121 @@
+//! The authority: keeps hashes, policy, trail and privileges, decides every request and starts every command.
+//!
+//! It reads small typed messages only. Everything runs on one thread in turns, so the state needs no lock and a
+//! decision is never interleaved with another.
+
+mod answers;
+mod control;
+mod login;
+mod requests;
+mod runs;
+mod settings;
+mod state;
+mod supervise;
+
+pub use settings::{Loader, Settings, Tls};
+pub use supervise::FRONTEND;
+
+use crate::audit::{Record, Trail, What};
+use crate::exit::{Reason, Status};
+use crate::sys::Spawner;
+use crate::{credential, limits};
+use state::{Shared, State};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Why the daemon did not come up.
+#[derive(Debug)]
+pub struct CannotServe(pub String);
+
+/// Serves until it is told to stop. `listening` is told the addresses once clients can connect.
+///
+/// # Errors
+/// When a part that everything depends on cannot be had: listeners, trail, control socket, frontend.
+pub async fn serve(settings: Settings, loader: Loader, listening: impl FnOnce(&[std::net::SocketAddr])) -> Result<Status, CannotServe> {
+    let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
+    let mut trail = open_trail(&settings.trail).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
+    let listeners = supervise::bind(&settings.listen)?;
+    let control = control::bind(&settings.control).map_err(|fault| cannot(&format!("the control socket {}", settings.control.display()), &fault))?;
+    let spawner = Spawner::start(limits::SPAWNERS, 4096).map_err(|fault| cannot("the spawning threads", &fault))?;
+    let instance = crate::ids::RunId::from_random(credential::random()).to_string();
+    trail
+        .append(&Record::now(What::Started { version: env!("CARGO_PKG_VERSION"), instance: &instance, pid: std::process::id() }))
+        .map_err(|fault| cannot("the audit trail", &fault))?;
+    let mut term = signal(SignalKind::terminate()).map_err(|fault| cannot("SIGTERM", &fault))?;
+    let mut int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
+    let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
+    let state: Shared = Rc::new(State::new(settings, loader, trail, spawner, instance));
+
+    tokio::task::spawn_local(control::serve(state.clone(), control));
+    let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let (ready, first) = tokio::sync::oneshot::channel();
+    let mut frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
+    match first.await {
+        Ok(Ok(())) => listening(&addresses),
+        Ok(Err(why)) => return Err(CannotServe(why)),
+        Err(_) => return Err(CannotServe("the frontend did not start".into())),
+    }
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => { let _ = state.reload().await; }
+            _ = &mut frontend => return Err(CannotServe("the frontend could not be started again".into())),
+        }
+    }
+    let status = drain(&state, async {
+        tokio::select! { _ = term.recv() => {} _ = int.recv() => {} }
+    })
+    .await;
+    frontend.abort();
+    let _ = std::fs::remove_file(&state.settings().control);
+    Ok(status)
+}
+
+fn open_trail(path: &Path) -> std::io::Result<Trail> {
+    if let Some(folder) = path.parent() {
+        std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true).create(folder)?;
+    }
+    Trail::open(path)
+}
+
+/// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal shortens the grace.
+async fn drain(state: &Shared, again: impl Future<Output = ()>) -> Status {
+    let running = state.runs.borrow().len();
+    let grace = state.settings().grace;
+    tracing::info!(runs = running, grace = ?grace, "stopping: accepting nothing new");
+    state.stopping.set(true);
+    let _ = state.record(&Record::now(What::Stopping { runs: running }));
+    state.tell(crate::ipc::ToFrontend::Drain);
+    let empty = async {
+        while !state.runs.borrow().is_empty() {
+            state.run_ended.notified().await;
+        }
+    };
+    tokio::select! {
+        () = empty => {
+            tracing::info!("stopped: nothing was cut");
+            // The last EXIT frames are on their way through the frontend.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return Status::OK;
+        }
+        () = tokio::time::sleep(grace) => {}
+        () = again => tracing::warn!("asked twice: cutting at once"),
+    }
+    let cut: Vec<String> = state.runs.borrow().values().map(|run| format!("{} ({} of {})", run.id, run.command, run.user)).collect();
+    tracing::warn!(runs = cut.len(), cut = cut.join(", "), "the grace period is over: cutting");
+    for run in state.runs.borrow().values() {
+        run.end_for(Reason::Stopped);
+    }
+    let patience = limits::FINISHED + Duration::from_secs(5);
+    let empty = async {
+        while !state.runs.borrow().is_empty() {
+            state.run_ended.notified().await;
+        }
+    };
+    let _ = tokio::time::timeout(patience, empty).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    Status::OK
+}

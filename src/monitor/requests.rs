@@ -1,0 +1,239 @@
+//! A request's way: signature, text, session and counter, policy, trail, effect. Nothing is done out of this order.
+
+use super::state::{Session, Shared, count};
+use super::{answers, runs};
+use crate::audit::{Record, What};
+use crate::credential::{Purpose, hex, sha256};
+use crate::ids::{ConnectionId, RunId, StreamId};
+use crate::ipc::{SecretValue, ToFrontend};
+use crate::policy::{Decision, Refusal, RefusalKind};
+use crate::protocol::{Answer, Code, SecretPart, SignedRequest, read_request};
+use std::net::SocketAddr;
+
+/// A request as it came.
+pub struct Signed {
+    /// The signed text.
+    pub signed: String,
+    /// Its signature, base64.
+    pub signature: String,
+    /// Secrets by name: value and salt.
+    pub secrets: Vec<(String, SecretValue, String)>,
+}
+
+/// Who asks, from where, on which stream, with which bytes.
+pub(super) struct Asked<'a> {
+    pub connection: ConnectionId,
+    pub stream: StreamId,
+    pub session: Session,
+    pub peer: SocketAddr,
+    pub signed: &'a Signed,
+}
+
+/// Judges a request and sees to what it asks for.
+pub fn request(state: &Shared, connection: ConnectionId, stream: StreamId, signed: &Signed) {
+    let found = state.connections.borrow().get(&connection).and_then(|known| known.session.clone().zip(known.peer));
+    let Some((session, peer)) = found else { return };
+    let asked = Asked { connection, stream, session, peer, signed };
+    match verified(state, &asked) {
+        Ok(request) => decide(state, &asked, &request),
+        Err((code, text)) => {
+            let record = asked.record("unknown", None).refused(code, "the request itself", &text);
+            asked.refuse(state, record, code, text.clone(), None, None);
+        }
+    }
+}
+
+/// The request, when this session's key signed exactly these bytes, for this session, and not before.
+fn verified(state: &Shared, asked: &Asked<'_>) -> Result<SignedRequest, (Code, String)> {
+    let Signed { signed, signature, secrets } = asked.signed;
+    if !asked.session.key.verifies(Purpose::Request, signed, signature) {
+        return Err((Code::Signature, "the signature does not fit the request and this session's key".into()));
+    }
+    let secrets = secrets
+        .iter()
+        .map(|(name, value, salt)| (name.clone(), SecretPart { value: value.0.clone(), salt: salt.clone() }))
+        .collect();
+    let request = read_request(signed, &secrets).map_err(|fault| (fault.code, fault.text))?;
+    if request.session != asked.session.id {
+        return Err((Code::Signature, "the request names another session".into()));
+    }
+    if request.counter <= asked.session.counter {
+        return Err((Code::Replay, format!("counter {} was used already", request.counter)));
+    }
+    if let Some(session) = state.connections.borrow_mut().get_mut(&asked.connection).and_then(|known| known.session.as_mut()) {
+        session.counter = request.counter;
+    }
+    Ok(request)
+}
+
+fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
+    let owner = |run: RunId| state.runs.borrow().get(&run).map(|run| run.user.clone());
+    let settings = state.settings();
+    let decision = settings.policy.authorize(&asked.session.user, request.id, &request.ask, asked.peer.ip(), owner);
+    let verb = request.ask.verb().name();
+    let record = asked.record(verb, request.ask.command());
+    let answered = match decision {
+        Decision::Refused(refusal) => return asked.refuse_by_policy(state, record, refusal),
+        Decision::Run(grant) => return runs::begin(state, asked, record, *grant),
+        Decision::List(grant) => record.granted(grant.rule()).write(state).map(|()| answers::list(grant.what())),
+        Decision::Describe(grant) => {
+            record.granted(grant.rule()).write(state).map(|()| Answer::Describe(Box::new(answers::describe(grant.what()))))
+        }
+        Decision::Preview(grant) => {
+            let plan = &grant.what().0;
+            record.granted(grant.rule()).with_plan(plan).write(state).map(|()| answers::preview(plan, grant.rule()))
+        }
+        Decision::Cancel(grant) => {
+            let run = grant.what().to_string();
+            record.granted(grant.rule()).with_run(&run).write(state).map(|()| {
+                runs::cancel(state, *grant.what());
+                Answer::Cancel { cancelled: run.clone() }
+            })
+        }
+        Decision::Runs(grant) => record.granted(grant.rule()).write(state).map(|()| answers::runs(state, &asked.session.user, *grant.what())),
+    };
+    match answered {
+        Ok(answer) => asked.answer(state, &answer),
+        Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
+    }
+}
+
+/// What a client is told when nothing can run because the trail cannot be written.
+pub(super) const TRAIL: &str = "the audit trail cannot be written, so nothing is done";
+
+impl Asked<'_> {
+    /// The beginning of this request's record.
+    pub fn record<'r>(&'r self, verb: &'r str, command: Option<&'r str>) -> RequestRecord<'r> {
+        RequestRecord {
+            asked: self,
+            verb,
+            command,
+            run: None,
+            plan: None,
+            decision: "refused",
+            rule: "",
+            code: None,
+            text: None,
+            keep_text: true,
+        }
+    }
+
+    fn refuse_by_policy(&self, state: &Shared, record: RequestRecord<'_>, refusal: Refusal) {
+        let code = match refusal.kind {
+            RefusalKind::NotPermitted => Code::NotPermitted,
+            RefusalKind::Source => Code::Source,
+            RefusalKind::Argument => Code::Argument,
+            RefusalKind::Confirm => Code::Confirm,
+            RefusalKind::NoSuchRun => Code::NoSuchRun,
+        };
+        let mut record = record.refused(code, &refusal.rule, &refusal.text);
+        record.keep_text = !refusal.holds_secret;
+        self.refuse(state, record, code, refusal.text.clone(), refusal.argument.clone(), Some(refusal.rule.clone()));
+    }
+
+    /// Records a refusal and tells it.
+    pub fn refuse(&self, state: &Shared, record: RequestRecord<'_>, code: Code, text: String, argument: Option<String>, rule: Option<String>) {
+        count(&state.counts.refused);
+        tracing::info!(connection = self.connection, user = %self.session.user, code = code.number(), text, "refused");
+        // A refusal has no effect, so it is told also when the trail cannot be written; the operator knows already.
+        let _ = record.write(state);
+        self.tell_refusal(state, code, text, argument, rule);
+    }
+
+    /// Tells a refusal.
+    pub fn tell_refusal(&self, state: &Shared, code: Code, text: String, argument: Option<String>, rule: Option<String>) {
+        let text = shorten(text);
+        let argument = argument.map(shorten);
+        let (connection, stream) = (self.connection, self.stream);
+        state.tell(ToFrontend::Refused { connection, stream, code: code.number(), text, argument, rule });
+    }
+
+    fn answer(&self, state: &Shared, answer: &Answer) {
+        const PART: usize = 32 * 1024;
+        let bytes = crate::protocol::write(answer);
+        let (connection, stream) = (self.connection, self.stream);
+        let count = bytes.chunks(PART).count();
+        let parts: Vec<ToFrontend> = bytes
+            .chunks(PART)
+            .enumerate()
+            .map(|(index, part)| ToFrontend::Answer { connection, stream, part: part.to_vec(), last: index + 1 == count })
+            .collect();
+        let state = state.clone();
+        tokio::task::spawn_local(async move {
+            for part in parts {
+                state.tell_with(part, &[]).await;
+            }
+        });
+    }
+}
+
+fn shorten(text: String) -> String {
+    if text.len() <= 2000 { text } else { text.chars().take(500).chain("…".chars()).collect() }
+}
+
+/// A request's record while it is being made.
+pub(super) struct RequestRecord<'r> {
+    asked: &'r Asked<'r>,
+    verb: &'r str,
+    command: Option<&'r str>,
+    run: Option<&'r str>,
+    plan: Option<&'r crate::policy::Plan>,
+    decision: &'r str,
+    rule: &'r str,
+    code: Option<Code>,
+    text: Option<&'r str>,
+    keep_text: bool,
+}
+
+impl<'r> RequestRecord<'r> {
+    pub const fn granted(mut self, rule: &'r str) -> Self {
+        self.decision = "granted";
+        self.rule = rule;
+        self
+    }
+
+    pub const fn refused(mut self, code: Code, rule: &'r str, text: &'r str) -> Self {
+        self.code = Some(code);
+        self.rule = rule;
+        self.text = Some(text);
+        self
+    }
+
+    pub const fn with_plan(mut self, plan: &'r crate::policy::Plan) -> Self {
+        self.plan = Some(plan);
+        self
+    }
+
+    pub const fn with_run(mut self, run: &'r str) -> Self {
+        self.run = Some(run);
+        self
+    }
+
+    pub fn write(&self, state: &Shared) -> std::io::Result<()> {
+        self.with(|record| state.record(record))
+    }
+
+    /// Gives the finished record to whoever writes it.
+    pub fn with<T>(&self, work: impl FnOnce(&Record<'_>) -> T) -> T {
+        let source = self.asked.peer.to_string();
+        let signed = self.asked.signed;
+        let record = Record::now(What::Request {
+            connection: self.asked.connection,
+            user: &self.asked.session.user,
+            source: &source,
+            verb: self.verb,
+            command: self.command,
+            run: self.run,
+            argv: self.plan.map(|plan| plan.shown.as_slice()),
+            run_as: self.plan.map(|plan| plan.command.run_as.name()),
+            decision: self.decision,
+            rule: self.rule,
+            code: self.code.map(Code::number),
+            text: self.text,
+            signed: self.keep_text.then_some(signed.signed.as_str()),
+            signed_sha256: (!self.keep_text).then(|| hex(&sha256(signed.signed.as_bytes()))),
+            signature: &signed.signature,
+        });
+        work(&record)
+    }
+}

@@ -1,0 +1,87 @@
+//! What the monitor is told: read, checked and resolved by whoever starts it.
+
+use crate::credential::{Cost, Hash};
+use crate::ipc::{Limits, Logs};
+use crate::policy::Policy;
+use crate::sys::Identity;
+use crate::tls::{Fingerprint, Validity};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One configuration, whole. A reload makes a new one and swaps it in at once.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// The hash of every user who can log in with a password; disabled users are not here.
+    pub hashes: BTreeMap<String, Hash>,
+    /// What a login of somebody unknown costs.
+    pub dummy: Hash,
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// Certificate and key.
+    pub tls: Tls,
+    /// Password verifications at once.
+    pub verifiers: usize,
+    /// Memory of all verifications at once, in KiB.
+    pub verifier_memory_kib: u32,
+    /// What the frontend keeps.
+    pub limits: Limits,
+    /// Runs at once per user.
+    pub runs_per_user: usize,
+    /// The audit trail's file.
+    pub trail: PathBuf,
+    /// The control socket.
+    pub control: PathBuf,
+    /// How long runs may go on when the daemon stops.
+    pub grace: Duration,
+    /// How logs are written.
+    pub logs: Logs,
+    /// Who the frontend becomes, when the daemon is root.
+    pub frontend: Option<Identity>,
+    /// The frontend's worker threads.
+    pub threads: u32,
+    /// What `check` warns of.
+    pub warnings: Vec<String>,
+}
+
+/// What the TLS side needs, as bytes that were validated.
+#[derive(Clone)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub chain: Vec<u8>,
+    /// Its key, PEM.
+    pub key: zeroize::Zeroizing<Vec<u8>>,
+    /// The CA that client certificates must come from, PEM.
+    pub client_ca: Option<Vec<u8>>,
+    /// The key's fingerprint, which logins are bound to.
+    pub fingerprint: Fingerprint,
+    /// From when to when the certificate is valid.
+    pub validity: Validity,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Tls({})", self.fingerprint)
+    }
+}
+
+/// Reads the configuration anew; every fault it finds is a line.
+pub type Loader = Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
+
+impl Settings {
+    /// What verifying somebody unknown costs: the same as for most users.
+    pub fn usual_cost<'h>(hashes: impl Iterator<Item = &'h Hash>) -> Cost {
+        let mut counts: Vec<(Cost, usize)> = Vec::new();
+        for cost in hashes.map(Hash::cost) {
+            match counts.iter_mut().find(|(known, _)| *known == cost) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((cost, 1)),
+            }
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map_or(crate::credential::COST, |(cost, _)| cost)
+    }
+}

@@ -1,0 +1,277 @@
+//! The monitor's state: connections, sessions, runs, locks, and the configuration that is in force.
+
+use super::settings::{Loader, Settings};
+use crate::audit::{Record, Trail, What};
+use crate::credential::SessionPublic;
+use crate::exit::Reason;
+use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
+use crate::ipc::{Channel, Stage, ToFrontend};
+use crate::policy::OnDisconnect;
+use crate::sys::Spawner;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+
+/// Shared by the tasks of the monitor's one thread.
+pub type Shared = Rc<State>;
+
+/// A connection as the monitor knows it.
+#[derive(Debug)]
+pub struct Connection {
+    /// How far it has come.
+    pub stage: Stage,
+    /// What a login must sign.
+    pub nonce: [u8; 32],
+    /// Where it comes from: the frontend's word until the login, then the kernel's.
+    pub peer: Option<SocketAddr>,
+    /// Logins tried.
+    pub tries: u32,
+    /// Who is logged in.
+    pub session: Option<Session>,
+}
+
+/// An authenticated user with his session key.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose.
+    pub user: Arc<str>,
+    /// What verifies his requests.
+    pub key: SessionPublic,
+    /// The highest counter of a request so far.
+    pub counter: u64,
+}
+
+/// Bytes that a run's streams carried, by the frontend's count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Standard input.
+    pub stdin: u64,
+    /// Standard output.
+    pub stdout: u64,
+    /// Standard error.
+    pub stderr: u64,
+}
+
+/// A run that goes on.
+#[derive(Debug)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// Whose.
+    pub user: Arc<str>,
+    /// Which command.
+    pub command: String,
+    /// Since when.
+    pub since: Instant,
+    /// The connection and stream it talks to.
+    pub connection: ConnectionId,
+    /// As above.
+    pub stream: StreamId,
+    /// Its rule for when the client goes away.
+    pub on_disconnect: OnDisconnect,
+    /// Tells its task to end it; the first reason counts.
+    pub end: mpsc::Sender<Reason>,
+    /// Tells its task that the frontend has read everything.
+    pub finished: Option<oneshot::Sender<Counts>>,
+}
+
+impl Run {
+    /// Asks for its end.
+    pub fn end_for(&self, reason: Reason) {
+        let _ = self.end.try_send(reason);
+    }
+}
+
+/// Everything the monitor knows.
+#[derive(Debug)]
+pub struct State {
+    settings: RefCell<Rc<Settings>>,
+    loader: DebugLoader,
+    /// The configuration's number since the start.
+    pub generation: Cell<u64>,
+    reloading: tokio::sync::Mutex<()>,
+    trail: RefCell<Trail>,
+    /// Starts processes.
+    pub spawner: Spawner,
+    /// The random name of this start.
+    pub instance: String,
+    /// When it started.
+    pub since: SystemTime,
+    /// By number.
+    pub connections: RefCell<HashMap<ConnectionId, Connection>>,
+    /// By id.
+    pub runs: RefCell<HashMap<RunId, Run>>,
+    /// The run that holds each lock.
+    pub locks: RefCell<HashMap<String, RunId>>,
+    /// One place per password verification.
+    pub verifiers: RefCell<Arc<Semaphore>>,
+    /// Logins that wait for a place.
+    pub logins_waiting: Cell<usize>,
+    /// Rung when a run has ended.
+    pub run_ended: Notify,
+    /// Whether the daemon is stopping.
+    pub stopping: Cell<bool>,
+    /// The way to the frontend, while there is one.
+    pub frontend: RefCell<Option<Rc<Channel>>>,
+    /// What the frontend reported of its sandbox.
+    pub confinement: RefCell<Option<(String, u32)>>,
+    /// Counters for `status`.
+    pub counts: Counters,
+}
+
+struct DebugLoader(Loader);
+
+impl std::fmt::Debug for DebugLoader {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Loader")
+    }
+}
+
+/// What `status` counts since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections that passed the handshake.
+    pub connections: Cell<u64>,
+    /// Logins accepted.
+    pub logins: Cell<u64>,
+    /// Logins refused.
+    pub logins_refused: Cell<u64>,
+    /// Runs started.
+    pub runs: Cell<u64>,
+    /// Requests refused.
+    pub refused: Cell<u64>,
+    /// Frontends started.
+    pub frontends: Cell<u64>,
+}
+
+/// Adds one.
+pub fn count(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+impl State {
+    /// A fresh state.
+    pub fn new(settings: Settings, loader: Loader, trail: Trail, spawner: Spawner, instance: String) -> Self {
+        let verifiers = Arc::new(Semaphore::new(settings.verifiers));
+        Self {
+            settings: RefCell::new(Rc::new(settings)),
+            loader: DebugLoader(loader),
+            generation: Cell::new(1),
+            reloading: tokio::sync::Mutex::new(()),
+            trail: RefCell::new(trail),
+            spawner,
+            instance,
+            since: SystemTime::now(),
+            connections: RefCell::default(),
+            runs: RefCell::default(),
+            locks: RefCell::default(),
+            verifiers: RefCell::new(verifiers),
+            logins_waiting: Cell::new(0),
+            run_ended: Notify::new(),
+            stopping: Cell::new(false),
+            frontend: RefCell::new(None),
+            confinement: RefCell::new(None),
+            counts: Counters::default(),
+        }
+    }
+
+    /// The configuration in force; a snapshot stays what it is through a reload.
+    pub fn settings(&self) -> Rc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    /// Writes to the trail.
+    ///
+    /// # Errors
+    /// As [`Trail::append`].
+    pub fn record(&self, record: &Record<'_>) -> io::Result<()> {
+        self.with_trail(|trail| trail.append(record))
+    }
+
+    /// Works on the trail; a failure is also told to the operator.
+    ///
+    /// # Errors
+    /// What the work returns.
+    pub fn with_trail<T>(&self, work: impl FnOnce(&mut Trail) -> io::Result<T>) -> io::Result<T> {
+        work(&mut self.trail.borrow_mut()).inspect_err(|fault| tracing::error!(%fault, "the audit trail cannot be written; nothing runs"))
+    }
+
+    /// Sends to the frontend, now or as soon as its queue has room. Lost when the frontend is.
+    pub fn tell(self: &Rc<Self>, message: ToFrontend) {
+        let Some(channel) = self.frontend.borrow().clone() else { return };
+        match channel.try_send(&message, &[]) {
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
+                tokio::task::spawn_local(async move {
+                    let _ = channel.send(&message, &[]).await;
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends to the frontend with descriptors, in the order of the calling task.
+    pub async fn tell_with(&self, message: ToFrontend, descriptors: &[OwnedFd]) {
+        let Some(channel) = self.frontend.borrow().clone() else { return };
+        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        if let Err(fault) = channel.send(&message, &borrowed).await {
+            tracing::debug!(%fault, "the frontend did not take a message");
+        }
+    }
+
+    /// Reads the configuration anew and swaps it in, or keeps the old one and says every fault.
+    ///
+    /// # Errors
+    /// The faults; the old configuration stays in force.
+    pub async fn reload(self: &Rc<Self>) -> Result<u64, Vec<String>> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let loader = self.loader.0.clone();
+        let loaded = tokio::task::spawn_blocking(move || loader()).await.unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
+        let result = loaded.and_then(|new| self.fits(&new).map(|()| new));
+        match result {
+            Err(faults) => {
+                for fault in &faults {
+                    tracing::error!(fault, "reload refused; the old configuration stays");
+                }
+                let _ = self.record(&Record::now(What::Reload { outcome: "refused", generation: self.generation.get(), faults: &faults }));
+                Err(faults)
+            }
+            Ok(new) => {
+                for warning in &new.warnings {
+                    tracing::warn!(warning);
+                }
+                *self.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
+                *self.settings.borrow_mut() = Rc::new(new);
+                self.generation.set(self.generation.get() + 1);
+                let generation = self.generation.get();
+                let _ = self.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[] }));
+                super::supervise::configure(self, &[]).await;
+                tracing::info!(generation, "reloaded");
+                Ok(generation)
+            }
+        }
+    }
+
+    /// What only a restart can change must not change in a reload, or the file and the daemon would disagree silently.
+    fn fits(&self, new: &Settings) -> Result<(), Vec<String>> {
+        let old = self.settings();
+        let mut faults = Vec::new();
+        let mut fixed = |what: &str, same: bool| {
+            if !same {
+                faults.push(format!("{what} cannot change in a reload; restart the daemon"));
+            }
+        };
+        fixed("server.listen", old.listen == new.listen);
+        fixed("server.state, audit.file or the control socket", old.trail == new.trail && old.control == new.control);
+        fixed("server.frontend_user", old.frontend == new.frontend);
+        fixed("server.threads", old.threads == new.threads);
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+}

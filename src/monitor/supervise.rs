@@ -1,0 +1,220 @@
+//! Keeps a frontend: starts it, hands it what it needs, reads what it says, and replaces it when it is gone.
+
+use super::CannotServe;
+use super::state::{Counts, Shared, count};
+use super::{login, requests, runs};
+use crate::audit::{Record, What};
+use crate::exit::Reason;
+use crate::ids::{ConnectionId, RunId};
+use crate::ipc::{self, Channel, ChannelFault, Frontend, Stage, ToFrontend, ToMonitor};
+use crate::{limits, sys};
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use tokio::sync::oneshot;
+
+/// The hidden argument that makes the program the frontend.
+pub const FRONTEND: &str = "--frontend";
+
+/// Opens the listeners.
+///
+/// # Errors
+/// Which address could not be had, and why.
+pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, CannotServe> {
+    let open = |address: &SocketAddr| {
+        let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(*address)?;
+        socket.listen(4096)?.into_std()
+    };
+    addresses.iter().map(|address| open(address).map_err(|fault| CannotServe(format!("{address} cannot be listened on: {fault}")))).collect()
+}
+
+/// Bytes behind a descriptor that needs no file: a pipe, filled and closed.
+fn readable(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let (reader, mut writer) = io::pipe()?;
+    if bytes.len() > 60 * 1024 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a PEM file over 60 KiB"));
+    }
+    writer.write_all(bytes)?;
+    Ok(reader.into())
+}
+
+/// Tells the frontend its settings; the listeners come along at the start only.
+pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
+    let settings = state.settings();
+    let descriptors = (|| -> io::Result<Vec<OwnedFd>> {
+        let mut descriptors = vec![readable(&settings.tls.chain)?, readable(&settings.tls.key)?];
+        descriptors.extend(settings.tls.client_ca.as_deref().map(readable).transpose()?);
+        for listener in listeners {
+            descriptors.push(listener.try_clone()?.into());
+        }
+        Ok(descriptors)
+    })();
+    let message = Frontend {
+        limits: settings.limits.clone(),
+        logs: settings.logs,
+        client_ca: settings.tls.client_ca.is_some(),
+        listeners: u32::try_from(listeners.len()).unwrap_or(0),
+        identity: settings.frontend.map(|identity| (identity.uid, identity.gid)),
+        instance: state.instance.clone(),
+        first_connection: state.counts.connections.get() + (state.counts.frontends.get() << 40) + 1,
+        threads: settings.threads,
+    };
+    match descriptors {
+        Ok(descriptors) => state.tell_with(ToFrontend::Configure(Box::new(message)), &descriptors).await,
+        Err(fault) => tracing::error!(%fault, "the frontend could not be configured"),
+    }
+}
+
+/// Starts a frontend, and another whenever one ends, with a growing pause. `first` is told how the first start went.
+pub async fn keep(state: Shared, listeners: Vec<TcpListener>, first: oneshot::Sender<Result<(), String>>) {
+    let mut first = Some(first);
+    let mut pause = limits::BACK_OFF;
+    loop {
+        let began = std::time::Instant::now();
+        let ended = one(&state, &listeners, &mut first).await;
+        if let Some(first) = first.take() {
+            let _ = first.send(Err(ended));
+            return;
+        }
+        tracing::error!(reason = ended, "the frontend ended; starting another");
+        let _ = state.record(&Record::now(What::Frontend { state: &ended }));
+        if began.elapsed() > std::time::Duration::from_secs(10) {
+            pause = limits::BACK_OFF;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(std::time::Duration::from_secs(1));
+    }
+}
+
+/// One frontend's life; returns why it ended.
+async fn one(state: &Shared, listeners: &[TcpListener], first: &mut Option<oneshot::Sender<Result<(), String>>>) -> String {
+    let begun = sys::pair().and_then(|(ours, theirs)| {
+        let (pid, pidfd) = sys::reexecute("ordaind: frontend", OsStr::new(FRONTEND), theirs)?;
+        Ok((pid, pidfd, Rc::new(Channel::new(ours)?)))
+    });
+    let (pid, pidfd, channel) = match begun {
+        Ok(begun) => begun,
+        Err(fault) => return format!("it could not be started: {fault}"),
+    };
+    count(&state.counts.frontends);
+    *state.frontend.borrow_mut() = Some(channel.clone());
+    configure(state, listeners).await;
+    let why = listen(state, &channel, first).await;
+    // Whatever it was, it is over: a frontend that breaks the table is not argued with.
+    sys::kill(std::os::fd::AsFd::as_fd(&pidfd));
+    *state.frontend.borrow_mut() = None;
+    *state.confinement.borrow_mut() = None;
+    if let Ok(watched) = sys::watch(pidfd, tokio::io::Interest::READABLE) {
+        let _ = watched.readable().await;
+        let _ = sys::reap(std::os::fd::AsFd::as_fd(watched.get_ref()));
+    }
+    tracing::debug!(pid, "the frontend was reaped");
+    forget_all(state);
+    why
+}
+
+async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::Sender<Result<(), String>>>) -> String {
+    let mut buffer = Vec::new();
+    let mut ready = false;
+    loop {
+        let (message, descriptors) = match channel.receive::<ToMonitor>(&mut buffer).await {
+            Ok(received) => received,
+            Err(ChannelFault::Gone) => return "it is gone".into(),
+            Err(fault) => return format!("it sent {fault}"),
+        };
+        let stage = match (&message, ready) {
+            (_, false) => Stage::Starting,
+            (_, true) => connection_of(&message).map_or(Stage::Unknown, |number| {
+                state.connections.borrow().get(&number).map_or(Stage::Unknown, |connection| connection.stage)
+            }),
+        };
+        // Gone and Leave may cross our own decision to close a connection; those alone are passed over.
+        let crossed = stage == Stage::Unknown && matches!(message, ToMonitor::Gone { .. } | ToMonitor::Leave { .. } | ToMonitor::Violation { .. });
+        if crossed {
+            continue;
+        }
+        if !ipc::expected(&message, stage) || ipc::descriptors(&message) != descriptors.len() {
+            return format!("it broke the table of messages in stage {stage:?}");
+        }
+        if let ToMonitor::Ready { landlock, uid } = &message {
+            ready = true;
+            tracing::info!(landlock, uid, "the frontend is confined and listens");
+            let _ = state.record(&Record::now(What::Frontend { state: "started" }));
+            *state.confinement.borrow_mut() = Some((landlock.clone(), *uid));
+            if let Some(first) = first.take() {
+                let _ = first.send(Ok(()));
+            }
+            continue;
+        }
+        if let Err(why) = dispatch(state, message, descriptors) {
+            return why;
+        }
+    }
+}
+
+const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
+    match message {
+        ToMonitor::Hello { connection, .. }
+        | ToMonitor::Login { connection, .. }
+        | ToMonitor::Request { connection, .. }
+        | ToMonitor::Leave { connection, .. }
+        | ToMonitor::Violation { connection, .. }
+        | ToMonitor::Gone { connection } => Some(*connection),
+        ToMonitor::Ready { .. } | ToMonitor::Finished { .. } => None,
+    }
+}
+
+fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -> Result<(), String> {
+    match message {
+        ToMonitor::Ready { .. } => {}
+        ToMonitor::Hello { connection, source } => login::greet(state, connection, &source)?,
+        ToMonitor::Login { connection, signed, signature, password, exporter } => {
+            let Some(socket) = descriptors.pop() else { return Err("a login without its socket".into()) };
+            login::login(state, connection, socket, login::Proof { signed, signature, password, exporter })?;
+        }
+        ToMonitor::Request { connection, stream, signed, signature, secrets } => {
+            requests::request(state, connection, stream, &requests::Signed { signed, signature, secrets });
+        }
+        ToMonitor::Leave { connection, stream } => runs::leave(state, connection, Some(stream)),
+        ToMonitor::Finished { run, stdin, stdout, stderr } => {
+            let finished = state.runs.borrow_mut().get_mut(&RunId::from_random(run)).and_then(|run| run.finished.take());
+            if let Some(finished) = finished {
+                let _ = finished.send(Counts { stdin, stdout, stderr });
+            }
+        }
+        ToMonitor::Violation { connection, text } => {
+            let text: String = text.chars().take(300).collect();
+            let _ = state.record(&Record::now(What::Violation { connection, text: &text, reported_by: "frontend" }));
+        }
+        ToMonitor::Gone { connection } => forget(state, connection),
+    }
+    Ok(())
+}
+
+/// A connection is gone: its session ends, its runs follow their rule.
+pub fn forget(state: &Shared, number: ConnectionId) {
+    runs::leave(state, number, None);
+    let gone = state.connections.borrow_mut().remove(&number);
+    if let Some(session) = gone.and_then(|connection| connection.session) {
+        let _ = state.record(&Record::now(What::Logout { session: &session.id.to_string(), user: &session.user }));
+    }
+}
+
+/// The frontend is gone, and every connection with it.
+fn forget_all(state: &Shared) {
+    let numbers: Vec<ConnectionId> = state.connections.borrow().keys().copied().collect();
+    for number in numbers {
+        forget(state, number);
+    }
+    // Nobody will count the bytes of what still runs.
+    for run in state.runs.borrow_mut().values_mut() {
+        run.finished = None;
+        if run.on_disconnect == crate::policy::OnDisconnect::Cancel {
+            run.end_for(Reason::Disconnected);
+        }
+    }
+}

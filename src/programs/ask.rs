@@ -1,0 +1,54 @@
+//! Asking a person: passwords without echo, yes or no.
+
+use crate::client::ClientError;
+use crate::protocol::Code;
+use crate::secret::Secret;
+use crate::sys;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+
+/// Asks for a secret on the terminal, without echo; standard input is not touched.
+///
+/// # Errors
+/// [`Code::Usage`] when there is no terminal.
+pub fn secret(prompt: &str) -> Result<Secret, ClientError> {
+    rpassword::prompt_password(prompt).map(Secret::new).map_err(|_| {
+        ClientError::new(Code::Usage, "there is no terminal to ask on; use --password-file or --password-stdin (or @FILE for an argument)")
+    })
+}
+
+/// The first line of a file that only its owner can read.
+///
+/// # Errors
+/// [`Code::Usage`].
+pub fn secret_file(path: &Path) -> Result<Secret, ClientError> {
+    let usage = |text: String| ClientError::new(Code::Usage, text);
+    let bytes = sys::read_private(path, 64 * 1024).map_err(|fault| usage(fault.to_string()))?;
+    String::from_utf8(bytes).map(Secret::first_line).map_err(|_| usage(format!("{} is not text", path.display())))
+}
+
+/// The first line of standard input.
+///
+/// # Errors
+/// [`Code::Usage`].
+pub fn secret_stdin() -> Result<Secret, ClientError> {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(|fault| ClientError::new(Code::Usage, format!("standard input: {fault}")))?;
+    Ok(Secret::first_line(line))
+}
+
+/// Asks a question that needs a yes.
+///
+/// # Errors
+/// [`Code::Usage`] when there is no terminal, [`Code::Declined`] for anything but yes.
+pub fn agree(question: &str) -> Result<(), ClientError> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(ClientError::new(Code::Usage, "this command wants to be confirmed, and there is no terminal to ask on; --yes agrees beforehand"));
+    }
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "{question} [y/N] ");
+    let _ = out.flush();
+    let mut line = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut line);
+    if matches!(line.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(ClientError::new(Code::Declined, "not confirmed; nothing was run")) }
+}

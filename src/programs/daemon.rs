@@ -1,0 +1,199 @@
+//! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
+
+use super::{ask, complain, demo, init, local, say};
+use crate::cli::{DaemonArgs, DaemonVerb};
+use crate::config::{self, Fault};
+use crate::credential;
+use crate::exit::Status;
+use crate::ipc::Logs;
+use crate::limits::SPAWNERS;
+use crate::monitor::{self, CannotServe, Loader, Settings};
+use crate::{frontend, sys};
+use clap::Parser;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
+
+/// The whole program.
+pub fn ordaind() -> Status {
+    // The monitor starts its network side by starting itself; that is no verb of the administrator's.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == monitor::FRONTEND) {
+        return network_side();
+    }
+    let args = DaemonArgs::parse();
+    let path = args.config.clone().unwrap_or_else(default_config);
+    match args.verb {
+        None => serve(&path),
+        Some(DaemonVerb::Check { offline }) => check(&path, offline),
+        Some(DaemonVerb::Init { dir }) => init::init(dir.as_deref()),
+        Some(DaemonVerb::HashPassword) => hash_password(),
+        Some(DaemonVerb::Fingerprint) => fingerprint(&path),
+        Some(DaemonVerb::Reload) => local::reload(&path),
+        Some(DaemonVerb::Status { json }) => local::status(&path, json),
+        Some(DaemonVerb::Demo { exit }) => demo::demo(exit),
+    }
+}
+
+/// Root reads /etc/ordain or what it was told, never a file that happens to lie in the current folder.
+pub fn default_config() -> PathBuf {
+    PathBuf::from(if sys::effective_uid() == 0 { "/etc/ordain/config.toml" } else { "config.toml" })
+}
+
+fn network_side() -> Status {
+    match frontend::run(start_logs) {
+        Ok(()) => Status::OK,
+        Err(ended) => {
+            complain(&format!("ordaind: frontend: {}", ended.0));
+            Status::FAULT
+        }
+    }
+}
+
+fn serve(path: &Path) -> Status {
+    let settings = match config::load(path) {
+        Ok(loaded) => loaded.settings,
+        Err((faults, _)) => return faulty(path, &faults),
+    };
+    let Some(settings) = settings else { return Status::FAULT };
+    start_logs(settings.logs);
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(fault) = settings.tls.validity.fault(std::time::SystemTime::now()) {
+        tracing::error!("the server's certificate {fault}");
+    }
+    if sys::effective_uid() != 0 {
+        tracing::warn!("not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold");
+    }
+    if let Err(fault) = sys::undumpable() {
+        tracing::error!(%fault, "the daemon could be looked into by a debugger");
+    }
+    sys::return_large_blocks();
+    match run(settings, path) {
+        Ok(status) => status,
+        Err(CannotServe(why)) => {
+            tracing::error!("{why}");
+            Status::FAULT
+        }
+    }
+}
+
+fn run(settings: Settings, path: &Path) -> Result<Status, CannotServe> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(settings.verifiers + SPAWNERS + 2)
+        .build()
+        .map_err(|fault| CannotServe(format!("the runtime: {fault}")))?;
+    let path = path.to_owned();
+    let loader: Loader = Arc::new(move || match config::load(&path) {
+        Ok(loaded) => loaded.settings.ok_or_else(|| vec!["nothing was loaded".into()]),
+        Err((faults, _)) => Err(faults.iter().map(Fault::to_string).collect()),
+    });
+    let fingerprint = settings.tls.fingerprint;
+    let listening = move |addresses: &[std::net::SocketAddr]| {
+        for address in addresses {
+            tracing::info!(%address, %fingerprint, "listening on {address}");
+        }
+    };
+    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, loader, listening))
+}
+
+/// Logs for operators go to standard error, as text or JSON.
+fn start_logs(logs: Logs) {
+    let writer = std::io::stderr.with_max_level(tracing::Level::INFO);
+    let builder = tracing_subscriber::fmt().with_writer(writer).with_max_level(tracing::Level::INFO).with_target(false);
+    // A second subscriber (tests in one process) is refused, and the first goes on.
+    let _ = match logs {
+        Logs::Text => tracing::subscriber::set_global_default(builder.with_ansi(std::io::stderr().is_terminal()).finish()),
+        Logs::Json => tracing::subscriber::set_global_default(builder.json().finish()),
+    };
+}
+
+fn faulty(path: &Path, faults: &[Fault]) -> Status {
+    for fault in faults {
+        complain(&format!("ordaind: {fault}"));
+    }
+    complain(&format!("ordaind: {}: {} found; nothing is served", path.display(), count(faults.len(), "fault")));
+    Status::FAULT
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn check(path: &Path, offline: bool) -> Status {
+    let outcome = if offline { config::offline(path) } else { config::load(path) };
+    let (faults, warnings, sound) = match outcome {
+        Ok(loaded) => (Vec::new(), loaded.warnings, Some(loaded.policy)),
+        Err((faults, warnings)) => (faults, warnings, None),
+    };
+    for fault in &faults {
+        say(&format!("fault: {fault}"));
+    }
+    for warning in &warnings {
+        say(&format!("warning: {warning}"));
+    }
+    if !offline {
+        let (seccomp, landlock) = sys::kernel_offers();
+        if !seccomp {
+            say("fault: this kernel has no seccomp; the daemon does not start without it");
+        }
+        say(&format!("kernel: seccomp {}, Landlock {landlock}", if seccomp { "present" } else { "missing" }));
+        if sys::effective_uid() != 0 {
+            say("warning: not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold");
+        }
+    }
+    match sound {
+        Some(policy) => {
+            say(&format!(
+                "{}: sound ({}, {}, {}; {})",
+                path.display(),
+                count(policy.commands.len(), "command"),
+                count(policy.roles.len(), "role"),
+                count(policy.users.len(), "user"),
+                count(warnings.len(), "warning"),
+            ));
+            Status::OK
+        }
+        None => {
+            say(&format!("{}: {}, {}", path.display(), count(faults.len(), "fault"), count(warnings.len(), "warning")));
+            Status::FAULT
+        }
+    }
+}
+
+fn hash_password() -> Status {
+    let password = if std::io::stdin().is_terminal() {
+        let twice = ask::secret("password: ").and_then(|first| Ok((first, ask::secret("again: ")?)));
+        match twice {
+            Ok((first, second)) if first == second => Ok(first),
+            Ok(_) => Err("the two passwords differ".to_owned()),
+            Err(error) => Err(error.text),
+        }
+    } else {
+        ask::secret_stdin().map_err(|error| error.text)
+    };
+    match password.and_then(|password| credential::hash_password(&password, credential::COST)) {
+        Ok(phc) => {
+            say(&phc);
+            Status::OK
+        }
+        Err(why) => {
+            complain(&format!("ordaind: {why}"));
+            Status::FAULT
+        }
+    }
+}
+
+fn fingerprint(path: &Path) -> Status {
+    match config::load(path) {
+        Ok(loaded) => {
+            if let Some(settings) = loaded.settings {
+                say(&settings.tls.fingerprint.to_string());
+            }
+            Status::OK
+        }
+        Err((faults, _)) => faulty(path, &faults),
+    }
+}

@@ -1,0 +1,94 @@
+//! `ordaind init`: a key, a certificate that vouches for itself, and the smallest configuration.
+
+use super::{complain, say};
+use crate::devca;
+use crate::exit::Status;
+use crate::sys;
+use crate::tls::{Fingerprint, certificates};
+use std::path::{Path, PathBuf};
+
+/// Makes them, and says what to do next.
+pub fn init(folder: Option<&Path>) -> Status {
+    match make(folder) {
+        Ok(()) => Status::OK,
+        Err(why) => {
+            complain(&format!("ordaind: {why}"));
+            Status::FAULT
+        }
+    }
+}
+
+fn make(folder: Option<&Path>) -> Result<(), String> {
+    let root = sys::effective_uid() == 0;
+    let folder = folder.map_or_else(|| PathBuf::from(if root { "/etc/ordain" } else { "." }), Path::to_owned);
+    let files = ["config.toml", "server.key", "server.crt"].map(|name| folder.join(name));
+    if let Some(file) = files.iter().find(|file| file.exists()) {
+        return Err(format!("{} exists already; nothing was changed", file.display()));
+    }
+    std::fs::create_dir_all(&folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    let names = if host.is_empty() { vec!["localhost".to_owned()] } else { vec![host.clone(), "localhost".to_owned()] };
+    // A pin names the key and does not look at dates, so the certificate need not be renewed.
+    let pair = devca::self_signed(&names, 36_500)?;
+    let fingerprint = certificates(pair.certificate.as_bytes())?.first().map(Fingerprint::of).transpose()?.ok_or("no certificate was made")?;
+    let [config, key, certificate] = &files;
+    let text = configuration(root);
+    for (file, bytes, mode) in [(key, &pair.key, 0o600), (certificate, &pair.certificate, 0o644), (config, &text, 0o600)] {
+        sys::replace(file, bytes.as_bytes(), mode, false).map_err(|fault| format!("{}: {fault}", file.display()))?;
+    }
+    let option = if root && folder == Path::new("/etc/ordain") { String::new() } else { format!(" --config {}", config.display()) };
+    say(&format!("wrote {}, {} and {}", config.display(), certificate.display(), key.display()));
+    say(&format!("the server's key is {fingerprint}"));
+    say("");
+    say("next:");
+    say("  1. ordaind hash-password                 and put the line into [users] of the configuration");
+    say(&format!("  2. ordaind{option} check"));
+    say(&format!("  3. ordaind{option}"));
+    say(&format!("  4. on a client: ordain --pin {fingerprint} run YOU@{} uptime", if host.is_empty() { "HOST" } else { &host }));
+    Ok(())
+}
+
+fn configuration(root: bool) -> String {
+    let (run_as, here) = if root {
+        ("run_as = \"daemon\"\n", "# Who a command runs as must be said, here or at each command.\n")
+    } else {
+        ("", "# Without root every command runs as the daemon's own user.\n")
+    };
+    format!(
+        r#"# Made by `ordaind init`. `ordaind check` says what is wrong or risky here; README.md explains every key.
+
+[tls]
+certificate = "server.crt"
+key = "server.key"
+
+{here}[defaults]
+{run_as}timeout = "60s"
+
+[commands.uptime]
+summary = "How long this machine has been up, and its load"
+exec = ["/bin/cat", "/proc/uptime", "/proc/loadavg"]
+
+[roles.everybody]
+commands = ["uptime"]
+
+# [users.YOU]
+# roles = ["everybody"]
+# password = "$argon2id$…"     # from `ordaind hash-password`
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_init_makes_passes_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("ordain");
+        make(Some(&inner)).unwrap();
+        let loaded = crate::config::load(&inner.join("config.toml"));
+        assert!(loaded.is_ok(), "{loaded:?}");
+        assert!(make(Some(&inner)).unwrap_err().contains("exists already"));
+    }
+}

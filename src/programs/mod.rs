@@ -1,0 +1,33 @@
+//! The three programs, a readable story each.
+
+mod ask;
+mod certs;
+mod client;
+#[cfg(target_os = "linux")]
+mod daemon;
+#[cfg(target_os = "linux")]
+mod demo;
+mod display;
+#[cfg(target_os = "linux")]
+mod init;
+#[cfg(target_os = "linux")]
+mod local;
+mod run;
+
+pub use certs::ordain_certs;
+pub use client::ordain;
+#[cfg(target_os = "linux")]
+pub use daemon::ordaind;
+pub use display::Sanitizer;
+
+/// Prints a line to standard output; a reader that has gone away is no reason to fail.
+fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Prints a line to standard error.
+fn complain(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

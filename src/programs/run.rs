@@ -1,0 +1,288 @@
+//! `ordain run`: arguments from words, output to this terminal, input to that command, and its exit status.
+
+use super::display::{Sanitizer, plain};
+use super::{ask, complain};
+use crate::cli::{ClientArgs, Given, RunArgs, assign, speak};
+use crate::client::{ClientError, Event, Input, Run, Session, reason};
+use crate::exit::{Reason, Status};
+use crate::limits::DATA_FRAME;
+use crate::protocol::{Answer, Code, CommandView, Ended};
+use crate::request::{Arguments, Ask, Invocation, Value};
+use base64::Engine;
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A command's description.
+pub async fn described(session: &Session, command: &str) -> Result<CommandView, ClientError> {
+    match session.ask(&Ask::Describe { command: command.to_owned() }).await? {
+        Answer::Describe(view) => Ok(*view),
+        _ => Err(ClientError::new(Code::Protocol, "the server answered `describe` with something else")),
+    }
+}
+
+/// The invocation that the words mean. A command without words is asked for as it is, which saves a round trip.
+pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> Result<(Invocation, Option<CommandView>), ClientError> {
+    let command = run.command.clone();
+    if run.words.is_empty() {
+        return Ok((Invocation { command, arguments: Vec::new(), confirmed: false }, None));
+    }
+    let view = described(session, &command).await?;
+    let assigned = assign(speak(&run.words), &view).map_err(|fault| ClientError {
+        argument: Some(fault.argument.clone()),
+        ..ClientError::new(Code::Usage, fault.to_string())
+    })?;
+    let mut arguments: Arguments = Vec::new();
+    for (name, given) in assigned {
+        let value = match given {
+            Given::Value(value) => value,
+            Given::SecretFrom(file) if file == "-" => {
+                if view.stdin || args.password_stdin {
+                    return Err(ClientError::new(Code::Usage, "standard input is needed for something else; use @FILE"));
+                }
+                Value::Secret(ask::secret_stdin()?)
+            }
+            Given::SecretFrom(file) => Value::Secret(ask::secret_file(Path::new(&file))?),
+        };
+        arguments.push((name, value));
+    }
+    ask_for_secrets(&mut arguments, &view)?;
+    Ok((Invocation { command, arguments, confirmed: false }, Some(view)))
+}
+
+/// Required secrets that were not given are asked for.
+fn ask_for_secrets(arguments: &mut Arguments, view: &CommandView) -> Result<(), ClientError> {
+    for wanted in view.arguments.iter().filter(|argument| argument.secret && argument.required) {
+        if !arguments.iter().any(|(name, _)| *name == wanted.name) {
+            arguments.push((wanted.name.clone(), Value::Secret(ask::secret(&format!("{}: ", plain(&wanted.name)))?)));
+        }
+    }
+    Ok(())
+}
+
+/// Runs it and stays until its end.
+pub async fn perform(args: &ClientArgs, run: &RunArgs, session: &Session, mut invocation: Invocation, view: Option<CommandView>) -> Result<Status, ClientError> {
+    let mut started = session.run(invocation.clone()).await;
+    if let Err(error) = &started
+        && view.is_none()
+        && error.is(Code::Argument)
+    {
+        // Asked for without words: perhaps all that is missing is a secret.
+        let view = described(session, &run.command).await?;
+        let before = invocation.arguments.len();
+        ask_for_secrets(&mut invocation.arguments, &view)?;
+        if invocation.arguments.len() > before {
+            started = session.run(invocation.clone()).await;
+        }
+    }
+    if let Err(error) = &started
+        && error.is(Code::Confirm)
+    {
+        let Answer::Preview(preview) = session.ask(&Ask::Preview(invocation.clone())).await? else {
+            return Err(ClientError::new(Code::Protocol, "the server answered `preview` with something else"));
+        };
+        ask::agree(&format!("run as {}: {} ?", plain(&preview.run_as), quoted(&preview.argv)))?;
+        invocation.confirmed = true;
+        started = session.run(invocation).await;
+    }
+    follow(args, run, session, started?).await
+}
+
+/// An argv as a shell would take it, for people to read.
+pub fn quoted(argv: &[String]) -> String {
+    let quote = |word: &String| {
+        let word = plain(word);
+        let safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+        if !word.is_empty() && word.chars().all(safe) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    argv.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// Output here, input there, until the end; exits as the command did.
+async fn follow(args: &ClientArgs, options: &RunArgs, session: &Session, mut run: Run) -> Result<Status, ClientError> {
+    let id = run.id();
+    if args.verbose {
+        complain(&format!("ordain: run {}", id.map(|id| id.to_string()).unwrap_or_default()));
+    }
+    if run.takes_stdin() {
+        if args.password_stdin {
+            return Err(ClientError::new(Code::Usage, "this command takes standard input, so the password cannot come from there; use --password-file"));
+        }
+        tokio::spawn(feed(run.input()));
+    }
+    let mut output = Output::begin(args.json, options.raw);
+    if args.json {
+        output.event(serde_json::json!({ "event": "started", "run": id.map(|id| id.to_string()) })).await;
+    }
+    let mut cancelled = false;
+    let timeout = async {
+        match options.timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(timeout);
+    let ended: Ended = loop {
+        tokio::select! {
+            event = run.next() => match event? {
+                Event::Stdout(bytes) => output.bytes(false, bytes).await?,
+                Event::Stderr(bytes) => output.bytes(true, bytes).await?,
+                Event::Ended(ended) => break ended,
+                Event::Started(_) | Event::StdinClosed | Event::Answer(_) => {}
+            },
+            Some(written) = output.written.recv() => match written {
+                Ok(bytes) => run.consumed(bytes).await?,
+                // As any program whose reader has gone away.
+                Err(_) => return Ok(Status(128 + 13)),
+            },
+            () = &mut timeout, if !cancelled => {
+                cancelled = true;
+                if let Some(id) = id {
+                    complain("ordain: --timeout is over; cancelling the run");
+                    // It may have ended by itself in this very moment; its end tells.
+                    let _ = session.ask(&Ask::Cancel { run: id }).await;
+                }
+            }
+        }
+    };
+    if args.json {
+        output.event(serde_json::json!({ "event": "ended", "end": ended })).await;
+    }
+    output.finish().await;
+    conclude(&ended, cancelled)
+}
+
+/// The exit status, and a word about ends that are not the command's own.
+fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
+    let reason = reason(ended)?;
+    let spent = crate::exit::Human(Duration::from_millis(ended.duration_ms));
+    match reason {
+        Reason::Exit(_) => {}
+        Reason::Signal(signal) => complain(&format!("ordain: the command was ended by signal {signal} after {spent}")),
+        Reason::Timeout => complain(&format!("ordain: the command's time was up after {spent}")),
+        Reason::Cancelled if by_timeout => return Ok(Status::TIMEOUT),
+        Reason::Cancelled => complain(&format!("ordain: the run was cancelled after {spent}")),
+        Reason::Stopped => complain(&format!("ordain: the server was stopped and ended the run after {spent}")),
+        Reason::Disconnected | Reason::Lost => complain("ordain: what became of the run is not known"),
+    }
+    if ended.held_open {
+        complain("ordain: a process that the command left running still holds its output open; what it writes is not shown");
+    }
+    Ok(reason.status())
+}
+
+/// Standard input, read in a thread of its own because reading blocks.
+async fn feed(input: Input) {
+    let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(2);
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        let mut buffer = vec![0; DATA_FRAME];
+        while let Ok(count) = stdin.read(&mut buffer) {
+            let piece = buffer.get(..count).unwrap_or_default().to_vec();
+            if count == 0 || sender.blocking_send(piece).is_err() {
+                return;
+            }
+        }
+    });
+    while let Some(piece) = pieces.recv().await {
+        match input.send(&piece).await {
+            Ok(true) => {}
+            // The command reads no more, or the connection is gone.
+            Ok(false) | Err(_) => return,
+        }
+    }
+    let _ = input.end().await;
+}
+
+enum Piece {
+    Bytes { error: bool, bytes: Vec<u8>, counted: usize },
+    Flush(tokio::sync::oneshot::Sender<()>),
+}
+
+/// Standard output and error, written in a thread of their own because writing blocks; what was written is granted
+/// to the server anew, so that a slow reader here slows the command there and fills no memory.
+struct Output {
+    pieces: mpsc::Sender<Piece>,
+    written: mpsc::Receiver<std::io::Result<usize>>,
+    json: bool,
+}
+
+impl Output {
+    fn begin(json: bool, raw: bool) -> Self {
+        let (pieces, mut queue) = mpsc::channel::<Piece>(256);
+        let (report, written) = mpsc::channel(512);
+        let clean = |terminal: bool| (terminal && !raw && !json).then(Sanitizer::default);
+        let mut sanitizers = [clean(std::io::stdout().is_terminal()), clean(std::io::stderr().is_terminal())];
+        std::thread::spawn(move || {
+            while let Some(piece) = queue.blocking_recv() {
+                match piece {
+                    Piece::Bytes { error, bytes, counted } => {
+                        let sanitizer = sanitizers.get_mut(usize::from(error)).and_then(Option::as_mut);
+                        let bytes = match sanitizer {
+                            Some(sanitizer) => sanitizer.feed(&bytes),
+                            None => bytes,
+                        };
+                        let done = write_to(error, &bytes).map(|()| counted);
+                        let failed = done.is_err();
+                        if report.blocking_send(done).is_err() || failed {
+                            return;
+                        }
+                    }
+                    Piece::Flush(done) => {
+                        for (error, sanitizer) in [false, true].into_iter().zip(&mut sanitizers) {
+                            if let Some(sanitizer) = sanitizer {
+                                let _ = write_to(error, &sanitizer.finish());
+                            }
+                        }
+                        let _ = done.send(());
+                    }
+                }
+            }
+        });
+        Self { pieces, written, json }
+    }
+
+    async fn bytes(&mut self, error: bool, bytes: Vec<u8>) -> Result<(), ClientError> {
+        let counted = bytes.len();
+        let piece = if self.json {
+            let mut line = serde_json::json!({ "event": if error { "stderr" } else { "stdout" } });
+            if let Some(fields) = line.as_object_mut() {
+                match String::from_utf8(bytes) {
+                    Ok(text) => fields.insert("text".into(), text.into()),
+                    Err(other) => fields.insert("base64".into(), base64::engine::general_purpose::STANDARD.encode(other.into_bytes()).into()),
+                };
+            }
+            Piece::Bytes { error: false, bytes: format!("{line}\n").into_bytes(), counted }
+        } else {
+            Piece::Bytes { error, bytes, counted }
+        };
+        // The window bounds what can be waiting, so there is room; a thread that is gone reports by itself.
+        let _ = self.pieces.send(piece).await;
+        Ok(())
+    }
+
+    async fn event(&self, event: serde_json::Value) {
+        let _ = self.pieces.send(Piece::Bytes { error: false, bytes: format!("{event}\n").into_bytes(), counted: 0 }).await;
+    }
+
+    /// Everything is written when this returns.
+    async fn finish(mut self) {
+        let (done, flushed) = tokio::sync::oneshot::channel();
+        let _ = self.pieces.send(Piece::Flush(done)).await;
+        let drained = async { while self.written.recv().await.is_some() {} };
+        tokio::select! {
+            _ = flushed => {}
+            () = drained => {}
+        }
+    }
+}
+
+fn write_to(error: bool, bytes: &[u8]) -> std::io::Result<()> {
+    if error {
+        return std::io::stderr().write_all(bytes);
+    }
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
