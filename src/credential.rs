@@ -1,13 +1,12 @@
 //! What proves an identity: password hashes, session keys, random bytes.
 
+use crate::encoding::{base64, unbase64};
 use crate::limits;
 use crate::protocol::{LOGIN_CONTEXT, REQUEST_CONTEXT};
 use crate::secret::Secret;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fmt;
 
 /// Random bytes of the kernel's generator.
@@ -21,30 +20,11 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Base64 as on the wire.
-pub fn base64(bytes: &[u8]) -> String {
-    BASE64.encode(bytes)
-}
-
-/// Base64 of exactly `N` bytes.
-pub fn unbase64<const N: usize>(text: &str) -> Option<[u8; N]> {
-    BASE64.decode(text).ok()?.try_into().ok()
-}
-
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
     out
-}
-
-/// Bytes in lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What a signature is for; a signature for one purpose is worth nothing for another.

@@ -80,7 +80,8 @@ fn leaf(names: &[String], purpose: Use, days: u32) -> Result<CertificateParams, 
 /// A sentence: unusable names, or a CA that cannot be read.
 pub fn issue(ca: &Pair, names: &[String], purpose: Use, days: u32) -> Result<Pair, String> {
     let ca_key = KeyPair::from_pem(&ca.key).map_err(|fault| format!("the CA's key cannot be used: {fault}"))?;
-    let issuer = Issuer::from_ca_cert_pem(&ca.certificate, ca_key).map_err(|fault| format!("the CA's certificate cannot be used: {fault}"))?;
+    let issuer =
+        Issuer::from_ca_cert_pem(&ca.certificate, ca_key).map_err(|fault| format!("the CA's certificate cannot be used: {fault}"))?;
     let key = key()?;
     let certificate = leaf(names, purpose, days)?.signed_by(&key, &issuer).map_err(|fault| sentence(&fault))?;
     Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })

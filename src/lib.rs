@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod credential;
 pub mod devca;
+pub mod encoding;
 #[cfg(target_os = "linux")]
 pub mod exec;
 pub mod exit;

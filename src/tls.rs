@@ -1,6 +1,6 @@
 //! TLS 1.3 with ordain's ALPN: configurations for both sides, fingerprints, and what a certificate says.
 
-use crate::credential::{base64, sha256};
+use crate::encoding::{base64, unbase64};
 use crate::protocol::ALPN;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
@@ -51,7 +51,7 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, String> {
         text.strip_prefix("sha256:")
-            .and_then(crate::credential::unbase64)
+            .and_then(unbase64)
             .map(Self)
             .ok_or_else(|| "a pin looks like sha256: followed by 44 characters of base64".into())
     }
@@ -74,6 +74,12 @@ pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     rustls_pemfile::private_key(&mut &*pem)
         .map_err(|fault| format!("not PEM: {fault}"))?
         .ok_or_else(|| "holds no private key (-----BEGIN PRIVATE KEY-----)".into())
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, bytes).as_ref());
+    out
 }
 
 /// From when to when a certificate is valid.
@@ -233,7 +239,12 @@ impl ServerCertVerifier for Pinned {
         Err(rustls::Error::General(format!("the server has the key {seen}, but {} is pinned", self.0)))
     }
 
-    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         Err(rustls::Error::General("TLS 1.2 is not spoken here".into()))
     }
 

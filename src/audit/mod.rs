@@ -12,7 +12,6 @@ use crate::ids::{RequestId, RunId};
 use crate::policy::{Grant, Plan};
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 
 /// Proof that the trail holds the decision for one exact request. Only [`Trail::append_start`] makes one.
 #[derive(Debug)]
@@ -41,14 +40,13 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// Opens the file to append to, made with mode 0600 where it does not exist. A line that a crash left without
-    /// its end gets one, so that the next record does not become part of it.
+    /// Goes on with a file that was opened to read and append. A line that a crash left without its end gets one, so
+    /// that the next record does not become part of it.
     ///
     /// # Errors
-    /// As open(2).
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = crate::sys::append_private(path)?;
-        if !ends_with_newline(path)? {
+    /// As reading and writing.
+    pub fn open(mut file: File) -> io::Result<Self> {
+        if !ends_with_newline(&mut file)? {
             file.write_all(b"\n")?;
         }
         Ok(Self { file, written: 0 })
@@ -80,9 +78,8 @@ impl Trail {
     }
 }
 
-fn ends_with_newline(path: &Path) -> io::Result<bool> {
+fn ends_with_newline(file: &mut File) -> io::Result<bool> {
     use std::io::{Read, Seek, SeekFrom};
-    let mut file = File::open(path)?;
     if file.metadata()?.len() == 0 {
         return Ok(true);
     }
@@ -101,7 +98,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trail");
         std::fs::write(&path, "{\"torn").unwrap();
-        let mut trail = Trail::open(&path).unwrap();
+        let mut trail = Trail::open(File::options().read(true).append(true).open(&path).unwrap()).unwrap();
         trail.append(&Record::now(What::Started { version: "1", instance: "i", pid: 7 })).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();

@@ -63,24 +63,24 @@ pub enum ClientVerb {
     Run(RunArgs),
     /// Show what this user may run
     List {
-        /// [user@]host[:port]
+        /// `[user@]host[:port]`
         host: Destination,
     },
     /// Show a command's arguments, their kinds, bounds and defaults
     Describe {
-        /// [user@]host[:port]
+        /// `[user@]host[:port]`
         host: Destination,
         /// The command
         command: String,
     },
     /// Show the runs that are going on
     Runs {
-        /// [user@]host[:port]
+        /// `[user@]host[:port]`
         host: Destination,
     },
     /// End a run
     Cancel {
-        /// [user@]host[:port]
+        /// `[user@]host[:port]`
         host: Destination,
         /// The run's id
         run: String,
@@ -109,7 +109,7 @@ pub struct RunArgs {
     /// Show control characters of the output as they are, also on a terminal
     #[arg(long)]
     pub raw: bool,
-    /// [user@]host[:port]
+    /// `[user@]host[:port]`
     pub host: Destination,
     /// The command
     pub command: String,
@@ -142,7 +142,9 @@ impl FromStr for Destination {
             Some((user, place)) => (Some(user.to_owned()), place),
             None => (None, text),
         };
-        let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| format!("`{}` is not a port", text.escape_debug()));
+        let port = |text: &str| {
+            text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| format!("`{}` is not a port", text.escape_debug()))
+        };
         let (host, port) = if let Some(rest) = place.strip_prefix('[') {
             let (host, after) = rest.split_once(']').ok_or("`[` without `]`")?;
             let given = match after.strip_prefix(':') {
@@ -193,7 +195,9 @@ mod tests {
 
     #[test]
     fn everything_after_the_command_is_the_commands() {
-        let args = ClientArgs::parse_from(["ordain", "--user", "alice", "run", "--nagios", "web1", "tail", "--lines", "5", "--json", "-x", "--", "--y"]);
+        let args = ClientArgs::parse_from([
+            "ordain", "--user", "alice", "run", "--nagios", "web1", "tail", "--lines", "5", "--json", "-x", "--", "--y",
+        ]);
         assert_eq!(args.user.as_deref(), Some("alice"));
         assert!(!args.json);
         let ClientVerb::Run(run) = args.verb else { panic!("not run") };

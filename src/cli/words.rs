@@ -75,7 +75,8 @@ pub fn assign(spoken: Vec<Spoken>, command: &CommandView) -> Result<Vec<(String,
                 let argument = match last {
                     Some(argument) => argument,
                     None => loop {
-                        let argument = positions.next().ok_or_else(|| fault(&word, &format!("is one too many; usage: {}", command.usage)))?;
+                        let argument =
+                            positions.next().ok_or_else(|| fault(&word, &format!("is one too many; usage: {}", command.usage)))?;
                         if !given.iter().any(|(name, _)| *name == argument.name) {
                             break argument;
                         }

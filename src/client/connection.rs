@@ -1,13 +1,12 @@
 //! Reaching a server: TCP, TLS, who it is, and logging in.
 
+use super::ClientError;
 use super::session::Session;
-use super::{ClientError, session};
-use crate::credential::{Purpose, SessionKey, base64};
+use crate::credential::{Purpose, SessionKey};
+use crate::encoding::base64;
 use crate::ids::SessionId;
 use crate::mux::{self, Outbox, ReadFault, Reader};
-use crate::protocol::{
-    Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Phase, Sender, VERSION, read,
-};
+use crate::protocol::{Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Phase, Sender, VERSION, read};
 use crate::secret::Secret;
 use crate::tls::Fingerprint;
 use rustls::ClientConfig;
@@ -69,7 +68,8 @@ async fn reach(options: &Options) -> Result<Connection, ClientError> {
     let name = options.tls_name.as_deref().unwrap_or(&options.host);
     let server_name = ServerName::try_from(name.to_owned())
         .map_err(|_| ClientError::new(Code::Usage, format!("`{}` is not a name that a certificate could have", name.escape_debug())))?;
-    let tls = TlsConnector::from(options.tls.clone()).connect(server_name, socket).await.map_err(|fault| untrusted(&place, name, &fault))?;
+    let tls =
+        TlsConnector::from(options.tls.clone()).connect(server_name, socket).await.map_err(|fault| untrusted(&place, name, &fault))?;
     let (_, state) = tls.get_ref();
     if state.alpn_protocol() != Some(crate::protocol::ALPN) {
         return Err(ClientError::new(Code::Untrusted, format!("{place} does not speak ordain/1")));
@@ -99,16 +99,18 @@ async fn reach(options: &Options) -> Result<Connection, ClientError> {
 }
 
 fn untrusted(place: &str, name: &str, fault: &std::io::Error) -> ClientError {
-    let tls = fault.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    use rustls::{CertificateError, Error};
+    let tls = fault.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let Some(tls) = tls else {
         return ClientError::new(Code::ConnectionLost, format!("{place} closed the connection during the TLS handshake: {fault}"));
     };
-    use rustls::{CertificateError, Error};
     let why = match tls {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "its certificate comes from a CA that you do not trust (give its CA with --ca FILE, or its key with --pin)".to_owned()
         }
-        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => "its certificate has expired".into(),
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has expired".into()
+        }
         Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
             format!("its certificate is not for the name `{name}` (tls_name sets another name)")
         }
@@ -176,7 +178,7 @@ impl Connection {
         match self.prove(user, password, &key).await {
             Ok(session) => {
                 self.frames.enter(Phase::Open);
-                Ok(session::Session::begin(self.frames, self.outbox, session, key, user.into()))
+                Ok(Session::begin(self.frames, self.outbox, session, key, user.into()))
             }
             Err(error) if error.is(Code::LoginRefused) || error.is(Code::LoginBusy) => Err((Some(self), error)),
             Err(error) => Err((None, error)),

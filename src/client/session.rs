@@ -1,16 +1,14 @@
 //! A session: signed requests over one connection, each a stream of its own.
 
+use super::ClientError;
 use super::connection::lost;
 use super::inbox::Inbox;
-use super::ClientError;
 use crate::credential::{Purpose, SessionKey, random};
 use crate::exit::Reason;
 use crate::ids::{RequestId, RunId, SessionId, StreamId};
 use crate::limits::{CONTROL_FRAME, DATA_FRAME, PING_EVERY, SIGNED_TEXT, SILENCE};
 use crate::mux::{Outbox, Reader};
-use crate::protocol::{
-    Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Started, encode, read, request_text, write,
-};
+use crate::protocol::{Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Started, encode, read, request_text, write};
 use crate::request::{Ask, Invocation, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -177,7 +175,8 @@ fn too_large(ask: &Ask) -> ClientError {
         }
         _ => None,
     };
-    let mut error = ClientError::new(Code::FrameTooLarge, format!("the request is longer than {SIGNED_TEXT} bytes, the most a server takes"));
+    let mut error =
+        ClientError::new(Code::FrameTooLarge, format!("the request is longer than {SIGNED_TEXT} bytes, the most a server takes"));
     if let Some((length, name)) = longest {
         error.text = format!("argument `{name}` has {length} bytes; a whole request may have {SIGNED_TEXT}");
         error.argument = Some(name);
@@ -322,7 +321,8 @@ async fn receive<R: AsyncRead + Send + 'static>(mut frames: Reader<ReadHalf<R>>,
 }
 
 fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientError> {
-    let broken = |fault: String| ClientError::new(Code::Protocol, format!("the server sent {} that cannot be read: {fault}", frame.kind.word()));
+    let broken =
+        |fault: String| ClientError::new(Code::Protocol, format!("the server sent {} that cannot be read: {fault}", frame.kind.word()));
     match (frame.kind, frame.stream) {
         (Kind::Error, 0) => return Err(read::<Failure>(&frame.payload).map_err(broken)?.into()),
         (Kind::Ping, _) => {

@@ -35,7 +35,11 @@ pub fn name(text: &str) -> Result<(), String> {
     if begins && text.len() <= limits::NAME && text.chars().all(fine) {
         return Ok(());
     }
-    Err(format!("`{}` is not a name: letters, digits, `-`, `_`, `.`, beginning with a letter or digit, at most {} bytes", text.escape_debug(), limits::NAME))
+    Err(format!(
+        "`{}` is not a name: letters, digits, `-`, `_`, `.`, beginning with a letter or digit, at most {} bytes",
+        text.escape_debug(),
+        limits::NAME
+    ))
 }
 
 /// `"none"` or a duration.
@@ -109,18 +113,30 @@ fn judge(command: &Command, table: &Table<'_>) {
     for (index, argument) in command.arguments.iter().enumerate() {
         let key = format!("{}.args.{}", table.key, argument.name);
         if !used.contains(&index) {
-            table.fault(format!("argument `{}` has no hole `{{{}}}` in exec or environment ({})", argument.name, argument.name, argument.place));
+            table.fault(format!(
+                "argument `{}` has no hole `{{{}}}` in exec or environment ({})",
+                argument.name, argument.name, argument.place
+            ));
         }
         if argument.secret && template.words().flat_map(Word::holes).any(|hole| hole == index) {
             table.warn(format!("{key}: a secret in argv is seen by every user of this machine in ps; pass it in `environment`"));
         }
         let in_part = template.words().any(|word| word.whole_hole() != Some(index) && word.holes().any(|hole| hole == index));
         if in_part && (argument.repeated.is_some() || matches!(argument.kind, Kind::Flag(_))) {
-            table.fault(format!("argument `{}` is {}, which must be a word of its own, not part of one", argument.name, if argument.repeated.is_some() { "repeated" } else { "a flag" }));
+            table.fault(format!(
+                "argument `{}` is {}, which must be a word of its own, not part of one",
+                argument.name,
+                if argument.repeated.is_some() { "repeated" } else { "a flag" }
+            ));
         }
-        let outside_groups = template.0.iter().any(|segment| matches!(segment, Segment::Word(word) if word.whole_hole() != Some(index) && word.holes().any(|hole| hole == index)));
+        let outside_groups = template.0.iter().any(
+            |segment| matches!(segment, Segment::Word(word) if word.whole_hole() != Some(index) && word.holes().any(|hole| hole == index)),
+        );
         if outside_groups && argument.presence == Presence::Optional {
-            table.fault(format!("argument `{}` may be left out, so the word it is part of must be in a nested list that can vanish", argument.name));
+            table.fault(format!(
+                "argument `{}` may be left out, so the word it is part of must be in a nested list that can vanish",
+                argument.name
+            ));
         }
     }
     if command.timeout.is_none() {
@@ -231,7 +247,12 @@ fn argument(argument: String, table: Table<'_>) -> Option<Argument> {
             table.fault("has `optional` and `default`; an argument with a default is optional already");
             Presence::Optional
         }
-        (Some(item), false) => Presence::Default(item.as_text().map(str::to_owned).or_else(|| item.integer(i64::MIN..=i64::MAX).map(|number| number.to_string())).unwrap_or_default()),
+        (Some(item), false) => Presence::Default(
+            item.as_text()
+                .map(str::to_owned)
+                .or_else(|| item.integer(i64::MIN..=i64::MAX).map(|number| number.to_string()))
+                .unwrap_or_default(),
+        ),
         (None, true) => Presence::Optional,
         (None, false) => Presence::Required,
     };
@@ -321,7 +342,9 @@ fn kind(table: &Table<'_>) -> Option<Kind> {
                 missing("word", "what the flag becomes, such as \"--force\"");
                 return None;
             };
-            Kind::Flag(word.parsed(|text| if text.is_empty() || text.contains('\0') { Err("is empty".into()) } else { Ok(text.to_owned()) })?)
+            Kind::Flag(
+                word.parsed(|text| if text.is_empty() || text.contains('\0') { Err("is empty".into()) } else { Ok(text.to_owned()) })?,
+            )
         }
         "path" => {
             let Some(beneath) = table.item("beneath") else {

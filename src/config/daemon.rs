@@ -86,7 +86,12 @@ fn read(path: &Path, mode: Mode) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
         root.finish();
         server
     });
-    let hashes = parts.users.iter().filter(|(_, user)| !user.user.disabled).filter_map(|(name, user)| Some((name.clone(), user.hash.clone()?))).collect::<std::collections::BTreeMap<String, Hash>>();
+    let hashes = parts
+        .users
+        .iter()
+        .filter(|(_, user)| !user.user.disabled)
+        .filter_map(|(name, user)| Some((name.clone(), user.hash.clone()?)))
+        .collect::<std::collections::BTreeMap<String, Hash>>();
     let frontend = server.as_ref().and_then(|server| server.frontend);
     let policy = Arc::new(resolve(parts, mode, frontend, &trust, &faults));
     if !faults.none() {
@@ -214,14 +219,27 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
     let number = |table: &Option<Table<'_>>, key, range: std::ops::RangeInclusive<i64>, default: u32| {
         table.as_ref().and_then(|table| table.integer(key, range)).and_then(|number| u32::try_from(number).ok()).unwrap_or(default)
     };
-    let time = |table: &Option<Table<'_>>, key, default: u64| table.as_ref().and_then(|table| table.duration(key)).unwrap_or(Duration::from_secs(default));
+    let time = |table: &Option<Table<'_>>, key, default: u64| {
+        table.as_ref().and_then(|table| table.duration(key)).unwrap_or(Duration::from_secs(default))
+    };
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
 
     let (state, control) = state_and_control(&table, folder);
     let trail = text(&audit, "file").map_or_else(|| state.join("trail.jsonl"), |path| folder.join(path));
     let listen = table.as_ref().and_then(|table| table.texts("listen")).map_or_else(
         || vec![SocketAddr::from(([0u16; 8], crate::protocol::PORT))],
-        |items| items.iter().filter_map(|item| item.parsed(|text| text.parse::<SocketAddr>().map_err(|_| format!("found \"{}\"; accepted is an address with a port such as \"[::]:7422\"", text.escape_debug())))).collect(),
+        |items| {
+            items
+                .iter()
+                .filter_map(|item| {
+                    item.parsed(|text| {
+                        text.parse::<SocketAddr>().map_err(|_| {
+                            format!("found \"{}\"; accepted is an address with a port such as \"[::]:7422\"", text.escape_debug())
+                        })
+                    })
+                })
+                .collect()
+        },
     );
     if listen.is_empty() {
         faults.add(&root.place, "server.listen", "names no address");
@@ -262,7 +280,11 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
                 Logs::Text
             }
         },
-        frontend: if root_user && mode == Mode::Here { frontend_user(text(&table, "frontend_user"), &root.place, faults) } else { text(&table, "frontend_user").and(None) },
+        frontend: if root_user && mode == Mode::Here {
+            frontend_user(text(&table, "frontend_user"), &root.place, faults)
+        } else {
+            text(&table, "frontend_user").and(None)
+        },
         threads: number(&table, "threads", 1..=64, u32::try_from(cores.min(8)).unwrap_or(2)),
     };
     let memory_each = read.verifier_memory_kib / u32::try_from(read.verifiers).unwrap_or(1).max(1);
@@ -324,13 +346,15 @@ fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Optio
         missing("key");
         return None;
     };
-    let client_ca = file("client_ca").map(|(item, path)| public(&item, &path).and_then(|pem| match tls::certificates(&pem) {
-        Ok(_) => Some(pem),
-        Err(why) => {
-            item.fault(format!("{}: {why}", path.display()));
-            None
-        }
-    }));
+    let client_ca = file("client_ca").map(|(item, path)| {
+        public(&item, &path).and_then(|pem| match tls::certificates(&pem) {
+            Ok(_) => Some(pem),
+            Err(why) => {
+                item.fault(format!("{}: {why}", path.display()));
+                None
+            }
+        })
+    });
     let chain_pem = public(&certificate, &certificate_path);
     let key_pem = match sys::read_private(&key_path, 1 << 20) {
         Ok(bytes) => Some(zeroize::Zeroizing::new(bytes)),
@@ -422,7 +446,10 @@ impl Accounts {
             };
         }
         let Some(name) = name else {
-            return Err("is missing, here and in [defaults]: the daemon is root, and root is never implied; accepted is \"user\" or \"user:group\"".into());
+            return Err(
+                "is missing, here and in [defaults]: the daemon is root, and root is never implied; accepted is \"user\" or \"user:group\""
+                    .into(),
+            );
         };
         let (user, group) = name.split_once(':').map_or((name, None), |(user, group)| (user, Some(group.to_owned())));
         let (names, group) = sys::lookup(Ok(user.to_owned()), group, limits::NAME_SERVICE)?;
@@ -452,7 +479,11 @@ fn judge_files(command: &Command, trust: &Trust, faults: &Faults) {
             Ok(meta) if !meta.is_dir() => faults.add(&argument.place, key, format!("{} is not a folder", beneath.display())),
             Ok(_) if *pass == Pass::Name => {
                 if let Err(why) = only_ours(beneath, trust) {
-                    faults.add(&argument.place, key, format!("{why}, so a name could be made to mean another file between check and use; set pass = \"fd\""));
+                    faults.add(
+                        &argument.place,
+                        key,
+                        format!("{why}, so a name could be made to mean another file between check and use; set pass = \"fd\""),
+                    );
                 }
             }
             Ok(_) => {}

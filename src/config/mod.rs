@@ -11,7 +11,7 @@ mod reader;
 #[cfg(target_os = "linux")]
 pub use daemon::{Loaded, Mode, control_socket, load, offline};
 pub use fault::Fault;
-pub use hosts::{Hosts, HostSettings, load_hosts};
+pub use hosts::{HostSettings, Hosts, load_hosts};
 
 /// For the fuzz target: any text is read or refused.
 #[doc(hidden)]

@@ -4,6 +4,7 @@ use super::command::{self, Defaults, Read};
 use super::fault::Faults;
 use super::reader::{Item, Table};
 use crate::credential::Hash;
+use crate::encoding::unbase64_any;
 use crate::policy::{Network, Pattern, Role, User};
 use crate::request::{Place, rights};
 use std::collections::BTreeMap;
@@ -38,7 +39,14 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
     for root in roots {
         each(root, "roles", &mut parts.roles, |role| &role.place, faults, |_, table| Some(role(table)));
         each(root, "users", &mut parts.users, |user| &user.user.place, faults, |_, table| Some(user(table)));
-        each(root, "commands", &mut parts.commands, |read| &read.command.place, faults, |name, table| command::read(name, table, &defaults));
+        each(
+            root,
+            "commands",
+            &mut parts.commands,
+            |read| &read.command.place,
+            faults,
+            |name, table| command::read(name, table, &defaults),
+        );
     }
     judge(&parts, faults);
     parts
@@ -118,7 +126,9 @@ fn user(table: Table<'_>) -> ReadUser {
             disabled: table.flag("disabled").unwrap_or(false),
             place: table.place.clone(),
         },
-        hash: password.as_ref().and_then(|item| item.parsed(|text| Hash::read(text).map_err(|why| format!("{why} (`ordaind hash-password` makes one)")))),
+        hash: password
+            .as_ref()
+            .and_then(|item| item.parsed(|text| Hash::read(text).map_err(|why| format!("{why} (`ordaind hash-password` makes one)")))),
         has_hash: password.is_some(),
         ssh_keys: table.texts("ssh_keys").unwrap_or_default().iter().filter_map(|item| item.parsed(ssh_key)).count(),
     };
@@ -137,8 +147,7 @@ fn user(table: Table<'_>) -> ReadUser {
     read
 }
 
-const SSH_KINDS: [&str; 4] =
-    ["ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"];
+const SSH_KINDS: [&str; 4] = ["ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"];
 
 /// Checks the form of an SSH public key line.
 fn ssh_key(text: &str) -> Result<(), String> {
@@ -148,8 +157,7 @@ fn ssh_key(text: &str) -> Result<(), String> {
         return Err(format!("found a key of the kind \"{}\"; accepted are {}", kind.escape_debug(), SSH_KINDS.join(", ")));
     }
     let blob = words.next().unwrap_or_default();
-    use base64::Engine;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(blob).map_err(|_| "the key after its kind is not base64".to_owned())?;
+    let bytes = unbase64_any(blob).ok_or_else(|| "the key after its kind is not base64".to_owned())?;
     let named = bytes.get(4..4 + kind.len()).is_some_and(|inner| inner == kind.as_bytes());
     if named { Ok(()) } else { Err("the key is not of the kind that stands before it".into()) }
 }
@@ -181,7 +189,11 @@ fn judge(parts: &Parts, faults: &Faults) {
             faults.warn(&read.user.place, key.clone(), "has neither a password nor SSH keys and cannot log in");
         }
         if read.ssh_keys > 0 && !read.has_hash {
-            faults.warn(&read.user.place, key.clone(), "has SSH keys only; this version logs in with passwords, so this user cannot log in yet");
+            faults.warn(
+                &read.user.place,
+                key.clone(),
+                "has SSH keys only; this version logs in with passwords, so this user cannot log in yet",
+            );
         }
         if let Some(hash) = &read.hash {
             costs.push((hash.cost(), name, &read.user.place));
@@ -189,7 +201,11 @@ fn judge(parts: &Parts, faults: &Faults) {
     }
     if let Some((usual, first, _)) = costs.first() {
         for (_, name, place) in costs.iter().filter(|(cost, ..)| cost != usual) {
-            faults.warn(place, format!("users.{name}.password"), format!("costs another amount of work than that of `{first}`: the time of a refusal tells such users apart"));
+            faults.warn(
+                place,
+                format!("users.{name}.password"),
+                format!("costs another amount of work than that of `{first}`: the time of a refusal tells such users apart"),
+            );
         }
     }
     for (name, read) in &parts.commands {

@@ -1,8 +1,8 @@
 //! Walks a TOML document with the place of every value. A key that nobody asked for is a fault.
 
 use super::fault::Faults;
-use crate::units;
 use crate::request::Place;
+use crate::units;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;

@@ -58,7 +58,9 @@ pub async fn run(spawner: &Spawner, grant: &Grant<Plan>, receipt: Receipt) -> Re
 fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Program, Pipes), NotStarted> {
     let plan = grant.what();
     let command = &plan.command;
-    let text = |text: &str| CString::new(text).map_err(|_| NotStarted { obstacle: Obstacle::Start, argument: None, text: "a NUL in its words".into() });
+    let text = |text: &str| {
+        CString::new(text).map_err(|_| NotStarted { obstacle: Obstacle::Start, argument: None, text: "a NUL in its words".into() })
+    };
     let (account, become_user) = match &command.run_as {
         RunAs::Daemon(account) => (account, None),
         RunAs::Account(account) => (account, Some(Take { uid: account.uid, gid: account.gid, groups: account.groups.clone() })),

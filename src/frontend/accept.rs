@@ -37,7 +37,11 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
                 }
             }
             // The client was gone before it was accepted: nothing of ours.
-            Err(fault) if matches!(fault.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) => {}
+            Err(fault)
+                if matches!(
+                    fault.kind(),
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+                ) => {}
             // Out of descriptors or memory: connections wait in the kernel's queue until some are closed.
             Err(fault) => {
                 quiet.say(|held_back| tracing::error!(%fault, held_back, "accepting failed; trying again"));

@@ -11,7 +11,8 @@ use crate::ipc::{Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::limits::{SILENCE, STREAM_WINDOW};
 use crate::mux::{self, Outbox, ReadFault, Reader};
 use crate::protocol::{
-    Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Sender, Started, VERSION, read,
+    Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Sender, Started, VERSION,
+    read,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -141,7 +142,7 @@ impl Connection {
             version: VERSION,
             software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
             features: Vec::new(),
-            nonce: Some(crate::credential::base64(&nonce)),
+            nonce: Some(crate::encoding::base64(&nonce)),
             instance: Some(self.shared.instance.clone()),
         };
         let gone = |_| End::Quiet("the client is gone".into());
@@ -283,7 +284,9 @@ impl<'c> Streams<'c> {
             }
             Kind::Pong => parse::<Ping>(&frame).map(|_| ()),
             Kind::Open => self.open(&frame).await,
-            Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset if frame.stream > self.highest => violation("on a stream that was never opened"),
+            Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset if frame.stream > self.highest => {
+                violation("on a stream that was never opened")
+            }
             Kind::Stdin => self.stdin(&frame).await,
             Kind::Eof => {
                 parse::<Empty>(&frame)?;
@@ -348,7 +351,9 @@ impl<'c> Streams<'c> {
             // The stream has ended; what was on its way then is nobody's fault.
             None => return Ok(()),
             Some(Stream::Asked(_)) => return Err(End::Violation(Code::Protocol, "STDIN before STARTED".into())),
-            Some(Stream::Running { stdin, .. }) if !stdin.open => return Err(End::Violation(Code::Protocol, "STDIN that was not asked for, or after EOF".into())),
+            Some(Stream::Running { stdin, .. }) if !stdin.open => {
+                return Err(End::Violation(Code::Protocol, "STDIN that was not asked for, or after EOF".into()));
+            }
             Some(Stream::Running { stdin, .. }) if stdin.left < length => true,
             Some(Stream::Running { stdin, inbox, .. }) => {
                 stdin.left -= length;
@@ -371,7 +376,9 @@ impl<'c> Streams<'c> {
                 inbox.leave(|held| held.abandoned = true);
             }
             self.leave(frame.stream).await;
-            return self.fail(frame.stream, Code::Stdin, "more standard input than the command's `stdin.max` allows; the run is ended".into()).await;
+            return self
+                .fail(frame.stream, Code::Stdin, "more standard input than the command's `stdin.max` allows; the run is ended".into())
+                .await;
         }
         Ok(())
     }
@@ -463,7 +470,9 @@ impl<'c> Streams<'c> {
                         super::pump::Moved::default()
                     }
                 };
-                shared.tell(ToMonitor::Finished { run: *run.bytes(), stdin: moved.stdin, stdout: moved.stdout, stderr: moved.stderr }).await;
+                shared
+                    .tell(ToMonitor::Finished { run: *run.bytes(), stdin: moved.stdin, stdout: moved.stdout, stderr: moved.stderr })
+                    .await;
                 // The connection may be gone; then there is nothing to remove.
                 let _ = ended.send(stream).await;
             }

@@ -124,13 +124,20 @@ fn take_tls(settings: &Frontend, descriptors: &mut Vec<OwnedFd>) -> Result<Arc<S
         Ok(bytes)
     };
     let rest = descriptors.split_off(count);
-    let files: Vec<_> = std::mem::replace(descriptors, rest).into_iter().map(read).collect::<Result<_, _>>().map_err(|fault| fault.to_string())?;
+    let files: Vec<_> =
+        std::mem::replace(descriptors, rest).into_iter().map(read).collect::<Result<_, _>>().map_err(|fault| fault.to_string())?;
     let [chain, key, client_ca @ ..] = files.as_slice() else { return Err("its descriptors did not come along".into()) };
     let client_ca = client_ca.first().map(|pem| tls::certificates(pem)).transpose()?;
     tls::server(tls::certificates(chain)?, tls::private_key(key)?, client_ca.as_deref())
 }
 
-async fn serve(socket: OwnedFd, settings: Frontend, tls: Arc<ServerConfig>, listeners: Vec<TcpListener>, landlock: &str) -> Result<(), Ended> {
+async fn serve(
+    socket: OwnedFd,
+    settings: Frontend,
+    tls: Arc<ServerConfig>,
+    listeners: Vec<TcpListener>,
+    landlock: &str,
+) -> Result<(), Ended> {
     let ended = |what: &str, fault: &dyn std::fmt::Display| Ended(format!("{what}: {fault}"));
     let channel = Arc::new(Channel::new(socket).map_err(|fault| ended("the monitor's socket", &fault))?);
     let (to_monitor, messages) = mpsc::channel(1024);

@@ -50,7 +50,13 @@ mod tests {
         vec![
             ToMonitor::Ready { landlock: text(), uid: 1 },
             ToMonitor::Hello { connection: 1, source: text() },
-            ToMonitor::Login { connection: 1, signed: text(), signature: text(), password: super::super::SecretValue::default(), exporter: None },
+            ToMonitor::Login {
+                connection: 1,
+                signed: text(),
+                signature: text(),
+                password: super::super::SecretValue::default(),
+                exporter: None,
+            },
             ToMonitor::Request { connection: 1, stream: 1, signed: text(), signature: text(), secrets: vec![] },
             ToMonitor::Leave { connection: 1, stream: 1 },
             ToMonitor::Finished { run: [0; 10], stdin: 0, stdout: 0, stderr: 0 },
@@ -65,7 +71,8 @@ mod tests {
         let table: &[(Stage, &[usize])] =
             &[(Starting, &[0]), (Unknown, &[1, 5]), (Greeted, &[2, 5, 6, 7]), (Verifying, &[5, 6, 7]), (Open, &[3, 4, 5, 6, 7])];
         for (stage, passes) in table {
-            let seen: Vec<usize> = all().iter().enumerate().filter(|(_, message)| expected(message, *stage)).map(|(index, _)| index).collect();
+            let seen: Vec<usize> =
+                all().iter().enumerate().filter(|(_, message)| expected(message, *stage)).map(|(index, _)| index).collect();
             assert_eq!(&seen, passes, "{stage:?}");
         }
         assert_eq!(all().iter().map(descriptors).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 0, 0]);

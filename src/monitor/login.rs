@@ -3,6 +3,7 @@
 use super::state::{Connection, Session, Shared, count};
 use crate::audit::{Record, What};
 use crate::credential::{self, Hash, Purpose, SessionPublic};
+use crate::encoding;
 use crate::ids::{ConnectionId, SessionId};
 use crate::ipc::{Outcome, SecretValue, Stage, ToFrontend};
 use crate::limits;
@@ -36,6 +37,7 @@ pub fn greet(state: &Shared, number: ConnectionId, source: &str) -> Result<(), S
     let nonce = credential::random::<32>();
     let connection = Connection { stage: Stage::Greeted, nonce, peer: None, tries: 0, session: None };
     state.connections.borrow_mut().insert(number, connection);
+    state.highest.set(state.highest.get().max(number));
     count(&state.counts.connections);
     let source: String = source.chars().take(64).collect();
     let _ = state.record(&Record::now(What::Connection { connection: number, source: &source, reported_by: "frontend" }));
@@ -79,9 +81,8 @@ async fn judge(state: &Shared, nonce: [u8; 32], proof: Proof) -> Judged {
     let settings = state.settings();
     let text = read_login(&proof.signed);
     let user = text.as_ref().map(|text| text.user.clone()).unwrap_or_default();
-    let bound = text.as_ref().map_err(|_| "the text is no login").and_then(|text| {
-        binding(text, &proof, nonce, &settings.tls.fingerprint.0)
-    });
+    let bound =
+        text.as_ref().map_err(|_| "the text is no login").and_then(|text| binding(text, &proof, nonce, &settings.tls.fingerprint.0));
     let known = settings.hashes.get(&user).cloned();
     let reason = match &known {
         Some(_) => "wrong password",
@@ -107,14 +108,14 @@ fn binding(text: &LoginText, proof: &Proof, nonce: [u8; 32], fingerprint: &[u8; 
     if text.method != "password" {
         return Err("an unknown method");
     }
-    if text.nonce != credential::base64(&nonce) {
+    if text.nonce != encoding::base64(&nonce) {
         return Err("another connection's nonce");
     }
-    if text.server_key != credential::base64(fingerprint) {
+    if text.server_key != encoding::base64(fingerprint) {
         return Err("another server's key: somebody is in between");
     }
     if let Some(exporter) = &text.exporter
-        && proof.exporter.map(|seen| credential::base64(&seen)).as_ref() != Some(exporter)
+        && proof.exporter.map(|seen| encoding::base64(&seen)).as_ref() != Some(exporter)
     {
         return Err("another TLS connection: somebody is in between");
     }

@@ -35,9 +35,11 @@ pub struct CannotServe(pub String);
 /// When a part that everything depends on cannot be had: listeners, trail, control socket, frontend.
 pub async fn serve(settings: Settings, loader: Loader, listening: impl FnOnce(&[std::net::SocketAddr])) -> Result<Status, CannotServe> {
     let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
-    let mut trail = open_trail(&settings.trail).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
+    let mut trail =
+        open_trail(&settings.trail).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
     let listeners = supervise::bind(&settings.listen)?;
-    let control = control::bind(&settings.control).map_err(|fault| cannot(&format!("the control socket {}", settings.control.display()), &fault))?;
+    let control =
+        control::bind(&settings.control).map_err(|fault| cannot(&format!("the control socket {}", settings.control.display()), &fault))?;
     let spawner = Spawner::start(limits::SPAWNERS, 4096).map_err(|fault| cannot("the spawning threads", &fault))?;
     let instance = crate::ids::RunId::from_random(credential::random()).to_string();
     trail
@@ -76,9 +78,10 @@ pub async fn serve(settings: Settings, loader: Loader, listening: impl FnOnce(&[
 
 fn open_trail(path: &Path) -> std::io::Result<Trail> {
     if let Some(folder) = path.parent() {
-        std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true).create(folder)?;
+        std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true)
+            .create(folder)?;
     }
-    Trail::open(path)
+    Trail::open(crate::sys::append_private(path)?)
 }
 
 /// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal shortens the grace.

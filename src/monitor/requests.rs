@@ -3,7 +3,8 @@
 use super::state::{Session, Shared, count};
 use super::{answers, runs};
 use crate::audit::{Record, What};
-use crate::credential::{Purpose, hex, sha256};
+use crate::credential::{Purpose, sha256};
+use crate::encoding::hex;
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{SecretValue, ToFrontend};
 use crate::policy::{Decision, Refusal, RefusalKind};
@@ -49,10 +50,8 @@ fn verified(state: &Shared, asked: &Asked<'_>) -> Result<SignedRequest, (Code, S
     if !asked.session.key.verifies(Purpose::Request, signed, signature) {
         return Err((Code::Signature, "the signature does not fit the request and this session's key".into()));
     }
-    let secrets = secrets
-        .iter()
-        .map(|(name, value, salt)| (name.clone(), SecretPart { value: value.0.clone(), salt: salt.clone() }))
-        .collect();
+    let secrets =
+        secrets.iter().map(|(name, value, salt)| (name.clone(), SecretPart { value: value.0.clone(), salt: salt.clone() })).collect();
     let request = read_request(signed, &secrets).map_err(|fault| (fault.code, fault.text))?;
     if request.session != asked.session.id {
         return Err((Code::Signature, "the request names another session".into()));
@@ -90,7 +89,9 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
                 Answer::Cancel { cancelled: run.clone() }
             })
         }
-        Decision::Runs(grant) => record.granted(grant.rule()).write(state).map(|()| answers::runs(state, &asked.session.user, *grant.what())),
+        Decision::Runs(grant) => {
+            record.granted(grant.rule()).write(state).map(|()| answers::runs(state, &asked.session.user, *grant.what()))
+        }
     };
     match answered {
         Ok(answer) => asked.answer(state, &answer),
@@ -132,7 +133,15 @@ impl Asked<'_> {
     }
 
     /// Records a refusal and tells it.
-    pub fn refuse(&self, state: &Shared, record: RequestRecord<'_>, code: Code, text: String, argument: Option<String>, rule: Option<String>) {
+    pub fn refuse(
+        &self,
+        state: &Shared,
+        record: RequestRecord<'_>,
+        code: Code,
+        text: String,
+        argument: Option<String>,
+        rule: Option<String>,
+    ) {
         count(&state.counts.refused);
         tracing::info!(connection = self.connection, user = %self.session.user, code = code.number(), text, "refused");
         // A refusal has no effect, so it is told also when the trail cannot be written; the operator knows already.

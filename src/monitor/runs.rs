@@ -25,7 +25,11 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
     let id = RunId::from_random(credential::random());
     let name = id.to_string();
     let rule = grant.rule().to_owned();
-    let receipt = record.granted(&rule).with_plan(grant.what()).with_run(&name).with(|record| state.with_trail(|trail| trail.append_start(&grant, id, record)));
+    let receipt = record
+        .granted(&rule)
+        .with_plan(grant.what())
+        .with_run(&name)
+        .with(|record| state.with_trail(|trail| trail.append_start(&grant, id, record)));
     let Ok(receipt) = receipt else {
         return asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None);
     };
@@ -148,7 +152,12 @@ async fn live(
 }
 
 /// Waits for the end, or brings it about.
-async fn watch(running: &Running, timeout: Option<Duration>, grace: Duration, ends: &mut mpsc::Receiver<Reason>) -> (Reason, Option<Exited>) {
+async fn watch(
+    running: &Running,
+    timeout: Option<Duration>,
+    grace: Duration,
+    ends: &mut mpsc::Receiver<Reason>,
+) -> (Reason, Option<Exited>) {
     let time_is_up = async {
         match timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,

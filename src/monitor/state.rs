@@ -107,6 +107,8 @@ pub struct State {
     pub since: SystemTime,
     /// By number.
     pub connections: RefCell<HashMap<ConnectionId, Connection>>,
+    /// The highest connection's number that a frontend has named; the next frontend goes on behind it.
+    pub highest: Cell<ConnectionId>,
     /// By id.
     pub runs: RefCell<HashMap<RunId, Run>>,
     /// The run that holds each lock.
@@ -171,6 +173,7 @@ impl State {
             instance,
             since: SystemTime::now(),
             connections: RefCell::default(),
+            highest: Cell::new(0),
             runs: RefCell::default(),
             locks: RefCell::default(),
             verifiers: RefCell::new(verifiers),

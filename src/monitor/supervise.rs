@@ -29,7 +29,10 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, CannotServe> {
         socket.bind(*address)?;
         socket.listen(4096)?.into_std()
     };
-    addresses.iter().map(|address| open(address).map_err(|fault| CannotServe(format!("{address} cannot be listened on: {fault}")))).collect()
+    addresses
+        .iter()
+        .map(|address| open(address).map_err(|fault| CannotServe(format!("{address} cannot be listened on: {fault}"))))
+        .collect()
 }
 
 /// Bytes behind a descriptor that needs no file: a pipe, filled and closed.
@@ -60,7 +63,7 @@ pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
         listeners: u32::try_from(listeners.len()).unwrap_or(0),
         identity: settings.frontend.map(|identity| (identity.uid, identity.gid)),
         instance: state.instance.clone(),
-        first_connection: state.counts.connections.get() + (state.counts.frontends.get() << 40) + 1,
+        first_connection: state.highest.get() + 1,
         threads: settings.threads,
     };
     match descriptors {
@@ -133,7 +136,8 @@ async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::S
             }),
         };
         // Gone and Leave may cross our own decision to close a connection; those alone are passed over.
-        let crossed = stage == Stage::Unknown && matches!(message, ToMonitor::Gone { .. } | ToMonitor::Leave { .. } | ToMonitor::Violation { .. });
+        let crossed =
+            stage == Stage::Unknown && matches!(message, ToMonitor::Gone { .. } | ToMonitor::Leave { .. } | ToMonitor::Violation { .. });
         if crossed {
             continue;
         }

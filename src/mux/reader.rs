@@ -117,7 +117,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 /// One attempt to read without waiting.
 fn poll_once<R: AsyncRead + Unpin>(from: &mut R, context: &mut std::task::Context<'_>, held: &mut Vec<u8>) -> Option<io::Result<usize>> {
     let read = std::pin::pin!(from.read_buf(held));
-    match std::future::Future::poll(read, context) {
+    match Future::poll(read, context) {
         std::task::Poll::Ready(outcome) => Some(outcome),
         std::task::Poll::Pending => None,
     }

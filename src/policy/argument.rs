@@ -137,9 +137,7 @@ impl Argument {
         match (&self.kind, value, self.repeated) {
             (Kind::Flag(word), Value::Flag(given), _) => Ok(if *given { vec![word.clone()] } else { Vec::new() }),
             (Kind::Flag(_), other, _) => Err(format!("is {}, not a flag", other.kind())),
-            (_, Value::Many(values), Some(most)) if values.len() > most => {
-                Err(format!("has {} values, {most} are allowed", values.len()))
-            }
+            (_, Value::Many(values), Some(most)) if values.len() > most => Err(format!("has {} values, {most} are allowed", values.len())),
             (_, Value::Many(values), Some(_)) if values.is_empty() => self.accept(None),
             (_, Value::Many(values), Some(_)) => values.iter().map(|text| self.one(text)).collect(),
             (_, Value::Text(text), _) => Ok(vec![self.one(text)?]),
@@ -172,13 +170,13 @@ impl Argument {
                 .filter(|number| (min..=max).contains(&number))
                 .map(|number| number.to_string())
                 .ok_or_else(|| format!("{shown} is not a whole number from {min} to {max}")),
-            Kind::Text(bounds) if text.len() > bounds.max => {
-                Err(format!("has {} bytes, {} are allowed", text.len(), bounds.max))
-            }
+            Kind::Text(bounds) if text.len() > bounds.max => Err(format!("has {} bytes, {} are allowed", text.len(), bounds.max)),
             Kind::Text(bounds) if bounds.regex.is_match(text) => Ok(text.to_owned()),
             Kind::Text(bounds) => Err(format!("{shown} does not match {}", bounds.pattern)),
             Kind::Flag(word) => Ok(word.clone()),
-            Kind::Path { beneath, .. } => relative(text, beneath).ok_or_else(|| format!("{shown} is not a path beneath {}", beneath.display())),
+            Kind::Path { beneath, .. } => {
+                relative(text, beneath).ok_or_else(|| format!("{shown} is not a path beneath {}", beneath.display()))
+            }
             Kind::Hostname if hostname(text) => Ok(text.to_owned()),
             Kind::Hostname => Err(format!("{shown} is not a host name")),
             Kind::Ip => text.parse::<IpAddr>().map(|ip| ip.to_string()).map_err(|_| format!("{shown} is not an IP address")),
@@ -345,7 +343,20 @@ mod tests {
         for (good, relative) in [("access.log", "access.log"), ("a/b", "a/b"), ("/var/log/nginx/x", "x"), ("..x", "..x")] {
             assert_eq!(path.one(good).as_deref(), Ok(relative));
         }
-        for bad in ["", ".", "..", "../x", "a/../b", "a//b", "/etc/passwd", "/var/log/nginx", "/var/log/nginx/", "/var/log/nginxx/a", "a/./b", "/var/log/nginx/../x"] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/../b",
+            "a//b",
+            "/etc/passwd",
+            "/var/log/nginx",
+            "/var/log/nginx/",
+            "/var/log/nginxx/a",
+            "a/./b",
+            "/var/log/nginx/../x",
+        ] {
             assert!(path.one(bad).is_err(), "{bad:?}");
         }
     }

@@ -184,7 +184,9 @@ impl Policy {
                 Some(rule) => Decision::Runs(grant(rule).of(Scope::All)),
                 None => Decision::Runs(grant("every user may list his own runs".into()).of(Scope::Own)),
             },
-            _ => Decision::Refused(Refusal::plain(RefusalKind::NotPermitted, "default deny", "this is not how the verb is asked for".into())),
+            _ => {
+                Decision::Refused(Refusal::plain(RefusalKind::NotPermitted, "default deny", "this is not how the verb is asked for".into()))
+            }
         }
     }
 
@@ -293,7 +295,11 @@ impl Judge<'_> {
             rule,
             text: format!("argument `{}` {text}", name.escape_debug()),
             holds_secret: command.arguments.iter().any(|argument| {
-                argument.secret && invocation.arguments.iter().any(|(given, value)| *given == argument.name && !matches!(value, crate::request::Value::Secret(_)))
+                argument.secret
+                    && invocation
+                        .arguments
+                        .iter()
+                        .any(|(given, value)| *given == argument.name && !matches!(value, crate::request::Value::Secret(_)))
             }),
         };
         let of_command = format!("commands.{} ({})", command.name, command.place);
@@ -308,7 +314,9 @@ impl Judge<'_> {
         let mut values: Vec<Vec<String>> = Vec::with_capacity(command.arguments.len());
         for argument in &command.arguments {
             let given = invocation.arguments.iter().find(|(name, _)| *name == argument.name).map(|(_, value)| value);
-            values.push(argument.accept(given).map_err(|text| refuse(&argument.name, rule_of(&command, &argument.name, &argument.place), text))?);
+            values.push(
+                argument.accept(given).map_err(|text| refuse(&argument.name, rule_of(&command, &argument.name, &argument.place), text))?,
+            );
         }
         Ok((fill(command, values), rule))
     }

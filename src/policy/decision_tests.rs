@@ -48,7 +48,10 @@ fn policy() -> Policy {
     };
     let user = |roles: &[&str]| User { roles: roles.iter().map(ToString::to_string).collect(), disabled: false, place: at(2) };
     let token = Argument { secret: true, ..argument("token", Kind::Text(Text::new("[a-z0-9]+", 40).unwrap()), Presence::Optional) };
-    let files = Argument { repeated: Some(3), ..argument("file", Kind::Path { beneath: "/srv".into(), pass: Pass::Descriptor }, Presence::Required) };
+    let files = Argument {
+        repeated: Some(3),
+        ..argument("file", Kind::Path { beneath: "/srv".into(), pass: Pass::Descriptor }, Presence::Required)
+    };
     Policy {
         roles: [
             ("support".to_owned(), role(&["restart", "tail", "cat", "call"], &[], &[])),
@@ -63,13 +66,20 @@ fn policy() -> Policy {
         ]
         .into(),
         commands: [
-            command("restart", &[&["/bin/systemctl"], &["restart"], &["--"], &["{service}"]],
-                vec![argument("service", Kind::Choice(vec!["nginx".into(), "php".into()]), Presence::Required)]),
-            command("tail", &[&["/usr/bin/tail"], &["-n", "{lines}"], &["{quiet}"], &["--"], &["{file}"]], vec![
-                argument("file", Kind::Path { beneath: "/var/log".into(), pass: Pass::Name }, Presence::Required),
-                argument("lines", Kind::Integer { min: 1, max: 1000 }, Presence::Default("100".into())),
-                argument("quiet", Kind::Flag("-q".into()), Presence::Optional),
-            ]),
+            command(
+                "restart",
+                &[&["/bin/systemctl"], &["restart"], &["--"], &["{service}"]],
+                vec![argument("service", Kind::Choice(vec!["nginx".into(), "php".into()]), Presence::Required)],
+            ),
+            command(
+                "tail",
+                &[&["/usr/bin/tail"], &["-n", "{lines}"], &["{quiet}"], &["--"], &["{file}"]],
+                vec![
+                    argument("file", Kind::Path { beneath: "/var/log".into(), pass: Pass::Name }, Presence::Required),
+                    argument("lines", Kind::Integer { min: 1, max: 1000 }, Presence::Default("100".into())),
+                    argument("quiet", Kind::Flag("-q".into()), Presence::Optional),
+                ],
+            ),
             command("cat", &[&["/bin/cat"], &["{file}"]], vec![files]),
             command("call", &[&["/bin/call"], &["--token={token}"]], vec![token]),
             command("wipe", &[&["/bin/wipe"]], vec![]),
@@ -101,11 +111,15 @@ fn text(text: &str) -> Value {
 
 #[test]
 fn granted_requests_become_exactly_this_argv() {
-    let cases: &[(&str, &[(&str, Value)], &[&str])] = &[
+    type Case<'c> = (&'c str, &'c [(&'c str, Value)], &'c [&'c str]);
+    let cases: &[Case<'_>] = &[
         ("restart", &[("service", text("nginx"))], &["/bin/systemctl", "restart", "--", "nginx"]),
         ("tail", &[("file", text("a.log"))], &["/usr/bin/tail", "-n", "100", "--", "/var/log/a.log"]),
-        ("tail", &[("file", text("/var/log/b/c")), ("lines", Value::Integer(5)), ("quiet", Value::Flag(true))],
-            &["/usr/bin/tail", "-n", "5", "-q", "--", "/var/log/b/c"]),
+        (
+            "tail",
+            &[("file", text("/var/log/b/c")), ("lines", Value::Integer(5)), ("quiet", Value::Flag(true))],
+            &["/usr/bin/tail", "-n", "5", "-q", "--", "/var/log/b/c"],
+        ),
         ("cat", &[("file", Value::Many(vec!["a".into(), "b".into()]))], &["/bin/cat", "/dev/fd/3", "/dev/fd/4"]),
         ("call", &[], &["/bin/call"]),
     ];
@@ -136,22 +150,64 @@ fn refusals_name_rule_and_argument() {
         ("nobody", HOME, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `nobody` grants a command `restart`")),
         ("gone", OFFICE, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `gone` grants a command `restart`")),
         ("ghost", OFFICE, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `ghost` grants a command `restart`")),
-        ("lead", HOME, run("wipe", &[]), of(Source, None, "roles.office.sources (c.toml:4)",
-            "role `office` does not hold for the address 192.0.2.1; it holds for 10.0.0.0/8")),
-        ("lead", OFFICE, run("wipe", &[]), of(Confirm, None, "commands.wipe.confirm (c.toml:20)",
-            "this command wants to be confirmed by a person who has seen its argv")),
-        ("alice", HOME, run("restart", &[]), of(Argument, Some("service"), "commands.restart.args.service (c.toml:30)",
-            "argument `service` is missing")),
-        ("alice", HOME, run("restart", &[("service", text("nginx; id"))]), of(Argument, Some("service"),
-            "commands.restart.args.service (c.toml:30)", "argument `service` `nginx; id` is not one of nginx, php")),
-        ("alice", HOME, run("restart", &[("service", text("nginx")), ("host", text("x"))]), of(Argument, Some("host"),
-            "commands.restart (c.toml:20)", "argument `host` is unknown; `restart` takes service")),
-        ("alice", HOME, run("restart", &[("service", text("nginx")), ("service", text("php"))]), of(Argument, Some("service"),
-            "commands.restart (c.toml:20)", "argument `service` is given twice")),
-        ("alice", HOME, run("tail", &[("file", text("../shadow"))]), of(Argument, Some("file"), "commands.tail.args.file (c.toml:30)",
-            "argument `file` `../shadow` is not a path beneath /var/log")),
-        ("alice", HOME, run("tail", &[("file", Value::Misfit("null"))]), of(Argument, Some("file"), "commands.tail.args.file (c.toml:30)",
-            "argument `file` is null, not a string")),
+        (
+            "lead",
+            HOME,
+            run("wipe", &[]),
+            of(
+                Source,
+                None,
+                "roles.office.sources (c.toml:4)",
+                "role `office` does not hold for the address 192.0.2.1; it holds for 10.0.0.0/8",
+            ),
+        ),
+        (
+            "lead",
+            OFFICE,
+            run("wipe", &[]),
+            of(Confirm, None, "commands.wipe.confirm (c.toml:20)", "this command wants to be confirmed by a person who has seen its argv"),
+        ),
+        (
+            "alice",
+            HOME,
+            run("restart", &[]),
+            of(Argument, Some("service"), "commands.restart.args.service (c.toml:30)", "argument `service` is missing"),
+        ),
+        (
+            "alice",
+            HOME,
+            run("restart", &[("service", text("nginx; id"))]),
+            of(
+                Argument,
+                Some("service"),
+                "commands.restart.args.service (c.toml:30)",
+                "argument `service` `nginx; id` is not one of nginx, php",
+            ),
+        ),
+        (
+            "alice",
+            HOME,
+            run("restart", &[("service", text("nginx")), ("host", text("x"))]),
+            of(Argument, Some("host"), "commands.restart (c.toml:20)", "argument `host` is unknown; `restart` takes service"),
+        ),
+        (
+            "alice",
+            HOME,
+            run("restart", &[("service", text("nginx")), ("service", text("php"))]),
+            of(Argument, Some("service"), "commands.restart (c.toml:20)", "argument `service` is given twice"),
+        ),
+        (
+            "alice",
+            HOME,
+            run("tail", &[("file", text("../shadow"))]),
+            of(Argument, Some("file"), "commands.tail.args.file (c.toml:30)", "argument `file` `../shadow` is not a path beneath /var/log"),
+        ),
+        (
+            "alice",
+            HOME,
+            run("tail", &[("file", Value::Misfit("null"))]),
+            of(Argument, Some("file"), "commands.tail.args.file (c.toml:30)", "argument `file` is null, not a string"),
+        ),
     ];
     for (user, source, ask, refusal) in cases {
         match decide(user, source, &ask) {
@@ -189,10 +245,16 @@ fn verb_by_role() {
             Verb::List => rows.extend([("alice", HOME, Ask::List, true), ("ghost", HOME, Ask::List, true)]),
             Verb::Describe => {
                 let ask = || Ask::Describe { command: "wipe".into() };
-                rows.extend([("alice", OFFICE, ask(), false), ("lead", OFFICE, ask(), true), ("lead", HOME, ask(), false), ("gone", OFFICE, ask(), false)]);
+                rows.extend([
+                    ("alice", OFFICE, ask(), false),
+                    ("lead", OFFICE, ask(), true),
+                    ("lead", HOME, ask(), false),
+                    ("gone", OFFICE, ask(), false),
+                ]);
             }
             Verb::Preview | Verb::Run => {
-                let ask = |command: &str| if row.verb == Verb::Run { Ask::Run(invocation(command)) } else { Ask::Preview(invocation(command)) };
+                let ask =
+                    |command: &str| if row.verb == Verb::Run { Ask::Run(invocation(command)) } else { Ask::Preview(invocation(command)) };
                 rows.extend([
                     ("alice", OFFICE, ask("wipe"), false),
                     ("lead", OFFICE, ask("wipe"), true),
@@ -248,7 +310,9 @@ fn local_verbs_are_for_root_and_the_daemons_own_user() {
 #[test]
 fn equal_refusals_for_commands_that_do_not_exist_and_commands_of_others() {
     for user in ["alice", "nobody", "ghost"] {
-        let (Decision::Refused(hidden), Decision::Refused(missing)) = (decide(user, HOME, &run("wipe", &[])), decide(user, HOME, &run("w1pe", &[]))) else {
+        let (Decision::Refused(hidden), Decision::Refused(missing)) =
+            (decide(user, HOME, &run("wipe", &[])), decide(user, HOME, &run("w1pe", &[])))
+        else {
             panic!("granted");
         };
         assert_eq!(hidden.text.replace("wipe", "w1pe"), missing.text);

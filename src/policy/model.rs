@@ -142,7 +142,8 @@ impl Command {
         use super::{Kind, Presence};
         let mut words = vec![self.name.clone()];
         let positions = self.template.positions();
-        let positional = |index: &usize| self.arguments.get(*index).is_some_and(|argument| !matches!(argument.kind, Kind::Flag(_)) && !argument.secret);
+        let positional =
+            |index: &usize| self.arguments.get(*index).is_some_and(|argument| !matches!(argument.kind, Kind::Flag(_)) && !argument.secret);
         for index in positions.iter().filter(|index| positional(index)) {
             let Some(argument) = self.arguments.get(*index) else { continue };
             let name = argument.name.to_uppercase();

@@ -43,7 +43,10 @@ pub fn secret_stdin() -> Result<Secret, ClientError> {
 /// [`Code::Usage`] when there is no terminal, [`Code::Declined`] for anything but yes.
 pub fn agree(question: &str) -> Result<(), ClientError> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(ClientError::new(Code::Usage, "this command wants to be confirmed, and there is no terminal to ask on; --yes agrees beforehand"));
+        return Err(ClientError::new(
+            Code::Usage,
+            "this command wants to be confirmed, and there is no terminal to ask on; --yes agrees beforehand",
+        ));
     }
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "{question} [y/N] ");

@@ -21,8 +21,9 @@ pub fn ordain_certs() -> Status {
         Some(CertsVerb::Ca { output }) => {
             devca::ca(output.days.unwrap_or(CA_DAYS)).and_then(|pair| write(&output.out, "ca", &pair, output.force))
         }
-        Some(CertsVerb::Server { names, ca, output }) => issue(&ca, &names, Use::Server, output.days)
-            .and_then(|pair| write(&output.out, "server", &pair, output.force)),
+        Some(CertsVerb::Server { names, ca, output }) => {
+            issue(&ca, &names, Use::Server, output.days).and_then(|pair| write(&output.out, "server", &pair, output.force))
+        }
         Some(CertsVerb::Client { name, ca, output }) => file_name(&name)
             .and_then(|file| Ok((issue(&ca, std::slice::from_ref(&name), Use::Client, output.days)?, file)))
             .and_then(|(pair, file)| write(&output.out, &file, &pair, output.force)),
@@ -39,14 +40,16 @@ pub fn ordain_certs() -> Status {
 /// A CA, and a server certificate for this machine by all its usual names.
 fn development(folder: &Path, hosts: &[String], days: Option<u32>, force: bool) -> Result<(), String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let own = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname")).unwrap_or_default();
+    let own =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname")).unwrap_or_default();
     for name in std::iter::once(own.trim().to_owned()).chain(hosts.iter().cloned()) {
         if !name.is_empty() && !names.contains(&name) {
             names.push(name);
         }
     }
     // Both or neither: a new CA beside an old server certificate would be worth nothing.
-    let taken: Vec<_> = ["ca.crt", "ca.key", "server.crt", "server.key"].iter().map(|file| folder.join(file)).filter(|file| file.exists()).collect();
+    let taken: Vec<_> =
+        ["ca.crt", "ca.key", "server.crt", "server.key"].iter().map(|file| folder.join(file)).filter(|file| file.exists()).collect();
     if let (Some(file), false) = (taken.first(), force) {
         return Err(exists(file));
     }
@@ -66,7 +69,8 @@ fn issue(ca: &Path, names: &[String], purpose: Use, days: Option<u32>) -> Result
 
 /// A client's name becomes a file's name, so it must be one.
 fn file_name(name: &str) -> Result<String, String> {
-    let fine = !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@'));
+    let fine =
+        !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@'));
     if fine { Ok(name.to_owned()) } else { Err(format!("`{}` cannot be a file's name", name.escape_debug())) }
 }
 
@@ -90,7 +94,8 @@ fn write(folder: &Path, name: &str, pair: &Pair, force: bool) -> Result<(), Stri
     }
     let parsed = certificates(pair.certificate.as_bytes())?;
     let first = parsed.first().ok_or("the certificate is empty")?;
-    let until = time::OffsetDateTime::from_unix_timestamp(Validity::of(first)?.until).map(|until| until.date().to_string()).unwrap_or_default();
+    let until =
+        time::OffsetDateTime::from_unix_timestamp(Validity::of(first)?.until).map(|until| until.date().to_string()).unwrap_or_default();
     let [(key, ..), (certificate, ..)] = &files;
     say(&format!("wrote {} and {}", certificate.display(), key.display()));
     say(&format!("  fingerprint {}", Fingerprint::of(first)?));

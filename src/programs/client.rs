@@ -73,9 +73,7 @@ fn hosts(args: &ClientArgs) -> Result<Hosts, ClientError> {
         return Err(ClientError::new(Code::Usage, format!("{} does not exist", given.display())));
     }
     let Some(path) = args.config.clone().or_else(default) else { return Ok(Hosts::default()) };
-    load_hosts(&path).map_err(|faults| {
-        ClientError::new(Code::Usage, faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    })
+    load_hosts(&path).map_err(|faults| ClientError::new(Code::Usage, faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }
 
 /// Where to, as whom, trusting what: options before the host's entry before the file's defaults.
@@ -90,7 +88,8 @@ struct Target {
 impl Target {
     fn new(args: &ClientArgs, destination: &Destination, known: &Hosts) -> Result<Self, ClientError> {
         let entry = known.hosts.get(&destination.host).cloned().unwrap_or_default();
-        let HostSettings { address, port, user, ca, pin, tls_name, password_file, cert, key, place } = with_defaults(entry, &known.defaults);
+        let HostSettings { address, port, user, ca, pin, tls_name, password_file, cert, key, place } =
+            with_defaults(entry, &known.defaults);
         let usage = |text: String| ClientError::new(Code::Usage, text);
         let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin, &destination.host)?;
         let identity = match (args.cert.clone().or(cert), args.key.clone().or(key)) {
@@ -169,7 +168,13 @@ fn with_defaults(entry: HostSettings, defaults: &HostSettings) -> HostSettings {
 }
 
 /// What makes the server the right one; there is no way to trust just anything.
-fn trust(ca_option: Option<String>, pin_option: Option<String>, ca: Option<String>, pin: Option<String>, host: &str) -> Result<Trust, ClientError> {
+fn trust(
+    ca_option: Option<String>,
+    pin_option: Option<String>,
+    ca: Option<String>,
+    pin: Option<String>,
+    host: &str,
+) -> Result<Trust, ClientError> {
     let usage = |text: String| ClientError::new(Code::Usage, text);
     let (ca, pin) = if ca_option.is_some() || pin_option.is_some() { (ca_option, pin_option) } else { (ca, pin) };
     match (ca.as_deref(), pin) {
@@ -246,7 +251,8 @@ async fn describe(args: &ClientArgs, session: &Session, command: &str) -> Result
 }
 
 fn description(view: &CommandView) -> Vec<String> {
-    let mut lines = vec![format!("{} - {}", plain(&view.name), plain(&view.summary)), format!("usage: ordain run HOST {}", plain(&view.usage))];
+    let mut lines =
+        vec![format!("{} - {}", plain(&view.name), plain(&view.summary)), format!("usage: ordain run HOST {}", plain(&view.usage))];
     for argument in &view.arguments {
         let mut notes = vec![plain(&argument.kind), plain(&argument.bounds)];
         notes.retain(|note| !note.is_empty());

@@ -64,7 +64,9 @@ fn serve(path: &Path) -> Status {
         tracing::error!("the server's certificate {fault}");
     }
     if sys::effective_uid() != 0 {
-        tracing::warn!("not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold");
+        tracing::warn!(
+            "not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold"
+        );
     }
     if let Err(fault) = sys::undumpable() {
         tracing::error!(%fault, "the daemon could be looked into by a debugger");
@@ -141,7 +143,9 @@ fn check(path: &Path, offline: bool) -> Status {
         }
         say(&format!("kernel: seccomp {}, Landlock {landlock}", if seccomp { "present" } else { "missing" }));
         if sys::effective_uid() != 0 {
-            say("warning: not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold");
+            say(
+                "warning: not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold",
+            );
         }
     }
     match sound {

@@ -3,6 +3,7 @@
 use super::{complain, say};
 use crate::credential::{self, COST};
 use crate::devca::{self, Use};
+use crate::encoding;
 use crate::exit::Status;
 use crate::secret::Secret;
 use crate::sys;
@@ -18,7 +19,7 @@ const SHIPPED: &str = include_str!("../../config.toml");
 
 /// The tour; `exit` ends after it instead of leaving the server up.
 pub fn demo(exit: bool) -> Status {
-    let folder = std::env::temp_dir().join(format!("ordain-demo-{}", crate::credential::hex(&credential::random::<6>())));
+    let folder = std::env::temp_dir().join(format!("ordain-demo-{}", encoding::hex(&credential::random::<6>())));
     let outcome = tour(&folder, exit);
     let _ = std::fs::remove_dir_all(&folder);
     match outcome {
@@ -32,7 +33,9 @@ pub fn demo(exit: bool) -> Status {
 
 fn tour(folder: &Path, exit: bool) -> Result<(), String> {
     let client = beside("ordain")?;
-    std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
+    std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
+        .create(folder)
+        .map_err(|fault| format!("{}: {fault}", folder.display()))?;
     let config = prepare(folder)?;
     say("A certificate, a user with a random password and the shipped commands were made for this demo.");
     say("All commands run as you. Starting ordaind:");
@@ -75,7 +78,7 @@ fn prepare(folder: &Path) -> Result<PathBuf, String> {
     let cannot = |fault: std::io::Error| format!("{}: {fault}", folder.display());
     let ca = devca::ca(1)?;
     let server = devca::issue(&ca, &["demo".into(), "localhost".into(), "127.0.0.1".into()], Use::Server, 1)?;
-    let password = credential::hex(&credential::random::<12>());
+    let password = encoding::hex(&credential::random::<12>());
     let hash = credential::hash_password(&Secret::new(password.clone()), COST)?;
     let own = sys::lookup(Err(sys::effective_uid()), None, crate::limits::NAME_SERVICE)?.0.name;
     let config = configuration(&own, &hash)?;
@@ -98,9 +101,14 @@ fn configuration(own: &str, hash: &str) -> Result<String, String> {
     let table = |entries: Vec<(&str, Value)>| Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
     config.insert("server".into(), table(vec![("listen", Value::Array(vec![text("127.0.0.1:0")])), ("state", text("state"))]));
     config.insert("tls".into(), table(vec![("certificate", text("server.crt")), ("key", text("server.key"))]));
-    config.insert("users".into(), table(vec![("demo", table(vec![("roles", Value::Array(vec![text("support"), text("monitoring")])), ("password", text(hash))]))]));
+    config.insert(
+        "users".into(),
+        table(vec![("demo", table(vec![("roles", Value::Array(vec![text("support"), text("monitoring")])), ("password", text(hash))]))]),
+    );
     for section in ["defaults", "commands"] {
-        let Some(Value::Table(section_table)) = config.get_mut(section) else { return Err(format!("the shipped configuration has no [{section}]")) };
+        let Some(Value::Table(section_table)) = config.get_mut(section) else {
+            return Err(format!("the shipped configuration has no [{section}]"));
+        };
         if section == "defaults" {
             section_table.insert("run_as".into(), text(own));
         } else {
@@ -116,9 +124,8 @@ fn configuration(own: &str, hash: &str) -> Result<String, String> {
 
 fn write_client_config(folder: &Path, address: &str) -> Result<(), String> {
     let port = address.rsplit_once(':').map_or("7422", |(_, port)| port);
-    let text = format!(
-        "[hosts.demo]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"demo\"\nca = \"ca.crt\"\npassword_file = \"password\"\n"
-    );
+    let text =
+        format!("[hosts.demo]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"demo\"\nca = \"ca.crt\"\npassword_file = \"password\"\n");
     sys::replace(&folder.join("client.toml"), text.as_bytes(), 0o600, false).map_err(|fault| fault.to_string())
 }
 
@@ -131,7 +138,13 @@ struct Daemon {
 impl Daemon {
     fn start(config: &Path) -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|fault| fault.to_string())?;
-        let mut child = Command::new(own).arg("--config").arg(config).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().map_err(|fault| fault.to_string())?;
+        let mut child = Command::new(own)
+            .arg("--config")
+            .arg(config)
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|fault| fault.to_string())?;
         let (sender, lines) = mpsc::channel();
         if let Some(log) = child.stderr.take() {
             std::thread::spawn(move || {

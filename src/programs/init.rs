@@ -30,7 +30,8 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
     let names = if host.is_empty() { vec!["localhost".to_owned()] } else { vec![host.clone(), "localhost".to_owned()] };
     // A pin names the key and does not look at dates, so the certificate need not be renewed.
     let pair = devca::self_signed(&names, 36_500)?;
-    let fingerprint = certificates(pair.certificate.as_bytes())?.first().map(Fingerprint::of).transpose()?.ok_or("no certificate was made")?;
+    let fingerprint =
+        certificates(pair.certificate.as_bytes())?.first().map(Fingerprint::of).transpose()?.ok_or("no certificate was made")?;
     let [config, key, certificate] = &files;
     let text = configuration(root);
     for (file, bytes, mode) in [(key, &pair.key, 0o600), (certificate, &pair.certificate, 0o644), (config, &text, 0o600)] {

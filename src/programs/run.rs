@@ -8,7 +8,6 @@ use crate::exit::{Reason, Status};
 use crate::limits::DATA_FRAME;
 use crate::protocol::{Answer, Code, CommandView, Ended};
 use crate::request::{Arguments, Ask, Invocation, Value};
-use base64::Engine;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -29,10 +28,8 @@ pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> 
         return Ok((Invocation { command, arguments: Vec::new(), confirmed: false }, None));
     }
     let view = described(session, &command).await?;
-    let assigned = assign(speak(&run.words), &view).map_err(|fault| ClientError {
-        argument: Some(fault.argument.clone()),
-        ..ClientError::new(Code::Usage, fault.to_string())
-    })?;
+    let assigned = assign(speak(&run.words), &view)
+        .map_err(|fault| ClientError { argument: Some(fault.argument.clone()), ..ClientError::new(Code::Usage, fault.to_string()) })?;
     let mut arguments: Arguments = Vec::new();
     for (name, given) in assigned {
         let value = match given {
@@ -62,7 +59,13 @@ fn ask_for_secrets(arguments: &mut Arguments, view: &CommandView) -> Result<(), 
 }
 
 /// Runs it and stays until its end.
-pub async fn perform(args: &ClientArgs, run: &RunArgs, session: &Session, mut invocation: Invocation, view: Option<CommandView>) -> Result<Status, ClientError> {
+pub async fn perform(
+    args: &ClientArgs,
+    run: &RunArgs,
+    session: &Session,
+    mut invocation: Invocation,
+    view: Option<CommandView>,
+) -> Result<Status, ClientError> {
     let mut started = session.run(invocation.clone()).await;
     if let Err(error) = &started
         && view.is_none()
@@ -107,7 +110,10 @@ async fn follow(args: &ClientArgs, options: &RunArgs, session: &Session, mut run
     }
     if run.takes_stdin() {
         if args.password_stdin {
-            return Err(ClientError::new(Code::Usage, "this command takes standard input, so the password cannot come from there; use --password-file"));
+            return Err(ClientError::new(
+                Code::Usage,
+                "this command takes standard input, so the password cannot come from there; use --password-file",
+            ));
         }
         tokio::spawn(feed(run.input()));
     }
@@ -250,7 +256,7 @@ impl Output {
             if let Some(fields) = line.as_object_mut() {
                 match String::from_utf8(bytes) {
                     Ok(text) => fields.insert("text".into(), text.into()),
-                    Err(other) => fields.insert("base64".into(), base64::engine::general_purpose::STANDARD.encode(other.into_bytes()).into()),
+                    Err(other) => fields.insert("base64".into(), crate::encoding::base64(&other.into_bytes()).into()),
                 };
             }
             Piece::Bytes { error: false, bytes: format!("{line}\n").into_bytes(), counted }

@@ -6,12 +6,11 @@
 
 use super::message::SecretPart;
 use super::{Code, VERSION};
+use crate::encoding::{base64, unbase64};
 use crate::ids::{RequestId, RunId, SessionId};
+use crate::limits;
 use crate::request::{Arguments, Ask, Invocation, Value, Verb};
 use crate::secret::Secret;
-use crate::limits;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,7 +160,7 @@ pub fn request_text(session: SessionId, counter: u64, id: RequestId, ask: &Ask, 
                     Value::Misfit(_) => json!(null),
                     Value::Secret(secret) => {
                         let salt = salt();
-                        let part = SecretPart { value: secret.expose().to_owned(), salt: BASE64.encode(salt) };
+                        let part = SecretPart { value: secret.expose().to_owned(), salt: base64(&salt) };
                         secrets.insert(name.clone(), part);
                         json!({ "secret": commit(&salt, secret.bytes()) })
                     }
@@ -186,7 +185,7 @@ pub fn commit(salt: &[u8], value: &[u8]) -> String {
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     digest.update(salt);
     digest.update(value);
-    BASE64.encode(digest.finish())
+    base64(digest.finish().as_ref())
 }
 
 /// Arguments in the order of the text, doubled names kept so that they can be refused by name.
@@ -208,8 +207,8 @@ impl RawArguments {
                     RawValue::Plain(value) => value,
                     RawValue::Commitment(commitment) => match secrets.get(&name) {
                         None => Value::Misfit("a secret without its value"),
-                        Some(part) => match BASE64.decode(&part.salt) {
-                            Ok(salt) if salt.len() == 32 && commit(&salt, part.value.as_bytes()) == commitment => {
+                        Some(part) => match unbase64::<32>(&part.salt) {
+                            Some(salt) if commit(&salt, part.value.as_bytes()) == commitment => {
                                 Value::Secret(Secret::new(part.value.clone()))
                             }
                             _ => Value::Misfit("a secret that does not fit its commitment"),
@@ -316,9 +315,7 @@ mod tests {
 
     fn asked(arguments: &str) -> Arguments {
         let (session, id) = ids();
-        let text = format!(
-            r#"{{"session":"{session}","counter":1,"id":"{id}","verb":"run","command":"c","arguments":{arguments}}}"#
-        );
+        let text = format!(r#"{{"session":"{session}","counter":1,"id":"{id}","verb":"run","command":"c","arguments":{arguments}}}"#);
         match read_request(&text, &BTreeMap::new()).unwrap().ask {
             Ask::Run(invocation) => invocation.arguments,
             other => panic!("{other:?}"),
@@ -329,22 +326,25 @@ mod tests {
     fn odd_values_are_kept_to_be_refused_by_name() {
         let seen = asked(r#"{"a":null,"b":{"x":[{"y":1}]},"c":1.5,"d":[1],"e":["x"],"f":18446744073709551615,"a":"again"}"#);
         let kinds: Vec<(&str, &str)> = seen.iter().map(|(name, value)| (name.as_str(), value.kind())).collect();
-        assert_eq!(kinds, [
-            ("a", "null"),
-            ("b", "an object"),
-            ("c", "a fraction"),
-            ("d", "a list of other things than a few strings"),
-            ("e", "a list of strings"),
-            ("f", "a number out of range"),
-            ("a", "a string"),
-        ]);
+        assert_eq!(
+            kinds,
+            [
+                ("a", "null"),
+                ("b", "an object"),
+                ("c", "a fraction"),
+                ("d", "a list of other things than a few strings"),
+                ("e", "a list of strings"),
+                ("f", "a number out of range"),
+                ("a", "a string"),
+            ]
+        );
     }
 
     #[test]
     fn a_secret_needs_its_value_and_the_value_its_commitment() {
         let salt = [3u8; 32];
         let good = commit(&salt, b"s3cret");
-        let part = |value: &str| SecretPart { value: value.into(), salt: BASE64.encode(salt) };
+        let part = |value: &str| SecretPart { value: value.into(), salt: base64(&salt) };
         let (session, id) = ids();
         let text = format!(
             r#"{{"session":"{session}","counter":1,"id":"{id}","verb":"run","command":"c","arguments":{{"t":{{"secret":"{good}"}}}}}}"#

@@ -168,12 +168,12 @@ pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
     Ok(bytes)
 }
 
-/// Opens a file to append to, readable by its owner only, never through a link.
+/// Opens a file to read and append to, made where it does not exist, readable by its owner only, never through a link.
 ///
 /// # Errors
 /// As open(2).
 pub fn append_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
 }
 
 /// Writes a file at once: readers see the old one or the whole new one. The mode holds from the first byte.

@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn bytes_and_descriptors_arrive_together() {
         let (one, other) = pair().unwrap();
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
         send(one.as_fd(), b"hello", &[writer.as_fd()]).unwrap();
         drop(writer);
         let mut buffer = [0; 16];

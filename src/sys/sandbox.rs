@@ -3,9 +3,7 @@
 //! Done before the process starts a thread, because filters bind only threads made later.
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
-};
+use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, apply_filter};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -94,7 +92,11 @@ fn drop_to(identity: Identity) -> Result<(), String> {
     // Real, effective, saved, and that of the file system.
     let (uids, gids) = (format!("{uid} {uid} {uid} {uid}"), format!("{gid} {gid} {gid} {gid}"));
     let none = "0000000000000000";
-    if holds("Uid:", &uids) && holds("Gid:", &gids) && holds("Groups:", "") && ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"].iter().all(|set| holds(set, none)) {
+    if holds("Uid:", &uids)
+        && holds("Gid:", &gids)
+        && holds("Groups:", "")
+        && ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"].iter().all(|set| holds(set, none))
+    {
         return Ok(());
     }
     Err("after the change of user, ids, groups or capabilities are not what they should be".into())
@@ -121,14 +123,53 @@ fn nothing_readable() -> &'static str {
 
 /// What tokio, rustls and the allocator need once everything is open.
 const ALLOWED: &[libc::c_long] = &[
-    libc::SYS_read, libc::SYS_write, libc::SYS_readv, libc::SYS_writev, libc::SYS_close, libc::SYS_recvmsg, libc::SYS_sendmsg,
-    libc::SYS_recvfrom, libc::SYS_sendto, libc::SYS_accept4, libc::SYS_epoll_ctl, libc::SYS_epoll_create1, libc::SYS_epoll_pwait,
-    libc::SYS_eventfd2, libc::SYS_futex, libc::SYS_munmap, libc::SYS_madvise, libc::SYS_brk, libc::SYS_mremap,
-    libc::SYS_getrandom, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigaction, libc::SYS_rt_sigreturn, libc::SYS_sigaltstack, libc::SYS_exit,
-    libc::SYS_exit_group, libc::SYS_clock_gettime, libc::SYS_shutdown, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getpeername,
-    libc::SYS_getsockname, libc::SYS_gettid, libc::SYS_getpid, libc::SYS_sched_getaffinity, libc::SYS_sched_yield,
-    libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_fstat, libc::SYS_statx, libc::SYS_restart_syscall, libc::SYS_clock_nanosleep,
-    libc::SYS_nanosleep, libc::SYS_ppoll, libc::SYS_lseek, libc::SYS_tgkill, libc::SYS_geteuid,
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_close,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_accept4,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    libc::SYS_futex,
+    libc::SYS_munmap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_mremap,
+    libc::SYS_getrandom,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_clock_gettime,
+    libc::SYS_shutdown,
+    libc::SYS_getsockopt,
+    libc::SYS_setsockopt,
+    libc::SYS_getpeername,
+    libc::SYS_getsockname,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_fstat,
+    libc::SYS_statx,
+    libc::SYS_restart_syscall,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_ppoll,
+    libc::SYS_lseek,
+    libc::SYS_tgkill,
+    libc::SYS_geteuid,
 ];
 
 #[cfg(target_arch = "x86_64")]
@@ -138,11 +179,33 @@ const ALLOWED_HERE: &[libc::c_long] = &[];
 
 /// What only an attacker would try: the process ends.
 const FATAL: &[libc::c_long] = &[
-    libc::SYS_execve, libc::SYS_execveat, libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_mount,
-    libc::SYS_umount2, libc::SYS_unshare, libc::SYS_setns, libc::SYS_pivot_root, libc::SYS_chroot, libc::SYS_init_module,
-    libc::SYS_finit_module, libc::SYS_kexec_load, libc::SYS_bpf, libc::SYS_perf_event_open, libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_userfaultfd, libc::SYS_keyctl, libc::SYS_add_key,
-    libc::SYS_request_key, libc::SYS_setuid, libc::SYS_setresuid, libc::SYS_setreuid, libc::SYS_open_by_handle_at,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_kexec_load,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_userfaultfd,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_setuid,
+    libc::SYS_setresuid,
+    libc::SYS_setreuid,
+    libc::SYS_open_by_handle_at,
 ];
 
 /// The filters in the order in which they are applied: the list of what is allowed comes last, because it does not
@@ -150,9 +213,7 @@ const FATAL: &[libc::c_long] = &[
 fn filters() -> Result<Vec<BpfProgram>, String> {
     let arch = std::env::consts::ARCH.try_into().map_err(|fault| format!("seccomp: {fault}"))?;
     let build = |rules: BTreeMap<i64, Vec<SeccompRule>>, unlisted, listed| {
-        SeccompFilter::new(rules, unlisted, listed, arch)
-            .and_then(BpfProgram::try_from)
-            .map_err(|fault| format!("seccomp: {fault}"))
+        SeccompFilter::new(rules, unlisted, listed, arch).and_then(BpfProgram::try_from).map_err(|fault| format!("seccomp: {fault}"))
     };
     let always = |calls: &[libc::c_long]| calls.iter().map(|call| (*call, Vec::new())).collect::<BTreeMap<i64, Vec<SeccompRule>>>();
     let when = |argument: u8, op: SeccompCmpOp, value: u64| {

@@ -145,6 +145,10 @@ impl SpawnError {
     }
 }
 
+/// As many programs wait to be started as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
 type Answer = Box<dyn FnOnce(Result<Child, SpawnError>) + Send>;
 
 /// A pool of threads that start processes, and one that keeps their deadlines.
@@ -201,11 +205,9 @@ impl Spawner {
     /// Starts a program; `answer` is called on a spawning thread.
     ///
     /// # Errors
-    /// Gives the program back when as many wait already as may.
-    pub fn submit(&self, program: Program, answer: Answer) -> Result<(), Program> {
-        self.jobs.try_send((program, answer)).map_err(|refused| match refused {
-            mpsc::TrySendError::Full((program, _)) | mpsc::TrySendError::Disconnected((program, _)) => program,
-        })
+    /// When as many wait already as may.
+    pub fn submit(&self, program: Program, answer: Answer) -> Result<(), Full> {
+        self.jobs.try_send((program, answer)).map_err(|_| Full)
     }
 }
 
@@ -578,7 +580,8 @@ unsafe fn open_beneath(shared: *mut Shared, open: &RawOpen) {
     unsafe {
         let folder = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
         let root = call!(shared, Step::Path, libc::SYS_openat, libc::AT_FDCWD, open.root, folder, 0);
-        let how = OpenHow { flags: (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64, mode: 0, resolve: RESOLVE };
+        let how =
+            OpenHow { flags: (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64, mode: 0, resolve: RESOLVE };
         let found = call!(shared, Step::Path, libc::SYS_openat2, root, open.relative, &raw const how, size_of::<OpenHow>());
         let mut status: libc::stat = std::mem::zeroed();
         if libc::fstat(found as i32, &raw mut status) < 0 {

@@ -9,8 +9,8 @@ fn text(text: &str) -> CString {
     CString::new(text).unwrap()
 }
 
-fn program(argv: &[&str]) -> (Program, std::io::PipeReader) {
-    let (reader, writer) = std::io::pipe().unwrap();
+fn program(argv: &[&str]) -> (Program, io::PipeReader) {
+    let (reader, writer) = io::pipe().unwrap();
     let program = Program {
         executable: text(argv[0]),
         argv: argv.iter().map(|word| text(word)).collect(),
@@ -40,7 +40,11 @@ fn ended(child: &Child) -> super::super::Exited {
 
 #[test]
 fn the_child_has_what_it_was_given_and_nothing_else() {
-    let (mut program, mut output) = program(&["/bin/sh", "-c", "ls /proc/self/fd | tr '\\n' ' '; env | sort | tr '\\n' ' '; pwd; trap; grep -E 'Sig(Pnd|Blk|Ign)' /proc/self/status"]);
+    let (mut program, mut output) = program(&[
+        "/bin/sh",
+        "-c",
+        "ls /proc/self/fd | tr '\\n' ' '; env | sort | tr '\\n' ' '; pwd; trap; grep -E 'Sig(Pnd|Blk|Ign)' /proc/self/status",
+    ]);
     program.cwd = text("/tmp");
     let child = run(program).unwrap();
     let mut text = String::new();
