@@ -287,7 +287,7 @@ impl<'c> Streams<'c> {
             Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset if frame.stream > self.highest => {
                 violation("on a stream that was never opened")
             }
-            Kind::Stdin => self.stdin(&frame).await,
+            Kind::Stdin => self.stdin(frame).await,
             Kind::Eof => {
                 parse::<Empty>(&frame)?;
                 if let Some(Stream::Running { inbox, stdin, .. }) = self.open.get_mut(&frame.stream) {
@@ -345,8 +345,9 @@ impl<'c> Streams<'c> {
         Ok(())
     }
 
-    async fn stdin(&mut self, frame: &Frame) -> Result<(), End> {
+    async fn stdin(&mut self, frame: Frame) -> Result<(), End> {
         let length = frame.payload.len() as u64;
+        let payload = frame.payload;
         let excess = match self.open.get_mut(&frame.stream) {
             // The stream has ended; what was on its way then is nobody's fault.
             None => return Ok(()),
@@ -360,9 +361,11 @@ impl<'c> Streams<'c> {
                 let mut flooded = false;
                 inbox.leave(|held| {
                     // Twice the window can be here at the most: one on its way to the pump, one with it.
-                    flooded = held.stdin.len() + frame.payload.len() > 2 * STREAM_WINDOW;
-                    if !flooded {
-                        held.stdin.extend_from_slice(&frame.payload);
+                    flooded = held.stdin.len() + payload.len() > 2 * STREAM_WINDOW;
+                    match held.stdin.is_empty() {
+                        _ if flooded => {}
+                        true => held.stdin = payload,
+                        false => held.stdin.extend_from_slice(&payload),
                     }
                 });
                 if flooded {

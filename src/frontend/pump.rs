@@ -81,7 +81,7 @@ impl Pump {
                 // The connection's task has judged the grants; here they only add up.
                 let _ = allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
             }
-            input.add(&held);
+            input.add(&mut held);
             if held.abandoned && !deaf {
                 if !self.outlives_client {
                     // The run is being ended by the monitor; its pipes close here.
@@ -190,13 +190,15 @@ impl Output {
 }
 
 impl Input {
-    fn add(&mut self, held: &Held) {
-        if self.waiting.is_empty() {
-            self.written = 0;
-        }
+    fn add(&mut self, held: &mut Held) {
         // Whatever arrives has to count as received, even if nobody reads it any more.
         let _ = self.receiving.arrived(held.stdin.len());
-        self.waiting.extend_from_slice(&held.stdin);
+        if self.waiting.is_empty() {
+            std::mem::swap(&mut self.waiting, &mut held.stdin);
+            self.written = 0;
+        } else {
+            self.waiting.extend_from_slice(&held.stdin);
+        }
         self.eof |= held.eof;
     }
 

@@ -1,22 +1,23 @@
 //! Reads frames: a header is judged before its payload is waited for, and memory grows with what has arrived,
 //! never with what was promised.
 
-use crate::protocol::{Decoder, Frame, FrameFault, HEADER, Phase, Sender};
+use crate::protocol::{Decoder, Frame, FrameFault, HEADER, Phase, Promise, Sender};
+use bytes::BufMut;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes a quiet connection holds for reading.
-const QUIET: usize = 1024;
-/// Bytes read at once when data flows.
-const BUSY: usize = 64 * 1024 + HEADER;
+/// Bytes of a payload that room is made for before any of it has come: one TLS record. More room is made when that
+/// much has really arrived.
+const FIRST_ROOM: usize = 16 * 1024;
 
-/// A frame reader.
+/// A frame reader. Between frames it holds nothing.
 #[derive(Debug)]
 pub struct Reader<R> {
     from: R,
     decoder: Decoder,
-    held: Vec<u8>,
-    start: usize,
+    head: Vec<u8>,
+    promise: Option<Promise>,
+    payload: Vec<u8>,
 }
 
 /// Why no frame came.
@@ -43,7 +44,7 @@ impl std::fmt::Display for ReadFault {
 impl<R: AsyncRead + Unpin> Reader<R> {
     /// Reads what `sender` sends over `from`.
     pub fn new(from: R, sender: Sender) -> Self {
-        Self { from, decoder: Decoder::new(sender), held: Vec::new(), start: 0 }
+        Self { from, decoder: Decoder::new(sender), head: Vec::with_capacity(HEADER), promise: None, payload: Vec::new() }
     }
 
     /// The connection has come further.
@@ -57,69 +58,42 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// See [`ReadFault`]; nothing can be read after one.
     pub async fn frame(&mut self) -> Result<Frame, ReadFault> {
         loop {
-            let held = self.held.get(self.start..).unwrap_or_default();
-            let mut wanted = HEADER;
-            if let Some(head) = held.first_chunk::<HEADER>() {
-                let promise = self.decoder.header(*head).map_err(ReadFault::Frame)?;
-                wanted = HEADER + promise.length;
-                if let Some(payload) = held.get(HEADER..wanted) {
-                    let frame = Frame { stream: promise.stream, kind: promise.kind, payload: payload.to_vec() };
-                    self.start += wanted;
-                    if self.start == self.held.len() {
-                        self.rest();
+            match self.promise {
+                None => match self.head.first_chunk::<HEADER>() {
+                    None => {
+                        let missing = HEADER - self.head.len();
+                        let read = self.from.read_buf(&mut (&mut self.head).limit(missing)).await;
+                        self.judge(read)?;
                     }
-                    return Ok(frame);
+                    Some(head) => {
+                        self.promise = Some(self.decoder.header(*head).map_err(ReadFault::Frame)?);
+                        self.head.clear();
+                    }
+                },
+                Some(promise) if self.payload.len() == promise.length => {
+                    self.promise = None;
+                    return Ok(Frame { stream: promise.stream, kind: promise.kind, payload: std::mem::take(&mut self.payload) });
+                }
+                Some(promise) => {
+                    let missing = promise.length - self.payload.len();
+                    if self.payload.len() == self.payload.capacity() {
+                        let room = if self.payload.is_empty() { missing.min(FIRST_ROOM) } else { missing };
+                        self.payload.reserve_exact(room);
+                    }
+                    let read = self.from.read_buf(&mut (&mut self.payload).limit(missing)).await;
+                    self.judge(read)?;
                 }
             }
-            self.fill(wanted).await?;
         }
     }
 
-    /// Everything held was taken: a quiet connection holds little.
-    fn rest(&mut self) {
-        self.start = 0;
-        self.held.clear();
-        if self.held.capacity() > QUIET && self.held.capacity() < BUSY {
-            self.held = Vec::new();
-        }
-    }
-
-    async fn fill(&mut self, wanted: usize) -> Result<(), ReadFault> {
-        if self.start > 0 {
-            self.held.drain(..self.start);
-            self.start = 0;
-        }
-        if self.held.is_empty() && self.held.capacity() > QUIET {
-            // Waiting for a new frame with nothing at hand: give the large buffer back, unless more is there already.
-            match std::future::poll_fn(|context| std::task::Poll::Ready(poll_once(&mut self.from, context, &mut self.held))).await {
-                Some(outcome) => return self.judge(outcome),
-                None => self.held = Vec::new(),
-            }
-        }
-        // Twice what has arrived, so that a promise alone costs nothing, up to what a busy connection reads at once.
-        let room = (self.held.len() * 2).clamp(QUIET, BUSY).min(wanted.max(QUIET).max(self.held.len()));
-        let room = if wanted > HEADER { room.max((self.held.len() * 2).min(BUSY)) } else { room };
-        self.held.reserve(room.saturating_sub(self.held.len()).max(QUIET));
-        let outcome = self.from.read_buf(&mut self.held).await;
-        self.judge(outcome)
-    }
-
-    fn judge(&self, outcome: io::Result<usize>) -> Result<(), ReadFault> {
-        match outcome {
-            Ok(0) if self.held.is_empty() => Err(ReadFault::Closed),
+    fn judge(&self, read: io::Result<usize>) -> Result<(), ReadFault> {
+        match read {
+            Ok(0) if self.head.is_empty() && self.promise.is_none() => Err(ReadFault::Closed),
             Ok(0) => Err(ReadFault::Cut(io::ErrorKind::UnexpectedEof.into())),
             Ok(_) => Ok(()),
             Err(fault) => Err(ReadFault::Cut(fault)),
         }
-    }
-}
-
-/// One attempt to read without waiting.
-fn poll_once<R: AsyncRead + Unpin>(from: &mut R, context: &mut std::task::Context<'_>, held: &mut Vec<u8>) -> Option<io::Result<usize>> {
-    let read = std::pin::pin!(from.read_buf(held));
-    match Future::poll(read, context) {
-        std::task::Poll::Ready(outcome) => Some(outcome),
-        std::task::Poll::Pending => None,
     }
 }
 
@@ -142,7 +116,7 @@ mod tests {
         client.write_all(&header(1, Kind::Stdin, 65_536)).await.unwrap();
         client.write_all(b"x").await.unwrap();
         assert!(tokio::time::timeout(std::time::Duration::from_millis(20), reader.frame()).await.is_err());
-        assert!(reader.held.capacity() <= 4 * QUIET, "{}", reader.held.capacity());
+        assert!(reader.payload.capacity() <= FIRST_ROOM, "{}", reader.payload.capacity());
     }
 
     #[tokio::test]
@@ -156,7 +130,7 @@ mod tests {
         client.write_all(&encode(1, Kind::Eof, b"{}")).await.unwrap();
         assert_eq!(reader.frame().await.unwrap().kind, Kind::Eof);
         assert!(tokio::time::timeout(std::time::Duration::from_millis(20), reader.frame()).await.is_err());
-        assert!(reader.held.capacity() <= 4 * QUIET, "{}", reader.held.capacity());
+        assert_eq!(reader.payload.capacity(), 0);
     }
 
     #[tokio::test]

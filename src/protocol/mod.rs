@@ -6,7 +6,7 @@ mod message;
 mod signed;
 
 pub use code::Code;
-pub use frame::{Decoder, Frame, FrameFault, HEADER, Kind, Payload, Phase, Sender, encode, encode_into, header};
+pub use frame::{Decoder, Frame, FrameFault, HEADER, Kind, Payload, Phase, Promise, Sender, encode, encode_into, header};
 pub use message::{
     Answer, ArgumentView, CommandLine, CommandView, Credit, Ended, Failure, Hello, LoggedIn, Login, Open, Ping, PreviewView, RunLine,
     SecretPart, Started, read, write,
