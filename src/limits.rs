@@ -43,6 +43,8 @@ pub const ARGUMENTS: usize = 64;
 pub const REPEATS: usize = 64;
 /// Bytes of a command's, role's or argument's name.
 pub const NAME: usize = 64;
+/// Bytes of a certificate or key file: what goes to the frontend through a pipe at once.
+pub const PEM_FILE: u64 = 60 * 1024;
 /// Bytes of one configuration file.
 pub const CONFIG_FILE: u64 = 4 * 1024 * 1024;
 

@@ -37,6 +37,7 @@ impl Receipt {
 pub struct Trail {
     file: File,
     written: u64,
+    torn: bool,
 }
 
 impl Trail {
@@ -49,7 +50,7 @@ impl Trail {
         if !ends_with_newline(&mut file)? {
             file.write_all(b"\n")?;
         }
-        Ok(Self { file, written: 0 })
+        Ok(Self { file, written: 0, torn: false })
     }
 
     /// Writes a record.
@@ -58,7 +59,14 @@ impl Trail {
     /// As write(2). The caller must not do what the record speaks of.
     pub fn append(&mut self, record: &Record<'_>) -> io::Result<()> {
         // One write for the whole line: O_APPEND puts it at the end, and a crash of ours cannot tear it.
-        self.file.write_all(&line(record)?)?;
+        let mut bytes = line(record)?;
+        if self.torn {
+            // An earlier write stopped half way (a full disk): what it left must not swallow this record.
+            bytes.insert(0, b'\n');
+        }
+        self.torn = true;
+        self.file.write_all(&bytes)?;
+        self.torn = false;
         self.written += 1;
         Ok(())
     }

@@ -142,9 +142,6 @@ pub enum What<'a> {
         /// The text exactly as it was signed; absent when it held a secret in the clear.
         #[serde(skip_serializing_if = "Option::is_none")]
         signed: Option<&'a str>,
-        /// SHA-256 of that text, where the text itself is not kept.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        signed_sha256: Option<String>,
         /// Ed25519, base64.
         signature: &'a str,
     },
@@ -177,7 +174,10 @@ pub enum What<'a> {
         user_ms: u64,
         /// Processor time inside it.
         system_ms: u64,
-        /// Bytes by the frontend's count; absent when it did not tell.
+        /// `frontend`, whose word the three counts of bytes are; absent when it did not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes_reported_by: Option<&'a str>,
+        /// Bytes of standard input that the command took.
         #[serde(skip_serializing_if = "Option::is_none")]
         stdin_bytes: Option<u64>,
         /// As above.

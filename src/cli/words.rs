@@ -1,8 +1,9 @@
 //! The words after COMMAND: by position, `--name value`, `--name=value`, flags; assigned with the command's
 //! description at hand, because only that says which name is a flag and which argument is secret.
 
-use crate::protocol::CommandView;
+use crate::protocol::{ArgumentView, CommandView};
 use crate::request::Value;
+use std::collections::VecDeque;
 use std::fmt;
 
 /// A word or two, before it is known what they mean.
@@ -65,81 +66,107 @@ pub fn speak(words: &[String]) -> Vec<Spoken> {
 pub fn assign(spoken: Vec<Spoken>, command: &CommandView) -> Result<Vec<(String, Given)>, WordFault> {
     let fault = |argument: &str, text: &str| WordFault { argument: argument.to_owned(), text: text.to_owned() };
     let mut given: Vec<(String, Given)> = Vec::new();
-    let mut positions = command.arguments.iter().filter(|argument| argument.positional);
-    let mut last = None;
+    let mut words = Vec::new();
     let mut spoken = spoken.into_iter().peekable();
     while let Some(next) = spoken.next() {
         let (name, value) = match next {
             Spoken::Word(word) => {
-                // A repeated argument takes all words that follow.
-                let argument = match last {
-                    Some(argument) => argument,
-                    None => loop {
-                        let argument =
-                            positions.next().ok_or_else(|| fault(&word, &format!("is one too many; usage: {}", command.usage)))?;
-                        if !given.iter().any(|(name, _)| *name == argument.name) {
-                            break argument;
-                        }
-                    },
-                };
-                last = argument.repeated.then_some(argument);
-                (argument.name.clone(), Some(word))
+                words.push(word);
+                continue;
             }
             Spoken::Pair(name, value) => (name, Some(value)),
             Spoken::Name(name) => {
-                let flag = command.arguments.iter().any(|argument| argument.name == name && argument.kind == "flag");
-                let follows = if flag { None } else { spoken.next_if(|next| matches!(next, Spoken::Word(_))) };
-                let value = match follows {
-                    Some(Spoken::Word(word)) => Some(word),
-                    _ if flag => None,
-                    // Unknown, or known and without its value.
-                    _ if command.arguments.iter().any(|argument| argument.name == name) => return Err(fault(&name, "has no value")),
-                    _ => Some(String::new()),
+                let known = command.arguments.iter().find(|argument| argument.name == name);
+                let value = match known {
+                    Some(argument) if argument.kind == "flag" => None,
+                    _ => match spoken.next_if(|next| matches!(next, Spoken::Word(_))) {
+                        Some(Spoken::Word(word)) => Some(word),
+                        _ if known.is_some() => return Err(fault(&name, "has no value")),
+                        // Unknown: what it would have taken is not known either.
+                        _ => Some(String::new()),
+                    },
                 };
                 (name, value)
             }
         };
-        let known = command.arguments.iter().find(|argument| argument.name == name);
-        let value = match (known, value) {
-            (Some(argument), Some(value)) if argument.secret => match value.strip_prefix('@') {
-                Some(file) if !file.is_empty() => Given::SecretFrom(file.to_owned()),
-                _ => return Err(fault(&name, "is secret and would be seen by others in ps; leave it out to be asked, or use @FILE or @-")),
-            },
-            (Some(argument), Some(value)) if argument.kind == "flag" => match value.as_str() {
-                "true" => Given::Value(Value::Flag(true)),
-                "false" => Given::Value(Value::Flag(false)),
-                _ => return Err(fault(&name, "is a flag and takes no value")),
-            },
-            (Some(argument), Some(value)) if argument.repeated => {
-                if let Some((_, Given::Value(Value::Many(values)))) = given.iter_mut().find(|(known, _)| *known == name) {
-                    values.push(value);
-                    continue;
-                }
-                Given::Value(Value::Many(vec![value]))
-            }
-            (_, Some(value)) => Given::Value(Value::Text(value)),
-            (_, None) => Given::Value(Value::Flag(true)),
-        };
-        if given.iter().any(|(known, _)| *known == name) {
-            return Err(fault(&name, "is given twice"));
+        give(&mut given, &name, value, command)?;
+    }
+    for (argument, values) in by_position(words, &given, command)? {
+        for value in values {
+            give(&mut given, &argument, Some(value), command)?;
         }
-        given.push((name, value));
     }
     Ok(given)
+}
+
+/// Distributes words over the positions that no name has filled. With fewer words than positions, those that may be
+/// left out are passed over, so that the ones that must be given get theirs.
+fn by_position(words: Vec<String>, given: &[(String, Given)], command: &CommandView) -> Result<Vec<(String, Vec<String>)>, WordFault> {
+    let free: Vec<&ArgumentView> =
+        command.arguments.iter().filter(|argument| argument.positional && !given.iter().any(|(name, _)| *name == argument.name)).collect();
+    let mut required = free.iter().filter(|argument| argument.required).count();
+    let mut words = VecDeque::from(words);
+    let mut assigned = Vec::new();
+    for argument in free {
+        required -= usize::from(argument.required);
+        let spare = words.len().saturating_sub(required);
+        let take = match (argument.repeated, argument.required) {
+            (true, _) => spare,
+            (false, true) => 1,
+            (false, false) => spare.min(1),
+        };
+        let values: Vec<String> = words.drain(..take.min(words.len())).collect();
+        if !values.is_empty() {
+            assigned.push((argument.name.clone(), values));
+        }
+    }
+    match words.front() {
+        None => Ok(assigned),
+        Some(word) => Err(WordFault { argument: word.clone(), text: format!("is one too many; usage: {}", command.usage) }),
+    }
+}
+
+/// Puts a value to its argument.
+fn give(given: &mut Vec<(String, Given)>, name: &str, value: Option<String>, command: &CommandView) -> Result<(), WordFault> {
+    let fault = |text: &str| WordFault { argument: name.to_owned(), text: text.to_owned() };
+    let value = match (command.arguments.iter().find(|argument| argument.name == name), value) {
+        (Some(argument), Some(value)) if argument.secret => match value.strip_prefix('@') {
+            Some(file) if !file.is_empty() => Given::SecretFrom(file.to_owned()),
+            _ => return Err(fault("is secret and would be seen by others in ps; leave it out to be asked, or use @FILE or @-")),
+        },
+        (Some(argument), Some(value)) if argument.kind == "flag" => match value.as_str() {
+            "true" => Given::Value(Value::Flag(true)),
+            "false" => Given::Value(Value::Flag(false)),
+            _ => return Err(fault("is a flag and takes no value")),
+        },
+        (Some(argument), Some(value)) if argument.repeated => {
+            if let Some((_, Given::Value(Value::Many(values)))) = given.iter_mut().find(|(known, _)| known == name) {
+                values.push(value);
+                return Ok(());
+            }
+            Given::Value(Value::Many(vec![value]))
+        }
+        (_, Some(value)) => Given::Value(Value::Text(value)),
+        (_, None) => Given::Value(Value::Flag(true)),
+    };
+    if given.iter().any(|(known, _)| known == name) {
+        return Err(fault("is given twice"));
+    }
+    given.push((name.to_owned(), value));
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ArgumentView;
 
     fn view() -> CommandView {
-        let argument = |name: &str, kind: &str, positional, repeated, secret| ArgumentView {
+        let argument = |name: &str, kind: &str, positional: bool, repeated, secret| ArgumentView {
             name: name.into(),
             kind: kind.into(),
             bounds: String::new(),
             choices: vec![],
-            required: true,
+            required: positional && name != "lines",
             default: None,
             repeated,
             secret,
@@ -151,6 +178,7 @@ mod tests {
             summary: String::new(),
             usage: "c A FILES…".into(),
             arguments: vec![
+                argument("lines", "integer", true, false, false),
                 argument("a", "string", true, false, false),
                 argument("files", "path", true, true, false),
                 argument("force", "flag", false, false, false),
@@ -178,7 +206,13 @@ mod tests {
     #[test]
     fn words_find_their_arguments() {
         let named = |list: &[(&str, Given)]| Ok(list.iter().map(|(name, given)| ((*name).to_owned(), given.clone())).collect::<Vec<_>>());
-        assert_eq!(assigned(&["x", "f", "g"]), named(&[("a", text("x")), ("files", many(&["f", "g"]))]));
+        assert_eq!(
+            assigned(&["x", "f"]),
+            named(&[("a", text("x")), ("files", many(&["f"]))]),
+            "the optional first position is passed over"
+        );
+        assert_eq!(assigned(&["5", "x", "f"]), named(&[("lines", text("5")), ("a", text("x")), ("files", many(&["f"]))]));
+        assert_eq!(assigned(&["5", "x", "f", "g"]), named(&[("lines", text("5")), ("a", text("x")), ("files", many(&["f", "g"]))]));
         assert_eq!(assigned(&["--a=x", "f"]), named(&[("a", text("x")), ("files", many(&["f"]))]));
         assert_eq!(assigned(&["--force", "x"]), named(&[("force", Given::Value(Value::Flag(true))), ("a", text("x"))]));
         assert_eq!(assigned(&["--a", "x", "--token", "@f"]), named(&[("a", text("x")), ("token", Given::SecretFrom("f".into()))]));
@@ -192,6 +226,7 @@ mod tests {
     fn words_that_find_none() {
         for (words, argument) in [
             (&["--a"][..], "a"),
+            (&["1", "--files=x", "--lines=2", "3"], "3"),
             (&["--a=1", "--a=2"], "a"),
             (&["--token", "hunter2"], "token"),
             (&["--token=hunter2"], "token"),

@@ -146,7 +146,11 @@ async fn expect<M: serde::de::DeserializeOwned>(frames: &mut Frames, kind: Kind)
 pub(super) fn lost(fault: &ReadFault) -> ClientError {
     match fault {
         ReadFault::Frame(_) => ClientError::new(Code::Protocol, fault.to_string()),
-        other => ClientError::new(Code::ConnectionLost, other.to_string()),
+        ReadFault::Closed => ClientError::new(Code::ConnectionLost, "the server closed the connection"),
+        ReadFault::Cut(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => {
+            ClientError::new(Code::ConnectionLost, "the connection was cut without a goodbye")
+        }
+        ReadFault::Cut(fault) => ClientError::new(Code::ConnectionLost, format!("the connection broke: {fault}")),
     }
 }
 

@@ -121,13 +121,20 @@ fn judge(command: &Command, table: &Table<'_>) {
         if argument.secret && template.words().flat_map(Word::holes).any(|hole| hole == index) {
             table.warn(format!("{key}: a secret in argv is seen by every user of this machine in ps; pass it in `environment`"));
         }
-        let in_part = template.words().any(|word| word.whole_hole() != Some(index) && word.holes().any(|hole| hole == index));
+        let in_part = template
+            .words()
+            .chain(command.environment.iter().map(|(_, word)| word))
+            .any(|word| word.whole_hole() != Some(index) && word.holes().any(|hole| hole == index));
         if in_part && (argument.repeated.is_some() || matches!(argument.kind, Kind::Flag(_))) {
             table.fault(format!(
                 "argument `{}` is {}, which must be a word of its own, not part of one",
                 argument.name,
                 if argument.repeated.is_some() { "repeated" } else { "a flag" }
             ));
+        }
+        let in_environment = command.environment.iter().any(|(_, word)| word.holes().any(|hole| hole == index));
+        if in_environment && argument.repeated.is_some() {
+            table.fault(format!("argument `{}` is repeated, and a variable has one value", argument.name));
         }
         let outside_groups = template.0.iter().any(
             |segment| matches!(segment, Segment::Word(word) if word.whole_hole() != Some(index) && word.holes().any(|hole| hole == index)),

@@ -241,7 +241,7 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
                 .collect()
         },
     );
-    if listen.is_empty() {
+    if listen.is_empty() && faults.none() {
         faults.add(&root.place, "server.listen", "names no address");
     }
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -330,7 +330,7 @@ fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Optio
         let path = folder.join(item.text()?);
         Some((item, path))
     };
-    let public = |item: &Item<'_>, path: &Path| match sys::read_config(path, &Trust::own(), 1 << 20) {
+    let public = |item: &Item<'_>, path: &Path| match sys::read_config(path, &Trust::own(), limits::PEM_FILE) {
         Ok((text, _)) => Some(text.into_bytes()),
         Err(fault) => {
             item.fault(fault.to_string());
@@ -356,7 +356,7 @@ fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Optio
         })
     });
     let chain_pem = public(&certificate, &certificate_path);
-    let key_pem = match sys::read_private(&key_path, 1 << 20) {
+    let key_pem = match sys::read_private(&key_path, limits::PEM_FILE) {
         Ok(bytes) => Some(zeroize::Zeroizing::new(bytes)),
         Err(fault) => {
             key.fault(fault.to_string());

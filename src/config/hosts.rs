@@ -61,6 +61,13 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let document = Document::parse(&path.to_string_lossy(), &text, &faults);
     let root = document.root(&faults);
+    if let Some(table) = root.table("defaults") {
+        for key in ["address", "tls_name"] {
+            if let Some(item) = table.item(key) {
+                item.fault("says where one host is; accepted is in [hosts.NAME]");
+            }
+        }
+    }
     let mut hosts = Hosts { defaults: root.table("defaults").map(|table| host(table, folder)).unwrap_or_default(), ..Hosts::default() };
     for (name, item) in root.table("hosts").map(|table| table.named()).unwrap_or_default() {
         if let Some(table) = item.table() {

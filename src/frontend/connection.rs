@@ -100,6 +100,7 @@ impl Connection {
             }
             Err(ended) => ended,
         };
+        let told = !matches!(ended, End::Quiet(_));
         match ended {
             End::Quiet(why) => tracing::debug!(why, "closed"),
             End::Tell(code, text) => self.say_goodbye(&outbox, code, &text),
@@ -112,6 +113,9 @@ impl Connection {
         // What is queued gets a moment to leave; a client that does not read does not hold us.
         if tokio::time::timeout(Duration::from_secs(1), &mut writer).await.is_err() {
             writer.abort();
+        } else if told {
+            // Closing while the client still sends would reset the connection, and with it the ERROR just sent.
+            let _ = tokio::time::timeout(Duration::from_millis(500), frames.discard()).await;
         }
     }
 
@@ -149,6 +153,9 @@ impl Connection {
         outbox.control(0, Kind::Hello, &hello).await.map_err(gone)?;
         let frame = timeout_at(deadline, frames.frame()).await.map_err(late)??;
         let theirs: Hello = parse(&frame)?;
+        if theirs.nonce.is_some() || theirs.instance.is_some() {
+            return Err(End::Violation(Code::Protocol, "HELLO with a server's fields".into()));
+        }
         if theirs.version != VERSION {
             return Err(End::Tell(Code::Version, format!("this server speaks version {VERSION}")));
         }
@@ -196,7 +203,11 @@ const fn refusal(code: Code) -> &'static str {
 }
 
 fn parse<M: serde::de::DeserializeOwned>(frame: &Frame) -> Result<M, End> {
-    read(&frame.payload).map_err(|fault| End::Violation(Code::Protocol, format!("{} that cannot be read: {fault}", frame.kind.word())))
+    read(&frame.payload).map_err(|fault| {
+        // What cannot be read of these may quote a password or a secret, and the sentence goes into log and trail.
+        let detail = if matches!(frame.kind, Kind::Login | Kind::Open) { String::new() } else { format!(": {fault}") };
+        End::Violation(Code::Protocol, format!("{} that cannot be read{detail}", frame.kind.word()).chars().take(300).collect())
+    })
 }
 
 /// The streams of a connection whose user is known.
@@ -288,6 +299,7 @@ impl<'c> Streams<'c> {
                 violation("on a stream that was never opened")
             }
             Kind::Stdin => self.stdin(frame).await,
+            Kind::Eof | Kind::Credit if matches!(self.open.get(&frame.stream), Some(Stream::Asked(_))) => violation("before STARTED"),
             Kind::Eof => {
                 parse::<Empty>(&frame)?;
                 if let Some(Stream::Running { inbox, stdin, .. }) = self.open.get_mut(&frame.stream) {
@@ -347,7 +359,6 @@ impl<'c> Streams<'c> {
 
     async fn stdin(&mut self, frame: Frame) -> Result<(), End> {
         let length = frame.payload.len() as u64;
-        let payload = frame.payload;
         let excess = match self.open.get_mut(&frame.stream) {
             // The stream has ended; what was on its way then is nobody's fault.
             None => return Ok(()),
@@ -358,17 +369,7 @@ impl<'c> Streams<'c> {
             Some(Stream::Running { stdin, .. }) if stdin.left < length => true,
             Some(Stream::Running { stdin, inbox, .. }) => {
                 stdin.left -= length;
-                let mut flooded = false;
-                inbox.leave(|held| {
-                    // Twice the window can be here at the most: one on its way to the pump, one with it.
-                    flooded = held.stdin.len() + payload.len() > 2 * STREAM_WINDOW;
-                    match held.stdin.is_empty() {
-                        _ if flooded => {}
-                        true => held.stdin = payload,
-                        false => held.stdin.extend_from_slice(&payload),
-                    }
-                });
-                if flooded {
+                if !inbox.input(frame.payload) {
                     return Err(End::Violation(Code::Protocol, "STDIN beyond its credit".into()));
                 }
                 false
@@ -426,7 +427,10 @@ impl<'c> Streams<'c> {
             }
             ToFrontend::Close { code, .. } => {
                 let code = Code::numbered(code).unwrap_or(Code::Internal);
-                Err(End::Tell(code, "the server ends this connection".into()))
+                Err(End::Tell(
+                    code,
+                    if code == Code::Stopping { "the server has stopped" } else { "the server ends this connection" }.into(),
+                ))
             }
             ToFrontend::Challenge { .. } | ToFrontend::Login { .. } | ToFrontend::Configure(_) | ToFrontend::Drain => Ok(()),
         }
@@ -473,6 +477,10 @@ impl<'c> Streams<'c> {
                         super::pump::Moved::default()
                     }
                 };
+                if moved.cut_short {
+                    // A command that would go on with half its input is worse than one that is ended.
+                    shared.tell(ToMonitor::CutShort { run: *run.bytes() }).await;
+                }
                 shared
                     .tell(ToMonitor::Finished { run: *run.bytes(), stdin: moved.stdin, stdout: moved.stdout, stderr: moved.stderr })
                     .await;

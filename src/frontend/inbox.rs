@@ -2,6 +2,7 @@
 //! frames, and everything else is one value.
 
 use crate::exit::Reason;
+use crate::mux::Receiving;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -9,6 +10,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct Inbox {
     held: Mutex<Held>,
+    receiving: Mutex<Receiving>,
     bell: Notify,
 }
 
@@ -41,6 +43,27 @@ impl Inbox {
     pub fn leave(&self, change: impl FnOnce(&mut Held)) {
         change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner));
         self.bell.notify_one();
+    }
+
+    /// Leaves input; `false` when the client had no credit for it, and then it is not kept.
+    #[must_use]
+    pub fn input(&self, payload: Vec<u8>) -> bool {
+        if !self.receiving.lock().unwrap_or_else(PoisonError::into_inner).arrived(payload.len()) {
+            return false;
+        }
+        self.leave(|held| {
+            if held.stdin.is_empty() {
+                held.stdin = payload;
+            } else {
+                held.stdin.extend_from_slice(&payload);
+            }
+        });
+        true
+    }
+
+    /// So many bytes of input are done with; gives the credit to grant to the client.
+    pub fn consumed(&self, bytes: usize) -> Option<u32> {
+        self.receiving.lock().unwrap_or_else(PoisonError::into_inner).consumed(bytes)
     }
 
     /// Takes all there is; `into` is swapped in for the input bytes, so that no buffer is made anew.

@@ -4,12 +4,14 @@
 use super::inbox::{Exit, Held, Inbox};
 use crate::ids::{RunId, StreamId};
 use crate::limits::{DATA_FRAME, HELD_OPEN};
-use crate::mux::{Allowance, Closed, Outbox, Receiving};
+use crate::mux::{Allowance, Closed, Outbox};
 use crate::protocol::{Credit, Ended, HEADER, Kind, header};
 use bytes::BufMut;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
 /// What a pump starts with.
@@ -35,6 +37,8 @@ pub struct Moved {
     pub stdout: u64,
     /// Out of its error output.
     pub stderr: u64,
+    /// The client went away before the end of the input of a run that would have gone on without it.
+    pub cut_short: bool,
 }
 
 /// An output pipe with the size of its next read.
@@ -52,7 +56,6 @@ struct Input {
     written: usize,
     eof: bool,
     moved: u64,
-    receiving: Receiving,
 }
 
 /// Bytes of the first read: most commands say little.
@@ -70,7 +73,7 @@ impl Pump {
         let mut stdout = output(stdout, Kind::Stdout)?;
         let mut stderr = output(stderr, Kind::Stderr)?;
         let pipe = stdin.map(pipe::Sender::from_owned_fd).transpose()?;
-        let mut input = Input { pipe, waiting: Vec::new(), written: 0, eof: false, moved: 0, receiving: Receiving::default() };
+        let mut input = Input { pipe, waiting: Vec::new(), written: 0, eof: false, moved: 0 };
         let mut allowance = Allowance::default();
         let (mut held, mut exit, mut deaf) = (Held::default(), None::<Exit>, false);
         let mut held_open = false;
@@ -78,17 +81,18 @@ impl Pump {
             self.inbox.take(&mut held);
             exit = exit.or(held.exited);
             if held.credit > 0 {
-                // The connection's task has judged the grants; here they only add up.
+                // A client that grants more than it was sent may be sent more than it can hold: its own affair.
                 let _ = allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
             }
             input.add(&mut held);
             if held.abandoned && !deaf {
-                if !self.outlives_client {
+                let cut_short = self.outlives_client && input.pipe.is_some() && !input.eof;
+                if !self.outlives_client || cut_short {
                     // The run is being ended by the monitor; its pipes close here.
-                    return Ok(Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved });
+                    return Ok(Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, cut_short });
                 }
+                // Input that came whole is still passed on; output is read and dropped.
                 deaf = true;
-                input.close();
             }
             if stdout.pipe.is_none() && stderr.pipe.is_none() && exit.is_some() {
                 break;
@@ -106,7 +110,7 @@ impl Pump {
                 },
                 ready = input.writable(), if input.wants_to_write() => {
                     if ready.is_err() { input.close(); }
-                    self.feed(&mut input).await
+                    self.feed(&mut input, deaf).await
                 }
                 () = tokio::time::sleep(HELD_OPEN), if exit.is_some() && may_send => {
                     // The processes of the run are gone, nothing more comes, and yet somebody holds the pipe.
@@ -121,7 +125,7 @@ impl Pump {
                 held.abandoned = true;
             }
         }
-        let moved = Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved };
+        let moved = Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, cut_short: false };
         if let Some(exit) = exit.filter(|_| !deaf) {
             let ended = Ended {
                 run: self.run.to_string(),
@@ -140,13 +144,14 @@ impl Pump {
 
     /// Reads once and sends what came.
     async fn forward(&self, from: &mut Output, allowance: &mut Allowance, deaf: bool) -> Result<(), Closed> {
-        let Some(pipe) = &from.pipe else { return Ok(()) };
+        let Some(pipe) = &mut from.pipe else { return Ok(()) };
         let room = if deaf { from.chunk } else { from.chunk.min(allowance.left()) };
         let mut frame = Vec::with_capacity(HEADER + room);
         frame.extend_from_slice(&header(self.stream, from.kind, 0));
-        match pipe.try_read_buf(&mut (&mut frame).limit(room)) {
-            Ok(0) => from.pipe = None,
-            Ok(read) => {
+        match read_now(pipe, &mut (&mut frame).limit(room)).await {
+            None => {}
+            Some(Ok(0)) => from.pipe = None,
+            Some(Ok(read)) => {
                 from.moved += read as u64;
                 if read == from.chunk {
                     from.chunk = (from.chunk * 4).min(DATA_FRAME);
@@ -160,24 +165,36 @@ impl Pump {
                     return self.outbox.bytes(frame).await;
                 }
             }
-            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => from.pipe = None,
+            Some(Err(_)) => from.pipe = None,
         }
         Ok(())
     }
 
     /// Writes once; tells the client when the command reads no more.
-    async fn feed(&self, input: &mut Input) -> Result<(), Closed> {
+    async fn feed(&self, input: &mut Input, deaf: bool) -> Result<(), Closed> {
         let was_open = input.pipe.is_some();
         let consumed = input.write();
-        if was_open && input.pipe.is_none() && !input.eof {
+        if was_open && input.pipe.is_none() && !input.eof && !deaf {
             self.outbox.control(self.stream, Kind::StdinClosed, &serde_json::json!({})).await?;
         }
-        match input.receiving.consumed(consumed) {
-            Some(bytes) => self.outbox.control(self.stream, Kind::Credit, &Credit { bytes }).await,
-            None => Ok(()),
+        match self.inbox.consumed(consumed) {
+            Some(bytes) if !deaf => self.outbox.control(self.stream, Kind::Credit, &Credit { bytes }).await,
+            _ => Ok(()),
         }
     }
+}
+
+/// One read, if there is something. Through `AsyncRead` and not `try_read`, because that knows that a short read has
+/// emptied the pipe, and saves the call that would only find it so.
+async fn read_now<B: BufMut>(pipe: &mut pipe::Receiver, into: &mut B) -> Option<io::Result<usize>> {
+    let mut read = std::pin::pin!(pipe.read_buf(into));
+    std::future::poll_fn(|context| {
+        Poll::Ready(match read.as_mut().poll(context) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 impl Output {
@@ -191,8 +208,6 @@ impl Output {
 
 impl Input {
     fn add(&mut self, held: &mut Held) {
-        // Whatever arrives has to count as received, even if nobody reads it any more.
-        let _ = self.receiving.arrived(held.stdin.len());
         if self.waiting.is_empty() {
             std::mem::swap(&mut self.waiting, &mut held.stdin);
             self.written = 0;

@@ -64,6 +64,11 @@ pub enum ToMonitor {
         /// Bytes read of its standard error.
         stderr: u64,
     },
+    /// The client of a run that may outlive it went away in the middle of the input.
+    CutShort {
+        /// The run's id.
+        run: [u8; 10],
+    },
     /// A client broke the protocol.
     Violation {
         /// Its number.

@@ -29,7 +29,7 @@ pub const fn expected(message: &ToMonitor, stage: Stage) -> bool {
         (ToMonitor::Leave { .. }, stage) => matches!(stage, Stage::Open),
         (ToMonitor::Violation { .. } | ToMonitor::Gone { .. }, stage) => matches!(stage, Stage::Greeted | Stage::Verifying | Stage::Open),
         // Speaks of a run, which may outlive its connection.
-        (ToMonitor::Finished { .. }, _) => true,
+        (ToMonitor::Finished { .. } | ToMonitor::CutShort { .. }, _) => true,
     }
 }
 
@@ -62,19 +62,25 @@ mod tests {
             ToMonitor::Finished { run: [0; 10], stdin: 0, stdout: 0, stderr: 0 },
             ToMonitor::Violation { connection: 1, text: text() },
             ToMonitor::Gone { connection: 1 },
+            ToMonitor::CutShort { run: [0; 10] },
         ]
     }
 
     #[test]
     fn message_by_stage() {
         use Stage::*;
-        let table: &[(Stage, &[usize])] =
-            &[(Starting, &[0]), (Unknown, &[1, 5]), (Greeted, &[2, 5, 6, 7]), (Verifying, &[5, 6, 7]), (Open, &[3, 4, 5, 6, 7])];
+        let table: &[(Stage, &[usize])] = &[
+            (Starting, &[0]),
+            (Unknown, &[1, 5, 8]),
+            (Greeted, &[2, 5, 6, 7, 8]),
+            (Verifying, &[5, 6, 7, 8]),
+            (Open, &[3, 4, 5, 6, 7, 8]),
+        ];
         for (stage, passes) in table {
             let seen: Vec<usize> =
                 all().iter().enumerate().filter(|(_, message)| expected(message, *stage)).map(|(index, _)| index).collect();
             assert_eq!(&seen, passes, "{stage:?}");
         }
-        assert_eq!(all().iter().map(descriptors).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(all().iter().map(descriptors).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 0, 0, 0]);
     }
 }

@@ -9,6 +9,7 @@ use crate::ipc::{Outcome, SecretValue, Stage, ToFrontend};
 use crate::limits;
 use crate::protocol::{Code, LoginText, read_login};
 use crate::secret::Secret;
+use crate::tls::Fingerprint;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -31,11 +32,13 @@ pub struct Proof {
 /// When the frontend holds more connections than it was told it may.
 pub fn greet(state: &Shared, number: ConnectionId, source: &str) -> Result<(), String> {
     let most = state.settings().limits.connections as usize;
-    if state.connections.borrow().len() > most {
+    // Twice as many, because a reload may have lowered the bound, and connections that are gone are told of later.
+    if state.connections.borrow().len() > most.saturating_mul(2).max(65_536) {
         return Err("more connections than were allowed".into());
     }
     let nonce = credential::random::<32>();
-    let connection = Connection { stage: Stage::Greeted, nonce, peer: None, tries: 0, session: None };
+    let server_key = state.settings().tls.fingerprint;
+    let connection = Connection { stage: Stage::Greeted, nonce, server_key, peer: None, tries: 0, session: None };
     state.connections.borrow_mut().insert(number, connection);
     state.highest.set(state.highest.get().max(number));
     count(&state.counts.connections);
@@ -52,18 +55,18 @@ pub fn greet(state: &Shared, number: ConnectionId, source: &str) -> Result<(), S
 pub fn login(state: &Shared, number: ConnectionId, socket: OwnedFd, proof: Proof) -> Result<(), String> {
     // The address is the kernel's word, not the frontend's.
     let peer = TcpStream::from(socket).peer_addr();
-    let nonce = {
+    let (nonce, server_key) = {
         let mut connections = state.connections.borrow_mut();
         let Some(connection) = connections.get_mut(&number) else { return Ok(()) };
         connection.stage = Stage::Verifying;
         connection.tries += 1;
         connection.peer = peer.as_ref().ok().copied();
-        connection.nonce
+        (connection.nonce, connection.server_key)
     };
     let Ok(peer) = peer else { return Ok(()) };
     let state = state.clone();
     tokio::task::spawn_local(async move {
-        let outcome = judge(&state, nonce, proof).await;
+        let outcome = judge(&state, nonce, server_key, proof).await;
         answer(&state, number, peer, outcome);
     });
     Ok(())
@@ -77,12 +80,11 @@ struct Judged {
     outcome: Result<SessionPublic, (Code, &'static str)>,
 }
 
-async fn judge(state: &Shared, nonce: [u8; 32], proof: Proof) -> Judged {
+async fn judge(state: &Shared, nonce: [u8; 32], server_key: Fingerprint, proof: Proof) -> Judged {
     let settings = state.settings();
     let text = read_login(&proof.signed);
     let user = text.as_ref().map(|text| text.user.clone()).unwrap_or_default();
-    let bound =
-        text.as_ref().map_err(|_| "the text is no login").and_then(|text| binding(text, &proof, nonce, &settings.tls.fingerprint.0));
+    let bound = text.as_ref().map_err(|_| "the text is no login").and_then(|text| binding(text, &proof, nonce, &server_key.0));
     let known = settings.hashes.get(&user).cloned();
     let reason = match &known {
         Some(_) => "wrong password",
@@ -187,6 +189,10 @@ fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged
             count(&state.counts.logins_refused);
             tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason, "login refused");
             connection.stage = Stage::Greeted;
+            if code == Code::LoginBusy {
+                // Nothing was tried.
+                connection.tries = connection.tries.saturating_sub(1);
+            }
             let code = if connection.tries >= limits::LOGIN_TRIES { Code::LoginTries } else { code };
             Outcome::Refused { code: code.number() }
         }

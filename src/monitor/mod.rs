@@ -100,8 +100,7 @@ async fn drain(state: &Shared, again: impl Future<Output = ()>) -> Status {
     tokio::select! {
         () = empty => {
             tracing::info!("stopped: nothing was cut");
-            // The last EXIT frames are on their way through the frontend.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            close_connections(state).await;
             return Status::OK;
         }
         () = tokio::time::sleep(grace) => {}
@@ -112,13 +111,29 @@ async fn drain(state: &Shared, again: impl Future<Output = ()>) -> Status {
     for run in state.runs.borrow().values() {
         run.end_for(Reason::Stopped);
     }
-    let patience = limits::FINISHED + Duration::from_secs(5);
+    // Each run gets the grace of its command, and then it is killed.
+    let longest = state.settings().policy.commands.values().map(|command| command.grace).max().unwrap_or_default();
+    let patience = limits::FINISHED + longest + Duration::from_secs(2);
     let empty = async {
         while !state.runs.borrow().is_empty() {
             state.run_ended.notified().await;
         }
     };
     let _ = tokio::time::timeout(patience, empty).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    close_connections(state).await;
     Status::OK
+}
+
+/// Ends every connection with a word, behind the last EXIT, and gives the words a moment to leave.
+async fn close_connections(state: &Shared) {
+    let numbers: Vec<_> = state.connections.borrow().keys().copied().collect();
+    for connection in numbers {
+        state.tell(crate::ipc::ToFrontend::Close { connection, code: crate::protocol::Code::Stopping.number() });
+    }
+    let gone = async {
+        while !state.connections.borrow().is_empty() {
+            state.connection_gone.notified().await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
 }

@@ -3,8 +3,7 @@
 use super::state::{Session, Shared, count};
 use super::{answers, runs};
 use crate::audit::{Record, What};
-use crate::credential::{Purpose, sha256};
-use crate::encoding::hex;
+use crate::credential::Purpose;
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{SecretValue, ToFrontend};
 use crate::policy::{Decision, Refusal, RefusalKind};
@@ -160,6 +159,9 @@ impl Asked<'_> {
     fn answer(&self, state: &Shared, answer: &Answer) {
         const PART: usize = 32 * 1024;
         let bytes = crate::protocol::write(answer);
+        if bytes.len() > crate::limits::CONTROL_FRAME * 64 {
+            return self.tell_refusal(state, Code::Internal, "the answer is longer than a frame may be".into(), None, None);
+        }
         let (connection, stream) = (self.connection, self.stream);
         let count = bytes.chunks(PART).count();
         let parts: Vec<ToFrontend> = bytes
@@ -240,7 +242,6 @@ impl<'r> RequestRecord<'r> {
             code: self.code.map(Code::number),
             text: self.text,
             signed: self.keep_text.then_some(signed.signed.as_str()),
-            signed_sha256: (!self.keep_text).then(|| hex(&sha256(signed.signed.as_bytes()))),
             signature: &signed.signature,
         });
         work(&record)

@@ -28,6 +28,8 @@ pub struct Connection {
     pub stage: Stage,
     /// What a login must sign.
     pub nonce: [u8; 32],
+    /// The server's key when it connected, which its login must name; a reload may have brought another since.
+    pub server_key: crate::tls::Fingerprint,
     /// Where it comes from: the frontend's word until the login, then the kernel's.
     pub peer: Option<SocketAddr>,
     /// Logins tried.
@@ -119,6 +121,8 @@ pub struct State {
     pub logins_waiting: Cell<usize>,
     /// Rung when a run has ended.
     pub run_ended: Notify,
+    /// Rung when a connection is gone.
+    pub connection_gone: Notify,
     /// Whether the daemon is stopping.
     pub stopping: Cell<bool>,
     /// The way to the frontend, while there is one.
@@ -179,6 +183,7 @@ impl State {
             verifiers: RefCell::new(verifiers),
             logins_waiting: Cell::new(0),
             run_ended: Notify::new(),
+            connection_gone: Notify::new(),
             stopping: Cell::new(false),
             frontend: RefCell::new(None),
             confinement: RefCell::new(None),
@@ -274,6 +279,7 @@ impl State {
         fixed("server.listen", old.listen == new.listen);
         fixed("server.state, audit.file or the control socket", old.trail == new.trail && old.control == new.control);
         fixed("server.frontend_user", old.frontend == new.frontend);
+        fixed("server.logs", old.logs == new.logs);
         fixed("server.threads", old.threads == new.threads);
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }

@@ -38,7 +38,7 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, CannotServe> {
 /// Bytes behind a descriptor that needs no file: a pipe, filled and closed.
 fn readable(bytes: &[u8]) -> io::Result<OwnedFd> {
     let (reader, mut writer) = io::pipe()?;
-    if bytes.len() > 60 * 1024 {
+    if bytes.len() as u64 > limits::PEM_FILE {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a PEM file over 60 KiB"));
     }
     writer.write_all(bytes)?;
@@ -168,7 +168,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::Leave { connection, .. }
         | ToMonitor::Violation { connection, .. }
         | ToMonitor::Gone { connection } => Some(*connection),
-        ToMonitor::Ready { .. } | ToMonitor::Finished { .. } => None,
+        ToMonitor::Ready { .. } | ToMonitor::Finished { .. } | ToMonitor::CutShort { .. } => None,
     }
 }
 
@@ -190,6 +190,11 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
                 let _ = finished.send(Counts { stdin, stdout, stderr });
             }
         }
+        ToMonitor::CutShort { run } => {
+            if let Some(run) = state.runs.borrow().get(&RunId::from_random(run)) {
+                run.end_for(Reason::Disconnected);
+            }
+        }
         ToMonitor::Violation { connection, text } => {
             let text: String = text.chars().take(300).collect();
             let _ = state.record(&Record::now(What::Violation { connection, text: &text, reported_by: "frontend" }));
@@ -203,6 +208,7 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
 pub fn forget(state: &Shared, number: ConnectionId) {
     runs::leave(state, number, None);
     let gone = state.connections.borrow_mut().remove(&number);
+    state.connection_gone.notify_waiters();
     if let Some(session) = gone.and_then(|connection| connection.session) {
         let _ = state.record(&Record::now(What::Logout { session: &session.id.to_string(), user: &session.user }));
     }

@@ -87,6 +87,18 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         }
     }
 
+    /// Reads and drops what still comes, until the other side closes or has sent a window's worth.
+    pub async fn discard(&mut self) {
+        let mut scratch = vec![0; FIRST_ROOM];
+        let mut left = crate::limits::STREAM_WINDOW;
+        while let Ok(count @ 1..) = self.from.read(&mut scratch).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+
     fn judge(&self, read: io::Result<usize>) -> Result<(), ReadFault> {
         match read {
             Ok(0) if self.head.is_empty() && self.promise.is_none() => Err(ReadFault::Closed),

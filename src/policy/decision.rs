@@ -294,13 +294,12 @@ impl Judge<'_> {
             argument: Some(name.to_owned()),
             rule,
             text: format!("argument `{}` {text}", name.escape_debug()),
-            holds_secret: command.arguments.iter().any(|argument| {
-                argument.secret
-                    && invocation
-                        .arguments
-                        .iter()
-                        .any(|(given, value)| *given == argument.name && !matches!(value, crate::request::Value::Secret(_)))
-            }),
+            // A secret in the clear, or under a name that may be a misspelt secret's.
+            holds_secret: command.arguments.iter().any(|argument| argument.secret)
+                && invocation.arguments.iter().any(|(given, value)| {
+                    !matches!(value, crate::request::Value::Secret(_))
+                        && command.argument(given).is_none_or(|(_, argument)| argument.secret)
+                }),
         };
         let of_command = format!("commands.{} ({})", command.name, command.place);
         for (position, (name, _)) in invocation.arguments.iter().enumerate() {

@@ -2,85 +2,68 @@
 
 use super::template::{Template, Word};
 
-/// Programs that run text as code.
+/// Programs that run text as code, where a fixed script or code may take values as its arguments.
 const INTERPRETERS: &[&str] = &[
-    "sh",
-    "bash",
-    "dash",
-    "ash",
-    "zsh",
-    "ksh",
-    "mksh",
-    "fish",
-    "csh",
-    "tcsh",
-    "busybox",
-    "python",
-    "perl",
-    "ruby",
-    "node",
-    "nodejs",
-    "php",
-    "lua",
-    "tclsh",
-    "awk",
-    "gawk",
-    "mawk",
-    "nawk",
-    "sed",
+    "sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "python", "perl", "ruby", "node", "nodejs", "php", "lua",
+    "tclsh", "awk", "gawk", "mawk", "nawk", "sed", "jshell", "deno", "bun", "Rscript", "guile",
+];
+
+/// Programs in which hardly any word is safely data: editors, debuggers, database shells, remote shells.
+const CODE_ALL_OVER: &[&str] = &[
+    "ssh",
+    "eval",
+    "su",
+    "runuser",
     "expect",
     "gdb",
     "psql",
     "mysql",
-    "sqlite3",
-    "osascript",
-    "jshell",
-    "deno",
-    "bun",
-    "Rscript",
-    "guile",
+    "mariadb",
+    "sqlite",
     "emacs",
     "vim",
     "vi",
+    "nano",
     "ed",
     "ex",
     "m4",
-    "eval",
-    "ssh",
-];
-
-/// Programs whose arguments are another program with its arguments.
-const WRAPPERS: &[&str] = &[
-    "env",
-    "nice",
-    "ionice",
-    "nohup",
-    "setsid",
-    "timeout",
-    "stdbuf",
-    "sudo",
-    "doas",
-    "su",
-    "runuser",
-    "chroot",
-    "unshare",
-    "nsenter",
+    "osascript",
     "xargs",
     "parallel",
     "watch",
-    "strace",
-    "ltrace",
-    "taskset",
-    "chrt",
-    "flock",
-    "systemd-run",
-    "time",
     "script",
-    "setpriv",
-    "find",
-    "capsh",
-    "prlimit",
-    "numactl",
+    "systemd-run",
+    "at",
+    "batch",
+    "crontab",
+    "make",
+];
+
+/// Programs whose arguments are another program with its arguments, and how many operands stand before it.
+const WRAPPERS: &[(&str, usize)] = &[
+    ("env", 0),
+    ("nice", 0),
+    ("ionice", 0),
+    ("nohup", 0),
+    ("setsid", 0),
+    ("timeout", 1),
+    ("stdbuf", 0),
+    ("sudo", 0),
+    ("doas", 0),
+    ("chroot", 1),
+    ("unshare", 0),
+    ("nsenter", 0),
+    ("strace", 0),
+    ("ltrace", 0),
+    ("taskset", 1),
+    ("chrt", 1),
+    ("flock", 1),
+    ("time", 0),
+    ("setpriv", 0),
+    ("capsh", 0),
+    ("prlimit", 0),
+    ("numactl", 0),
+    ("busybox", 0),
 ];
 
 /// Options after which the next word is code.
@@ -93,39 +76,70 @@ fn program(word: &Word) -> Option<&str> {
     Some(if bare.is_empty() { name } else { bare })
 }
 
-/// The first word with a hole in the code given to an interpreter, or before it, where an option would stand.
+/// The first word with a hole in the code given to an interpreter, or before it, where an option would stand; or where
+/// the program that a wrapper starts would stand.
 ///
 /// `["/bin/sh", "-c", "echo {x}"]` has one; `["/bin/sh", "-c", "echo \"$1\"", "sh", "{x}"]` and
 /// `["/usr/bin/python3", "/opt/job.py", "{x}"]` have none: there the value is data.
 pub fn interpreter_hole(template: &Template) -> Option<String> {
     let words: Vec<&Word> = template.words().collect();
-    let first = program(words.first()?)?;
-    let start = if INTERPRETERS.contains(&first) {
-        0
-    } else if WRAPPERS.contains(&first) {
-        // The wrapped program must be literal: find the first interpreter before any hole.
-        let literal = words.iter().take_while(|word| word.literal().is_some()).count();
-        match words.iter().take(literal).skip(1).position(|word| program(word).is_some_and(|name| INTERPRETERS.contains(&name))) {
-            Some(position) => position + 1,
-            // A program of another kind stands before the hole, or the client would choose it.
-            None if words.iter().take(literal).skip(1).any(|word| word.literal().is_some_and(|text| text.starts_with('/'))) => return None,
-            None => return words.get(literal).map(|word| describe(word)),
+    code_hole(&words).map(describe)
+}
+
+fn code_hole<'w>(words: &[&'w Word]) -> Option<&'w Word> {
+    let (first, rest) = words.split_first()?;
+    let Some(name) = program(first) else { return Some(first) };
+    let first_hole = || rest.iter().copied().find(|word| word.literal().is_none());
+    if CODE_ALL_OVER.contains(&name) {
+        return first_hole();
+    }
+    if name == "find" {
+        // What follows -exec is a program; elsewhere in find a value is data.
+        let runs = |word: &&&Word| word.literal().is_some_and(|text| text.starts_with("-exec") || text.starts_with("-ok"));
+        let program_words = rest.iter().position(|word| runs(&word)).and_then(|at| rest.get(at + 1..));
+        return program_words.and_then(code_hole);
+    }
+    if INTERPRETERS.contains(&name) {
+        return script_hole(rest);
+    }
+    let (_, operands) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name)?;
+    // The wrapped program must be literal. Options with values cannot be told from it here, so the first word counts
+    // that names a path or a known program, after the wrapper's own operands.
+    let mut operands = *operands;
+    for (at, word) in rest.iter().enumerate() {
+        let Some(text) = word.literal() else { return Some(word) };
+        if text.starts_with('-') || text.contains('=') {
+            continue;
         }
-    } else {
-        return None;
-    };
-    let rest = words.get(start + 1..)?;
+        if operands > 0 {
+            operands -= 1;
+            continue;
+        }
+        let known = program(word).is_some_and(|name| {
+            INTERPRETERS.contains(&name)
+                || CODE_ALL_OVER.contains(&name)
+                || name == "find"
+                || WRAPPERS.iter().any(|(wrapper, _)| *wrapper == name)
+        });
+        if text.starts_with('/') || known || name == "busybox" {
+            return code_hole(rest.get(at..).unwrap_or_default());
+        }
+    }
+    None
+}
+
+/// Everything up to and including the code (after -c and its like) or the script's name must be literal.
+fn script_hole<'w>(rest: &[&'w Word]) -> Option<&'w Word> {
     let is_option = |word: &Word| word.literal().is_some_and(|text| text.starts_with('-') && text != "-");
     let takes_code = |word: &Word| {
         word.literal().is_some_and(|text| {
             CODE_OPTIONS.contains(&text) || (text.starts_with('-') && !text.starts_with("--") && text.ends_with(['c', 'e']))
         })
     };
-    // Everything up to and including the code (after -c and its like) or the script's name must be literal.
     let (mut code_follows, mut code_seen) = (false, false);
     for word in rest {
         if word.literal().is_none() {
-            return Some(describe(word));
+            return Some(word);
         }
         if code_seen && word.literal() == Some("--") {
             return None;
@@ -242,6 +256,17 @@ mod tests {
             &["/usr/bin/env", "{x}"],
             &["/usr/bin/sudo", "-u", "www", "/bin/sh", "-c", "{x}"],
             &["/usr/bin/timeout", "5", "{x}"],
+            &["/bin/busybox", "sh", "-c", "{x}"],
+            &["/bin/busybox", "{x}"],
+            &["/usr/bin/ssh", "host", "{x}"],
+            &["/usr/bin/psql", "db", "-c", "{x}"],
+            &["/usr/bin/sqlite3", "/db", "{x}"],
+            &["/usr/sbin/chroot", "/srv", "{x}"],
+            &["/usr/bin/flock", "/f", "{x}"],
+            &["/usr/bin/find", "/srv", "-exec", "{x}", ";"],
+            &["/usr/bin/find", "/srv", "-exec", "sh", "-c", "{x}", ";"],
+            &["/usr/bin/env", "A=1", "/usr/bin/env", "{x}"],
+            &["/usr/bin/nice", "-n", "5", "/bin/sh", "-c", "{x}"],
         ] {
             assert!(interpreter_hole(&template(words)).is_some(), "{words:?}");
         }
@@ -258,6 +283,10 @@ mod tests {
             &["/usr/bin/timeout", "5", "/usr/bin/systemctl", "restart", "{x}"],
             &["/usr/bin/systemctl", "restart", "--", "{x}"],
             &["/usr/bin/tail", "-n", "{x}"],
+            &["/usr/bin/find", "/srv", "-name", "{x}"],
+            &["/usr/bin/find", "/srv", "-exec", "/bin/ls", "{x}", ";"],
+            &["/usr/bin/flock", "/f", "/usr/bin/rsync", "{x}"],
+            &["/bin/busybox", "ls", "{x}"],
         ] {
             assert_eq!(interpreter_hole(&template(words)), None, "{words:?}");
         }

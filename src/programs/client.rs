@@ -14,7 +14,10 @@ use std::path::{Path, PathBuf};
 
 /// The whole program.
 pub fn ordain() -> Status {
-    let args = ClientArgs::parse();
+    let args = match ClientArgs::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
     let nagios = matches!(&args.verb, ClientVerb::Run(run) if run.nagios);
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -30,6 +33,19 @@ pub fn ordain() -> Status {
         Ok(status) => status,
         Err(error) => report(&error, nagios, args.json),
     }
+}
+
+/// The words are off, or only help was wanted. A plugin that was called wrongly is UNKNOWN and not CRITICAL.
+fn usage(error: &clap::Error) -> Status {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return Status::OK;
+    }
+    if std::env::args().any(|argument| argument == "--nagios") {
+        say("ORDAIN UNKNOWN - wrong usage");
+        return Status::NAGIOS_UNKNOWN;
+    }
+    Status::OWN_FAILURE
 }
 
 /// ordain's own failure: on standard error, or as machines want it.
@@ -251,8 +267,10 @@ async fn describe(args: &ClientArgs, session: &Session, command: &str) -> Result
 }
 
 fn description(view: &CommandView) -> Vec<String> {
-    let mut lines =
-        vec![format!("{} - {}", plain(&view.name), plain(&view.summary)), format!("usage: ordain run HOST {}", plain(&view.usage))];
+    let mut lines = vec![
+        [plain(&view.name), plain(&view.summary)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" - "),
+        format!("usage: ordain run HOST {}", plain(&view.usage)),
+    ];
     for argument in &view.arguments {
         let mut notes = vec![plain(&argument.kind), plain(&argument.bounds)];
         notes.retain(|note| !note.is_empty());
@@ -292,7 +310,7 @@ async fn runs(args: &ClientArgs, session: &Session) -> Result<Status, ClientErro
         return Ok(Status::OK);
     }
     for run in runs {
-        let since = crate::exit::Human(std::time::Duration::from_secs(run.seconds));
+        let since = crate::exit::Human(std::time::Duration::from_secs(run.seconds.max(1)));
         say(&format!("{}  {}  {}  for {since}", plain(&run.run), plain(&run.user), plain(&run.command)));
     }
     Ok(Status::OK)

@@ -6,7 +6,6 @@ use crate::config::{self, Fault};
 use crate::credential;
 use crate::exit::Status;
 use crate::ipc::Logs;
-use crate::limits::SPAWNERS;
 use crate::monitor::{self, CannotServe, Loader, Settings};
 use crate::{frontend, sys};
 use clap::Parser;
@@ -84,7 +83,8 @@ fn serve(path: &Path) -> Status {
 fn run(settings: Settings, path: &Path) -> Result<Status, CannotServe> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(settings.verifiers + SPAWNERS + 2)
+        // As many as login.verifiers may ever be, and a few for reloads; they exist while they are needed.
+        .max_blocking_threads(72)
         .build()
         .map_err(|fault| CannotServe(format!("the runtime: {fault}")))?;
     let path = path.to_owned();
@@ -141,6 +141,7 @@ fn check(path: &Path, offline: bool) -> Status {
         if !seccomp {
             say("fault: this kernel has no seccomp; the daemon does not start without it");
         }
+        let landlock = landlock.map_or_else(|| "missing".to_owned(), |version| format!("version {version}"));
         say(&format!("kernel: seccomp {}, Landlock {landlock}", if seccomp { "present" } else { "missing" }));
         if sys::effective_uid() != 0 {
             say(

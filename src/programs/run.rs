@@ -156,7 +156,12 @@ async fn follow(args: &ClientArgs, options: &RunArgs, session: &Session, mut run
         output.event(serde_json::json!({ "event": "ended", "end": ended })).await;
     }
     output.finish().await;
-    conclude(&ended, cancelled)
+    let status = conclude(&ended, cancelled)?;
+    if options.nagios && !matches!(reason(&ended)?, Reason::Exit(_)) {
+        super::say(&format!("ORDAIN UNKNOWN - the plugin did not end by itself: {}", plain(&ended.reason)));
+        return Ok(Status::NAGIOS_UNKNOWN);
+    }
+    Ok(status)
 }
 
 /// The exit status, and a word about ends that are not the command's own.

@@ -37,8 +37,6 @@ codes! {
     FrameTooLarge = 101, "frame-too-large";
     /// A stage (login, silence) took longer than its deadline.
     Deadline = 102, "deadline";
-    /// The server holds as many connections as it may, in all or from this address.
-    TooManyConnections = 103, "too-many-connections";
     /// The server is stopping and takes nothing new.
     Stopping = 104, "stopping";
     /// The two sides share no version of the protocol.
@@ -72,7 +70,7 @@ codes! {
     Confirm = 403, "confirm";
     /// There is no such run, or it is not this user's.
     NoSuchRun = 404, "no-such-run";
-    /// The command takes less standard input than was sent, or none.
+    /// The command takes less standard input than was sent.
     Stdin = 405, "stdin";
 
     /// The executable does not exist.

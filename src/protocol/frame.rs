@@ -101,7 +101,7 @@ kinds! {
     Login = 2, "LOGIN", LOGIN, NEVER, Control, Zero;
     /// The login was accepted.
     LoggedIn = 3, "LOGGED_IN", NEVER, LOGIN, Control, Zero;
-    /// On stream 0 the connection's end, on another that stream's.
+    /// On another stream than 0 that stream's end; on stream 0 a refused login, or the connection's end.
     Error = 4, "ERROR", NEVER, GREETING, Control, Either;
     /// Are you there?
     Ping = 5, "PING", OPEN, OPEN, Control, Zero;

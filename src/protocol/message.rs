@@ -176,6 +176,7 @@ pub enum Answer {
 
 /// One line of `list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CommandLine {
     /// The command's name.
     pub name: String,
@@ -185,6 +186,7 @@ pub struct CommandLine {
 
 /// What `describe` tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CommandView {
     /// The command's name.
     pub name: String,
@@ -208,6 +210,7 @@ pub struct CommandView {
 
 /// One argument, as `describe` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ArgumentView {
     /// Its name.
     pub name: String,
@@ -236,6 +239,7 @@ pub struct ArgumentView {
 
 /// What `preview` tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PreviewView {
     /// The rule that grants it.
     pub rule: String,
@@ -249,6 +253,7 @@ pub struct PreviewView {
 
 /// One line of `runs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunLine {
     /// The run's id.
     pub run: String,
@@ -271,6 +276,10 @@ pub fn write<M: Serialize>(message: &M) -> Vec<u8> {
 /// # Errors
 /// What serde has to say: an unknown, doubled or missing field, a wrong type, text after the object.
 pub fn read<M: DeserializeOwned>(payload: &[u8]) -> Result<M, String> {
+    // serde would take a list for an object with its fields in order.
+    if payload.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err("it is not an object".into());
+    }
     serde_json::from_slice(payload).map_err(|fault| fault.to_string())
 }
 

@@ -47,7 +47,7 @@ pub struct LoginText {
 /// # Errors
 /// What is wrong with it.
 pub fn read_login(text: &str) -> Result<LoginText, String> {
-    let login: LoginText = serde_json::from_str(text).map_err(|fault| fault.to_string())?;
+    let login: LoginText = super::read(text.as_bytes())?;
     if login.version != VERSION {
         return Err(format!("version {} is not spoken here", login.version));
     }
@@ -102,12 +102,15 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
     if text.len() > limits::SIGNED_TEXT {
         return Err(malformed(format!("the signed text has {} bytes, {} are allowed", text.len(), limits::SIGNED_TEXT)));
     }
-    let raw: Raw = serde_json::from_str(text).map_err(|fault| malformed(fault.to_string()))?;
+    let raw: Raw = super::read(text.as_bytes()).map_err(malformed)?;
     let session = raw.session.parse().map_err(|_| malformed("`session` is not a session id".into()))?;
     let id = raw.id.parse().map_err(|_| malformed("`id` is not a request id".into()))?;
     let verb = Verb::named(&raw.verb)
         .ok_or_else(|| RequestFault { code: Code::UnknownVerb, text: format!("there is no verb `{}`", raw.verb.escape_debug()) })?;
     let bare = raw.arguments.0.is_empty() && !raw.confirmed;
+    if let Some(name) = secrets.keys().find(|name| !raw.arguments.commits_to(name)) {
+        return Err(malformed(format!("the secret `{}` is not committed to in the signed text", name.escape_debug())));
+    }
     let arguments = raw.arguments.with_secrets(secrets);
     let ask = match (verb, raw.command, raw.run) {
         (Verb::List, None, None) if bare => Ask::List,
@@ -199,6 +202,10 @@ enum RawValue {
 }
 
 impl RawArguments {
+    fn commits_to(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, value)| known == name && matches!(value, RawValue::Commitment(_)))
+    }
+
     fn with_secrets(self, secrets: &BTreeMap<String, SecretPart>) -> Arguments {
         self.0
             .into_iter()

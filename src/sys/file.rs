@@ -171,9 +171,21 @@ pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
 /// Opens a file to read and append to, made where it does not exist, readable by its owner only, never through a link.
 ///
 /// # Errors
-/// As open(2).
+/// As open(2); `PermissionDenied` for what is there already and others could have written.
 pub fn append_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(path)?;
+    let meta = file.metadata()?;
+    let ours = meta.uid() == effective_uid() || meta.uid() == 0;
+    if meta.is_file() && ours && meta.mode() & 0o022 == 0 {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a regular file that only its owner can write"))
 }
 
 /// Writes a file at once: readers see the old one or the whole new one. The mode holds from the first byte.

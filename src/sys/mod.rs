@@ -21,8 +21,8 @@ pub use file::{FileFault, Trust, append_private, effective_uid, others_can_read,
 pub use message::{Received, pair, receive, send};
 #[cfg(target_os = "linux")]
 pub use process::{
-    Exited, adopt, kill, null, parent_death_signal, pipe, raise_descriptor_limit, reap, reexecute, return_large_blocks, signal_group,
-    terminate, undumpable, wait_readable, watch,
+    Exited, adopt, kill, leave_signals_to_the_monitor, null, parent_death_signal, pipe, raise_descriptor_limit, reap, reexecute,
+    return_large_blocks, signal_group, terminate, undumpable, wait_readable, watch,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};

@@ -220,6 +220,14 @@ pub fn kill(pidfd: BorrowedFd<'_>) {
     unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, 0, 0) };
 }
 
+/// Leaves signals meant for the whole group (Ctrl-C, a service manager's TERM) to the monitor.
+pub fn leave_signals_to_the_monitor() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+        // SAFETY: ignoring a signal installs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
 /// Asks a child of ours to stop.
 pub fn terminate(child: u32) {
     if let Ok(child) = i32::try_from(child)

@@ -46,12 +46,13 @@ pub fn confine(become_user: Option<Identity>) -> Result<Confinement, String> {
     Ok(Confinement { user: become_user, landlock })
 }
 
-/// What this kernel offers for the cell, for `check`, which does not enter it.
-pub fn kernel_offers() -> (bool, &'static str) {
+/// What this kernel offers for the cell, for `check`, which does not enter it: seccomp or not, and Landlock's version.
+pub fn kernel_offers() -> (bool, Option<i64>) {
     // SAFETY: prctl with a number only; it answers whether seccomp is known.
     let seccomp = unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) } >= 0;
-    let made = ruleset().is_ok_and(|_| std::fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|text| text.contains("landlock")));
-    (seccomp, if made { "present" } else { "unknown" })
+    // SAFETY: with no attributes and flag 1 the call only answers with its version.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, 1) };
+    (seccomp, (version > 0).then_some(version))
 }
 
 fn limit(resource: libc::__rlimit_resource_t, most: u64) -> Result<(), String> {
@@ -129,9 +130,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_writev,
     libc::SYS_close,
     libc::SYS_recvmsg,
-    libc::SYS_sendmsg,
     libc::SYS_recvfrom,
-    libc::SYS_sendto,
     libc::SYS_accept4,
     libc::SYS_epoll_ctl,
     libc::SYS_epoll_create1,
@@ -229,6 +228,17 @@ fn filters() -> Result<Vec<BpfProgram>, String> {
     // glibc makes fstat of it, on a descriptor and no path.
     allowed.insert(libc::SYS_newfstatat, vec![when(3, SeccompCmpOp::Eq, libc::AT_EMPTY_PATH as u64)?]);
     allowed.insert(libc::SYS_ioctl, vec![when(1, SeccompCmpOp::Eq, libc::FIONBIO)?]);
+    // Sending goes over what is connected already: no address, and no connection made by sending (TCP Fast Open).
+    let unnamed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0).map_err(|fault| format!("seccomp: {fault}"))?;
+    let slow = |argument: u8| {
+        let fast_open = libc::MSG_FASTOPEN as u64;
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(fast_open), 0)
+            .map_err(|fault| format!("seccomp: {fault}"))
+    };
+    let both = SeccompRule::new(vec![unnamed, slow(3)?]).map_err(|fault| format!("seccomp: {fault}"))?;
+    allowed.insert(libc::SYS_sendto, vec![both]);
+    let sendmsg = SeccompRule::new(vec![slow(2)?]).map_err(|fault| format!("seccomp: {fault}"))?;
+    allowed.insert(libc::SYS_sendmsg, vec![sendmsg]);
     // Memory may be mapped and protected, never made executable.
     let executable = libc::PROT_EXEC as u64;
     allowed.insert(libc::SYS_mmap, vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?]);
@@ -238,8 +248,14 @@ fn filters() -> Result<Vec<BpfProgram>, String> {
     allowed.insert(libc::SYS_clone, vec![when(0, SeccompCmpOp::MaskedEq(thread), thread)?]);
     let prctl = [libc::PR_SET_NAME, libc::PR_GET_NAME, 0x5356_4d41];
     allowed.insert(libc::SYS_prctl, prctl.iter().map(|what| when(0, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
-    // tokio's signal driver makes a Unix pair; no other socket can be made.
-    allowed.insert(libc::SYS_socketpair, vec![when(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?]);
+    // tokio's signal driver makes a Unix stream pair; no other socket can be made, above all none that can be pointed
+    // at a path later.
+    let pair = vec![
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_UNIX as u64),
+        SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_STREAM as u64),
+    ];
+    let pair = pair.into_iter().collect::<Result<Vec<_>, _>>().and_then(SeccompRule::new).map_err(|fault| format!("seccomp: {fault}"))?;
+    allowed.insert(libc::SYS_socketpair, vec![pair]);
     // Passed here and answered by the filter of its own, or libc would see EPERM and not fall back to clone.
     allowed.insert(libc::SYS_clone3, Vec::new());
     Ok(vec![

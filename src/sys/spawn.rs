@@ -327,6 +327,7 @@ struct Shared {
     ids: Option<(u32, u32, *const u32, usize)>,
     opens: *const RawOpen,
     open_count: usize,
+    ignored: u64,
     step: i32,
     errno: i32,
     index: usize,
@@ -390,6 +391,7 @@ fn clone_and_exec(stack: &Stack, program: &Program, pidfd: &AtomicI32) -> Result
         ids: program.become_user.as_ref().map(|take| (take.uid, take.gid, take.groups.as_ptr(), take.groups.len())),
         opens: opens.as_ptr(),
         open_count: opens.len(),
+        ignored: ignored_signals(),
         step: 0,
         errno: 0,
         index: 0,
@@ -530,7 +532,7 @@ unsafe extern "C" fn child(with: *mut c_void) -> ! {
         call!(shared, Step::Stdio, libc::SYS_dup3, stdout, 1, 0);
         call!(shared, Step::Stdio, libc::SYS_dup3, stderr, 2, 0);
         call!(shared, Step::Stdio, libc::SYS_close_range, 3, u32::MAX, 0);
-        reset_signals();
+        reset_signals(plan.ignored);
         if let Some((uid, gid, groups, count)) = plan.ids {
             call!(shared, Step::Groups, libc::SYS_setgroups, count, groups);
             call!(shared, Step::User, libc::SYS_setresgid, gid, gid, gid);
@@ -553,20 +555,33 @@ unsafe extern "C" fn child(with: *mut c_void) -> ! {
     }
 }
 
-/// CLONE_CLEAR_SIGHAND resets handlers but not ignored signals (Rust ignores SIGPIPE; nohup ignores SIGHUP).
+/// The signals that this process ignores, by number. Rust ignores SIGPIPE, nohup SIGHUP; nothing here changes that
+/// later, so they are asked for once.
+fn ignored_signals() -> u64 {
+    static IGNORED: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *IGNORED.get_or_init(|| {
+        (1..=64).filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP).fold(0, |mask, signal| {
+            let mut action = [0u64; 4];
+            // SAFETY: raw rt_sigaction that only asks, into a structure of the kernel's size.
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0, action.as_mut_ptr(), 8) };
+            mask | (u64::from(action[0] == libc::SIG_IGN as u64) << (signal - 1))
+        })
+    })
+}
+
+/// CLONE_CLEAR_SIGHAND resets handlers but not ignored signals; those are reset here.
 ///
 /// # Safety
 /// In the child only.
-unsafe fn reset_signals() {
+unsafe fn reset_signals(ignored: u64) {
     // The kernel's own sigaction: handler, flags, restorer, mask; all zero is SIG_DFL.
     let default = [0u64; 4];
-    let mut signal = 1;
-    while signal <= 64 {
-        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            // SAFETY: raw rt_sigaction with a structure of the kernel's size.
-            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8) };
-        }
-        signal += 1;
+    let mut left = ignored;
+    while left != 0 {
+        let signal = left.trailing_zeros() + 1;
+        left &= left - 1;
+        // SAFETY: raw rt_sigaction with a structure of the kernel's size.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8) };
     }
 }
 
