@@ -539,3 +539,21 @@ fn state_and_control(server: &Option<Table<'_>>, folder: &Path) -> (PathBuf, Pat
     };
     (own_state.unwrap_or_else(default_state), control.unwrap_or(default_control))
 }
+
+/// The fingerprint of the server's key, whatever else may be wrong with the configuration.
+///
+/// # Errors
+/// When the file or the certificate cannot be read.
+pub fn server_key(path: &Path) -> Result<tls::Fingerprint, String> {
+    let cannot = |path: &Path, fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|fault| cannot(path, &fault))?;
+    let faults = Faults::default();
+    let document = Document::parse(&path.to_string_lossy(), &text, &faults);
+    let root = document.root(&faults);
+    let certificate =
+        root.table("tls").and_then(|table| table.text("certificate")).ok_or_else(|| cannot(path, &"tls.certificate is missing"))?;
+    let file = path.parent().unwrap_or(Path::new(".")).join(certificate);
+    let pem = std::fs::read(&file).map_err(|fault| cannot(&file, &fault))?;
+    let chain = tls::certificates(&pem).map_err(|fault| cannot(&file, &fault))?;
+    chain.first().ok_or_else(|| cannot(&file, &"no certificate")).and_then(tls::Fingerprint::of)
+}

@@ -9,7 +9,7 @@ mod policy;
 mod reader;
 
 #[cfg(target_os = "linux")]
-pub use daemon::{Loaded, Mode, control_socket, load, offline};
+pub use daemon::{Loaded, Mode, control_socket, load, offline, server_key};
 pub use fault::Fault;
 pub use hosts::{HostSettings, Hosts, load_hosts};
 

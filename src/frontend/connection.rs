@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::ReadHalf;
 use tokio::net::TcpStream;
+use tokio::net::unix::pipe::Sender as Pipe;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -477,9 +478,10 @@ impl<'c> Streams<'c> {
                         super::pump::Moved::default()
                     }
                 };
-                if moved.cut_short {
+                if let Some(pipe) = moved.unfinished {
                     // A command that would go on with half its input is worse than one that is ended.
                     shared.tell(ToMonitor::CutShort { run: *run.bytes() }).await;
+                    gone_or_late(&pipe).await;
                 }
                 shared
                     .tell(ToMonitor::Finished { run: *run.bytes(), stdin: moved.stdin, stdout: moved.stdout, stderr: moved.stderr })
@@ -491,6 +493,19 @@ impl<'c> Streams<'c> {
         );
         Ok(())
     }
+}
+
+/// Waits until nobody reads this pipe any more; not for ever, because something the run left behind may hold it.
+async fn gone_or_late(pipe: &Pipe) {
+    let gone = async {
+        while let Ok(ready) = pipe.ready(tokio::io::Interest::WRITABLE).await {
+            if ready.is_write_closed() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(SILENCE, gone).await;
 }
 
 /// Waits for room in the queue, but not for ever: a client that reads nothing at all is gone.

@@ -29,7 +29,7 @@ pub struct Pump {
 }
 
 /// Bytes by stream, as far as the pump moved them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct Moved {
     /// Into the command.
     pub stdin: u64,
@@ -37,8 +37,9 @@ pub struct Moved {
     pub stdout: u64,
     /// Out of its error output.
     pub stderr: u64,
-    /// The client went away before the end of the input of a run that would have gone on without it.
-    pub cut_short: bool,
+    /// The client went away before the end of the input of a run that would have gone on without it: the pipe, kept
+    /// open so that the command does not take half of its input for the whole.
+    pub unfinished: Option<pipe::Sender>,
 }
 
 /// An output pipe with the size of its next read.
@@ -89,7 +90,8 @@ impl Pump {
                 let cut_short = self.outlives_client && input.pipe.is_some() && !input.eof;
                 if !self.outlives_client || cut_short {
                     // The run is being ended by the monitor; its pipes close here.
-                    return Ok(Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, cut_short });
+                    let unfinished = input.pipe.take().filter(|_| cut_short);
+                    return Ok(Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, unfinished });
                 }
                 // Input that came whole is still passed on; output is read and dropped.
                 deaf = true;
@@ -125,7 +127,7 @@ impl Pump {
                 held.abandoned = true;
             }
         }
-        let moved = Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, cut_short: false };
+        let moved = Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, unfinished: None };
         if let Some(exit) = exit.filter(|_| !deaf) {
             let ended = Ended {
                 run: self.run.to_string(),

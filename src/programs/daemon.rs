@@ -192,13 +192,14 @@ fn hash_password() -> Status {
 }
 
 fn fingerprint(path: &Path) -> Status {
-    match config::load(path) {
-        Ok(loaded) => {
-            if let Some(settings) = loaded.settings {
-                say(&settings.tls.fingerprint.to_string());
-            }
+    match config::server_key(path) {
+        Ok(fingerprint) => {
+            say(&fingerprint.to_string());
             Status::OK
         }
-        Err((faults, _)) => faulty(path, &faults),
+        Err(why) => {
+            complain(&format!("ordaind: {why}"));
+            Status::FAULT
+        }
     }
 }
