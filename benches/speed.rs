@@ -46,6 +46,7 @@ fn main() {
             "held" => block(2, held()),
             "bulk" => block(2, bulk()),
             "echo-pinned" => block(1, echo()),
+            "tls-echo" => block(1, tls_echo()),
             "cold" => block(2, cold()),
             "memory" => block(2, memory()),
             "crowd" => block(2, crowd()),
@@ -385,17 +386,37 @@ async fn bulk() {
     println!("bulk in: {:.0} MB/s beside {:.0} MB/s of pipe and TLS alone: {:.2}", median(into), median(plain_into), median(in_ratio));
 }
 
+/// The other end of the echo's limit, in a process of its own as any server is: certificate and key by standard
+/// input, the port on standard output.
+async fn tls_echo() {
+    let mut pem = Vec::new();
+    std::io::stdin().read_to_end(&mut pem).unwrap();
+    let config = tls::server(tls::certificates(&pem).unwrap(), tls::private_key(&pem).unwrap(), None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap().port());
+    let (socket, _) = listener.accept().await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let mut server = TlsAcceptor::from(config).accept(socket).await.unwrap();
+    let mut byte = [0];
+    while let Ok(1) = server.read(&mut byte).await {
+        server.write_all(&byte).await.unwrap();
+        server.flush().await.unwrap();
+    }
+}
+
 /// One byte and back, in microseconds, over TLS alone and through a local `cat` alone.
 async fn echo_limits(ca: &Pair) -> (f64, f64) {
     const ROUNDS: u32 = 5000;
-    let (mut server, mut client) = plain_tls(ca).await;
-    let echoing = tokio::spawn(async move {
-        let mut byte = [0];
-        while let Ok(1) = server.read(&mut byte).await {
-            server.write_all(&byte).await.unwrap();
-            server.flush().await.unwrap();
-        }
-    });
+    let pair = devca::issue(ca, &["localhost".into()], Use::Server, 1).unwrap();
+    let own = std::env::current_exe().unwrap();
+    let mut server = Command::new(own).arg("tls-echo").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    server.stdin.take().unwrap().write_all(format!("{}{}", pair.certificate, pair.key).as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let config = tls::client(&tls::Trust::Ca(tls::certificates(ca.certificate.as_bytes()).unwrap()), None).unwrap();
+    let socket = TcpStream::connect(("127.0.0.1", line.trim().parse::<u16>().unwrap())).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let mut client = TlsConnector::from(config).connect("localhost".try_into().unwrap(), socket).await.unwrap();
     let began = Instant::now();
     for _ in 0..ROUNDS {
         client.write_all(b"\n").await.unwrap();
@@ -404,7 +425,7 @@ async fn echo_limits(ca: &Pair) -> (f64, f64) {
     }
     let tls = began.elapsed().as_secs_f64() / f64::from(ROUNDS) * 1e6;
     drop(client);
-    let _ = echoing.await;
+    server.wait().unwrap();
     let mut cat = Command::new("/bin/cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut stdin, mut stdout) = (cat.stdin.take().unwrap(), cat.stdout.take().unwrap());
     let began = Instant::now();

@@ -170,7 +170,8 @@ pub fn prepare(folder: &Path, head: &str, commands: &str) -> Pair {
     write(&folder.join("files/inner/two"), "two\n", 0o644);
     write(&folder.join("outside"), "outside\n", 0o644);
     let config = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate = \"state\"\ngrace = \"1s\"\n[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n{head}\n[defaults]\n{}\ntimeout = \"50s\"\n{}",
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate = \"state\"\ngrace = \"{}\"\n[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n{head}\n[defaults]\n{}\ntimeout = \"50s\"\n{}",
+        if head.contains("# slow to stop") { "60s" } else { "1s" },
         run_as(),
         commands
     );
