@@ -8,6 +8,7 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Random bytes of the kernel's generator.
 ///
@@ -178,10 +179,25 @@ impl Hash {
 }
 
 fn digest(params: &Params, password: &Secret, salt: &[u8], output: &mut [u8]) -> bool {
-    let mut memory = vec![Block::new(); params.block_count()];
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+    let mut memory = spare().pop().unwrap_or_default();
+    memory.resize(params.block_count(), Block::new());
+    let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
         .hash_password_into_with_memory(password.bytes(), salt, output, &mut memory[..])
-        .is_ok()
+        .is_ok();
+    spare().push(memory);
+    done
+}
+
+/// Memory of verifications that are over, kept for the next: asking the kernel for it anew would cost a third of the
+/// verification itself. As much as ran at once, until [`forget_memory`].
+fn spare() -> MutexGuard<'static, Vec<Vec<Block>>> {
+    static SPARE: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the memory that was kept back to the kernel.
+pub fn forget_memory() {
+    spare().clear();
 }
 
 /// Hashes a password into a PHC string.

@@ -62,6 +62,8 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const HELD_OPEN: Duration = Duration::from_millis(500);
 /// How long the monitor waits for the frontend's byte counts before it records the end without them.
 pub const FINISHED: Duration = Duration::from_secs(5);
+/// How long the memory of a password verification is kept for the next one.
+pub const VERIFIER_MEMORY: Duration = Duration::from_secs(30);
 /// How long name service (users and groups) may take while a configuration loads.
 pub const NAME_SERVICE: Duration = Duration::from_secs(10);
 /// First pause before a new frontend, or before accepting again after an error; doubles up to a second.

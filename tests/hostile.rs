@@ -1,5 +1,13 @@
 //! The attacker as a test: arguments, signatures, frames, silence, floods, and the taking away of things.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests say what they expect by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "it says what it expects by failing"
+)]
 
 mod common;
 

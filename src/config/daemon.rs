@@ -285,7 +285,8 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
         } else {
             text(&table, "frontend_user").and(None)
         },
-        threads: number(&table, "threads", 1..=64, u32::try_from(cores.min(8)).unwrap_or(2)),
+        // Half of the cores: the other half is the commands'. On two cores one thread is also faster than two.
+        threads: number(&table, "threads", 1..=64, u32::try_from((cores / 2).clamp(1, 8)).unwrap_or(1)),
     };
     let memory_each = read.verifier_memory_kib / u32::try_from(read.verifiers).unwrap_or(1).max(1);
     if memory_each < 1024 {

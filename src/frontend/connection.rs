@@ -172,7 +172,7 @@ impl Connection {
                 password: SecretValue(login.password),
                 exporter,
             };
-            let _ = self.shared.to_monitor.send((message, Some(socket))).await;
+            self.shared.tell_with(message, socket).await;
             let answer = timeout_at(deadline, messages.recv()).await.map_err(late)?;
             match answer {
                 Some((ToFrontend::Login { outcome: Outcome::Accepted { session, user }, .. }, _)) => {

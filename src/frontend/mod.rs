@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 /// Why the frontend ended.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub(crate) struct Shared {
     current: Mutex<Current>,
     /// Where the monitor's messages go.
     registry: Registry,
-    /// Messages to the monitor.
-    to_monitor: mpsc::Sender<(ToMonitor, Option<OwnedFd>)>,
+    /// The way to the monitor, used by every task directly: a message goes whole or not at all.
+    monitor: Arc<Channel>,
     /// The random name of this start of the daemon.
     instance: String,
     /// The next connection's number.
@@ -63,7 +63,12 @@ impl Shared {
 
     /// Tells the monitor; waits while its queue is full. When the monitor is gone, so is this process.
     async fn tell(&self, message: ToMonitor) {
-        let _ = self.to_monitor.send((message, None)).await;
+        let _ = self.monitor.send(&message, &[]).await;
+    }
+
+    /// Tells the monitor and gives it a descriptor.
+    async fn tell_with(&self, message: ToMonitor, descriptor: OwnedFd) {
+        let _ = self.monitor.send(&message, &[descriptor.as_fd()]).await;
     }
 
     fn draining(&self) -> bool {
@@ -141,11 +146,10 @@ async fn serve(
 ) -> Result<(), Ended> {
     let ended = |what: &str, fault: &dyn std::fmt::Display| Ended(format!("{what}: {fault}"));
     let channel = Arc::new(Channel::new(socket).map_err(|fault| ended("the monitor's socket", &fault))?);
-    let (to_monitor, messages) = mpsc::channel(1024);
     let shared = Arc::new(Shared {
         current: Mutex::new(Current { tls, limits: settings.limits.clone() }),
         registry: Registry::default(),
-        to_monitor,
+        monitor: channel.clone(),
         instance: settings.instance.clone(),
         next: AtomicU64::new(settings.first_connection),
         draining: AtomicBool::new(false),
@@ -156,7 +160,6 @@ async fn serve(
         let listener = tokio::net::TcpListener::from_std(listener).map_err(|fault| ended("a listener", &fault))?;
         tokio::spawn(accept::accept(shared.clone(), listener));
     }
-    tokio::spawn(send(channel.clone(), messages));
     shared.tell(ToMonitor::Ready { landlock: landlock.into(), uid: sys::effective_uid() }).await;
     let mut buffer = Vec::new();
     loop {
@@ -165,16 +168,6 @@ async fn serve(
             // The monitor is gone: so is everything here.
             Err(ChannelFault::Gone) => return Ok(()),
             Err(fault) => return Err(ended("the monitor", &fault)),
-        }
-    }
-}
-
-/// Sends to the monitor in the order in which it was told.
-async fn send(channel: Arc<Channel>, mut messages: mpsc::Receiver<(ToMonitor, Option<OwnedFd>)>) {
-    while let Some((message, descriptor)) = messages.recv().await {
-        let descriptors: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
-        if channel.send(&message, &descriptors).await.is_err() {
-            return;
         }
     }
 }

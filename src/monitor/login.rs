@@ -13,6 +13,7 @@ use crate::tls::Fingerprint;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A login as it came.
 pub struct Proof {
@@ -75,6 +76,8 @@ pub fn login(state: &Shared, number: ConnectionId, socket: OwnedFd, proof: Proof
 /// What a login came to.
 struct Judged {
     user: String,
+    /// What the verification itself took, for operators who choose its cost.
+    verified_in: Duration,
     signed: String,
     signature: String,
     outcome: Result<SessionPublic, (Code, &'static str)>,
@@ -96,13 +99,15 @@ async fn judge(state: &Shared, nonce: [u8; 32], server_key: Fingerprint, proof: 
     let exists = known.is_some();
     let hash = known.unwrap_or_else(|| settings.dummy.clone());
     let verified = verify(state, hash, Secret::new(proof.password.0.clone())).await;
+    let verified_in = verified.as_ref().map_or(Duration::ZERO, |(_, took)| *took);
+    let verified = verified.map(|(fits, _)| fits);
     let outcome = match (verified, bound) {
         (Err(code), _) => Err((code, "too many logins at once")),
         (Ok(true), Ok(key)) if exists => Ok(key),
         (Ok(true), Err(why)) if exists => Err((Code::LoginRefused, why)),
         (Ok(_), _) => Err((Code::LoginRefused, reason)),
     };
-    Judged { user, signed: proof.signed, signature: proof.signature, outcome }
+    Judged { user, verified_in, signed: proof.signed, signature: proof.signature, outcome }
 }
 
 /// The session key, when the proof is bound to this server, this connection and that key.
@@ -126,9 +131,9 @@ fn binding(text: &LoginText, proof: &Proof, nonce: [u8; 32], fingerprint: &[u8; 
 }
 
 /// Verifies in the bounded pool; a login that would wait too long is told so.
-async fn verify(state: &Shared, hash: Hash, password: Secret) -> Result<bool, Code> {
+async fn verify(state: &Shared, hash: Hash, password: Secret) -> Result<(bool, Duration), Code> {
     if password.bytes().len() > limits::PASSWORD {
-        return Ok(false);
+        return Ok((false, Duration::ZERO));
     }
     if state.logins_waiting.get() >= limits::LOGINS_WAITING {
         return Err(Code::LoginBusy);
@@ -138,13 +143,28 @@ async fn verify(state: &Shared, hash: Hash, password: Secret) -> Result<bool, Co
     let place = tokio::time::timeout(limits::LOGIN_QUEUE, verifiers.acquire_owned()).await;
     state.logins_waiting.set(state.logins_waiting.get() - 1);
     let Ok(Ok(place)) = place else { return Err(Code::LoginBusy) };
+    forget_memory_later(state);
     tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
         let verified = hash.verify(&password);
         drop(place);
-        verified
+        (verified, began.elapsed())
     })
     .await
     .map_err(|_| Code::Internal)
+}
+
+/// Gives the verifiers' memory back once nobody has logged in for a while.
+fn forget_memory_later(state: &Shared) {
+    let verification = state.verifications.get() + 1;
+    state.verifications.set(verification);
+    let state = state.clone();
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(limits::VERIFIER_MEMORY).await;
+        if state.verifications.get() == verification {
+            credential::forget_memory();
+        }
+    });
 }
 
 fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged) {
@@ -176,7 +196,8 @@ fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged
     let outcome = match (judged.outcome, session, id) {
         (Ok(_), Some(session), Some(id)) if recorded.is_ok() => {
             count(&state.counts.logins);
-            tracing::info!(connection = number, %peer, user, "logged in");
+            let verified_us = u64::try_from(judged.verified_in.as_micros()).unwrap_or(u64::MAX);
+            tracing::info!(connection = number, %peer, user, verified_us, "logged in");
             connection.stage = Stage::Open;
             connection.session = Some(session);
             Outcome::Accepted { session: id, user }

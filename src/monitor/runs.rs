@@ -102,7 +102,6 @@ async fn live(
     };
     count(&state.counts.runs);
     tracing::info!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
-    let _ = state.record(&Record::now(What::Start { run: &run.to_string(), pid: running.pid }));
     let stdin = match command.stdin {
         Stdin::None => None,
         Stdin::Accepted { max } => Some(max.unwrap_or(u64::MAX)),
@@ -119,6 +118,7 @@ async fn live(
     state.tell_with(started, &descriptors).await;
     // The frontend has its own copies; ours would hide the end of input and output.
     drop(descriptors);
+    let _ = state.record(&Record::now(What::Start { run: &run.to_string(), pid: running.pid }));
 
     let (reason, exited) = watch(&running, command.timeout, command.grace, &mut ends).await;
     let duration = running.since.elapsed();

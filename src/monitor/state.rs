@@ -119,6 +119,8 @@ pub struct State {
     pub verifiers: RefCell<Arc<Semaphore>>,
     /// Logins that wait for a place.
     pub logins_waiting: Cell<usize>,
+    /// Password verifications begun since the start.
+    pub verifications: Cell<u64>,
     /// Rung when a run has ended.
     pub run_ended: Notify,
     /// Rung when a connection is gone.
@@ -182,6 +184,7 @@ impl State {
             locks: RefCell::default(),
             verifiers: RefCell::new(verifiers),
             logins_waiting: Cell::new(0),
+            verifications: Cell::new(0),
             run_ended: Notify::new(),
             connection_gone: Notify::new(),
             stopping: Cell::new(false),

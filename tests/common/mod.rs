@@ -1,6 +1,14 @@
 //! The real daemon in a folder of its own, on a port of the kernel's choosing; gone when it is dropped.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests say what they expect by failing")]
-#![expect(dead_code, reason = "each test file uses its part of this")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    dead_code,
+    reason = "each test file uses its part of this, and it says what it expects by failing"
+)]
 
 use ordain::client::{ClientError, Options, Session, connect};
 use ordain::credential::{Cost, hash_password};

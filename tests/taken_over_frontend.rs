@@ -1,0 +1,448 @@
+//! The network process, taken over completely: it speaks to the monitor's socket directly and tries each thing that it
+//! must not be able to do. The monitor starts it by re-executing this very program, as it starts the real one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    dead_code,
+    reason = "it says what it expects by failing"
+)]
+
+mod common;
+
+use ordain::credential::{Purpose, SessionKey};
+use ordain::encoding::base64;
+use ordain::ids::{RequestId, SessionId};
+use ordain::ipc::{Channel, Outcome, SecretValue, ToFrontend, ToMonitor};
+use ordain::monitor::{FRONTEND, Loader, serve};
+use ordain::protocol::{LoginText, request_text};
+use ordain::request::{Ask, Value};
+use ordain::{config, sys, tls};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn main() {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == FRONTEND) {
+        return attacker();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    common::prepare(folder.path(), "", common::COMMANDS);
+    std::env::set_current_dir(folder.path()).unwrap();
+    let settings = config::load(Path::new("config.toml")).unwrap().settings.unwrap();
+    let loader: Loader = Arc::new(|| Err(vec!["no reload here".into()]));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = tokio::task::LocalSet::new().block_on(&runtime, async move {
+        let all = SCENARIOS.len();
+        tokio::select! {
+            served = serve(settings, loader, |_| {}) => Err(format!("the monitor ended: {:?}", served.err())),
+            () = async {
+                while std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("result-")).count() < all {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            } => Ok(()),
+            () = tokio::time::sleep(Duration::from_secs(60)) => Err("the attacks did not end".into()),
+        }
+    });
+    let trail = std::fs::read_to_string("state/trail.jsonl").unwrap_or_default();
+    let (mut passed, mut failed) = (0, 0);
+    for (index, (name, _)) in SCENARIOS.iter().enumerate() {
+        let result = std::fs::read_to_string(format!("result-{index}")).unwrap_or_else(|_| "it never ended".into());
+        if result == "held" {
+            passed += 1;
+            println!("test {name} ... ok");
+        } else {
+            failed += 1;
+            println!("test {name} ... FAILED: {result}");
+        }
+    }
+    // Whatever was tried: every run in the trail has a granted request before it, and nothing was started but what the
+    // honest scenarios asked for.
+    let starts = trail.lines().filter(|line| line.contains("\"kind\":\"start\"")).count();
+    let expected = 2;
+    let canary = Path::new("canary").exists();
+    if starts == expected && !canary && outcome.is_ok() {
+        passed += 1;
+    } else {
+        failed += 1;
+        println!("test nothing_else_ran ... FAILED: {starts} starts, canary {canary}, {outcome:?}\n{trail}");
+    }
+    println!("\ntest result: {passed} passed, {failed} failed");
+    println!("{passed} passed, {failed} failed");
+    std::process::exit(i32::from(failed > 0));
+}
+
+type Attack = for<'a> fn(&'a mut Monitor) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
+
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {
+        const SCENARIOS: &[(&str, Attack)] = &[$((stringify!($name), |monitor| Box::pin($name(monitor)))),+];
+    };
+}
+
+scenarios! {
+    an_honest_login_and_run_work,
+    requests_before_a_login_end_the_frontend,
+    an_unknown_connection_ends_the_frontend,
+    bytes_that_are_no_message_end_the_frontend,
+    a_second_ready_ends_the_frontend,
+    an_unexpected_descriptor_ends_the_frontend,
+    a_login_without_its_socket_ends_the_frontend,
+    an_overlong_message_ends_the_frontend,
+    a_session_is_no_use_without_its_key,
+    requests_cannot_be_altered_or_sent_again,
+    anothers_run_cannot_be_cancelled,
+    what_the_policy_refuses_stays_refused,
+    the_address_is_the_kernels_word,
+    a_socket_that_is_none_logs_nobody_in,
+    secrets_of_the_monitor_cannot_be_read,
+    the_trail_can_be_neither_stopped_nor_forged,
+}
+
+/// The attacker's end of the monitor's socket.
+struct Monitor {
+    channel: Channel,
+    buffer: Vec<u8>,
+    fingerprint: tls::Fingerprint,
+}
+
+fn attacker() {
+    let index = std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count();
+    let Some((_, attack)) = SCENARIOS.get(index) else {
+        // All tried: an idle frontend until the end.
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    };
+    std::fs::write(format!("begun-{index}"), "").unwrap();
+    let socket = sys::adopt(3).unwrap();
+    let pem = std::fs::read("server.crt").unwrap();
+    let fingerprint = tls::Fingerprint::of(&tls::certificates(&pem).unwrap()[0]).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut monitor = Monitor { channel: Channel::new(socket).unwrap(), buffer: Vec::new(), fingerprint };
+        assert!(monitor.next().await.is_some(), "no settings came");
+        monitor.say(ToMonitor::Ready { landlock: "none".into(), uid: 0 }).await;
+        let result = match tokio::time::timeout(Duration::from_secs(20), attack(&mut monitor)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err("it took too long".into()),
+        };
+        // While the socket is open: the monitor kills whoever closes it.
+        let text = result.map_or_else(|why: String| why, |()| "held".to_owned());
+        std::fs::write(format!(".result-{index}"), text).unwrap();
+        std::fs::rename(format!(".result-{index}"), format!("result-{index}")).unwrap();
+    });
+}
+
+impl Monitor {
+    async fn say(&self, message: ToMonitor) {
+        let _ = self.channel.send(&message, &[]).await;
+    }
+
+    async fn say_with(&self, message: ToMonitor, descriptor: &OwnedFd) {
+        let _ = self.channel.send(&message, &[descriptor.as_fd()]).await;
+    }
+
+    async fn next(&mut self) -> Option<(ToFrontend, Vec<OwnedFd>)> {
+        self.channel.receive::<ToFrontend>(&mut self.buffer).await.ok()
+    }
+
+    async fn nonce(&mut self, connection: u64) -> [u8; 32] {
+        self.say(ToMonitor::Hello { connection, source: "203.0.113.1:1".into() }).await;
+        loop {
+            match self.next().await {
+                Some((ToFrontend::Challenge { nonce, .. }, _)) => return nonce,
+                Some(_) => {}
+                None => panic!("the monitor hung up"),
+            }
+        }
+    }
+
+    /// A real login: the attacker knows this password, because alice typed it during the takeover.
+    async fn log_in(&mut self, connection: u64, user: &str) -> Option<(SessionKey, SessionId)> {
+        let nonce = self.nonce(connection).await;
+        let key = SessionKey::generate().unwrap();
+        let text = LoginText {
+            version: 1,
+            user: user.into(),
+            method: "password".into(),
+            session_key: key.public(),
+            server_key: base64(&self.fingerprint.0),
+            exporter: None,
+            nonce: base64(&nonce),
+        };
+        let signed = serde_json::to_string(&text).unwrap();
+        let signature = key.sign(Purpose::Login, &signed);
+        let login = ToMonitor::Login { connection, signed, signature, password: SecretValue(common::PASSWORD.into()), exporter: None };
+        self.say_with(login, &connected()).await;
+        loop {
+            match self.next().await {
+                Some((ToFrontend::Login { outcome: Outcome::Accepted { session, .. }, .. }, _)) => {
+                    return Some((key, session.parse().unwrap()));
+                }
+                Some((ToFrontend::Login { .. }, _)) => return None,
+                Some(_) => {}
+                None => panic!("the monitor hung up"),
+            }
+        }
+    }
+
+    /// Sends a request and returns the code of its refusal, or 0 for anything else.
+    async fn ask(&mut self, connection: u64, stream: u32, signed: &str, signature: &str) -> u16 {
+        let message = ToMonitor::Request { connection, stream, signed: signed.into(), signature: signature.into(), secrets: Vec::new() };
+        self.say(message).await;
+        loop {
+            match self.next().await {
+                Some((ToFrontend::Refused { code, stream: answered, .. }, _)) if answered == stream => return code,
+                Some((ToFrontend::Started { .. } | ToFrontend::Answer { .. }, _)) => return 0,
+                Some(_) => {}
+                None => panic!("the monitor hung up"),
+            }
+        }
+    }
+
+    /// Whether the monitor has given this frontend up.
+    async fn hung_up(&mut self) -> Result<(), String> {
+        loop {
+            match tokio::time::timeout(Duration::from_secs(5), self.next()).await {
+                // It may be killed before it reads this; then the test's result was written by nobody. See `expect_end`.
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) => {}
+                Err(_) => return Err("the monitor went on with this frontend".into()),
+            }
+        }
+    }
+}
+
+/// The monitor kills a frontend that breaks the table, so the result is written before: it holds unless the monitor is
+/// still there a moment later.
+async fn expect_end(monitor: &mut Monitor, message: Option<ToMonitor>) -> Result<(), String> {
+    let index =
+        std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
+    if let Some(message) = message {
+        std::fs::write(format!("result-{index}"), "held").unwrap();
+        monitor.say(message).await;
+    }
+    let outcome = monitor.hung_up().await;
+    if outcome.is_err() {
+        std::fs::write(format!("result-{index}"), "not ended").unwrap();
+    }
+    outcome
+}
+
+/// A connected TCP socket, as a client's would be.
+fn connected() -> OwnedFd {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    // The other end may close: a peer address stays known on the server's as long as data could come.
+    std::mem::forget(client);
+    server.into()
+}
+
+fn run(session: SessionId, counter: u64, command: &str, arguments: &[(&str, Value)]) -> String {
+    let ask = Ask::Run(common::invocation(command, arguments));
+    request_text(session, counter, RequestId::from_random([counter as u8; 20]), &ask, || [0; 32]).text
+}
+
+async fn an_honest_login_and_run_work(monitor: &mut Monitor) -> Result<(), String> {
+    let (key, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let text = run(session, 1, "true", &[]);
+    match monitor.ask(1, 1, &text, &key.sign(Purpose::Request, &text)).await {
+        0 => Ok(()),
+        code => Err(format!("refused with {code}")),
+    }
+}
+
+async fn requests_before_a_login_end_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    monitor.nonce(1).await;
+    let message = ToMonitor::Request { connection: 1, stream: 1, signed: "{}".into(), signature: String::new(), secrets: vec![] };
+    expect_end(monitor, Some(message)).await
+}
+
+async fn an_unknown_connection_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    let message = ToMonitor::Request { connection: 77, stream: 1, signed: "{}".into(), signature: String::new(), secrets: vec![] };
+    expect_end(monitor, Some(message)).await
+}
+
+async fn bytes_that_are_no_message_end_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    // A Violation whose text claims to be longer than the message: only the raw socket can say that.
+    let index =
+        std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
+    std::fs::write(format!("result-{index}"), "held").unwrap();
+    let raw = sys::adopt(3).unwrap();
+    sys::send(raw.as_fd(), &[6, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, b'x'], &[]).map_err(|fault| fault.to_string())?;
+    let outcome = monitor.hung_up().await;
+    std::mem::forget(raw);
+    if outcome.is_err() {
+        std::fs::write(format!("result-{index}"), "not ended").unwrap();
+    }
+    outcome
+}
+
+async fn a_second_ready_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    expect_end(monitor, Some(ToMonitor::Ready { landlock: "full".into(), uid: 0 })).await
+}
+
+async fn an_unexpected_descriptor_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    let index =
+        std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
+    std::fs::write(format!("result-{index}"), "held").unwrap();
+    monitor.say_with(ToMonitor::Hello { connection: 1, source: "x".into() }, &connected()).await;
+    expect_end(monitor, None).await
+}
+
+async fn a_login_without_its_socket_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    monitor.nonce(1).await;
+    let message = ToMonitor::Login {
+        connection: 1,
+        signed: String::new(),
+        signature: String::new(),
+        password: SecretValue::default(),
+        exporter: None,
+    };
+    expect_end(monitor, Some(message)).await
+}
+
+async fn an_overlong_message_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    let index =
+        std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
+    std::fs::write(format!("result-{index}"), "held").unwrap();
+    let raw = sys::adopt(3).unwrap();
+    sys::send(raw.as_fd(), &vec![1; ordain::limits::IPC_MESSAGE + 1], &[]).map_err(|fault| fault.to_string())?;
+    let outcome = monitor.hung_up().await;
+    std::mem::forget(raw);
+    if outcome.is_err() {
+        std::fs::write(format!("result-{index}"), "not ended").unwrap();
+    }
+    outcome
+}
+
+async fn a_session_is_no_use_without_its_key(monitor: &mut Monitor) -> Result<(), String> {
+    let (_, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let stranger = SessionKey::generate().unwrap();
+    let text = run(session, 1, "true", &[]);
+    for (stream, signature) in [(1, String::new()), (2, stranger.sign(Purpose::Request, &text)), (3, base64(&[0; 64]))] {
+        let code = monitor.ask(1, stream, &text, &signature).await;
+        if code != 300 {
+            return Err(format!("answered with {code}"));
+        }
+    }
+    Ok(())
+}
+
+async fn requests_cannot_be_altered_or_sent_again(monitor: &mut Monitor) -> Result<(), String> {
+    let (key, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let text = run(session, 1, "true", &[]);
+    let signature = key.sign(Purpose::Request, &text);
+    let altered = text.replace("\"true\"", "\"sleep\"");
+    if monitor.ask(1, 1, &altered, &signature).await != 300 {
+        return Err("an altered request was taken".into());
+    }
+    if monitor.ask(1, 2, &text, &signature).await != 0 {
+        return Err("the request itself was refused".into());
+    }
+    if monitor.ask(1, 3, &text, &signature).await != 301 {
+        return Err("a request was taken twice".into());
+    }
+    let (_, _) = monitor.log_in(2, "bob").await.ok_or("the login was refused")?;
+    match monitor.ask(2, 1, &text, &signature).await {
+        300 => Ok(()),
+        code => Err(format!("in another user's session it was answered with {code}")),
+    }
+}
+
+async fn anothers_run_cannot_be_cancelled(monitor: &mut Monitor) -> Result<(), String> {
+    let (key, session) = monitor.log_in(1, "bob").await.ok_or("the login was refused")?;
+    for (counter, run) in [(1, "0000000000000000"), (2, "../../x"), (3, "zzzzzzzzzzzzzzzz")] {
+        let text = format!(
+            r#"{{"session":"{session}","counter":{counter},"id":"{}","verb":"cancel","run":"{run}"}}"#,
+            RequestId::from_random([9; 20])
+        );
+        let code = monitor.ask(1, counter, &text, &key.sign(Purpose::Request, &text)).await;
+        if code != 404 {
+            return Err(format!("{run} was answered with {code}"));
+        }
+    }
+    Ok(())
+}
+
+async fn what_the_policy_refuses_stays_refused(monitor: &mut Monitor) -> Result<(), String> {
+    let (key, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let evil = |text: &str| Value::Text(text.into());
+    let cases = [
+        ("hidden", vec![], 400),
+        ("/bin/sh", vec![], 400),
+        ("true", vec![("uid", evil("0"))], 401),
+        ("true", vec![("cwd", evil("/"))], 401),
+        ("kinds", vec![("word", evil("$(touch canary)"))], 401),
+        ("show", vec![("file", evil("../server.key"))], 401),
+    ];
+    for (counter, (command, arguments, expected)) in (1..).zip(cases) {
+        let text = run(session, counter, command, &arguments);
+        let code = monitor.ask(1, counter as u32, &text, &key.sign(Purpose::Request, &text)).await;
+        if code != expected {
+            return Err(format!("{command} {arguments:?} was answered with {code}"));
+        }
+    }
+    Ok(())
+}
+
+async fn the_address_is_the_kernels_word(monitor: &mut Monitor) -> Result<(), String> {
+    // The frontend said 203.0.113.1; the login's record says what the socket says.
+    monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let trail = std::fs::read_to_string("state/trail.jsonl").unwrap();
+    let login = trail.lines().rfind(|line| line.contains("\"kind\":\"login\"")).ok_or("no record")?;
+    let connection = trail.lines().rfind(|line| line.contains("\"kind\":\"connection\"")).ok_or("no record")?;
+    if !login.contains("\"source\":\"127.0.0.1:") {
+        return Err(login.into());
+    }
+    if connection.contains("203.0.113.1") && connection.contains("\"reported_by\":\"frontend\"") { Ok(()) } else { Err(connection.into()) }
+}
+
+async fn a_socket_that_is_none_logs_nobody_in(monitor: &mut Monitor) -> Result<(), String> {
+    let nonce = monitor.nonce(1).await;
+    let login = ToMonitor::Login {
+        connection: 1,
+        signed: base64(&nonce),
+        signature: String::new(),
+        password: SecretValue(common::PASSWORD.into()),
+        exporter: None,
+    };
+    monitor.say_with(login, &sys::null().unwrap()).await;
+    // No answer, and nobody logged in: the next request on it ends the frontend.
+    match tokio::time::timeout(Duration::from_millis(300), monitor.next()).await {
+        Err(_) => Ok(()),
+        Ok(Some((ToFrontend::Login { outcome: Outcome::Refused { .. }, .. }, _))) => Ok(()),
+        Ok(other) => Err(format!("answered with {other:?}")),
+    }
+}
+
+async fn secrets_of_the_monitor_cannot_be_read(_: &mut Monitor) -> Result<(), String> {
+    // The real frontend is another user in a cell; here it is asked what the process boundary itself gives away.
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|fault| fault.to_string())?;
+    let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).ok_or("no parent")?.trim().to_owned();
+    let own = std::fs::read(format!("/proc/{monitor}/environ")).is_ok();
+    let hashes = std::env::vars().count();
+    // Nothing came along in the environment, whatever the parent had.
+    if hashes == 0 { Ok(()) } else { Err(format!("{hashes} variables came along (parent readable: {own})")) }
+}
+
+async fn the_trail_can_be_neither_stopped_nor_forged(monitor: &mut Monitor) -> Result<(), String> {
+    let (key, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    // Text that looks like a record, with a newline: one line, marked as this process's word.
+    let forged = "x\n{\"kind\":\"login\",\"user\":\"root\",\"outcome\":\"accepted\"}";
+    monitor.say(ToMonitor::Violation { connection: 1, text: forged.into() }).await;
+    let text = run(session, 1, "hidden", &[]);
+    let code = monitor.ask(1, 1, &text, &key.sign(Purpose::Request, &text)).await;
+    let trail = std::fs::read_to_string("state/trail.jsonl").unwrap();
+    let violation = trail.lines().rfind(|line| line.contains("\"kind\":\"violation\"")).ok_or("no record of the violation")?;
+    if trail.lines().any(|line| line.starts_with("{\"kind\":\"login\"")) || !violation.contains("\"reported_by\":\"frontend\"") {
+        return Err(violation.into());
+    }
+    let refused = trail.lines().rfind(|line| line.contains("\"kind\":\"request\"")).ok_or("no record of the refusal")?;
+    if code == 400 && refused.contains("\"decision\":\"refused\"") { Ok(()) } else { Err(refused.into()) }
+}
