@@ -31,6 +31,7 @@ const PASSWORD: &str = "bench";
 const GIB: u64 = 1 << 30;
 
 fn main() {
+    ordain::sys::steady_heap();
     let mut wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if wanted.is_empty() {
         wanted = ["held", "bulk", "echo", "cold", "memory", "crowd"].map(String::from).to_vec();
@@ -73,7 +74,7 @@ struct Daemon {
     port: u16,
     ca: Pair,
     /// What each login's password verification took, in milliseconds, as the daemon logs it.
-    verified: std::sync::mpsc::Receiver<f64>,
+    verified: std::sync::Mutex<std::sync::mpsc::Receiver<f64>>,
 }
 
 impl Daemon {
@@ -152,7 +153,7 @@ password = "{hash}"
             "[hosts.bench]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"bench\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n"
         );
         std::fs::write(folder.path().join("client.toml"), client).unwrap();
-        Self { child, folder, port, ca, verified }
+        Self { child, folder, port, ca, verified: verified.into() }
     }
 
     fn options(&self) -> Options {
@@ -505,7 +506,7 @@ async fn cold() {
     for _ in 0..21 {
         let client = daemon.folder.path().join("client.toml");
         let ran = timed(Command::new(program("ordain")).arg("--config").arg(client).args(["run", "bench", "true"]));
-        let verified = daemon.verified.recv_timeout(Duration::from_secs(5)).unwrap();
+        let verified = daemon.verified.lock().unwrap().recv_timeout(Duration::from_secs(5)).unwrap();
         whole.push(ran);
         verify.push(verified);
         rest.push(ran - verified);

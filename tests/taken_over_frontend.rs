@@ -5,8 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::print_stderr,
-    dead_code,
+    clippy::mem_forget,
     reason = "it says what it expects by failing"
 )]
 

@@ -90,6 +90,7 @@ pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
         return Err(Ended("the listeners did not come along".into()));
     }
     let listeners: Vec<TcpListener> = descriptors.into_iter().map(TcpListener::from).collect();
+    sys::steady_heap();
     sys::leave_signals_to_the_monitor();
     let _ = sys::raise_descriptor_limit();
     // aws-lc looks for its own sources of randomness at the first use; that must be over before files are out of reach.

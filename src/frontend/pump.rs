@@ -6,9 +6,10 @@ use crate::ids::{RunId, StreamId};
 use crate::limits::{DATA_FRAME, HELD_OPEN};
 use crate::mux::{Allowance, Closed, Outbox};
 use crate::protocol::{Credit, Ended, HEADER, Kind, header};
+use crate::sys;
 use bytes::BufMut;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::AsyncReadExt;
@@ -56,6 +57,7 @@ struct Input {
     waiting: Vec<u8>,
     written: usize,
     eof: bool,
+    widened: bool,
     moved: u64,
 }
 
@@ -74,7 +76,7 @@ impl Pump {
         let mut stdout = output(stdout, Kind::Stdout)?;
         let mut stderr = output(stderr, Kind::Stderr)?;
         let pipe = stdin.map(pipe::Sender::from_owned_fd).transpose()?;
-        let mut input = Input { pipe, waiting: Vec::new(), written: 0, eof: false, moved: 0 };
+        let mut input = Input { pipe, waiting: Vec::new(), written: 0, eof: false, widened: false, moved: 0 };
         let mut allowance = Allowance::default();
         let (mut held, mut exit, mut deaf) = (Held::default(), None::<Exit>, false);
         let mut held_open = false;
@@ -155,8 +157,11 @@ impl Pump {
             Some(Ok(0)) => from.pipe = None,
             Some(Ok(read)) => {
                 from.moved += read as u64;
-                if read == from.chunk {
+                if read == from.chunk && from.chunk < DATA_FRAME {
                     from.chunk = (from.chunk * 4).min(DATA_FRAME);
+                    if from.chunk == DATA_FRAME {
+                        sys::widen(pipe.as_fd());
+                    }
                 }
                 if !deaf {
                     allowance.spend(read);
@@ -243,7 +248,12 @@ impl Input {
                     self.moved += count as u64;
                     count
                 }
-                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
+                    if !std::mem::replace(&mut self.widened, true) {
+                        sys::widen(pipe.as_fd());
+                    }
+                    0
+                }
                 Err(_) => {
                     self.pipe = None;
                     rest.len()

@@ -101,7 +101,7 @@ async fn live(
         Err(fault) => return not_started(state, place, grant, run, &fault),
     };
     count(&state.counts.runs);
-    tracing::info!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
+    tracing::debug!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
     let stdin = match command.stdin {
         Stdin::None => None,
         Stdin::Accepted { max } => Some(max.unwrap_or(u64::MAX)),
@@ -134,7 +134,7 @@ async fn live(
     };
     state.tell_with(told, &[]).await;
     let counts = tokio::time::timeout(limits::FINISHED, counts).await.ok().and_then(Result::ok);
-    tracing::info!(run = %run, reason = reason.word(), number = reason.number(), duration = ?duration, "ended");
+    tracing::info!(run = %run, user = %grant.user(), command = command.name, reason = reason.word(), number = reason.number(), duration = ?duration, "ended");
     let _ = state.record(&Record::now(What::End {
         run: &run.to_string(),
         user: grant.user(),

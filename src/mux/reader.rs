@@ -1,14 +1,15 @@
 //! Reads frames: a header is judged before its payload is waited for, and memory grows with what has arrived,
 //! never with what was promised.
 
+use crate::limits::DATA_FRAME;
 use crate::protocol::{Decoder, Frame, FrameFault, HEADER, Phase, Promise, Sender};
 use bytes::BufMut;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes of a payload that room is made for before any of it has come: one TLS record. More room is made when that
-/// much has really arrived.
-const FIRST_ROOM: usize = 16 * 1024;
+/// Bytes of a payload that room is made for before any of it has come: one data frame, which only a user who logged in
+/// can promise (before, every frame is smaller). More room is made when that much has really arrived.
+const FIRST_ROOM: usize = DATA_FRAME;
 
 /// A frame reader. Between frames it holds nothing.
 #[derive(Debug)]
@@ -123,9 +124,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_promise_costs_nothing() {
-        let (mut client, mut reader) = pair();
-        client.write_all(&header(1, Kind::Stdin, 65_536)).await.unwrap();
+    async fn a_promise_costs_a_frame_at_the_most() {
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut reader = Reader::new(server, Sender::Server);
+        reader.enter(Phase::Open);
+        client.write_all(&header(1, Kind::Answer, 1 << 20)).await.unwrap();
         client.write_all(b"x").await.unwrap();
         assert!(tokio::time::timeout(std::time::Duration::from_millis(20), reader.frame()).await.is_err());
         assert!(reader.payload.capacity() <= FIRST_ROOM, "{}", reader.payload.capacity());

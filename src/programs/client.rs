@@ -18,6 +18,8 @@ pub fn ordain() -> Status {
         Ok(args) => args,
         Err(error) => return usage(&error),
     };
+    #[cfg(target_os = "linux")]
+    crate::sys::steady_heap();
     let nagios = matches!(&args.verb, ClientVerb::Run(run) if run.nagios);
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()

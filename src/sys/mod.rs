@@ -22,7 +22,7 @@ pub use message::{Received, pair, receive, send};
 #[cfg(target_os = "linux")]
 pub use process::{
     Exited, adopt, kill, leave_signals_to_the_monitor, null, parent_death_signal, pipe, raise_descriptor_limit, reap, reexecute,
-    return_large_blocks, signal_group, terminate, undumpable, wait_readable, watch,
+    return_large_blocks, signal_group, steady_heap, terminate, undumpable, wait_readable, watch, widen,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};

@@ -110,15 +110,20 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
-/// A pipe whose kernel buffer is large where the kernel allows it; both ends close on exec.
+/// A pipe; both ends close on exec.
 ///
 /// # Errors
 /// As pipe2(2).
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = io::pipe()?;
-    // SAFETY: fcntl on an open descriptor, with a number. Failing leaves the smaller buffer, which is correct too.
-    unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETPIPE_SZ, limits::PIPE_BUFFER as libc::c_int) };
     Ok((reader.into(), writer.into()))
+}
+
+/// Makes a pipe's kernel buffer large, where the kernel allows it. Left to pipes that carry much: it costs every other
+/// run more than it is worth.
+pub fn widen(pipe: BorrowedFd<'_>) {
+    // SAFETY: fcntl on an open descriptor, with a number. Failing leaves the smaller buffer, which is correct too.
+    unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, limits::PIPE_BUFFER as libc::c_int) };
 }
 
 /// `/dev/null`, to read from.
@@ -187,6 +192,16 @@ pub fn return_large_blocks() {
     // SAFETY: mallopt with numbers only, before a second thread exists.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+    }
+}
+
+/// Keeps the allocator from giving the heap's end back to the kernel and fetching it again with every frame that comes
+/// and goes; some megabytes stay with the process instead.
+pub fn steady_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt with numbers only.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 8 << 20);
     }
 }
 

@@ -223,7 +223,7 @@ fn filters() -> Result<Vec<BpfProgram>, String> {
     let mut allowed = always(ALLOWED);
     allowed.extend(always(ALLOWED_HERE));
     // Flags and duplicates of descriptors; nothing else of fcntl.
-    let fcntl = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_GETPIPE_SZ];
+    let fcntl = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_SETPIPE_SZ];
     allowed.insert(libc::SYS_fcntl, fcntl.iter().map(|what| when(1, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
     // glibc makes fstat of it, on a descriptor and no path.
     allowed.insert(libc::SYS_newfstatat, vec![when(3, SeccompCmpOp::Eq, libc::AT_EMPTY_PATH as u64)?]);
