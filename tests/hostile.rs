@@ -125,7 +125,8 @@ async fn hostile_arguments_are_refused_by_name_and_nothing_runs() {
     let server = Server::start();
     let session = server.session("alice").await;
     let long = "a".repeat(9000);
-    let cases: Vec<(&str, Vec<(&str, Value)>, &str)> = vec![
+    type Case<'c> = (&'c str, Vec<(&'c str, Value)>, &'c str);
+    let cases: Vec<Case<'_>> = vec![
         ("kinds", vec![("word", text("a;id"))], "word"),
         ("kinds", vec![("word", text("$(id)"))], "word"),
         ("kinds", vec![("word", text("a\n"))], "word"),
