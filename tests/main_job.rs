@@ -270,7 +270,8 @@ fn who_the_server_is_matters() {
     assert!(stderr(&wrong).contains("code 602") && stderr(&wrong).contains(&pin), "{}", stderr(&wrong));
     let other = ordain::devca::ca(1).unwrap();
     write(&server.path("other.crt"), &other.certificate, 0o644);
-    assert!(stderr(&run(&["--ca", &server.path("other.crt").to_string_lossy()])).contains("a CA that you do not trust"));
+    let unknown = run(&["--ca", &server.path("other.crt").to_string_lossy()]);
+    assert!(stderr(&unknown).contains("a CA that you do not trust"), "{}", stderr(&unknown));
     assert!(stderr(&run(&["--ca", &server.path("ca.crt").to_string_lossy(), "--tls-name", "web1"])).contains("not for the name `web1`"));
 }
 

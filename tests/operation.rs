@@ -250,6 +250,7 @@ fn reload_takes_all_or_nothing() {
     write(&config, &sound.replace("127.0.0.1:0", "127.0.0.1:1"), 0o600);
     signal(server.child.id(), "-HUP");
     server.wait_for_log("cannot change in a reload");
+    server.wait_for_trail("the refusal's record", |trail| trail.iter().filter(|record| record["kind"] == "reload").count() == 3);
     let outcomes: Vec<String> = server.records("reload").iter().map(|record| record["outcome"].as_str().unwrap().to_owned()).collect();
     assert_eq!(outcomes, ["refused", "accepted", "refused"]);
     sleeper.kill().unwrap();

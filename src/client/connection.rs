@@ -105,7 +105,8 @@ fn untrusted(place: &str, name: &str, fault: &std::io::Error) -> ClientError {
         return ClientError::new(Code::ConnectionLost, format!("{place} closed the connection during the TLS handshake: {fault}"));
     };
     let why = match tls {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // A CA of the same name with another key signs wrongly instead of being unknown.
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "its certificate comes from a CA that you do not trust (give its CA with --ca FILE, or its key with --pin)".to_owned()
         }
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
