@@ -483,3 +483,77 @@ fn a_password_becomes_a_hash() {
     let hash = ordain::credential::Hash::read(stdout(&output).trim()).unwrap();
     assert!(hash.verify(&ordain::secret::Secret::new("hunter2".into())));
 }
+
+#[test]
+fn running_out_of_descriptors_is_survived() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(
+        folder.path(),
+        "",
+        "[commands.true]\nexec = [\"/bin/true\"]\n[roles.all]\ncommands = [\"true\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n",
+    );
+    // The daemon and its frontend have forty descriptors each.
+    let script =
+        format!("ulimit -n 40 && exec '{}' --config '{}'", env!("CARGO_BIN_EXE_ordaind"), folder.path().join("config.toml").display());
+    let mut child = Command::new("/bin/sh").args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (sender, log) = std::sync::mpsc::channel();
+    let stderr_of_child = std::io::BufReader::new(child.stderr.take().unwrap());
+    std::thread::spawn(move || {
+        for line in std::io::BufRead::lines(stderr_of_child).map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    let says = |text: &str| loop {
+        let line = log.recv_timeout(common::PATIENCE).unwrap();
+        if line.contains(text) {
+            return line;
+        }
+    };
+    let line = says("listening on 127.0.0.1:");
+    let port = line.split_once("listening on 127.0.0.1:").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    let flood: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap()).collect();
+    says("accepting failed");
+    drop(flood);
+    let client = format!(
+        "[hosts.t]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n"
+    );
+    write(&folder.path().join("client.toml"), &client, 0o600);
+    let output = Command::new(env!("CARGO_BIN_EXE_ordain"))
+        .arg("--config")
+        .arg(folder.path().join("client.toml"))
+        .args(["run", "t", "true"])
+        .output()
+        .unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn an_expired_certificate_serves_loudly_and_clients_refuse_it() {
+    let Ok(tool) = Command::new("openssl").arg("version").output() else { return };
+    assert!(tool.status.success());
+    let folder = tempfile::tempdir().unwrap();
+    let ca = prepare(folder.path(), "", common::COMMANDS);
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let script = format!(
+        "openssl req -new -key {key} -subj /CN=localhost -out {csr} && printf 'subjectAltName=DNS:localhost' > {ext} && \
+         openssl x509 -req -in {csr} -CA {ca} -CAkey {ca_key} -CAcreateserial -days -1 -extfile {ext} -out {crt}",
+        key = path("server.key"),
+        csr = path("server.csr"),
+        ext = path("ext"),
+        ca = path("ca.crt"),
+        ca_key = path("ca.key"),
+        crt = path("server.crt"),
+    );
+    let made = Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+    if !made.status.success() {
+        // An openssl that makes no certificates for the past.
+        return;
+    }
+    let server = Server::serve(folder, ca);
+    let refused = server.ordain(&["run", "t", "true"]);
+    assert_eq!(refused.status.code(), Some(255));
+    assert!(stderr(&refused).contains("has expired") && stderr(&refused).contains("code 602"), "{}", stderr(&refused));
+    assert!(stdout(&server.local("status")).contains("certificate.fault: expired"));
+}

@@ -162,8 +162,10 @@ impl Connection {
         }
         frames.enter(Phase::Login);
         loop {
-            let frame = timeout_at(deadline, frames.frame()).await.map_err(late)??;
-            let login: Login = parse(&frame)?;
+            let mut frame = timeout_at(deadline, frames.frame()).await.map_err(late)??;
+            let login = parse::<Login>(&frame);
+            zeroize::Zeroize::zeroize(&mut frame.payload);
+            let login = login?;
             let Ok(socket) = proof.try_clone() else { return Err(End::Tell(Code::Internal, "the server is out of descriptors".into())) };
             let message = ToMonitor::Login {
                 connection: self.number,
@@ -295,7 +297,13 @@ impl<'c> Streams<'c> {
                 Ok(())
             }
             Kind::Pong => parse::<Ping>(&frame).map(|_| ()),
-            Kind::Open => self.open(&frame).await,
+            Kind::Open => {
+                let mut frame = frame;
+                let outcome = self.open(&frame).await;
+                // It may have held secrets.
+                zeroize::Zeroize::zeroize(&mut frame.payload);
+                outcome
+            }
             Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset if frame.stream > self.highest => {
                 violation("on a stream that was never opened")
             }

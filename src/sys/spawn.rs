@@ -7,11 +7,12 @@
 //! reach exec in time (a process of the target user may stop it; a network file system may hang).
 
 use crate::limits;
+use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 /// What to start.
@@ -153,8 +154,14 @@ type Answer = Box<dyn FnOnce(Result<Child, SpawnError>) + Send>;
 
 /// A pool of threads that start processes, and one that keeps their deadlines.
 #[derive(Clone)]
-pub struct Spawner {
-    jobs: mpsc::SyncSender<(Program, Answer)>,
+pub struct Spawner(Arc<Queue>);
+
+/// Programs that wait to be started. One bell for all threads, which wakes one of them: a shared channel would wake a
+/// second only to wait in its place.
+struct Queue {
+    jobs: Mutex<VecDeque<(Program, Answer)>>,
+    bell: Condvar,
+    most: usize,
 }
 
 impl std::fmt::Debug for Spawner {
@@ -186,20 +193,20 @@ impl Spawner {
     /// # Errors
     /// When a thread or its stack cannot be had.
     pub fn start(threads: usize, waiting: usize) -> io::Result<Self> {
-        let (jobs, queue) = mpsc::sync_channel::<(Program, Answer)>(waiting);
-        let queue = Arc::new(Mutex::new(queue));
+        let queue = Arc::new(Queue { jobs: Mutex::default(), bell: Condvar::new(), most: waiting });
         let keeper = Arc::new(Keeper { slots: (0..threads).map(|_| Slot::default()).collect(), ..Keeper::default() });
         for index in 0..threads {
             let (queue, keeper) = (queue.clone(), keeper.clone());
             let stack = Stack::new()?;
             std::thread::Builder::new().name(format!("spawn-{index}")).spawn(move || {
-                while let Ok((program, answer)) = { queue.lock().unwrap_or_else(PoisonError::into_inner).recv() } {
+                loop {
+                    let (program, answer) = queue.next();
                     answer(keeper.spawn(index, &stack, program));
                 }
             })?;
         }
         std::thread::Builder::new().name("spawn-deadline".into()).spawn(move || keeper.watch())?;
-        Ok(Self { jobs })
+        Ok(Self(queue))
     }
 
     /// Starts a program; `answer` is called on a spawning thread.
@@ -207,7 +214,27 @@ impl Spawner {
     /// # Errors
     /// When as many wait already as may.
     pub fn submit(&self, program: Program, answer: Answer) -> Result<(), Full> {
-        self.jobs.try_send((program, answer)).map_err(|_| Full)
+        let mut jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.len() >= self.0.most {
+            return Err(Full);
+        }
+        jobs.push_back((program, answer));
+        drop(jobs);
+        self.0.bell.notify_one();
+        Ok(())
+    }
+}
+
+impl Queue {
+    /// Waits for the next program.
+    fn next(&self) -> (Program, Answer) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match jobs.pop_front() {
+                Some(job) => return job,
+                None => jobs = self.bell.wait(jobs).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
     }
 }
 

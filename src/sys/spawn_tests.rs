@@ -3,6 +3,7 @@
 use super::*;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::sync::mpsc;
 use std::time::Duration;
 
 fn text(text: &str) -> CString {
