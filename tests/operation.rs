@@ -355,6 +355,27 @@ fn a_second_signal_cuts_at_once_and_the_group_signal_spares_the_frontend() {
 }
 
 #[test]
+fn asked_again_while_it_waits_for_a_commands_grace_it_kills() {
+    let commands = "[commands.deaf]\nexec = [\"/bin/sh\", \"-c\", 'trap \"\" TERM; echo ready; while :; do sleep 1; done']\ngrace = \"1h\"\n[roles.all]\ncommands = [\"deaf\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n";
+    let mut server = Server::with("# slow to stop", commands);
+    let mut run = server.client().args(["run", "t", "deaf"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(run.stdout.take().unwrap()), &mut line).unwrap();
+    signal(server.child.id(), "-TERM");
+    server.wait_for_log("accepting nothing new");
+    // Whoever comes now is turned away at once.
+    let late = server.ordain(&["run", "t", "deaf"]);
+    assert_eq!(late.status.code(), Some(255));
+    assert!(stderr(&late).contains("code 603"), "{}", stderr(&late));
+    signal(server.child.id(), "-TERM");
+    server.wait_for_log("asked twice");
+    signal(server.child.id(), "-TERM");
+    server.wait_for_log("asked again");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert_eq!(run.wait().unwrap().code(), Some(255));
+}
+
+#[test]
 fn without_a_trail_nothing_runs() {
     if !Path::new("/dev/full").exists() || !is_root() {
         return;

@@ -37,7 +37,10 @@ pub struct WordFault {
 
 impl fmt::Display for WordFault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "argument `{}` {}", self.argument.escape_debug(), self.text)
+        match self.text.starts_with("is one too many") {
+            true => write!(out, "the word `{}` {}", self.argument.escape_debug(), self.text),
+            false => write!(out, "argument `{}` {}", self.argument.escape_debug(), self.text),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Reaching a server: TCP, TLS, who it is, and logging in.
 
 use super::ClientError;
+use super::error::lost;
 use super::session::Session;
 use crate::credential::{Purpose, SessionKey};
 use crate::encoding::base64;
 use crate::ids::SessionId;
-use crate::mux::{self, Outbox, ReadFault, Reader};
+use crate::mux::{self, Outbox, Reader};
 use crate::protocol::{Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Phase, Sender, VERSION, read};
 use crate::secret::Secret;
 use crate::tls::Fingerprint;
@@ -141,18 +142,6 @@ async fn expect<M: serde::de::DeserializeOwned>(frames: &mut Frames, kind: Kind)
         return Err(broken(format!("the server sent {} where {} was expected", frame.kind.word(), kind.word())));
     }
     read(&frame.payload).map_err(|fault| broken(format!("{} that cannot be read: {fault}", kind.word())))
-}
-
-/// The connection's end, as an error.
-pub(super) fn lost(fault: &ReadFault) -> ClientError {
-    match fault {
-        ReadFault::Frame(_) => ClientError::new(Code::Protocol, fault.to_string()),
-        ReadFault::Closed => ClientError::new(Code::ConnectionLost, "the server closed the connection"),
-        ReadFault::Cut(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => {
-            ClientError::new(Code::ConnectionLost, "the connection was cut without a goodbye")
-        }
-        ReadFault::Cut(fault) => ClientError::new(Code::ConnectionLost, format!("the connection broke: {fault}")),
-    }
 }
 
 impl Connection {

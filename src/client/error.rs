@@ -1,5 +1,6 @@
 //! What can go wrong at the client: a stable code and a sentence a person can act on.
 
+use crate::mux::ReadFault;
 use crate::protocol::{Code, Failure};
 use std::fmt;
 
@@ -45,3 +46,15 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+/// The connection's end, as an error.
+pub(super) fn lost(fault: &ReadFault) -> ClientError {
+    match fault {
+        ReadFault::Frame(_) => ClientError::new(Code::Protocol, fault.to_string()),
+        ReadFault::Closed => ClientError::new(Code::ConnectionLost, "the server closed the connection"),
+        ReadFault::Cut(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => {
+            ClientError::new(Code::ConnectionLost, "the connection was cut without a goodbye")
+        }
+        ReadFault::Cut(fault) => ClientError::new(Code::ConnectionLost, format!("the connection broke: {fault}")),
+    }
+}

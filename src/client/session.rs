@@ -1,7 +1,7 @@
 //! A session: signed requests over one connection, each a stream of its own.
 
 use super::ClientError;
-use super::connection::lost;
+use super::error::lost;
 use super::inbox::Inbox;
 use crate::credential::{Purpose, SessionKey, random};
 use crate::exit::Reason;

@@ -106,7 +106,13 @@ fn read(path: &Path, mode: Mode) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
             }
             for (name, hash) in &hashes {
                 if hash.cost().memory_kib > server.verifier_memory_kib {
-                    faults.add(&Place::default(), format!("users.{name}.password"), "wants more memory than login.memory allows");
+                    let place = policy.users.get(name).map(|user| user.place.clone()).unwrap_or_default();
+                    let text = format!(
+                        "wants {} KiB for a verification; login.memory, shared by login.verifiers, allows {} KiB",
+                        hash.cost().memory_kib,
+                        server.verifier_memory_kib
+                    );
+                    faults.add(&place, format!("users.{name}.password"), text);
                 }
             }
             if !faults.none() {
@@ -276,7 +282,11 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
             None | Some("text") => Logs::Text,
             Some("json") => Logs::Json,
             Some(other) => {
-                faults.add(&root.place, "server.logs", format!("found \"{}\"; accepted are \"text\", \"json\"", other.escape_debug()));
+                faults.add(
+                    table.as_ref().map_or(&root.place, |table| &table.place),
+                    "server.logs",
+                    format!("found \"{}\"; accepted are \"text\", \"json\"", other.escape_debug()),
+                );
                 Logs::Text
             }
         },

@@ -24,7 +24,9 @@ impl<'t> Document<'t> {
         let lines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
         let document = Self { name: name.into(), lines, table };
         for error in errors {
-            faults.add(&document.place(error.span().unwrap_or_default()), "", format!("not TOML: {}", error.message().trim()));
+            let span = error.span().unwrap_or_default();
+            let found: String = text.get(span.clone()).unwrap_or_default().chars().take(40).flat_map(char::escape_debug).collect();
+            faults.add(&document.place(span), "", format!("not TOML: {} (at `{found}`)", error.message().trim()));
         }
         document
     }

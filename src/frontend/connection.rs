@@ -1,6 +1,6 @@
 //! One connection, from the handshake to its end.
 
-use super::accept::Place;
+use super::census::Place;
 use super::inbox::{Exit, Inbox};
 use super::pump::Pump;
 use super::registry::FromMonitor;

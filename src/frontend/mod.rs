@@ -1,6 +1,7 @@
 //! The network side: TLS, frames, streams. Unprivileged and confined; it decides nothing and can open nothing.
 
 mod accept;
+mod census;
 mod connection;
 mod inbox;
 mod pump;
@@ -43,7 +44,7 @@ pub(crate) struct Shared {
     /// Rung when it begins to.
     drain: Notify,
     /// Connections by address and stage.
-    census: accept::Census,
+    census: census::Census,
 }
 
 #[derive(Debug, Clone)]
@@ -155,7 +156,7 @@ async fn serve(
         next: AtomicU64::new(settings.first_connection),
         draining: AtomicBool::new(false),
         drain: Notify::new(),
-        census: accept::Census::default(),
+        census: census::Census::default(),
     });
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(|fault| ended("a listener", &fault))?;

@@ -61,7 +61,7 @@ async fn one(state: &Shared, mut stream: UnixStream) -> io::Result<()> {
         // Looking is allowed without a trail: it is how one finds out. Changing is not.
         (Ok(grant), recorded) => match (grant.verb(), recorded) {
             (Verb::Status, _) => status(state),
-            (Verb::Reload, Ok(())) => match state.reload().await {
+            (Verb::Reload, Ok(())) => match super::reload::reload(state).await {
                 Ok(generation) => json!({ "generation": generation }),
                 Err(faults) => json!({ "faults": faults }),
             },

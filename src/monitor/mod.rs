@@ -6,6 +6,7 @@
 mod answers;
 mod control;
 mod login;
+mod reload;
 mod requests;
 mod runs;
 mod settings;
@@ -63,11 +64,11 @@ pub async fn serve(settings: Settings, loader: Loader, listening: impl FnOnce(&[
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => { let _ = state.reload().await; }
+            _ = hup.recv() => { let _ = reload::reload(&state).await; }
             _ = &mut frontend => return Err(CannotServe("the frontend could not be started again".into())),
         }
     }
-    let status = drain(&state, async {
+    let status = drain(&state, async || {
         tokio::select! { _ = term.recv() => {} _ = int.recv() => {} }
     })
     .await;
@@ -85,26 +86,26 @@ fn open_trail(path: &Path) -> std::io::Result<Trail> {
 }
 
 /// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal shortens the grace.
-async fn drain(state: &Shared, again: impl Future<Output = ()>) -> Status {
+async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
     let running = state.runs.borrow().len();
     let grace = state.settings().grace;
     tracing::info!(runs = running, grace = ?grace, "stopping: accepting nothing new");
     state.stopping.set(true);
     let _ = state.record(&Record::now(What::Stopping { runs: running }));
     state.tell(crate::ipc::ToFrontend::Drain);
-    let empty = async {
+    let empty = async || {
         while !state.runs.borrow().is_empty() {
             state.run_ended.notified().await;
         }
     };
     tokio::select! {
-        () = empty => {
+        () = empty() => {
             tracing::info!("stopped: nothing was cut");
             close_connections(state).await;
             return Status::OK;
         }
         () = tokio::time::sleep(grace) => {}
-        () = again => tracing::warn!("asked twice: cutting at once"),
+        () = again() => tracing::warn!("asked twice: cutting at once"),
     }
     let cut: Vec<String> = state.runs.borrow().values().map(|run| format!("{} ({} of {})", run.id, run.command, run.user)).collect();
     tracing::warn!(runs = cut.len(), cut = cut.join(", "), "the grace period is over: cutting");
@@ -114,12 +115,17 @@ async fn drain(state: &Shared, again: impl Future<Output = ()>) -> Status {
     // Each run gets the grace of its command, and then it is killed.
     let longest = state.settings().policy.commands.values().map(|command| command.grace).max().unwrap_or_default();
     let patience = limits::FINISHED + longest + Duration::from_secs(2);
-    let empty = async {
-        while !state.runs.borrow().is_empty() {
-            state.run_ended.notified().await;
+    tokio::select! {
+        () = empty() => {}
+        () = tokio::time::sleep(patience) => {}
+        () = again() => {
+            tracing::warn!("asked again: killing what is left");
+            for run in state.runs.borrow().values() {
+                crate::sys::signal_group(run.pid, libc::SIGKILL);
+            }
+            let _ = tokio::time::timeout(limits::FINISHED, empty()).await;
         }
-    };
-    let _ = tokio::time::timeout(patience, empty).await;
+    }
     close_connections(state).await;
     Status::OK
 }

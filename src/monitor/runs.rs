@@ -39,6 +39,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         id,
         user: grant.user().clone(),
         command: command.name.clone(),
+        pid: 0,
         since: Instant::now(),
         connection: asked.connection,
         stream: asked.stream,
@@ -101,6 +102,9 @@ async fn live(
         Err(fault) => return not_started(state, place, grant, run, &fault),
     };
     count(&state.counts.runs);
+    if let Some(run) = state.runs.borrow_mut().get_mut(&run) {
+        run.pid = running.pid;
+    }
     tracing::debug!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
     let stdin = match command.stdin {
         Stdin::None => None,

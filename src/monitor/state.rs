@@ -1,7 +1,7 @@
 //! The monitor's state: connections, sessions, runs, locks, and the configuration that is in force.
 
 use super::settings::{Loader, Settings};
-use crate::audit::{Record, Trail, What};
+use crate::audit::{Record, Trail};
 use crate::credential::SessionPublic;
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
@@ -71,6 +71,8 @@ pub struct Run {
     pub user: Arc<str>,
     /// Which command.
     pub command: String,
+    /// Its main process and process group; 0 until it has started.
+    pub pid: i32,
     /// Since when.
     pub since: Instant,
     /// The connection and stream it talks to.
@@ -99,7 +101,8 @@ pub struct State {
     loader: DebugLoader,
     /// The configuration's number since the start.
     pub generation: Cell<u64>,
-    reloading: tokio::sync::Mutex<()>,
+    /// One reload at a time.
+    pub reloading: tokio::sync::Mutex<()>,
     trail: RefCell<Trail>,
     /// Starts processes.
     pub spawner: Spawner,
@@ -237,53 +240,13 @@ impl State {
         }
     }
 
-    /// Reads the configuration anew and swaps it in, or keeps the old one and says every fault.
-    ///
-    /// # Errors
-    /// The faults; the old configuration stays in force.
-    pub async fn reload(self: &Rc<Self>) -> Result<u64, Vec<String>> {
-        let _one_at_a_time = self.reloading.lock().await;
-        let loader = self.loader.0.clone();
-        let loaded = tokio::task::spawn_blocking(move || loader()).await.unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
-        let result = loaded.and_then(|new| self.fits(&new).map(|()| new));
-        match result {
-            Err(faults) => {
-                for fault in &faults {
-                    tracing::error!(fault, "reload refused; the old configuration stays");
-                }
-                let _ = self.record(&Record::now(What::Reload { outcome: "refused", generation: self.generation.get(), faults: &faults }));
-                Err(faults)
-            }
-            Ok(new) => {
-                for warning in &new.warnings {
-                    tracing::warn!(warning);
-                }
-                *self.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
-                *self.settings.borrow_mut() = Rc::new(new);
-                self.generation.set(self.generation.get() + 1);
-                let generation = self.generation.get();
-                let _ = self.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[] }));
-                super::supervise::configure(self, &[]).await;
-                tracing::info!(generation, "reloaded");
-                Ok(generation)
-            }
-        }
+    /// Reads the configuration anew when called.
+    pub fn loader(&self) -> Loader {
+        self.loader.0.clone()
     }
 
-    /// What only a restart can change must not change in a reload, or the file and the daemon would disagree silently.
-    fn fits(&self, new: &Settings) -> Result<(), Vec<String>> {
-        let old = self.settings();
-        let mut faults = Vec::new();
-        let mut fixed = |what: &str, same: bool| {
-            if !same {
-                faults.push(format!("{what} cannot change in a reload; restart the daemon"));
-            }
-        };
-        fixed("server.listen", old.listen == new.listen);
-        fixed("server.state, audit.file or the control socket", old.trail == new.trail && old.control == new.control);
-        fixed("server.frontend_user", old.frontend == new.frontend);
-        fixed("server.logs", old.logs == new.logs);
-        fixed("server.threads", old.threads == new.threads);
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    /// Puts another configuration in force.
+    pub fn swap(&self, new: Settings) {
+        *self.settings.borrow_mut() = Rc::new(new);
     }
 }

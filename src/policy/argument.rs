@@ -260,7 +260,7 @@ fn hostname(text: &str) -> bool {
 fn relative(text: &str, beneath: &std::path::Path) -> Option<String> {
     let inner = match text.strip_prefix('/') {
         None => text,
-        Some(_) => text.strip_prefix(beneath.to_str()?)?.strip_prefix('/')?,
+        Some(_) => text.strip_prefix(beneath.to_str()?.trim_end_matches('/'))?.strip_prefix('/')?,
     };
     let plain = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= 255;
     (inner.len() < 4096 && inner.split('/').all(plain)).then(|| inner.to_owned())

@@ -78,7 +78,8 @@ fn colour(bytes: &[u8]) -> Step {
     let parameters = bytes.iter().skip(2).take(LONGEST).take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')).count();
     match bytes.get(2 + parameters) {
         Some(b'm') => Step::Plain(3 + parameters),
-        None if parameters < LONGEST => Step::Wait,
+        // At most a sequence of the longest length is held.
+        None => Step::Wait,
         _ => Step::Escape(1),
     }
 }
@@ -143,6 +144,16 @@ mod tests {
             assert_eq!(whole(bytes), *shown, "{bytes:?}");
         }
         assert_eq!(plain("a\nb\x1b[31m\x1b[2J"), "a b\\x1b[31m\\x1b[2J");
+    }
+
+    #[test]
+    fn the_longest_colour_cut_before_its_end_is_still_one() {
+        let longest = [b"\x1b[".as_slice(), &[b'1'; LONGEST], b"m"].concat();
+        let mut sanitizer = Sanitizer::default();
+        let (one, two) = longest.split_at(longest.len() - 1);
+        let mut out = sanitizer.feed(one);
+        out.extend(sanitizer.feed(two));
+        assert_eq!(out, longest);
     }
 
     proptest! {

@@ -1,0 +1,70 @@
+//! How many connections there are, in all, by address and before login; a place in the count is given back by itself.
+
+use super::Shared;
+use crate::ipc::Limits;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Connections by address and stage.
+#[derive(Debug, Default)]
+pub struct Census(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: u32,
+    before_login: u32,
+    by_source: HashMap<IpAddr, u32>,
+}
+
+/// One connection's place in the census; given back when it is dropped.
+pub struct Place {
+    shared: Arc<Shared>,
+    source: IpAddr,
+    before_login: bool,
+}
+
+impl Place {
+    /// Takes a place, if there is one: the error says which bound is reached.
+    pub fn take(shared: &Arc<Shared>, source: IpAddr, limits: &Limits) -> Result<Self, &'static str> {
+        let mut counts = shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.all >= limits.connections {
+            return Err("limits.connections");
+        }
+        if counts.before_login >= limits.connections_before_login {
+            return Err("limits.connections_before_login");
+        }
+        let of_source = counts.by_source.entry(source).or_default();
+        if *of_source >= limits.connections_per_source {
+            return Err("limits.connections_per_source");
+        }
+        *of_source += 1;
+        counts.all += 1;
+        counts.before_login += 1;
+        drop(counts);
+        Ok(Self { shared: shared.clone(), source, before_login: true })
+    }
+
+    /// The user is known now.
+    pub fn logged_in(&mut self) {
+        if std::mem::take(&mut self.before_login) {
+            let mut counts = self.shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.before_login = counts.before_login.saturating_sub(1);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.logged_in();
+        let mut counts = self.shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.all = counts.all.saturating_sub(1);
+        let left = counts.by_source.get_mut(&self.source).map(|count| {
+            *count = count.saturating_sub(1);
+            *count
+        });
+        if left == Some(0) {
+            counts.by_source.remove(&self.source);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Reload: the whole configuration is read and judged, and then swapped in at once, or not at all.
+
+use super::settings::Settings;
+use super::state::{Shared, State};
+use crate::audit::{Record, What};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Reads the configuration anew and swaps it in, or keeps the old one and says every fault.
+///
+/// # Errors
+/// The faults; the old configuration stays in force.
+pub async fn reload(state: &Shared) -> Result<u64, Vec<String>> {
+    let _one_at_a_time = state.reloading.lock().await;
+    let loader = state.loader();
+    let loaded = tokio::task::spawn_blocking(move || loader()).await.unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
+    let result = loaded.and_then(|new| fits(state, &new).map(|()| new));
+    match result {
+        Err(faults) => {
+            for fault in &faults {
+                tracing::error!(fault, "reload refused; the old configuration stays");
+            }
+            let _ = state.record(&Record::now(What::Reload { outcome: "refused", generation: state.generation.get(), faults: &faults }));
+            Err(faults)
+        }
+        Ok(new) => {
+            for warning in &new.warnings {
+                tracing::warn!(warning);
+            }
+            *state.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
+            state.swap(new);
+            state.generation.set(state.generation.get() + 1);
+            let generation = state.generation.get();
+            let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[] }));
+            super::supervise::configure(state, &[]).await;
+            tracing::info!(generation, "reloaded");
+            Ok(generation)
+        }
+    }
+}
+
+/// What only a restart can change must not change in a reload, or the file and the daemon would disagree silently.
+fn fits(state: &State, new: &Settings) -> Result<(), Vec<String>> {
+    let old = state.settings();
+    let mut faults = Vec::new();
+    let mut fixed = |what: &str, same: bool| {
+        if !same {
+            faults.push(format!("{what} cannot change in a reload; restart the daemon"));
+        }
+    };
+    fixed("server.listen", old.listen == new.listen);
+    fixed("server.state, audit.file or the control socket", old.trail == new.trail && old.control == new.control);
+    fixed("server.frontend_user", old.frontend == new.frontend);
+    fixed("server.logs", old.logs == new.logs);
+    fixed("server.threads", old.threads == new.threads);
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
