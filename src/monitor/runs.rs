@@ -138,7 +138,10 @@ async fn live(
     };
     state.tell_with(told, &[]).await;
     let counts = tokio::time::timeout(limits::FINISHED, counts).await.ok().and_then(Result::ok);
-    tracing::info!(run = %run, user = %grant.user(), command = command.name, reason = reason.word(), number = reason.number(), duration = ?duration, "ended");
+    // The trail has every end; the log only what an operator may want to look into.
+    if reason != Reason::Exit(0) {
+        tracing::info!(run = %run, user = %grant.user(), command = command.name, reason = reason.word(), number = reason.number(), ?duration, "ended");
+    }
     let _ = state.record(&Record::now(What::End {
         run: &run.to_string(),
         user: grant.user(),
