@@ -150,7 +150,7 @@ impl Argument {
     /// Judges one value. Also used for defaults when the configuration loads.
     ///
     /// # Errors
-    /// As [`Argument::accept`].
+    /// A sentence that names bound and value, without the argument's name.
     pub fn one(&self, text: &str) -> Result<String, String> {
         let shown = if self.secret { "its value".to_owned() } else { format!("`{}`", shorten(text)) };
         if text.len() > limits::ARGUMENT {
