@@ -522,40 +522,33 @@ async fn cold() {
     println!("ordain --version: {:.2} ms beside {:.2} ms of /bin/true", median(start), median(spawn));
 }
 
+/// Eight sessions, logged in at once: what is measured with them is holding, not logging in.
+async fn eight(daemon: &Arc<Daemon>) -> Vec<Session> {
+    let logging_in: Vec<_> = (0..8)
+        .map(|_| {
+            let daemon = daemon.clone();
+            tokio::spawn(async move { daemon.session().await })
+        })
+        .collect();
+    let mut sessions = Vec::new();
+    for session in logging_in {
+        sessions.push(session.await.unwrap());
+    }
+    sessions
+}
+
 async fn memory() {
     const MANY: usize = 1000;
     let daemon = Daemon::start();
     println!("fresh daemon: {} KiB in both processes (PSS)", daemon.pss());
-    // Logged in eight at a time: what is measured is holding, not logging in.
     let daemon = Arc::new(daemon);
     // Warm first, both verifiers included: their memory is kept for a while and is no connection's.
-    let warm: Vec<_> = (0..8)
-        .map(|_| {
-            tokio::spawn({
-                let daemon = daemon.clone();
-                async move { daemon.session().await }
-            })
-        })
-        .collect();
-    let mut kept = Vec::new();
-    for session in warm {
-        kept.push(session.await.unwrap());
-    }
+    let kept = eight(&daemon).await;
     run_true(&kept[0]).await;
     let before = daemon.pss();
     let mut sessions = Vec::new();
     while sessions.len() < MANY {
-        let batch: Vec<_> = (0..8)
-            .map(|_| {
-                tokio::spawn({
-                    let daemon = daemon.clone();
-                    async move { daemon.session().await }
-                })
-            })
-            .collect();
-        for session in batch {
-            sessions.push(session.await.unwrap());
-        }
+        sessions.extend(eight(&daemon).await);
     }
     let after = daemon.pss();
     let each = (after.saturating_sub(before)) as f64 / sessions.len() as f64;
@@ -567,17 +560,7 @@ async fn crowd() {
     let daemon = Arc::new(Daemon::start());
     let mut sessions = Vec::new();
     while sessions.len() < MANY {
-        let batch: Vec<_> = (0..8)
-            .map(|_| {
-                tokio::spawn({
-                    let daemon = daemon.clone();
-                    async move { daemon.session().await }
-                })
-            })
-            .collect();
-        for session in batch {
-            sessions.push(session.await.unwrap());
-        }
+        sessions.extend(eight(&daemon).await);
     }
     let began = Instant::now();
     let tasks: Vec<_> = sessions.iter().cloned().map(|session| tokio::spawn(async move { run_true(&session).await })).collect();

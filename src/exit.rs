@@ -78,8 +78,6 @@ impl Status {
     pub const OK: Self = Self(0);
     /// Faults were found (`ordaind check`), or the program could not do its work.
     pub const FAULT: Self = Self(1);
-    /// The words on the command line are off.
-    pub const USAGE: Self = Self(2);
     /// `--nagios`: the state is unknown.
     pub const NAGIOS_UNKNOWN: Self = Self(3);
     /// The command's time was up, as timeout(1) says it.

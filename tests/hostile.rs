@@ -394,7 +394,7 @@ async fn frames_survive_being_split_at_every_byte() {
 async fn input_beyond_its_credit_ends_the_connection_and_memory_stays_flat() {
     let server = Server::start();
     let (mut raw, key, session) = Raw::log_in(&server, "alice").await;
-    // `goes-on` is not needed: any command that takes input and is slow to read it will do.
+    // A command that takes input and reads none of it.
     let signed = request_text(session, 1, RequestId::from_random([1; 20]), &Ask::Run(invocation("early", &[])), || [0; 32]).text;
     let signature = key.sign(Purpose::Request, &signed);
     assert_eq!(raw.open(1, &signed, &signature).await, 0);

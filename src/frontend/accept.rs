@@ -19,8 +19,8 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
             () = draining, if !shared.draining() => continue,
         };
-        if shared.draining() {
-            // Closed at once: left in the kernel's queue, clients would wait for nothing.
+        if shared.draining() && accepted.is_ok() {
+            // Closed at once: left in the kernel's queue, clients would wait for nothing. Errors still back off below.
             continue;
         }
         match accepted {
