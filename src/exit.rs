@@ -18,6 +18,12 @@ pub enum Reason {
     Disconnected,
     /// The daemon was stopped.
     Stopped,
+    /// It wrote nothing for longer than it may.
+    Idle,
+    /// It wrote more than it may; what came before the bound was passed on.
+    OutputLimit,
+    /// It took more memory than it may, and the kernel killed it.
+    OutOfMemory,
     /// The monitor does not know what became of it.
     Lost,
 }
@@ -32,6 +38,9 @@ impl Reason {
             Self::Cancelled => "cancelled",
             Self::Disconnected => "disconnected",
             Self::Stopped => "stopped",
+            Self::Idle => "idle",
+            Self::OutputLimit => "output-limit",
+            Self::OutOfMemory => "oom",
             Self::Lost => "lost",
         }
     }
@@ -53,6 +62,9 @@ impl Reason {
             ("cancelled", None) => Self::Cancelled,
             ("disconnected", None) => Self::Disconnected,
             ("stopped", None) => Self::Stopped,
+            ("idle", None) => Self::Idle,
+            ("output-limit", None) => Self::OutputLimit,
+            ("oom", None) => Self::OutOfMemory,
             ("lost", None) => Self::Lost,
             _ => return None,
         })
@@ -63,8 +75,10 @@ impl Reason {
         match self {
             Self::Exit(status) => Status(status),
             Self::Signal(signal) => Status(128u8.saturating_add(signal)),
-            Self::Timeout => Status::TIMEOUT,
-            Self::Cancelled | Self::Disconnected | Self::Stopped | Self::Lost => Status::OWN_FAILURE,
+            Self::Timeout | Self::Idle => Status::TIMEOUT,
+            // As a shell says it of a process that the kernel killed.
+            Self::OutOfMemory => Status(128 + 9),
+            Self::Cancelled | Self::Disconnected | Self::Stopped | Self::OutputLimit | Self::Lost => Status::OWN_FAILURE,
         }
     }
 }
@@ -121,6 +135,9 @@ mod tests {
             Reason::Cancelled,
             Reason::Disconnected,
             Reason::Stopped,
+            Reason::Idle,
+            Reason::OutputLimit,
+            Reason::OutOfMemory,
             Reason::Lost,
         ];
         for reason in all {

@@ -29,16 +29,21 @@ fn main() {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == FRONTEND) {
         return attacker();
     }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == ordain::exec::KEEPER) {
+        return sys::keep().unwrap();
+    }
     let folder = tempfile::tempdir().unwrap();
     common::prepare(folder.path(), "", common::COMMANDS);
     std::env::set_current_dir(folder.path()).unwrap();
-    let settings = config::load(Path::new("config.toml")).unwrap().settings.unwrap();
+    let settings = config::load(Path::new("config.toml"), &config::Machine::probe()).unwrap().settings.unwrap();
+    let groups = settings.grouped.then(|| sys::Cgroups::enter().unwrap());
+    let clear = groups.clone();
     let loader: Loader = Arc::new(|| Err(vec!["no reload here".into()]));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let outcome = tokio::task::LocalSet::new().block_on(&runtime, async move {
         let all = SCENARIOS.len();
         tokio::select! {
-            served = serve(settings, loader, |_| {}) => Err(format!("the monitor ended: {:?}", served.err())),
+            served = serve(settings, loader, groups, |_| {}) => Err(format!("the monitor ended: {:?}", served.err())),
             () = async {
                 while std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("result-")).count() < all {
                     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -47,6 +52,9 @@ fn main() {
             () = tokio::time::sleep(Duration::from_secs(60)) => Err("the attacks did not end".into()),
         }
     });
+    if let Some(groups) = clear {
+        groups.leave();
+    }
     let trail = std::fs::read_to_string("state/trail.jsonl").unwrap_or_default();
     let (mut passed, mut failed) = (0, 0);
     for (index, (name, _)) in SCENARIOS.iter().enumerate() {

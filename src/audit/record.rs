@@ -174,6 +174,14 @@ pub enum What<'a> {
         user_ms: u64,
         /// Processor time inside it.
         system_ms: u64,
+        /// The most memory it had, in KiB.
+        peak_kib: u64,
+        /// Processes that outlived the main one and were killed.
+        left_killed: u32,
+        /// Processes that outlived it and go on, by the command's rule.
+        left_running: u32,
+        /// `verified` when the kernel vouches that no other process is left, else `unverified`.
+        tree: &'a str,
         /// `frontend`, whose word the three counts of bytes are; absent when it did not tell.
         #[serde(skip_serializing_if = "Option::is_none")]
         bytes_reported_by: Option<&'a str>,
@@ -186,6 +194,15 @@ pub enum What<'a> {
         /// As above.
         #[serde(skip_serializing_if = "Option::is_none")]
         stderr_bytes: Option<u64>,
+    },
+    /// A command's executable is not the file that it was at the last run.
+    Executable {
+        /// The command.
+        command: &'a str,
+        /// The executable's path.
+        path: &'a str,
+        /// The first run of the new file.
+        run: &'a str,
     },
     /// A local verb was asked for over the control socket.
     Local {

@@ -1,5 +1,6 @@
 //! `[commands.NAME]`: a command with its template and its arguments.
 
+use super::confinement;
 use super::reader::{Item, Table};
 use crate::limits;
 use crate::policy::{
@@ -66,6 +67,7 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
     if timeout.is_none() && !table_has(&table, "timeout") {
         table.fault("`timeout` is missing, here and in [defaults]; accepted is a duration, or \"none\" spelled out");
     }
+    let (linger, leave_running) = confinement::after(&table);
     let run_as = table.text("run_as").or_else(|| defaults.run_as.clone());
     let read = Command {
         name: command.to_owned(),
@@ -77,6 +79,11 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
         stdin: table.item("stdin").map_or(Stdin::None, |item| stdin(&item)),
         timeout: timeout.flatten(),
         grace: table.duration("grace").or(defaults.grace).unwrap_or(Duration::from_secs(5)),
+        linger,
+        leave_running,
+        limits: confinement::limits(&table),
+        confinement: confinement::confinement(&table),
+        sha256: table.item("sha256").and_then(|item| confinement::sha256(&item)),
         confirm: table.flag("confirm").unwrap_or(false),
         lock: table.item("lock").and_then(|item| item.parsed(|text| name(text).map(|()| text.to_owned()))),
         on_disconnect: match table.item("on_disconnect") {
@@ -99,7 +106,7 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
     template.map(|_| Read { command: read, run_as })
 }
 
-fn table_has(table: &Table<'_>, name: &'static str) -> bool {
+pub(super) fn table_has(table: &Table<'_>, name: &'static str) -> bool {
     table.item(name).is_some()
 }
 
@@ -188,7 +195,7 @@ fn template(exec: &Item<'_>, index: impl Fn(&str) -> Option<usize> + Copy) -> Op
 }
 
 /// An absolute path without `.` and `..`.
-fn absolute(text: &str) -> Result<PathBuf, String> {
+pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     if text.starts_with('/') && plain && !text.contains("/./") && !text.contains('\0') {

@@ -1,6 +1,7 @@
 //! The daemon's configuration: files, includes, who may write them, names looked up, certificates read.
 
 use super::fault::{Fault, Faults};
+use super::machine::{self, Machine};
 use super::policy::{self, Parts};
 use super::reader::{Document, Item, Table};
 use crate::credential::Hash;
@@ -13,7 +14,7 @@ use crate::sys::{self, Identity, Trust};
 use crate::tls;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -43,15 +44,15 @@ pub struct Loaded {
 /// # Errors
 /// Every fault.
 pub fn offline(path: &Path) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
-    read(path, Mode::Offline)
+    read(path, Mode::Offline, None)
 }
 
-/// Loads a configuration for this machine.
+/// Loads a configuration for this machine, which can enforce so much.
 ///
 /// # Errors
 /// Every fault, and the warnings found on the way.
-pub fn load(path: &Path) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
-    read(path, Mode::Here)
+pub fn load(path: &Path, machine: &Machine) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
+    read(path, Mode::Here, Some(machine))
 }
 
 struct Source {
@@ -60,7 +61,7 @@ struct Source {
     shared: bool,
 }
 
-fn read(path: &Path, mode: Mode) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
+fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
     let faults = Faults::default();
     let trust = Trust::own();
     let Some(main) = source(path, mode, &trust, &faults) else { return Err(faults.into_parts()) };
@@ -94,6 +95,9 @@ fn read(path: &Path, mode: Mode) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
         .collect::<std::collections::BTreeMap<String, Hash>>();
     let frontend = server.as_ref().and_then(|server| server.frontend);
     let policy = Arc::new(resolve(parts, mode, frontend, &trust, &faults));
+    if let (Some(machine), Some(server)) = (machine, &server) {
+        judge_machine(server, &policy, machine, &faults);
+    }
     if !faults.none() {
         return Err(faults.into_parts());
     }
@@ -132,6 +136,7 @@ fn read(path: &Path, mode: Mode) -> Result<Loaded, (Vec<Fault>, Vec<Fault>)> {
                 trail: server.trail,
                 control: server.control,
                 grace: server.grace,
+                grouped: server.grouped,
                 logs: server.logs,
                 frontend: server.frontend,
                 threads: server.threads,
@@ -209,6 +214,8 @@ struct Server {
     trail: PathBuf,
     control: PathBuf,
     grace: Duration,
+    grouped: bool,
+    containment: Place,
     logs: Logs,
     frontend: Option<Identity>,
     threads: u32,
@@ -278,6 +285,15 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
         trail,
         control,
         grace: time(&table, "grace", 30),
+        containment: table.as_ref().map_or(&root.place, |table| &table.place).clone(),
+        grouped: table.as_ref().and_then(|table| table.item("containment")).is_none_or(|item| {
+            item.parsed(|text| match text {
+                "cgroup" => Ok(true),
+                "best-effort" => Ok(false),
+                other => Err(format!("found \"{}\"; accepted are \"cgroup\", \"best-effort\"", other.escape_debug())),
+            })
+            .unwrap_or(true)
+        }),
         logs: match text(&table, "logs").as_deref() {
             None | Some("text") => Logs::Text,
             Some("json") => Logs::Json,
@@ -471,17 +487,28 @@ impl Accounts {
     }
 }
 
-fn judge_files(command: &Command, trust: &Trust, faults: &Faults) {
-    let key = format!("commands.{}", command.name);
-    let executable = Path::new(command.executable());
-    match sys::trusted(executable, trust) {
-        Err(fault) => faults.add(&command.place, format!("{key}.exec"), fault.to_string()),
-        Ok(meta) if !meta.is_file() => faults.add(&command.place, format!("{key}.exec"), format!("{} is not a file", executable.display())),
-        Ok(meta) if meta.permissions().mode() & 0o111 == 0 => {
-            faults.add(&command.place, format!("{key}.exec"), format!("{} is not executable", executable.display()));
-        }
-        Ok(_) => {}
+/// What the machine must be able to do for what is configured.
+fn judge_machine(server: &Server, policy: &Policy, known: &Machine, faults: &Faults) {
+    match &known.groups {
+        Err(why) if server.grouped => faults.add(
+            &server.containment,
+            "server.containment",
+            format!("runs cannot be put into control groups here: {why}; run the daemon under systemd with Delegate=yes, or spell out containment = \"best-effort\""),
+        ),
+        _ => {}
     }
+    if !server.grouped {
+        let text = "\"best-effort\": a run's processes are found by their parentage; one that is killed at the wrong moment, or belongs to another user, can be missed";
+        faults.warn(&server.containment, "server.containment", text);
+    }
+    for command in policy.commands.values() {
+        machine::enforceable(command, known, server.grouped, faults);
+    }
+}
+
+fn judge_files(command: &Command, trust: &Trust, faults: &Faults) {
+    machine::judge_executable(command, trust, faults);
+    let key = format!("commands.{}", command.name);
     for argument in &command.arguments {
         let Kind::Path { beneath, pass } = &argument.kind else { continue };
         let key = format!("{key}.args.{}.beneath", argument.name);

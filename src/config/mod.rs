@@ -1,10 +1,13 @@
 //! TOML and its place: every value read once into types, every fault found at once, with file, line and key.
 
 mod command;
+mod confinement;
 #[cfg(target_os = "linux")]
 mod daemon;
 mod fault;
 mod hosts;
+#[cfg(target_os = "linux")]
+mod machine;
 mod policy;
 mod reader;
 
@@ -12,6 +15,8 @@ mod reader;
 pub use daemon::{Loaded, Mode, control_socket, load, offline, server_key};
 pub use fault::Fault;
 pub use hosts::{HostSettings, Hosts, load_hosts};
+#[cfg(target_os = "linux")]
+pub use machine::{Machine, enforcement};
 
 /// For the fuzz target: any text is read or refused.
 #[doc(hidden)]

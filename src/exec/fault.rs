@@ -17,6 +17,10 @@ pub enum Obstacle {
     Path,
     /// It did not reach exec in time.
     Deadline,
+    /// Somebody else could have changed the executable.
+    Untrusted,
+    /// The executable is not the one that was pinned.
+    Digest,
     /// Anything else.
     Start,
 }
@@ -48,6 +52,13 @@ impl NotStarted {
                 let text = format!("argument `{named}` leads to nothing that this command may open");
                 return Self { obstacle: Obstacle::Path, argument, text };
             }
+            (Step::Digest, _) => (Obstacle::Digest, error.cause()),
+            (Step::Executable, libc::ENOENT) => (Obstacle::Missing, format!("{executable} (or the interpreter it names) does not exist")),
+            (Step::Executable, libc::EACCES | libc::EPERM) => {
+                (Obstacle::NotExecutable, format!("{executable} may not be executed: {}", error.cause()))
+            }
+            (Step::Executable, libc::ENOEXEC) => (Obstacle::Format, error.cause()),
+            (Step::Executable, 0) => (Obstacle::Untrusted, error.cause()),
             (Step::Deadline, _) => (Obstacle::Deadline, format!("{executable} was not started in time and was given up")),
             (Step::Exec, libc::ENOENT) => (Obstacle::Missing, format!("{executable} (or the interpreter it names) does not exist")),
             (Step::Exec, libc::EACCES | libc::EPERM) => {

@@ -3,15 +3,31 @@
 
 mod fault;
 mod running;
+mod tree;
 
 pub use fault::{NotStarted, Obstacle};
 pub use running::Running;
+pub use tree::Rest;
 
 use crate::audit::Receipt;
-use crate::policy::{Grant, Plan, RunAs, Stdin};
-use crate::sys::{self, Open, Program, Spawner, Take};
+use crate::policy::{Command, Grant, Plan, RunAs, Stdin};
+use crate::sys::{self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take, TreeLimits, Trust};
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+/// The hidden argument that makes the program a keeper.
+pub const KEEPER: &str = "--keeper";
+
+/// What runs are started with.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// Starts processes.
+    pub spawner: Spawner,
+    /// Keeps the processes of a run together; `None` where there are no control groups and keepers do it.
+    pub groups: Option<Cgroups>,
+}
 
 /// The frontend's ends of a run's pipes.
 #[derive(Debug)]
@@ -28,34 +44,109 @@ pub struct Pipes {
 ///
 /// # Errors
 /// The step that failed; then nothing has run.
-pub async fn run(spawner: &Spawner, grant: &Grant<Plan>, receipt: Receipt) -> Result<(Running, Pipes), NotStarted> {
+pub async fn run(means: &Means, grant: &Grant<Plan>, receipt: Receipt) -> Result<(Running, Pipes), NotStarted> {
     if !receipt.covers(grant) {
         return Err(NotStarted { obstacle: Obstacle::Start, argument: None, text: "the receipt is another request's".into() });
     }
-    let (program, pipes) = prepare(grant, &receipt)?;
+    let run = receipt.run();
+    let (draft, pipes) = prepare(grant, &receipt)?;
+    let started = match &means.groups {
+        Some(groups) => start_grouped(means, groups, run, draft).await,
+        None => start_kept(means, run, draft).await,
+    };
+    started.map(|running| (running, pipes)).map_err(|error| NotStarted::step(&error, grant.what()))
+}
+
+async fn start_grouped(means: &Means, groups: &Cgroups, run: crate::ids::RunId, draft: Draft) -> Result<Running, SpawnError> {
+    let from = groups.clone();
+    let child = on_spawner(means, move || {
+        let bounds = draft.tree;
+        let mut program = draft.program()?;
+        program.cgroup = Some(from.take(&bounds).map_err(|fault| SpawnError::before(Step::Cgroup, &fault))?);
+        Ok(program)
+    })
+    .await?;
+    Running::grouped(run, child, groups).map_err(|fault| SpawnError::before(Step::Prepare, &fault))
+}
+
+async fn start_kept(means: &Means, run: crate::ids::RunId, draft: Draft) -> Result<Running, SpawnError> {
+    let (ours, theirs) = sys::pair().map_err(|fault| SpawnError::before(Step::Prepare, &fault))?;
+    let socket = ours.try_clone().map_err(|fault| SpawnError::before(Step::Prepare, &fault))?;
+    let (told, version) = std::sync::mpsc::channel();
+    let keeper = on_spawner(means, move || {
+        let program = draft.program()?;
+        let _ = told.send(program.executable.version);
+        let failed = |fault: io::Error| SpawnError::before(Step::Prepare, &fault);
+        sys::hand_over(socket.as_fd(), &program).map_err(failed)?;
+        sys::keeper_program(KEEPER, theirs).map_err(failed)
+    })
+    .await?;
+    let version = version.try_recv().unwrap_or(keeper.version);
+    Running::kept(run, keeper, ours, version).await
+}
+
+/// Starts what `prepare` makes, on a spawning thread.
+async fn on_spawner(
+    means: &Means,
+    prepare: impl FnOnce() -> Result<Program, SpawnError> + Send + 'static,
+) -> Result<sys::Child, SpawnError> {
     let (done, answer) = tokio::sync::oneshot::channel();
-    let handed_over = spawner.submit(
-        program,
+    let handed_over = means.spawner.submit(
+        Box::new(prepare),
         Box::new(move |result| {
             // Nobody waits any more when the monitor is ending; the child dies with it.
             let _ = done.send(result);
         }),
     );
+    let no = |why: &str| SpawnError::before(Step::Prepare, &io::Error::other(why.to_owned()));
     if handed_over.is_err() {
-        return Err(NotStarted { obstacle: Obstacle::Start, argument: None, text: "too many commands are being started".into() });
+        return Err(no("too many commands are being started"));
     }
-    match answer.await {
-        Ok(Ok(child)) => {
-            let running = Running::watch(receipt.run(), child).map_err(|fault| NotStarted::io("watching the process", &fault))?;
-            Ok((running, pipes))
-        }
-        Ok(Err(error)) => Err(NotStarted::step(&error, grant.what())),
-        Err(_) => Err(NotStarted { obstacle: Obstacle::Start, argument: None, text: "the spawning thread is gone".into() }),
+    answer.await.unwrap_or_else(|_| Err(no("the spawning thread is gone")))
+}
+
+/// A program whose executable has not been opened yet: that happens where hanging hurts nobody.
+struct Draft {
+    executable: PathBuf,
+    sha256: Option<[u8; 32]>,
+    tree: TreeLimits,
+    rest: Box<dyn FnOnce(sys::Executable) -> Program + Send>,
+}
+
+impl Draft {
+    fn program(self) -> Result<Program, SpawnError> {
+        let executable = sys::open_executable(&self.executable, &Trust::own(), self.sha256.as_ref())?;
+        Ok((self.rest)(executable))
     }
 }
 
+/// Bounds on the process itself.
+fn process_limits(command: &Command) -> Vec<ProcessLimit> {
+    /// What a program may expect that says nothing; the daemon's own bound is much higher, and select(2) breaks above this.
+    const OPEN_FILES: u64 = 1024;
+    let limits = &command.limits;
+    let alone = |bound: Option<u64>| bound.filter(|_| limits.per_process);
+    let set = [
+        (Resource::Core, (!limits.core).then_some(0)),
+        (Resource::OpenFiles, Some(limits.open_files.unwrap_or(OPEN_FILES))),
+        (Resource::CpuTime, limits.cpu_time.map(|time| time.as_secs().max(1))),
+        (Resource::FileSize, limits.file_size),
+        (Resource::AddressSpace, alone(limits.memory)),
+        (Resource::Processes, alone(limits.processes)),
+    ];
+    set.into_iter().filter_map(|(what, most)| Some(ProcessLimit { what, most: most? })).collect()
+}
+
+fn tree_limits(command: &Command) -> TreeLimits {
+    let limits = &command.limits;
+    if limits.per_process {
+        return TreeLimits::default();
+    }
+    TreeLimits { memory: limits.memory, processes: limits.processes, cpu_percent: limits.cpu_percent }
+}
+
 /// Everything the child needs, made beforehand.
-fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Program, Pipes), NotStarted> {
+fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), NotStarted> {
     let plan = grant.what();
     let command = &plan.command;
     let text = |text: &str| {
@@ -96,15 +187,34 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Program, Pipes), N
         .opens
         .iter()
         .map(|open| Ok(Open { root: text(&open.beneath.to_string_lossy())?, relative: text(&open.relative)?, keep: open.descriptor }))
-        .collect::<Result<_, NotStarted>>()?;
-    let program = Program {
-        executable: text(command.executable())?,
-        argv: plan.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?,
+        .collect::<Result<Vec<_>, NotStarted>>()?;
+    let argv = plan.argv.iter().map(|word| text(word)).collect::<Result<Vec<_>, _>>()?;
+    let cwd = text(&command.cwd.to_string_lossy())?;
+    let confinement = &command.confinement;
+    let (umask, new_privileges, network) = (confinement.umask, confinement.setuid_allowed, confinement.network);
+    let files = confinement.sandbox.as_ref().map(|sandbox| Files {
+        read: sandbox.read.clone(),
+        write: sandbox.write.clone(),
+        execute: sandbox.execute.clone(),
+    });
+    let limits = process_limits(command);
+    let stdio = [stdin_child, stdout_child, stderr_child];
+    let rest = move |executable| Program {
+        executable,
+        argv,
         environment,
-        cwd: text(&command.cwd.to_string_lossy())?,
+        cwd,
         become_user,
-        stdio: [stdin_child, stdout_child, stderr_child],
+        stdio,
         opens,
+        cgroup: None,
+        limits,
+        umask,
+        new_privileges,
+        network,
+        terminal: false,
+        files,
     };
-    Ok((program, Pipes { stdin, stdout, stderr }))
+    let draft = Draft { executable: command.executable().into(), sha256: command.sha256, tree: tree_limits(command), rest: Box::new(rest) };
+    Ok((draft, Pipes { stdin, stdout, stderr }))
 }

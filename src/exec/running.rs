@@ -1,8 +1,8 @@
 //! A run that goes on: waiting for its end, and ending it with TERM, grace, KILL.
 
+use super::tree::{Rest, Tree, next};
 use crate::ids::RunId;
-use crate::limits::LINGER;
-use crate::sys::{self, Child, Exited};
+use crate::sys::{self, Child, Exited, FromKeeper, SpawnError, Version};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -17,13 +17,43 @@ pub struct Running {
     pub pid: i32,
     /// When it was started.
     pub since: Instant,
+    /// Which version of the executable runs.
+    pub version: Version,
+    /// The main process, or its keeper.
     pidfd: AsyncFd<OwnedFd>,
+    tree: Tree,
+    /// Processes that were killed together with the main one.
+    killed: u32,
 }
 
 impl Running {
-    pub(super) fn watch(run: RunId, child: Child) -> io::Result<Self> {
+    /// A process in a control group.
+    pub(super) fn grouped(run: RunId, child: Child, groups: &sys::Cgroups) -> io::Result<Self> {
         let pidfd = sys::watch(child.pidfd, tokio::io::Interest::READABLE)?;
-        Ok(Self { run, pid: child.pid, since: Instant::now(), pidfd })
+        let tree = Tree::Group { group: child.cgroup, groups: groups.clone() };
+        Ok(Self { run, pid: child.pid, since: Instant::now(), version: child.version, pidfd, tree, killed: 0 })
+    }
+
+    /// A process below a keeper, which was just started and tells how it went.
+    pub(super) async fn kept(run: RunId, keeper: Child, socket: OwnedFd, version: Version) -> Result<Self, SpawnError> {
+        let wrong = |fault: io::Error| SpawnError::before(sys::Step::Prepare, &fault);
+        let pidfd = sys::watch(keeper.pidfd, tokio::io::Interest::READABLE).map_err(wrong)?;
+        let socket = sys::watch(socket, tokio::io::Interest::READABLE).map_err(wrong)?;
+        let told = tokio::time::timeout(crate::limits::SPAWN * 2, next(&socket)).await;
+        let answer = match told {
+            Ok(Ok(Some(answer))) => Result::from(answer),
+            Ok(Ok(None)) => Err(wrong(io::Error::other("its keeper ended without a word"))),
+            Ok(Err(fault)) => Err(wrong(fault)),
+            Err(_) => Err(SpawnError::before(sys::Step::Deadline, &io::ErrorKind::TimedOut.into())),
+        };
+        match answer {
+            Ok(pid) => Ok(Self { run, pid, since: Instant::now(), version, pidfd, tree: Tree::Kept { socket }, killed: 0 }),
+            Err(error) => {
+                sys::kill(pidfd.get_ref().as_fd());
+                reap_later(pidfd);
+                Err(error)
+            }
+        }
     }
 
     /// Waits until the main process has ended, and takes its end. Cancel-safe.
@@ -31,6 +61,18 @@ impl Running {
     /// # Errors
     /// As waitid(2).
     pub async fn ended(&self) -> io::Result<Exited> {
+        if let Tree::Kept { socket } = &self.tree {
+            return loop {
+                match next(socket).await? {
+                    Some(FromKeeper::Ended { status, signal, user, system, peak_kib }) => {
+                        let (user, system) = (Duration::from_micros(user), Duration::from_micros(system));
+                        break Ok(Exited { status, signal, user, system, peak_kib });
+                    }
+                    Some(_) => {}
+                    None => break Err(io::Error::other("its keeper was killed")),
+                }
+            };
+        }
         loop {
             let mut ready = self.pidfd.readable().await?;
             match sys::reap(self.pidfd.get_ref().as_fd())? {
@@ -40,48 +82,56 @@ impl Running {
         }
     }
 
-    /// Ends the run: TERM to its process group, KILL after the grace period.
+    /// Ends the run: TERM to its process group, KILL to every process of it after the grace period.
     ///
     /// # Errors
     /// As [`Running::ended`].
-    pub async fn end(&self, grace: Duration) -> io::Result<Exited> {
-        self.signal(libc::SIGTERM);
+    pub async fn end(&mut self, grace: Duration) -> io::Result<Exited> {
+        self.tree.signal(self.pid, libc::SIGTERM);
         // A stopped process would not notice TERM before it is continued.
-        self.signal(libc::SIGCONT);
+        self.tree.signal(self.pid, libc::SIGCONT);
         match tokio::time::timeout(grace, self.ended()).await {
             Ok(ended) => ended,
             Err(_) => {
-                self.signal(libc::SIGKILL);
+                self.killed = self.tree.kill();
                 self.ended().await
             }
         }
     }
 
-    /// After the main process ended: gives the rest of its group a moment, then kills it. Returns whether anything
-    /// had to be killed.
-    pub async fn sweep(&self) -> bool {
-        // Signal 0 only asks whether somebody is left.
-        if !self.signal(0) {
-            return false;
+    /// Sends a signal to the main process and its group.
+    pub fn signal(&self, signal: i32) {
+        self.tree.signal(self.pid, signal);
+    }
+
+    /// After the main process has ended: sees to what it left behind. It may go on for `linger`, or for good.
+    pub async fn settle(&mut self, linger: Duration, leave_running: bool) -> Rest {
+        let rest = self.tree.settle(linger, leave_running).await;
+        // Those that are still ending were counted when they were killed.
+        Rest { killed: rest.killed.max(self.killed), ..rest }
+    }
+
+    /// What all processes of the run have used, where the kernel counts them together; whether memory ran out.
+    pub fn usage(&self, exited: &mut Exited) -> bool {
+        self.tree.usage(exited)
+    }
+
+    /// The run is over; what is left of it in the kernel is cleared up.
+    pub fn close(self) {
+        if let Tree::Kept { .. } = &self.tree {
+            reap_later(self.pidfd);
         }
-        let until = tokio::time::Instant::now() + LINGER;
-        let mut pause = Duration::from_millis(1);
-        while tokio::time::Instant::now() < until {
-            tokio::time::sleep(pause).await;
-            if !self.signal(0) {
-                return false;
+    }
+}
+
+/// A keeper ends when everything below it has; until it is waited for its number stays taken.
+fn reap_later(pidfd: AsyncFd<OwnedFd>) {
+    tokio::task::spawn_local(async move {
+        while let Ok(mut ready) = pidfd.readable().await {
+            match sys::reap(pidfd.get_ref().as_fd()) {
+                Ok(None) => ready.clear_ready(),
+                _ => return,
             }
-            pause = (pause * 2).min(Duration::from_millis(100));
         }
-        self.signal(libc::SIGKILL)
-    }
-
-    /// Kills whatever is left of the process group at once.
-    pub fn kill(&self) {
-        self.signal(libc::SIGKILL);
-    }
-
-    fn signal(&self, signal: i32) -> bool {
-        sys::signal_group(self.pid, signal)
-    }
+    });
 }

@@ -1,11 +1,10 @@
 //! One connection, from the handshake to its end.
 
 use super::census::Place;
-use super::inbox::{Exit, Inbox};
-use super::pump::Pump;
+use super::inbox::Inbox;
+use super::pump::{Pump, Rules};
 use super::registry::FromMonitor;
 use super::{Current, Shared};
-use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::limits::{SILENCE, STREAM_WINDOW};
@@ -424,13 +423,13 @@ impl<'c> Streams<'c> {
                 }
                 patiently(self.outbox.control(stream, Kind::Error, &Failure { code, text, argument, rule })).await
             }
-            ToFrontend::Started { stream, run, stdin, timeout_ms, outlives_client, .. } => {
-                self.started(stream, RunId::from_random(run), stdin, timeout_ms, outlives_client, descriptors).await
+            ToFrontend::Started { stream, run, stdin, timeout_ms, outlives_client, idle_ms, output_max, .. } => {
+                let rules = Rules { outlives_client, idle: idle_ms.map(Duration::from_millis), output_max };
+                self.started(stream, RunId::from_random(run), stdin, timeout_ms, rules, descriptors).await
             }
-            ToFrontend::Exited { stream, reason, number, duration_ms, .. } => {
-                let reason = Reason::from_parts(&reason, number).unwrap_or(Reason::Lost);
+            ToFrontend::Exited { stream, end, .. } => {
                 if let Some(Stream::Running { inbox, .. }) = self.open.get(&stream) {
-                    inbox.leave(|held| held.exited = Some(Exit { reason, duration_ms }));
+                    inbox.leave(|held| held.exited = Some(end));
                 }
                 Ok(())
             }
@@ -451,7 +450,7 @@ impl<'c> Streams<'c> {
         run: RunId,
         stdin: Option<u64>,
         timeout_ms: Option<u64>,
-        outlives_client: bool,
+        rules: Rules,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), End> {
         let abandoned = !matches!(self.open.get(&stream), Some(Stream::Asked(_)));
@@ -470,7 +469,7 @@ impl<'c> Streams<'c> {
             let started = Started { run: run.to_string(), stdin: stdin.is_some(), timeout_ms };
             patiently(self.outbox.control(stream, Kind::Started, &started)).await?;
         }
-        let pump = Pump { run, stream, outbox: self.outbox.clone(), inbox, outlives_client };
+        let pump = Pump { run, stream, outbox: self.outbox.clone(), inbox, rules, shared: self.connection.shared.clone() };
         let (shared, ended, outbox) = (self.connection.shared.clone(), self.ended.0.clone(), self.outbox.clone());
         let input = descriptors.next();
         let span = tracing::info_span!("run", id = %run);

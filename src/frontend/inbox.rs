@@ -1,7 +1,7 @@
 //! What waits for a run's pump: input bytes, credit, the end. Bounded by its shape: bytes are kept as bytes, not as
 //! frames, and everything else is one value.
 
-use crate::exit::Reason;
+use crate::ipc::End;
 use crate::mux::Receiving;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -24,18 +24,9 @@ pub struct Held {
     /// More bytes may be sent.
     pub credit: u64,
     /// The run's processes are gone.
-    pub exited: Option<Exit>,
+    pub exited: Option<End>,
     /// The client has given the stream up, or is gone.
     pub abandoned: bool,
-}
-
-/// How a run ended, by the monitor.
-#[derive(Debug, Clone, Copy)]
-pub struct Exit {
-    /// Why.
-    pub reason: Reason,
-    /// From start to end.
-    pub duration_ms: u64,
 }
 
 impl Inbox {
@@ -74,7 +65,7 @@ impl Inbox {
         into.credit = std::mem::take(&mut held.credit);
         into.eof |= held.eof;
         into.abandoned |= held.abandoned;
-        into.exited = into.exited.or(held.exited);
+        into.exited = into.exited.take().or_else(|| held.exited.take());
     }
 
     /// Completes when something was left since the last time.

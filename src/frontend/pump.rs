@@ -1,8 +1,10 @@
 //! Moves one run's bytes: output to the client under its credit, input to the command, and the exit after the last
 //! byte of output. One task a run, so that a slow reader holds up nothing but its own run.
 
-use super::inbox::{Exit, Held, Inbox};
+use super::Shared;
+use super::inbox::{Held, Inbox};
 use crate::ids::{RunId, StreamId};
+use crate::ipc::{Bound, End, ToMonitor};
 use crate::limits::{DATA_FRAME, HELD_OPEN};
 use crate::mux::{Allowance, Closed, Outbox};
 use crate::protocol::{Credit, Ended, HEADER, Kind, header};
@@ -12,6 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
@@ -25,8 +28,21 @@ pub struct Pump {
     pub outbox: Outbox,
     /// What the connection's task leaves.
     pub inbox: Arc<Inbox>,
-    /// Whether the run goes on without its client.
+    /// What holds for the run.
+    pub rules: Rules,
+    /// The way to the monitor.
+    pub shared: Arc<Shared>,
+}
+
+/// What the monitor said of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Whether it goes on without its client.
     pub outlives_client: bool,
+    /// How long it may be without output.
+    pub idle: Option<Duration>,
+    /// Bytes of output that are passed on.
+    pub output_max: Option<u64>,
 }
 
 /// Bytes by stream, as far as the pump moved them.
@@ -78,19 +94,23 @@ impl Pump {
         let pipe = stdin.map(pipe::Sender::from_owned_fd).transpose()?;
         let mut input = Input { pipe, waiting: Vec::new(), written: 0, eof: false, widened: false, moved: 0 };
         let mut allowance = Allowance::default();
-        let (mut held, mut exit, mut deaf) = (Held::default(), None::<Exit>, false);
+        let (mut held, mut exit, mut deaf) = (Held::default(), None::<End>, false);
         let mut held_open = false;
+        let (mut left, mut cut) = (self.rules.output_max.unwrap_or(u64::MAX), false);
+        let (mut last, mut idle_told) = ((0, 0), false);
+        let quiet = tokio::time::sleep(self.rules.idle.unwrap_or_default());
+        tokio::pin!(quiet);
         loop {
             self.inbox.take(&mut held);
-            exit = exit.or(held.exited);
+            exit = exit.or_else(|| held.exited.take());
             if held.credit > 0 {
                 // A client that grants more than it was sent may be sent more than it can hold: its own affair.
                 let _ = allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
             }
             input.add(&mut held);
             if held.abandoned && !deaf {
-                let cut_short = self.outlives_client && input.pipe.is_some() && !input.eof;
-                if !self.outlives_client || cut_short {
+                let cut_short = self.rules.outlives_client && input.pipe.is_some() && !input.eof;
+                if !self.rules.outlives_client || cut_short {
                     // The run is being ended by the monitor; its pipes close here.
                     let unfinished = input.pipe.take().filter(|_| cut_short);
                     return Ok(Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, unfinished });
@@ -101,20 +121,34 @@ impl Pump {
             if stdout.pipe.is_none() && stderr.pipe.is_none() && exit.is_some() {
                 break;
             }
-            let may_send = deaf || allowance.left() > 0;
+            if last != (stdout.moved, stderr.moved) {
+                left = left.saturating_sub(stdout.moved + stderr.moved - last.0 - last.1);
+                last = (stdout.moved, stderr.moved);
+                if let Some(idle) = self.rules.idle {
+                    quiet.as_mut().reset(tokio::time::Instant::now() + idle);
+                }
+            }
+            let may_send = deaf || cut || allowance.left() > 0;
             let outcome = tokio::select! {
                 () = self.inbox.rung() => Ok(()),
                 ready = stdout.readable(), if may_send => match ready {
-                    Ok(()) => self.forward(&mut stdout, &mut allowance, deaf).await,
+                    Ok(()) if left == 0 => self.cut(&mut stdout, &mut cut).await,
+                    Ok(()) => self.forward(&mut stdout, &mut allowance, left, deaf).await,
                     Err(_) => { stdout.pipe = None; Ok(()) }
                 },
                 ready = stderr.readable(), if may_send => match ready {
-                    Ok(()) => self.forward(&mut stderr, &mut allowance, deaf).await,
+                    Ok(()) if left == 0 => self.cut(&mut stderr, &mut cut).await,
+                    Ok(()) => self.forward(&mut stderr, &mut allowance, left, deaf).await,
                     Err(_) => { stderr.pipe = None; Ok(()) }
                 },
                 ready = input.writable(), if input.wants_to_write() => {
                     if ready.is_err() { input.close(); }
                     self.feed(&mut input, deaf).await
+                }
+                () = &mut quiet, if self.rules.idle.is_some() && !idle_told && exit.is_none() => {
+                    idle_told = true;
+                    self.exceeded(Bound::Idle).await;
+                    Ok(())
                 }
                 () = tokio::time::sleep(HELD_OPEN), if exit.is_some() && may_send => {
                     // The processes of the run are gone, nothing more comes, and yet somebody holds the pipe.
@@ -133,9 +167,16 @@ impl Pump {
         if let Some(exit) = exit.filter(|_| !deaf) {
             let ended = Ended {
                 run: self.run.to_string(),
-                reason: exit.reason.word().into(),
-                number: exit.reason.number(),
+                reason: exit.reason,
+                number: exit.number,
                 duration_ms: exit.duration_ms,
+                user_ms: exit.user_ms,
+                system_ms: exit.system_ms,
+                peak_kib: exit.peak_kib,
+                left_killed: exit.left_killed,
+                left_running: exit.left_running,
+                verified: exit.verified,
+                cut,
                 stdin_bytes: moved.stdin,
                 stdout_bytes: moved.stdout,
                 stderr_bytes: moved.stderr,
@@ -146,10 +187,31 @@ impl Pump {
         Ok(moved)
     }
 
-    /// Reads once and sends what came.
-    async fn forward(&self, from: &mut Output, allowance: &mut Allowance, deaf: bool) -> Result<(), Closed> {
+    async fn exceeded(&self, bound: Bound) {
+        self.shared.tell(ToMonitor::Exceeded { run: *self.run.bytes(), bound }).await;
+    }
+
+    /// Reads once beyond the bound on output: what came is dropped, and the monitor ends the run.
+    async fn cut(&self, from: &mut Output, cut: &mut bool) -> Result<(), Closed> {
+        let Some(pipe) = &mut from.pipe else { return Ok(()) };
+        let mut dropped = Vec::with_capacity(DATA_FRAME);
+        match read_now(pipe, &mut (&mut dropped).limit(DATA_FRAME)).await {
+            None => {}
+            Some(Ok(0) | Err(_)) => from.pipe = None,
+            Some(Ok(_)) if *cut => {}
+            Some(Ok(_)) => {
+                *cut = true;
+                self.exceeded(Bound::Output).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once, up to `most` bytes, and sends what came.
+    async fn forward(&self, from: &mut Output, allowance: &mut Allowance, most: u64, deaf: bool) -> Result<(), Closed> {
         let Some(pipe) = &mut from.pipe else { return Ok(()) };
         let room = if deaf { from.chunk } else { from.chunk.min(allowance.left()) };
+        let room = room.min(usize::try_from(most).unwrap_or(usize::MAX));
         let mut frame = Vec::with_capacity(HEADER + room);
         frame.extend_from_slice(&header(self.stream, from.kind, 0));
         match read_now(pipe, &mut (&mut frame).limit(room)).await {

@@ -69,6 +69,13 @@ pub enum ToMonitor {
         /// The run's id.
         run: [u8; 10],
     },
+    /// A run has reached a bound that the frontend watches.
+    Exceeded {
+        /// The run's id.
+        run: [u8; 10],
+        /// Which.
+        bound: Bound,
+    },
     /// A client broke the protocol.
     Violation {
         /// Its number.
@@ -164,6 +171,38 @@ pub enum Outcome {
     },
 }
 
+/// How a run ended, by the monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// A word of [`crate::exit::Reason`].
+    pub reason: String,
+    /// Exit status or signal.
+    pub number: Option<u8>,
+    /// From start to end.
+    pub duration_ms: u64,
+    /// Processor time outside the kernel.
+    pub user_ms: u64,
+    /// Processor time inside it.
+    pub system_ms: u64,
+    /// The most memory it had.
+    pub peak_kib: u64,
+    /// Processes that outlived the main one and were killed.
+    pub left_killed: u32,
+    /// Processes that outlived it and go on, by the command's rule.
+    pub left_running: u32,
+    /// Whether the kernel vouches for the two counts.
+    pub verified: bool,
+}
+
+/// Which bound a run has reached, by the frontend's clock or count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bound {
+    /// It wrote nothing for too long.
+    Idle,
+    /// It wrote too much.
+    Output,
+}
+
 /// What the monitor says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToFrontend {
@@ -223,6 +262,10 @@ pub enum ToFrontend {
         timeout_ms: Option<u64>,
         /// Whether it goes on without its client.
         outlives_client: bool,
+        /// Milliseconds without output after which the monitor wants to hear of it.
+        idle_ms: Option<u64>,
+        /// Bytes of output that are passed on; the monitor wants to hear of more.
+        output_max: Option<u64>,
     },
     /// The run's processes are gone.
     Exited {
@@ -230,12 +273,8 @@ pub enum ToFrontend {
         connection: ConnectionId,
         /// And stream.
         stream: StreamId,
-        /// A word of [`crate::exit::Reason`].
-        reason: String,
-        /// Exit status or signal.
-        number: Option<u8>,
-        /// From start to end.
-        duration_ms: u64,
+        /// How.
+        end: End,
     },
     /// The connection must end.
     Close {

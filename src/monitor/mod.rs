@@ -17,8 +17,9 @@ pub use settings::{Loader, Settings, Tls};
 pub use supervise::FRONTEND;
 
 use crate::audit::{Record, Trail, What};
+use crate::exec::Means;
 use crate::exit::{Reason, Status};
-use crate::sys::Spawner;
+use crate::sys::{Cgroups, Spawner};
 use crate::{credential, limits};
 use state::{Shared, State};
 use std::path::Path;
@@ -34,7 +35,12 @@ pub struct CannotServe(pub String);
 ///
 /// # Errors
 /// When a part that everything depends on cannot be had: listeners, trail, control socket, frontend.
-pub async fn serve(settings: Settings, loader: Loader, listening: impl FnOnce(&[std::net::SocketAddr])) -> Result<Status, CannotServe> {
+pub async fn serve(
+    settings: Settings,
+    loader: Loader,
+    groups: Option<Cgroups>,
+    listening: impl FnOnce(&[std::net::SocketAddr]),
+) -> Result<Status, CannotServe> {
     let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
     let mut trail =
         open_trail(&settings.trail).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
@@ -49,7 +55,7 @@ pub async fn serve(settings: Settings, loader: Loader, listening: impl FnOnce(&[
     let mut term = signal(SignalKind::terminate()).map_err(|fault| cannot("SIGTERM", &fault))?;
     let mut int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
     let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
-    let state: Shared = Rc::new(State::new(settings, loader, trail, spawner, instance));
+    let state: Shared = Rc::new(State::new(settings, loader, trail, Means { spawner, groups }, instance));
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -74,6 +80,9 @@ pub async fn serve(settings: Settings, loader: Loader, listening: impl FnOnce(&[
     .await;
     frontend.abort();
     let _ = std::fs::remove_file(&state.settings().control);
+    if let Some(groups) = &state.means.groups {
+        groups.leave();
+    }
     Ok(status)
 }
 

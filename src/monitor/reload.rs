@@ -50,6 +50,7 @@ fn fits(state: &State, new: &Settings) -> Result<(), Vec<String>> {
     };
     fixed("server.listen", old.listen == new.listen);
     fixed("server.state, audit.file or the control socket", old.trail == new.trail && old.control == new.control);
+    fixed("server.containment", old.grouped == new.grouped);
     fixed("server.frontend_user", old.frontend == new.frontend);
     fixed("server.logs", old.logs == new.logs);
     fixed("server.threads", old.threads == new.threads);

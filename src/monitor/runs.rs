@@ -7,7 +7,7 @@ use crate::credential;
 use crate::exec::{self, NotStarted, Obstacle, Running};
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, StreamId};
-use crate::ipc::ToFrontend;
+use crate::ipc::{End, ToFrontend};
 use crate::limits;
 use crate::policy::{Grant, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
@@ -97,7 +97,7 @@ async fn live(
 ) {
     let command = &grant.what().command;
     let run = receipt.run();
-    let (running, pipes) = match exec::run(&state.spawner, grant, receipt).await {
+    let (mut running, pipes) = match exec::run(&state.means, grant, receipt).await {
         Ok(started) => started,
         Err(fault) => return not_started(state, place, grant, run, &fault),
     };
@@ -118,25 +118,41 @@ async fn live(
         stdin,
         timeout_ms: command.timeout.map(milliseconds),
         outlives_client: command.on_disconnect == OnDisconnect::Continue,
+        idle_ms: command.limits.idle.map(milliseconds),
+        output_max: command.limits.output,
     };
     state.tell_with(started, &descriptors).await;
     // The frontend has its own copies; ours would hide the end of input and output.
     drop(descriptors);
     let _ = state.record(&Record::now(What::Start { run: &run.to_string(), pid: running.pid }));
 
-    let (reason, exited) = watch(&running, command.timeout, command.grace, &mut ends).await;
+    note_version(state, grant, &running);
+    let (mut reason, mut exited) = watch(&mut running, command.timeout, command.grace, &mut ends).await;
     let duration = running.since.elapsed();
-    if running.sweep().await {
-        tracing::info!(run = %run, "killed what the command had left running");
+    // What ended by itself may finish its output; what was ended leaves nothing.
+    let by_itself = matches!(reason, Reason::Exit(_) | Reason::Signal(_));
+    let linger = if by_itself { command.linger } else { Duration::ZERO };
+    let rest = running.settle(linger, command.leave_running && by_itself).await;
+    if exited.as_mut().is_some_and(|exited| running.usage(exited)) && by_itself {
+        reason = Reason::OutOfMemory;
     }
-    let told = ToFrontend::Exited {
-        connection: place.connection,
-        stream: place.stream,
+    running.close();
+    if rest.killed > 0 {
+        tracing::info!(run = %run, killed = rest.killed, "killed what the command had left running");
+    }
+    let used = exited.unwrap_or(Exited { status: None, signal: None, user: Duration::ZERO, system: Duration::ZERO, peak_kib: 0 });
+    let end = End {
         reason: reason.word().into(),
         number: reason.number(),
         duration_ms: milliseconds(duration),
+        user_ms: milliseconds(used.user),
+        system_ms: milliseconds(used.system),
+        peak_kib: used.peak_kib,
+        left_killed: rest.killed,
+        left_running: rest.running,
+        verified: rest.verified,
     };
-    state.tell_with(told, &[]).await;
+    state.tell_with(ToFrontend::Exited { connection: place.connection, stream: place.stream, end }, &[]).await;
     let counts = tokio::time::timeout(limits::FINISHED, counts).await.ok().and_then(Result::ok);
     // The trail has every end; the log only what an operator may want to look into.
     if reason != Reason::Exit(0) {
@@ -150,8 +166,12 @@ async fn live(
         number: reason.number(),
         text: None,
         duration_ms: milliseconds(duration),
-        user_ms: exited.map_or(0, |exited| milliseconds(exited.user)),
-        system_ms: exited.map_or(0, |exited| milliseconds(exited.system)),
+        user_ms: milliseconds(used.user),
+        system_ms: milliseconds(used.system),
+        peak_kib: used.peak_kib,
+        left_killed: rest.killed,
+        left_running: rest.running,
+        tree: if rest.verified { "verified" } else { "unverified" },
         bytes_reported_by: counts.map(|_| "frontend"),
         stdin_bytes: counts.map(|counts| counts.stdin),
         stdout_bytes: counts.map(|counts| counts.stdout),
@@ -161,7 +181,7 @@ async fn live(
 
 /// Waits for the end, or brings it about.
 async fn watch(
-    running: &Running,
+    running: &mut Running,
     timeout: Option<Duration>,
     grace: Duration,
     ends: &mut mpsc::Receiver<Reason>,
@@ -172,15 +192,15 @@ async fn watch(
             None => std::future::pending().await,
         }
     };
-    let (reason, ended) = tokio::select! {
-        ended = running.ended() => (None, ended),
-        () = time_is_up => (Some(Reason::Timeout), running.end(grace).await),
-        reason = ends.recv() => (Some(reason.unwrap_or(Reason::Stopped)), running.end(grace).await),
+    let by_itself = tokio::select! {
+        ended = running.ended() => Ok(ended),
+        () = time_is_up => Err(Reason::Timeout),
+        reason = ends.recv() => Err(reason.unwrap_or(Reason::Stopped)),
     };
-    if reason.is_some() {
-        // Ended by us: nothing of its group is given a moment more.
-        running.kill();
-    }
+    let (reason, ended) = match by_itself {
+        Ok(ended) => (None, ended),
+        Err(reason) => (Some(reason), running.end(grace).await),
+    };
     match (reason, ended) {
         (_, Err(fault)) => {
             tracing::error!(run = %running.run, %fault, "what became of it is not known");
@@ -188,6 +208,16 @@ async fn watch(
         }
         (Some(reason), Ok(exited)) => (reason, Some(exited)),
         (None, Ok(exited)) => (own_end(&exited), Some(exited)),
+    }
+}
+
+/// An executable that is another than at the last run (an upgrade, most of the time) is worth a record.
+fn note_version(state: &Shared, grant: &Grant<Plan>, running: &Running) {
+    let command = &grant.what().command;
+    let before = state.versions.borrow_mut().insert(command.name.clone(), running.version);
+    if before.is_some_and(|before| before != running.version) {
+        let run = running.run.to_string();
+        let _ = state.record(&Record::now(What::Executable { command: &command.name, path: command.executable(), run: &run }));
     }
 }
 
@@ -206,6 +236,8 @@ fn not_started(state: &Shared, place: Place, grant: &Grant<Plan>, run: RunId, fa
         Obstacle::Format => Code::CommandFormat,
         Obstacle::Path => Code::Path,
         Obstacle::Deadline => Code::StartDeadline,
+        Obstacle::Untrusted => Code::UntrustedExecutable,
+        Obstacle::Digest => Code::Digest,
         Obstacle::Start => Code::Start,
     };
     tracing::warn!(run = %run, user = %grant.user(), code = code.number(), text = fault.text, "not started");
@@ -219,6 +251,10 @@ fn not_started(state: &Shared, place: Place, grant: &Grant<Plan>, run: RunId, fa
         duration_ms: 0,
         user_ms: 0,
         system_ms: 0,
+        peak_kib: 0,
+        left_killed: 0,
+        left_running: 0,
+        tree: "verified",
         bytes_reported_by: None,
         stdin_bytes: None,
         stdout_bytes: None,

@@ -38,6 +38,8 @@ pub struct Settings {
     pub control: PathBuf,
     /// How long runs may go on when the daemon stops.
     pub grace: Duration,
+    /// Whether each run gets a control group of its own; otherwise its processes are kept together as well as can be.
+    pub grouped: bool,
     /// How logs are written.
     pub logs: Logs,
     /// Who the frontend becomes, when the daemon is root.

@@ -3,11 +3,12 @@
 use super::settings::{Loader, Settings};
 use crate::audit::{Record, Trail};
 use crate::credential::SessionPublic;
+use crate::exec::Means;
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
 use crate::ipc::{Channel, Stage, ToFrontend};
 use crate::policy::OnDisconnect;
-use crate::sys::Spawner;
+use crate::sys::Version;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -104,8 +105,10 @@ pub struct State {
     /// One reload at a time.
     pub reloading: tokio::sync::Mutex<()>,
     trail: RefCell<Trail>,
-    /// Starts processes.
-    pub spawner: Spawner,
+    /// What runs are started with.
+    pub means: Means,
+    /// The version of each command's executable that ran last.
+    pub versions: RefCell<HashMap<String, Version>>,
     /// The random name of this start.
     pub instance: String,
     /// When it started.
@@ -170,7 +173,7 @@ pub fn count(counter: &Cell<u64>) {
 
 impl State {
     /// A fresh state.
-    pub fn new(settings: Settings, loader: Loader, trail: Trail, spawner: Spawner, instance: String) -> Self {
+    pub fn new(settings: Settings, loader: Loader, trail: Trail, means: Means, instance: String) -> Self {
         let verifiers = Arc::new(Semaphore::new(settings.verifiers));
         Self {
             settings: RefCell::new(Rc::new(settings)),
@@ -178,7 +181,8 @@ impl State {
             generation: Cell::new(1),
             reloading: tokio::sync::Mutex::new(()),
             trail: RefCell::new(trail),
-            spawner,
+            means,
+            versions: RefCell::default(),
             instance,
             since: SystemTime::now(),
             connections: RefCell::default(),

@@ -6,7 +6,7 @@ use super::{login, requests, runs};
 use crate::audit::{Record, What};
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId};
-use crate::ipc::{self, Channel, ChannelFault, Frontend, Stage, ToFrontend, ToMonitor};
+use crate::ipc::{self, Bound, Channel, ChannelFault, Frontend, Stage, ToFrontend, ToMonitor};
 use crate::{limits, sys};
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -168,7 +168,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::Leave { connection, .. }
         | ToMonitor::Violation { connection, .. }
         | ToMonitor::Gone { connection } => Some(*connection),
-        ToMonitor::Ready { .. } | ToMonitor::Finished { .. } | ToMonitor::CutShort { .. } => None,
+        ToMonitor::Ready { .. } | ToMonitor::Finished { .. } | ToMonitor::CutShort { .. } | ToMonitor::Exceeded { .. } => None,
     }
 }
 
@@ -193,6 +193,14 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
         ToMonitor::CutShort { run } => {
             if let Some(run) = state.runs.borrow().get(&RunId::from_random(run)) {
                 run.end_for(Reason::Disconnected);
+            }
+        }
+        ToMonitor::Exceeded { run, bound } => {
+            if let Some(run) = state.runs.borrow().get(&RunId::from_random(run)) {
+                run.end_for(match bound {
+                    Bound::Idle => Reason::Idle,
+                    Bound::Output => Reason::OutputLimit,
+                });
             }
         }
         ToMonitor::Violation { connection, text } => {

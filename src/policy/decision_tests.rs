@@ -20,6 +20,11 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
         many => Segment::Group(many.iter().map(|text| word(text)).collect()),
     });
     let command = Command {
+        linger: Duration::from_secs(2),
+        leave_running: false,
+        limits: super::super::RunLimits::default(),
+        confinement: super::super::Confinement::default(),
+        sha256: None,
         name: name.into(),
         summary: String::new(),
         template: Template(segments.collect()),

@@ -93,6 +93,61 @@ pub enum OnDisconnect {
     Continue,
 }
 
+/// What a run may use, beside its time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunLimits {
+    /// How long it may be without output.
+    pub idle: Option<Duration>,
+    /// Bytes of output, both streams together.
+    pub output: Option<u64>,
+    /// Bytes of memory, all its processes together.
+    pub memory: Option<u64>,
+    /// Processes and threads at once.
+    pub processes: Option<u64>,
+    /// Processor time in hundredths of one core, all its processes together.
+    pub cpu_percent: Option<u32>,
+    /// Whether memory and processes are bounded for each process by itself, where the kernel cannot bound the tree.
+    pub per_process: bool,
+    /// Processor time of each process.
+    pub cpu_time: Option<Duration>,
+    /// Open descriptors of each process.
+    pub open_files: Option<u64>,
+    /// Bytes of a file that it writes.
+    pub file_size: Option<u64>,
+    /// Whether it may leave core dumps.
+    pub core: bool,
+}
+
+/// The files a run may use; everything else is out of its reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sandbox {
+    /// To read.
+    pub read: Vec<PathBuf>,
+    /// To read and change.
+    pub write: Vec<PathBuf>,
+    /// To read and execute, beside the command itself and the system's libraries.
+    pub execute: Vec<PathBuf>,
+}
+
+/// What a run is kept from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confinement {
+    /// Whether what it executes may give it privileges (setuid, file capabilities).
+    pub setuid_allowed: bool,
+    /// Whether it may make sockets.
+    pub network: bool,
+    /// The permissions that its new files do not get.
+    pub umask: u32,
+    /// The files it may use; `None` are all that its account may.
+    pub sandbox: Option<Sandbox>,
+}
+
+impl Default for Confinement {
+    fn default() -> Self {
+        Self { setuid_allowed: false, network: true, umask: 0o022, sandbox: None }
+    }
+}
+
 /// One vetted command.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -116,6 +171,16 @@ pub struct Command {
     pub timeout: Option<Duration>,
     /// Between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// How long the rest of its processes may go on after the main one has ended.
+    pub linger: Duration,
+    /// Whether that rest goes on for good.
+    pub leave_running: bool,
+    /// What it may use.
+    pub limits: RunLimits,
+    /// What it is kept from.
+    pub confinement: Confinement,
+    /// The SHA-256 that its executable must have.
+    pub sha256: Option<[u8; 32]>,
     /// Whether a person must agree first.
     pub confirm: bool,
     /// Commands with the same lock never run at the same time.

@@ -2,7 +2,7 @@
 
 use super::{ask, complain, demo, init, local, say};
 use crate::cli::{DaemonArgs, DaemonVerb};
-use crate::config::{self, Fault};
+use crate::config::{self, Fault, Machine};
 use crate::credential;
 use crate::exit::Status;
 use crate::ipc::Logs;
@@ -19,6 +19,9 @@ pub fn ordaind() -> Status {
     // The monitor starts its network side by starting itself; that is no verb of the administrator's.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == monitor::FRONTEND) {
         return network_side();
+    }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == crate::exec::KEEPER) {
+        return if sys::keep().is_ok() { Status::OK } else { Status::FAULT };
     }
     let args = DaemonArgs::parse();
     let path = args.config.clone().unwrap_or_else(default_config);
@@ -50,7 +53,8 @@ fn network_side() -> Status {
 }
 
 fn serve(path: &Path) -> Status {
-    let settings = match config::load(path) {
+    let mut machine = Machine::probe();
+    let settings = match config::load(path, &machine) {
         Ok(loaded) => loaded.settings,
         Err((faults, _)) => return faulty(path, &faults),
     };
@@ -71,7 +75,22 @@ fn serve(path: &Path) -> Status {
         tracing::error!(%fault, "the daemon could be looked into by a debugger");
     }
     sys::return_large_blocks();
-    match run(settings, path) {
+    let groups = match settings.grouped.then(sys::Cgroups::enter).transpose() {
+        Ok(groups) => groups,
+        Err(why) => {
+            tracing::error!("server.containment: {why}");
+            return Status::FAULT;
+        }
+    };
+    if let Some(groups) = &groups {
+        // What was promised before is now what there is: other processes may stand in the way of a controller.
+        machine.groups = Ok(groups.controllers());
+        if let Err((faults, _)) = config::load(path, &machine) {
+            groups.leave();
+            return faulty(path, &faults);
+        }
+    }
+    match run(settings, path, machine, groups) {
         Ok(status) => status,
         Err(CannotServe(why)) => {
             tracing::error!("{why}");
@@ -80,7 +99,7 @@ fn serve(path: &Path) -> Status {
     }
 }
 
-fn run(settings: Settings, path: &Path) -> Result<Status, CannotServe> {
+fn run(settings: Settings, path: &Path, machine: Machine, groups: Option<sys::Cgroups>) -> Result<Status, CannotServe> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // As many as login.verifiers may ever be, and a few for reloads; they exist while they are needed.
@@ -88,7 +107,7 @@ fn run(settings: Settings, path: &Path) -> Result<Status, CannotServe> {
         .build()
         .map_err(|fault| CannotServe(format!("the runtime: {fault}")))?;
     let path = path.to_owned();
-    let loader: Loader = Arc::new(move || match config::load(&path) {
+    let loader: Loader = Arc::new(move || match config::load(&path, &machine) {
         Ok(loaded) => loaded.settings.ok_or_else(|| vec!["nothing was loaded".into()]),
         Err((faults, _)) => Err(faults.iter().map(Fault::to_string).collect()),
     });
@@ -98,7 +117,7 @@ fn run(settings: Settings, path: &Path) -> Result<Status, CannotServe> {
             tracing::info!(%address, %fingerprint, "listening on {address}");
         }
     };
-    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, loader, listening))
+    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, loader, groups, listening))
 }
 
 /// Logs for operators go to standard error, as text or JSON.
@@ -125,7 +144,7 @@ fn count(number: usize, what: &str) -> String {
 }
 
 fn check(path: &Path, offline: bool) -> Status {
-    let outcome = if offline { config::offline(path) } else { config::load(path) };
+    let outcome = if offline { config::offline(path) } else { config::load(path, &Machine::probe()) };
     let (faults, warnings, sound) = match outcome {
         Ok(loaded) => (Vec::new(), loaded.warnings, Some(loaded.policy)),
         Err((faults, warnings)) => (faults, warnings, None),
@@ -151,6 +170,11 @@ fn check(path: &Path, offline: bool) -> Status {
     }
     match sound {
         Some(policy) => {
+            for command in policy.commands.values().filter(|_| !offline) {
+                if let Some(how) = config::enforcement(command) {
+                    say(&format!("commands.{}: {how}", command.name));
+                }
+            }
             say(&format!(
                 "{}: sound ({}, {}, {}; {})",
                 path.display(),

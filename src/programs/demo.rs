@@ -99,7 +99,11 @@ fn configuration(own: &str, hash: &str) -> Result<String, String> {
     let mut config: Table = SHIPPED.parse().map_err(|fault| format!("the shipped configuration: {fault}"))?;
     let text = |text: &str| Value::String(text.into());
     let table = |entries: Vec<(&str, Value)>| Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
-    config.insert("server".into(), table(vec![("listen", Value::Array(vec![text("127.0.0.1:0")])), ("state", text("state"))]));
+    let containment = if sys::cgroups_offered().is_ok() { "cgroup" } else { "best-effort" };
+    config.insert(
+        "server".into(),
+        table(vec![("listen", Value::Array(vec![text("127.0.0.1:0")])), ("state", text("state")), ("containment", text(containment))]),
+    );
     config.insert("tls".into(), table(vec![("certificate", text("server.crt")), ("key", text("server.key"))]));
     config.insert(
         "users".into(),
@@ -230,7 +234,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("demo");
         std::fs::create_dir(&inner).unwrap();
-        let loaded = crate::config::load(&prepare(&inner).unwrap());
+        let loaded = crate::config::load(&prepare(&inner).unwrap(), &crate::config::Machine::probe());
         assert!(loaded.is_ok(), "{loaded:?}");
     }
 }

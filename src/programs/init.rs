@@ -33,7 +33,7 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
     let fingerprint =
         certificates(pair.certificate.as_bytes())?.first().map(Fingerprint::of).transpose()?.ok_or("no certificate was made")?;
     let [config, key, certificate] = &files;
-    let text = configuration(root);
+    let text = configuration(root, sys::cgroups_offered().is_ok());
     for (file, bytes, mode) in [(key, &pair.key, 0o600), (certificate, &pair.certificate, 0o644), (config, &text, 0o600)] {
         sys::replace(file, bytes.as_bytes(), mode, false).map_err(|fault| format!("{}: {fault}", file.display()))?;
     }
@@ -49,7 +49,12 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
     Ok(())
 }
 
-fn configuration(root: bool) -> String {
+fn configuration(root: bool, groups: bool) -> String {
+    let containment = if groups {
+        ""
+    } else {
+        "# No control group could be made when this file was: under systemd with Delegate=yes this line can go.\n[server]\ncontainment = \"best-effort\"\n\n"
+    };
     let (run_as, here) = if root {
         ("run_as = \"daemon\"\n", "# Who a command runs as must be said, here or at each command.\n")
     } else {
@@ -58,7 +63,7 @@ fn configuration(root: bool) -> String {
     format!(
         r#"# Made by `ordaind init`. `ordaind check` says what is wrong or risky here; README.md explains every key.
 
-[tls]
+{containment}[tls]
 certificate = "server.crt"
 key = "server.key"
 
@@ -88,7 +93,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("ordain");
         make(Some(&inner)).unwrap();
-        let loaded = crate::config::load(&inner.join("config.toml"));
+        let loaded = crate::config::load(&inner.join("config.toml"), &crate::config::Machine::probe());
         assert!(loaded.is_ok(), "{loaded:?}");
         assert!(make(Some(&inner)).unwrap_err().contains("exists already"));
     }

@@ -172,10 +172,22 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
         Reason::Exit(_) => {}
         Reason::Signal(signal) => complain(&format!("ordain: the command was ended by signal {signal} after {spent}")),
         Reason::Timeout => complain(&format!("ordain: the command's time was up after {spent}")),
+        Reason::Idle => complain(&format!("ordain: the command wrote nothing for longer than it may; ended after {spent}")),
+        Reason::OutputLimit => complain(&format!(
+            "ordain: the command wrote more than its output_max and was ended; its output is cut after {} bytes",
+            ended.stdout_bytes + ended.stderr_bytes
+        )),
+        Reason::OutOfMemory => complain(&format!("ordain: the command took more memory than it may and was killed after {spent}")),
         Reason::Cancelled if by_timeout => return Ok(Status::TIMEOUT),
         Reason::Cancelled => complain(&format!("ordain: the run was cancelled after {spent}")),
         Reason::Stopped => complain(&format!("ordain: the server was stopped and ended the run after {spent}")),
         Reason::Disconnected | Reason::Lost => complain("ordain: what became of the run is not known"),
+    }
+    if ended.left_killed > 0 {
+        complain(&format!("ordain: {} process(es) that the command had left behind were killed", ended.left_killed));
+    }
+    if !ended.verified && ended.left_running == 0 {
+        complain("ordain: whether every process of the run has ended is not certain (containment is best-effort there)");
     }
     if ended.held_open {
         complain("ordain: a process that the command left running still holds its output open; what it writes is not shown");

@@ -85,6 +85,10 @@ codes! {
     Start = 504, "start";
     /// The process did not start within its deadline.
     StartDeadline = 505, "start-deadline";
+    /// Somebody else could have changed the executable, so it is not run.
+    UntrustedExecutable = 506, "untrusted-executable";
+    /// The executable is not the one that was pinned.
+    Digest = 507, "executable-changed";
     /// This user, or this connection, has as many runs as allowed.
     TooManyRuns = 510, "too-many-runs";
     /// Another run holds the lock that this command needs.

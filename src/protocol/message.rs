@@ -138,6 +138,27 @@ pub struct Ended {
     pub number: Option<u8>,
     /// From start to end, in milliseconds.
     pub duration_ms: u64,
+    /// Processor time outside the kernel, in milliseconds.
+    #[serde(default)]
+    pub user_ms: u64,
+    /// Processor time inside it, in milliseconds.
+    #[serde(default)]
+    pub system_ms: u64,
+    /// The most memory it had, in KiB.
+    #[serde(default)]
+    pub peak_kib: u64,
+    /// Processes that outlived the main one and were killed.
+    #[serde(default)]
+    pub left_killed: u32,
+    /// Processes that outlived it and go on, because the command says so.
+    #[serde(default)]
+    pub left_running: u32,
+    /// Whether the kernel vouches that no other process is left.
+    #[serde(default = "yes")]
+    pub verified: bool,
+    /// Output followed that was not passed on, because the command's `output_max` was reached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// Bytes that the command's standard input took.
     pub stdin_bytes: u64,
     /// Bytes of standard output sent.
@@ -147,6 +168,10 @@ pub struct Ended {
     /// A process that outlived the run still held its output open; what it wrote later is not here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_open: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Payload of ANSWER, one of these by verb.

@@ -4,7 +4,15 @@
 
 #[cfg(target_os = "linux")]
 mod account;
+#[cfg(target_os = "linux")]
+mod cgroup;
+#[cfg(target_os = "linux")]
+mod executable;
 mod file;
+#[cfg(target_os = "linux")]
+mod jail;
+#[cfg(target_os = "linux")]
+mod keeper;
 #[cfg(target_os = "linux")]
 mod message;
 #[cfg(target_os = "linux")]
@@ -16,15 +24,23 @@ mod spawn;
 
 #[cfg(target_os = "linux")]
 pub use account::{Group, Names, group_is_private, lookup};
+#[cfg(target_os = "linux")]
+pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
+#[cfg(target_os = "linux")]
+pub use executable::{Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable};
 pub use file::{FileFault, Trust, append_private, effective_uid, others_can_read, read_config, read_private, replace, trusted};
+#[cfg(target_os = "linux")]
+pub use jail::Files;
+#[cfg(target_os = "linux")]
+pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
 #[cfg(target_os = "linux")]
 pub use process::{
-    Exited, adopt, kill, leave_signals_to_the_monitor, null, parent_death_signal, pipe, raise_descriptor_limit, reap, reexecute,
-    return_large_blocks, signal_group, steady_heap, terminate, undumpable, wait_readable, watch, widen,
+    Exited, adopt, kill, leave_signals_to_the_monitor, null, null_for_writing, parent_death_signal, pipe, raise_descriptor_limit, reap,
+    reexecute, return_large_blocks, signal_group, steady_heap, terminate, undumpable, wait_readable, watch, widen,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
-pub use spawn::{Child, Full, Open, Program, SpawnError, Spawner, Step, Take};
+pub use spawn::{Child, Full, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take};

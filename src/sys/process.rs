@@ -50,18 +50,25 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exited>> {
     if pid == 0 {
         return Ok(None);
     }
-    let number = u8::try_from(value & 0xff).unwrap_or(u8::MAX);
-    let exited = info.si_code == libc::CLD_EXITED;
-    let time = |value: libc::timeval| {
-        Duration::new(u64::try_from(value.tv_sec).unwrap_or(0), u32::try_from(value.tv_usec).unwrap_or(0).saturating_mul(1000))
-    };
-    Ok(Some(Exited {
-        status: exited.then_some(number),
-        signal: (!exited).then_some(number),
-        user: time(usage.ru_utime),
-        system: time(usage.ru_stime),
-        peak_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
-    }))
+    Ok(Some(Exited::of(info.si_code, value, &usage)))
+}
+
+impl Exited {
+    /// From what waitid(2) tells.
+    pub(super) fn of(code: i32, value: i32, usage: &libc::rusage) -> Self {
+        let number = u8::try_from(value & 0xff).unwrap_or(u8::MAX);
+        let exited = code == libc::CLD_EXITED;
+        let time = |value: libc::timeval| {
+            Duration::new(u64::try_from(value.tv_sec).unwrap_or(0), u32::try_from(value.tv_usec).unwrap_or(0).saturating_mul(1000))
+        };
+        Self {
+            status: exited.then_some(number),
+            signal: (!exited).then_some(number),
+            user: time(usage.ru_utime),
+            system: time(usage.ru_stime),
+            peak_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
+        }
+    }
 }
 
 /// Signals a whole process group; `false` when nobody is left in it.
@@ -132,6 +139,14 @@ pub fn widen(pipe: BorrowedFd<'_>) {
 /// As open(2).
 pub fn null() -> io::Result<OwnedFd> {
     Ok(File::open("/dev/null")?.into())
+}
+
+/// `/dev/null`, to write to.
+///
+/// # Errors
+/// As open(2).
+pub fn null_for_writing() -> io::Result<OwnedFd> {
+    Ok(File::options().write(true).open("/dev/null")?.into())
 }
 
 /// Starts this very program anew, in a fresh address space, with `socket` as its descriptor 3, nothing in its

@@ -6,6 +6,9 @@
 //! meanwhile, so spawning has threads of its own, and a thread that never spawns kills a child that does not
 //! reach exec in time (a process of the target user may stop it; a network file system may hang).
 
+use super::cgroup::Cgroup;
+use super::executable::{Executable, ExecutableFault, Version};
+use super::jail::{self, Files};
 use crate::limits;
 use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
@@ -15,12 +18,12 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-/// What to start.
+/// What to start. Made on the spawning thread, so that a file system that hangs holds up one start and nothing else.
 #[derive(Debug)]
 pub struct Program {
-    /// The executable's path.
-    pub executable: CString,
-    /// Its argv.
+    /// The executable, opened and judged.
+    pub executable: Executable,
+    /// Its argv, without what an interpreter needs before it.
     pub argv: Vec<CString>,
     /// Its whole environment, `NAME=value`.
     pub environment: Vec<CString>,
@@ -32,6 +35,59 @@ pub struct Program {
     pub stdio: [OwnedFd; 3],
     /// Paths to open as the new user before it starts.
     pub opens: Vec<Open>,
+    /// The control group to start it in.
+    pub cgroup: Option<Cgroup>,
+    /// Bounds on the process itself.
+    pub limits: Vec<ProcessLimit>,
+    /// The permissions that new files do not get.
+    pub umask: u32,
+    /// Whether it may gain privileges by what it executes (setuid, file capabilities).
+    pub new_privileges: bool,
+    /// Whether it may make sockets.
+    pub network: bool,
+    /// Whether its standard input is a terminal that is to be its controlling one.
+    pub terminal: bool,
+    /// The files that it may use; `None` are all that its user may.
+    pub files: Option<Files>,
+}
+
+/// A bound on one process, and on each that it starts by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessLimit {
+    /// What is bounded.
+    pub what: Resource,
+    /// The bound.
+    pub most: u64,
+}
+
+/// What the kernel bounds for one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Resource {
+    /// Seconds of processor time.
+    CpuTime,
+    /// Open descriptors.
+    OpenFiles,
+    /// Bytes of a file that it writes.
+    FileSize,
+    /// Bytes of a core dump.
+    Core,
+    /// Bytes of address space.
+    AddressSpace,
+    /// Processes of its user, on the whole machine.
+    Processes,
+}
+
+impl Resource {
+    const fn number(self) -> i32 {
+        (match self {
+            Self::CpuTime => libc::RLIMIT_CPU,
+            Self::OpenFiles => libc::RLIMIT_NOFILE,
+            Self::FileSize => libc::RLIMIT_FSIZE,
+            Self::Core => libc::RLIMIT_CORE,
+            Self::AddressSpace => libc::RLIMIT_AS,
+            Self::Processes => libc::RLIMIT_NPROC,
+        }) as i32
+    }
 }
 
 /// The ids of an account to become.
@@ -63,86 +119,114 @@ pub struct Child {
     pub pidfd: OwnedFd,
     /// Its id, which is also its session's and process group's.
     pub pid: i32,
+    /// The control group it was started in.
+    pub cgroup: Option<Cgroup>,
+    /// Which version of the executable it is.
+    pub version: Version,
 }
 
-/// The steps between clone and exec, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub enum Step {
+macro_rules! steps {
+    ($($(#[doc = $doc:expr])+ $name:ident $word:literal,)+) => {
+        /// The steps from the vetted executable to the new program, in their order.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(i32)]
+        pub enum Step {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Step {
+            const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The step's name in errors and in the trail.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),+ }
+            }
+        }
+    };
+}
+
+steps! {
     /// Nothing failed.
-    None = 0,
+    None "none",
+    /// Opening and judging the executable.
+    Executable "executable",
+    /// The pinned digest.
+    Digest "digest",
+    /// Pipes and words.
+    Prepare "prepare",
+    /// Its control group.
+    Cgroup "cgroup",
     /// The clone itself.
-    Clone,
+    Clone "clone",
     /// Taking the descriptors along.
-    Descriptors,
+    Descriptors "descriptors",
     /// A session of its own.
-    Session,
+    Session "session",
     /// Standard input, output, error.
-    Stdio,
+    Stdio "stdio",
     /// Supplementary groups.
-    Groups,
+    Groups "groups",
     /// Group and user.
-    User,
+    User "user",
     /// The working directory.
-    Cwd,
+    Cwd "cwd",
     /// A path argument; the error names which.
-    Path,
-    /// The executable.
-    Exec,
+    Path "path",
+    /// Bounds on the process.
+    Limits "limits",
+    /// Giving up new privileges.
+    Privileges "privileges",
+    /// Giving up files.
+    Sandbox "sandbox",
+    /// Giving up the network.
+    Network "network",
+    /// The new program.
+    Exec "exec",
     /// It took longer than [`limits::SPAWN`].
-    Deadline,
+    Deadline "deadline",
 }
 
 impl Step {
-    /// The step's name in errors and in the trail.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Clone => "clone",
-            Self::Descriptors => "descriptors",
-            Self::Session => "session",
-            Self::Stdio => "stdio",
-            Self::Groups => "groups",
-            Self::User => "user",
-            Self::Cwd => "cwd",
-            Self::Path => "path",
-            Self::Exec => "exec",
-            Self::Deadline => "deadline",
-        }
-    }
-
-    const fn numbered(number: i32) -> Self {
-        match number {
-            0 => Self::None,
-            2 => Self::Descriptors,
-            3 => Self::Session,
-            4 => Self::Stdio,
-            5 => Self::Groups,
-            6 => Self::User,
-            7 => Self::Cwd,
-            8 => Self::Path,
-            9 => Self::Exec,
-            10 => Self::Deadline,
-            _ => Self::Clone,
-        }
+    pub(super) fn numbered(number: i32) -> Self {
+        usize::try_from(number).ok().and_then(|number| Self::ALL.get(number)).copied().unwrap_or(Self::Clone)
     }
 }
 
 /// Why a process was not started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpawnError {
     /// The step that failed.
     pub step: Step,
-    /// The kernel's error number.
+    /// The kernel's error number; 0 where it had no part in it.
     pub errno: i32,
     /// For [`Step::Path`]: the index of the path.
     pub index: usize,
+    /// More, where there is more to say.
+    pub detail: Option<String>,
 }
 
 impl SpawnError {
-    /// The kernel's sentence.
-    pub fn cause(&self) -> io::Error {
-        io::Error::from_raw_os_error(self.errno)
+    /// A step that failed before the clone.
+    pub fn before(step: Step, fault: &io::Error) -> Self {
+        Self { step, errno: fault.raw_os_error().unwrap_or(0), index: 0, detail: Some(fault.to_string()) }
+    }
+
+    /// The kernel's sentence, or ours.
+    pub fn cause(&self) -> String {
+        self.detail.clone().unwrap_or_else(|| io::Error::from_raw_os_error(self.errno).to_string())
+    }
+}
+
+impl From<ExecutableFault> for SpawnError {
+    fn from(fault: ExecutableFault) -> Self {
+        let step = if matches!(fault, ExecutableFault::Digest(..)) { Step::Digest } else { Step::Executable };
+        let errno = match &fault {
+            ExecutableFault::Io(_, fault) => fault.raw_os_error().unwrap_or(libc::EIO),
+            ExecutableFault::NotExecutable(_) => libc::EACCES,
+            ExecutableFault::Interpreter(..) => libc::ENOEXEC,
+            ExecutableFault::Untrusted(_) | ExecutableFault::Digest(..) => 0,
+        };
+        Self { step, errno, index: 0, detail: Some(fault.to_string()) }
     }
 }
 
@@ -150,6 +234,7 @@ impl SpawnError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
+type Prepare = Box<dyn FnOnce() -> Result<Program, SpawnError> + Send>;
 type Answer = Box<dyn FnOnce(Result<Child, SpawnError>) + Send>;
 
 /// A pool of threads that start processes, and one that keeps their deadlines.
@@ -159,9 +244,10 @@ pub struct Spawner(Arc<Queue>);
 /// Programs that wait to be started. One bell for all threads, which wakes one of them: a shared channel would wake a
 /// second only to wait in its place.
 struct Queue {
-    jobs: Mutex<VecDeque<(Program, Answer)>>,
+    jobs: Mutex<VecDeque<(Prepare, Answer)>>,
     bell: Condvar,
     most: usize,
+    keeper: Keeper,
 }
 
 impl std::fmt::Debug for Spawner {
@@ -173,19 +259,31 @@ impl std::fmt::Debug for Spawner {
 /// What the deadline thread looks at: one per spawning thread.
 #[derive(Default)]
 struct Slot {
-    /// When the child must have reached exec; held while it is decided whether it has.
-    until: Mutex<Option<Instant>>,
+    work: Mutex<Option<Work>>,
     /// The child's pidfd, written by the kernel before the child runs.
     pidfd: AtomicI32,
 }
 
+/// A start under way. Whoever takes it out of its slot answers for it.
+struct Work {
+    until: Instant,
+    answer: Answer,
+    /// Whether the child has been asked for: then it can be killed, and its thread comes back.
+    cloning: bool,
+    /// Whether it was killed because its time was up.
+    late: bool,
+}
+
 #[derive(Default)]
 struct Keeper {
-    slots: Vec<Slot>,
+    slots: Mutex<Vec<Arc<Slot>>>,
     awake: AtomicBool,
     wake: Mutex<()>,
     bell: Condvar,
 }
+
+/// Spawning threads at the most, those included that hang in a file system.
+const MOST_THREADS: usize = 16;
 
 impl Spawner {
     /// Starts the threads.
@@ -193,42 +291,55 @@ impl Spawner {
     /// # Errors
     /// When a thread or its stack cannot be had.
     pub fn start(threads: usize, waiting: usize) -> io::Result<Self> {
-        let queue = Arc::new(Queue { jobs: Mutex::default(), bell: Condvar::new(), most: waiting });
-        let keeper = Arc::new(Keeper { slots: (0..threads).map(|_| Slot::default()).collect(), ..Keeper::default() });
-        for index in 0..threads {
-            let (queue, keeper) = (queue.clone(), keeper.clone());
-            let stack = Stack::new()?;
-            std::thread::Builder::new().name(format!("spawn-{index}")).spawn(move || {
-                loop {
-                    let (program, answer) = queue.next();
-                    answer(keeper.spawn(index, &stack, program));
-                }
-            })?;
+        let queue = Arc::new(Queue { jobs: Mutex::default(), bell: Condvar::new(), most: waiting, keeper: Keeper::default() });
+        for _ in 0..threads {
+            add_thread(&queue)?;
         }
-        std::thread::Builder::new().name("spawn-deadline".into()).spawn(move || keeper.watch())?;
+        let watched = queue.clone();
+        std::thread::Builder::new().name("spawn-deadline".into()).spawn(move || watch(&watched))?;
         Ok(Self(queue))
     }
 
-    /// Starts a program; `answer` is called on a spawning thread.
+    /// Starts the program that `prepare` makes; both it and `answer` are called on a spawning thread.
     ///
     /// # Errors
     /// When as many wait already as may.
-    pub fn submit(&self, program: Program, answer: Answer) -> Result<(), Full> {
-        let mut jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn submit(&self, prepare: Prepare, answer: Answer) -> Result<(), Full> {
+        let mut jobs = lock(&self.0.jobs);
         if jobs.len() >= self.0.most {
             return Err(Full);
         }
-        jobs.push_back((program, answer));
+        jobs.push_back((prepare, answer));
         drop(jobs);
         self.0.bell.notify_one();
         Ok(())
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A spawning thread never ends: the kernel kills what it has started when it does (`PR_SET_PDEATHSIG`).
+fn add_thread(queue: &Arc<Queue>) -> io::Result<()> {
+    let slot = Arc::new(Slot::default());
+    let stack = Stack::new()?;
+    let mut slots = lock(&queue.keeper.slots);
+    let (queue, own) = (queue.clone(), slot.clone());
+    std::thread::Builder::new().name(format!("spawn-{}", slots.len())).spawn(move || {
+        loop {
+            let (prepare, answer) = queue.next();
+            queue.keeper.spawn(&own, &stack, prepare, answer);
+        }
+    })?;
+    slots.push(slot);
+    Ok(())
+}
+
 impl Queue {
     /// Waits for the next program.
-    fn next(&self) -> (Program, Answer) {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+    fn next(&self) -> (Prepare, Answer) {
+        let mut jobs = lock(&self.jobs);
         loop {
             match jobs.pop_front() {
                 Some(job) => return job,
@@ -239,68 +350,95 @@ impl Queue {
 }
 
 impl Keeper {
-    fn spawn(&self, index: usize, stack: &Stack, program: Program) -> Result<Child, SpawnError> {
-        let Some(slot) = self.slots.get(index) else { return Err(failed(Step::Clone, libc::EINVAL)) };
-        let own = |mutex: &Mutex<Option<Instant>>, value| *mutex.lock().unwrap_or_else(PoisonError::into_inner) = value;
+    fn spawn(&self, slot: &Slot, stack: &Stack, prepare: Prepare, answer: Answer) {
         slot.pidfd.store(-1, Ordering::SeqCst);
-        own(&slot.until, Some(Instant::now() + limits::SPAWN));
+        *lock(&slot.work) = Some(Work { until: Instant::now() + limits::SPAWN, answer, cloning: false, late: false });
         if !self.awake.swap(true, Ordering::SeqCst) {
-            let _held = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
+            let _held = lock(&self.wake);
             self.bell.notify_one();
         }
-        let outcome = clone_and_exec(stack, &program, &slot.pidfd);
-        let late = {
-            let mut until = slot.until.lock().unwrap_or_else(PoisonError::into_inner);
-            // The deadline thread leaves `None` behind when it killed the child.
-            until.take().is_none()
-        };
-        match outcome {
-            Err(_) if late => Err(failed(Step::Deadline, libc::ETIMEDOUT)),
-            other => other,
+        let prepared = prepare();
+        match lock(&slot.work).as_mut() {
+            // Given up meanwhile, and answered: nothing may start any more.
+            None => return,
+            Some(work) => work.cloning = true,
         }
+        let outcome = prepared.and_then(|program| clone_and_exec(stack, program, &slot.pidfd));
+        let Some(work) = lock(&slot.work).take() else { return };
+        (work.answer)(match outcome {
+            Err(_) if work.late => Err(failed(Step::Deadline, libc::ETIMEDOUT)),
+            other => other,
+        });
     }
 
-    /// Wakes only while something is being started.
-    fn watch(&self) {
-        loop {
-            let mut held = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
-            while !self.awake.load(Ordering::SeqCst) {
-                held = self.bell.wait(held).unwrap_or_else(PoisonError::into_inner);
-            }
-            drop(held);
-            std::thread::sleep(limits::SPAWN / 8);
-            let mut busy = false;
-            for slot in &self.slots {
-                let mut until = slot.until.lock().unwrap_or_else(PoisonError::into_inner);
-                match *until {
-                    Some(instant) if instant <= Instant::now() => {
-                        let pidfd = slot.pidfd.load(Ordering::SeqCst);
-                        if pidfd >= 0 {
-                            *until = None;
-                            // SAFETY: the slot is locked, so its spawner has not taken the pidfd over yet and the
-                            // descriptor is the child's.
-                            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, 0, 0) };
-                        } else {
-                            busy = true;
-                        }
+    /// Gives up what is late; whether anything is still under way, and how many threads hang.
+    fn judge(&self) -> (bool, usize) {
+        let (mut busy, mut hanging) = (false, 0);
+        let slots = lock(&self.slots).clone();
+        for slot in &slots {
+            let mut held = lock(&slot.work);
+            match held.as_mut() {
+                None => {}
+                Some(work) if work.until > Instant::now() => busy = true,
+                Some(work) if work.cloning => {
+                    busy = true;
+                    let pidfd = slot.pidfd.load(Ordering::SeqCst);
+                    if pidfd >= 0 && !work.late {
+                        work.late = true;
+                        // SAFETY: the slot is locked, so its spawner has not taken the pidfd over yet and the
+                        // descriptor is the child's.
+                        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, 0, 0) };
                     }
-                    Some(_) => busy = true,
-                    None => {}
+                }
+                // It hangs in a file system, where nothing can end it. Answered for, and replaced by another thread.
+                Some(_) => {
+                    hanging += 1;
+                    if let Some(work) = held.take() {
+                        drop(held);
+                        (work.answer)(Err(failed(Step::Deadline, libc::ETIMEDOUT)));
+                    }
                 }
             }
-            if !busy {
-                self.awake.store(false, Ordering::SeqCst);
-                // Something may have begun between the look and the store.
-                if self.slots.iter().any(|slot| slot.until.lock().unwrap_or_else(PoisonError::into_inner).is_some()) {
-                    self.awake.store(true, Ordering::SeqCst);
-                }
+        }
+        (busy, hanging)
+    }
+}
+
+/// The deadline thread; awake only while something is being started.
+fn watch(queue: &Arc<Queue>) {
+    let keeper = &queue.keeper;
+    loop {
+        let mut held = lock(&keeper.wake);
+        while !keeper.awake.load(Ordering::SeqCst) {
+            held = keeper.bell.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(held);
+        std::thread::sleep(limits::SPAWN / 8);
+        let (busy, hanging) = keeper.judge();
+        for _ in 0..hanging {
+            if lock(&keeper.slots).len() < MOST_THREADS {
+                // Without another thread the rest still serves.
+                let _ = add_thread(queue);
+            }
+        }
+        if !busy {
+            keeper.awake.store(false, Ordering::SeqCst);
+            // Something may have begun between the look and the store.
+            if lock(&keeper.slots).iter().any(|slot| lock(&slot.work).is_some()) {
+                keeper.awake.store(true, Ordering::SeqCst);
             }
         }
     }
 }
 
+/// Starts a program on the calling thread, which must outlive it.
+pub(super) fn start_here(program: Program) -> Result<Child, SpawnError> {
+    let stack = Stack::new().map_err(|fault| SpawnError::before(Step::Clone, &fault))?;
+    clone_and_exec(&stack, program, &AtomicI32::new(-1))
+}
+
 const fn failed(step: Step, errno: i32) -> SpawnError {
-    SpawnError { step, errno, index: 0 }
+    SpawnError { step, errno, index: 0, detail: None }
 }
 
 /// A stack for the child, with a page below it that nobody may touch.
@@ -345,7 +483,14 @@ impl Drop for Stack {
 
 /// What parent and child share: pointers into the program, and the child's report.
 struct Shared {
-    executable: *const c_char,
+    executable: RawFd,
+    rules: RawFd,
+    filter: *const Filter,
+    limits: *const (i32, [u64; 2]),
+    limit_count: usize,
+    umask: u32,
+    new_privileges: bool,
+    terminal: bool,
     argv: *const *const c_char,
     environment: *const *const c_char,
     cwd: *const c_char,
@@ -358,6 +503,13 @@ struct Shared {
     step: i32,
     errno: i32,
     index: usize,
+}
+
+/// The kernel's `sock_fprog`.
+#[repr(C)]
+struct Filter {
+    length: u16,
+    program: *const seccompiler::sock_filter,
 }
 
 struct RawOpen {
@@ -383,7 +535,10 @@ struct CloneArgs {
 }
 
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const CLOSE_RANGE_UNSHARE: u32 = 2;
+const CLOSE_RANGE_CLOEXEC: u32 = 4;
+const SECCOMP_SET_MODE_FILTER: u32 = 1;
 
 #[repr(C)]
 struct OpenHow {
@@ -395,9 +550,38 @@ struct OpenHow {
 /// `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`
 const RESOLVE: u64 = 0x08 | 0x04 | 0x02;
 
-fn clone_and_exec(stack: &Stack, program: &Program, pidfd: &AtomicI32) -> Result<Child, SpawnError> {
-    let pointers = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
-    let (argv, environment) = (pointers(&program.argv), pointers(&program.environment));
+fn clone_and_exec(stack: &Stack, program: Program, pidfd: &AtomicI32) -> Result<Child, SpawnError> {
+    let pointers =
+        |texts: &mut dyn Iterator<Item = &CString>| texts.map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let interpreter = &program.executable.interpreter;
+    // A script's path stands for its argv[0].
+    let argv = pointers(&mut interpreter.iter().chain(program.argv.iter().skip(usize::from(!interpreter.is_empty()))));
+    let environment = pointers(&mut program.environment.iter());
+    let own = |resource: i32| {
+        let mut known = [u64::MAX; 2];
+        // SAFETY: prlimit on this process that only asks, into two numbers of the kernel's size.
+        unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, std::ptr::null::<u64>(), known.as_mut_ptr()) };
+        known[1]
+    };
+    let limits: Vec<(i32, [u64; 2])> = program
+        .limits
+        .iter()
+        .map(|limit| {
+            let resource = limit.what.number();
+            (resource, [limit.most.min(own(resource)); 2])
+        })
+        .collect();
+    let rules = match &program.files {
+        Some(files) => Some(jail::sandbox(files, &program.executable.paths).map_err(|fault| SpawnError::before(Step::Sandbox, &fault))?),
+        None => None,
+    };
+    let filter = match program.network {
+        true => None,
+        false => {
+            let program = jail::no_network().map_err(|fault| SpawnError::before(Step::Network, &io::Error::other(fault)))?;
+            Some(Filter { length: u16::try_from(program.len()).unwrap_or(0), program: program.as_ptr() })
+        }
+    };
     let opens: Vec<RawOpen> = program
         .opens
         .iter()
@@ -408,13 +592,23 @@ fn clone_and_exec(stack: &Stack, program: &Program, pidfd: &AtomicI32) -> Result
         })
         .collect();
     let stdio = [program.stdio[0].as_raw_fd(), program.stdio[1].as_raw_fd(), program.stdio[2].as_raw_fd()];
+    let executable = program.executable.file.as_raw_fd();
+    let rules_number = rules.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+    let highest = stdio.into_iter().chain([executable, rules_number]).max().unwrap_or(2);
     let mut shared = Shared {
-        executable: program.executable.as_ptr(),
+        executable,
+        rules: rules_number,
+        filter: filter.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
+        limits: limits.as_ptr(),
+        limit_count: limits.len(),
+        umask: program.umask,
+        new_privileges: program.new_privileges,
+        terminal: program.terminal,
         argv: argv.as_ptr(),
         environment: environment.as_ptr(),
         cwd: program.cwd.as_ptr(),
         stdio,
-        above: stdio.iter().max().map_or(3, |most| most.cast_unsigned() + 1),
+        above: highest.cast_unsigned() + 1,
         ids: program.become_user.as_ref().map(|take| (take.uid, take.gid, take.groups.as_ptr(), take.groups.len())),
         opens: opens.as_ptr(),
         open_count: opens.len(),
@@ -423,8 +617,12 @@ fn clone_and_exec(stack: &Stack, program: &Program, pidfd: &AtomicI32) -> Result
         errno: 0,
         index: 0,
     };
+    let into = program.cgroup.as_ref().map(|group| group.folder().as_raw_fd());
     let arguments = CloneArgs {
-        flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::CLONE_FILES) as u64 | CLONE_CLEAR_SIGHAND,
+        flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::CLONE_FILES) as u64
+            | CLONE_CLEAR_SIGHAND
+            | if into.is_some() { CLONE_INTO_CGROUP } else { 0 },
+        cgroup: into.map_or(0, |number| number as u64),
         pidfd: pidfd.as_ptr() as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.base as u64 + GUARD as u64,
@@ -453,9 +651,9 @@ fn clone_and_exec(stack: &Stack, program: &Program, pidfd: &AtomicI32) -> Result
     };
     if step != 0 {
         reap_failed(&owned);
-        return Err(SpawnError { step: Step::numbered(step), errno, index });
+        return Err(SpawnError { step: Step::numbered(step), errno, index, detail: None });
     }
-    Ok(Child { pidfd: owned, pid: i32::try_from(pid).unwrap_or(0) })
+    Ok(Child { pidfd: owned, pid: i32::try_from(pid).unwrap_or(0), cgroup: program.cgroup, version: program.executable.version })
 }
 
 /// A child that never became its program is reaped here; nobody else knows of it.
@@ -551,14 +749,24 @@ unsafe extern "C" fn child(with: *mut c_void) -> ! {
     // suspended thread's own storage. No path allocates, locks or unwinds.
     unsafe {
         let plan = &*shared;
-        // A table of its own, without what lies above the three descriptors that are needed.
+        // A table of its own, without what lies above the descriptors that are needed.
         call!(shared, Step::Descriptors, libc::SYS_close_range, plan.above, u32::MAX, CLOSE_RANGE_UNSHARE);
         call!(shared, Step::Session, libc::SYS_setsid);
+        // Out of the way of standard input, output, error and the paths' descriptors.
+        let free = 3 + plan.open_count;
+        let executable = call!(shared, Step::Descriptors, libc::SYS_fcntl, plan.executable, libc::F_DUPFD_CLOEXEC, free);
+        let rules = match plan.rules {
+            -1 => -1,
+            rules => call!(shared, Step::Descriptors, libc::SYS_fcntl, rules, libc::F_DUPFD_CLOEXEC, free),
+        };
         let [stdin, stdout, stderr] = plan.stdio;
         call!(shared, Step::Stdio, libc::SYS_dup3, stdin, 0, 0);
         call!(shared, Step::Stdio, libc::SYS_dup3, stdout, 1, 0);
         call!(shared, Step::Stdio, libc::SYS_dup3, stderr, 2, 0);
-        call!(shared, Step::Stdio, libc::SYS_close_range, 3, u32::MAX, 0);
+        if plan.terminal {
+            call!(shared, Step::Stdio, libc::SYS_ioctl, 0, libc::TIOCSCTTY, 0);
+        }
+        call!(shared, Step::Stdio, libc::SYS_close_range, 3, u32::MAX, CLOSE_RANGE_CLOEXEC);
         reset_signals(plan.ignored);
         if let Some((uid, gid, groups, count)) = plan.ids {
             call!(shared, Step::Groups, libc::SYS_setgroups, count, groups);
@@ -567,7 +775,7 @@ unsafe extern "C" fn child(with: *mut c_void) -> ! {
         }
         // After the change of user, which clears it. The spawning thread lives as long as the daemon.
         libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
-        libc::syscall(libc::SYS_umask, 0o022);
+        libc::syscall(libc::SYS_umask, plan.umask);
         call!(shared, Step::Cwd, libc::SYS_chdir, plan.cwd);
         let mut index = 0;
         while index < plan.open_count {
@@ -575,9 +783,24 @@ unsafe extern "C" fn child(with: *mut c_void) -> ! {
             open_beneath(shared, &*plan.opens.add(index));
             index += 1;
         }
+        let mut limit = 0;
+        while limit < plan.limit_count {
+            let bound = &*plan.limits.add(limit);
+            call!(shared, Step::Limits, libc::SYS_prlimit64, 0, bound.0, bound.1.as_ptr(), 0);
+            limit += 1;
+        }
+        if !plan.new_privileges {
+            call!(shared, Step::Privileges, libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        }
+        if rules >= 0 {
+            call!(shared, Step::Sandbox, libc::SYS_landlock_restrict_self, rules, 0);
+        }
+        if !plan.filter.is_null() {
+            call!(shared, Step::Network, libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, plan.filter);
+        }
         let none = 0u64;
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0, 8);
-        libc::syscall(libc::SYS_execve, plan.executable, plan.argv, plan.environment);
+        libc::syscall(libc::SYS_execveat, executable, c"".as_ptr(), plan.argv, plan.environment, libc::AT_EMPTY_PATH);
         give_up(shared, Step::Exec, *libc::__errno_location())
     }
 }

@@ -10,25 +10,66 @@ fn text(text: &str) -> CString {
     CString::new(text).unwrap()
 }
 
-fn program(argv: &[&str]) -> (Program, io::PipeReader) {
+/// A program, its executable and where its output is read.
+fn program(argv: &[&str]) -> (Draft, io::PipeReader) {
     let (reader, writer) = io::pipe().unwrap();
-    let program = Program {
-        executable: text(argv[0]),
+    let program = Draft {
+        executable: argv[0].into(),
         argv: argv.iter().map(|word| text(word)).collect(),
         environment: vec![text("A=b")],
         cwd: text("/"),
         become_user: None,
         stdio: [super::super::null().unwrap(), writer.try_clone().unwrap().into(), writer.into()],
         opens: vec![],
+        limits: vec![],
+        new_privileges: false,
+        network: true,
+        files: None,
     };
     (program, reader)
 }
 
-fn run(program: Program) -> Result<Child, SpawnError> {
+struct Draft {
+    executable: std::path::PathBuf,
+    argv: Vec<CString>,
+    environment: Vec<CString>,
+    cwd: CString,
+    become_user: Option<Take>,
+    stdio: [OwnedFd; 3],
+    opens: Vec<Open>,
+    limits: Vec<ProcessLimit>,
+    new_privileges: bool,
+    network: bool,
+    files: Option<Files>,
+}
+
+impl Draft {
+    fn open(self) -> Result<Program, SpawnError> {
+        let trust = super::super::Trust::own();
+        Ok(Program {
+            executable: super::super::open_executable(&self.executable, &trust, None)?,
+            argv: self.argv,
+            environment: self.environment,
+            cwd: self.cwd,
+            become_user: self.become_user,
+            stdio: self.stdio,
+            opens: self.opens,
+            cgroup: None,
+            limits: self.limits,
+            umask: 0o027,
+            new_privileges: self.new_privileges,
+            network: self.network,
+            terminal: false,
+            files: self.files,
+        })
+    }
+}
+
+fn run(program: Draft) -> Result<Child, SpawnError> {
     // One for all: children die with the thread that started them.
     static SPAWNER: std::sync::LazyLock<Spawner> = std::sync::LazyLock::new(|| Spawner::start(2, 64).unwrap());
     let (done, answer) = mpsc::channel();
-    SPAWNER.submit(program, Box::new(move |result| done.send(result).unwrap())).unwrap();
+    SPAWNER.submit(Box::new(move || program.open()), Box::new(move |result| done.send(result).unwrap())).unwrap();
     answer.recv_timeout(Duration::from_secs(20)).unwrap()
 }
 
@@ -62,9 +103,11 @@ fn the_child_has_what_it_was_given_and_nothing_else() {
 #[test]
 fn a_failed_step_is_named() {
     let (missing, _output) = program(&["/no/such/file"]);
-    assert_eq!(run(missing).unwrap_err(), SpawnError { step: Step::Exec, errno: libc::ENOENT, index: 0 });
+    let error = run(missing).unwrap_err();
+    assert_eq!((error.step, error.errno), (Step::Executable, libc::ENOENT));
     let (folder, _output) = program(&["/tmp"]);
-    assert_eq!(run(folder).unwrap_err(), SpawnError { step: Step::Exec, errno: libc::EACCES, index: 0 });
+    let error = run(folder).unwrap_err();
+    assert_eq!((error.step, error.errno), (Step::Executable, libc::EACCES));
     let (mut nowhere, _output) = program(&["/bin/true"]);
     nowhere.cwd = text("/no/such/folder");
     assert_eq!(run(nowhere).unwrap_err().step, Step::Cwd);
@@ -119,4 +162,121 @@ fn becoming_another_user_is_complete() {
         text,
         "65534\n65534\n65534 100\nUid:\t65534\t65534\t65534\t65534\nGid:\t65534\t65534\t65534\t65534\nCapEff:\t0000000000000000\n"
     );
+}
+
+fn output_of(program: Draft, mut output: io::PipeReader) -> (Option<u8>, String) {
+    let child = run(program).unwrap();
+    let mut seen = String::new();
+    output.read_to_string(&mut seen).unwrap();
+    (ended(&child).status, seen)
+}
+
+#[test]
+fn bounds_and_privileges_are_set() {
+    let (mut bounded, output) = program(&["/bin/sh", "-c", "ulimit -c; ulimit -n; ulimit -Hn; umask; grep NoNewPrivs /proc/self/status"]);
+    bounded.limits = vec![ProcessLimit { what: Resource::Core, most: 0 }, ProcessLimit { what: Resource::OpenFiles, most: 77 }];
+    assert_eq!(output_of(bounded, output), (Some(0), "0\n77\n77\n0027\nNoNewPrivs:\t1\n".into()));
+}
+
+#[test]
+fn no_network_is_none_of_any_family() {
+    let script = "import socket,sys\nfor f in (socket.AF_INET,socket.AF_INET6,socket.AF_UNIX,socket.AF_NETLINK,socket.AF_PACKET):\n  try:\n    socket.socket(f,socket.SOCK_DGRAM); print('made')\n  except PermissionError: print('refused')\n  except OSError: print('other')\n";
+    let python = ["/usr/bin/python3", "-c", script];
+    if !std::path::Path::new(python[0]).exists() {
+        return;
+    }
+    let (mut cut_off, output) = program(&python);
+    cut_off.network = false;
+    assert_eq!(output_of(cut_off, output).1, "refused\n".repeat(5));
+    let (connected, output) = program(&python);
+    assert!(output_of(connected, output).1.contains("made"));
+}
+
+#[test]
+fn a_sandbox_leaves_what_is_named() {
+    if super::super::kernel_offers().1.is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    for name in ["open", "closed"] {
+        std::fs::write(path(name), name).unwrap();
+    }
+    std::fs::create_dir(path("write")).unwrap();
+    let files = Files { read: vec![path("open").into()], write: vec![path("write").into()], execute: vec![] };
+    let boxed = |argv: &[&str]| {
+        let (mut program, output) = program(argv);
+        program.files = Some(files.clone());
+        output_of(program, output)
+    };
+    assert_eq!(boxed(&["/bin/cat", &path("open")]), (Some(0), "open".into()));
+    assert_eq!(boxed(&["/bin/cat", &path("closed")]).0, Some(1));
+    assert_eq!(boxed(&["/bin/cat", "/etc/passwd"]).0, Some(1));
+    assert_eq!(boxed(&["/bin/sh", "-c", &format!("echo x > {}", path("write/new"))]).0, Some(0));
+    assert_ne!(boxed(&["/bin/sh", "-c", &format!("echo x > {}", path("open"))]).0, Some(0), "to read is not to write");
+    // The shell itself may run, and nothing else.
+    assert_eq!(boxed(&["/bin/sh", "-c", "/bin/cat /dev/null"]).0, Some(126));
+}
+
+#[test]
+fn a_script_runs_as_the_kernel_would_run_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script");
+    std::fs::write(&path, "#!/bin/sh -u\necho \"$0\" \"$@\"; cat \"$(dirname \"$0\")/beside\"").unwrap();
+    std::fs::write(folder.path().join("beside"), "beside").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let name = path.to_str().unwrap();
+    let (script, output) = program(&[name, "a b", "c"]);
+    assert_eq!(output_of(script, output), (Some(0), format!("{name} a b c\nbeside")));
+}
+
+/// An executable on a mount that hangs: the start is given up, the next ones go on.
+#[test]
+fn a_start_that_hangs_before_the_clone_costs_itself_only() {
+    let spawner = Spawner::start(1, 8).unwrap();
+    let (release, held) = mpsc::channel::<()>();
+    let (done, answers) = mpsc::channel();
+    let first = done.clone();
+    let hanging = Box::new(move || {
+        let _ = held.recv();
+        program(&["/bin/true"]).0.open()
+    });
+    spawner.submit(hanging, Box::new(move |result| first.send(("hung", result)).unwrap())).unwrap();
+    spawner.submit(Box::new(|| program(&["/bin/true"]).0.open()), Box::new(move |result| done.send(("next", result)).unwrap())).unwrap();
+    let (which, result) = answers.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!((which, result.unwrap_err().step), ("hung", Step::Deadline));
+    let (which, result) = answers.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!((which, ended(&result.unwrap()).status), ("next", Some(0)));
+    // The thread comes back, finds itself answered for, and starts nothing.
+    drop(release);
+    assert!(answers.recv_timeout(Duration::from_millis(300)).is_err());
+}
+
+/// A process of the target user that stops everything it may: the child can be stopped before it reaches exec.
+#[test]
+fn a_stopped_child_is_killed_at_its_deadline() {
+    if super::super::effective_uid() != 0 {
+        return;
+    }
+    // A user of nobody else's, or every process of that user would be stopped too.
+    let take = Take { uid: 54_321, gid: 54_321, groups: vec![54_321] };
+    let (mut attacker, _attack) = program(&["/bin/sh", "-c", "while :; do kill -STOP -1; done"]);
+    attacker.become_user = Some(take.clone());
+    let attacker = run(attacker).unwrap();
+    let began = Instant::now();
+    for _ in 0..300 {
+        let (mut victim, _output) = program(&["/bin/true"]);
+        victim.become_user = Some(take.clone());
+        match run(victim) {
+            // Stopped after exec, or not at all.
+            Ok(child) => super::super::kill(child.pidfd.as_fd()),
+            Err(error) => assert_eq!(error.step, Step::Deadline),
+        }
+        if began.elapsed() > Duration::from_secs(6) {
+            break;
+        }
+    }
+    super::super::kill(attacker.pidfd.as_fd());
+    let (after, _output) = program(&["/bin/true"]);
+    assert_eq!(ended(&run(after).unwrap()).status, Some(0), "the spawning threads are free");
 }

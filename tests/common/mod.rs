@@ -40,6 +40,11 @@ pub fn run_as() -> &'static str {
     if is_root() { "run_as = \"root\"" } else { "" }
 }
 
+/// Whether runs can have control groups here.
+pub fn grouped() -> bool {
+    ordain::sys::cgroups_offered().is_ok()
+}
+
 pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
@@ -178,8 +183,9 @@ pub fn prepare(folder: &Path, head: &str, commands: &str) -> Pair {
     write(&folder.join("files/inner/two"), "two\n", 0o644);
     write(&folder.join("outside"), "outside\n", 0o644);
     let config = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate = \"state\"\ngrace = \"{}\"\n[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n{head}\n[defaults]\n{}\ntimeout = \"50s\"\n{}",
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate = \"state\"\ngrace = \"{}\"\n{}[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n{head}\n[defaults]\n{}\ntimeout = \"50s\"\n{}",
         if head.contains("# slow to stop") { "60s" } else { "1s" },
+        if grouped() && !head.contains("# best effort") { "" } else { "containment = \"best-effort\"\n" },
         run_as(),
         commands
     );

@@ -1,0 +1,97 @@
+//! What this machine can enforce of what is configured, and how.
+
+use super::fault::Faults;
+use crate::policy::Command;
+use crate::sys::{self, Controllers};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// What this machine can enforce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The controllers for groups of runs, or why there can be no groups.
+    pub groups: Result<Controllers, String>,
+    /// Whether the kernel has Landlock.
+    pub landlock: bool,
+}
+
+impl Machine {
+    /// What this process could have, if it were the daemon.
+    pub fn probe() -> Self {
+        Self { groups: sys::cgroups_offered(), landlock: sys::kernel_offers().1.is_some() }
+    }
+}
+
+/// What this machine cannot enforce is refused, instead of being a promise that nobody keeps.
+pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: &Faults) {
+    let key = |name: &str| format!("commands.{}.{name}", command.name);
+    let controllers = machine.groups.as_ref().ok().filter(|_| grouped).copied().unwrap_or_default();
+    let limits = &command.limits;
+    let bounds = [
+        ("limits.memory", limits.memory.is_some(), controllers.memory, true),
+        ("limits.processes", limits.processes.is_some(), controllers.pids, true),
+        ("limits.cpu", limits.cpu_percent.is_some(), controllers.cpu, false),
+    ];
+    for (name, wanted, possible, alone) in bounds {
+        if wanted && !possible && !(alone && limits.per_process) {
+            let other = if alone { "; `per_process = true` bounds each process by itself instead" } else { "" };
+            faults.add(
+                &command.place,
+                key(name),
+                format!(
+                    "the daemon's control group has no such controller here, so all processes of a run cannot be bounded together{other}"
+                ),
+            );
+        }
+    }
+    if limits.per_process && limits.processes.is_some() {
+        let text = "counts every process of the account on this machine, not only this run's, and does not bind root";
+        faults.warn(&command.place, key("limits.processes"), text);
+    }
+    if command.confinement.sandbox.is_some() && !machine.landlock {
+        faults.add(&command.place, key("sandbox"), "this kernel has no Landlock, so it cannot be enforced");
+    }
+}
+
+/// How each bound of a command is enforced, for `check`; `None` when there is nothing to say.
+pub fn enforcement(command: &Command) -> Option<String> {
+    let limits = &command.limits;
+    let tree = if limits.per_process { "for each process, by rlimit" } else { "for all its processes, by control group" };
+    let mut told = Vec::new();
+    let mut tell = |wanted: bool, name: &str, how: &str| {
+        if wanted {
+            told.push(format!("{name} {how}"));
+        }
+    };
+    tell(limits.memory.is_some(), "memory", tree);
+    tell(limits.processes.is_some(), "processes", tree);
+    tell(limits.cpu_percent.is_some(), "cpu", tree);
+    let alone = "for each process, by rlimit";
+    tell(limits.cpu_time.is_some(), "cpu_time", alone);
+    tell(limits.open_files.is_some(), "open_files", alone);
+    tell(limits.file_size.is_some(), "file_size", alone);
+    tell(limits.idle.is_some(), "idle_timeout", "by the daemon's clock");
+    tell(limits.output.is_some(), "output_max", "by the frontend's count");
+    tell(!command.confinement.network, "network = false", "by seccomp");
+    tell(command.confinement.sandbox.is_some(), "sandbox", "by Landlock");
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// Says what is worth knowing of an executable: privileges that it would not get, and a pin that does not fit.
+pub fn judge_executable(command: &Command, trust: &sys::Trust, faults: &Faults) {
+    let key = format!("commands.{}.exec", command.name);
+    let path = Path::new(command.executable());
+    match sys::open_executable(path, trust, command.sha256.as_ref()) {
+        Err(fault @ sys::ExecutableFault::Digest(..)) => {
+            faults.add(&command.place, format!("commands.{}.sha256", command.name), fault.to_string())
+        }
+        Err(fault) => faults.add(&command.place, key, fault.to_string()),
+        Ok(_) => {
+            let setuid = std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o6000 != 0 && meta.uid() != trust.own);
+            if (setuid || sys::has_capabilities(path)) && !command.confinement.setuid_allowed {
+                let text = "has the setuid bit or file capabilities, which have no effect without `setuid_allowed = true`";
+                faults.warn(&command.place, key, format!("{} {text}", path.display()));
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Runs one can trust: whole trees are killed, limits hold, and what was vetted is what runs. Each through the real
+//! daemon, with control groups where this machine has them and with keepers everywhere.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test says what it expects by failing"
+)]
+
+mod common;
+
+use common::{Server, alive, grouped, invocation, is_root, stderr, stdout, wait, write};
+use ordain::client::{Event, Session};
+use ordain::protocol::Ended;
+use ordain::request::Ask;
+use std::time::{Duration, Instant};
+
+const COMMANDS: &str = r#"
+[commands.tree]
+exec = ["/bin/sh", "-c", '''
+cd "$1"
+(setsid sh -c 'trap "" TERM HUP INT; echo $$ >> pids; while :; do sleep 1; done' &)
+setsid sh -c 'trap "" TERM; echo $$ >> pids; kill -STOP $$' &
+(setsid setsid sh -c 'echo $$ >> pids; exec sleep 1000' &)
+(trap "" TERM; sh -c 'echo $$ >> pids; while :; do sleep 0.01 & done' 2>/dev/null) &
+while [ "$(wc -l < pids)" -lt 4 ]; do sleep 0.01; done
+trap "" TERM
+echo ready
+while :; do sleep 1; done
+''', "tree", "{folder}"]
+timeout = "20s"
+grace = "100ms"
+[commands.leaves]
+exec = ["/bin/sh", "-c", 'sleep 1000 & echo $!; exit 5']
+linger = "100ms"
+[commands.late]
+exec = ["/bin/sh", "-c", '(sleep 0.2; echo late) & echo early']
+linger = "20s"
+[commands.stays]
+exec = ["/bin/sh", "-c", 'sleep 1000 >/dev/null 2>&1 & echo $!']
+leave_running = true
+[commands.quiet]
+exec = ["/bin/sh", "-c", 'echo one; sleep 1000']
+idle_timeout = "300ms"
+grace = "100ms"
+[commands.ticks]
+exec = ["/bin/sh", "-c", 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done']
+idle_timeout = "5s"
+[commands.yes]
+exec = ["/usr/bin/yes"]
+output_max = "100KiB"
+grace = "100ms"
+[commands.exactly]
+exec = ["/usr/bin/head", "-c", "102400", "/dev/zero"]
+output_max = "100KiB"
+[commands.offline]
+exec = ["/usr/bin/python3", "-c", "import socket; socket.socket()"]
+network = false
+[commands.boxed]
+exec = ["/bin/cat", "{folder}/files/one", "/etc/passwd"]
+sandbox = { read = ["{folder}/files/one"] }
+[commands.privileges]
+exec = ["/bin/sh", "-c", 'grep NoNewPrivs /proc/self/status; umask; ulimit -c; ulimit -n']
+umask = "077"
+limits = { open_files = 64 }
+[commands.more-privileges]
+exec = ["/bin/grep", "NoNewPrivs", "/proc/self/status"]
+setuid_allowed = true
+[commands.pinned]
+exec = ["{folder}/tool"]
+sha256 = "{pin}"
+[commands.unpinned]
+exec = ["{folder}/other", "x y"]
+[commands.spends]
+exec = ["/bin/sh", "-c", 'while :; do :; done']
+limits = { cpu_time = "1s" }
+[commands.file]
+exec = ["/bin/sh", "-c", 'head -c 100000 /dev/zero > "$1"', "file", "{folder}/big"]
+limits = { file_size = "10KiB" }
+[roles.all]
+commands = ["*"]
+[users.alice]
+roles = ["all"]
+password = "{hash}"
+"#;
+
+fn server(head: &str) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    script(folder.path(), "tool", "echo vetted");
+    script(folder.path(), "other", "echo \"$0|$1|$(cat \"$(dirname \"$0\")/files/one\")\"");
+    let pin = ordain::sys::executable_digest(&folder.path().join("tool")).unwrap();
+    let ca = common::prepare(folder.path(), head, &COMMANDS.replace("{pin}", &pin));
+    Server::serve(folder, ca)
+}
+
+fn script(folder: &std::path::Path, name: &str, body: &str) {
+    write(&folder.join(format!(".{name}")), &format!("#!/bin/sh\n{body}\n"), 0o755);
+    std::fs::rename(folder.join(format!(".{name}")), folder.join(name)).unwrap();
+}
+
+fn block<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+async fn collect(session: &Session, command: &str) -> (String, Ended) {
+    let (stdout, _, ended) = session.run(invocation(command, &[])).await.unwrap().collect().await.unwrap();
+    (String::from_utf8(stdout).unwrap(), ended)
+}
+
+/// Double fork, setsid, TERM ignored, stopped, forking while being killed: cancelled means gone.
+fn a_whole_tree(head: &str) {
+    let server = server(head);
+    block(async {
+        let session = server.session("alice").await;
+        let mut run = session.run(invocation("tree", &[])).await.unwrap();
+        assert_eq!(run.next().await.unwrap(), Event::Stdout(b"ready\n".to_vec()));
+        let pids = std::fs::read_to_string(server.path("pids")).unwrap();
+        let pids: Vec<&str> = pids.lines().collect();
+        assert_eq!(pids.len(), 4);
+        assert!(pids.iter().all(|pid| alive(pid)));
+        session.ask(&Ask::Cancel { run: run.id().unwrap() }).await.unwrap();
+        let began = Instant::now();
+        let ended = loop {
+            match run.next().await.unwrap() {
+                Event::Ended(ended) => break ended,
+                other => assert!(!matches!(other, Event::Answer(_))),
+            }
+        };
+        assert_eq!((ended.reason.as_str(), ended.verified), ("cancelled", true));
+        assert!(ended.left_killed >= 3, "{ended:?}");
+        // The end is told after the last of them, not before.
+        assert!(pids.iter().all(|pid| !alive(pid)), "{pids:?}");
+        assert!(began.elapsed() < Duration::from_secs(8));
+    });
+    server.wait_for_trail("the record of the end", |trail| trail.iter().any(|record| record["kind"] == "end"));
+    let ends = server.records("end");
+    assert_eq!(ends.len(), 1, "told exactly once");
+    assert_eq!(ends[0]["tree"], "verified");
+}
+
+#[test]
+fn a_whole_tree_is_killed_by_its_control_group() {
+    if grouped() {
+        a_whole_tree("");
+    } else {
+        println!("this machine has no control group to write to; only keepers are tested");
+    }
+}
+
+#[test]
+fn a_whole_tree_is_killed_by_its_keeper() {
+    a_whole_tree("# best effort");
+}
+
+fn what_is_left_behind(head: &str) {
+    let server = server(head);
+    block(async {
+        let session = server.session("alice").await;
+        let (out, ended) = collect(&session, "leaves").await;
+        assert_eq!((ended.reason.as_str(), ended.number, ended.left_killed), ("exit", Some(5), 1), "{ended:?}");
+        assert!(!alive(out.trim()));
+        let (out, ended) = collect(&session, "late").await;
+        assert_eq!((out.as_str(), ended.left_killed), ("early\nlate\n", 0), "output on its way is waited for");
+        let (out, ended) = collect(&session, "stays").await;
+        assert_eq!((ended.number, ended.left_killed, ended.left_running), (Some(0), 0, 1), "{ended:?}");
+        assert!(alive(out.trim()), "it was to go on");
+        // A run after it is not disturbed by what was left.
+        assert_eq!(collect(&session, "ticks").await.1.number, Some(0));
+        assert!(alive(out.trim()));
+        common::signal(out.trim().parse().unwrap(), "-KILL");
+    });
+}
+
+#[test]
+fn what_a_command_leaves_behind_follows_its_rule() {
+    what_is_left_behind("# best effort");
+    if grouped() {
+        what_is_left_behind("");
+    }
+}
+
+#[test]
+fn limits_end_runs_and_say_so() {
+    let server = server("");
+    block(async {
+        let session = server.session("alice").await;
+        let (out, ended) = collect(&session, "quiet").await;
+        assert_eq!((out.as_str(), ended.reason.as_str()), ("one\n", "idle"));
+        assert_eq!(collect(&session, "ticks").await.1.number, Some(0));
+        let (out, ended) = collect(&session, "yes").await;
+        assert_eq!((out.len(), ended.reason.as_str(), ended.cut), (102_400, "output-limit", true));
+        let (out, ended) = collect(&session, "exactly").await;
+        assert_eq!((out.len(), ended.number, ended.cut), (102_400, Some(0), false), "the bound itself is allowed");
+        let (_, ended) = collect(&session, "spends").await;
+        assert!(matches!(ended.number, Some(9 | 24)) && ended.user_ms >= 500, "{ended:?}");
+        let (_, ended) = collect(&session, "file").await;
+        assert_ne!(ended.number, Some(0));
+        assert_eq!(std::fs::metadata(server.path("big")).unwrap().len(), 10_240);
+    });
+    let output = server.ordain(&["run", "t", "yes"]);
+    assert_eq!(output.status.code(), Some(255));
+    assert!(stderr(&output).contains("cut after 102400 bytes"), "{}", stderr(&output));
+    assert_eq!(server.ordain(&["run", "t", "quiet"]).status.code(), Some(124));
+}
+
+#[test]
+fn confinement_holds() {
+    let server = server("");
+    assert!(stderr(&server.ordain(&["run", "t", "offline"])).contains("PermissionError"));
+    assert_eq!(stdout(&server.ordain(&["run", "t", "privileges"])), "NoNewPrivs:\t1\n0077\n0\n64\n");
+    assert_eq!(stdout(&server.ordain(&["run", "t", "more-privileges"])), "NoNewPrivs:\t0\n");
+    if ordain::sys::kernel_offers().1.is_some() {
+        let output = server.ordain(&["run", "t", "boxed"]);
+        assert_eq!((stdout(&output).as_str(), output.status.code()), ("one\n", Some(1)));
+        assert!(stderr(&output).contains("/etc/passwd"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn what_was_vetted_is_what_runs() {
+    let server = server("");
+    assert_eq!(stdout(&server.ordain(&["run", "t", "pinned"])), "vetted\n");
+    let own = format!("{}|x y|one\n", server.path("other").display());
+    assert_eq!(stdout(&server.ordain(&["run", "t", "unpinned"])), own, "a script prints its path and reads its own folder");
+    // An upgrade: the unpinned goes on, and the trail knows; the pinned is refused by a code of its own.
+    script(server.folder.path(), "tool", "echo other");
+    script(server.folder.path(), "other", "echo upgraded");
+    assert_eq!(stdout(&server.ordain(&["run", "t", "unpinned"])), "upgraded\n");
+    let output = server.ordain(&["run", "t", "pinned"]);
+    assert_eq!(output.status.code(), Some(255));
+    assert!(stderr(&output).contains("(code 507)"), "{}", stderr(&output));
+    let changes = server.records("executable");
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0]["command"], "unpinned");
+    // `check` tells the digest to pin now.
+    let digest = ordain::sys::executable_digest(&server.path("tool")).unwrap();
+    assert!(stdout(&server.local("check")).contains(&digest));
+    // A folder above it that others can write to.
+    std::fs::set_permissions(server.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let refused = block(async {
+        let session = server.session("alice").await;
+        session.run(invocation("unpinned", &[])).await.err()
+    });
+    assert_eq!(refused.unwrap().code, 506);
+}
+
+#[test]
+fn a_swap_under_way_runs_one_file_or_the_other_whole() {
+    let server = server("");
+    let folder = server.folder.path().to_owned();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = stop.clone();
+    let swapping = std::thread::spawn(move || {
+        let mut count = 0u32;
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            script(&folder, "other", if count.is_multiple_of(2) { "echo even" } else { "echo odd" });
+            count += 1;
+        }
+        count
+    });
+    block(async {
+        let session = server.session("alice").await;
+        for _ in 0..100 {
+            match session.run(invocation("unpinned", &[])).await {
+                Ok(run) => {
+                    let (out, _, ended) = run.collect().await.unwrap();
+                    let out = String::from_utf8(out).unwrap();
+                    assert!(ended.number == Some(0) && (out == "even\n" || out == "odd\n" || out.contains("|x y|")), "{out:?} {ended:?}");
+                }
+                Err(error) => assert!((500..508).contains(&error.code), "{error}"),
+            }
+        }
+    });
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(swapping.join().unwrap() > 10);
+}
+
+#[test]
+fn a_daemon_that_was_killed_leaves_nothing_running() {
+    killed("# best effort", false);
+    if grouped() {
+        killed("", true);
+    }
+}
+
+fn killed(head: &str, grouped: bool) {
+    let mut server = server(head);
+    block(async {
+        let session = server.session("alice").await;
+        let mut run = session.run(invocation("tree", &[])).await.unwrap();
+        assert_eq!(run.next().await.unwrap(), Event::Stdout(b"ready\n".to_vec()));
+    });
+    let text = std::fs::read_to_string(server.path("pids")).unwrap();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    if grouped {
+        // The next daemon, of any configuration, clears up.
+        drop(Server::start());
+    }
+    for pid in text.lines() {
+        wait("the end of what a killed daemon had started", || !alive(pid));
+    }
+}
+
+#[test]
+fn bounds_that_cannot_be_kept_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands = |limits: &str| {
+        format!(
+            "[commands.true]\nexec = [\"/bin/true\"]\nlimits = {limits}\n[roles.all]\ncommands = [\"true\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{{hash}}\"\n"
+        )
+    };
+    let check = |head: &str, limits: &str| {
+        common::prepare(folder.path(), head, &commands(limits));
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ordaind"))
+            .args(["check", "--config"])
+            .arg(folder.path().join("config.toml"))
+            .output()
+            .unwrap();
+        (output.status.code(), stdout(&output))
+    };
+    let (status, text) = check("# best effort", "{ memory = \"64MiB\" }");
+    assert!(status == Some(1) && text.contains("commands.true.limits.memory") && text.contains("per_process"), "{text}");
+    let (status, text) = check("# best effort", "{ cpu = \"50%\" }");
+    assert!(status == Some(1) && text.contains("commands.true.limits.cpu"), "{text}");
+    let (status, text) = check("# best effort", "{ memory = \"64MiB\", per_process = true, cpu_time = \"10s\" }");
+    assert!(status == Some(0) && text.contains("memory for each process, by rlimit; cpu_time for each process, by rlimit"), "{text}");
+    for bad in
+        ["{ memory = \"1KiB\" }", "{ cpu = \"much\" }", "{ processes = 0 }", "{ speed = 1 }", "{ cpu = \"50%\", per_process = true }"]
+    {
+        assert_eq!(check("# best effort", bad).0, Some(1), "{bad}");
+    }
+    if !is_root() {
+        println!("not root: the account's own bounds apply");
+    }
+}
