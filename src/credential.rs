@@ -107,6 +107,13 @@ pub struct Hash {
     output: Vec<u8>,
 }
 
+impl Hash {
+    /// Whether both were made of the same password in the same moment.
+    pub fn same(&self, other: &Self) -> bool {
+        self.salt == other.salt && self.output == other.output
+    }
+}
+
 impl fmt::Debug for Hash {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Hash(m={},t={},p={})", self.params.m_cost(), self.params.t_cost(), self.params.p_cost())

@@ -24,6 +24,8 @@ pub mod programs;
 pub mod protocol;
 pub mod request;
 pub mod secret;
+#[cfg(target_os = "linux")]
+pub mod spool;
 pub mod sys;
 pub mod tls;
 pub mod units;

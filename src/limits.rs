@@ -60,6 +60,25 @@ pub const SPAWNERS: usize = 2;
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a pipe may be held open, silent, by a process that outlived its run, before it is left.
 pub const HELD_OPEN: Duration = Duration::from_millis(500);
+/// How long a client whose link is lost may come back, where the command does not say otherwise.
+pub const RESUME_WINDOW: Duration = Duration::from_secs(60);
+/// How long a run may wait for its turn, where the command does not say otherwise.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(600);
+/// Bytes of each stream that are kept of every run: what a lost link may have swallowed (a window), what a full pipe
+/// holds, and some to spare.
+pub const SPOOL_LEAST: u64 = 2 * 1024 * 1024;
+/// Bytes of each stream that are kept of a run that outlives its client, where the command does not say otherwise.
+pub const SPOOL_DURABLE: u64 = 64 * 1024 * 1024;
+/// Spools up to this size are kept in memory, larger ones in a file without a name.
+pub const SPOOL_IN_MEMORY: u64 = SPOOL_LEAST;
+/// Runs that have ended and whose output is kept.
+pub const RUNS_KEPT: usize = 512;
+/// Request ids that are remembered for a user; past it he is refused, because none may be forgotten early.
+pub const REQUEST_IDS: usize = 100_000;
+/// How long a request's id is remembered.
+pub const REQUEST_ID_AGE: Duration = Duration::from_secs(600);
+/// Sessions whose link is lost that are remembered, all users together.
+pub const SESSIONS_PARKED: usize = 4096;
 /// How long the monitor waits for the frontend's byte counts before it records the end without them.
 pub const FINISHED: Duration = Duration::from_secs(5);
 /// How long the memory of a password verification is kept for the next one.

@@ -19,8 +19,12 @@ pub enum Verb {
     Run,
     /// End a run.
     Cancel,
-    /// The runs that are going on.
+    /// The runs that are going on, and those that have ended not long ago.
     Runs,
+    /// Follow a run's output, or see what was kept of it.
+    Attach,
+    /// Send a signal to a run.
+    Signal,
     /// How the daemon is (local).
     Status,
     /// Take over the configuration anew (local).
@@ -72,6 +76,8 @@ pub const VERBS: &[VerbRow] = &[
     row(Verb::Run, "run", Door::Wire, Needs::Command, "run a command"),
     row(Verb::Cancel, "cancel", Door::Wire, Needs::OwnRunOr("cancel-of-others"), "end a run"),
     row(Verb::Runs, "runs", Door::Wire, Needs::OwnRunOr("runs-of-others"), "the runs that are going on"),
+    row(Verb::Attach, "attach", Door::Wire, Needs::OwnRunOr("output-of-others"), "follow a run's output, or see what was kept of it"),
+    row(Verb::Signal, "signal", Door::Wire, Needs::OwnRunOr("signal-of-others"), "send a signal that the command accepts"),
     row(Verb::Status, "status", Door::Control, Needs::LocalAdmin, "how the daemon is"),
     row(Verb::Reload, "reload", Door::Control, Needs::LocalAdmin, "take over the configuration anew"),
 ];
@@ -160,6 +166,30 @@ pub enum Ask {
     },
     /// [`Verb::Runs`]
     Runs,
+    /// [`Verb::Attach`]
+    Attach(Attachment),
+    /// [`Verb::Signal`]
+    Signal {
+        /// Which run.
+        run: RunId,
+        /// The signal's name without SIG.
+        signal: String,
+    },
+}
+
+/// From where a run's output is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attachment {
+    /// Which run.
+    pub run: RunId,
+    /// The first byte of standard output that is wanted; `None` is the first that is kept.
+    pub stdout: Option<u64>,
+    /// The first byte of standard error that is wanted, likewise.
+    pub stderr: Option<u64>,
+    /// Whether to stay until the run ends; otherwise what is there already is all.
+    pub follow: bool,
+    /// Whether this session takes its own run up again after a lost link: standard input goes on here too.
+    pub resume: bool,
 }
 
 /// A command with its arguments.
@@ -183,6 +213,8 @@ impl Ask {
             Self::Run(_) => Verb::Run,
             Self::Cancel { .. } => Verb::Cancel,
             Self::Runs => Verb::Runs,
+            Self::Attach(_) => Verb::Attach,
+            Self::Signal { .. } => Verb::Signal,
         }
     }
 
@@ -191,7 +223,7 @@ impl Ask {
         match self {
             Self::Describe { command } => Some(command),
             Self::Preview(invocation) | Self::Run(invocation) => Some(&invocation.command),
-            Self::List | Self::Cancel { .. } | Self::Runs => None,
+            Self::List | Self::Cancel { .. } | Self::Runs | Self::Attach(_) | Self::Signal { .. } => None,
         }
     }
 }

@@ -21,10 +21,11 @@ const COMMANDS: &str = r#"
 [commands.tree]
 exec = ["/bin/sh", "-c", '''
 cd "$1"
+: > pids
 (setsid sh -c 'trap "" TERM HUP INT; echo $$ >> pids; while :; do sleep 1; done' &)
 setsid sh -c 'trap "" TERM; echo $$ >> pids; kill -STOP $$' &
 (setsid setsid sh -c 'echo $$ >> pids; exec sleep 1000' &)
-(trap "" TERM; sh -c 'echo $$ >> pids; while :; do sleep 0.01 & done' 2>/dev/null) &
+(trap "" TERM; sh -c 'echo $$ >> pids; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); sleep 0.01 & done' 2>/dev/null) &
 while [ "$(wc -l < pids)" -lt 4 ]; do sleep 0.01; done
 trap "" TERM
 echo ready

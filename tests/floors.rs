@@ -20,7 +20,7 @@ const FLOORS: &[(usize, &[&str])] = &[
     // What can be asked, in words: between the words and the rules that judge it.
     (1, &["request"]),
     (2, &["protocol", "policy", "penalty"]),
-    (3, &["sys", "tls", "credential", "audit", "mux", "devca"]),
+    (3, &["sys", "tls", "credential", "audit", "mux", "devca", "spool"]),
     (4, &["exec"]),
     (5, &["ipc"]),
     (6, &["monitor", "frontend", "client"]),

@@ -81,6 +81,7 @@ impl Raw {
 
     fn login_text(&self, user: &str, nonce: &str, key: &SessionKey) -> LoginText {
         LoginText {
+            session: None,
             version: 1,
             user: user.into(),
             method: "password".into(),

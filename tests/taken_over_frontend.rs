@@ -173,6 +173,7 @@ impl Monitor {
         let nonce = self.nonce(connection).await;
         let key = SessionKey::generate().unwrap();
         let text = LoginText {
+            session: None,
             version: 1,
             user: user.into(),
             method: "password".into(),
@@ -252,7 +253,7 @@ fn connected() -> OwnedFd {
 
 fn run(session: SessionId, counter: u64, command: &str, arguments: &[(&str, Value)]) -> String {
     let ask = Ask::Run(common::invocation(command, arguments));
-    request_text(session, counter, RequestId::from_random([counter as u8; 20]), &ask, || [0; 32]).text
+    request_text(session, counter, RequestId::from_random(ordain::credential::random()), &ask, || [0; 32]).text
 }
 
 async fn an_honest_login_and_run_work(monitor: &mut Monitor) -> Result<(), String> {
@@ -367,7 +368,7 @@ async fn anothers_run_cannot_be_cancelled(monitor: &mut Monitor) -> Result<(), S
     for (counter, run) in [(1, "0000000000000000"), (2, "../../x"), (3, "zzzzzzzzzzzzzzzz")] {
         let text = format!(
             r#"{{"session":"{session}","counter":{counter},"id":"{}","verb":"cancel","run":"{run}"}}"#,
-            RequestId::from_random([9; 20])
+            RequestId::from_random(ordain::credential::random())
         );
         let code = monitor.ask(1, counter, &text, &key.sign(Purpose::Request, &text)).await;
         if code != 404 {

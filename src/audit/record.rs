@@ -195,6 +195,13 @@ pub enum What<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         stderr_bytes: Option<u64>,
     },
+    /// The network process has died under a run that goes on with the next one.
+    HandedOn {
+        /// The run.
+        run: &'a str,
+        /// Whether its standard input was still open: it is closed now, wherever it had come to.
+        input_cut: bool,
+    },
     /// A command's executable is not the file that it was at the last run.
     Executable {
         /// The command.

@@ -73,7 +73,42 @@ pub enum ClientVerb {
         /// The command
         command: String,
     },
-    /// Show the runs that are going on
+    /// Follow a run's output, from its first kept byte or another, to its end
+    Attach {
+        /// `[user@]host[:port]`
+        host: Destination,
+        /// The run's id
+        run: String,
+        /// The first byte of standard output that is wanted [default: the first that is kept]
+        #[arg(long, value_name = "BYTE")]
+        from: Option<u64>,
+        /// Show control characters of the output as they are, also on a terminal
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Print what was kept of a run's output
+    Output {
+        /// `[user@]host[:port]`
+        host: Destination,
+        /// The run's id
+        run: String,
+        /// The first byte of standard output that is wanted [default: the first that is kept]
+        #[arg(long, value_name = "BYTE")]
+        from: Option<u64>,
+        /// Show control characters of the output as they are, also on a terminal
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Send a signal that the command accepts
+    Signal {
+        /// `[user@]host[:port]`
+        host: Destination,
+        /// The run's id
+        run: String,
+        /// Its name, such as HUP
+        name: String,
+    },
+    /// Show the runs that are going on, and those that have ended not long ago
     Runs {
         /// `[user@]host[:port]`
         host: Destination,
@@ -97,6 +132,9 @@ pub struct RunArgs {
     /// Show the decision and the exact argv; run nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Print the run's id and leave it to itself, where the command goes on without its client
+    #[arg(long)]
+    pub detach: bool,
     /// Cancel the run after this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,

@@ -7,7 +7,7 @@ use crate::credential::{Purpose, SessionKey};
 use crate::encoding::base64;
 use crate::ids::SessionId;
 use crate::mux::{self, Outbox, Reader};
-use crate::protocol::{Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Phase, Sender, VERSION, read};
+use crate::protocol::{Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Phase, RESUME, Sender, VERSION, read};
 use crate::secret::Secret;
 use crate::tls::Fingerprint;
 use rustls::ClientConfig;
@@ -85,7 +85,7 @@ async fn reach(options: &Options) -> Result<Connection, ClientError> {
     let hello = Hello {
         version: VERSION,
         software: concat!("ordain ", env!("CARGO_PKG_VERSION")).into(),
-        features: Vec::new(),
+        features: vec![RESUME.into()],
         nonce: None,
         instance: None,
     };
@@ -144,6 +144,13 @@ async fn expect<M: serde::de::DeserializeOwned>(frames: &mut Frames, kind: Kind)
     read(&frame.payload).map_err(|fault| broken(format!("{} that cannot be read: {fault}", kind.word())))
 }
 
+/// How a login is proved.
+struct Proof<'p> {
+    method: &'static str,
+    session: Option<String>,
+    password: &'p str,
+}
+
 impl Connection {
     /// The server's public key.
     pub const fn server_key(&self) -> Fingerprint {
@@ -169,28 +176,41 @@ impl Connection {
             Ok(key) => key,
             Err(fault) => return Err((Some(self), ClientError::new(Code::Internal, fault))),
         };
-        match self.prove(user, password, &key).await {
+        let proof = Proof { method: "password", session: None, password: password.expose() };
+        match self.prove(user, &proof, &key).await {
             Ok(session) => {
                 self.frames.enter(Phase::Open);
-                Ok(Session::begin(self.frames, self.outbox, session, key, user.into()))
+                Ok(Session::begin(self.frames, self.outbox, session, Arc::new(key), user.into(), 1))
             }
             Err(error) if error.is(Code::LoginRefused) || error.is(Code::LoginBusy) => Err((Some(self), error)),
             Err(error) => Err((None, error)),
         }
     }
 
-    async fn prove(&mut self, user: &str, password: &Secret, key: &SessionKey) -> Result<SessionId, ClientError> {
+    /// Takes a session up again whose link was lost, by a signature of its own key.
+    pub(super) async fn come_back(mut self, user: &str, id: SessionId, key: Arc<SessionKey>, counter: u64) -> Result<Session, ClientError> {
+        let proof = Proof { method: "session", session: Some(id.to_string()), password: "" };
+        let same = self.prove(user, &proof, &key).await?;
+        if same != id {
+            return Err(ClientError::new(Code::Protocol, "the server took up another session"));
+        }
+        self.frames.enter(Phase::Open);
+        Ok(Session::begin(self.frames, self.outbox, id, key, user.into(), counter))
+    }
+
+    async fn prove(&mut self, user: &str, proof: &Proof<'_>, key: &SessionKey) -> Result<SessionId, ClientError> {
         let text = LoginText {
             version: VERSION,
             user: user.into(),
-            method: "password".into(),
+            method: proof.method.into(),
+            session: proof.session.clone(),
             session_key: key.public(),
             server_key: base64(&self.server_key.0),
             exporter: Some(base64(&self.exporter)),
             nonce: self.nonce.clone(),
         };
         let signed = serde_json::to_string(&text).map_err(|fault| ClientError::new(Code::Internal, fault.to_string()))?;
-        let mut login = Login { signature: key.sign(Purpose::Login, &signed), signed, password: password.expose().to_owned() };
+        let mut login = Login { signature: key.sign(Purpose::Login, &signed), signed, password: proof.password.to_owned() };
         let sent = self.outbox.control(0, Kind::Login, &login).await;
         zeroize::Zeroize::zeroize(&mut login.password);
         if sent.is_err() {

@@ -71,6 +71,17 @@ impl Inbox {
         self.granted.notify_one();
     }
 
+    /// Whether nothing more comes.
+    pub fn failed(&self) -> bool {
+        self.with(|held| held.failed.is_some())
+    }
+
+    /// The server takes exactly so many bytes of input now.
+    pub fn allow(&self, bytes: u64) {
+        self.with(|held| held.allowance = Allowance::of(bytes));
+        self.granted.notify_one();
+    }
+
     /// The server takes more input.
     #[must_use]
     pub fn grant(&self, bytes: u32) -> bool {

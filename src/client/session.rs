@@ -1,6 +1,7 @@
 //! A session: signed requests over one connection, each a stream of its own.
 
 use super::ClientError;
+use super::connection::{Options, connect};
 use super::error::lost;
 use super::inbox::Inbox;
 use crate::credential::{Purpose, SessionKey, random};
@@ -8,8 +9,8 @@ use crate::exit::Reason;
 use crate::ids::{RequestId, RunId, SessionId, StreamId};
 use crate::limits::{CONTROL_FRAME, DATA_FRAME, PING_EVERY, SIGNED_TEXT, SILENCE};
 use crate::mux::{Outbox, Reader};
-use crate::protocol::{Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Started, encode, read, request_text, write};
-use crate::request::{Ask, Invocation, Value};
+use crate::protocol::{Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, Started, encode, read, request_text, write};
+use crate::request::{Ask, Attachment, Invocation, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, ReadHalf};
@@ -17,6 +18,8 @@ use tokio::io::{AsyncRead, ReadHalf};
 /// Something a stream brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The run waits for its turn.
+    Queued(Queued),
     /// The run has started.
     Started(Started),
     /// Bytes of its standard output.
@@ -47,7 +50,7 @@ pub struct Session(Arc<Shared>);
 struct Shared {
     id: SessionId,
     user: String,
-    key: SessionKey,
+    key: Arc<SessionKey>,
     outbox: Outbox,
     /// Stream and counter are taken together with the place in the queue, so that they arrive in order.
     next: tokio::sync::Mutex<(StreamId, u64)>,
@@ -88,7 +91,14 @@ impl Streams {
 }
 
 impl Session {
-    pub(super) fn begin<R>(frames: Reader<ReadHalf<R>>, outbox: Outbox, id: SessionId, key: SessionKey, user: String) -> Self
+    pub(super) fn begin<R>(
+        frames: Reader<ReadHalf<R>>,
+        outbox: Outbox,
+        id: SessionId,
+        key: Arc<SessionKey>,
+        user: String,
+        counter: u64,
+    ) -> Self
     where
         R: AsyncRead + Send + 'static,
         Reader<ReadHalf<R>>: Send,
@@ -97,7 +107,7 @@ impl Session {
         let reading = tokio::spawn(receive(frames, streams.clone(), outbox.clone()));
         let pinging = tokio::spawn(ping(outbox.clone()));
         let tasks = vec![reading.abort_handle(), pinging.abort_handle()];
-        Self(Arc::new(Shared { id, user, key, outbox, next: tokio::sync::Mutex::new((1, 1)), streams, tasks }))
+        Self(Arc::new(Shared { id, user, key, outbox, next: tokio::sync::Mutex::new((1, counter)), streams, tasks }))
     }
 
     /// Who is logged in.
@@ -122,22 +132,46 @@ impl Session {
     /// # Errors
     /// The server's refusal, or that the connection is lost.
     pub async fn run(&self, invocation: Invocation) -> Result<Run, ClientError> {
-        let mut run = self.open(&Ask::Run(invocation)).await?;
-        match run.next().await? {
-            Event::Started(started) => {
-                run.started = Some(started);
-                Ok(run)
-            }
-            other => Err(ClientError::new(Code::Protocol, format!("the server answered run with {other:?}"))),
-        }
+        self.ask_for_run(invocation, RequestId::from_random(random()), |_| {}).await
+    }
+
+    /// As [`Session::run`], under this id: asked for again under the same id after a lost link, the server answers with
+    /// the run that exists. `waits` is told when the run has to wait for its turn.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn ask_for_run(&self, invocation: Invocation, id: RequestId, waits: impl FnMut(Queued)) -> Result<Run, ClientError> {
+        self.open_with(&Ask::Run(invocation), id).await?.begun(waits).await
+    }
+
+    /// Follows a run's output, or takes up this session's own run again.
+    ///
+    /// # Errors
+    /// [`Code::NoSuchRun`], [`Code::Offset`], or that the connection is lost.
+    pub async fn attach(&self, attachment: Attachment) -> Result<Run, ClientError> {
+        self.open(&Ask::Attach(attachment)).await?.begun(|_| {}).await
+    }
+
+    /// The same session over a new connection, by its key and without a password.
+    ///
+    /// # Errors
+    /// As [`connect`]; [`Code::LoginRefused`] when the server has forgotten the session.
+    pub async fn reconnect(&self, options: &Options) -> Result<Self, ClientError> {
+        let counter = self.0.next.lock().await.1;
+        let connection = connect(options).await?;
+        connection.come_back(&self.0.user, self.0.id, self.0.key.clone(), counter).await
     }
 
     async fn open(&self, ask: &Ask) -> Result<Run, ClientError> {
+        self.open_with(ask, RequestId::from_random(random())).await
+    }
+
+    async fn open_with(&self, ask: &Ask, id: RequestId) -> Result<Run, ClientError> {
         let shared = &self.0;
         let inbox = Arc::new(Inbox::default());
         let mut next = shared.next.lock().await;
         let (stream, counter) = *next;
-        let text = request_text(shared.id, counter, RequestId::from_random(random()), ask, random);
+        let text = request_text(shared.id, counter, id, ask, random);
         let signature = shared.key.sign(Purpose::Request, &text.text);
         let too_long = text.text.len() > SIGNED_TEXT;
         let payload = write(&Open { signed: text.text, signature, secrets: text.secrets });
@@ -194,6 +228,30 @@ pub struct Run {
 }
 
 impl Run {
+    /// Waits until the run has started.
+    async fn begun(mut self, mut waits: impl FnMut(Queued)) -> Result<Self, ClientError> {
+        loop {
+            match self.next().await? {
+                Event::Queued(queued) => waits(queued),
+                Event::Started(started) => {
+                    self.started = Some(started);
+                    return Ok(self);
+                }
+                other => return Err(ClientError::new(Code::Protocol, format!("the server answered a run with {other:?}"))),
+            }
+        }
+    }
+
+    /// What the server said when it started.
+    pub const fn started(&self) -> Option<&Started> {
+        self.started.as_ref()
+    }
+
+    /// Lets go of it without a word: its rule for lost clients is not asked for.
+    pub(super) fn forget(mut self) {
+        self.over = true;
+    }
+
     /// The run's id.
     pub fn id(&self) -> Option<RunId> {
         self.started.as_ref()?.run.parse().ok()
@@ -245,7 +303,7 @@ impl Run {
                     stderr.extend(bytes);
                 }
                 Event::Ended(ended) => return Ok((stdout, stderr, ended)),
-                Event::Started(_) | Event::StdinClosed | Event::Answer(_) => {}
+                Event::Queued(_) | Event::Started(_) | Event::StdinClosed | Event::Answer(_) => {}
             }
         }
     }
@@ -281,6 +339,21 @@ impl Input {
             bytes = rest;
         }
         Ok(true)
+    }
+
+    /// Takes credit for up to `most` bytes; `None` when the command reads no more, or the link is lost.
+    pub(super) async fn credit(&self, most: usize) -> Option<usize> {
+        self.inbox.credit(most.min(DATA_FRAME)).await
+    }
+
+    /// Sends bytes that there is credit for.
+    pub(super) async fn push(&self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.outbox.bytes(encode(self.stream, Kind::Stdin, bytes)).await.map_err(|_| gone())
+    }
+
+    /// Whether the link is lost.
+    pub(super) fn lost(&self) -> bool {
+        self.inbox.failed()
     }
 
     /// Says that nothing more follows.
@@ -339,7 +412,16 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
         Kind::Stderr => inbox.output(Event::Stderr(frame.payload)),
         Kind::Credit => inbox.grant(read::<Credit>(&frame.payload).map_err(broken)?.bytes),
         Kind::Started => {
-            inbox.event(Event::Started(read(&frame.payload).map_err(broken)?));
+            let started: Started = read(&frame.payload).map_err(broken)?;
+            // Here, in the order of the frames: more credit may follow at once.
+            if let Some(credit) = started.stdin_credit {
+                inbox.allow(credit);
+            }
+            inbox.event(Event::Started(started));
+            true
+        }
+        Kind::Queued => {
+            inbox.event(Event::Queued(read(&frame.payload).map_err(broken)?));
             true
         }
         Kind::StdinClosed => {

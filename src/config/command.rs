@@ -4,7 +4,7 @@ use super::confinement;
 use super::reader::{Item, Table};
 use crate::limits;
 use crate::policy::{
-    Argument, Command, Kind, OnDisconnect, Pass, Presence, RunAs, Segment, Stdin, Template, Text, Word, forbidden_variable,
+    Argument, Command, Kind, OnDisconnect, Pass, Presence, RunAs, Segment, Signal, Stdin, Template, Text, Word, forbidden_variable,
     interpreter_hole,
 };
 use std::path::{Component, Path, PathBuf};
@@ -19,6 +19,8 @@ pub struct Defaults {
     pub timeout: Option<Option<Duration>>,
     /// `grace`.
     pub grace: Option<Duration>,
+    /// `resume_window`.
+    pub resume_window: Option<Duration>,
 }
 
 /// A command as it was read; the account is only a name yet.
@@ -46,6 +48,11 @@ pub fn name(text: &str) -> Result<(), String> {
 /// `"none"` or a duration.
 pub fn timeout(item: &Item<'_>) -> Option<Option<Duration>> {
     if item.as_text() == Some("none") { Some(None) } else { item.duration().map(Some) }
+}
+
+/// `"none"` is no time at all.
+pub fn window(item: &Item<'_>) -> Option<Duration> {
+    timeout(item).map(Option::unwrap_or_default)
 }
 
 /// Reads one command. Faults are left where readers leave them; `None` when nothing usable came out.
@@ -86,6 +93,9 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
         sha256: table.item("sha256").and_then(|item| confinement::sha256(&item)),
         confirm: table.flag("confirm").unwrap_or(false),
         lock: table.item("lock").and_then(|item| item.parsed(|text| name(text).map(|()| text.to_owned()))),
+        max_running: table.integer("max_running", 1..=100_000).and_then(|most| usize::try_from(most).ok()),
+        queue: table.integer("queue", 0..=10_000).and_then(|most| usize::try_from(most).ok()).unwrap_or(0),
+        queue_timeout: table.duration("queue_timeout").unwrap_or(limits::QUEUE_TIMEOUT),
         on_disconnect: match table.item("on_disconnect") {
             None => OnDisconnect::Cancel,
             Some(item) => item
@@ -96,14 +106,46 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
                 })
                 .unwrap_or(OnDisconnect::Cancel),
         },
+        resume_window: table
+            .item("resume_window")
+            .and_then(|item| window(&item))
+            .or(defaults.resume_window)
+            .unwrap_or(limits::RESUME_WINDOW),
+        spool: 0,
+        signals: signals(&table),
         place: table.place.clone(),
         arguments,
     };
+    let read = Command { spool: spool(&table, read.on_disconnect), ..read };
     if template.is_some() {
         judge(&read, &table);
     }
     table.finish();
     template.map(|_| Read { command: read, run_as })
+}
+
+fn spool(table: &Table<'_>, on_disconnect: OnDisconnect) -> u64 {
+    let usual = match on_disconnect {
+        OnDisconnect::Cancel => limits::SPOOL_LEAST,
+        OnDisconnect::Continue => limits::SPOOL_DURABLE,
+    };
+    let Some(item) = table.item("spool") else { return usual };
+    match item.size() {
+        Some(size) if size < limits::SPOOL_LEAST => {
+            item.fault("is under 2 MiB, which is what a lost link may need");
+            usual
+        }
+        Some(size) => size,
+        None => usual,
+    }
+}
+
+/// `signals`; Ctrl-C at the client is INT, so that alone is accepted where nothing is said.
+fn signals(table: &Table<'_>) -> Vec<Signal> {
+    let Some(items) = table.texts("signals") else { return Signal::named("INT").into_iter().collect() };
+    let known = || Signal::ALL.iter().map(|signal| format!("\"{}\"", signal.name)).collect::<Vec<_>>().join(", ");
+    let parse = |text: &str| Signal::named(text).ok_or_else(|| format!("found \"{}\"; accepted are {}", text.escape_debug(), known()));
+    items.iter().filter_map(|item| item.parsed(parse)).collect()
 }
 
 pub(super) fn table_has(table: &Table<'_>, name: &'static str) -> bool {

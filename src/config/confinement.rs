@@ -1,6 +1,6 @@
 //! What a command may use and what it is kept from: `limits`, `sandbox`, `network` and their like.
 
-use super::command::{absolute, table_has};
+use super::command::{absolute, table_has, window};
 use super::reader::{Item, Table};
 use crate::policy::{Confinement, RunLimits, Sandbox};
 use std::path::PathBuf;
@@ -82,5 +82,5 @@ pub fn after(table: &Table<'_>) -> (std::time::Duration, bool) {
     if leave && table_has(table, "linger") {
         table.fault("has `linger` and `leave_running`; what is left running is not killed after a while");
     }
-    (table.duration("linger").unwrap_or(crate::limits::LINGER), leave)
+    (table.item("linger").and_then(|item| window(&item)).unwrap_or(crate::limits::LINGER), leave)
 }

@@ -133,6 +133,9 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
                 verifier_memory_kib: server.verifier_memory_kib,
                 limits: server.limits,
                 runs_per_user: server.runs_per_user,
+                retention: server.retention,
+                kept_bytes: server.kept_bytes,
+                state: server.state,
                 trail: server.trail,
                 control: server.control,
                 grace: server.grace,
@@ -211,6 +214,9 @@ struct Server {
     verifier_memory_kib: u32,
     limits: Limits,
     runs_per_user: usize,
+    retention: Duration,
+    kept_bytes: u64,
+    state: PathBuf,
     trail: PathBuf,
     control: PathBuf,
     grace: Duration,
@@ -228,6 +234,7 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
     let login = root.table("login");
     let bounds = root.table("limits");
     let audit = root.table("audit");
+    let output = root.table("output");
     let text = |table: &Option<Table<'_>>, key| table.as_ref().and_then(|table| table.text(key));
     let number = |table: &Option<Table<'_>>, key, range: std::ops::RangeInclusive<i64>, default: u32| {
         table.as_ref().and_then(|table| table.integer(key, range)).and_then(|number| u32::try_from(number).ok()).unwrap_or(default)
@@ -282,6 +289,9 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
             login_ms: millis(time(&login, "timeout", 60)),
         },
         runs_per_user: number(&bounds, "runs_per_user", 1..=100_000, 256) as usize,
+        retention: time(&output, "retention", 3600),
+        kept_bytes: output.as_ref().and_then(|table| table.item("kept")).and_then(|item| item.size()).unwrap_or(256 << 20),
+        state,
         trail,
         control,
         grace: time(&table, "grace", 30),
@@ -319,7 +329,7 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
         faults.add(&root.place, "login.memory", "is under 1 MiB for each of login.verifiers");
     }
     let read = Server { verifier_memory_kib: memory_each, ..read };
-    [table, login, bounds, audit, tls].into_iter().flatten().for_each(Table::finish);
+    [table, login, bounds, audit, output, tls].into_iter().flatten().for_each(Table::finish);
     Some(read)
 }
 

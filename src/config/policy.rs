@@ -80,6 +80,7 @@ fn defaults(table: Table<'_>) -> Defaults {
         run_as: table.text("run_as"),
         timeout: table.item("timeout").and_then(|item| command::timeout(&item)),
         grace: table.duration("grace"),
+        resume_window: table.item("resume_window").and_then(|item| command::window(&item)),
     };
     table.finish();
     read

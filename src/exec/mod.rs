@@ -40,6 +40,14 @@ pub struct Pipes {
     pub stderr: OwnedFd,
 }
 
+impl Pipes {
+    /// Duplicates of standard output, error and input, for a frontend after this one.
+    pub fn duplicates(&self) -> [Option<OwnedFd>; 3] {
+        let copy = |pipe: &OwnedFd| pipe.try_clone().ok();
+        [copy(&self.stdout), copy(&self.stderr), self.stdin.as_ref().and_then(copy)]
+    }
+}
+
 /// Runs what was granted.
 ///
 /// # Errors

@@ -2,7 +2,8 @@
 
 use super::census::Place;
 use super::inbox::Inbox;
-use super::pump::{Pump, Rules};
+use super::live::{self, Client, Live};
+use super::pump::{Pipes, Pump};
 use super::registry::FromMonitor;
 use super::{Current, Shared};
 use crate::ids::{ConnectionId, RunId, StreamId};
@@ -10,9 +11,10 @@ use crate::ipc::{Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::limits::{SILENCE, STREAM_WINDOW};
 use crate::mux::{self, Outbox, ReadFault, Reader};
 use crate::protocol::{
-    Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Sender, Started, VERSION,
-    read,
+    Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Queued, RESUME, Sender,
+    VERSION, read,
 };
+use crate::spool::{Spool, Stream as SpoolStream};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::ReadHalf;
 use tokio::net::TcpStream;
-use tokio::net::unix::pipe::Sender as Pipe;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -31,7 +32,9 @@ type Frames = Reader<ReadHalf<TlsStream<TcpStream>>>;
 
 /// How a connection ended, for the log.
 enum End {
-    /// The client closed it, or it broke.
+    /// The client closed it as one does.
+    Bye,
+    /// It broke, or was cut.
     Quiet(String),
     /// We close it, with an ERROR frame.
     Tell(Code, String),
@@ -46,7 +49,8 @@ impl From<ReadFault> for End {
                 let code = if matches!(frame, FrameFault::TooLarge { .. }) { Code::FrameTooLarge } else { Code::Protocol };
                 Self::Violation(code, frame.to_string())
             }
-            other => Self::Quiet(other.to_string()),
+            ReadFault::Closed => Self::Bye,
+            other @ ReadFault::Cut(_) => Self::Quiet(other.to_string()),
         }
     }
 }
@@ -68,11 +72,17 @@ pub async fn serve(shared: Arc<Shared>, current: Current, socket: TcpStream, pee
         if tls.get_ref().1.alpn_protocol() != Some(crate::protocol::ALPN) {
             return tracing::info!("the client did not ask for ordain/1");
         }
-        let messages = shared.registry.enter(number);
-        let connection = Connection { shared: shared.clone(), number, limits: current.limits, place };
-        connection.talk(tls, proof, peer, messages).await;
+        let mut messages = shared.registry.enter(number);
+        let connection = Connection { shared: shared.clone(), number, limits: current.limits, place, comes_back: false };
+        let lost = connection.talk(tls, proof, peer, &mut messages).await;
         shared.registry.leave(number);
-        shared.tell(ToMonitor::Gone { connection: number }).await;
+        while let Ok(message) = messages.try_recv() {
+            if let FromMonitor::Started(_, live, pipes) = *message {
+                // It was started just when its client went away: its rule applies.
+                pump(&shared, live, None, pipes);
+            }
+        }
+        shared.tell(ToMonitor::Gone { connection: number, lost }).await;
     }
     .instrument(span)
     .await;
@@ -83,25 +93,38 @@ struct Connection {
     number: ConnectionId,
     limits: crate::ipc::Limits,
     place: Place,
+    /// Whether the client knows how to come back after a lost link.
+    comes_back: bool,
 }
 
 impl Connection {
-    async fn talk(mut self, tls: TlsStream<TcpStream>, proof: OwnedFd, peer: SocketAddr, mut messages: mpsc::Receiver<FromMonitor>) {
+    /// Returns whether the link was lost under a client that knows how to come back.
+    async fn talk(
+        mut self,
+        tls: TlsStream<TcpStream>,
+        proof: OwnedFd,
+        peer: SocketAddr,
+        messages: &mut mpsc::Receiver<Box<FromMonitor>>,
+    ) -> bool {
         let exporter = tls.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, None).ok();
         let (reading, writing) = tokio::io::split(tls);
         let (outbox, outgoing) = mux::outbox();
         let mut writer = tokio::spawn(mux::write_all(writing, outgoing));
         let mut frames = Reader::new(reading, Sender::Client);
-        let ended = match self.log_in(&mut frames, &outbox, &mut messages, proof, peer, exporter).await {
+        let mut logged_in = false;
+        let ended = match self.log_in(&mut frames, &outbox, messages, proof, peer, exporter).await {
             Ok(()) => {
                 self.place.logged_in();
                 frames.enter(Phase::Open);
-                Streams::new(&self, outbox.clone()).serve(&mut frames, &mut messages).await
+                logged_in = true;
+                Streams::new(&self, outbox.clone()).serve(&mut frames, messages).await
             }
             Err(ended) => ended,
         };
-        let told = !matches!(ended, End::Quiet(_));
+        let told = matches!(ended, End::Tell(..) | End::Violation(..));
+        let lost = logged_in && self.comes_back && !matches!(ended, End::Violation(..) | End::Bye);
         match ended {
+            End::Bye => {}
             End::Quiet(why) => tracing::debug!(why, "closed"),
             End::Tell(code, text) => self.say_goodbye(&outbox, code, &text),
             End::Violation(code, text) => {
@@ -117,6 +140,7 @@ impl Connection {
             // Closing while the client still sends would reset the connection, and with it the ERROR just sent.
             let _ = tokio::time::timeout(Duration::from_millis(500), frames.discard()).await;
         }
+        lost
     }
 
     fn say_goodbye(&self, outbox: &Outbox, code: Code, text: &str) {
@@ -127,10 +151,10 @@ impl Connection {
 
     /// Hello, nonce, login: all under one absolute deadline.
     async fn log_in(
-        &self,
+        &mut self,
         frames: &mut Frames,
         outbox: &Outbox,
-        messages: &mut mpsc::Receiver<FromMonitor>,
+        messages: &mut mpsc::Receiver<Box<FromMonitor>>,
         proof: OwnedFd,
         peer: SocketAddr,
         exporter: Option<[u8; 32]>,
@@ -138,14 +162,14 @@ impl Connection {
         let deadline = Instant::now() + Duration::from_millis(self.limits.login_ms);
         let late = |_| End::Tell(Code::Deadline, "the login took too long".into());
         self.shared.tell(ToMonitor::Hello { connection: self.number, source: peer.to_string() }).await;
-        let nonce = match timeout_at(deadline, messages.recv()).await.map_err(late)? {
-            Some((ToFrontend::Challenge { nonce, .. }, _)) => nonce,
+        let nonce = match timeout_at(deadline, messages.recv()).await.map_err(late)?.map(|message| *message) {
+            Some(FromMonitor::Message(ToFrontend::Challenge { nonce, .. }, _)) => nonce,
             _ => return Err(End::Tell(Code::Internal, "the server cannot take logins now".into())),
         };
         let hello = Hello {
             version: VERSION,
             software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
-            features: Vec::new(),
+            features: vec![RESUME.into()],
             nonce: Some(crate::encoding::base64(&nonce)),
             instance: Some(self.shared.instance.clone()),
         };
@@ -159,6 +183,7 @@ impl Connection {
         if theirs.version != VERSION {
             return Err(End::Tell(Code::Version, format!("this server speaks version {VERSION}")));
         }
+        self.comes_back = theirs.features.iter().any(|feature| feature == RESUME);
         frames.enter(Phase::Login);
         loop {
             let mut frame = timeout_at(deadline, frames.frame()).await.map_err(late)??;
@@ -175,11 +200,11 @@ impl Connection {
             };
             self.shared.tell_with(message, socket).await;
             let answer = timeout_at(deadline, messages.recv()).await.map_err(late)?;
-            match answer {
-                Some((ToFrontend::Login { outcome: Outcome::Accepted { session, user }, .. }, _)) => {
+            match answer.map(|message| *message) {
+                Some(FromMonitor::Message(ToFrontend::Login { outcome: Outcome::Accepted { session, user }, .. }, _)) => {
                     return outbox.control(0, Kind::LoggedIn, &LoggedIn { session, user }).await.map_err(gone);
                 }
-                Some((ToFrontend::Login { outcome: Outcome::Refused { code }, .. }, _)) => {
+                Some(FromMonitor::Message(ToFrontend::Login { outcome: Outcome::Refused { code }, .. }, _)) => {
                     let code = Code::numbered(code).unwrap_or(Code::LoginRefused);
                     let text = refusal(code);
                     if code == Code::LoginTries {
@@ -228,17 +253,9 @@ enum Stream {
     /// A run, with its pump.
     Running {
         inbox: Arc<Inbox>,
-        /// Bytes of input the client may still send on credit it has.
-        stdin: StdinRule,
+        /// The run whose input the client may send, until it has said the end of it.
+        input: Option<Arc<Live>>,
     },
-}
-
-/// What the client may send as standard input.
-struct StdinRule {
-    /// Whether any is taken, or the end was already said.
-    open: bool,
-    /// Bytes still allowed by the command's `stdin.max`.
-    left: u64,
 }
 
 impl<'c> Streams<'c> {
@@ -247,17 +264,25 @@ impl<'c> Streams<'c> {
     }
 
     /// Serves until the connection ends; then every stream has lost its client.
-    async fn serve(mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<FromMonitor>) -> End {
+    async fn serve(mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<Box<FromMonitor>>) -> End {
         let end = self.work(frames, messages).await.err().unwrap_or_else(|| End::Tell(Code::Stopping, "the server has stopped".into()));
+        // What has ended meanwhile is not lost.
+        while let Ok(stream) = self.ended.1.try_recv() {
+            self.open.remove(&stream);
+        }
+        let lost = self.connection.comes_back && !matches!(end, End::Violation(..) | End::Bye);
         for stream in self.open.values() {
             if let Stream::Running { inbox, .. } = stream {
-                inbox.leave(|held| held.abandoned = true);
+                inbox.leave(|held| {
+                    held.abandoned = true;
+                    held.left = !lost;
+                });
             }
         }
         end
     }
 
-    async fn work(&mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<FromMonitor>) -> Result<(), End> {
+    async fn work(&mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<Box<FromMonitor>>) -> Result<(), End> {
         let shared = self.connection.shared.clone();
         let mut told = false;
         let silence = tokio::time::sleep(SILENCE);
@@ -273,8 +298,9 @@ impl<'c> Streams<'c> {
                     silence.as_mut().reset(Instant::now() + SILENCE);
                     self.take(frame?).await?;
                 }
-                message = messages.recv() => match message {
-                    Some((message, descriptors)) => self.told(message, descriptors).await?,
+                message = messages.recv() => match message.map(|message| *message) {
+                    Some(FromMonitor::Message(message, descriptors)) => self.told(message, descriptors).await?,
+                    Some(FromMonitor::Started(stream, live, pipes)) => self.started(stream, live, pipes).await?,
                     None => return Ok(()),
                 },
                 Some(stream) = self.ended.1.recv() => { self.open.remove(&stream); }
@@ -310,8 +336,8 @@ impl<'c> Streams<'c> {
             Kind::Eof | Kind::Credit if matches!(self.open.get(&frame.stream), Some(Stream::Asked(_))) => violation("before STARTED"),
             Kind::Eof => {
                 parse::<Empty>(&frame)?;
-                if let Some(Stream::Running { inbox, stdin, .. }) = self.open.get_mut(&frame.stream) {
-                    stdin.open = false;
+                if let Some(Stream::Running { inbox, input }) = self.open.get_mut(&frame.stream) {
+                    *input = None;
                     inbox.leave(|held| held.eof = true);
                 }
                 Ok(())
@@ -331,7 +357,7 @@ impl<'c> Streams<'c> {
                 parse::<Empty>(&frame)?;
                 if let Some(stream) = self.open.remove(&frame.stream) {
                     if let Stream::Running { inbox, .. } = stream {
-                        inbox.leave(|held| held.abandoned = true);
+                        inbox.leave(left);
                     }
                     self.leave(frame.stream).await;
                 }
@@ -371,12 +397,11 @@ impl<'c> Streams<'c> {
             // The stream has ended; what was on its way then is nobody's fault.
             None => return Ok(()),
             Some(Stream::Asked(_)) => return Err(End::Violation(Code::Protocol, "STDIN before STARTED".into())),
-            Some(Stream::Running { stdin, .. }) if !stdin.open => {
+            Some(Stream::Running { input: None, .. }) => {
                 return Err(End::Violation(Code::Protocol, "STDIN that was not asked for, or after EOF".into()));
             }
-            Some(Stream::Running { stdin, .. }) if stdin.left < length => true,
-            Some(Stream::Running { stdin, inbox, .. }) => {
-                stdin.left -= length;
+            Some(Stream::Running { input: Some(live), .. }) if !live.takes(length) => true,
+            Some(Stream::Running { inbox, .. }) => {
                 if !inbox.input(frame.payload) {
                     return Err(End::Violation(Code::Protocol, "STDIN beyond its credit".into()));
                 }
@@ -385,7 +410,7 @@ impl<'c> Streams<'c> {
         };
         if excess {
             if let Some(Stream::Running { inbox, .. }) = self.open.remove(&frame.stream) {
-                inbox.leave(|held| held.abandoned = true);
+                inbox.leave(left);
             }
             self.leave(frame.stream).await;
             return self
@@ -423,96 +448,133 @@ impl<'c> Streams<'c> {
                 }
                 patiently(self.outbox.control(stream, Kind::Error, &Failure { code, text, argument, rule })).await
             }
-            ToFrontend::Started { stream, run, stdin, timeout_ms, outlives_client, idle_ms, output_max, .. } => {
-                let rules = Rules { outlives_client, idle: idle_ms.map(Duration::from_millis), output_max };
-                self.started(stream, RunId::from_random(run), stdin, timeout_ms, rules, descriptors).await
-            }
-            ToFrontend::Exited { stream, end, .. } => {
-                if let Some(Stream::Running { inbox, .. }) = self.open.get(&stream) {
-                    inbox.leave(|held| held.exited = Some(end));
+            ToFrontend::Queued { stream, run, text, .. } => {
+                if !matches!(self.open.get(&stream), Some(Stream::Asked(_))) {
+                    return Ok(());
                 }
-                Ok(())
+                let queued = Queued { run: RunId::from_random(run).to_string(), text };
+                patiently(self.outbox.control(stream, Kind::Queued, &queued)).await
+            }
+            ToFrontend::Attach { stream, run, capacity, from, follow, resume, ended, .. } => {
+                let run = RunId::from_random(run);
+                let spool =
+                    descriptors.into_iter().next().ok_or_else(|| End::Tell(Code::Internal, "a run came without its spool".into()))?;
+                let over = ended.map(|(end, counts)| {
+                    let [_, stdout, stderr] = counts;
+                    let spool = Spool::finished(spool, capacity, [stdout, stderr]);
+                    Arc::new(Live::over(run, spool, live::ended(run, end, counts, false, false)))
+                });
+                self.attach(stream, run, over, from, follow, resume).await
             }
             ToFrontend::Close { code, .. } => {
                 let code = Code::numbered(code).unwrap_or(Code::Internal);
-                Err(End::Tell(
-                    code,
-                    if code == Code::Stopping { "the server has stopped" } else { "the server ends this connection" }.into(),
-                ))
+                let text = match code {
+                    Code::Stopping => "the server has stopped",
+                    Code::TakenOver => "this session has gone on over another connection",
+                    _ => "the server ends this connection",
+                };
+                Err(End::Tell(code, text.into()))
             }
-            ToFrontend::Challenge { .. } | ToFrontend::Login { .. } | ToFrontend::Configure(_) | ToFrontend::Drain => Ok(()),
+            ToFrontend::Challenge { .. }
+            | ToFrontend::Login { .. }
+            | ToFrontend::Configure(_)
+            | ToFrontend::Drain
+            | ToFrontend::Started { .. }
+            | ToFrontend::Adopt { .. }
+            | ToFrontend::Exited { .. } => Ok(()),
         }
     }
 
-    async fn started(
+    async fn started(&mut self, stream: StreamId, live: Arc<Live>, pipes: Pipes) -> Result<(), End> {
+        let abandoned = !matches!(self.open.get(&stream), Some(Stream::Asked(_)));
+        let client = self.client(stream, [0; 2]);
+        if abandoned {
+            // Reset while it was being started: its rule applies.
+            client.inbox.leave(left);
+            self.leave(stream).await;
+        } else {
+            let input = live.rules.stdin.map(|_| live.clone());
+            self.open.insert(stream, Stream::Running { inbox: client.inbox.clone(), input });
+            let started = live.started(live.rules.stdin.is_some());
+            let told = patiently(self.outbox.control(stream, Kind::Started, &started)).await;
+            pump(&self.connection.shared, live, Some(client), pipes);
+            return told;
+        }
+        pump(&self.connection.shared, live, Some(client), pipes);
+        Ok(())
+    }
+
+    fn client(&self, stream: StreamId, sent: [u64; 2]) -> Client {
+        Client {
+            stream,
+            outbox: self.outbox.clone(),
+            inbox: Arc::new(Inbox::default()),
+            sent,
+            allowance: mux::Allowance::default(),
+            over: self.ended.0.clone(),
+        }
+    }
+
+    /// Somebody wants a run's output: its own session takes it up again, or it is followed beside whoever else follows.
+    async fn attach(
         &mut self,
         stream: StreamId,
         run: RunId,
-        stdin: Option<u64>,
-        timeout_ms: Option<u64>,
-        rules: Rules,
-        descriptors: Vec<OwnedFd>,
+        over: Option<Arc<Live>>,
+        from: [Option<u64>; 2],
+        follow: bool,
+        resume: bool,
     ) -> Result<(), End> {
-        let abandoned = !matches!(self.open.get(&stream), Some(Stream::Asked(_)));
-        let inbox = Arc::new(Inbox::default());
-        let mut descriptors = descriptors.into_iter();
-        let (Some(stdout), Some(stderr)) = (descriptors.next(), descriptors.next()) else {
-            return Err(End::Tell(Code::Internal, "the run came without its output".into()));
-        };
-        if abandoned {
-            // Reset while it was being started: its rule applies.
-            inbox.leave(|held| held.abandoned = true);
-            self.leave(stream).await;
-        } else {
-            let rule = StdinRule { open: stdin.is_some(), left: stdin.unwrap_or(0) };
-            self.open.insert(stream, Stream::Running { inbox: inbox.clone(), stdin: rule });
-            let started = Started { run: run.to_string(), stdin: stdin.is_some(), timeout_ms };
-            patiently(self.outbox.control(stream, Kind::Started, &started)).await?;
+        if !matches!(self.open.get(&stream), Some(Stream::Asked(_))) {
+            return Ok(());
         }
-        let pump = Pump { run, stream, outbox: self.outbox.clone(), inbox, rules, shared: self.connection.shared.clone() };
-        let (shared, ended, outbox) = (self.connection.shared.clone(), self.ended.0.clone(), self.outbox.clone());
-        let input = descriptors.next();
-        let span = tracing::info_span!("run", id = %run);
-        tokio::spawn(
-            async move {
-                let moved = match pump.run(stdout, stderr, input).await {
-                    Ok(moved) => moved,
-                    Err(fault) => {
-                        tracing::error!(%fault, "a run's pipes could not be watched");
-                        let text = "the run's output cannot be read; what became of it is not known".into();
-                        let failure = Failure { code: Code::Internal.number(), text, argument: None, rule: None };
-                        let _ = outbox.control(stream, Kind::Error, &failure).await;
-                        super::pump::Moved::default()
-                    }
-                };
-                if let Some(pipe) = moved.unfinished {
-                    // A command that would go on with half its input is worse than one that is ended.
-                    shared.tell(ToMonitor::CutShort { run: *run.bytes() }).await;
-                    gone_or_late(&pipe).await;
-                }
-                shared
-                    .tell(ToMonitor::Finished { run: *run.bytes(), stdin: moved.stdin, stdout: moved.stdout, stderr: moved.stderr })
-                    .await;
-                // The connection may be gone; then there is nothing to remove.
-                let _ = ended.send(stream).await;
+        let Some(live) = over.or_else(|| self.connection.shared.runs.find(run)) else {
+            self.open.remove(&stream);
+            return self.fail(stream, Code::NoSuchRun, "there is no such run".into()).await;
+        };
+        let kept = SpoolStream::BOTH.map(|stream| live.spool.range(stream).0);
+        let mut client = self.client(stream, [from[0].unwrap_or(kept[0]), from[1].unwrap_or(kept[1])]);
+        let input = live.rules.stdin.filter(|_| resume).map(|_| live.clone());
+        self.open.insert(stream, Stream::Running { inbox: client.inbox.clone(), input });
+        if resume {
+            match live.come_back(client) {
+                Ok(()) => return Ok(()),
+                Err(back) => client = back,
             }
-            .instrument(span),
-        );
+        }
+        tokio::spawn(live::follow(live, client, follow || resume));
         Ok(())
     }
 }
 
-/// Waits until nobody reads this pipe any more; not for ever, because something the run left behind may hold it.
-async fn gone_or_late(pipe: &Pipe) {
-    let gone = async {
-        while let Ok(ready) = pipe.ready(tokio::io::Interest::WRITABLE).await {
-            if ready.is_write_closed() {
-                return;
+/// The client has given the stream up by itself.
+const fn left(held: &mut super::inbox::Held) {
+    held.abandoned = true;
+    held.left = true;
+}
+
+/// Starts a run's pump.
+pub fn pump(shared: &Arc<Shared>, live: Arc<Live>, client: Option<Client>, pipes: Pipes) {
+    let span = tracing::info_span!("run", id = %live.run);
+    let shared = shared.clone();
+    let stream = client.as_ref().map(|client| (client.stream, client.outbox.clone()));
+    tokio::spawn(
+        async move {
+            let run = live.run;
+            let pump = Pump { live, shared: shared.clone(), client };
+            if let Err(fault) = pump.run(pipes).await {
+                tracing::error!(%fault, "a run's pipes could not be watched");
+                shared.runs.leave(run);
+                if let Some((stream, outbox)) = stream {
+                    let text = "the run's output cannot be read; what became of it is not known".into();
+                    let failure = Failure { code: Code::Internal.number(), text, argument: None, rule: None };
+                    let _ = outbox.control(stream, Kind::Error, &failure).await;
+                }
+                shared.tell(ToMonitor::Finished { run: *run.bytes(), stdin: 0, stdout: 0, stderr: 0 }).await;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    };
-    let _ = tokio::time::timeout(SILENCE, gone).await;
+        .instrument(span),
+    );
 }
 
 /// Waits for room in the queue, but not for ever: a client that reads nothing at all is gone.

@@ -1,7 +1,6 @@
 //! What waits for a run's pump: input bytes, credit, the end. Bounded by its shape: bytes are kept as bytes, not as
 //! frames, and everything else is one value.
 
-use crate::ipc::End;
 use crate::mux::Receiving;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -23,10 +22,10 @@ pub struct Held {
     pub eof: bool,
     /// More bytes may be sent.
     pub credit: u64,
-    /// The run's processes are gone.
-    pub exited: Option<End>,
     /// The client has given the stream up, or is gone.
     pub abandoned: bool,
+    /// It has given it up by itself: it will not come back.
+    pub left: bool,
 }
 
 impl Inbox {
@@ -52,6 +51,14 @@ impl Inbox {
         true
     }
 
+    /// So many bytes of input have come before, over another connection, and are not passed on yet. Returns how many
+    /// more may come.
+    pub fn holding(&self, bytes: usize) -> usize {
+        let mut receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
+        *receiving = Receiving::holding(bytes);
+        receiving.open()
+    }
+
     /// So many bytes of input are done with; gives the credit to grant to the client.
     pub fn consumed(&self, bytes: usize) -> Option<u32> {
         self.receiving.lock().unwrap_or_else(PoisonError::into_inner).consumed(bytes)
@@ -65,7 +72,7 @@ impl Inbox {
         into.credit = std::mem::take(&mut held.credit);
         into.eof |= held.eof;
         into.abandoned |= held.abandoned;
-        into.exited = into.exited.take().or_else(|| held.exited.take());
+        into.left |= held.left;
     }
 
     /// Completes when something was left since the last time.

@@ -4,14 +4,16 @@ mod accept;
 mod census;
 mod connection;
 mod inbox;
+mod live;
 mod pump;
 mod registry;
 
-use crate::ids::ConnectionId;
-use crate::ipc::{self, Channel, ChannelFault, Frontend, Limits, Logs, ToFrontend, ToMonitor};
+use crate::ids::{ConnectionId, RunId, StreamId};
+use crate::ipc::{self, Channel, ChannelFault, Frontend, Limits, Logs, RunRules, ToFrontend, ToMonitor};
+use crate::spool::Spool;
 use crate::sys::{self, Identity};
 use crate::{credential, tls};
-use registry::Registry;
+use registry::{FromMonitor, Registry};
 use rustls::ServerConfig;
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,6 +35,8 @@ pub(crate) struct Shared {
     current: Mutex<Current>,
     /// Where the monitor's messages go.
     registry: Registry,
+    /// The runs that are pumped here.
+    runs: live::Runs,
     /// The way to the monitor, used by every task directly: a message goes whole or not at all.
     monitor: Arc<Channel>,
     /// The random name of this start of the daemon.
@@ -151,6 +155,7 @@ async fn serve(
     let shared = Arc::new(Shared {
         current: Mutex::new(Current { tls, limits: settings.limits.clone() }),
         registry: Registry::default(),
+        runs: live::Runs::default(),
         monitor: channel.clone(),
         instance: settings.instance.clone(),
         next: AtomicU64::new(settings.first_connection),
@@ -186,6 +191,54 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
             shared.draining.store(true, Ordering::Relaxed);
             shared.drain.notify_waiters();
         }
-        other => shared.registry.pass_on(other, descriptors),
+        ToFrontend::Exited { run, end } => {
+            if let Some(live) = shared.runs.find(RunId::from_random(run)) {
+                live.exited(end);
+            }
+        }
+        ToFrontend::Adopt { run, rules, stdout, stderr } => {
+            if let Err(fault) = adopt(shared, RunId::from_random(run), rules, (stdout, stderr), descriptors) {
+                tracing::error!(%fault, run = %RunId::from_random(run), "a run of the frontend before this one could not be taken on");
+            }
+        }
+        ToFrontend::Started { connection, stream, run, rules } => {
+            started(shared, connection, stream, RunId::from_random(run), rules, descriptors)
+        }
+        other => {
+            let Some(connection) = registry::connection_of(&other) else { return };
+            if shared.registry.pass_on(connection, Box::new(FromMonitor::Message(other, descriptors))).is_err() {
+                tracing::debug!(connection, "a message for a connection that is gone");
+            }
+        }
     }
+}
+
+/// A run has started. It is known from this moment on, whatever its connection's task is busy with.
+fn started(shared: &Arc<Shared>, connection: ConnectionId, stream: StreamId, run: RunId, rules: RunRules, descriptors: Vec<OwnedFd>) {
+    let mut descriptors = descriptors.into_iter();
+    let (Some(spool), stdout, stderr, stdin) = (descriptors.next(), descriptors.next(), descriptors.next(), descriptors.next()) else {
+        return tracing::error!(%run, "a run came without its descriptors");
+    };
+    let spool = Spool::new(spool, rules.capacity, rules.outlives_client);
+    let live = Arc::new(live::Live::new(run, spool, rules, [None; 2]));
+    shared.runs.enter(live.clone());
+    let pipes = pump::Pipes { stdout, stderr, stdin };
+    let Err(back) = shared.registry.pass_on(connection, Box::new(FromMonitor::Started(stream, live, pipes))) else { return };
+    if let FromMonitor::Started(_, live, pipes) = *back {
+        // The client is gone already; what becomes of the run is for its rule to say.
+        connection::pump(shared, live, None, pipes);
+    }
+}
+
+/// Goes on with a run whose frontend is gone.
+fn adopt(shared: &Arc<Shared>, run: RunId, rules: RunRules, (stdout, stderr): (bool, bool), descriptors: Vec<OwnedFd>) -> io::Result<()> {
+    let mut descriptors = descriptors.into_iter();
+    let spool = descriptors.next().ok_or(io::ErrorKind::InvalidInput)?;
+    let stdout = if stdout { descriptors.next() } else { None };
+    let stderr = if stderr { descriptors.next() } else { None };
+    let (spool, lost) = Spool::left_behind(spool, rules.capacity)?;
+    let live = Arc::new(live::Live::new(run, spool, RunRules { stdin: None, ..rules }, lost));
+    shared.runs.enter(live.clone());
+    connection::pump(shared, live, None, pump::Pipes { stdout, stderr, stdin: None });
+    Ok(())
 }

@@ -1,70 +1,52 @@
-//! Moves one run's bytes: output to the client under its credit, input to the command, and the exit after the last
-//! byte of output. One task a run, so that a slow reader holds up nothing but its own run.
+//! Moves one run's bytes: output into its spool and to its client under that one's credit, input to the command, and the
+//! exit after the last byte of output. One task a run, so that a slow reader holds up nothing but its own run.
 
 use super::Shared;
-use super::inbox::{Held, Inbox};
-use crate::ids::{RunId, StreamId};
+use super::inbox::Held;
+use super::live::{self, Client, Live, Stopped};
 use crate::ipc::{Bound, End, ToMonitor};
-use crate::limits::{DATA_FRAME, HELD_OPEN};
-use crate::mux::{Allowance, Closed, Outbox};
-use crate::protocol::{Credit, Ended, HEADER, Kind, header};
+use crate::limits::{DATA_FRAME, HELD_OPEN, PIPE_BUFFER, STREAM_WINDOW};
+use crate::mux::Closed;
+use crate::protocol::{Code, Credit, Failure, HEADER, Kind, encode, header, write};
+use crate::spool::Stream;
 use crate::sys;
 use bytes::BufMut;
+use serde::Serialize;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
+use tokio::time::Instant;
 
 /// What a pump starts with.
 pub struct Pump {
     /// The run.
-    pub run: RunId,
-    /// The stream it talks on.
-    pub stream: StreamId,
-    /// The way to the client.
-    pub outbox: Outbox,
-    /// What the connection's task leaves.
-    pub inbox: Arc<Inbox>,
-    /// What holds for the run.
-    pub rules: Rules,
+    pub live: Arc<Live>,
     /// The way to the monitor.
     pub shared: Arc<Shared>,
+    /// Its client; a run that was adopted has none.
+    pub client: Option<Client>,
 }
 
-/// What the monitor said of a run.
-#[derive(Debug, Clone, Copy)]
-pub struct Rules {
-    /// Whether it goes on without its client.
-    pub outlives_client: bool,
-    /// How long it may be without output.
-    pub idle: Option<Duration>,
-    /// Bytes of output that are passed on.
-    pub output_max: Option<u64>,
-}
-
-/// Bytes by stream, as far as the pump moved them.
-#[derive(Debug, Default)]
-pub struct Moved {
-    /// Into the command.
-    pub stdin: u64,
-    /// Out of it.
-    pub stdout: u64,
-    /// Out of its error output.
-    pub stderr: u64,
-    /// The client went away before the end of the input of a run that would have gone on without it: the pipe, kept
-    /// open so that the command does not take half of its input for the whole.
-    pub unfinished: Option<pipe::Sender>,
+/// A run's pipes.
+#[derive(Debug)]
+pub struct Pipes {
+    /// Its standard output, while it is open.
+    pub stdout: Option<OwnedFd>,
+    /// Its standard error, likewise.
+    pub stderr: Option<OwnedFd>,
+    /// Its standard input, when it takes any.
+    pub stdin: Option<OwnedFd>,
 }
 
 /// An output pipe with the size of its next read.
 struct Output {
     pipe: Option<pipe::Receiver>,
-    kind: Kind,
     chunk: usize,
-    moved: u64,
 }
 
 /// The input pipe with what waits to be written.
@@ -79,176 +61,431 @@ struct Input {
 
 /// Bytes of the first read: most commands say little.
 const FIRST_CHUNK: usize = 4096;
+/// Bytes that are read ahead of a client whose link is lost: its window is kept, and what a full pipe holds still fits.
+const AHEAD: u64 = STREAM_WINDOW as u64;
+const _: () = assert!(STREAM_WINDOW as u64 + AHEAD + PIPE_BUFFER as u64 <= crate::limits::SPOOL_LEAST);
+
+/// How a run without a client goes on.
+#[derive(Debug, Clone, Copy)]
+enum Alone {
+    /// It does not wait: its rule says that it goes on, or its client has left for good.
+    Runs,
+    /// It waits for its client, from these offsets on.
+    Waits([u64; 2]),
+}
+
+/// What has become of a frame.
+enum Queued {
+    Yes,
+    /// The run's session has come back elsewhere, and goes first.
+    Interrupted,
+}
+
+/// The state of a run while it is pumped.
+struct State {
+    stdout: Output,
+    stderr: Output,
+    input: Input,
+    client: Option<Client>,
+    alone: Alone,
+    exit: Option<End>,
+    /// Bytes of output that may still be passed on.
+    left: u64,
+    cut: bool,
+    held_open: bool,
+    /// When the run is told to be cut short, because nobody brings the rest of its input.
+    cut_short: Option<Instant>,
+    /// Whether the monitor knows that all output was read.
+    finished: bool,
+}
 
 impl Pump {
-    /// Moves until the end, tells it to the client, and says how much was moved.
+    /// Moves until the end, tells it to the client and the monitor.
     ///
     /// # Errors
     /// When a pipe cannot be watched.
-    pub async fn run(self, stdout: OwnedFd, stderr: OwnedFd, stdin: Option<OwnedFd>) -> io::Result<Moved> {
-        let output = |pipe, kind| -> io::Result<Output> {
-            Ok(Output { pipe: Some(pipe::Receiver::from_owned_fd(pipe)?), kind, chunk: FIRST_CHUNK, moved: 0 })
+    pub async fn run(mut self, pipes: Pipes) -> io::Result<()> {
+        let output = |pipe: Option<OwnedFd>| -> io::Result<Output> {
+            Ok(Output { pipe: pipe.map(pipe::Receiver::from_owned_fd).transpose()?, chunk: FIRST_CHUNK })
         };
-        let mut stdout = output(stdout, Kind::Stdout)?;
-        let mut stderr = output(stderr, Kind::Stderr)?;
-        let pipe = stdin.map(pipe::Sender::from_owned_fd).transpose()?;
-        let mut input = Input { pipe, waiting: Vec::new(), written: 0, eof: false, widened: false, moved: 0 };
-        let mut allowance = Allowance::default();
-        let (mut held, mut exit, mut deaf) = (Held::default(), None::<End>, false);
-        let mut held_open = false;
-        let (mut left, mut cut) = (self.rules.output_max.unwrap_or(u64::MAX), false);
-        let (mut last, mut idle_told) = ((0, 0), false);
-        let quiet = tokio::time::sleep(self.rules.idle.unwrap_or_default());
+        let pipe = pipes.stdin.map(pipe::Sender::from_owned_fd).transpose()?;
+        let mut state = State {
+            stdout: output(pipes.stdout)?,
+            stderr: output(pipes.stderr)?,
+            input: Input { pipe, waiting: Vec::new(), written: 0, eof: false, widened: false, moved: 0 },
+            client: self.client.take(),
+            alone: Alone::Runs,
+            exit: None,
+            left: self.live.rules.output_max.unwrap_or(u64::MAX),
+            cut: false,
+            held_open: false,
+            cut_short: None,
+            finished: false,
+        };
+        let [out, err] = self.live.spool.both();
+        state.left = state.left.saturating_sub(out + err);
+        self.pump(&mut state).await;
+        self.shared.runs.leave(self.live.run);
+        Ok(())
+    }
+
+    async fn pump(&self, state: &mut State) {
+        let mut held = Held::default();
+        let idle = self.live.rules.idle_ms.map(Duration::from_millis);
+        let (mut last, mut idle_told) = (self.live.spool.both(), false);
+        let quiet = tokio::time::sleep(idle.unwrap_or_default());
         tokio::pin!(quiet);
         loop {
-            self.inbox.take(&mut held);
-            exit = exit.or_else(|| held.exited.take());
-            if held.credit > 0 {
-                // A client that grants more than it was sent may be sent more than it can hold: its own affair.
-                let _ = allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
+            let (exited, back) = self.live.take_mail();
+            state.exit = state.exit.take().or(exited);
+            if let Some(client) = back {
+                self.take_up(state, client, &mut held).await;
             }
-            input.add(&mut held);
-            if held.abandoned && !deaf {
-                let cut_short = self.rules.outlives_client && input.pipe.is_some() && !input.eof;
-                if !self.rules.outlives_client || cut_short {
-                    // The run is being ended by the monitor; its pipes close here.
-                    let unfinished = input.pipe.take().filter(|_| cut_short);
-                    return Ok(Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, unfinished });
-                }
-                // Input that came whole is still passed on; output is read and dropped.
-                deaf = true;
-            }
-            if stdout.pipe.is_none() && stderr.pipe.is_none() && exit.is_some() {
-                break;
-            }
-            if last != (stdout.moved, stderr.moved) {
-                left = left.saturating_sub(stdout.moved + stderr.moved - last.0 - last.1);
-                last = (stdout.moved, stderr.moved);
-                if let Some(idle) = self.rules.idle {
-                    quiet.as_mut().reset(tokio::time::Instant::now() + idle);
+            self.look(state, &mut held);
+            let published = self.live.spool.both();
+            if last != published {
+                last = published;
+                if let Some(idle) = idle {
+                    quiet.as_mut().reset(Instant::now() + idle);
                 }
             }
-            let may_send = deaf || cut || allowance.left() > 0;
-            let outcome = tokio::select! {
-                () = self.inbox.rung() => Ok(()),
-                ready = stdout.readable(), if may_send => match ready {
-                    Ok(()) if left == 0 => self.cut(&mut stdout, &mut cut).await,
-                    Ok(()) => self.forward(&mut stdout, &mut allowance, left, deaf).await,
-                    Err(_) => { stdout.pipe = None; Ok(()) }
-                },
-                ready = stderr.readable(), if may_send => match ready {
-                    Ok(()) if left == 0 => self.cut(&mut stderr, &mut cut).await,
-                    Ok(()) => self.forward(&mut stderr, &mut allowance, left, deaf).await,
-                    Err(_) => { stderr.pipe = None; Ok(()) }
-                },
-                ready = input.writable(), if input.wants_to_write() => {
-                    if ready.is_err() { input.close(); }
-                    self.feed(&mut input, deaf).await
+            if state.read_out() && self.finish(state).await {
+                return;
+            }
+            // What the client has missed comes before what is new.
+            if state.client.as_ref().is_some_and(|client| client.behind(&self.live.spool) && client.allowance.left() > 0) {
+                self.catch_up(state).await;
+                continue;
+            }
+            let may_read = state.may_read(published);
+            let exited = state.exit.is_some();
+            let bell = async {
+                match &state.client {
+                    Some(client) => client.inbox.rung().await,
+                    None => std::future::pending().await,
                 }
-                () = &mut quiet, if self.rules.idle.is_some() && !idle_told && exit.is_none() => {
+            };
+            let cut_short = async {
+                match state.cut_short {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let next = tokio::select! {
+                () = self.live.bell.notified() => Next::Look,
+                () = bell => Next::Look,
+                ready = state.stdout.readable(), if may_read[0] => Next::Read(Stream::Stdout, ready.is_ok()),
+                ready = state.stderr.readable(), if may_read[1] => Next::Read(Stream::Stderr, ready.is_ok()),
+                ready = state.input.writable(), if state.input.wants_to_write() => Next::Write(ready.is_ok()),
+                () = &mut quiet, if idle.is_some() && !idle_told && !exited => Next::Idle,
+                () = cut_short => Next::CutShort,
+                // The processes of the run are gone, nothing more comes, and yet somebody holds the pipe.
+                () = tokio::time::sleep(HELD_OPEN), if exited && !state.read_out() && may_read == [true, true] => Next::HeldOpen,
+            };
+            match next {
+                Next::Look => {}
+                Next::Read(stream, true) if state.left == 0 => self.cut(state, stream).await,
+                Next::Read(stream, true) => self.forward(state, stream).await,
+                Next::Read(stream, false) => self.close(state, stream).await,
+                Next::Write(ready) => self.feed(state, ready).await,
+                Next::Idle => {
                     idle_told = true;
                     self.exceeded(Bound::Idle).await;
-                    Ok(())
                 }
-                () = tokio::time::sleep(HELD_OPEN), if exit.is_some() && may_send => {
-                    // The processes of the run are gone, nothing more comes, and yet somebody holds the pipe.
-                    held_open = true;
-                    stdout.pipe = None;
-                    stderr.pipe = None;
-                    Ok(())
+                Next::CutShort => {
+                    // A command that would go on with half its input is worse than one that is ended.
+                    state.cut_short = None;
+                    self.shared.tell(ToMonitor::CutShort { run: *self.live.run.bytes() }).await;
                 }
-            };
-            if outcome.is_err() {
-                // The client is gone; what follows from that is told by the connection's task.
-                held.abandoned = true;
+                Next::HeldOpen => {
+                    state.held_open = true;
+                    self.close(state, Stream::Stdout).await;
+                    self.close(state, Stream::Stderr).await;
+                }
             }
         }
-        let moved = Moved { stdin: input.moved, stdout: stdout.moved, stderr: stderr.moved, unfinished: None };
-        if let Some(exit) = exit.filter(|_| !deaf) {
-            let ended = Ended {
-                run: self.run.to_string(),
-                reason: exit.reason,
-                number: exit.number,
-                duration_ms: exit.duration_ms,
-                user_ms: exit.user_ms,
-                system_ms: exit.system_ms,
-                peak_kib: exit.peak_kib,
-                left_killed: exit.left_killed,
-                left_running: exit.left_running,
-                verified: exit.verified,
-                cut,
-                stdin_bytes: moved.stdin,
-                stdout_bytes: moved.stdout,
-                stderr_bytes: moved.stderr,
-                held_open,
-            };
-            let _ = self.outbox.control(self.stream, Kind::Exit, &ended).await;
+    }
+
+    /// Takes what the connection's task has left.
+    fn look(&self, state: &mut State, held: &mut Held) {
+        let Some(client) = &mut state.client else { return };
+        client.inbox.take(held);
+        if held.credit > 0 {
+            // A client that grants more than it was sent may be sent more than it can hold: its own affair.
+            let _ = client.allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
         }
-        Ok(moved)
+        state.input.add(held);
+        if held.abandoned {
+            self.lose_client(state, held.left);
+        }
+    }
+
+    /// The client is gone, for good or for a while.
+    fn lose_client(&self, state: &mut State, for_good: bool) {
+        let Some(client) = state.client.take() else { return };
+        let rules = &self.live.rules;
+        state.alone = if for_good || rules.outlives_client || rules.resume_ms == 0 {
+            Alone::Runs
+        } else {
+            // What it may not have received: at most a window.
+            Alone::Waits(client.sent.map(|sent| sent.saturating_sub(STREAM_WINDOW as u64)))
+        };
+        if rules.outlives_client && state.input.pipe.is_some() && !state.input.eof {
+            let patience = if for_good { Duration::ZERO } else { Duration::from_millis(rules.resume_ms) };
+            state.cut_short = Some(Instant::now() + patience);
+        }
+        let _ = client.over.try_send(client.stream);
+    }
+
+    /// The run's session has come back, over another connection: it goes on there from the bytes it names.
+    async fn take_up(&self, state: &mut State, mut client: Client, held: &mut Held) {
+        // Whoever asks for what is not kept changes nothing for the one who is attached.
+        if let Some((stream, gone)) = client.missing(&self.live.spool) {
+            client.refuse(stream, gone).await;
+            let _ = client.over.try_send(client.stream);
+            return;
+        }
+        if let Some(old) = state.client.take() {
+            // Input that had arrived there counts.
+            old.inbox.take(held);
+            state.input.add(held);
+            let text = "the run was taken up over another connection".to_owned();
+            let failure = Failure { code: Code::ConnectionLost.number(), text, argument: None, rule: None };
+            let _ = old.outbox.try_control(old.stream, Kind::Error, &failure);
+            let _ = old.over.try_send(old.stream);
+        }
+        *held = Held::default();
+        state.cut_short = None;
+        let outstanding = state.input.outstanding();
+        let received = state.input.moved + outstanding as u64;
+        let credit = client.inbox.holding(outstanding);
+        if let Some(max) = self.live.rules.stdin {
+            self.live.stdin_left.store(max.saturating_sub(received), Ordering::Relaxed);
+        }
+        let takes_input = state.input.pipe.is_some() && !state.input.eof;
+        let mut started = client.started(&self.live, takes_input);
+        started.stdin_bytes = self.live.rules.stdin.map(|_| received);
+        started.stdin_credit = self.live.rules.stdin.map(|_| credit as u64);
+        if client.outbox.control(client.stream, Kind::Started, &started).await.is_ok() {
+            client.allowance = crate::mux::Allowance::default();
+            state.client = Some(client);
+        } else {
+            let _ = client.over.try_send(client.stream);
+        }
+    }
+
+    /// All output was read and the end is known: tells whoever is to know. Whether nothing is left to do.
+    async fn finish(&self, state: &mut State) -> bool {
+        let Some(end) = &state.exit else { return false };
+        if !state.finished {
+            state.finished = true;
+            let [stdout, stderr] = self.live.spool.both();
+            let stdin = state.input.moved;
+            self.live.end(live::ended(self.live.run, end.clone(), [stdin, stdout, stderr], state.cut, state.held_open));
+            self.shared.tell(ToMonitor::Finished { run: *self.live.run.bytes(), stdin, stdout, stderr }).await;
+        }
+        match (&state.client, self.live.ended()) {
+            (Some(client), _) if client.behind(&self.live.spool) => return false,
+            (Some(client), Some(ended)) => {
+                if let Ok(Queued::Interrupted) = self.queue(client, encode(client.stream, Kind::Exit, &write(&ended))).await {
+                    return false;
+                }
+                let _ = client.over.try_send(client.stream);
+                state.client = None;
+            }
+            _ => {}
+        }
+        // Somebody may have come back in this moment.
+        self.live.close_mail()
+    }
+
+    /// Puts a frame into the client's queue. One that has come back goes first, or it would wait for the queue of its
+    /// dead link.
+    async fn queue(&self, client: &Client, frame: Vec<u8>) -> Result<Queued, Closed> {
+        loop {
+            tokio::select! {
+                biased;
+                place = client.outbox.place() => {
+                    place?.put(frame);
+                    return Ok(Queued::Yes);
+                }
+                // Other mail is looked at when this frame is gone.
+                () = self.live.bell.notified() => if self.live.replaced() {
+                    return Ok(Queued::Interrupted);
+                }
+            }
+        }
+    }
+
+    async fn control<M: Serialize + Sync>(&self, state: &mut State, kind: Kind, message: &M) {
+        let Some(client) = &state.client else { return };
+        if self.queue(client, encode(client.stream, kind, &write(message))).await.is_err() {
+            self.lose_client(state, false);
+        }
     }
 
     async fn exceeded(&self, bound: Bound) {
-        self.shared.tell(ToMonitor::Exceeded { run: *self.run.bytes(), bound }).await;
+        self.shared.tell(ToMonitor::Exceeded { run: *self.live.run.bytes(), bound }).await;
+    }
+
+    /// Closes an output.
+    async fn close(&self, state: &mut State, stream: Stream) {
+        if state.output(stream).pipe.take().is_some() {
+            self.closed(1 + u8::from(stream == Stream::Stderr)).await;
+        }
+    }
+
+    /// The monitor keeps duplicates of pipes that are to survive this process; they must not outlive their use.
+    async fn closed(&self, descriptor: u8) {
+        if self.live.rules.outlives_client {
+            self.shared.tell(ToMonitor::Closed { run: *self.live.run.bytes(), descriptor }).await;
+        }
+    }
+
+    /// Sends one frame of what the client has missed.
+    async fn catch_up(&self, state: &mut State) {
+        let Some(client) = &mut state.client else { return };
+        match client.frame(&self.live.spool) {
+            Ok(None) => {}
+            Ok(Some((stream, frame))) => {
+                let count = frame.len() - HEADER;
+                match self.queue(client, frame).await {
+                    Ok(Queued::Yes) => {
+                        if let Some(client) = &mut state.client {
+                            client.advance(stream, count);
+                        }
+                    }
+                    Ok(Queued::Interrupted) => {}
+                    Err(Closed) => self.lose_client(state, false),
+                }
+            }
+            Err(Stopped::Gone(stream, gone)) => {
+                client.refuse(stream, gone).await;
+                self.lose_client(state, true);
+            }
+            Err(Stopped::Closed) => self.lose_client(state, false),
+        }
     }
 
     /// Reads once beyond the bound on output: what came is dropped, and the monitor ends the run.
-    async fn cut(&self, from: &mut Output, cut: &mut bool) -> Result<(), Closed> {
-        let Some(pipe) = &mut from.pipe else { return Ok(()) };
+    async fn cut(&self, state: &mut State, stream: Stream) {
+        let Some(pipe) = &mut state.output(stream).pipe else { return };
         let mut dropped = Vec::with_capacity(DATA_FRAME);
         match read_now(pipe, &mut (&mut dropped).limit(DATA_FRAME)).await {
             None => {}
-            Some(Ok(0) | Err(_)) => from.pipe = None,
-            Some(Ok(_)) if *cut => {}
+            Some(Ok(0) | Err(_)) => self.close(state, stream).await,
+            Some(Ok(_)) if state.cut => {}
             Some(Ok(_)) => {
-                *cut = true;
+                state.cut = true;
                 self.exceeded(Bound::Output).await;
             }
         }
-        Ok(())
     }
 
-    /// Reads once, up to `most` bytes, and sends what came.
-    async fn forward(&self, from: &mut Output, allowance: &mut Allowance, most: u64, deaf: bool) -> Result<(), Closed> {
-        let Some(pipe) = &mut from.pipe else { return Ok(()) };
-        let room = if deaf { from.chunk } else { from.chunk.min(allowance.left()) };
-        let room = room.min(usize::try_from(most).unwrap_or(usize::MAX));
+    /// Reads once, keeps what came, and sends it.
+    async fn forward(&self, state: &mut State, stream: Stream) {
+        let room = state.client.as_ref().map_or(usize::MAX, |client| client.allowance.left());
+        let most = usize::try_from(state.left).unwrap_or(usize::MAX);
+        let number = state.client.as_ref().map_or(0, |client| client.stream);
+        let output = state.output(stream);
+        let Some(pipe) = &mut output.pipe else { return };
+        let room = output.chunk.min(room).min(most);
         let mut frame = Vec::with_capacity(HEADER + room);
-        frame.extend_from_slice(&header(self.stream, from.kind, 0));
+        let kind = if stream == Stream::Stdout { Kind::Stdout } else { Kind::Stderr };
+        frame.extend_from_slice(&header(number, kind, 0));
+        self.live.spool.reading(stream);
         match read_now(pipe, &mut (&mut frame).limit(room)).await {
-            None => {}
-            Some(Ok(0)) => from.pipe = None,
+            None => self.live.spool.append(stream, &[]),
+            Some(Ok(0) | Err(_)) => {
+                self.live.spool.append(stream, &[]);
+                self.close(state, stream).await;
+            }
             Some(Ok(read)) => {
-                from.moved += read as u64;
-                if read == from.chunk && from.chunk < DATA_FRAME {
-                    from.chunk = (from.chunk * 4).min(DATA_FRAME);
-                    if from.chunk == DATA_FRAME {
+                self.live.spool.append(stream, frame.get(HEADER..).unwrap_or_default());
+                if read == output.chunk && output.chunk < DATA_FRAME {
+                    output.chunk = (output.chunk * 4).min(DATA_FRAME);
+                    if output.chunk == DATA_FRAME {
                         sys::widen(pipe.as_fd());
                     }
                 }
-                if !deaf {
-                    allowance.spend(read);
-                    let length = u32::try_from(read).unwrap_or(0).to_be_bytes();
-                    if let Some(place) = frame.first_chunk_mut::<4>() {
-                        *place = length;
+                state.left = state.left.saturating_sub(read as u64);
+                self.live.changed.notify_waiters();
+                let Some(client) = &state.client else { return };
+                let length = u32::try_from(read).unwrap_or(0).to_be_bytes();
+                if let Some(place) = frame.first_chunk_mut::<4>() {
+                    *place = length;
+                }
+                match self.queue(client, frame).await {
+                    Ok(Queued::Yes) => {
+                        if let Some(client) = &mut state.client {
+                            client.advance(stream, read);
+                        }
                     }
-                    return self.outbox.bytes(frame).await;
+                    // It is kept; the client gets it from there.
+                    Ok(Queued::Interrupted) => {}
+                    Err(Closed) => self.lose_client(state, false),
                 }
             }
-            Some(Err(_)) => from.pipe = None,
         }
-        Ok(())
     }
 
     /// Writes once; tells the client when the command reads no more.
-    async fn feed(&self, input: &mut Input, deaf: bool) -> Result<(), Closed> {
+    async fn feed(&self, state: &mut State, ready: bool) {
+        let input = &mut state.input;
         let was_open = input.pipe.is_some();
-        let consumed = input.write();
-        if was_open && input.pipe.is_none() && !input.eof && !deaf {
-            self.outbox.control(self.stream, Kind::StdinClosed, &serde_json::json!({})).await?;
+        if !ready {
+            input.pipe = None;
         }
-        match self.inbox.consumed(consumed) {
-            Some(bytes) if !deaf => self.outbox.control(self.stream, Kind::Credit, &Credit { bytes }).await,
-            _ => Ok(()),
+        let consumed = input.write();
+        if was_open && input.pipe.is_none() {
+            let by_itself = !input.eof;
+            self.closed(0).await;
+            if by_itself {
+                self.control(state, Kind::StdinClosed, &serde_json::json!({})).await;
+            }
+        }
+        let grant = state.client.as_ref().and_then(|client| client.inbox.consumed(consumed));
+        if let Some(bytes) = grant {
+            self.control(state, Kind::Credit, &Credit { bytes }).await;
+        }
+    }
+}
+
+/// What the loop does next.
+enum Next {
+    Look,
+    Read(Stream, bool),
+    Write(bool),
+    Idle,
+    CutShort,
+    HeldOpen,
+}
+
+impl State {
+    fn output(&mut self, stream: Stream) -> &mut Output {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// Whether no more output can come.
+    const fn read_out(&self) -> bool {
+        self.stdout.pipe.is_none() && self.stderr.pipe.is_none()
+    }
+
+    /// Whether more may be taken out of the pipes: a command waits for a client that reads slowly or is about to come
+    /// back, as it would for any reader.
+    fn may_read(&self, published: [u64; 2]) -> [bool; 2] {
+        match (&self.client, self.alone) {
+            _ if self.cut => [true; 2],
+            (Some(client), _) => [client.allowance.left() > 0; 2],
+            (None, Alone::Waits(from)) if self.exit.is_none() => {
+                let [stdout, stderr] = from;
+                [published[0] - stdout.min(published[0]), published[1] - stderr.min(published[1])]
+                    .map(|ahead| ahead < STREAM_WINDOW as u64 + AHEAD)
+            }
+            (None, _) => [true; 2],
         }
     }
 }
@@ -336,7 +573,8 @@ impl Input {
         done
     }
 
-    fn close(&mut self) {
-        self.pipe = None;
+    /// Bytes that came and were not passed on.
+    const fn outstanding(&self) -> usize {
+        self.waiting.len() - self.written
     }
 }

@@ -1,14 +1,22 @@
 //! Which task serves which connection, so that the monitor's messages find it.
 
-use crate::ids::ConnectionId;
+use super::live::Live;
+use super::pump::Pipes;
+use crate::ids::{ConnectionId, StreamId};
 use crate::ipc::ToFrontend;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
-/// A message of the monitor's with its descriptors.
-pub type FromMonitor = (ToFrontend, Vec<OwnedFd>);
+/// What comes for a connection.
+#[derive(Debug)]
+pub enum FromMonitor {
+    /// A message with its descriptors.
+    Message(ToFrontend, Vec<OwnedFd>),
+    /// A run that it asked for has started.
+    Started(StreamId, Arc<Live>, Pipes),
+}
 
 /// Messages that may wait for one connection: a few for each stream it may have, so that an honest monitor never
 /// finds it full.
@@ -16,11 +24,11 @@ pub const WAITING: usize = 1024;
 
 /// The tasks by connection.
 #[derive(Debug, Default)]
-pub struct Registry(Mutex<HashMap<ConnectionId, mpsc::Sender<FromMonitor>>>);
+pub struct Registry(Mutex<HashMap<ConnectionId, mpsc::Sender<Box<FromMonitor>>>>);
 
 impl Registry {
     /// A connection's task will take its messages here.
-    pub fn enter(&self, number: ConnectionId) -> mpsc::Receiver<FromMonitor> {
+    pub fn enter(&self, number: ConnectionId) -> mpsc::Receiver<Box<FromMonitor>> {
         let (sender, receiver) = mpsc::channel(WAITING);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender);
         receiver
@@ -31,24 +39,29 @@ impl Registry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
     }
 
-    /// Passes a message on. For a connection that is gone it is dropped, and its descriptors with it: the command then
-    /// sees its output closed.
-    pub fn pass_on(&self, message: ToFrontend, descriptors: Vec<OwnedFd>) {
-        let number = match &message {
-            ToFrontend::Challenge { connection, .. }
-            | ToFrontend::Login { connection, .. }
-            | ToFrontend::Answer { connection, .. }
-            | ToFrontend::Refused { connection, .. }
-            | ToFrontend::Started { connection, .. }
-            | ToFrontend::Exited { connection, .. }
-            | ToFrontend::Close { connection, .. } => *connection,
-            ToFrontend::Configure(_) | ToFrontend::Drain => return,
-        };
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
-        if let Some(sender) = sender
-            && sender.try_send((message, descriptors)).is_err()
-        {
-            tracing::debug!(connection = number, "a message for a connection that is gone");
+    /// Passes something on; given back when the connection is gone.
+    pub fn pass_on(&self, connection: ConnectionId, what: Box<FromMonitor>) -> Result<(), Box<FromMonitor>> {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&connection).cloned();
+        match sender {
+            None => Err(what),
+            Some(sender) => sender.try_send(what).map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(what) | mpsc::error::TrySendError::Closed(what) => what,
+            }),
         }
+    }
+}
+
+/// The connection that a message is for.
+pub const fn connection_of(message: &ToFrontend) -> Option<ConnectionId> {
+    match message {
+        ToFrontend::Challenge { connection, .. }
+        | ToFrontend::Login { connection, .. }
+        | ToFrontend::Answer { connection, .. }
+        | ToFrontend::Refused { connection, .. }
+        | ToFrontend::Queued { connection, .. }
+        | ToFrontend::Started { connection, .. }
+        | ToFrontend::Attach { connection, .. }
+        | ToFrontend::Close { connection, .. } => Some(*connection),
+        ToFrontend::Configure(_) | ToFrontend::Drain | ToFrontend::Adopt { .. } | ToFrontend::Exited { .. } => None,
     }
 }

@@ -69,6 +69,13 @@ pub enum ToMonitor {
         /// The run's id.
         run: [u8; 10],
     },
+    /// The frontend is done with one of a run's pipes; the monitor's duplicate would hide that from the command.
+    Closed {
+        /// The run's id.
+        run: [u8; 10],
+        /// 0, 1 or 2.
+        descriptor: u8,
+    },
     /// A run has reached a bound that the frontend watches.
     Exceeded {
         /// The run's id.
@@ -87,6 +94,8 @@ pub enum ToMonitor {
     Gone {
         /// Its number.
         connection: ConnectionId,
+        /// Whether its link was lost under a user who was logged in, and the client knows how to come back.
+        lost: bool,
     },
 }
 
@@ -171,6 +180,25 @@ pub enum Outcome {
     },
 }
 
+/// What holds for a run in the frontend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRules {
+    /// Bytes of standard input at the most; `None` where none is taken.
+    pub stdin: Option<u64>,
+    /// When it will be ended.
+    pub timeout_ms: Option<u64>,
+    /// Whether it goes on without its client, and without this frontend.
+    pub outlives_client: bool,
+    /// How long a client whose link is lost may come back.
+    pub resume_ms: u64,
+    /// Milliseconds without output after which the monitor wants to hear of it.
+    pub idle_ms: Option<u64>,
+    /// Bytes of output that are passed on; the monitor wants to hear of more.
+    pub output_max: Option<u64>,
+    /// Bytes of each output stream that its spool keeps.
+    pub capacity: u64,
+}
+
 /// How a run ended, by the monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
@@ -248,7 +276,18 @@ pub enum ToFrontend {
         /// The rule that decided.
         rule: Option<String>,
     },
-    /// The run has started. Comes with its standard output and error, and input when it takes any.
+    /// The run waits for its turn.
+    Queued {
+        /// For this connection.
+        connection: ConnectionId,
+        /// And stream.
+        stream: StreamId,
+        /// Its id.
+        run: [u8; 10],
+        /// What it waits for, for people.
+        text: String,
+    },
+    /// The run has started. Comes with its spool, its standard output and error, and input when it takes any.
     Started {
         /// For this connection.
         connection: ConnectionId,
@@ -256,23 +295,44 @@ pub enum ToFrontend {
         stream: StreamId,
         /// Its id.
         run: [u8; 10],
-        /// Bytes of standard input at the most; `None` where none is taken.
-        stdin: Option<u64>,
-        /// When it will be ended.
-        timeout_ms: Option<u64>,
-        /// Whether it goes on without its client.
-        outlives_client: bool,
-        /// Milliseconds without output after which the monitor wants to hear of it.
-        idle_ms: Option<u64>,
-        /// Bytes of output that are passed on; the monitor wants to hear of more.
-        output_max: Option<u64>,
+        /// What holds for it.
+        rules: RunRules,
     },
-    /// The run's processes are gone.
-    Exited {
+    /// A run whose frontend is gone goes on with this one. Comes with its spool, and those of standard output and error
+    /// that are still open.
+    Adopt {
+        /// Its id.
+        run: [u8; 10],
+        /// What holds for it.
+        rules: RunRules,
+        /// Whether standard output comes along.
+        stdout: bool,
+        /// Whether standard error does.
+        stderr: bool,
+    },
+    /// Somebody may see a run's output. Comes with its spool.
+    Attach {
         /// For this connection.
         connection: ConnectionId,
         /// And stream.
         stream: StreamId,
+        /// The run's id.
+        run: [u8; 10],
+        /// Bytes of each stream that its spool keeps.
+        capacity: u64,
+        /// From which offsets, standard output and error; `None` is the first that is kept.
+        from: [Option<u64>; 2],
+        /// Whether to stay until the run's end.
+        follow: bool,
+        /// Whether the run's own session takes it up again.
+        resume: bool,
+        /// How it ended, and the bytes of standard input, output and error, when it has.
+        ended: Option<(End, [u64; 3])>,
+    },
+    /// The run's processes are gone.
+    Exited {
+        /// The run's id.
+        run: [u8; 10],
         /// How.
         end: End,
     },

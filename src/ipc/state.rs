@@ -29,7 +29,7 @@ pub const fn expected(message: &ToMonitor, stage: Stage) -> bool {
         (ToMonitor::Leave { .. }, stage) => matches!(stage, Stage::Open),
         (ToMonitor::Violation { .. } | ToMonitor::Gone { .. }, stage) => matches!(stage, Stage::Greeted | Stage::Verifying | Stage::Open),
         // Speaks of a run, which may outlive its connection.
-        (ToMonitor::Finished { .. } | ToMonitor::CutShort { .. } | ToMonitor::Exceeded { .. }, _) => true,
+        (ToMonitor::Finished { .. } | ToMonitor::CutShort { .. } | ToMonitor::Exceeded { .. } | ToMonitor::Closed { .. }, _) => true,
     }
 }
 
@@ -61,9 +61,10 @@ mod tests {
             ToMonitor::Leave { connection: 1, stream: 1 },
             ToMonitor::Finished { run: [0; 10], stdin: 0, stdout: 0, stderr: 0 },
             ToMonitor::Violation { connection: 1, text: text() },
-            ToMonitor::Gone { connection: 1 },
+            ToMonitor::Gone { connection: 1, lost: false },
             ToMonitor::CutShort { run: [0; 10] },
             ToMonitor::Exceeded { run: [0; 10], bound: super::super::Bound::Idle },
+            ToMonitor::Closed { run: [0; 10], descriptor: 0 },
         ]
     }
 
@@ -72,16 +73,16 @@ mod tests {
         use Stage::*;
         let table: &[(Stage, &[usize])] = &[
             (Starting, &[0]),
-            (Unknown, &[1, 5, 8, 9]),
-            (Greeted, &[2, 5, 6, 7, 8, 9]),
-            (Verifying, &[5, 6, 7, 8, 9]),
-            (Open, &[3, 4, 5, 6, 7, 8, 9]),
+            (Unknown, &[1, 5, 8, 9, 10]),
+            (Greeted, &[2, 5, 6, 7, 8, 9, 10]),
+            (Verifying, &[5, 6, 7, 8, 9, 10]),
+            (Open, &[3, 4, 5, 6, 7, 8, 9, 10]),
         ];
         for (stage, passes) in table {
             let seen: Vec<usize> =
                 all().iter().enumerate().filter(|(_, message)| expected(message, *stage)).map(|(index, _)| index).collect();
             assert_eq!(&seen, passes, "{stage:?}");
         }
-        assert_eq!(all().iter().map(descriptors).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(all().iter().map(descriptors).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 }

@@ -1,5 +1,6 @@
 //! Logging in: a password in a proof that binds the session key, verified with equal work for everybody.
 
+use super::sessions;
 use super::state::{Connection, Session, Shared, count};
 use crate::audit::{Record, What};
 use crate::credential::{self, Hash, Purpose, SessionPublic};
@@ -80,13 +81,30 @@ struct Judged {
     verified_in: Duration,
     signed: String,
     signature: String,
-    outcome: Result<SessionPublic, (Code, &'static str)>,
+    outcome: Result<Proved, (Code, &'static str)>,
 }
+
+/// What was proved.
+enum Proved {
+    /// A password, which binds this new session's key.
+    User(SessionPublic),
+    /// The key of a session whose link was lost.
+    Session(Session),
+}
+
+/// The method of a login by a session's own key.
+const SESSION: &str = "session";
 
 async fn judge(state: &Shared, nonce: [u8; 32], server_key: Fingerprint, proof: Proof) -> Judged {
     let settings = state.settings();
     let text = read_login(&proof.signed);
     let user = text.as_ref().map(|text| text.user.clone()).unwrap_or_default();
+    if let Ok(text) = &text
+        && text.method == SESSION
+    {
+        let outcome = come_back(state, text, &proof, nonce, &server_key.0);
+        return Judged { user, verified_in: Duration::ZERO, signed: proof.signed, signature: proof.signature, outcome };
+    }
     let bound = text.as_ref().map_err(|_| "the text is no login").and_then(|text| binding(text, &proof, nonce, &server_key.0));
     let known = settings.hashes.get(&user).cloned();
     let reason = match &known {
@@ -103,18 +121,47 @@ async fn judge(state: &Shared, nonce: [u8; 32], server_key: Fingerprint, proof: 
     let verified = verified.map(|(fits, _)| fits);
     let outcome = match (verified, bound) {
         (Err(code), _) => Err((code, "too many logins at once")),
-        (Ok(true), Ok(key)) if exists => Ok(key),
+        (Ok(true), Ok(key)) if exists => Ok(Proved::User(key)),
         (Ok(true), Err(why)) if exists => Err((Code::LoginRefused, why)),
         (Ok(_), _) => Err((Code::LoginRefused, reason)),
     };
     Judged { user, verified_in, signed: proof.signed, signature: proof.signature, outcome }
 }
 
+/// The session whose key has signed this login. Costs a signature and no password's work: there is nothing to guess.
+fn come_back(
+    state: &Shared,
+    text: &LoginText,
+    proof: &Proof,
+    nonce: [u8; 32],
+    fingerprint: &[u8; 32],
+) -> Result<Proved, (Code, &'static str)> {
+    let refused = |why| (Code::LoginRefused, why);
+    let id = text.session.as_deref().and_then(|id| id.parse::<SessionId>().ok());
+    let session = id.and_then(|id| sessions::find(state, id)).ok_or_else(|| refused("no such session to come back to"))?;
+    let key = bound_key(text, proof, nonce, fingerprint).map_err(refused)?;
+    // The exporter ties the proof to this very connection, and there is no password that would be known otherwise.
+    if text.exporter.is_none() {
+        return Err(refused("a session that comes back without the TLS exporter"));
+    }
+    if *session.user != *text.user || key != session.key || !proof.password.0.is_empty() {
+        return Err(refused("another session's key"));
+    }
+    if state.settings().policy.users.get(&*session.user).is_none_or(|user| user.disabled) {
+        return Err(refused("the session's user is gone or disabled"));
+    }
+    Ok(Proved::Session(session))
+}
+
 /// The session key, when the proof is bound to this server, this connection and that key.
 fn binding(text: &LoginText, proof: &Proof, nonce: [u8; 32], fingerprint: &[u8; 32]) -> Result<SessionPublic, &'static str> {
-    if text.method != "password" {
+    if text.method != "password" || text.session.is_some() {
         return Err("an unknown method");
     }
+    bound_key(text, proof, nonce, fingerprint)
+}
+
+fn bound_key(text: &LoginText, proof: &Proof, nonce: [u8; 32], fingerprint: &[u8; 32]) -> Result<SessionPublic, &'static str> {
     if text.nonce != encoding::base64(&nonce) {
         return Err("another connection's nonce");
     }
@@ -170,11 +217,11 @@ fn forget_memory_later(state: &Shared) {
 fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged) {
     let source = peer.to_string();
     let user: String = judged.user.chars().take(limits::USER_NAME).collect();
-    let session = judged.outcome.as_ref().ok().map(|key| Session {
-        id: SessionId::from_random(credential::random()),
-        user: Arc::from(judged.user.as_str()),
-        key: *key,
-        counter: 0,
+    let session = judged.outcome.as_ref().ok().map(|proved| match proved {
+        Proved::User(key) => {
+            Session { id: SessionId::from_random(credential::random()), user: Arc::from(judged.user.as_str()), key: *key, counter: 0 }
+        }
+        Proved::Session(session) => session.clone(),
     });
     let id = session.as_ref().map(|session| session.id.to_string());
     let key = session.as_ref().map(|session| format!("{:?}", session.key));
@@ -199,8 +246,12 @@ fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged
             let verified_us = u64::try_from(judged.verified_in.as_micros()).unwrap_or(u64::MAX);
             tracing::info!(connection = number, %peer, user, verified_us, "logged in");
             connection.stage = Stage::Open;
+            let back = session.id;
             connection.session = Some(session);
-            Outcome::Accepted { session: id, user }
+            drop(connections);
+            sessions::take(state, back, number);
+            state.tell(ToFrontend::Login { connection: number, outcome: Outcome::Accepted { session: id, user } });
+            return;
         }
         (Ok(_), ..) => {
             connection.stage = Stage::Greeted;
@@ -222,6 +273,6 @@ fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged
     drop(connections);
     state.tell(ToFrontend::Login { connection: number, outcome });
     if close {
-        super::supervise::forget(state, number);
+        super::supervise::forget(state, number, false);
     }
 }

@@ -5,10 +5,13 @@
 
 mod answers;
 mod control;
+mod kept;
 mod login;
 mod reload;
 mod requests;
 mod runs;
+mod seen;
+mod sessions;
 mod settings;
 mod state;
 mod supervise;
@@ -116,7 +119,7 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
         () = tokio::time::sleep(grace) => {}
         () = again() => tracing::warn!("asked twice: cutting at once"),
     }
-    let cut: Vec<String> = state.runs.borrow().values().map(|run| format!("{} ({} of {})", run.id, run.command, run.user)).collect();
+    let cut: Vec<String> = state.runs.borrow().values().map(|run| format!("{} ({} of {})", run.id, run.command.name, run.user)).collect();
     tracing::warn!(runs = cut.len(), cut = cut.join(", "), "the grace period is over: cutting");
     for run in state.runs.borrow().values() {
         run.end_for(Reason::Stopped);

@@ -28,7 +28,15 @@ pub async fn reload(state: &Shared) -> Result<u64, Vec<String>> {
                 tracing::warn!(warning);
             }
             *state.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
+            let old = state.settings();
             state.swap(new);
+            let new = state.settings();
+            // A session that waits for its client does not outlive what it was begun with.
+            let changed = |user: &str| match (old.hashes.get(user), new.hashes.get(user)) {
+                (Some(old), Some(new)) => !old.same(new),
+                _ => true,
+            };
+            super::sessions::revoke(state, |user| changed(user) || !new.policy.users.contains_key(user));
             state.generation.set(state.generation.get() + 1);
             let generation = state.generation.get();
             let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[] }));

@@ -8,6 +8,7 @@ use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{SecretValue, ToFrontend};
 use crate::policy::{Decision, Refusal, RefusalKind};
 use crate::protocol::{Answer, Code, SecretPart, SignedRequest, read_request};
+use crate::request::Ask;
 use std::net::SocketAddr;
 
 /// A request as it came.
@@ -65,14 +66,42 @@ fn verified(state: &Shared, asked: &Asked<'_>) -> Result<SignedRequest, (Code, S
 }
 
 fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
-    let owner = |run: RunId| state.runs.borrow().get(&run).map(|run| run.user.clone());
     let settings = state.settings();
+    let owner = |run: RunId| {
+        let live = state.runs.borrow().get(&run).map(|run| run.user.clone());
+        live.or_else(|| state.kept.borrow().find(run, settings.retention).map(|over| over.user.clone()))
+    };
     let decision = settings.policy.authorize(&asked.session.user, request.id, &request.ask, asked.peer.ip(), owner);
     let verb = request.ask.verb().name();
     let record = asked.record(verb, request.ask.command());
     let answered = match decision {
         Decision::Refused(refusal) => return asked.refuse_by_policy(state, record, refusal),
-        Decision::Run(grant) => return runs::begin(state, asked, record, *grant),
+        Decision::Run(grant) => {
+            let Ask::Run(invocation) = &request.ask else { return };
+            return runs::begin(state, asked, record, *grant, invocation);
+        }
+        Decision::Attach(grant) => {
+            let run = grant.what().run.to_string();
+            let recorded = record.granted(grant.rule()).with_run(&run).write(state);
+            match recorded {
+                Ok(()) if runs::attach(state, asked, *grant.what()).is_ok() => {}
+                Ok(()) => asked.tell_refusal(state, Code::NoSuchRun, "there is no such run".into(), None, None),
+                Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
+            }
+            return;
+        }
+        Decision::Signal(grant) => {
+            let (run, signal) = grant.what();
+            let name = run.to_string();
+            match record.granted(grant.rule()).with_run(&name).write(state) {
+                Ok(()) => match runs::signal(state, *run, signal) {
+                    Ok(()) => asked.answer(state, &Answer::Signal { signalled: name }),
+                    Err((code, text)) => asked.tell_refusal(state, code, text, None, None),
+                },
+                Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
+            }
+            return;
+        }
         Decision::List(grant) => record.granted(grant.rule()).write(state).map(|()| answers::list(grant.what())),
         Decision::Describe(grant) => {
             record.granted(grant.rule()).write(state).map(|()| Answer::Describe(Box::new(answers::describe(grant.what()))))
@@ -183,6 +212,7 @@ fn shorten(text: String) -> String {
 }
 
 /// A request's record while it is being made.
+#[derive(Clone)]
 pub(super) struct RequestRecord<'r> {
     asked: &'r Asked<'r>,
     verb: &'r str,

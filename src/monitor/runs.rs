@@ -1,27 +1,53 @@
 //! A run's life: from the grant to the record of its end.
 
+use super::kept::Over;
 use super::requests::{Asked, RequestRecord, TRAIL};
-use super::state::{Counts, Run, Shared, count};
+use super::seen::{Seen, digest};
+use super::state::{Counts, Phase, Run, Shared, count};
 use crate::audit::{Receipt, Record, What};
-use crate::credential;
 use crate::exec::{self, NotStarted, Obstacle, Running};
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, StreamId};
-use crate::ipc::{End, ToFrontend};
-use crate::limits;
-use crate::policy::{Grant, OnDisconnect, Plan, Stdin};
+use crate::ipc::{End, RunRules, ToFrontend};
+use crate::policy::{Command, Grant, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
-use crate::sys::Exited;
+use crate::request::{Attachment, Invocation};
+use crate::sys::{self, Exited};
+use crate::{credential, limits};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// Checks the limits, writes the trail, and sets the run going.
-pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant: Grant<Plan>) {
+/// Checks the limits, writes the trail, and sets the run going. The same request again gets the run that exists.
+pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant: Grant<Plan>, invocation: &Invocation) {
     let command = grant.what().command.clone();
-    if let Some((code, text)) = hindrance(state, &grant) {
-        let rule = format!("commands.{} ({})", command.name, command.place);
-        return asked.refuse(state, record.refused(code, &rule, &text), code, text.clone(), None, Some(rule.clone()));
+    let digest = digest(invocation);
+    let place = format!("commands.{} ({})", command.name, command.place);
+    let refuse = |code: Code, text: String, rule: &str| {
+        asked.refuse(state, record.clone().refused(code, rule, &text), code, text.clone(), None, Some(rule.to_owned()));
+    };
+    let looked = state.seen.borrow_mut().look(grant.user(), grant.request(), &digest);
+    match looked {
+        Seen::New => {}
+        Seen::Run(run) => return again(state, asked, record, run),
+        Seen::Reused => {
+            return refuse(Code::IdReused, "this request's id was used for another request".into(), "a request's id means one request");
+        }
+        Seen::Full => {
+            let text = format!(
+                "{} requests of `{}` are remembered, as many as may be; the oldest is forgotten soon",
+                limits::REQUEST_IDS,
+                grant.user()
+            );
+            return refuse(Code::TooManyRuns, text, "no request's id is forgotten early");
+        }
     }
+    let waits = match hindrance(state, &grant) {
+        Some(Hindrance::Refusal(code, text)) => return refuse(code, text, &place),
+        Some(Hindrance::Turn(code, text)) if in_queue(state, &command) >= command.queue => return refuse(code, text, &place),
+        Some(Hindrance::Turn(_, text)) => Some(text),
+        None => None,
+    };
     let id = RunId::from_random(credential::random());
     let name = id.to_string();
     let rule = grant.rule().to_owned();
@@ -33,101 +59,213 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
     let Ok(receipt) = receipt else {
         return asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None);
     };
+    state.seen.borrow_mut().add(grant.user(), grant.request(), digest, id);
     let (end, ends) = mpsc::channel(1);
+    let (signals, wanted) = mpsc::channel(8);
     let (finished, counts) = oneshot::channel();
     let run = Run {
         id,
         user: grant.user().clone(),
-        command: command.name.clone(),
+        session: asked.session.id,
+        command: command.clone(),
+        phase: if waits.is_some() { Phase::Queued } else { Phase::Starting },
         pid: 0,
         since: Instant::now(),
-        connection: asked.connection,
-        stream: asked.stream,
-        on_disconnect: command.on_disconnect,
+        owner: Some((asked.connection, asked.stream)),
+        changes: 0,
         end,
+        signals,
         finished: Some(finished),
+        spool: None,
+        rules: rules(&command),
+        pipes: [None, None, None],
+        waiting: Vec::new(),
     };
     state.runs.borrow_mut().insert(id, run);
-    if let Some(lock) = &command.lock {
-        state.locks.borrow_mut().insert(lock.clone(), id);
-    }
-    let place = Place { connection: asked.connection, stream: asked.stream };
-    let state = state.clone();
-    tokio::task::spawn_local(async move {
-        live(&state, place, &grant, receipt, ends, counts).await;
-        state.runs.borrow_mut().remove(&id);
-        if let Some(lock) = &grant.what().command.lock {
-            state.locks.borrow_mut().remove(lock);
+    match waits {
+        Some(text) => {
+            state.queue.borrow_mut().push_back(id);
+            state.tell(ToFrontend::Queued { connection: asked.connection, stream: asked.stream, run: *id.bytes(), text });
         }
+        None => take_lock(state, id, &command),
+    }
+    let state = state.clone();
+    let orders = Orders { ends, signals: wanted };
+    tokio::task::spawn_local(async move {
+        live(&state, &grant, receipt, orders, counts).await;
+        state.runs.borrow_mut().remove(&id);
+        state.locks.borrow_mut().retain(|_, holder| *holder != id);
         state.run_ended.notify_waiters();
     });
 }
 
-/// Why this run cannot begin now, though it is allowed.
-fn hindrance(state: &Shared, grant: &Grant<Plan>) -> Option<(Code, String)> {
-    if state.stopping.get() {
-        return Some((Code::Stopping, "the server is stopping and takes nothing new".into()));
+/// A request that has led to a run already: its client takes that run up, from the first byte on.
+fn again(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, run: RunId) {
+    let name = run.to_string();
+    let recorded = record.granted("the same request again gets the run that exists").with_run(&name).write(state);
+    if recorded.is_err() {
+        return asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None);
     }
-    let most = state.settings().runs_per_user;
-    let runs = state.runs.borrow();
-    if runs.values().filter(|run| run.user == *grant.user()).count() >= most {
-        return Some((Code::TooManyRuns, format!("`{}` has {most} runs going on, as many as limits.runs_per_user allows", grant.user())));
+    let attachment = Attachment { run, stdout: Some(0), stderr: Some(0), follow: true, resume: true };
+    if attach(state, asked, attachment).is_err() {
+        let text = "the run that this request has led to has ended, and is no longer kept".into();
+        asked.tell_refusal(state, Code::OutcomeUnknown, text, None, None);
     }
-    let lock = grant.what().command.lock.as_ref()?;
-    let holder = state.locks.borrow().get(lock).copied()?;
-    let holder = runs.get(&holder)?;
-    let since = crate::exit::Human(holder.since.elapsed());
-    Some((Code::Locked, format!("the lock `{lock}` is held by `{}` of `{}` (run {}, for {since})", holder.command, holder.user, holder.id)))
 }
 
-#[derive(Clone, Copy)]
-struct Place {
-    connection: ConnectionId,
-    stream: StreamId,
+/// What the frontend has to know of a run.
+fn rules(command: &Command) -> RunRules {
+    RunRules {
+        stdin: match command.stdin {
+            Stdin::None => None,
+            Stdin::Accepted { max } => Some(max.unwrap_or(u64::MAX)),
+        },
+        timeout_ms: command.timeout.map(milliseconds),
+        outlives_client: command.on_disconnect == OnDisconnect::Continue,
+        resume_ms: milliseconds(command.resume_window),
+        idle_ms: command.limits.idle.map(milliseconds),
+        output_max: command.limits.output,
+        capacity: command.spool,
+    }
+}
+
+/// Why a run cannot begin now, though it is allowed.
+enum Hindrance {
+    /// It cannot.
+    Refusal(Code, String),
+    /// Its turn has not come: it could wait.
+    Turn(Code, String),
+}
+
+fn hindrance(state: &Shared, grant: &Grant<Plan>) -> Option<Hindrance> {
+    if state.stopping.get() {
+        return Some(Hindrance::Refusal(Code::Stopping, "the server is stopping and takes nothing new".into()));
+    }
+    let most = state.settings().runs_per_user;
+    if state.runs.borrow().values().filter(|run| run.user == *grant.user()).count() >= most {
+        let text = format!("`{}` has {most} runs going on, as many as limits.runs_per_user allows", grant.user());
+        return Some(Hindrance::Refusal(Code::TooManyRuns, text));
+    }
+    let (code, text) = before(state, &grant.what().command, None)?;
+    Some(Hindrance::Turn(code, text))
+}
+
+/// What a run of this command has to wait for: its lock, a place among the command's runs, or those that came first.
+fn before(state: &Shared, command: &Command, own: Option<RunId>) -> Option<(Code, String)> {
+    let runs = state.runs.borrow();
+    if let Some(lock) = &command.lock
+        && let Some(holder) = state.locks.borrow().get(lock).and_then(|holder| runs.get(holder)).filter(|run| Some(run.id) != own)
+    {
+        let since = crate::exit::Human(holder.since.elapsed());
+        let text = format!("the lock `{lock}` is held by `{}` of `{}` (run {}, for {since})", holder.command.name, holder.user, holder.id);
+        return Some((Code::Locked, text));
+    }
+    let same = |run: &&Run| run.command.name == command.name && Some(run.id) != own && run.phase != Phase::Queued;
+    if let Some(most) = command.max_running
+        && runs.values().filter(same).count() >= most
+    {
+        return Some((Code::TooManyRuns, format!("`{}` runs {most} times, as often as its max_running allows", command.name)));
+    }
+    let queue = state.queue.borrow();
+    let rival = |id: &&RunId| {
+        runs.get(id).is_some_and(|run| run.command.name == command.name || (run.command.lock.is_some() && run.command.lock == command.lock))
+    };
+    let earlier = queue.iter().take_while(|id| Some(**id) != own).find(rival)?;
+    Some((Code::Locked, format!("run {earlier} came first")))
+}
+
+fn in_queue(state: &Shared, command: &Command) -> usize {
+    let runs = state.runs.borrow();
+    state.queue.borrow().iter().filter(|id| runs.get(id).is_some_and(|run| run.command.name == command.name)).count()
+}
+
+fn take_lock(state: &Shared, run: RunId, command: &Command) {
+    if let Some(lock) = &command.lock {
+        state.locks.borrow_mut().insert(lock.clone(), run);
+    }
+}
+
+/// What a run's task is told.
+struct Orders {
+    ends: mpsc::Receiver<Reason>,
+    signals: mpsc::Receiver<i32>,
+}
+
+/// Waits for the run's turn. Why not, when it does not come.
+async fn turn(state: &Shared, run: RunId, command: &Command, orders: &mut Orders) -> Result<(), (Code, String)> {
+    let queued = |state: &Shared| state.runs.borrow().get(&run).is_some_and(|run| run.phase == Phase::Queued);
+    if !queued(state) {
+        return Ok(());
+    }
+    let late = tokio::time::sleep(command.queue_timeout);
+    tokio::pin!(late);
+    let outcome = loop {
+        let ended = state.run_ended.notified();
+        tokio::pin!(ended);
+        ended.as_mut().enable();
+        let Some((_, text)) = before(state, command, Some(run)) else { break Ok(()) };
+        tokio::select! {
+            () = ended => {}
+            () = &mut late => break Err((Code::QueueDeadline, format!("its turn did not come in {}: {text}", crate::exit::Human(command.queue_timeout)))),
+            reason = orders.ends.recv() => {
+                let reason = reason.unwrap_or(Reason::Stopped);
+                break Err((Code::QueueLeft, format!("ended before its turn came ({})", reason.word())));
+            }
+        }
+    };
+    state.queue.borrow_mut().retain(|id| *id != run);
+    if outcome.is_ok() {
+        take_lock(state, run, command);
+        if let Some(run) = state.runs.borrow_mut().get_mut(&run) {
+            run.phase = Phase::Starting;
+        }
+    }
+    // Those behind it may move up.
+    state.run_ended.notify_waiters();
+    outcome
 }
 
 /// From the receipt to the end record.
-async fn live(
-    state: &Shared,
-    place: Place,
-    grant: &Grant<Plan>,
-    receipt: Receipt,
-    mut ends: mpsc::Receiver<Reason>,
-    counts: oneshot::Receiver<Counts>,
-) {
+async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders: Orders, counts: oneshot::Receiver<Counts>) {
     let command = &grant.what().command;
     let run = receipt.run();
-    let (mut running, pipes) = match exec::run(&state.means, grant, receipt).await {
-        Ok(started) => started,
-        Err(fault) => return not_started(state, place, grant, run, &fault),
-    };
-    count(&state.counts.runs);
-    if let Some(run) = state.runs.borrow_mut().get_mut(&run) {
-        run.pid = running.pid;
+    if let Err((code, text)) = turn(state, run, command, &mut orders).await {
+        return not_started(state, grant, run, code, &text, None);
     }
+    let spool = match spool(state, command) {
+        Ok(spool) => spool,
+        Err(fault) => return not_started(state, grant, run, Code::Start, &format!("its output cannot be kept: {fault}"), None),
+    };
+    let (running, pipes) = match exec::run(&state.means, grant, receipt).await {
+        Ok(started) => started,
+        Err(fault) => return not_started(state, grant, run, code_of(&fault), &fault.text, fault.argument.as_deref()),
+    };
+    let mut running = running;
+    count(&state.counts.runs);
     tracing::debug!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
-    let stdin = match command.stdin {
-        Stdin::None => None,
-        Stdin::Accepted { max } => Some(max.unwrap_or(u64::MAX)),
-    };
-    let descriptors: Vec<_> = [Some(pipes.stdout), Some(pipes.stderr), pipes.stdin].into_iter().flatten().collect();
-    let started = ToFrontend::Started {
-        connection: place.connection,
-        stream: place.stream,
-        run: *run.bytes(),
-        stdin,
-        timeout_ms: command.timeout.map(milliseconds),
-        outlives_client: command.on_disconnect == OnDisconnect::Continue,
-        idle_ms: command.limits.idle.map(milliseconds),
-        output_max: command.limits.output,
-    };
-    state.tell_with(started, &descriptors).await;
+    let duplicates = if command.on_disconnect == OnDisconnect::Continue { pipes.duplicates() } else { [None, None, None] };
+    let place = state.runs.borrow_mut().get_mut(&run).map(|run| {
+        run.pid = running.pid;
+        run.spool = spool.try_clone().ok();
+        run.pipes = duplicates;
+        (run.owner.unwrap_or((0, 0)), run.rules.clone())
+    });
+    let Some(((connection, stream), rules)) = place else { return };
+    let descriptors: Vec<_> = [Some(spool), Some(pipes.stdout), Some(pipes.stderr), pipes.stdin].into_iter().flatten().collect();
+    state.tell_with(ToFrontend::Started { connection, stream, run: *run.bytes(), rules }, &descriptors).await;
     // The frontend has its own copies; ours would hide the end of input and output.
     drop(descriptors);
+    let waiting = state.runs.borrow_mut().get_mut(&run).map(|run| {
+        run.phase = Phase::Running;
+        std::mem::take(&mut run.waiting)
+    });
+    for (connection, stream, attachment) in waiting.unwrap_or_default() {
+        pass_attachment(state, connection, stream, attachment);
+    }
     let _ = state.record(&Record::now(What::Start { run: &run.to_string(), pid: running.pid }));
 
     note_version(state, grant, &running);
-    let (mut reason, mut exited) = watch(&mut running, command.timeout, command.grace, &mut ends).await;
+    let (mut reason, mut exited) = watch(&mut running, command.timeout, command.grace, &mut orders).await;
     let duration = running.since.elapsed();
     // What ended by itself may finish its output; what was ended leaves nothing.
     let by_itself = matches!(reason, Reason::Exit(_) | Reason::Signal(_));
@@ -152,12 +290,13 @@ async fn live(
         left_running: rest.running,
         verified: rest.verified,
     };
-    state.tell_with(ToFrontend::Exited { connection: place.connection, stream: place.stream, end }, &[]).await;
+    state.tell_with(ToFrontend::Exited { run: *run.bytes(), end: end.clone() }, &[]).await;
     let counts = tokio::time::timeout(limits::FINISHED, counts).await.ok().and_then(Result::ok);
     // The trail has every end; the log only what an operator may want to look into.
     if reason != Reason::Exit(0) {
         tracing::info!(run = %run, user = %grant.user(), command = command.name, reason = reason.word(), number = reason.number(), ?duration, "ended");
     }
+    keep(state, run, end, counts);
     let _ = state.record(&Record::now(What::End {
         run: &run.to_string(),
         user: grant.user(),
@@ -179,23 +318,125 @@ async fn live(
     }));
 }
 
+/// Where a run's output is kept: small ones in memory, large ones on disk, both without a name.
+fn spool(state: &Shared, command: &Command) -> std::io::Result<OwnedFd> {
+    if command.spool <= limits::SPOOL_IN_MEMORY { sys::memory_file() } else { sys::nameless_file(&state.settings().state) }
+}
+
+/// A run that has ended is remembered for a while.
+fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
+    let settings = state.settings();
+    let over = state.runs.borrow_mut().get_mut(&run).map(|run| Over {
+        run: run.id,
+        user: run.user.clone(),
+        command: run.command.name.clone(),
+        end,
+        counts: counts.unwrap_or(Counts { stdin: 0, stdout: 0, stderr: 0 }),
+        spool: run.spool.take().filter(|_| counts.is_some()),
+        capacity: run.rules.capacity,
+        at: Instant::now(),
+    });
+    if let Some(over) = over {
+        state.kept.borrow_mut().add(over, settings.retention, settings.kept_bytes);
+    }
+}
+
+/// Sees to it that a run's output is told to whoever may see it.
+///
+/// # Errors
+/// When there is no such run any more.
+pub fn attach(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result<(), ()> {
+    let (connection, stream) = (asked.connection, asked.stream);
+    let mut attachment = attachment;
+    {
+        let mut runs = state.runs.borrow_mut();
+        if let Some(run) = runs.get_mut(&attachment.run) {
+            // Only the session that asked for a run goes on with its input.
+            attachment.resume &= run.session == asked.session.id;
+            if attachment.resume {
+                run.owner = Some((connection, stream));
+                run.changes += 1;
+            }
+            if run.phase != Phase::Running {
+                run.waiting.push((connection, stream, attachment));
+                return Ok(());
+            }
+        }
+    }
+    if pass_attachment(state, connection, stream, attachment) { Ok(()) } else { Err(()) }
+}
+
+fn pass_attachment(state: &Shared, connection: ConnectionId, stream: StreamId, attachment: Attachment) -> bool {
+    let found = {
+        let (runs, kept) = (state.runs.borrow(), state.kept.borrow());
+        let over = kept.find(attachment.run, state.settings().retention);
+        match (runs.get(&attachment.run), over) {
+            (Some(run), None) => run.spool.as_ref().map(|spool| (spool.try_clone(), run.rules.capacity, None)),
+            (_, Some(over)) => {
+                let counts = [over.counts.stdin, over.counts.stdout, over.counts.stderr];
+                over.spool.as_ref().map(|spool| (spool.try_clone(), over.capacity, Some((over.end.clone(), counts))))
+            }
+            (None, None) => None,
+        }
+    };
+    let Some((Ok(spool), capacity, ended)) = found else { return false };
+    let message = ToFrontend::Attach {
+        connection,
+        stream,
+        run: *attachment.run.bytes(),
+        capacity,
+        from: [attachment.stdout, attachment.stderr],
+        follow: attachment.follow,
+        resume: attachment.resume,
+        ended,
+    };
+    let state = state.clone();
+    tokio::task::spawn_local(async move { state.tell_with(message, &[spool]).await });
+    true
+}
+
+/// Hands the runs that outlive a frontend to the next one.
+pub async fn hand_on(state: &Shared) {
+    let adopted: Vec<_> = state
+        .runs
+        .borrow_mut()
+        .values_mut()
+        .filter(|run| run.phase == Phase::Running && run.rules.outlives_client)
+        .filter_map(|run| {
+            // Half an input is not a whole one: it is closed, which the command sees, and the trail says so.
+            let [stdout, stderr, stdin] = &mut run.pipes;
+            let cut = stdin.take().is_some();
+            let copy = |pipe: &Option<OwnedFd>| pipe.as_ref().and_then(|pipe| pipe.try_clone().ok());
+            let (stdout, stderr) = (copy(stdout), copy(stderr));
+            let message =
+                ToFrontend::Adopt { run: *run.id.bytes(), rules: run.rules.clone(), stdout: stdout.is_some(), stderr: stderr.is_some() };
+            let spool = run.spool.as_ref()?.try_clone().ok()?;
+            let descriptors: Vec<_> = [Some(spool), stdout, stderr].into_iter().flatten().collect();
+            Some((run.id, message, descriptors, cut))
+        })
+        .collect();
+    for (run, message, descriptors, cut) in adopted {
+        let _ = state.record(&Record::now(What::HandedOn { run: &run.to_string(), input_cut: cut }));
+        state.tell_with(message, &descriptors).await;
+    }
+}
+
 /// Waits for the end, or brings it about.
-async fn watch(
-    running: &mut Running,
-    timeout: Option<Duration>,
-    grace: Duration,
-    ends: &mut mpsc::Receiver<Reason>,
-) -> (Reason, Option<Exited>) {
+async fn watch(running: &mut Running, timeout: Option<Duration>, grace: Duration, orders: &mut Orders) -> (Reason, Option<Exited>) {
     let time_is_up = async {
         match timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
             None => std::future::pending().await,
         }
     };
-    let by_itself = tokio::select! {
-        ended = running.ended() => Ok(ended),
-        () = time_is_up => Err(Reason::Timeout),
-        reason = ends.recv() => Err(reason.unwrap_or(Reason::Stopped)),
+    tokio::pin!(time_is_up);
+    let by_itself = loop {
+        tokio::select! {
+            ended = running.ended() => break Ok(ended),
+            () = &mut time_is_up => break Err(Reason::Timeout),
+            reason = orders.ends.recv() => break Err(reason.unwrap_or(Reason::Stopped)),
+            Some(signal) = orders.signals.recv() => running.signal(signal),
+        }
     };
     let (reason, ended) = match by_itself {
         Ok(ended) => (None, ended),
@@ -229,8 +470,8 @@ const fn own_end(exited: &Exited) -> Reason {
     }
 }
 
-fn not_started(state: &Shared, place: Place, grant: &Grant<Plan>, run: RunId, fault: &NotStarted) {
-    let code = match fault.obstacle {
+const fn code_of(fault: &NotStarted) -> Code {
+    match fault.obstacle {
         Obstacle::Missing => Code::CommandMissing,
         Obstacle::NotExecutable => Code::CommandNotExecutable,
         Obstacle::Format => Code::CommandFormat,
@@ -239,15 +480,18 @@ fn not_started(state: &Shared, place: Place, grant: &Grant<Plan>, run: RunId, fa
         Obstacle::Untrusted => Code::UntrustedExecutable,
         Obstacle::Digest => Code::Digest,
         Obstacle::Start => Code::Start,
-    };
-    tracing::warn!(run = %run, user = %grant.user(), code = code.number(), text = fault.text, "not started");
+    }
+}
+
+fn not_started(state: &Shared, grant: &Grant<Plan>, run: RunId, code: Code, text: &str, argument: Option<&str>) {
+    tracing::warn!(run = %run, user = %grant.user(), code = code.number(), text, "not started");
     let _ = state.record(&Record::now(What::End {
         run: &run.to_string(),
         user: grant.user(),
         command: &grant.what().command.name,
         reason: "not-started",
         number: None,
-        text: Some(&fault.text),
+        text: Some(text),
         duration_ms: 0,
         user_ms: 0,
         system_ms: 0,
@@ -260,22 +504,66 @@ fn not_started(state: &Shared, place: Place, grant: &Grant<Plan>, run: RunId, fa
         stdout_bytes: None,
         stderr_bytes: None,
     }));
-    state.tell(ToFrontend::Refused {
-        connection: place.connection,
-        stream: place.stream,
-        code: code.number(),
-        text: fault.text.clone(),
-        argument: fault.argument.clone(),
-        rule: None,
+    let told = state.runs.borrow_mut().get_mut(&run).map(|run| (run.owner, std::mem::take(&mut run.waiting)));
+    let Some((owner, waiting)) = told else { return };
+    let mut places: Vec<_> = owner.into_iter().chain(waiting.into_iter().map(|(connection, stream, _)| (connection, stream))).collect();
+    places.dedup();
+    for (connection, stream) in places {
+        let (text, argument) = (text.to_owned(), argument.map(str::to_owned));
+        state.tell(ToFrontend::Refused { connection, stream, code: code.number(), text, argument, rule: None });
+    }
+}
+
+/// The client is gone, or has given up one stream: its runs follow their rule. One whose link was lost may come back.
+pub fn leave(state: &Shared, connection: ConnectionId, stream: Option<StreamId>, lost: bool) {
+    for run in state.runs.borrow_mut().values_mut() {
+        let meant = run.owner.is_some_and(|(owner, its)| owner == connection && stream.is_none_or(|stream| stream == its));
+        if !meant {
+            continue;
+        }
+        run.owner = None;
+        run.changes += 1;
+        if run.command.on_disconnect == OnDisconnect::Continue {
+            continue;
+        }
+        if lost && !run.command.resume_window.is_zero() {
+            end_unless_back(state, run);
+        } else {
+            run.end_for(Reason::Disconnected);
+        }
+    }
+}
+
+/// Ends a run whose client does not come back in time.
+fn end_unless_back(state: &Shared, run: &Run) {
+    let (state, id, changes, window) = (state.clone(), run.id, run.changes, run.command.resume_window);
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(window).await;
+        if let Some(run) = state.runs.borrow().get(&id).filter(|run| run.changes == changes) {
+            run.end_for(Reason::Disconnected);
+        }
     });
 }
 
-/// The client is gone, or has given up one stream: its runs follow their rule.
-pub fn leave(state: &Shared, connection: ConnectionId, stream: Option<StreamId>) {
-    for run in state.runs.borrow().values() {
-        let meant = run.connection == connection && stream.is_none_or(|stream| run.stream == stream);
-        if meant && run.on_disconnect == OnDisconnect::Cancel {
-            run.end_for(Reason::Disconnected);
+/// Sends a signal, if the command accepts it.
+///
+/// # Errors
+/// What it accepts.
+pub fn signal(state: &Shared, run: RunId, name: &str) -> Result<(), (Code, String)> {
+    let runs = state.runs.borrow();
+    let Some(run) = runs.get(&run) else { return Err((Code::NoSuchRun, "there is no such run".into())) };
+    match run.command.signals.iter().find(|signal| signal.name == name) {
+        Some(signal) => {
+            // A run that takes none for a while has enough waiting.
+            let _ = run.signals.try_send(signal.number);
+            Ok(())
+        }
+        None => {
+            let accepted: Vec<_> = run.command.signals.iter().map(|signal| signal.name).collect();
+            Err((
+                Code::Signal,
+                format!("`{}` accepts {}", run.command.name, if accepted.is_empty() { "no signal".into() } else { accepted.join(", ") }),
+            ))
         }
     }
 }

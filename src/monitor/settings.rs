@@ -32,6 +32,12 @@ pub struct Settings {
     pub limits: Limits,
     /// Runs at once per user.
     pub runs_per_user: usize,
+    /// How long output is kept after a run's end.
+    pub retention: Duration,
+    /// Bytes of output that are kept of all runs that have ended.
+    pub kept_bytes: u64,
+    /// Where files without a name are made.
+    pub state: PathBuf,
     /// The audit trail's file.
     pub trail: PathBuf,
     /// The control socket.

@@ -1,16 +1,19 @@
 //! The monitor's state: connections, sessions, runs, locks, and the configuration that is in force.
 
+use super::kept::Kept;
+use super::seen::RequestsSeen;
 use super::settings::{Loader, Settings};
 use crate::audit::{Record, Trail};
 use crate::credential::SessionPublic;
 use crate::exec::Means;
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
-use crate::ipc::{Channel, Stage, ToFrontend};
-use crate::policy::OnDisconnect;
+use crate::ipc::{Channel, RunRules, Stage, ToFrontend};
+use crate::policy::Command;
+use crate::request::Attachment;
 use crate::sys::Version;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -63,29 +66,52 @@ pub struct Counts {
     pub stderr: u64,
 }
 
-/// A run that goes on.
+/// A run that waits, or goes on.
 #[derive(Debug)]
 pub struct Run {
     /// Its id.
     pub id: RunId,
     /// Whose.
     pub user: Arc<str>,
+    /// The session that asked for it.
+    pub session: SessionId,
     /// Which command.
-    pub command: String,
+    pub command: Arc<Command>,
+    /// How far it has come.
+    pub phase: Phase,
     /// Its main process and process group; 0 until it has started.
     pub pid: i32,
     /// Since when.
     pub since: Instant,
-    /// The connection and stream it talks to.
-    pub connection: ConnectionId,
-    /// As above.
-    pub stream: StreamId,
-    /// Its rule for when the client goes away.
-    pub on_disconnect: OnDisconnect,
+    /// The connection and stream it talks to, while it has any.
+    pub owner: Option<(ConnectionId, StreamId)>,
+    /// How often its client has changed: a wait for one that came back since is over.
+    pub changes: u64,
     /// Tells its task to end it; the first reason counts.
     pub end: mpsc::Sender<Reason>,
+    /// Tells its task to signal it.
+    pub signals: mpsc::Sender<i32>,
     /// Tells its task that the frontend has read everything.
     pub finished: Option<oneshot::Sender<Counts>>,
+    /// Its output.
+    pub spool: Option<OwnedFd>,
+    /// What holds for it in the frontend.
+    pub rules: RunRules,
+    /// Duplicates of its standard output and error, and input, for a frontend after this one.
+    pub pipes: [Option<OwnedFd>; 3],
+    /// Who wants its output as soon as it has started.
+    pub waiting: Vec<(ConnectionId, StreamId, Attachment)>,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for its turn.
+    Queued,
+    /// It is being started.
+    Starting,
+    /// The frontend knows of it.
+    Running,
 }
 
 impl Run {
@@ -117,8 +143,16 @@ pub struct State {
     pub connections: RefCell<HashMap<ConnectionId, Connection>>,
     /// The highest connection's number that a frontend has named; the next frontend goes on behind it.
     pub highest: Cell<ConnectionId>,
+    /// Sessions whose link was lost, and that may come back.
+    pub parked: RefCell<HashMap<SessionId, Session>>,
     /// By id.
     pub runs: RefCell<HashMap<RunId, Run>>,
+    /// Those that wait for their turn, first come first.
+    pub queue: RefCell<VecDeque<RunId>>,
+    /// Those that have ended not long ago.
+    pub kept: RefCell<Kept>,
+    /// Requests that have led to runs.
+    pub seen: RefCell<RequestsSeen>,
     /// The run that holds each lock.
     pub locks: RefCell<HashMap<String, RunId>>,
     /// One place per password verification.
@@ -187,7 +221,11 @@ impl State {
             since: SystemTime::now(),
             connections: RefCell::default(),
             highest: Cell::new(0),
+            parked: RefCell::default(),
             runs: RefCell::default(),
+            queue: RefCell::default(),
+            kept: RefCell::default(),
+            seen: RefCell::default(),
             locks: RefCell::default(),
             verifiers: RefCell::new(verifiers),
             logins_waiting: Cell::new(0),

@@ -2,7 +2,7 @@
 
 use super::CannotServe;
 use super::state::{Counts, Shared, count};
-use super::{login, requests, runs};
+use super::{login, requests, runs, sessions};
 use crate::audit::{Record, What};
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId};
@@ -149,6 +149,7 @@ async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::S
             tracing::info!(landlock, uid, "the frontend is confined and listens");
             let _ = state.record(&Record::now(What::Frontend { state: "started" }));
             *state.confinement.borrow_mut() = Some((landlock.clone(), *uid));
+            runs::hand_on(state).await;
             if let Some(first) = first.take() {
                 let _ = first.send(Ok(()));
             }
@@ -167,8 +168,12 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::Request { connection, .. }
         | ToMonitor::Leave { connection, .. }
         | ToMonitor::Violation { connection, .. }
-        | ToMonitor::Gone { connection } => Some(*connection),
-        ToMonitor::Ready { .. } | ToMonitor::Finished { .. } | ToMonitor::CutShort { .. } | ToMonitor::Exceeded { .. } => None,
+        | ToMonitor::Gone { connection, .. } => Some(*connection),
+        ToMonitor::Ready { .. }
+        | ToMonitor::Closed { .. }
+        | ToMonitor::Finished { .. }
+        | ToMonitor::CutShort { .. }
+        | ToMonitor::Exceeded { .. } => None,
     }
 }
 
@@ -183,7 +188,7 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
         ToMonitor::Request { connection, stream, signed, signature, secrets } => {
             requests::request(state, connection, stream, &requests::Signed { signed, signature, secrets });
         }
-        ToMonitor::Leave { connection, stream } => runs::leave(state, connection, Some(stream)),
+        ToMonitor::Leave { connection, stream } => runs::leave(state, connection, Some(stream), false),
         ToMonitor::Finished { run, stdin, stdout, stderr } => {
             let finished = state.runs.borrow_mut().get_mut(&RunId::from_random(run)).and_then(|run| run.finished.take());
             if let Some(finished) = finished {
@@ -193,6 +198,16 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
         ToMonitor::CutShort { run } => {
             if let Some(run) = state.runs.borrow().get(&RunId::from_random(run)) {
                 run.end_for(Reason::Disconnected);
+            }
+        }
+        ToMonitor::Closed { run, descriptor } => {
+            if let Some(run) = state.runs.borrow_mut().get_mut(&RunId::from_random(run)) {
+                let [stdout, stderr, stdin] = &mut run.pipes;
+                match descriptor {
+                    0 => *stdin = None,
+                    1 => *stdout = None,
+                    _ => *stderr = None,
+                }
             }
         }
         ToMonitor::Exceeded { run, bound } => {
@@ -207,18 +222,18 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
             let text: String = text.chars().take(300).collect();
             let _ = state.record(&Record::now(What::Violation { connection, text: &text, reported_by: "frontend" }));
         }
-        ToMonitor::Gone { connection } => forget(state, connection),
+        ToMonitor::Gone { connection, lost } => forget(state, connection, lost),
     }
     Ok(())
 }
 
-/// A connection is gone: its session ends, its runs follow their rule.
-pub fn forget(state: &Shared, number: ConnectionId) {
-    runs::leave(state, number, None);
+/// A connection is gone: its session ends, or waits when its link was lost; its runs follow their rule.
+pub fn forget(state: &Shared, number: ConnectionId, lost: bool) {
+    runs::leave(state, number, None, lost);
     let gone = state.connections.borrow_mut().remove(&number);
     state.connection_gone.notify_waiters();
     if let Some(session) = gone.and_then(|connection| connection.session) {
-        let _ = state.record(&Record::now(What::Logout { session: &session.id.to_string(), user: &session.user }));
+        sessions::end_or_park(state, session, lost);
     }
 }
 
@@ -226,13 +241,11 @@ pub fn forget(state: &Shared, number: ConnectionId) {
 fn forget_all(state: &Shared) {
     let numbers: Vec<ConnectionId> = state.connections.borrow().keys().copied().collect();
     for number in numbers {
-        forget(state, number);
+        forget(state, number, true);
     }
-    // Nobody will count the bytes of what still runs.
-    for run in state.runs.borrow_mut().values_mut() {
+    // What does not outlive its frontend has lost its pipes, and nobody will count its bytes.
+    for run in state.runs.borrow_mut().values_mut().filter(|run| !run.rules.outlives_client) {
         run.finished = None;
-        if run.on_disconnect == crate::policy::OnDisconnect::Cancel {
-            run.end_for(Reason::Disconnected);
-        }
+        run.end_for(Reason::Disconnected);
     }
 }

@@ -13,6 +13,11 @@ impl Default for Allowance {
 }
 
 impl Allowance {
+    /// So many bytes may be sent.
+    pub const fn of(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
     /// Bytes that may be sent now.
     pub fn left(&self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
@@ -36,6 +41,18 @@ impl Allowance {
 pub struct Receiving {
     open: usize,
     consumed: usize,
+}
+
+impl Receiving {
+    /// With so many bytes arrived already and not passed on.
+    pub const fn holding(bytes: usize) -> Self {
+        Self { open: STREAM_WINDOW.saturating_sub(bytes), consumed: 0 }
+    }
+
+    /// Bytes that may still arrive.
+    pub const fn open(&self) -> usize {
+        self.open
+    }
 }
 
 impl Default for Receiving {

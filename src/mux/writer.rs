@@ -15,6 +15,17 @@ pub struct Outbox(mpsc::Sender<Vec<u8>>);
 /// The end of the queue that the writer drains.
 pub type Outgoing = mpsc::Receiver<Vec<u8>>;
 
+/// Room for one frame.
+#[derive(Debug)]
+pub struct Place<'o>(mpsc::Permit<'o, Vec<u8>>);
+
+impl Place<'_> {
+    /// Puts the frame there.
+    pub fn put(self, frame: Vec<u8>) {
+        self.0.send(frame);
+    }
+}
+
 /// The connection is gone, so nothing can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed;
@@ -32,6 +43,14 @@ impl Outbox {
     /// When the connection is gone.
     pub async fn bytes(&self, frame: Vec<u8>) -> Result<(), Closed> {
         self.0.send(frame).await.map_err(|_| Closed)
+    }
+
+    /// Waits for room for one frame. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn place(&self) -> Result<Place<'_>, Closed> {
+        self.0.reserve().await.map(Place).map_err(|_| Closed)
     }
 
     /// Queues a control frame, waiting while the queue is full.

@@ -3,7 +3,7 @@
 use super::model::{Command, Policy, Role};
 use super::{Kind, Network, Pass, canonical};
 use crate::ids::{RequestId, RunId};
-use crate::request::{Ask, Door, Invocation, Needs, Place, VERBS, Verb};
+use crate::request::{Ask, Attachment, Door, Invocation, Needs, Place, VERBS, Verb};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -102,6 +102,10 @@ pub enum Decision {
     Cancel(Grant<RunId>),
     /// [`Verb::Runs`]: these may be listed.
     Runs(Grant<Scope>),
+    /// [`Verb::Attach`]: this run's output may be seen.
+    Attach(Grant<Attachment>),
+    /// [`Verb::Signal`]: this run may be sent this signal, if its command accepts it.
+    Signal(Grant<(RunId, String)>),
     /// No.
     Refused(Refusal),
 }
@@ -175,10 +179,17 @@ impl Policy {
                 Ok((plan, rule)) => Decision::Run(Box::new(grant(rule).of(plan))),
                 Err(refusal) => Decision::Refused(refusal),
             },
-            (Ask::Cancel { run }, Needs::OwnRunOr(right)) => match (owner(*run), judge.right(right)) {
-                (Some(owner), _) if owner == *user => Decision::Cancel(grant("every user may end his own runs".into()).of(*run)),
-                (Some(_), Some(rule)) => Decision::Cancel(grant(rule).of(*run)),
-                _ => Decision::Refused(Refusal::plain(RefusalKind::NoSuchRun, "default deny", "there is no such run".into())),
+            (Ask::Cancel { run }, Needs::OwnRunOr(right)) => match judge.run(owner(*run), right) {
+                Ok(rule) => Decision::Cancel(grant(rule).of(*run)),
+                Err(refusal) => Decision::Refused(refusal),
+            },
+            (Ask::Attach(attachment), Needs::OwnRunOr(right)) => match judge.run(owner(attachment.run), right) {
+                Ok(rule) => Decision::Attach(grant(rule).of(*attachment)),
+                Err(refusal) => Decision::Refused(refusal),
+            },
+            (Ask::Signal { run, signal }, Needs::OwnRunOr(right)) => match judge.run(owner(*run), right) {
+                Ok(rule) => Decision::Signal(grant(rule).of((*run, signal.clone()))),
+                Err(refusal) => Decision::Refused(refusal),
             },
             (Ask::Runs, Needs::OwnRunOr(right)) => match judge.right(right) {
                 Some(rule) => Decision::Runs(grant(rule).of(Scope::All)),
@@ -284,6 +295,16 @@ impl Judge<'_> {
         self.roles()
             .find(|(_, role)| self.holds_here(role) && role.verbs.iter().any(|verb| verb == right))
             .map(|(name, role)| format!("roles.{name}.verbs `{right}` ({})", role.place))
+    }
+
+    /// The rule by which this user may deal with a run of this owner's. Whether there is none, or it is another's, reads
+    /// the same.
+    fn run(&self, owner: Option<Arc<str>>, right: &str) -> Result<String, Refusal> {
+        match (owner, self.right(right)) {
+            (Some(owner), _) if *owner == *self.user => Ok("every user may deal with his own runs".into()),
+            (Some(_), Some(rule)) => Ok(rule),
+            _ => Err(Refusal::plain(RefusalKind::NoSuchRun, "default deny", "there is no such run".into())),
+        }
     }
 
     /// The command with every argument accepted and every hole filled.

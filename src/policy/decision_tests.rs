@@ -23,6 +23,12 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
         linger: Duration::from_secs(2),
         leave_running: false,
         limits: super::super::RunLimits::default(),
+        max_running: None,
+        queue: 0,
+        queue_timeout: Duration::from_secs(60),
+        resume_window: Duration::from_secs(60),
+        spool: 2 << 20,
+        signals: vec![],
         confinement: super::super::Confinement::default(),
         sha256: None,
         name: name.into(),
@@ -276,6 +282,19 @@ fn verb_by_role() {
                 ("lead", HOME, Ask::Cancel { run: own_run() }, false),
                 ("lead", OFFICE, Ask::Cancel { run: stranger }, false),
             ]),
+            Verb::Attach | Verb::Signal => {
+                let ask = |run| match row.verb {
+                    Verb::Signal => Ask::Signal { run, signal: "INT".into() },
+                    _ => Ask::Attach(Attachment { run, stdout: None, stderr: None, follow: true, resume: false }),
+                };
+                rows.extend([
+                    ("alice", HOME, ask(own_run()), true),
+                    ("alice", HOME, ask(stranger), false),
+                    ("nobody", HOME, ask(own_run()), false),
+                    // His rights are over runs and their end, not over output and signals.
+                    ("lead", OFFICE, ask(own_run()), false),
+                ]);
+            }
             Verb::Runs => rows.extend([("alice", HOME, Ask::Runs, true), ("lead", OFFICE, Ask::Runs, true)]),
             Verb::Status | Verb::Reload => panic!("{} is a local verb", row.name),
         }

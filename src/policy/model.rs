@@ -148,6 +148,34 @@ impl Default for Confinement {
     }
 }
 
+/// A signal that a person may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal {
+    /// Its name without SIG.
+    pub name: &'static str,
+    /// Its number on this machine.
+    pub number: i32,
+}
+
+impl Signal {
+    /// Every signal that may be accepted. KILL and STOP are not among them: `cancel` ends a run for good, and a run that
+    /// stands still holds its locks.
+    pub const ALL: &'static [Self] = &[
+        Self { name: "HUP", number: libc::SIGHUP },
+        Self { name: "INT", number: libc::SIGINT },
+        Self { name: "QUIT", number: libc::SIGQUIT },
+        Self { name: "USR1", number: libc::SIGUSR1 },
+        Self { name: "USR2", number: libc::SIGUSR2 },
+        Self { name: "TERM", number: libc::SIGTERM },
+        Self { name: "WINCH", number: libc::SIGWINCH },
+    ];
+
+    /// The signal of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|signal| signal.name == name).copied()
+    }
+}
+
 /// One vetted command.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -185,8 +213,20 @@ pub struct Command {
     pub confirm: bool,
     /// Commands with the same lock never run at the same time.
     pub lock: Option<String>,
+    /// Runs of it at once.
+    pub max_running: Option<usize>,
+    /// Runs that may wait for the lock, or for a place.
+    pub queue: usize,
+    /// How long they may wait.
+    pub queue_timeout: Duration,
     /// What happens when its client goes away.
     pub on_disconnect: OnDisconnect,
+    /// How long a client whose link is lost may come back.
+    pub resume_window: Duration,
+    /// Bytes of each output stream that are kept.
+    pub spool: u64,
+    /// The signals that may be sent to it.
+    pub signals: Vec<Signal>,
     /// Where it is declared.
     pub place: Place,
 }

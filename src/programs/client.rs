@@ -3,11 +3,11 @@
 use super::display::plain;
 use super::{ask, complain, run, say};
 use crate::cli::{ClientArgs, ClientVerb, Destination, RunArgs};
-use crate::client::{ClientError, Options, Session, connect};
+use crate::client::{ClientError, Durable, Options, Session, connect};
 use crate::config::{HostSettings, Hosts, load_hosts};
 use crate::exit::Status;
 use crate::protocol::{Answer, Code, CommandView, PORT};
-use crate::request::Ask;
+use crate::request::{Ask, Attachment};
 use crate::tls::{self, Identity, Trust};
 use clap::Parser;
 use std::path::{Path, PathBuf};
@@ -67,13 +67,22 @@ fn report(error: &ClientError, nagios: bool, json: bool) -> Status {
 async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     let destination = match &args.verb {
         ClientVerb::Run(run) => &run.host,
-        ClientVerb::List { host } | ClientVerb::Describe { host, .. } | ClientVerb::Runs { host } | ClientVerb::Cancel { host, .. } => host,
+        ClientVerb::List { host }
+        | ClientVerb::Describe { host, .. }
+        | ClientVerb::Runs { host }
+        | ClientVerb::Attach { host, .. }
+        | ClientVerb::Output { host, .. }
+        | ClientVerb::Signal { host, .. }
+        | ClientVerb::Cancel { host, .. } => host,
     };
     let known = hosts(args)?;
     let target = Target::new(args, destination, &known)?;
     let session = target.log_in(args).await?;
     match &args.verb {
-        ClientVerb::Run(run) => run_verb(args, run, &session).await,
+        ClientVerb::Run(run) => run_verb(args, run, &target.options, &session).await,
+        ClientVerb::Attach { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), true, *raw).await,
+        ClientVerb::Output { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), false, *raw).await,
+        ClientVerb::Signal { run, name, .. } => signal(args, &session, run, name).await,
         ClientVerb::List { .. } => list(args, &session).await,
         ClientVerb::Describe { command, .. } => describe(args, &session, command).await,
         ClientVerb::Runs { .. } => runs(args, &session).await,
@@ -219,7 +228,7 @@ fn identity(cert: &Path, key: &Path) -> Result<Identity, ClientError> {
     })
 }
 
-async fn run_verb(args: &ClientArgs, run: &RunArgs, session: &Session) -> Result<Status, ClientError> {
+async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: &Session) -> Result<Status, ClientError> {
     let (mut invocation, described) = run::invocation(args, run, session).await?;
     if run.dry_run {
         let Answer::Preview(preview) = session.ask(&Ask::Preview(invocation)).await? else { return Err(unexpected("preview")) };
@@ -233,7 +242,7 @@ async fn run_verb(args: &ClientArgs, run: &RunArgs, session: &Session) -> Result
         return Ok(Status::OK);
     }
     invocation.confirmed = run.yes;
-    run::perform(args, run, session, invocation, described).await
+    run::perform(args, run, options, session, invocation, described).await
 }
 
 fn unexpected(verb: &str) -> ClientError {
@@ -312,8 +321,43 @@ async fn runs(args: &ClientArgs, session: &Session) -> Result<Status, ClientErro
         return Ok(Status::OK);
     }
     for run in runs {
-        let since = crate::exit::Human(std::time::Duration::from_secs(run.seconds.max(1)));
-        say(&format!("{}  {}  {}  for {since}", plain(&run.run), plain(&run.user), plain(&run.command)));
+        let took = crate::exit::Human(std::time::Duration::from_secs(run.seconds.max(1)));
+        let state = match (&run.ended, run.number) {
+            (None, _) => format!("for {took}"),
+            (Some(reason), Some(number)) => format!("{} {number} after {took}", plain(reason)),
+            (Some(reason), None) => format!("{} after {took}", plain(reason)),
+        };
+        say(&format!("{}  {}  {}  {state}", plain(&run.run), plain(&run.user), plain(&run.command)));
+    }
+    Ok(Status::OK)
+}
+
+fn no_such_run() -> ClientError {
+    ClientError::new(Code::NoSuchRun, "there is no such run")
+}
+
+/// `attach` and `output`: as much as is kept, and what comes.
+async fn attach(
+    args: &ClientArgs,
+    options: &Options,
+    session: &Session,
+    (run, stdout): (&str, Option<u64>),
+    follow: bool,
+    raw: bool,
+) -> Result<Status, ClientError> {
+    let run = run.parse().map_err(|_| no_such_run())?;
+    let attachment = Attachment { run, stdout, stderr: None, follow, resume: false };
+    let attached = Durable::watch(options.clone(), session.clone(), attachment).await?;
+    let how = run::How { json: args.json, raw, verbose: args.verbose, ..run::How::default() };
+    run::follow(&how, attached).await
+}
+
+async fn signal(args: &ClientArgs, session: &Session, run: &str, name: &str) -> Result<Status, ClientError> {
+    let run = run.parse().map_err(|_| no_such_run())?;
+    let signal = name.strip_prefix("SIG").unwrap_or(name).to_uppercase();
+    let Answer::Signal { signalled } = session.ask(&Ask::Signal { run, signal }).await? else { return Err(unexpected("signal")) };
+    if args.json {
+        say(&serde_json::json!({ "signalled": signalled }).to_string());
     }
     Ok(Status::OK)
 }

@@ -3,7 +3,7 @@
 use super::display::{Sanitizer, plain};
 use super::{ask, complain};
 use crate::cli::{ClientArgs, Given, RunArgs, assign, speak};
-use crate::client::{ClientError, Event, Input, Run, Session, reason};
+use crate::client::{ClientError, Durable, DurableInput, Event, Options, Session, Told, reason};
 use crate::exit::{Reason, Status};
 use crate::limits::DATA_FRAME;
 use crate::protocol::{Answer, Code, CommandView, Ended};
@@ -62,11 +62,18 @@ fn ask_for_secrets(arguments: &mut Arguments, view: &CommandView) -> Result<(), 
 pub async fn perform(
     args: &ClientArgs,
     run: &RunArgs,
+    options: &Options,
     session: &Session,
     mut invocation: Invocation,
     view: Option<CommandView>,
 ) -> Result<Status, ClientError> {
-    let mut started = session.run(invocation.clone()).await;
+    let start = async |invocation: &Invocation| {
+        Durable::start(options.clone(), session.clone(), invocation.clone(), |queued| {
+            complain(&format!("ordain: run {} waits: {}", plain(&queued.run), plain(&queued.text)));
+        })
+        .await
+    };
+    let mut started = start(&invocation).await;
     if let Err(error) = &started
         && view.is_none()
         && error.is(Code::Argument)
@@ -76,7 +83,7 @@ pub async fn perform(
         let before = invocation.arguments.len();
         ask_for_secrets(&mut invocation.arguments, &view)?;
         if invocation.arguments.len() > before {
-            started = session.run(invocation.clone()).await;
+            started = start(&invocation).await;
         }
     }
     if let Err(error) = &started
@@ -87,9 +94,43 @@ pub async fn perform(
         };
         ask::agree(&format!("run as {}: {} ?", plain(&preview.run_as), quoted(&preview.argv)))?;
         invocation.confirmed = true;
-        started = session.run(invocation).await;
+        started = start(&invocation).await;
     }
-    follow(args, run, session, started?).await
+    let started = started?;
+    if run.detach {
+        return detach(args, started);
+    }
+    let how = How { json: args.json, raw: run.raw, nagios: run.nagios, timeout: run.timeout, verbose: args.verbose };
+    if started.takes_stdin() {
+        if args.password_stdin {
+            return Err(ClientError::new(
+                Code::Usage,
+                "this command takes standard input, so the password cannot come from there; use --password-file",
+            ));
+        }
+        tokio::spawn(feed(started.input()));
+    }
+    follow(&how, started).await
+}
+
+/// Says which run it is, and leaves it to itself.
+fn detach(args: &ClientArgs, run: Durable) -> Result<Status, ClientError> {
+    let id = run.id();
+    if !run.outlives_us() {
+        return Err(ClientError::new(
+            Code::Usage,
+            "this command ends with its client (on_disconnect is not \"continue\"), so it cannot be detached",
+        ));
+    }
+    if run.takes_stdin() {
+        return Err(ClientError::new(Code::Usage, "this command takes standard input, so it cannot be detached"));
+    }
+    if args.json {
+        super::say(&serde_json::json!({ "run": id.to_string() }).to_string());
+    } else {
+        super::say(&id.to_string());
+    }
+    Ok(Status::OK)
 }
 
 /// An argv as a shell would take it, for people to read.
@@ -102,40 +143,60 @@ pub fn quoted(argv: &[String]) -> String {
     argv.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
+/// How a run is followed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// For machines.
+    pub json: bool,
+    /// Control characters as they are.
+    pub raw: bool,
+    /// Ends that are not the command's own are UNKNOWN.
+    pub nagios: bool,
+    /// Cancel the run after this time.
+    pub timeout: Option<Duration>,
+    /// Say which run it is.
+    pub verbose: bool,
+}
+
 /// Output here, input there, until the end; exits as the command did.
-async fn follow(args: &ClientArgs, options: &RunArgs, session: &Session, mut run: Run) -> Result<Status, ClientError> {
+pub async fn follow(how: &How, mut run: Durable) -> Result<Status, ClientError> {
     let id = run.id();
-    if args.verbose {
-        complain(&format!("ordain: run {}", id.map(|id| id.to_string()).unwrap_or_default()));
+    if how.verbose {
+        complain(&format!("ordain: run {id}"));
     }
-    if run.takes_stdin() {
-        if args.password_stdin {
-            return Err(ClientError::new(
-                Code::Usage,
-                "this command takes standard input, so the password cannot come from there; use --password-file",
-            ));
-        }
-        tokio::spawn(feed(run.input()));
+    let mut output = Output::begin(how.json, how.raw);
+    if how.json {
+        output.event(serde_json::json!({ "event": "started", "run": id.to_string() })).await;
     }
-    let mut output = Output::begin(args.json, options.raw);
-    if args.json {
-        output.event(serde_json::json!({ "event": "started", "run": id.map(|id| id.to_string()) })).await;
-    }
-    let mut cancelled = false;
+    let (mut cancelled, mut interrupts) = (false, 0);
     let timeout = async {
-        match options.timeout {
+        match how.timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
             None => std::future::pending().await,
         }
     };
     tokio::pin!(timeout);
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+        .map_err(|fault| ClientError::new(Code::Internal, format!("SIGINT: {fault}")))?;
     let ended: Ended = loop {
         tokio::select! {
-            event = run.next() => match event? {
-                Event::Stdout(bytes) => output.bytes(false, bytes).await?,
-                Event::Stderr(bytes) => output.bytes(true, bytes).await?,
-                Event::Ended(ended) => break ended,
-                Event::Started(_) | Event::StdinClosed | Event::Answer(_) => {}
+            told = run.next() => match told? {
+                Told::Event(Event::Stdout(bytes)) => output.bytes(false, bytes).await?,
+                Told::Event(Event::Stderr(bytes)) => output.bytes(true, bytes).await?,
+                Told::Event(Event::Ended(ended)) => break ended,
+                Told::Event(_) => {}
+                Told::Lost(error) => complain(&format!("ordain: {}; reaching the server again", plain(&error.text))),
+                Told::Healed { after, missing } => {
+                    complain(&format!("ordain: back after {}; going on where it was", crate::exit::Human(after)));
+                    for (name, offset) in ["standard output", "standard error"].into_iter().zip(missing) {
+                        if let Some(offset) = offset {
+                            complain(&format!("ordain: {name} may lack bytes from byte {offset} on: the server lost them"));
+                        }
+                    }
+                    if cancelled {
+                        cancel(&run);
+                    }
+                }
             },
             Some(written) = output.written.recv() => match written {
                 Ok(bytes) => run.consumed(bytes).await?,
@@ -144,24 +205,49 @@ async fn follow(args: &ClientArgs, options: &RunArgs, session: &Session, mut run
             },
             () = &mut timeout, if !cancelled => {
                 cancelled = true;
-                if let Some(id) = id {
-                    complain("ordain: --timeout is over; cancelling the run");
-                    // It may have ended by itself in this very moment; its end tells.
-                    let _ = session.ask(&Ask::Cancel { run: id }).await;
+                complain("ordain: --timeout is over; cancelling the run");
+                cancel(&run);
+            }
+            _ = interrupt.recv() => {
+                interrupts += 1;
+                if interrupts > 1 {
+                    let rule = if run.outlives_us() { "it goes on without us" } else { "it is ended" };
+                    complain(&format!("ordain: leaving run {id}; {rule}"));
+                    return Ok(Status(128 + 2));
                 }
+                complain("ordain: interrupting the run; once more leaves it");
+                let session = run.session();
+                tokio::spawn(async move {
+                    if let Err(error) = session.ask(&Ask::Signal { run: id, signal: "INT".into() }).await {
+                        complain(&format!("ordain: {}", plain(&error.to_string())));
+                    }
+                });
             }
         }
     };
-    if args.json {
+    if how.json {
         output.event(serde_json::json!({ "event": "ended", "end": ended })).await;
     }
     output.finish().await;
+    if ended.goes_on {
+        complain(&format!("ordain: run {id} goes on"));
+        return Ok(Status::OK);
+    }
     let status = conclude(&ended, cancelled)?;
-    if options.nagios && !matches!(reason(&ended)?, Reason::Exit(_)) {
+    if how.nagios && !matches!(reason(&ended)?, Reason::Exit(_)) {
         super::say(&format!("ORDAIN UNKNOWN - the plugin did not end by itself: {}", plain(&ended.reason)));
         return Ok(Status::NAGIOS_UNKNOWN);
     }
     Ok(status)
+}
+
+/// Asks for the run's end, which tells itself.
+fn cancel(run: &Durable) {
+    let (session, id) = (run.session(), run.id());
+    tokio::spawn(async move {
+        // It may have ended by itself in this very moment.
+        let _ = session.ask(&Ask::Cancel { run: id }).await;
+    });
 }
 
 /// The exit status, and a word about ends that are not the command's own.
@@ -196,7 +282,7 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
 }
 
 /// Standard input, read in a thread of its own because reading blocks.
-async fn feed(input: Input) {
+async fn feed(input: DurableInput) {
     let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(2);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
@@ -209,13 +295,12 @@ async fn feed(input: Input) {
         }
     });
     while let Some(piece) = pieces.recv().await {
-        match input.send(&piece).await {
-            Ok(true) => {}
-            // The command reads no more, or the connection is gone.
-            Ok(false) | Err(_) => return,
+        if !input.send(&piece).await {
+            // The command reads no more.
+            return;
         }
     }
-    let _ = input.end().await;
+    input.end();
 }
 
 enum Piece {

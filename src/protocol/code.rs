@@ -44,6 +44,9 @@ codes! {
     /// Something inside the server failed; its log knows more.
     Internal = 106, "internal";
 
+    /// This session has gone on over another connection.
+    TakenOver = 107, "taken-over";
+
     /// User and password do not go together. Says no more on purpose.
     LoginRefused = 200, "login-refused";
     /// Too many logins wait to be verified, or this one waited too long.
@@ -57,6 +60,8 @@ codes! {
     Replay = 301, "replay";
     /// The request's text is not a request.
     Malformed = 302, "malformed-request";
+    /// The request's id was used for another request.
+    IdReused = 304, "request-id-reused";
     /// No such verb.
     UnknownVerb = 303, "unknown-verb";
 
@@ -72,6 +77,11 @@ codes! {
     NoSuchRun = 404, "no-such-run";
     /// The command takes less standard input than was sent.
     Stdin = 405, "stdin";
+
+    /// The run keeps no such part of its output; the range that it keeps is named.
+    Offset = 408, "no-such-offset";
+    /// The command accepts no such signal.
+    Signal = 409, "signal-not-accepted";
 
     /// The executable does not exist.
     CommandMissing = 500, "command-missing";
@@ -93,6 +103,10 @@ codes! {
     TooManyRuns = 510, "too-many-runs";
     /// Another run holds the lock that this command needs.
     Locked = 511, "locked";
+    /// The run waited for its turn longer than it may.
+    QueueDeadline = 512, "queue-deadline";
+    /// The run was ended before its turn came.
+    QueueLeft = 513, "ended-while-waiting";
     /// The audit trail cannot be written, so nothing runs.
     Trail = 520, "trail";
 
@@ -106,6 +120,8 @@ codes! {
     ConnectionLost = 603, "connection-lost";
     /// The client's words, files or settings are off.
     Usage = 604, "usage";
+    /// The link was lost and could not be healed: what became of the run is not known.
+    OutcomeUnknown = 606, "outcome-unknown";
     /// The person said no.
     Declined = 605, "declined";
 }

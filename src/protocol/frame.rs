@@ -125,6 +125,8 @@ kinds! {
     StdinClosed = 22, "STDIN_CLOSED", NEVER, OPEN, Control, Numbered;
     /// The client is no longer interested in this stream.
     Reset = 23, "RESET", OPEN, NEVER, Control, Numbered;
+    /// The run waits for its turn, and for what.
+    Queued = 24, "QUEUED", NEVER, OPEN, Control, Numbered;
     /// Bytes for the command's standard input.
     Stdin = 32, "STDIN", OPEN, NEVER, Data, Numbered;
     /// Bytes of the command's standard output.

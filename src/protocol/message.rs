@@ -115,6 +115,40 @@ pub struct Started {
     /// When the run will be ended, in milliseconds from now; absent when never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Whether the run goes on when its client leaves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outlives_client: bool,
+    /// Milliseconds for which a client whose link is lost may come back and go on; absent when it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_ms: Option<u64>,
+    /// Of a run that was attached to: the offset of the first byte of standard output that follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout_from: Option<u64>,
+    /// Standard error, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr_from: Option<u64>,
+    /// Of a run that is taken up again: bytes of standard input that have arrived so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin_bytes: Option<u64>,
+    /// Of a run that is taken up again: bytes of standard input that may be sent now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin_credit: Option<u64>,
+    /// Standard output may lack bytes from this offset on: the server's network side ended while it read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout_lost_from: Option<u64>,
+    /// Standard error, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr_lost_from: Option<u64>,
+}
+
+/// Payload of QUEUED.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queued {
+    /// The run's id.
+    pub run: String,
+    /// What it waits for, for people.
+    pub text: String,
 }
 
 /// Payload of CREDIT.
@@ -156,6 +190,9 @@ pub struct Ended {
     /// Whether the kernel vouches that no other process is left.
     #[serde(default = "yes")]
     pub verified: bool,
+    /// Not the run's end: what was kept of it so far has been told, and it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on: bool,
     /// Output followed that was not passed on, because the command's `output_max` was reached.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
@@ -196,6 +233,11 @@ pub enum Answer {
     Runs {
         /// Oldest first.
         runs: Vec<RunLine>,
+    },
+    /// To `signal`.
+    Signal {
+        /// The run that was signalled.
+        signalled: String,
     },
 }
 
@@ -286,8 +328,14 @@ pub struct RunLine {
     pub user: String,
     /// Which command.
     pub command: String,
-    /// Seconds since its start.
+    /// Seconds since its start; of one that has ended, from start to end.
     pub seconds: u64,
+    /// How it ended, a word of [`crate::exit::Reason`]; absent while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// Exit status or signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u8>,
 }
 
 /// A control payload as bytes.

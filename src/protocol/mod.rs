@@ -8,8 +8,8 @@ mod signed;
 pub use code::Code;
 pub use frame::{Decoder, Frame, FrameFault, HEADER, Kind, Payload, Phase, Promise, Sender, encode, encode_into, header};
 pub use message::{
-    Answer, ArgumentView, CommandLine, CommandView, Credit, Ended, Failure, Hello, LoggedIn, Login, Open, Ping, PreviewView, RunLine,
-    SecretPart, Started, read, write,
+    Answer, ArgumentView, CommandLine, CommandView, Credit, Ended, Failure, Hello, LoggedIn, Login, Open, Ping, PreviewView, Queued,
+    RunLine, SecretPart, Started, read, write,
 };
 pub use signed::{
     LOGIN_CONTEXT, LoginText, REQUEST_CONTEXT, RequestFault, RequestText, SignedRequest, commit, read_login, read_request, request_text,
@@ -21,5 +21,7 @@ pub const VERSION: u32 = 1;
 pub const ALPN: &[u8] = b"ordain/1";
 /// The label of the TLS exporter that a login is bound to (32 bytes, no context).
 pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-ordain-login";
+/// The feature of HELLO that says: after a lost link this side knows how to go on.
+pub const RESUME: &str = "resume";
 /// Where the daemon listens unless told otherwise.
 pub const PORT: u16 = 7422;

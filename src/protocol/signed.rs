@@ -9,7 +9,7 @@ use super::{Code, VERSION};
 use crate::encoding::{base64, unbase64};
 use crate::ids::{RequestId, RunId, SessionId};
 use crate::limits;
-use crate::request::{Arguments, Ask, Invocation, Value, Verb};
+use crate::request::{Arguments, Ask, Attachment, Invocation, Value, Verb};
 use crate::secret::Secret;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,11 @@ pub struct LoginText {
     pub version: u32,
     /// Who.
     pub user: String,
-    /// How it is proved: `password`.
+    /// How it is proved: `password`; `session` takes a session up again whose link was lost, by its own key.
     pub method: String,
+    /// With `session`: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// The session's Ed25519 public key, 32 bytes, base64.
     pub session_key: String,
     /// SHA-256 of the server's public key (SubjectPublicKeyInfo), base64, as the client saw it.
@@ -68,6 +71,13 @@ struct Raw {
     #[serde(default)]
     confirmed: bool,
     run: Option<String>,
+    stdout: Option<u64>,
+    stderr: Option<u64>,
+    #[serde(default)]
+    follow: bool,
+    #[serde(default)]
+    resume: bool,
+    signal: Option<String>,
 }
 
 /// A request that was read; its signature is not judged here.
@@ -107,6 +117,10 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
     let id = raw.id.parse().map_err(|_| malformed("`id` is not a request id".into()))?;
     let verb = Verb::named(&raw.verb)
         .ok_or_else(|| RequestFault { code: Code::UnknownVerb, text: format!("there is no verb `{}`", raw.verb.escape_debug()) })?;
+    let attached = raw.stdout.is_some() || raw.stderr.is_some() || raw.follow || raw.resume;
+    if (attached && verb != Verb::Attach) || (raw.signal.is_some() && verb != Verb::Signal) {
+        return Err(malformed(format!("these are not the fields of `{}`", verb.name())));
+    }
     let bare = raw.arguments.0.is_empty() && !raw.confirmed;
     if let Some(name) = secrets.keys().find(|name| !raw.arguments.commits_to(name)) {
         return Err(malformed(format!("the secret `{}` is not committed to in the signed text", name.escape_debug())));
@@ -118,10 +132,15 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
         (Verb::Describe, Some(command), None) if bare => Ask::Describe { command },
         (Verb::Preview, Some(command), None) => Ask::Preview(Invocation { command, arguments, confirmed: raw.confirmed }),
         (Verb::Run, Some(command), None) => Ask::Run(Invocation { command, arguments, confirmed: raw.confirmed }),
-        (Verb::Cancel, None, Some(run)) if bare => match run.parse::<RunId>() {
-            Ok(run) => Ask::Cancel { run },
+        (Verb::Cancel | Verb::Attach | Verb::Signal, None, Some(run)) if bare => match (run.parse::<RunId>(), verb, raw.signal) {
+            (Ok(run), Verb::Attach, None) => {
+                Ask::Attach(Attachment { run, stdout: raw.stdout, stderr: raw.stderr, follow: raw.follow, resume: raw.resume })
+            }
+            (Ok(run), Verb::Signal, Some(signal)) => Ask::Signal { run, signal },
+            (Ok(run), Verb::Cancel, None) => Ask::Cancel { run },
             // Not an id at all is answered like an id that is nobody's, so that nothing can be learnt.
-            Err(_) => return Err(RequestFault { code: Code::NoSuchRun, text: "there is no such run".into() }),
+            (Err(_), ..) => return Err(RequestFault { code: Code::NoSuchRun, text: "there is no such run".into() }),
+            _ => return Err(malformed(format!("these are not the fields of `{}`", verb.name()))),
         },
         (Verb::Status | Verb::Reload, ..) => {
             return Err(RequestFault { code: Code::UnknownVerb, text: format!("`{}` is a local verb", verb.name()) });
@@ -177,6 +196,20 @@ pub fn request_text(session: SessionId, counter: u64, id: RequestId, ask: &Ask, 
         }
         Ask::Cancel { run } => {
             fields.insert("run".into(), json!(run.to_string()));
+        }
+        Ask::Attach(attachment) => {
+            fields.insert("run".into(), json!(attachment.run.to_string()));
+            for (name, offset) in [("stdout", attachment.stdout), ("stderr", attachment.stderr)] {
+                if let Some(offset) = offset {
+                    fields.insert(name.into(), json!(offset));
+                }
+            }
+            fields.insert("follow".into(), json!(attachment.follow));
+            fields.insert("resume".into(), json!(attachment.resume));
+        }
+        Ask::Signal { run, signal } => {
+            fields.insert("run".into(), json!(run.to_string()));
+            fields.insert("signal".into(), json!(signal));
         }
         Ask::List | Ask::Runs | Ask::Describe { .. } => {}
     }

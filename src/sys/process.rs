@@ -133,6 +133,27 @@ pub fn widen(pipe: BorrowedFd<'_>) {
     unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, limits::PIPE_BUFFER as libc::c_int) };
 }
 
+/// A file that exists in memory only, and for as long as somebody has it open.
+///
+/// # Errors
+/// As memfd_create(2).
+pub fn memory_file() -> io::Result<OwnedFd> {
+    // SAFETY: a string with its NUL, and flags.
+    let raw = unsafe { libc::memfd_create(c"spool".as_ptr(), libc::MFD_CLOEXEC) };
+    check(raw)?;
+    // SAFETY: the call succeeded, so this is a new descriptor of ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// A file on disk that has no name, and exists for as long as somebody has it open.
+///
+/// # Errors
+/// As open(2) with O_TMPFILE.
+pub fn nameless_file(folder: &std::path::Path) -> io::Result<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt;
+    Ok(File::options().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(folder)?.into())
+}
+
 /// `/dev/null`, to read from.
 ///
 /// # Errors

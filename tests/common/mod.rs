@@ -183,10 +183,12 @@ pub fn prepare(folder: &Path, head: &str, commands: &str) -> Pair {
     write(&folder.join("files/inner/two"), "two\n", 0o644);
     write(&folder.join("outside"), "outside\n", 0o644);
     let config = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate = \"state\"\ngrace = \"{}\"\n{}[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n{head}\n[defaults]\n{}\ntimeout = \"50s\"\n{}",
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate = \"state\"\ngrace = \"{}\"\n{}[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n{head}\n[defaults]\n{}\ntimeout = \"50s\"\n{}{}",
         if head.contains("# slow to stop") { "60s" } else { "1s" },
         if grouped() && !head.contains("# best effort") { "" } else { "containment = \"best-effort\"\n" },
         run_as(),
+        // Most tests want to see at once what becomes of a run whose client is gone.
+        if head.contains("# comes back") { "" } else { "resume_window = \"none\"\n" },
         commands
     );
     let config = config.replace("{hash}", &hash()).replace("{folder}", &folder.to_string_lossy());

@@ -1,0 +1,434 @@
+//! A run that outlives its link: when that is lost, the client reaches the server again by itself, takes its session up
+//! by the session's key, and goes on at the exact byte, on both outputs and on standard input.
+
+use super::session::{Event, Input, Run, Session};
+use super::{ClientError, Options};
+use crate::credential::random;
+use crate::ids::{RequestId, RunId};
+use crate::limits::{DATA_FRAME, RESUME_WINDOW, STREAM_WINDOW};
+use crate::protocol::{Code, Ended, Queued, Started};
+use crate::request::{Attachment, Invocation};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// Something that a durable run brings.
+#[derive(Debug)]
+pub enum Told {
+    /// What the run says.
+    Event(Event),
+    /// The link is lost; it is being healed.
+    Lost(ClientError),
+    /// The link was healed; from these offsets on the server may have lost bytes by itself.
+    Healed {
+        /// How long it took.
+        after: Duration,
+        /// Standard output and error.
+        missing: [Option<u64>; 2],
+    },
+}
+
+/// A run, followed across links.
+pub struct Durable {
+    options: Options,
+    session: Session,
+    run: Run,
+    id: RunId,
+    offsets: [u64; 2],
+    /// How it is attached to again.
+    again: Attachment,
+    feed: Arc<Feed>,
+    window: Option<Duration>,
+    healing: Option<(Instant, Healing)>,
+    over: bool,
+}
+
+/// A link that is being made anew, in a task of its own so that it goes on whatever else is waited for.
+type Healing = JoinHandle<Result<(Session, Run), ClientError>>;
+
+/// First pause between two tries; doubles up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(3);
+
+impl Durable {
+    /// Runs a command. A link that is lost before the server has answered is healed too: the request is asked again
+    /// under its id, and never runs twice.
+    ///
+    /// # Errors
+    /// The server's refusal; [`Code::OutcomeUnknown`] when the link is lost and could not be healed.
+    pub async fn start(
+        options: Options,
+        session: Session,
+        invocation: Invocation,
+        mut waits: impl FnMut(Queued),
+    ) -> Result<Self, ClientError> {
+        let id = RequestId::from_random(random());
+        let (mut session, mut lost) = (session, None::<Instant>);
+        let run = loop {
+            let error = match session.ask_for_run(invocation.clone(), id, &mut waits).await {
+                Ok(run) => break run,
+                Err(error) => error,
+            };
+            if !error.is(Code::ConnectionLost) {
+                return Err(error);
+            }
+            let since = *lost.get_or_insert_with(Instant::now);
+            session = reach(&options, &session, since + RESUME_WINDOW).await.map_err(|why| unknown(&error, &why))?;
+        };
+        Self::follow(options, session, run)
+    }
+
+    /// Follows somebody's run from where it is wanted, input left alone.
+    ///
+    /// # Errors
+    /// [`Code::NoSuchRun`], [`Code::Offset`], or that the connection is lost.
+    pub async fn watch(options: Options, session: Session, attachment: Attachment) -> Result<Self, ClientError> {
+        let run = session.attach(attachment).await?;
+        let mut followed = Self::follow(options, session, run)?;
+        let from = |told: Option<&Started>| [told.and_then(|told| told.stdout_from), told.and_then(|told| told.stderr_from)];
+        followed.offsets = from(followed.run.started()).map(Option::unwrap_or_default);
+        followed.again = attachment;
+        // A link that is lost meanwhile is healed; whose run it is makes no difference to watching.
+        followed.window = Some(RESUME_WINDOW).filter(|_| attachment.follow);
+        Ok(followed)
+    }
+
+    /// Follows a run that has started.
+    ///
+    /// # Errors
+    /// When the server gave it no id.
+    pub fn follow(options: Options, session: Session, run: Run) -> Result<Self, ClientError> {
+        let id = run.id().ok_or_else(|| ClientError::new(Code::Protocol, "the server started a run without an id"))?;
+        let window = run.started().and_then(|started| started.resume_ms).map(Duration::from_millis);
+        let feed = Arc::new(Feed::new(run.input()));
+        if run.takes_stdin() {
+            tokio::spawn(drive(feed.clone()));
+        }
+        let again = Attachment { run: id, stdout: None, stderr: None, follow: true, resume: true };
+        Ok(Self { options, session, run, id, offsets: [0; 2], again, feed, window, healing: None, over: false })
+    }
+
+    /// The run's id.
+    pub const fn id(&self) -> RunId {
+        self.id
+    }
+
+    /// Whether it goes on when its client leaves.
+    pub fn outlives_us(&self) -> bool {
+        self.run.started().is_some_and(|started| started.outlives_client)
+    }
+
+    /// Whether the command takes standard input.
+    pub fn takes_stdin(&self) -> bool {
+        self.run.takes_stdin()
+    }
+
+    /// The session, for other requests; another one after each healing.
+    pub fn session(&self) -> Session {
+        self.session.clone()
+    }
+
+    /// The way to the command's standard input.
+    pub fn input(&self) -> DurableInput {
+        DurableInput(self.feed.clone())
+    }
+
+    /// The next thing that happens. Cancel-safe.
+    ///
+    /// # Errors
+    /// The server's refusal; [`Code::OutcomeUnknown`] when the link could not be healed.
+    pub async fn next(&mut self) -> Result<Told, ClientError> {
+        if let Some((since, healing)) = &mut self.healing {
+            let healed = healing.await.unwrap_or_else(|_| Err(ClientError::new(Code::Internal, "the healing failed")));
+            let after = since.elapsed();
+            self.healing = None;
+            let (session, run) = healed.inspect_err(|_| self.feed.end())?;
+            let started = run.started();
+            let missing = [started.and_then(|told| told.stdout_lost_from), started.and_then(|told| told.stderr_lost_from)];
+            self.feed.go_on(run.input(), started.and_then(|told| told.stdin_bytes));
+            self.session = session;
+            std::mem::replace(&mut self.run, run).forget();
+            return Ok(Told::Healed { after, missing });
+        }
+        match self.run.next().await {
+            Ok(event) => {
+                let [stdout, stderr] = &mut self.offsets;
+                match &event {
+                    Event::Stdout(bytes) => *stdout += bytes.len() as u64,
+                    Event::Stderr(bytes) => *stderr += bytes.len() as u64,
+                    Event::StdinClosed | Event::Ended(_) => {
+                        self.over |= matches!(event, Event::Ended(_));
+                        self.feed.end();
+                    }
+                    Event::Queued(_) | Event::Started(_) | Event::Answer(_) => {}
+                }
+                Ok(Told::Event(event))
+            }
+            Err(error) if error.is(Code::ConnectionLost) && self.window.is_some() && !self.over => {
+                self.heal(&error);
+                Ok(Told::Lost(error))
+            }
+            Err(error) => {
+                self.feed.end();
+                Err(error)
+            }
+        }
+    }
+
+    fn heal(&mut self, lost: &ClientError) {
+        let since = Instant::now();
+        let until = since + self.window.unwrap_or_default().max(Duration::from_secs(1));
+        let (options, session, lost) = (self.options.clone(), self.session.clone(), lost.clone());
+        let [stdout, stderr] = self.offsets;
+        let attachment = Attachment { stdout: Some(stdout), stderr: Some(stderr), ..self.again };
+        let healing = async move {
+            let mut session = session;
+            loop {
+                session = reach(&options, &session, until).await.map_err(|why| unknown(&lost, &why))?;
+                match session.attach(attachment).await {
+                    Ok(run) => return Ok((session, run)),
+                    Err(error) if error.is(Code::ConnectionLost) && Instant::now() < until => {}
+                    Err(error) => return Err(unknown(&lost, &error)),
+                }
+            }
+        };
+        self.healing = Some((since, tokio::spawn(healing)));
+    }
+
+    /// Output that [`Durable::next`] gave was dealt with.
+    ///
+    /// # Errors
+    /// Never for a lost link, which [`Durable::next`] tells of.
+    pub async fn consumed(&self, bytes: usize) -> Result<(), ClientError> {
+        if self.healing.is_none() {
+            let _ = self.run.consumed(bytes).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end and collects the output; for small outputs.
+    ///
+    /// # Errors
+    /// As [`Durable::next`].
+    pub async fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>, Ended), ClientError> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        loop {
+            match self.next().await? {
+                Told::Event(Event::Stdout(bytes)) => {
+                    self.consumed(bytes.len()).await?;
+                    stdout.extend(bytes);
+                }
+                Told::Event(Event::Stderr(bytes)) => {
+                    self.consumed(bytes.len()).await?;
+                    stderr.extend(bytes);
+                }
+                Told::Event(Event::Ended(ended)) => return Ok((stdout, stderr, ended)),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Drop for Durable {
+    fn drop(&mut self) {
+        if let Some((_, healing)) = &self.healing {
+            healing.abort();
+        }
+        self.feed.end();
+    }
+}
+
+/// Reaches the server again, as often as it takes.
+async fn reach(options: &Options, session: &Session, until: Instant) -> Result<Session, ClientError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let options = Options { timeout: options.timeout.min(left.max(Duration::from_secs(1))), ..options.clone() };
+        let error = match session.reconnect(&options).await {
+            Ok(session) => return Ok(session),
+            Err(error) => error,
+        };
+        let passing = [Code::Connect, Code::ConnectTimeout, Code::ConnectionLost, Code::LoginBusy, Code::Deadline, Code::Stopping];
+        if !passing.iter().any(|code| error.is(*code)) || Instant::now() + pause >= until {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+fn unknown(lost: &ClientError, why: &ClientError) -> ClientError {
+    let text = format!("{}, and the link could not be healed ({}); what became of the run is not known", lost.text, why.text);
+    ClientError::new(Code::OutcomeUnknown, text)
+}
+
+/// Standard input on its way: what was sent and may have to be sent again, and what waits.
+#[derive(Debug)]
+struct Feed {
+    state: Mutex<FeedState>,
+    /// Rung for whoever sends to the server.
+    drive: Notify,
+    /// Rung for whoever has more.
+    room: Notify,
+}
+
+struct FeedState {
+    input: Input,
+    /// Counts links.
+    link: u64,
+    /// The offset of the first kept byte.
+    from: u64,
+    kept: VecDeque<u8>,
+    /// The offset of the next byte for this link.
+    next: u64,
+    eof: bool,
+    eof_sent: bool,
+    over: bool,
+}
+
+impl std::fmt::Debug for FeedState {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "FeedState({}..{})", self.from, self.next)
+    }
+}
+
+impl FeedState {
+    fn end(&self) -> u64 {
+        self.from + self.kept.len() as u64
+    }
+}
+
+impl Feed {
+    fn new(input: Input) -> Self {
+        let state = FeedState { input, link: 0, from: 0, kept: VecDeque::new(), next: 0, eof: false, eof_sent: false, over: false };
+        Self { state: Mutex::new(state), drive: Notify::new(), room: Notify::new() }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut FeedState) -> T) -> T {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Nothing more is taken.
+    fn end(&self) {
+        self.with(|state| state.over = true);
+        self.drive.notify_one();
+        self.room.notify_one();
+    }
+
+    /// A new link, on which so many bytes have arrived already.
+    fn go_on(&self, input: Input, arrived: Option<u64>) {
+        self.with(|state| {
+            state.input = input;
+            state.link += 1;
+            state.eof_sent = false;
+            // A server that names what is no longer kept is asked for nothing: the end would be a lie.
+            match arrived {
+                Some(arrived) if (state.from..=state.end()).contains(&arrived) => state.next = arrived,
+                Some(_) => state.over = true,
+                None => {}
+            }
+        });
+        self.drive.notify_one();
+    }
+}
+
+/// Sends what there is, under the server's credit, link after link.
+async fn drive(feed: Arc<Feed>) {
+    enum Do {
+        Send(Input, u64, usize),
+        End(Input, u64),
+        Wait,
+        Stop,
+    }
+    loop {
+        let next = feed.with(|state| match state {
+            FeedState { over: true, .. } => Do::Stop,
+            state if state.input.lost() => Do::Wait,
+            state if state.next < state.end() => {
+                Do::Send(state.input.clone(), state.link, usize::try_from(state.end() - state.next).unwrap_or(DATA_FRAME))
+            }
+            state if state.eof && !state.eof_sent => Do::End(state.input.clone(), state.link),
+            _ => Do::Wait,
+        });
+        match next {
+            Do::Stop => return,
+            Do::Wait => feed.drive.notified().await,
+            Do::End(input, link) => {
+                let _ = input.end().await;
+                feed.with(|state| state.eof_sent = state.link == link);
+            }
+            Do::Send(input, link, most) => {
+                let room = tokio::select! {
+                    room = input.credit(most) => room,
+                    // Perhaps a new link; credit that is taken from a lost one is worth nothing.
+                    () = feed.drive.notified() => continue,
+                };
+                let Some(room) = room else {
+                    if input.lost() {
+                        continue;
+                    }
+                    return feed.end();
+                };
+                let piece = feed.with(|state| {
+                    if state.link != link {
+                        return Vec::new();
+                    }
+                    let at = usize::try_from(state.next - state.from).unwrap_or(0);
+                    let piece: Vec<u8> = state.kept.range(at..at + room).copied().collect();
+                    state.next += room as u64;
+                    // A window's worth may be on its way; what lies further back has arrived.
+                    while state.next - state.from > 2 * STREAM_WINDOW as u64 {
+                        let excess = usize::try_from(state.next - state.from).unwrap_or(0) - 2 * STREAM_WINDOW;
+                        state.kept.drain(..excess);
+                        state.from += excess as u64;
+                    }
+                    piece
+                });
+                if !piece.is_empty() {
+                    let _ = input.push(&piece).await;
+                }
+                feed.room.notify_one();
+            }
+        }
+    }
+}
+
+/// The way to a durable run's standard input.
+#[derive(Debug, Clone)]
+pub struct DurableInput(Arc<Feed>);
+
+impl DurableInput {
+    /// Sends bytes as fast as the command takes them; `false` when it takes no more.
+    pub async fn send(&self, bytes: &[u8]) -> bool {
+        for piece in bytes.chunks(DATA_FRAME) {
+            loop {
+                let taken = self.0.with(|state| {
+                    if state.over {
+                        return None;
+                    }
+                    let waiting = state.end() - state.next;
+                    let room = waiting < 2 * DATA_FRAME as u64;
+                    if room {
+                        state.kept.extend(piece);
+                    }
+                    Some(room)
+                });
+                match taken {
+                    None => return false,
+                    Some(true) => break,
+                    Some(false) => self.0.room.notified().await,
+                }
+            }
+            self.0.drive.notify_one();
+        }
+        true
+    }
+
+    /// Says that nothing more follows.
+    pub fn end(&self) {
+        self.0.with(|state| state.eof = true);
+        self.0.drive.notify_one();
+    }
+}

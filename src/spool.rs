@@ -1,0 +1,253 @@
+//! A run's output, kept by byte offset per stream: the last so many bytes of each, in a file that has no name.
+//!
+//! The monitor makes the file and gives it to the frontend, which writes. When the frontend dies, the next one finds in
+//! its head how far the last one had come, and whether bytes were on their way that nobody will see again.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Which of a run's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Stdout, Self::Stderr];
+
+    /// Its place in pairs.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Stdout => 0,
+            Self::Stderr => 1,
+        }
+    }
+}
+
+/// The kept bytes of one run. One task writes; any may read.
+#[derive(Debug)]
+pub struct Spool {
+    file: File,
+    /// Bytes of each stream that are kept.
+    capacity: u64,
+    /// Bytes of each stream that came.
+    published: [AtomicU64; 2],
+    /// The first byte of each stream that may still be there.
+    floor: [AtomicU64; 2],
+    /// Whether the file's head is kept up, for a next frontend.
+    crash_safe: bool,
+}
+
+/// Bytes before the first stream's: the counts, and whether a read was under way.
+const HEAD: u64 = 4096;
+
+/// The offset is not among the bytes that are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// The first byte that is.
+    pub from: u64,
+    /// The one after the last.
+    pub to: u64,
+}
+
+impl Spool {
+    /// A new, empty file.
+    pub fn new(file: OwnedFd, capacity: u64, crash_safe: bool) -> Self {
+        Self { file: file.into(), capacity, published: Default::default(), floor: Default::default(), crash_safe }
+    }
+
+    /// A file that was written to the end, as its writer counted.
+    pub fn finished(file: OwnedFd, capacity: u64, published: [u64; 2]) -> Self {
+        Self { file: file.into(), capacity, published: published.map(AtomicU64::new), floor: Default::default(), crash_safe: false }
+    }
+
+    /// A file whose writer is gone. With each stream comes the offset from which bytes may have been lost, if a read
+    /// was under way.
+    ///
+    /// # Errors
+    /// As reading it.
+    pub fn left_behind(file: OwnedFd, capacity: u64) -> io::Result<(Self, [Option<u64>; 2])> {
+        let file = File::from(file);
+        let mut head = [0; 32];
+        // A run that has written nothing has no head.
+        let _ = file.read_at(&mut head, 0)?;
+        let word = |at: usize| head.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let published = [word(0), word(16)];
+        let lost = [(published[0], word(8)), (published[1], word(24))].map(|(offset, reading)| (reading != 0).then_some(offset));
+        let spool = Self { file, capacity, published: published.map(AtomicU64::new), floor: Default::default(), crash_safe: true };
+        for stream in Stream::BOTH {
+            spool.note(stream, false);
+        }
+        Ok((spool, lost))
+    }
+
+    /// Bytes of a stream that came so far.
+    pub fn published(&self, stream: Stream) -> u64 {
+        self.counter(&self.published, stream).load(Ordering::Acquire)
+    }
+
+    /// Both counts.
+    pub fn both(&self) -> [u64; 2] {
+        Stream::BOTH.map(|stream| self.published(stream))
+    }
+
+    fn counter<'a>(&self, pair: &'a [AtomicU64; 2], stream: Stream) -> &'a AtomicU64 {
+        let [stdout, stderr] = pair;
+        match stream {
+            Stream::Stdout => stdout,
+            Stream::Stderr => stderr,
+        }
+    }
+
+    /// The bytes of a stream that are kept: from, and one after the last.
+    pub fn range(&self, stream: Stream) -> (u64, u64) {
+        let published = self.published(stream);
+        let floor = self.counter(&self.floor, stream).load(Ordering::Acquire);
+        (floor.max(published.saturating_sub(self.capacity)), published)
+    }
+
+    /// Bytes are about to be taken out of a pipe, where nobody can put them back.
+    pub fn reading(&self, stream: Stream) {
+        if self.crash_safe {
+            self.note(stream, true);
+        }
+    }
+
+    /// Keeps bytes. What cannot be written (a full disk) is counted and not kept.
+    pub fn append(&self, stream: Stream, bytes: &[u8]) {
+        let from = self.published(stream);
+        // Of more than there is room for, only the end would survive.
+        let skipped = bytes.len().saturating_sub(usize::try_from(self.capacity).unwrap_or(usize::MAX));
+        let kept = bytes.get(skipped..).unwrap_or_default();
+        let written = self.write_at(stream, from + skipped as u64, kept);
+        let to = from + bytes.len() as u64;
+        if written.is_err() {
+            self.counter(&self.floor, stream).store(to, Ordering::Release);
+        }
+        self.counter(&self.published, stream).store(to, Ordering::Release);
+        if self.crash_safe {
+            self.note(stream, false);
+        }
+    }
+
+    fn write_at(&self, stream: Stream, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let (place, until_wrap) = self.place(stream, offset);
+        let (first, rest) = bytes.split_at(bytes.len().min(usize::try_from(until_wrap).unwrap_or(usize::MAX)));
+        self.file.write_all_at(first, place)?;
+        if rest.is_empty() { Ok(()) } else { self.file.write_all_at(rest, self.place(stream, offset + first.len() as u64).0) }
+    }
+
+    /// Where in the file an offset is, and how many bytes follow it before the ring begins again.
+    fn place(&self, stream: Stream, offset: u64) -> (u64, u64) {
+        let within = offset % self.capacity;
+        (HEAD + self.capacity * stream.index() as u64 + within, self.capacity - within)
+    }
+
+    /// Reads kept bytes from an offset; as many as there are, up to the buffer's size.
+    ///
+    /// # Errors
+    /// [`Gone`] when the offset is not among them.
+    pub fn read(&self, stream: Stream, offset: u64, into: &mut [u8]) -> Result<usize, Gone> {
+        let (from, to) = self.range(stream);
+        if offset < from || offset > to {
+            return Err(Gone { from, to });
+        }
+        let (place, until_wrap) = self.place(stream, offset);
+        let most = (to - offset).min(until_wrap).min(into.len() as u64);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let read = self.file.read_exact_at(into.get_mut(..most).unwrap_or_default(), place);
+        // The writer may have come round meanwhile and have written over what was just read.
+        let (from, to) = self.range(stream);
+        if read.is_err() || offset < from { Err(Gone { from, to }) } else { Ok(most) }
+    }
+
+    /// Writes count and mark of a stream into the head.
+    fn note(&self, stream: Stream, reading: bool) {
+        let mut words = [0; 16];
+        let (count, mark) = words.split_at_mut(8);
+        count.copy_from_slice(&self.published(stream).to_le_bytes());
+        mark.copy_from_slice(&u64::from(reading).to_le_bytes());
+        // If this fails the next frontend says too much is lost, never too little.
+        let _ = self.file.write_all_at(&words, 16 * stream.index() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file() -> OwnedFd {
+        tempfile::tempfile().unwrap().into()
+    }
+
+    fn all(spool: &Spool, stream: Stream) -> Vec<u8> {
+        let (mut at, to) = spool.range(stream);
+        let mut bytes = Vec::new();
+        while at < to {
+            let mut buffer = [0; 5];
+            let count = spool.read(stream, at, &mut buffer).unwrap();
+            assert!(count > 0);
+            bytes.extend_from_slice(&buffer[..count]);
+            at += count as u64;
+        }
+        bytes
+    }
+
+    proptest! {
+        /// Whatever is written in whichever pieces: the end of it is there, byte for byte, and the streams do not mix.
+        #[test]
+        fn the_last_bytes_are_kept(pieces in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..40)), 0..30)) {
+            let spool = Spool::new(file(), 16, true);
+            let mut whole = [Vec::new(), Vec::new()];
+            for (error, piece) in &pieces {
+                let stream = if *error { Stream::Stderr } else { Stream::Stdout };
+                spool.reading(stream);
+                spool.append(stream, piece);
+                whole[stream.index()].extend_from_slice(piece);
+            }
+            for stream in Stream::BOTH {
+                let whole = &whole[stream.index()];
+                let from = whole.len().saturating_sub(16);
+                prop_assert_eq!(spool.range(stream), (from as u64, whole.len() as u64));
+                prop_assert_eq!(all(&spool, stream), &whole[from..]);
+            }
+        }
+    }
+
+    #[test]
+    fn offsets_outside_name_the_range() {
+        let spool = Spool::new(file(), 8, false);
+        spool.append(Stream::Stdout, b"0123456789");
+        let mut buffer = [0; 8];
+        assert_eq!(spool.read(Stream::Stdout, 1, &mut buffer), Err(Gone { from: 2, to: 10 }));
+        assert_eq!(spool.read(Stream::Stdout, 11, &mut buffer), Err(Gone { from: 2, to: 10 }));
+        assert_eq!(spool.read(Stream::Stdout, u64::MAX, &mut buffer), Err(Gone { from: 2, to: 10 }));
+        assert_eq!(spool.read(Stream::Stdout, 10, &mut buffer), Ok(0));
+    }
+
+    #[test]
+    fn a_writer_that_died_between_reading_and_keeping_is_noticed() {
+        let kept = tempfile::tempfile().unwrap();
+        let again = || OwnedFd::from(kept.try_clone().unwrap());
+        let spool = Spool::new(again(), 64, true);
+        spool.reading(Stream::Stdout);
+        spool.append(Stream::Stdout, b"seen");
+        spool.append(Stream::Stderr, b"err");
+        spool.reading(Stream::Stdout);
+        drop(spool);
+        let (spool, lost) = Spool::left_behind(again(), 64).unwrap();
+        assert_eq!(lost, [Some(4), None]);
+        assert_eq!((spool.both(), all(&spool, Stream::Stdout).as_slice()), ([4, 3], b"seen".as_slice()));
+        spool.append(Stream::Stdout, b" more");
+        assert_eq!(all(&spool, Stream::Stdout), b"seen more");
+        assert_eq!(Spool::left_behind(again(), 64).unwrap().1, [None, None]);
+    }
+}

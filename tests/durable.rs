@@ -1,0 +1,444 @@
+//! Runs that outlive their link: cut by a proxy of the test's own, taken up again by the client itself, byte for byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test says what it expects by failing"
+)]
+
+mod common;
+
+use common::{PASSWORD, Server, alive, invocation, stderr, stdout, wait, write};
+use ordain::client::{Durable, Event, Options, Session, Told, connect};
+use ordain::ids::{RequestId, RunId};
+use ordain::protocol::Answer;
+use ordain::request::{Ask, Attachment};
+use ordain::secret::Secret;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const COMMANDS: &str = r#"
+[commands.counts]
+exec = ["/bin/sh", "-c", 'i=0; while [ "$i" -lt "$1" ]; do echo "line $i of the output"; echo "error $i" >&2; i=$((i+1)); done', "counts", "{lines}"]
+args.lines = { type = "integer", min = 1, max = 1000000 }
+[commands.copy]
+exec = ["/bin/cat"]
+stdin = true
+[commands.slow]
+exec = ["/bin/sh", "-c", 'i=0; while [ "$i" -lt 40 ]; do echo "$i"; i=$((i+1)); sleep 0.05; done; exit 7']
+on_disconnect = "continue"
+[commands.waits]
+exec = ["/bin/sh", "-c", 'echo $$; exec sleep 1000']
+[commands.brief]
+exec = ["/bin/sh", "-c", 'echo $$; exec sleep 1000']
+resume_window = "300ms"
+[commands.once]
+exec = ["/bin/sh", "-c", 'echo ran >> "$1"; cat "$1"', "once", "{folder}/once"]
+[commands.exclusive]
+exec = ["/bin/sh", "-c", 'echo mine; exec sleep 1000']
+lock = "deploy"
+[commands.patient]
+exec = ["/bin/echo", "my turn"]
+lock = "deploy"
+queue = 1
+queue_timeout = "20s"
+[commands.hasty]
+exec = ["/bin/echo", "my turn"]
+lock = "deploy"
+queue = 1
+queue_timeout = "100ms"
+[commands.traps]
+exec = ["/bin/sh", "-c", 'trap "echo got it; exit 3" USR1; echo ready; while :; do sleep 0.05; done']
+signals = ["USR1"]
+[commands.interrupted]
+exec = ["/bin/sh", "-c", 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done']
+[roles.all]
+commands = ["*"]
+[roles.some]
+commands = ["counts"]
+[users.alice]
+roles = ["all"]
+password = "{hash}"
+[users.bob]
+roles = ["some"]
+password = "{hash}"
+"#;
+
+fn server() -> Server {
+    Server::with("# comes back", COMMANDS)
+}
+
+fn block<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// A link that is cut after so many bytes, again and again; every other cut is a reset, the rest are ends without a
+/// word. Returns its address and how often it has cut.
+async fn cutting(to: u16, every: u64) -> (SocketAddr, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let cuts = Arc::new(AtomicU64::new(0));
+    let counted = cuts.clone();
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                let number = counted.load(Ordering::Relaxed);
+                // The handshake and the login take some 6 KiB; a different place each time.
+                let left = Arc::new(AtomicU64::new(12_000 + every / 2 + (number * 7919) % every));
+                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
+                let down = left.clone();
+                let mut one = tokio::spawn(async move {
+                    pass(&mut from_server, &mut to_client, &down).await;
+                    (from_server, to_client)
+                });
+                let mut other = tokio::spawn(async move {
+                    pass(&mut from_client, &mut to_server, &left).await;
+                    (from_client, to_server)
+                });
+                tokio::select! { _ = &mut one => {} _ = &mut other => {} }
+                one.abort();
+                other.abort();
+                counted.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+    });
+    (address, cuts)
+}
+
+async fn pass(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteExt + Unpin), left: &AtomicU64) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(count) = from.read(&mut buffer).await {
+        let allowed = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(count as u64))).unwrap();
+        let now = count.min(usize::try_from(allowed).unwrap());
+        if to.write_all(&buffer[..now]).await.is_err() || now < count || count == 0 {
+            return;
+        }
+    }
+}
+
+fn through(server: &Server, address: SocketAddr) -> Options {
+    Options { port: address.port(), ..server.options() }
+}
+
+async fn log_in(options: &Options) -> Session {
+    let connection = connect(options).await.unwrap();
+    connection.log_in("alice", &Secret::new(PASSWORD.into())).await.map_err(|(_, error)| error).unwrap()
+}
+
+async fn durable(options: &Options, command: &str, arguments: &[(&str, ordain::request::Value)]) -> Durable {
+    let session = log_in(options).await;
+    Durable::start(options.clone(), session, invocation(command, arguments), |_| {}).await.unwrap()
+}
+
+#[test]
+fn output_is_byte_exact_through_many_cuts() {
+    let server = server();
+    block(async {
+        let (address, cuts) = cutting(server.port, 150_000).await;
+        let lines = 150_000;
+        let run = durable(&through(&server, address), "counts", &[("lines", ordain::request::Value::Integer(lines))]).await;
+        let (out, err, ended) = run.collect().await.unwrap();
+        let expected: String = (0..lines).map(|line| format!("line {line} of the output\n")).collect();
+        assert!(out == expected.as_bytes(), "{} bytes of {}", out.len(), expected.len());
+        let expected: String = (0..lines).map(|line| format!("error {line}\n")).collect();
+        assert!(err == expected.as_bytes());
+        assert_eq!(ended.number, Some(0));
+        let cuts = cuts.load(Ordering::Relaxed);
+        assert!(cuts > 20, "only {cuts} cuts");
+    });
+    let ends = server.records("end");
+    assert_eq!(ends.len(), 1);
+}
+
+#[test]
+fn input_is_byte_exact_through_cuts() {
+    let server = server();
+    block(async {
+        let (address, cuts) = cutting(server.port, 200_000).await;
+        let run = durable(&through(&server, address), "copy", &[]).await;
+        let input = run.input();
+        let bytes: Vec<u8> = (0..6_000_000u32).map(|number| u8::try_from((number * 31 + number / 251) % 256).unwrap()).collect();
+        let sent = bytes.clone();
+        tokio::spawn(async move {
+            assert!(input.send(&sent).await);
+            input.end();
+        });
+        let (out, _, ended) = run.collect().await.unwrap();
+        assert!(out == bytes, "{} bytes of {}", out.len(), bytes.len());
+        assert_eq!((ended.number, ended.stdin_bytes), (Some(0), bytes.len() as u64));
+        assert!(cuts.load(Ordering::Relaxed) > 5);
+    });
+}
+
+#[test]
+fn the_real_client_heals_its_link_and_says_so() {
+    let server = server();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (address, _) = runtime.block_on(cutting(server.port, 60_000));
+    let client = format!(
+        "[hosts.t]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n",
+        address.port()
+    );
+    write(&server.path("client.toml"), &client, 0o600);
+    let output = server.ordain(&["run", "t", "counts", "20000"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stdout(&output).lines().count(), 20_000);
+    assert!(stderr(&output).contains("reaching the server again") && stderr(&output).contains("ordain: back after"));
+    drop(runtime);
+}
+
+#[test]
+fn a_run_is_watched_listed_and_kept_after_its_end() {
+    let server = server();
+    let id = stdout(&server.ordain(&["run", "--detach", "t", "slow"]));
+    let id = id.trim();
+    assert_eq!(id.len(), 16);
+    let (one, two) = (server.ordain(&["attach", "t", id]), server.ordain(&["output", "t", id]));
+    let expected: String = (0..40).map(|number| format!("{number}\n")).collect();
+    assert_eq!((stdout(&one), one.status.code()), (expected.clone(), Some(7)), "{}", stderr(&one));
+    assert_eq!((stdout(&two), two.status.code()), (expected.clone(), Some(7)));
+    assert_eq!(stdout(&server.ordain(&["output", "t", id, "--from", "10"])), expected.chars().skip(10).collect::<String>());
+    let listed = stdout(&server.ordain(&["runs", "t"]));
+    assert!(listed.contains(id) && listed.contains("slow") && listed.contains("exit 7"), "{listed}");
+    // What is not there: one answer for another user's, guessed, malformed and traversing ids.
+    let bob = |words: &[&str]| server.client().args(["--user", "bob"]).args(words).output().unwrap();
+    let unknown = "0123456789abcdef";
+    let answers: Vec<String> = [id, unknown, "../../x", "x"].iter().map(|run| stderr(&bob(&["output", "t", run]))).collect();
+    assert!(answers.iter().all(|answer| answer.contains("there is no such run (code 404)")), "{answers:?}");
+    let output = server.ordain(&["output", "t", id, "--from", "100000"]);
+    assert!(stderr(&output).contains("code 408") && stderr(&output).contains("0 to 110"), "{}", stderr(&output));
+    assert!(stderr(&server.ordain(&["run", "--detach", "t", "waits"])).contains("cannot be detached"));
+}
+
+#[test]
+fn a_client_that_does_not_come_back_ends_its_run_after_the_window() {
+    let server = server();
+    let gone = block(async {
+        let (address, _) = cutting(server.port, 1).await;
+        let mut run = durable(&through(&server, address), "brief", &[]).await;
+        let Told::Event(Event::Stdout(pid)) = run.next().await.unwrap() else { panic!("no output") };
+        let pid = String::from_utf8(pid).unwrap();
+        assert!(alive(pid.trim()));
+        run
+    });
+    // Cut for good: its runtime is gone, and with it the socket, without a word.
+    drop(gone);
+    server.wait_for_trail("the end of the run", |trail| {
+        trail.iter().any(|record| record["kind"] == "end" && record["reason"] == "disconnected")
+    });
+}
+
+#[test]
+fn leaving_on_purpose_does_not_wait_for_the_window() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let mut run = session.run(invocation("waits", &[])).await.unwrap();
+        assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
+        drop(run);
+        while server.records("end").is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    });
+}
+
+#[test]
+fn the_same_request_never_runs_twice() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let id = RequestId::from_random([3; 20]);
+        let first = session.ask_for_run(invocation("once", &[]), id, |_| {}).await.unwrap();
+        let run = first.id();
+        assert_eq!(first.collect().await.unwrap().0, b"ran\n");
+        // The answer was lost, the client asks again: the run that exists, its output and its end.
+        let again = session.ask_for_run(invocation("once", &[]), id, |_| {}).await.unwrap();
+        assert_eq!(again.id(), run);
+        let (out, _, ended) = again.collect().await.unwrap();
+        assert_eq!((out.as_slice(), ended.number), (b"ran\n".as_slice(), Some(0)));
+        // Also over another connection of the same user; and another request under the id is refused.
+        let other = server.session("alice").await;
+        let again = other.ask_for_run(invocation("once", &[]), id, |_| {}).await.unwrap();
+        assert_eq!(again.id(), run);
+        let error = other.ask_for_run(invocation("waits", &[]), id, |_| {}).await.err().unwrap();
+        assert_eq!(error.code, 304);
+    });
+    assert_eq!(std::fs::read_to_string(server.path("once")).unwrap(), "ran\n");
+    assert_eq!(server.records("start").len(), 1);
+}
+
+#[test]
+fn a_frontend_that_is_killed_loses_no_run_that_goes_on() {
+    let server = server();
+    block(async {
+        let options = server.options();
+        let mut run = durable(&options, "slow", &[]).await;
+        let mut out = Vec::new();
+        let mut killed = false;
+        let mut healed = 0;
+        let ended = loop {
+            match run.next().await.unwrap() {
+                Told::Event(Event::Stdout(bytes)) => {
+                    run.consumed(bytes.len()).await.unwrap();
+                    out.extend(bytes);
+                    if !killed {
+                        killed = true;
+                        common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+                    }
+                }
+                Told::Healed { .. } => healed += 1,
+                Told::Event(Event::Ended(ended)) => break ended,
+                _ => {}
+            }
+        };
+        let expected: String = (0..40).map(|number| format!("{number}\n")).collect();
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!((ended.number, healed), (Some(7), 1));
+    });
+    assert_eq!(server.records("handed-on").len(), 1);
+}
+
+#[test]
+fn a_session_comes_back_by_its_key_alone_and_one_at_a_time() {
+    let server = server();
+    block(async {
+        let options = server.options();
+        let session = log_in(&options).await;
+        let mut run = session.run(invocation("waits", &[])).await.unwrap();
+        let Event::Stdout(pid) = run.next().await.unwrap() else { panic!("no output") };
+        // The old link is still there (half open, as far as the server knows) and the session is taken over.
+        let back = session.reconnect(&options).await.unwrap();
+        let attachment = Attachment { run: run.id().unwrap(), stdout: Some(0), stderr: Some(0), follow: true, resume: true };
+        // A failed attempt disturbs nobody.
+        let wrong = Attachment { stdout: Some(1_000_000), ..attachment };
+        assert_eq!(back.attach(wrong).await.err().unwrap().code, 408);
+        let mut again = back.attach(attachment).await.unwrap();
+        assert_eq!(again.next().await.unwrap(), Event::Stdout(pid.clone()));
+        // The old connection's requests are worth nothing any more.
+        assert!(session.ask(&Ask::Runs).await.is_err());
+        back.ask(&Ask::Cancel { run: run.id().unwrap() }).await.unwrap();
+        assert!(matches!(again.next().await.unwrap(), Event::Ended(_)));
+        wait("the end of the process", || !alive(String::from_utf8(pid.clone()).unwrap().trim()));
+    });
+}
+
+#[test]
+fn two_watchers_and_one_that_stops_reading() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let mut run = session.run(invocation("slow", &[])).await.unwrap();
+        let id: RunId = run.id().unwrap();
+        let from = |run| Attachment { run, stdout: None, stderr: None, follow: true, resume: false };
+        // One reads nothing, one half-closes, two read everything.
+        let _silent = server.session("alice").await.attach(from(id)).await.unwrap();
+        let watcher = server.session("alice").await;
+        let watched = watcher.attach(from(id)).await.unwrap();
+        let reading = tokio::spawn(async move { watched.collect().await.unwrap() });
+        let mut out = Vec::new();
+        let ended = loop {
+            match run.next().await.unwrap() {
+                Event::Stdout(bytes) => {
+                    run.consumed(bytes.len()).await.unwrap();
+                    out.extend(bytes);
+                }
+                Event::Ended(ended) => break ended,
+                _ => {}
+            }
+        };
+        let (seen, _, end) = reading.await.unwrap();
+        assert_eq!((seen, end.number), (out, ended.number));
+    });
+}
+
+#[test]
+fn a_lock_is_waited_for_and_its_holder_is_named() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let mut holder = session.run(invocation("exclusive", &[])).await.unwrap();
+        assert!(matches!(holder.next().await.unwrap(), Event::Stdout(_)));
+        // No queue: refused, and told who holds it.
+        let error = session.run(invocation("exclusive", &[])).await.err().unwrap();
+        assert!(error.code == 511 && error.text.contains("`exclusive` of `alice`"), "{error}");
+        // A short patience.
+        let error = session.run(invocation("hasty", &[])).await.err().unwrap();
+        assert_eq!(error.code, 512);
+        // A long one; the queue has one place.
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let waiting = {
+            let session = session.clone();
+            tokio::spawn(async move {
+                let run = session.ask_for_run(invocation("patient", &[]), RequestId::from_random([9; 20]), |queued| {
+                    told.send(queued.text).unwrap();
+                });
+                run.await.unwrap().collect().await.unwrap()
+            })
+        };
+        assert!(heard.recv().await.unwrap().contains("the lock `deploy` is held by `exclusive`"));
+        let error = session.run(invocation("patient", &[])).await.err().unwrap();
+        assert_eq!(error.code, 511);
+        session.ask(&Ask::Cancel { run: holder.id().unwrap() }).await.unwrap();
+        assert_eq!(waiting.await.unwrap().0, b"my turn\n");
+    });
+}
+
+#[test]
+fn signals_are_sent_where_the_command_accepts_them() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let mut run = session.run(invocation("traps", &[])).await.unwrap();
+        assert_eq!(run.next().await.unwrap(), Event::Stdout(b"ready\n".to_vec()));
+        let id = run.id().unwrap();
+        let ask = |signal: &str| Ask::Signal { run: id, signal: signal.into() };
+        for bad in ["KILL", "INT", "usr1", "10", ""] {
+            assert_eq!(session.ask(&ask(bad)).await.err().unwrap().code, 409, "{bad}");
+        }
+        assert!(matches!(session.ask(&ask("USR1")).await.unwrap(), Answer::Signal { .. }));
+        let (out, _, ended) = run.collect().await.unwrap();
+        assert_eq!((out.as_slice(), ended.number), (b"got it\n".as_slice(), Some(3)));
+    });
+}
+
+#[test]
+fn ctrl_c_interrupts_the_run_and_waits_for_it() {
+    let server = server();
+    let mut child = server
+        .client()
+        .args(["run", "t", "interrupted"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    common::signal(child.id(), "-INT");
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
+    assert_eq!((rest.as_str(), child.wait().unwrap().code()), ("interrupted\n", Some(5)));
+}
+
+#[test]
+fn arguments_belong_to_a_request_and_its_id() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let id = RequestId::from_random([4; 20]);
+        let ask = |lines: i64| session.ask_for_run(invocation("counts", &[("lines", ordain::request::Value::Integer(lines))]), id, |_| {});
+        let run = ask(1).await.unwrap();
+        let (out, ..) = run.collect().await.unwrap();
+        assert_eq!(out, b"line 0 of the output\n");
+        assert_eq!(ask(2).await.err().unwrap().code, 304);
+    });
+}
