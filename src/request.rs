@@ -201,6 +201,17 @@ pub struct Invocation {
     pub arguments: Arguments,
     /// Whether a person has seen the argv and agreed; needed where the command says `confirm`.
     pub confirmed: bool,
+    /// The terminal that the client has, for commands that want one.
+    pub terminal: Option<Terminal>,
+}
+
+/// A client's terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terminal {
+    /// Its kind, as in TERM.
+    pub kind: String,
+    /// Columns and rows.
+    pub size: (u16, u16),
 }
 
 impl Ask {

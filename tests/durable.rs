@@ -57,6 +57,9 @@ exec = ["/bin/sh", "-c", 'trap "echo got it; exit 3" USR1; echo ready; while :; 
 signals = ["USR1"]
 [commands.interrupted]
 exec = ["/bin/sh", "-c", 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done']
+[commands.terminal]
+exec = ["/bin/sh", "-c", 'tty; stty size; echo "$TERM $PAGER"; read word; echo "got $word"; stty size; trap "echo resized; stty size; exit 6" WINCH; echo ready; while :; do sleep 0.05; done']
+pty = true
 [roles.all]
 commands = ["*"]
 [roles.some]
@@ -440,5 +443,78 @@ fn arguments_belong_to_a_request_and_its_id() {
         let (out, ..) = run.collect().await.unwrap();
         assert_eq!(out, b"line 0 of the output\n");
         assert_eq!(ask(2).await.err().unwrap().code, 304);
+    });
+}
+
+#[test]
+fn a_terminal_is_one_at_both_ends_and_is_left_as_it_was() {
+    let server = server();
+    let (kept, given) = ordain::sys::terminal((100, 40), None).unwrap();
+    let settings = || {
+        let stty = std::process::Command::new("stty").arg("-a").stdin(given.try_clone().unwrap()).output().unwrap();
+        stdout(&stty)
+    };
+    let before = settings();
+    let mut child = server
+        .client()
+        .args(["run", "t", "terminal"])
+        .env("TERM", "xterm-256color")
+        .stdin(given.try_clone().unwrap())
+        .stdout(given.try_clone().unwrap())
+        .stderr(given.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let mut screen = String::new();
+    let mut terminal = std::fs::File::from(kept.try_clone().unwrap());
+    let mut until = |text: &str, terminal: &mut std::fs::File| {
+        let mut buffer = [0; 4096];
+        while !screen.contains(text) {
+            ordain::sys::wait_readable(std::os::fd::AsFd::as_fd(&kept), common::PATIENCE).unwrap();
+            let count = std::io::Read::read(terminal, &mut buffer).unwrap();
+            screen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+        screen.clone()
+    };
+    let seen = until("xterm-256color cat", &mut terminal);
+    assert!(seen.contains("/dev/pts/") && seen.contains("40 100"), "{seen}");
+    assert!(settings().contains("-icanon"), "every key is the command's");
+    std::io::Write::write_all(&mut terminal, b"hello\r").unwrap();
+    until("ready", &mut terminal);
+    ordain::sys::resize(std::os::fd::AsFd::as_fd(&kept), (120, 50)).unwrap();
+    // Not its controlling terminal, so nobody tells it.
+    common::signal(child.id(), "-WINCH");
+    let seen = until("50 120", &mut terminal);
+    assert!(seen.contains("got hello") && seen.contains("resized"), "{seen}");
+    assert_eq!(child.wait().unwrap().code(), Some(6));
+    assert_eq!(settings(), before.replace("rows 40; columns 100", "rows 50; columns 120"));
+}
+
+#[test]
+fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
+    let server = server();
+    for way in ["-TERM", "-HUP", "~."] {
+        let (kept, given) = ordain::sys::terminal((80, 24), None).unwrap();
+        let settings = || stdout(&std::process::Command::new("stty").arg("-a").stdin(given.try_clone().unwrap()).output().unwrap());
+        let before = settings();
+        let mut child = server
+            .client()
+            .args(["run", "t", "terminal"])
+            .stdin(given.try_clone().unwrap())
+            .stdout(given.try_clone().unwrap())
+            .stderr(given.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        wait("raw mode", || settings().contains("-icanon"));
+        if way == "~." {
+            let mut terminal = std::fs::File::from(kept.try_clone().unwrap());
+            std::io::Write::write_all(&mut terminal, b"~.").unwrap();
+        } else {
+            common::signal(child.id(), way);
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{way}");
+        assert_eq!(settings(), before, "{way}");
+    }
+    server.wait_for_trail("the end of the three runs", |trail| {
+        trail.iter().filter(|record| record["kind"] == "end" && record["reason"] == "disconnected").count() == 3
     });
 }

@@ -191,6 +191,8 @@ mod tests {
             stdin_max: None,
             timeout_ms: None,
             confirm: false,
+            outlives_client: false,
+            terminal: false,
         }
     }
 

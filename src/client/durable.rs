@@ -34,7 +34,8 @@ pub enum Told {
 pub struct Durable {
     options: Options,
     session: Session,
-    run: Run,
+    /// Always there, until it is left.
+    run: Option<Run>,
     id: RunId,
     offsets: [u64; 2],
     /// How it is attached to again.
@@ -88,7 +89,7 @@ impl Durable {
         let run = session.attach(attachment).await?;
         let mut followed = Self::follow(options, session, run)?;
         let from = |told: Option<&Started>| [told.and_then(|told| told.stdout_from), told.and_then(|told| told.stderr_from)];
-        followed.offsets = from(followed.run.started()).map(Option::unwrap_or_default);
+        followed.offsets = from(followed.started()).map(Option::unwrap_or_default);
         followed.again = attachment;
         // A link that is lost meanwhile is healed; whose run it is makes no difference to watching.
         followed.window = Some(RESUME_WINDOW).filter(|_| attachment.follow);
@@ -107,7 +108,11 @@ impl Durable {
             tokio::spawn(drive(feed.clone()));
         }
         let again = Attachment { run: id, stdout: None, stderr: None, follow: true, resume: true };
-        Ok(Self { options, session, run, id, offsets: [0; 2], again, feed, window, healing: None, over: false })
+        Ok(Self { options, session, run: Some(run), id, offsets: [0; 2], again, feed, window, healing: None, over: false })
+    }
+
+    fn started(&self) -> Option<&Started> {
+        self.run.as_ref()?.started()
     }
 
     /// The run's id.
@@ -117,12 +122,27 @@ impl Durable {
 
     /// Whether it goes on when its client leaves.
     pub fn outlives_us(&self) -> bool {
-        self.run.started().is_some_and(|started| started.outlives_client)
+        self.started().is_some_and(|started| started.outlives_client)
+    }
+
+    /// Whether it sits at a terminal.
+    pub fn at_a_terminal(&self) -> bool {
+        self.started().is_some_and(|started| started.terminal)
+    }
+
+    /// Tells its terminal how large ours is.
+    pub async fn resize(&self, size: (u16, u16)) {
+        if self.healing.is_none() {
+            // A lost link is told of by what comes next.
+            if let Some(run) = &self.run {
+                let _ = run.resize(size).await;
+            }
+        }
     }
 
     /// Whether the command takes standard input.
     pub fn takes_stdin(&self) -> bool {
-        self.run.takes_stdin()
+        self.started().is_some_and(|started| started.stdin)
     }
 
     /// The session, for other requests; another one after each healing.
@@ -149,10 +169,13 @@ impl Durable {
             let missing = [started.and_then(|told| told.stdout_lost_from), started.and_then(|told| told.stderr_lost_from)];
             self.feed.go_on(run.input(), started.and_then(|told| told.stdin_bytes));
             self.session = session;
-            std::mem::replace(&mut self.run, run).forget();
+            if let Some(old) = self.run.replace(run) {
+                old.forget();
+            }
             return Ok(Told::Healed { after, missing });
         }
-        match self.run.next().await {
+        let Some(run) = &mut self.run else { return Err(ClientError::new(Code::Internal, "the run was left")) };
+        match run.next().await {
             Ok(event) => {
                 let [stdout, stderr] = &mut self.offsets;
                 match &event {
@@ -202,10 +225,22 @@ impl Durable {
     /// # Errors
     /// Never for a lost link, which [`Durable::next`] tells of.
     pub async fn consumed(&self, bytes: usize) -> Result<(), ClientError> {
-        if self.healing.is_none() {
-            let _ = self.run.consumed(bytes).await;
+        if let Some(run) = self.run.as_ref().filter(|_| self.healing.is_none()) {
+            let _ = run.consumed(bytes).await;
         }
         Ok(())
+    }
+
+    /// Leaves the run to its rule, and returns when the server knows of it (or cannot be told).
+    pub async fn leave(self) {
+        let leaving = {
+            let mut own = self;
+            own.feed.end();
+            if own.healing.take().is_some() { None } else { own.run.take() }
+        };
+        if let Some(run) = leaving {
+            run.leave().await;
+        }
     }
 
     /// Waits for the end and collects the output; for small outputs.

@@ -9,7 +9,9 @@ use crate::exit::Reason;
 use crate::ids::{RequestId, RunId, SessionId, StreamId};
 use crate::limits::{CONTROL_FRAME, DATA_FRAME, PING_EVERY, SIGNED_TEXT, SILENCE};
 use crate::mux::{Outbox, Reader};
-use crate::protocol::{Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, Started, encode, read, request_text, write};
+use crate::protocol::{
+    Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, Resize, Started, encode, read, request_text, write,
+};
 use crate::request::{Ask, Attachment, Invocation, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,6 +72,8 @@ impl Drop for Shared {
 struct Streams {
     open: Mutex<HashMap<StreamId, Arc<Inbox>>>,
     over: Mutex<Option<ClientError>>,
+    /// Rung by each PONG.
+    pong: tokio::sync::Notify,
 }
 
 impl Streams {
@@ -247,6 +251,21 @@ impl Run {
         self.started.as_ref()
     }
 
+    /// Gives it up, and returns when the server knows: its rule for clients that leave applies at once.
+    pub(super) async fn leave(mut self) {
+        self.over = true;
+        let (outbox, streams) = (self.session.0.outbox.clone(), self.session.0.streams.clone());
+        let heard = streams.pong.notified();
+        tokio::pin!(heard);
+        heard.as_mut().enable();
+        // Frames are taken in their order, so a PONG says that the RESET before it was.
+        let said = outbox.control(self.stream, Kind::Reset, &serde_json::json!({})).await.is_ok()
+            && outbox.control(0, Kind::Ping, &Ping { token: 0 }).await.is_ok();
+        if said {
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(1), heard).await;
+        }
+    }
+
     /// Lets go of it without a word: its rule for lost clients is not asked for.
     pub(super) fn forget(mut self) {
         self.over = true;
@@ -270,6 +289,14 @@ impl Run {
         let event = self.inbox.next().await.inspect_err(|_| self.over = true)?;
         self.over |= matches!(event, Event::Ended(_) | Event::Answer(_));
         Ok(event)
+    }
+
+    /// Tells the command's terminal its size.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn resize(&self, (columns, rows): (u16, u16)) -> Result<(), ClientError> {
+        self.session.0.outbox.control(self.stream, Kind::Resize, &Resize { columns, rows }).await.map_err(|_| gone())
     }
 
     /// Output that [`Run::next`] gave was dealt with: the server may send as much again.
@@ -403,7 +430,11 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
             let _ = outbox.try_control(0, Kind::Pong, &ping);
             return Ok(());
         }
-        (Kind::Pong | Kind::Goaway, _) => return Ok(()),
+        (Kind::Pong, _) => {
+            streams.pong.notify_waiters();
+            return Ok(());
+        }
+        (Kind::Goaway, _) => return Ok(()),
         _ => {}
     }
     let Some(inbox) = streams.find(frame.stream) else { return Ok(()) };

@@ -5,7 +5,7 @@ use super::reader::{Item, Table};
 use crate::limits;
 use crate::policy::{
     Argument, Command, Kind, OnDisconnect, Pass, Presence, RunAs, Segment, Signal, Stdin, Template, Text, Word, forbidden_variable,
-    interpreter_hole,
+    interpreter_hole, starts_shells,
 };
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +74,7 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
     if timeout.is_none() && !table_has(&table, "timeout") {
         table.fault("`timeout` is missing, here and in [defaults]; accepted is a duration, or \"none\" spelled out");
     }
+    let pty = table.flag("pty").unwrap_or(false);
     let (linger, leave_running) = confinement::after(&table);
     let run_as = table.text("run_as").or_else(|| defaults.run_as.clone());
     let read = Command {
@@ -83,7 +84,13 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
         environment,
         run_as: RunAs::Unresolved(run_as.clone().unwrap_or_default()),
         cwd: table.item("cwd").and_then(|item| item.parsed(absolute)).unwrap_or_else(|| PathBuf::from("/")),
-        stdin: table.item("stdin").map_or(Stdin::None, |item| stdin(&item)),
+        stdin: match table.item("stdin") {
+            Some(item) => stdin(&item),
+            // What is typed at a terminal is input.
+            None if pty => Stdin::Accepted { max: None },
+            None => Stdin::None,
+        },
+        pty,
         timeout: timeout.flatten(),
         grace: table.duration("grace").or(defaults.grace).unwrap_or(Duration::from_secs(5)),
         linger,
@@ -194,6 +201,9 @@ fn judge(command: &Command, table: &Table<'_>) {
                 argument.name
             ));
         }
+    }
+    if command.pty && starts_shells(command.executable()) {
+        table.warn("pty: this program can start a shell from inside, and whoever runs it has that shell as its account");
     }
     if command.timeout.is_none() {
         table.warn("timeout is \"none\": a run that hangs goes on for ever");

@@ -36,15 +36,15 @@ pub struct Pipes {
     pub stdin: Option<OwnedFd>,
     /// Where its output is read.
     pub stdout: OwnedFd,
-    /// Where its error output is read.
-    pub stderr: OwnedFd,
+    /// Where its error output is read; a terminal has one output only.
+    pub stderr: Option<OwnedFd>,
 }
 
 impl Pipes {
     /// Duplicates of standard output, error and input, for a frontend after this one.
     pub fn duplicates(&self) -> [Option<OwnedFd>; 3] {
         let copy = |pipe: &OwnedFd| pipe.try_clone().ok();
-        [copy(&self.stdout), copy(&self.stderr), self.stdin.as_ref().and_then(copy)]
+        [copy(&self.stdout), self.stderr.as_ref().and_then(copy), self.stdin.as_ref().and_then(copy)]
     }
 }
 
@@ -181,16 +181,18 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
         environment.retain(|known| !known.to_bytes().starts_with(format!("{name}=").as_bytes()));
         environment.push(text(&format!("{name}={value}"))?);
     }
-    let pipe = || sys::pipe().map_err(|fault| NotStarted::io("making a pipe", &fault));
-    let (stdout, stdout_child) = pipe()?;
-    let (stderr, stderr_child) = pipe()?;
-    let (stdin_child, stdin) = match command.stdin {
-        Stdin::None => (sys::null().map_err(|fault| NotStarted::io("/dev/null", &fault))?, None),
-        Stdin::Accepted { .. } => {
-            let (reader, writer) = pipe()?;
-            (reader, Some(writer))
-        }
-    };
+    if let Some(terminal) = &plan.terminal {
+        environment.retain(|known| !known.to_bytes().starts_with(b"TERM="));
+        environment.push(text(&format!("TERM={}", terminal.kind))?);
+        // A pager would be a way to a shell.
+        environment.push(text("PAGER=cat")?);
+        environment.push(text("LESSSECURE=1")?);
+    }
+    let (stdio, pipes) = match &plan.terminal {
+        Some(terminal) => at_a_terminal(terminal.size, become_user.as_ref().map(|user| user.uid)),
+        None => piped(command.stdin),
+    }
+    .map_err(|fault| NotStarted::io("making its pipes", &fault))?;
     let opens = plan
         .opens
         .iter()
@@ -206,7 +208,7 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
         execute: sandbox.execute.clone(),
     });
     let limits = process_limits(command);
-    let stdio = [stdin_child, stdout_child, stderr_child];
+    let terminal = plan.terminal.is_some();
     let rest = move |executable| Program {
         executable,
         argv,
@@ -220,9 +222,31 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
         umask,
         new_privileges,
         network,
-        terminal: false,
+        terminal,
         files,
     };
     let draft = Draft { executable: command.executable().into(), sha256: command.sha256, tree: tree_limits(command), rest: Box::new(rest) };
-    Ok((draft, Pipes { stdin, stdout, stderr }))
+    Ok((draft, pipes))
+}
+
+/// The command's ends, and ours.
+type Ends = ([OwnedFd; 3], Pipes);
+
+fn piped(input: Stdin) -> io::Result<Ends> {
+    let (stdout, stdout_child) = sys::pipe()?;
+    let (stderr, stderr_child) = sys::pipe()?;
+    let (stdin_child, stdin) = match input {
+        Stdin::None => (sys::null()?, None),
+        Stdin::Accepted { .. } => {
+            let (reader, writer) = sys::pipe()?;
+            (reader, Some(writer))
+        }
+    };
+    Ok(([stdin_child, stdout_child, stderr_child], Pipes { stdin, stdout, stderr: Some(stderr) }))
+}
+
+fn at_a_terminal(size: sys::Size, owner: Option<u32>) -> io::Result<Ends> {
+    let (kept, given) = sys::terminal(size, owner)?;
+    let pipes = Pipes { stdin: Some(kept.try_clone()?), stdout: kept, stderr: None };
+    Ok(([given.try_clone()?, given.try_clone()?, given], pipes))
 }

@@ -11,8 +11,8 @@ use crate::ipc::{Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::limits::{SILENCE, STREAM_WINDOW};
 use crate::mux::{self, Outbox, ReadFault, Reader};
 use crate::protocol::{
-    Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Queued, RESUME, Sender,
-    VERSION, read,
+    Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Queued, RESUME, Resize,
+    Sender, VERSION, read,
 };
 use crate::spool::{Spool, Stream as SpoolStream};
 use std::collections::HashMap;
@@ -329,11 +329,13 @@ impl<'c> Streams<'c> {
                 zeroize::Zeroize::zeroize(&mut frame.payload);
                 outcome
             }
-            Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset if frame.stream > self.highest => {
+            Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset | Kind::Resize if frame.stream > self.highest => {
                 violation("on a stream that was never opened")
             }
             Kind::Stdin => self.stdin(frame).await,
-            Kind::Eof | Kind::Credit if matches!(self.open.get(&frame.stream), Some(Stream::Asked(_))) => violation("before STARTED"),
+            Kind::Eof | Kind::Credit | Kind::Resize if matches!(self.open.get(&frame.stream), Some(Stream::Asked(_))) => {
+                violation("before STARTED")
+            }
             Kind::Eof => {
                 parse::<Empty>(&frame)?;
                 if let Some(Stream::Running { inbox, input }) = self.open.get_mut(&frame.stream) {
@@ -350,6 +352,13 @@ impl<'c> Streams<'c> {
                 }
                 if let Some(Stream::Running { inbox, .. }) = self.open.get(&frame.stream) {
                     inbox.leave(|held| held.credit += u64::from(credit.bytes));
+                }
+                Ok(())
+            }
+            Kind::Resize => {
+                let size: Resize = parse(&frame)?;
+                if let Some(Stream::Running { inbox, .. }) = self.open.get(&frame.stream) {
+                    inbox.leave(|held| held.resize = Some((size.columns, size.rows)));
                 }
                 Ok(())
             }

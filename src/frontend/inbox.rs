@@ -22,6 +22,8 @@ pub struct Held {
     pub eof: bool,
     /// More bytes may be sent.
     pub credit: u64,
+    /// The client's terminal has another size.
+    pub resize: Option<(u16, u16)>,
     /// The client has given the stream up, or is gone.
     pub abandoned: bool,
     /// It has given it up by itself: it will not come back.
@@ -73,6 +75,7 @@ impl Inbox {
         into.eof |= held.eof;
         into.abandoned |= held.abandoned;
         into.left |= held.left;
+        into.resize = held.resize.take();
     }
 
     /// Completes when something was left since the last time.

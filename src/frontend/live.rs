@@ -54,8 +54,16 @@ impl Live {
 
     /// A run that has ended.
     pub fn over(run: RunId, spool: Spool, ended: Ended) -> Self {
-        let rules =
-            RunRules { stdin: None, timeout_ms: None, outlives_client: false, resume_ms: 0, idle_ms: None, output_max: None, capacity: 0 };
+        let rules = RunRules {
+            stdin: None,
+            timeout_ms: None,
+            outlives_client: false,
+            resume_ms: 0,
+            idle_ms: None,
+            output_max: None,
+            capacity: 0,
+            terminal: false,
+        };
         let live = Self::new(run, spool, rules, [None; 2]);
         live.mail().closed = true;
         live.end(ended);
@@ -128,6 +136,7 @@ impl Live {
             stdin,
             timeout_ms: self.rules.timeout_ms,
             outlives_client: self.rules.outlives_client,
+            terminal: self.rules.terminal,
             resume_ms: resumable.then_some(self.rules.resume_ms),
             stdout_from: None,
             stderr_from: None,

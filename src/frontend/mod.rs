@@ -216,9 +216,11 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
 /// A run has started. It is known from this moment on, whatever its connection's task is busy with.
 fn started(shared: &Arc<Shared>, connection: ConnectionId, stream: StreamId, run: RunId, rules: RunRules, descriptors: Vec<OwnedFd>) {
     let mut descriptors = descriptors.into_iter();
-    let (Some(spool), stdout, stderr, stdin) = (descriptors.next(), descriptors.next(), descriptors.next(), descriptors.next()) else {
+    let (Some(spool), stdout) = (descriptors.next(), descriptors.next()) else {
         return tracing::error!(%run, "a run came without its descriptors");
     };
+    let stderr = if rules.terminal { None } else { descriptors.next() };
+    let stdin = descriptors.next();
     let spool = Spool::new(spool, rules.capacity, rules.outlives_client);
     let live = Arc::new(live::Live::new(run, spool, rules, [None; 2]));
     shared.runs.enter(live.clone());

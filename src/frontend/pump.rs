@@ -55,12 +55,16 @@ struct Input {
     waiting: Vec<u8>,
     written: usize,
     eof: bool,
+    /// Whether a terminal was told of it.
+    ended: bool,
     widened: bool,
     moved: u64,
 }
 
 /// Bytes of the first read: most commands say little.
 const FIRST_CHUNK: usize = 4096;
+/// Ctrl-D.
+const END_OF_INPUT: u8 = 4;
 /// Bytes that are read ahead of a client whose link is lost: its window is kept, and what a full pipe holds still fits.
 const AHEAD: u64 = STREAM_WINDOW as u64;
 const _: () = assert!(STREAM_WINDOW as u64 + AHEAD + PIPE_BUFFER as u64 <= crate::limits::SPOOL_LEAST);
@@ -105,14 +109,23 @@ impl Pump {
     /// # Errors
     /// When a pipe cannot be watched.
     pub async fn run(mut self, pipes: Pipes) -> io::Result<()> {
+        let terminal = self.live.rules.terminal;
         let output = |pipe: Option<OwnedFd>| -> io::Result<Output> {
-            Ok(Output { pipe: pipe.map(pipe::Receiver::from_owned_fd).transpose()?, chunk: FIRST_CHUNK })
+            // A terminal reads and writes as a pipe does; its last reader hears an error instead of an end.
+            let pipe = match pipe {
+                Some(pipe) if terminal => Some(pipe::Receiver::from_owned_fd_unchecked(pipe)?),
+                pipe => pipe.map(pipe::Receiver::from_owned_fd).transpose()?,
+            };
+            Ok(Output { pipe, chunk: FIRST_CHUNK })
         };
-        let pipe = pipes.stdin.map(pipe::Sender::from_owned_fd).transpose()?;
+        let pipe = match pipes.stdin {
+            Some(pipe) if terminal => Some(pipe::Sender::from_owned_fd_unchecked(pipe)?),
+            pipe => pipe.map(pipe::Sender::from_owned_fd).transpose()?,
+        };
         let mut state = State {
             stdout: output(pipes.stdout)?,
             stderr: output(pipes.stderr)?,
-            input: Input { pipe, waiting: Vec::new(), written: 0, eof: false, widened: false, moved: 0 },
+            input: Input { pipe, waiting: Vec::new(), written: 0, eof: false, ended: false, widened: false, moved: 0 },
             client: self.client.take(),
             alone: Alone::Runs,
             exit: None,
@@ -215,6 +228,16 @@ impl Pump {
             let _ = client.allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
         }
         state.input.add(held);
+        if self.live.rules.terminal {
+            if let (Some(size), Some(terminal)) = (held.resize.take(), &state.stdout.pipe) {
+                let _ = sys::resize(terminal.as_fd(), size);
+            }
+            if held.eof && !state.input.ended {
+                // The end of a terminal's input is a key.
+                state.input.ended = true;
+                state.input.waiting.push(END_OF_INPUT);
+            }
+        }
         if held.abandoned {
             self.lose_client(state, held.left);
         }

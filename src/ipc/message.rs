@@ -197,6 +197,8 @@ pub struct RunRules {
     pub output_max: Option<u64>,
     /// Bytes of each output stream that its spool keeps.
     pub capacity: u64,
+    /// Whether it sits at a terminal, which is its input and its only output.
+    pub terminal: bool,
 }
 
 /// How a run ended, by the monitor.

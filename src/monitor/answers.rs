@@ -1,7 +1,7 @@
 //! Answers to requests that run nothing: the policy's types as the wire shows them.
 
 use super::state::Shared;
-use crate::policy::{Argument, Command, Kind, Plan, Presence, Scope, Stdin};
+use crate::policy::{Argument, Command, Kind, OnDisconnect, Plan, Presence, Scope, Stdin};
 use crate::protocol::{Answer, ArgumentView, CommandLine, CommandView, PreviewView, RunLine};
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub fn describe(command: &Command) -> CommandView {
         },
         timeout_ms: command.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         confirm: command.confirm,
+        outlives_client: command.on_disconnect == OnDisconnect::Continue,
+        terminal: command.pty,
     }
 }
 

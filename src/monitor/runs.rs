@@ -126,6 +126,7 @@ fn rules(command: &Command) -> RunRules {
         idle_ms: command.limits.idle.map(milliseconds),
         output_max: command.limits.output,
         capacity: command.spool,
+        terminal: command.pty,
     }
 }
 
@@ -251,7 +252,7 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
         (run.owner.unwrap_or((0, 0)), run.rules.clone())
     });
     let Some(((connection, stream), rules)) = place else { return };
-    let descriptors: Vec<_> = [Some(spool), Some(pipes.stdout), Some(pipes.stderr), pipes.stdin].into_iter().flatten().collect();
+    let descriptors: Vec<_> = [Some(spool), Some(pipes.stdout), pipes.stderr, pipes.stdin].into_iter().flatten().collect();
     state.tell_with(ToFrontend::Started { connection, stream, run: *run.bytes(), rules }, &descriptors).await;
     // The frontend has its own copies; ours would hide the end of input and output.
     drop(descriptors);

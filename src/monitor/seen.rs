@@ -103,7 +103,12 @@ mod tests {
     use super::*;
 
     fn invocation(word: &str) -> Invocation {
-        Invocation { command: "deploy".into(), arguments: vec![("version".into(), Value::Text(word.into()))], confirmed: false }
+        Invocation {
+            command: "deploy".into(),
+            arguments: vec![("version".into(), Value::Text(word.into()))],
+            confirmed: false,
+            terminal: None,
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::model::{Command, Policy, Role};
 use super::{Kind, Network, Pass, canonical};
 use crate::ids::{RequestId, RunId};
-use crate::request::{Ask, Attachment, Door, Invocation, Needs, Place, VERBS, Verb};
+use crate::request::{Ask, Attachment, Door, Invocation, Needs, Place, Terminal, VERBS, Verb};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +58,8 @@ pub struct Plan {
     pub environment: Vec<(String, String)>,
     /// The paths to open before the command starts, in the order of their arguments.
     pub opens: Vec<Opened>,
+    /// The terminal it gets, when it wants one.
+    pub terminal: Option<Terminal>,
 }
 
 /// A path argument, to be opened by the child as the account it runs as.
@@ -338,8 +340,37 @@ impl Judge<'_> {
                 argument.accept(given).map_err(|text| refuse(&argument.name, rule_of(&command, &argument.name, &argument.place), text))?,
             );
         }
-        Ok((fill(command, values), rule))
+        let terminal = command.pty.then(|| known_terminal(invocation.terminal.as_ref()));
+        Ok((Plan { terminal, ..fill(command, values) }, rule))
     }
+}
+
+/// Kinds of terminals that a client may name: what TERM says decides which files programs read.
+const TERMINALS: &[&str] = &[
+    "alacritty",
+    "ansi",
+    "dumb",
+    "foot",
+    "linux",
+    "rxvt",
+    "rxvt-unicode",
+    "rxvt-unicode-256color",
+    "screen",
+    "screen-256color",
+    "tmux",
+    "tmux-256color",
+    "vt100",
+    "vt220",
+    "xterm",
+    "xterm-256color",
+    "xterm-color",
+    "xterm-kitty",
+];
+
+/// The client's terminal, as far as it is known; a plain one otherwise.
+fn known_terminal(asked: Option<&Terminal>) -> Terminal {
+    let kind = asked.map(|terminal| terminal.kind.as_str()).filter(|kind| TERMINALS.contains(kind)).unwrap_or("dumb");
+    Terminal { kind: kind.into(), size: asked.map_or((80, 24), |terminal| terminal.size) }
 }
 
 fn rule_of(command: &Command, argument: &str, place: &Place) -> String {
@@ -392,7 +423,7 @@ fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan {
             (!filled.is_empty()).then(|| (name.clone(), filled.join(" ")))
         })
         .collect();
-    Plan { argv, shown, environment, opens, command }
+    Plan { argv, shown, environment, opens, command, terminal: None }
 }
 
 #[cfg(test)]

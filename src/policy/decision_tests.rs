@@ -38,6 +38,7 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
         run_as: RunAs::Unresolved("www-data".into()),
         cwd: "/".into(),
         stdin: Stdin::None,
+        pty: false,
         timeout: Some(Duration::from_secs(60)),
         grace: Duration::from_secs(5),
         confirm: name == "wipe",
@@ -113,7 +114,7 @@ fn own_run() -> RunId {
 
 fn run(command: &str, arguments: &[(&str, Value)]) -> Ask {
     let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    Ask::Run(Invocation { command: command.into(), arguments, confirmed: false })
+    Ask::Run(Invocation { command: command.into(), arguments, confirmed: false, terminal: None })
 }
 
 fn text(text: &str) -> Value {
@@ -248,7 +249,7 @@ fn secrets_are_masked_and_a_secret_in_the_clear_is_marked() {
 #[test]
 fn verb_by_role() {
     let stranger = RunId::from_random([9; 10]);
-    let invocation = |command: &str| Invocation { command: command.into(), arguments: vec![], confirmed: true };
+    let invocation = |command: &str| Invocation { command: command.into(), arguments: vec![], confirmed: true, terminal: None };
     // user, source, verb, asked, granted?
     let mut rows: Vec<(&str, &str, Ask, bool)> = Vec::new();
     for row in VERBS.iter().filter(|row| row.door == Door::Wire) {

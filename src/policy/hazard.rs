@@ -228,6 +228,18 @@ pub fn forbidden_variable(name: &str) -> bool {
         || ["LD_", "DYLD_", "BASH_FUNC_", "GIT_", "ORDAIN_", "GLIBC_", "RSYNC_", "SSH_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// Programs with a way to a shell or to other programs inside, which a terminal opens.
+const SHELLS_INSIDE: &[&str] = &[
+    "bash", "dash", "emacs", "ftp", "gdb", "htop", "irb", "joe", "less", "lua", "man", "mc", "more", "most", "mutt", "mysql", "nano",
+    "node", "nvim", "perl", "pico", "psql", "python", "python3", "ruby", "screen", "sftp", "sh", "sqlite3", "ssh", "su", "tclsh", "telnet",
+    "tmux", "vi", "view", "vim", "watch", "zsh",
+];
+
+/// Whether a program is known for letting whoever sits at its terminal start others.
+pub fn starts_shells(executable: &str) -> bool {
+    executable.rsplit('/').next().is_some_and(|name| SHELLS_INSIDE.contains(&name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -195,6 +195,8 @@ pub struct Command {
     pub cwd: PathBuf,
     /// Its standard input.
     pub stdin: Stdin,
+    /// Whether it gets a terminal.
+    pub pty: bool,
     /// How long it may run; `None` is spelled `"none"` in the configuration.
     pub timeout: Option<Duration>,
     /// Between SIGTERM and SIGKILL.

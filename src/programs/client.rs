@@ -308,6 +308,12 @@ fn description(view: &CommandView) -> Vec<String> {
     if let Some(milliseconds) = view.timeout_ms {
         lines.push(format!("is ended after {}", crate::exit::Human(std::time::Duration::from_millis(milliseconds))));
     }
+    if view.outlives_client {
+        lines.push("goes on when its client leaves; `ordain attach` follows it".into());
+    }
+    if view.terminal {
+        lines.push("gets a terminal".into());
+    }
     if view.confirm {
         lines.push("wants to be confirmed".into());
     }
@@ -349,7 +355,7 @@ async fn attach(
     let attachment = Attachment { run, stdout, stderr: None, follow, resume: false };
     let attached = Durable::watch(options.clone(), session.clone(), attachment).await?;
     let how = run::How { json: args.json, raw, verbose: args.verbose, ..run::How::default() };
-    run::follow(&how, attached).await
+    run::follow(&how, attached, None).await
 }
 
 async fn signal(args: &ClientArgs, session: &Session, run: &str, name: &str) -> Result<Status, ClientError> {

@@ -7,7 +7,7 @@ use crate::client::{ClientError, Durable, DurableInput, Event, Options, Session,
 use crate::exit::{Reason, Status};
 use crate::limits::DATA_FRAME;
 use crate::protocol::{Answer, Code, CommandView, Ended};
-use crate::request::{Arguments, Ask, Invocation, Value};
+use crate::request::{Arguments, Ask, Invocation, Terminal, Value};
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub async fn described(session: &Session, command: &str) -> Result<CommandView, 
 pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> Result<(Invocation, Option<CommandView>), ClientError> {
     let command = run.command.clone();
     if run.words.is_empty() {
-        return Ok((Invocation { command, arguments: Vec::new(), confirmed: false }, None));
+        return Ok((Invocation { command, arguments: Vec::new(), confirmed: false, terminal: own_terminal() }, None));
     }
     let view = described(session, &command).await?;
     let assigned = assign(speak(&run.words), &view)
@@ -45,7 +45,16 @@ pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> 
         arguments.push((name, value));
     }
     ask_for_secrets(&mut arguments, &view)?;
-    Ok((Invocation { command, arguments, confirmed: false }, Some(view)))
+    Ok((Invocation { command, arguments, confirmed: false, terminal: own_terminal() }, Some(view)))
+}
+
+/// This terminal, where there is one on both sides.
+fn own_terminal() -> Option<Terminal> {
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let size = crate::sys::own_terminal_size()?;
+    Some(Terminal { kind: std::env::var("TERM").unwrap_or_default().chars().take(64).collect(), size })
 }
 
 /// Required secrets that were not given are asked for.
@@ -73,6 +82,9 @@ pub async fn perform(
         })
         .await
     };
+    if run.detach {
+        detachable(session, &run.command, view.as_ref()).await?;
+    }
     let mut started = start(&invocation).await;
     if let Err(error) = &started
         && view.is_none()
@@ -98,7 +110,7 @@ pub async fn perform(
     }
     let started = started?;
     if run.detach {
-        return detach(args, started);
+        return Ok(detach(args, started).await);
     }
     let how = How { json: args.json, raw: run.raw, nagios: run.nagios, timeout: run.timeout, verbose: args.verbose };
     if started.takes_stdin() {
@@ -108,29 +120,41 @@ pub async fn perform(
                 "this command takes standard input, so the password cannot come from there; use --password-file",
             ));
         }
-        tokio::spawn(feed(started.input()));
+        let leave = started.at_a_terminal() && std::io::stdin().is_terminal();
+        let (left, leaving) = tokio::sync::oneshot::channel();
+        tokio::spawn(feed(started.input(), leave.then_some(left)));
+        return follow(&how, started, leave.then_some(leaving)).await;
     }
-    follow(&how, started).await
+    follow(&how, started, None).await
+}
+
+/// A command that ends with its client, or wants its input, is not left to itself. Asked before it runs.
+async fn detachable(session: &Session, command: &str, view: Option<&CommandView>) -> Result<(), ClientError> {
+    let asked = match view {
+        Some(_) => None,
+        None => Some(described(session, command).await?),
+    };
+    let Some(view) = view.or(asked.as_ref()) else { return Ok(()) };
+    let usage = |text: &str| Err(ClientError::new(Code::Usage, text));
+    if !view.outlives_client {
+        return usage("this command ends with its client (on_disconnect is not \"continue\"), so it cannot be detached");
+    }
+    if view.stdin {
+        return usage("this command takes standard input, so it cannot be detached");
+    }
+    Ok(())
 }
 
 /// Says which run it is, and leaves it to itself.
-fn detach(args: &ClientArgs, run: Durable) -> Result<Status, ClientError> {
+async fn detach(args: &ClientArgs, run: Durable) -> Status {
     let id = run.id();
-    if !run.outlives_us() {
-        return Err(ClientError::new(
-            Code::Usage,
-            "this command ends with its client (on_disconnect is not \"continue\"), so it cannot be detached",
-        ));
-    }
-    if run.takes_stdin() {
-        return Err(ClientError::new(Code::Usage, "this command takes standard input, so it cannot be detached"));
-    }
     if args.json {
         super::say(&serde_json::json!({ "run": id.to_string() }).to_string());
     } else {
         super::say(&id.to_string());
     }
-    Ok(Status::OK)
+    run.leave().await;
+    Status::OK
 }
 
 /// An argv as a shell would take it, for people to read.
@@ -159,12 +183,15 @@ pub struct How {
 }
 
 /// Output here, input there, until the end; exits as the command did.
-pub async fn follow(how: &How, mut run: Durable) -> Result<Status, ClientError> {
+pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Result<Status, ClientError> {
     let id = run.id();
+    let terminal = run.at_a_terminal();
+    // From here on every key is the command's; back to what it was on every way out, panics included.
+    let raw_mode = if terminal && leaving.is_some() { crate::sys::RawMode::begin().ok() } else { None };
     if how.verbose {
         complain(&format!("ordain: run {id}"));
     }
-    let mut output = Output::begin(how.json, how.raw);
+    let mut output = Output::begin(how.json, how.raw || raw_mode.is_some());
     if how.json {
         output.event(serde_json::json!({ "event": "started", "run": id.to_string() })).await;
     }
@@ -178,8 +205,34 @@ pub async fn follow(how: &How, mut run: Durable) -> Result<Status, ClientError> 
     tokio::pin!(timeout);
     let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
         .map_err(|fault| ClientError::new(Code::Internal, format!("SIGINT: {fault}")))?;
+    let Signals { mut end, mut window } = Signals::new()?;
+    let leave = async {
+        match leaving {
+            // The sender goes when input ends; that is no wish to leave.
+            Some(leaving) => match leaving.await {
+                Ok(()) => {}
+                Err(_) => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(leave);
     let ended: Ended = loop {
         tokio::select! {
+            () = &mut leave => {
+                drop(raw_mode);
+                return Ok(left(run).await);
+            }
+            // The way out of here puts the terminal back as it was; the signal's own way would not.
+            () = end.rung() => {
+                drop(raw_mode);
+                return Ok(left(run).await);
+            }
+            _ = window.recv(), if raw_mode.is_some() => {
+                if let Some(size) = crate::sys::own_terminal_size() {
+                    run.resize(size).await;
+                }
+            }
             told = run.next() => match told? {
                 Told::Event(Event::Stdout(bytes)) => output.bytes(false, bytes).await?,
                 Told::Event(Event::Stderr(bytes)) => output.bytes(true, bytes).await?,
@@ -201,7 +254,10 @@ pub async fn follow(how: &How, mut run: Durable) -> Result<Status, ClientError> 
             Some(written) = output.written.recv() => match written {
                 Ok(bytes) => run.consumed(bytes).await?,
                 // As any program whose reader has gone away.
-                Err(_) => return Ok(Status(128 + 13)),
+                Err(_) => {
+                    run.leave().await;
+                    return Ok(Status(128 + 13));
+                }
             },
             () = &mut timeout, if !cancelled => {
                 cancelled = true;
@@ -211,9 +267,7 @@ pub async fn follow(how: &How, mut run: Durable) -> Result<Status, ClientError> 
             _ = interrupt.recv() => {
                 interrupts += 1;
                 if interrupts > 1 {
-                    let rule = if run.outlives_us() { "it goes on without us" } else { "it is ended" };
-                    complain(&format!("ordain: leaving run {id}; {rule}"));
-                    return Ok(Status(128 + 2));
+                    return Ok(left(run).await);
                 }
                 complain("ordain: interrupting the run; once more leaves it");
                 let session = run.session();
@@ -229,6 +283,7 @@ pub async fn follow(how: &How, mut run: Durable) -> Result<Status, ClientError> 
         output.event(serde_json::json!({ "event": "ended", "end": ended })).await;
     }
     output.finish().await;
+    drop(raw_mode);
     if ended.goes_on {
         complain(&format!("ordain: run {id} goes on"));
         return Ok(Status::OK);
@@ -239,6 +294,48 @@ pub async fn follow(how: &How, mut run: Durable) -> Result<Status, ClientError> 
         return Ok(Status::NAGIOS_UNKNOWN);
     }
     Ok(status)
+}
+
+/// Rings when the person wants to leave.
+pub type Leaving = tokio::sync::oneshot::Receiver<()>;
+
+/// Leaves the run to its rule, and says which it is.
+async fn left(run: Durable) -> Status {
+    let rule = if run.outlives_us() { "it goes on without us" } else { "it is ended" };
+    complain(&format!("ordain: leaving run {}; {rule}", run.id()));
+    run.leave().await;
+    Status(128 + 2)
+}
+
+/// What the system tells this program while it follows a run.
+struct Signals {
+    /// It should end.
+    end: End,
+    /// Its terminal has another size.
+    window: tokio::signal::unix::Signal,
+}
+
+struct End {
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ClientError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let on = |kind| signal(kind).map_err(|fault| ClientError::new(Code::Internal, format!("signals: {fault}")));
+        let end = End { terminate: on(SignalKind::terminate())?, hangup: on(SignalKind::hangup())? };
+        Ok(Self { end, window: on(SignalKind::window_change())? })
+    }
+}
+
+impl End {
+    async fn rung(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
 }
 
 /// Asks for the run's end, which tells itself.
@@ -282,7 +379,9 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
 }
 
 /// Standard input, read in a thread of its own because reading blocks.
-async fn feed(input: DurableInput) {
+/// At a terminal `~.` at the beginning of a line rings `leave`, as ssh has it: the only way out of a link that hangs.
+async fn feed(input: DurableInput, mut leave: Option<tokio::sync::oneshot::Sender<()>>) {
+    let mut line = Line::Begun;
     let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(2);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
@@ -295,12 +394,37 @@ async fn feed(input: DurableInput) {
         }
     });
     while let Some(piece) = pieces.recv().await {
+        if leave.is_some() && piece.iter().any(|byte| line.leaves(*byte)) {
+            if let Some(leave) = leave.take() {
+                let _ = leave.send(());
+            }
+            return;
+        }
         if !input.send(&piece).await {
             // The command reads no more.
             return;
         }
     }
     input.end();
+}
+
+/// Where in a line the last key was.
+enum Line {
+    Begun,
+    Tilde,
+    Within,
+}
+
+impl Line {
+    fn leaves(&mut self, byte: u8) -> bool {
+        let leaves = matches!((&self, byte), (Self::Tilde, b'.'));
+        *self = match (&self, byte) {
+            (_, b'\r' | b'\n') => Self::Begun,
+            (Self::Begun, b'~') => Self::Tilde,
+            _ => Self::Within,
+        };
+        leaves
+    }
 }
 
 enum Piece {

@@ -125,6 +125,8 @@ kinds! {
     StdinClosed = 22, "STDIN_CLOSED", NEVER, OPEN, Control, Numbered;
     /// The client is no longer interested in this stream.
     Reset = 23, "RESET", OPEN, NEVER, Control, Numbered;
+    /// The client's terminal has another size.
+    Resize = 25, "RESIZE", OPEN, NEVER, Control, Numbered;
     /// The run waits for its turn, and for what.
     Queued = 24, "QUEUED", NEVER, OPEN, Control, Numbered;
     /// Bytes for the command's standard input.

@@ -115,6 +115,9 @@ pub struct Started {
     /// When the run will be ended, in milliseconds from now; absent when never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Whether it sits at a terminal: every key is its own, and its output is the terminal's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub terminal: bool,
     /// Whether the run goes on when its client leaves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outlives_client: bool,
@@ -139,6 +142,16 @@ pub struct Started {
     /// Standard error, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr_lost_from: Option<u64>,
+}
+
+/// Payload of RESIZE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resize {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
 }
 
 /// Payload of QUEUED.
@@ -273,6 +286,12 @@ pub struct CommandView {
     pub timeout_ms: Option<u64>,
     /// Whether a person must agree first.
     pub confirm: bool,
+    /// Whether it goes on when its client leaves.
+    #[serde(default)]
+    pub outlives_client: bool,
+    /// Whether it gets a terminal.
+    #[serde(default)]
+    pub terminal: bool,
 }
 
 /// One argument, as `describe` tells it.

@@ -9,7 +9,7 @@ pub use code::Code;
 pub use frame::{Decoder, Frame, FrameFault, HEADER, Kind, Payload, Phase, Promise, Sender, encode, encode_into, header};
 pub use message::{
     Answer, ArgumentView, CommandLine, CommandView, Credit, Ended, Failure, Hello, LoggedIn, Login, Open, Ping, PreviewView, Queued,
-    RunLine, SecretPart, Started, read, write,
+    Resize, RunLine, SecretPart, Started, read, write,
 };
 pub use signed::{
     LOGIN_CONTEXT, LoginText, REQUEST_CONTEXT, RequestFault, RequestText, SignedRequest, commit, read_login, read_request, request_text,

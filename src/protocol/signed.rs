@@ -9,7 +9,7 @@ use super::{Code, VERSION};
 use crate::encoding::{base64, unbase64};
 use crate::ids::{RequestId, RunId, SessionId};
 use crate::limits;
-use crate::request::{Arguments, Ask, Attachment, Invocation, Value, Verb};
+use crate::request::{Arguments, Ask, Attachment, Invocation, Terminal, Value, Verb};
 use crate::secret::Secret;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,21 @@ struct Raw {
     #[serde(default)]
     resume: bool,
     signal: Option<String>,
+    terminal: Option<RawTerminal>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTerminal {
+    kind: String,
+    columns: u16,
+    rows: u16,
+}
+
+impl From<RawTerminal> for Terminal {
+    fn from(raw: RawTerminal) -> Self {
+        Self { kind: raw.kind, size: (raw.columns, raw.rows) }
+    }
 }
 
 /// A request that was read; its signature is not judged here.
@@ -121,7 +136,7 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
     if (attached && verb != Verb::Attach) || (raw.signal.is_some() && verb != Verb::Signal) {
         return Err(malformed(format!("these are not the fields of `{}`", verb.name())));
     }
-    let bare = raw.arguments.0.is_empty() && !raw.confirmed;
+    let bare = raw.arguments.0.is_empty() && !raw.confirmed && raw.terminal.is_none();
     if let Some(name) = secrets.keys().find(|name| !raw.arguments.commits_to(name)) {
         return Err(malformed(format!("the secret `{}` is not committed to in the signed text", name.escape_debug())));
     }
@@ -130,8 +145,12 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
         (Verb::List, None, None) if bare => Ask::List,
         (Verb::Runs, None, None) if bare => Ask::Runs,
         (Verb::Describe, Some(command), None) if bare => Ask::Describe { command },
-        (Verb::Preview, Some(command), None) => Ask::Preview(Invocation { command, arguments, confirmed: raw.confirmed }),
-        (Verb::Run, Some(command), None) => Ask::Run(Invocation { command, arguments, confirmed: raw.confirmed }),
+        (Verb::Preview, Some(command), None) => {
+            Ask::Preview(Invocation { command, arguments, confirmed: raw.confirmed, terminal: raw.terminal.map(Into::into) })
+        }
+        (Verb::Run, Some(command), None) => {
+            Ask::Run(Invocation { command, arguments, confirmed: raw.confirmed, terminal: raw.terminal.map(Into::into) })
+        }
         (Verb::Cancel | Verb::Attach | Verb::Signal, None, Some(run)) if bare => match (run.parse::<RunId>(), verb, raw.signal) {
             (Ok(run), Verb::Attach, None) => {
                 Ask::Attach(Attachment { run, stdout: raw.stdout, stderr: raw.stderr, follow: raw.follow, resume: raw.resume })
@@ -192,6 +211,9 @@ pub fn request_text(session: SessionId, counter: u64, id: RequestId, ask: &Ask, 
             fields.insert("arguments".into(), arguments.into());
             if invocation.confirmed {
                 fields.insert("confirmed".into(), json!(true));
+            }
+            if let Some(Terminal { kind, size: (columns, rows) }) = &invocation.terminal {
+                fields.insert("terminal".into(), json!({ "kind": kind, "columns": columns, "rows": rows }));
             }
         }
         Ask::Cancel { run } => {
@@ -429,7 +451,8 @@ mod tests {
             confirmed: bool, counter: u64,
         ) {
             let (session, id) = ids();
-            let ask = Ask::Run(Invocation { command, arguments: arguments.into_iter().collect(), confirmed });
+            let command_kind = command.clone();
+            let ask = Ask::Run(Invocation { command, arguments: arguments.into_iter().collect(), confirmed, terminal: confirmed.then_some(Terminal { kind: command_kind, size: (80, 24) }) });
             let written = request_text(session, counter, id, &ask, || [5; 32]);
             let read = read_request(&written.text, &written.secrets).unwrap();
             prop_assert_eq!(read, SignedRequest { session, counter, id, ask });

@@ -21,6 +21,7 @@ mod process;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod spawn;
+mod terminal;
 
 #[cfg(target_os = "linux")]
 pub use account::{Group, Names, group_is_private, lookup};
@@ -45,3 +46,6 @@ pub use process::{
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
 pub use spawn::{Child, Full, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take};
+pub use terminal::{RawMode, Size, own_terminal_size};
+#[cfg(target_os = "linux")]
+pub use terminal::{resize, terminal};

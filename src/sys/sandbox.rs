@@ -230,7 +230,9 @@ fn filters() -> Result<Vec<BpfProgram>, String> {
     allowed.insert(libc::SYS_fcntl, fcntl.iter().map(|what| when(1, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
     // glibc makes fstat of it, on a descriptor and no path.
     allowed.insert(libc::SYS_newfstatat, vec![when(3, SeccompCmpOp::Eq, libc::AT_EMPTY_PATH as u64)?]);
-    allowed.insert(libc::SYS_ioctl, vec![when(1, SeccompCmpOp::Eq, libc::FIONBIO)?]);
+    // The size of a terminal is told to it, by descriptor; nothing that types into one (TIOCSTI).
+    let ioctl = [libc::FIONBIO, libc::TIOCSWINSZ];
+    allowed.insert(libc::SYS_ioctl, ioctl.iter().map(|what| when(1, SeccompCmpOp::Eq, *what)).collect::<Result<_, _>>()?);
     // Sending goes over what is connected already: no address, and no connection made by sending (TCP Fast Open).
     let unnamed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0).map_err(|fault| format!("seccomp: {fault}"))?;
     let slow = |argument: u8| {

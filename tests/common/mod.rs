@@ -364,6 +364,7 @@ pub fn invocation(command: &str, arguments: &[(&str, Value)]) -> Invocation {
         command: command.into(),
         arguments: arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         confirmed: false,
+        terminal: None,
     }
 }
 
