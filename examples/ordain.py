@@ -10,7 +10,7 @@ import argparse, base64, collections, getpass, hashlib, json, os, secrets
 import select, socket, ssl, struct, sys, time, urllib.parse
 
 HELLO, LOGIN, LOGGED_IN, ERROR, PING, PONG, GOAWAY = range(1, 8)
-OPEN, STARTED, ANSWER, EXIT, CREDIT, EOF, STDIN_CLOSED, RESET = range(16, 24)
+OPEN, STARTED, ANSWER, EXIT, CREDIT, EOF, STDIN_CLOSED, RESET, QUEUED = range(16, 25)
 STDIN, STDOUT, STDERR = range(32, 35)
 BEFORE_LOGIN, DATA, CONTROL = 4096, 65536, 1 << 20  # bytes of a payload that we accept
 WINDOW = 512 * 1024  # bytes that each side may send on a stream before the first CREDIT
@@ -174,7 +174,7 @@ class Connection:
                     reading, ended = False, payload if kind == EXIT else None
                 elif kind == PING:
                     self.send(0, PONG, payload)
-                elif kind not in (PONG, GOAWAY):  # after GOAWAY what runs goes on for the server's grace period
+                elif kind not in (PONG, GOAWAY, QUEUED):  # after GOAWAY what runs goes on for the server's grace period
                     raise Failure(f"the server sent kind {kind}, which is not expected here")
         return ended
 

@@ -174,7 +174,7 @@ pub enum What<'a> {
         user_ms: u64,
         /// Processor time inside it.
         system_ms: u64,
-        /// The most memory it had, in KiB.
+        /// The most memory it had, in KiB; 0 where that is not known.
         peak_kib: u64,
         /// Processes that outlived the main one and were killed.
         left_killed: u32,
@@ -199,7 +199,7 @@ pub enum What<'a> {
     HandedOn {
         /// The run.
         run: &'a str,
-        /// Whether its standard input was still open: it is closed now, wherever it had come to.
+        /// Whether its standard input was still open: such a run is ended, because half an input looks like a whole one.
         input_cut: bool,
     },
     /// A command's executable is not the file that it was at the last run.

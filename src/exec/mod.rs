@@ -68,9 +68,9 @@ pub async fn run(means: &Means, grant: &Grant<Plan>, receipt: Receipt) -> Result
 async fn start_grouped(means: &Means, groups: &Cgroups, run: crate::ids::RunId, draft: Draft) -> Result<Running, SpawnError> {
     let from = groups.clone();
     let child = on_spawner(means, move || {
-        let bounds = draft.tree;
+        let (bounds, stays) = (draft.tree, draft.stays);
         let mut program = draft.program()?;
-        program.cgroup = Some(from.take(&bounds).map_err(|fault| SpawnError::before(Step::Cgroup, &fault))?);
+        program.cgroup = Some(from.take(&bounds, stays).map_err(|fault| SpawnError::before(Step::Cgroup, &fault))?);
         Ok(program)
     })
     .await?;
@@ -118,6 +118,7 @@ struct Draft {
     executable: PathBuf,
     sha256: Option<[u8; 32]>,
     tree: TreeLimits,
+    stays: bool,
     rest: Box<dyn FnOnce(sys::Executable) -> Program + Send>,
 }
 
@@ -225,7 +226,13 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
         terminal,
         files,
     };
-    let draft = Draft { executable: command.executable().into(), sha256: command.sha256, tree: tree_limits(command), rest: Box::new(rest) };
+    let draft = Draft {
+        executable: command.executable().into(),
+        sha256: command.sha256,
+        tree: tree_limits(command),
+        stays: command.leave_running,
+        rest: Box::new(rest),
+    };
     Ok((draft, pipes))
 }
 

@@ -581,6 +581,9 @@ pub fn pump(shared: &Arc<Shared>, live: Arc<Live>, client: Option<Client>, pipes
                 }
                 shared.tell(ToMonitor::Finished { run: *run.bytes(), stdin: 0, stdout: 0, stderr: 0 }).await;
             }
+            // Its spool goes with it; the monitor has its own.
+            tokio::time::sleep(crate::limits::FINISHED).await;
+            shared.runs.forget(run);
         }
         .instrument(span),
     );

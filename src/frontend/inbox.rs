@@ -78,6 +78,11 @@ impl Inbox {
         into.resize = held.resize.take();
     }
 
+    /// Whether the client has given the stream up, or is gone.
+    pub fn abandoned(&self) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).abandoned
+    }
+
     /// Completes when something was left since the last time.
     pub async fn rung(&self) {
         self.bell.notified().await;

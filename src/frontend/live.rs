@@ -5,7 +5,7 @@ use crate::ids::{RunId, StreamId};
 use crate::ipc::{End, RunRules};
 use crate::limits::DATA_FRAME;
 use crate::mux::{Allowance, Outbox};
-use crate::protocol::{Code, Ended, Failure, HEADER, Kind, Started, header};
+use crate::protocol::{Code, Ended, Failure, HEADER, Kind, Started, encode, header, write};
 use crate::spool::{Gone, Spool, Stream};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -183,6 +183,11 @@ impl Runs {
         }
     }
 
+    /// Forgets a run that has ended: nothing crosses its end for so long.
+    pub fn forget(&self, run: RunId) {
+        self.known().over.retain(|live| live.run != run);
+    }
+
     /// A run that goes on, or has just ended.
     pub fn find(&self, run: RunId) -> Option<Arc<Live>> {
         let known = self.known();
@@ -273,13 +278,29 @@ impl Client {
         Ok(Some((stream, frame)))
     }
 
+    /// Puts a frame into its queue, unless it gives the stream up while that is full.
+    async fn put(&self, frame: Vec<u8>) -> Result<(), Stopped> {
+        loop {
+            tokio::select! {
+                biased;
+                place = self.outbox.place() => {
+                    place.map_err(|_| Stopped::Closed)?.put(frame);
+                    return Ok(());
+                }
+                () = self.inbox.rung() => if self.inbox.abandoned() {
+                    return Err(Stopped::Closed);
+                }
+            }
+        }
+    }
+
     /// Says that what it wants is not kept.
     pub async fn refuse(&self, stream: Stream, gone: Gone) {
         let name = if stream == Stream::Stdout { "standard output" } else { "standard error" };
         let text =
             format!("the bytes {} to {} are what is kept of {name}; byte {} is not among them", gone.from, gone.to, self.next(stream));
         let failure = Failure { code: Code::Offset.number(), text, argument: None, rule: None };
-        let _ = self.outbox.control(self.stream, Kind::Error, &failure).await;
+        let _ = self.put(encode(self.stream, Kind::Error, &write(&failure))).await;
     }
 }
 
@@ -297,9 +318,9 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
     if let Some((stream, gone)) = client.missing(&live.spool) {
         return Err(Stopped::Gone(stream, gone));
     }
-    let closed = |_| Stopped::Closed;
-    client.outbox.control(client.stream, Kind::Started, &client.started(live, false)).await.map_err(closed)?;
     let mut held = super::inbox::Held::default();
+    let started = encode(client.stream, Kind::Started, &write(&client.started(live, false)));
+    client.put(started).await?;
     let until = live.spool.both();
     loop {
         let changed = live.changed.notified();
@@ -313,16 +334,16 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
         let ended = live.ended();
         if let Some((stream, frame)) = client.frame(&live.spool)? {
             let count = frame.len() - HEADER;
-            client.outbox.bytes(frame).await.map_err(closed)?;
+            client.put(frame).await?;
             client.advance(stream, count);
             continue;
         }
         let enough = !until_the_end && client.sent[0] >= until[0] && client.sent[1] >= until[1];
         match ended {
             Some(ended) if !client.behind(&live.spool) => {
-                return client.outbox.control(client.stream, Kind::Exit, &ended).await.map_err(closed);
+                return client.put(encode(client.stream, Kind::Exit, &write(&ended))).await;
             }
-            None if enough => return client.outbox.control(client.stream, Kind::Exit, &so_far(live, client)).await.map_err(closed),
+            None if enough => return client.put(encode(client.stream, Kind::Exit, &write(&so_far(live, client)))).await,
             _ => {}
         }
         tokio::select! {

@@ -137,6 +137,10 @@ impl Pump {
         };
         let [out, err] = self.live.spool.both();
         state.left = state.left.saturating_sub(out + err);
+        if state.client.is_none() {
+            // Its link was lost before it began: it waits for its client as any other.
+            self.be_alone(&mut state, false, [0; 2]);
+        }
         self.pump(&mut state).await;
         self.shared.runs.leave(self.live.run);
         Ok(())
@@ -146,9 +150,16 @@ impl Pump {
         let mut held = Held::default();
         let idle = self.live.rules.idle_ms.map(Duration::from_millis);
         let (mut last, mut idle_told) = (self.live.spool.both(), false);
+        // How long it was possible to read on after the end: somebody who was left running may write for ever.
+        let (mut read_on, mut turn, mut could_read) = (Duration::ZERO, Instant::now(), false);
         let quiet = tokio::time::sleep(idle.unwrap_or_default());
         tokio::pin!(quiet);
+        let mut was_reading = true;
         loop {
+            if state.exit.is_some() && could_read {
+                read_on += turn.elapsed();
+            }
+            turn = Instant::now();
             let (exited, back) = self.live.take_mail();
             state.exit = state.exit.take().or(exited);
             if let Some(client) = back {
@@ -171,7 +182,23 @@ impl Pump {
                 continue;
             }
             let may_read = state.may_read(published);
+            if may_read == [false, false] {
+                // Whoever is kept from writing is not idle.
+                was_reading = false;
+            } else if !std::mem::replace(&mut was_reading, true)
+                && let Some(idle) = idle
+            {
+                quiet.as_mut().reset(Instant::now() + idle);
+            }
+            could_read = may_read == [true, true];
             let exited = state.exit.is_some();
+            if exited && read_on >= HELD_OPEN && !state.read_out() {
+                // The processes of the run are gone or are to go on, and somebody holds the pipe.
+                state.held_open = true;
+                self.close(state, Stream::Stdout).await;
+                self.close(state, Stream::Stderr).await;
+                continue;
+            }
             let bell = async {
                 match &state.client {
                     Some(client) => client.inbox.rung().await,
@@ -190,10 +217,9 @@ impl Pump {
                 ready = state.stdout.readable(), if may_read[0] => Next::Read(Stream::Stdout, ready.is_ok()),
                 ready = state.stderr.readable(), if may_read[1] => Next::Read(Stream::Stderr, ready.is_ok()),
                 ready = state.input.writable(), if state.input.wants_to_write() => Next::Write(ready.is_ok()),
-                () = &mut quiet, if idle.is_some() && !idle_told && !exited => Next::Idle,
+                () = &mut quiet, if idle.is_some() && !idle_told && !exited && was_reading => Next::Idle,
                 () = cut_short => Next::CutShort,
-                // The processes of the run are gone, nothing more comes, and yet somebody holds the pipe.
-                () = tokio::time::sleep(HELD_OPEN), if exited && !state.read_out() && may_read == [true, true] => Next::HeldOpen,
+                () = tokio::time::sleep(HELD_OPEN.saturating_sub(read_on)), if exited && !state.read_out() && could_read => Next::Look,
             };
             match next {
                 Next::Look => {}
@@ -209,11 +235,6 @@ impl Pump {
                     // A command that would go on with half its input is worse than one that is ended.
                     state.cut_short = None;
                     self.shared.tell(ToMonitor::CutShort { run: *self.live.run.bytes() }).await;
-                }
-                Next::HeldOpen => {
-                    state.held_open = true;
-                    self.close(state, Stream::Stdout).await;
-                    self.close(state, Stream::Stderr).await;
                 }
             }
         }
@@ -246,18 +267,20 @@ impl Pump {
     /// The client is gone, for good or for a while.
     fn lose_client(&self, state: &mut State, for_good: bool) {
         let Some(client) = state.client.take() else { return };
+        // What it may not have received: at most a window.
+        self.be_alone(state, for_good, client.sent.map(|sent| sent.saturating_sub(STREAM_WINDOW as u64)));
+        let _ = client.over.try_send(client.stream);
+    }
+
+    /// Goes on without a client, who may want what follows these offsets.
+    fn be_alone(&self, state: &mut State, for_good: bool, from: [u64; 2]) {
         let rules = &self.live.rules;
-        state.alone = if for_good || rules.outlives_client || rules.resume_ms == 0 {
-            Alone::Runs
-        } else {
-            // What it may not have received: at most a window.
-            Alone::Waits(client.sent.map(|sent| sent.saturating_sub(STREAM_WINDOW as u64)))
-        };
+        let waits = !for_good && !rules.outlives_client && rules.resume_ms > 0;
+        state.alone = if waits { Alone::Waits(from) } else { Alone::Runs };
         if rules.outlives_client && state.input.pipe.is_some() && !state.input.eof {
             let patience = if for_good { Duration::ZERO } else { Duration::from_millis(rules.resume_ms) };
             state.cut_short = Some(Instant::now() + patience);
         }
-        let _ = client.over.try_send(client.stream);
     }
 
     /// The run's session has come back, over another connection: it goes on there from the bytes it names.
@@ -335,6 +358,9 @@ impl Pump {
                 // Other mail is looked at when this frame is gone.
                 () = self.live.bell.notified() => if self.live.replaced() {
                     return Ok(Queued::Interrupted);
+                },
+                () = client.inbox.rung() => if client.inbox.abandoned() {
+                    return Ok(Queued::Interrupted);
                 }
             }
         }
@@ -407,7 +433,9 @@ impl Pump {
 
     /// Reads once, keeps what came, and sends it.
     async fn forward(&self, state: &mut State, stream: Stream) {
-        let room = state.client.as_ref().map_or(usize::MAX, |client| client.allowance.left());
+        // Straight to a client that has credit and everything before; otherwise it gets it from the spool.
+        let straight = state.client.as_ref().is_some_and(|client| client.allowance.left() > 0 && !client.behind(&self.live.spool));
+        let room = state.client.as_ref().filter(|_| straight).map_or(usize::MAX, |client| client.allowance.left());
         let most = usize::try_from(state.left).unwrap_or(usize::MAX);
         let number = state.client.as_ref().map_or(0, |client| client.stream);
         let output = state.output(stream);
@@ -433,7 +461,7 @@ impl Pump {
                 }
                 state.left = state.left.saturating_sub(read as u64);
                 self.live.changed.notify_waiters();
-                let Some(client) = &state.client else { return };
+                let Some(client) = state.client.as_ref().filter(|_| straight) else { return };
                 let length = u32::try_from(read).unwrap_or(0).to_be_bytes();
                 if let Some(place) = frame.first_chunk_mut::<4>() {
                     *place = length;
@@ -481,7 +509,6 @@ enum Next {
     Write(bool),
     Idle,
     CutShort,
-    HeldOpen,
 }
 
 impl State {
@@ -501,14 +528,15 @@ impl State {
     /// back, as it would for any reader.
     fn may_read(&self, published: [u64; 2]) -> [bool; 2] {
         match (&self.client, self.alone) {
-            _ if self.cut => [true; 2],
+            // What a full pipe still holds has room in the spool, however slow the client is.
+            _ if self.cut || self.exit.is_some() => [true; 2],
             (Some(client), _) => [client.allowance.left() > 0; 2],
-            (None, Alone::Waits(from)) if self.exit.is_none() => {
+            (None, Alone::Waits(from)) => {
                 let [stdout, stderr] = from;
                 [published[0] - stdout.min(published[0]), published[1] - stderr.min(published[1])]
                     .map(|ahead| ahead < STREAM_WINDOW as u64 + AHEAD)
             }
-            (None, _) => [true; 2],
+            (None, Alone::Runs) => [true; 2],
         }
     }
 }

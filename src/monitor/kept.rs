@@ -54,6 +54,11 @@ impl Kept {
         }
     }
 
+    /// Forgets what is older.
+    pub fn forget_old(&mut self, retention: Duration) {
+        self.0.retain(|over| over.at.elapsed() <= retention);
+    }
+
     /// A run that has ended and is not forgotten.
     pub fn find(&self, run: RunId, retention: Duration) -> Option<&Over> {
         self.0.iter().rev().find(|over| over.run == run && over.at.elapsed() <= retention)

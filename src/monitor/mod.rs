@@ -61,6 +61,7 @@ pub async fn serve(
     let state: Shared = Rc::new(State::new(settings, loader, trail, Means { spawner, groups }, instance));
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
+    tokio::task::spawn_local(forget_old_runs(state.clone()));
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let (ready, first) = tokio::sync::oneshot::channel();
     let mut frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
@@ -82,11 +83,22 @@ pub async fn serve(
     })
     .await;
     frontend.abort();
+    // It ends when nobody listens to it any more.
+    *state.frontend.borrow_mut() = None;
     let _ = std::fs::remove_file(&state.settings().control);
     if let Some(groups) = &state.means.groups {
         groups.leave();
     }
     Ok(status)
+}
+
+/// What was kept of runs goes when its time is over, also where nothing else happens.
+async fn forget_old_runs(state: Shared) {
+    loop {
+        let retention = state.settings().retention;
+        tokio::time::sleep((retention / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))).await;
+        state.kept.borrow_mut().forget_old(retention);
+    }
 }
 
 fn open_trail(path: &Path) -> std::io::Result<Trail> {

@@ -76,6 +76,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         end,
         signals,
         finished: Some(finished),
+        over: None,
         spool: None,
         rules: rules(&command),
         pipes: [None, None, None],
@@ -204,6 +205,9 @@ async fn turn(state: &Shared, run: RunId, command: &Command, orders: &mut Orders
         let ended = state.run_ended.notified();
         tokio::pin!(ended);
         ended.as_mut().enable();
+        if state.stopping.get() {
+            break Err((Code::Stopping, "the server is stopping and starts nothing new".into()));
+        }
         let Some((_, text)) = before(state, command, Some(run)) else { break Ok(()) };
         tokio::select! {
             () = ended => {}
@@ -261,7 +265,10 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
         std::mem::take(&mut run.waiting)
     });
     for (connection, stream, attachment) in waiting.unwrap_or_default() {
-        pass_attachment(state, connection, stream, attachment);
+        if !pass_attachment(state, connection, stream, attachment) {
+            let text = "its output cannot be shown now".into();
+            state.tell(ToFrontend::Refused { connection, stream, code: Code::Internal.number(), text, argument: None, rule: None });
+        }
     }
     let _ = state.record(&Record::now(What::Start { run: &run.to_string(), pid: running.pid }));
 
@@ -291,8 +298,11 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
         left_running: rest.running,
         verified: rest.verified,
     };
+    if let Some(run) = state.runs.borrow_mut().get_mut(&run) {
+        run.over = Some(end.clone());
+    }
     state.tell_with(ToFrontend::Exited { run: *run.bytes(), end: end.clone() }, &[]).await;
-    let counts = tokio::time::timeout(limits::FINISHED, counts).await.ok().and_then(Result::ok);
+    let counts = counted(state, counts).await;
     // The trail has every end; the log only what an operator may want to look into.
     if reason != Reason::Exit(0) {
         tracing::info!(run = %run, user = %grant.user(), command = command.name, reason = reason.word(), number = reason.number(), ?duration, "ended");
@@ -317,6 +327,18 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
         stdout_bytes: counts.map(|counts| counts.stdout),
         stderr_bytes: counts.map(|counts| counts.stderr),
     }));
+}
+
+/// What the frontend counted, when it has read everything. A frontend that is gone meanwhile leaves that to the next.
+async fn counted(state: &Shared, mut counts: oneshot::Receiver<Counts>) -> Option<Counts> {
+    loop {
+        let frontends = state.counts.frontends.get();
+        match tokio::time::timeout(limits::FINISHED, &mut counts).await {
+            Ok(counts) => return counts.ok(),
+            Err(_) if frontends == state.counts.frontends.get() && state.ready.get() => return None,
+            Err(_) => {}
+        }
+    }
 }
 
 /// Where a run's output is kept: small ones in memory, large ones on disk, both without a name.
@@ -359,6 +381,10 @@ pub fn attach(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Resu
                 run.changes += 1;
             }
             if run.phase != Phase::Running {
+                const MOST: usize = 16;
+                if run.waiting.len() >= MOST {
+                    return Err(());
+                }
                 run.waiting.push((connection, stream, attachment));
                 return Ok(());
             }
@@ -404,21 +430,27 @@ pub async fn hand_on(state: &Shared) {
         .values_mut()
         .filter(|run| run.phase == Phase::Running && run.rules.outlives_client)
         .filter_map(|run| {
-            // Half an input is not a whole one: it is closed, which the command sees, and the trail says so.
             let [stdout, stderr, stdin] = &mut run.pipes;
-            let cut = stdin.take().is_some();
+            // Half an input looks like a whole one: such a run is ended, its input still open.
+            let cut = stdin.is_some() && run.over.is_none();
+            if cut {
+                let _ = run.end.try_send(Reason::Disconnected);
+            }
             let copy = |pipe: &Option<OwnedFd>| pipe.as_ref().and_then(|pipe| pipe.try_clone().ok());
             let (stdout, stderr) = (copy(stdout), copy(stderr));
             let message =
                 ToFrontend::Adopt { run: *run.id.bytes(), rules: run.rules.clone(), stdout: stdout.is_some(), stderr: stderr.is_some() };
             let spool = run.spool.as_ref()?.try_clone().ok()?;
             let descriptors: Vec<_> = [Some(spool), stdout, stderr].into_iter().flatten().collect();
-            Some((run.id, message, descriptors, cut))
+            Some((run.id, message, descriptors, cut, run.over.clone()))
         })
         .collect();
-    for (run, message, descriptors, cut) in adopted {
+    for (run, message, descriptors, cut, over) in adopted {
         let _ = state.record(&Record::now(What::HandedOn { run: &run.to_string(), input_cut: cut }));
         state.tell_with(message, &descriptors).await;
+        if let Some(end) = over {
+            state.tell_with(ToFrontend::Exited { run: *run.bytes(), end }, &[]).await;
+        }
     }
 }
 
@@ -518,6 +550,7 @@ fn not_started(state: &Shared, grant: &Grant<Plan>, run: RunId, code: Code, text
 /// The client is gone, or has given up one stream: its runs follow their rule. One whose link was lost may come back.
 pub fn leave(state: &Shared, connection: ConnectionId, stream: Option<StreamId>, lost: bool) {
     for run in state.runs.borrow_mut().values_mut() {
+        run.waiting.retain(|(owner, its, _)| *owner != connection || stream.is_some_and(|stream| stream != *its));
         let meant = run.owner.is_some_and(|(owner, its)| owner == connection && stream.is_none_or(|stream| stream == its));
         if !meant {
             continue;

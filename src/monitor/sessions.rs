@@ -16,22 +16,24 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
         return over(state, &session);
     }
     let id = session.id;
-    parked.insert(id, session);
+    let parking = state.parkings.get() + 1;
+    state.parkings.set(parking);
+    parked.insert(id, (session, parking));
     drop(parked);
     let state = state.clone();
     tokio::task::spawn_local(async move {
         loop {
             tokio::time::sleep(window(&state, id)).await;
+            if state.parked.borrow().get(&id).is_none_or(|(_, known)| *known != parking) {
+                return;
+            }
             // As long as a run of its own goes on there is something to come back for.
             if !state.runs.borrow().values().any(|run| run.session == id) {
                 break;
             }
-            if !state.parked.borrow().contains_key(&id) {
-                return;
-            }
         }
         let gone = state.parked.borrow_mut().remove(&id);
-        if let Some(session) = gone {
+        if let Some((session, _)) = gone {
             over(&state, &session);
         }
     });
@@ -46,7 +48,7 @@ fn window(state: &Shared, session: SessionId) -> std::time::Duration {
 
 /// The session of this id, wherever it is: parked, or on a connection whose loss has not been noticed yet.
 pub fn find(state: &Shared, id: SessionId) -> Option<Session> {
-    let parked = state.parked.borrow().get(&id).cloned();
+    let parked = state.parked.borrow().get(&id).map(|(session, _)| session.clone());
     parked.or_else(|| {
         state.connections.borrow().values().filter_map(|connection| connection.session.clone()).find(|session| session.id == id)
     })
@@ -66,7 +68,10 @@ pub fn take(state: &Shared, id: SessionId, except: ConnectionId) {
 
 /// Users who are gone, disabled or have another password: their sessions do not come back.
 pub fn revoke(state: &Shared, revoked: impl Fn(&str) -> bool) {
-    let gone: Vec<Session> = state.parked.borrow().values().filter(|session| revoked(&session.user)).cloned().collect();
+    let gone: Vec<Session> = {
+        let parked = state.parked.borrow();
+        parked.values().map(|(session, _)| session).filter(|session| revoked(&session.user)).cloned().collect()
+    };
     for session in gone {
         state.parked.borrow_mut().remove(&session.id);
         over(state, &session);

@@ -8,7 +8,7 @@ use crate::credential::SessionPublic;
 use crate::exec::Means;
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
-use crate::ipc::{Channel, RunRules, Stage, ToFrontend};
+use crate::ipc::{Channel, End, RunRules, Stage, ToFrontend};
 use crate::policy::Command;
 use crate::request::Attachment;
 use crate::sys::Version;
@@ -93,6 +93,8 @@ pub struct Run {
     pub signals: mpsc::Sender<i32>,
     /// Tells its task that the frontend has read everything.
     pub finished: Option<oneshot::Sender<Counts>>,
+    /// How it ended, once its processes are gone.
+    pub over: Option<End>,
     /// Its output.
     pub spool: Option<OwnedFd>,
     /// What holds for it in the frontend.
@@ -144,7 +146,9 @@ pub struct State {
     /// The highest connection's number that a frontend has named; the next frontend goes on behind it.
     pub highest: Cell<ConnectionId>,
     /// Sessions whose link was lost, and that may come back.
-    pub parked: RefCell<HashMap<SessionId, Session>>,
+    pub parked: RefCell<HashMap<SessionId, (Session, u64)>>,
+    /// Counts them, so that the wait for one that came back and was lost again is not cut short.
+    pub parkings: Cell<u64>,
     /// By id.
     pub runs: RefCell<HashMap<RunId, Run>>,
     /// Those that wait for their turn, first come first.
@@ -169,6 +173,8 @@ pub struct State {
     pub stopping: Cell<bool>,
     /// The way to the frontend, while there is one.
     pub frontend: RefCell<Option<Rc<Channel>>>,
+    /// Whether it is confined and listens; before that it is told its settings only.
+    pub ready: Cell<bool>,
     /// What the frontend reported of its sandbox.
     pub confinement: RefCell<Option<(String, u32)>>,
     /// Counters for `status`.
@@ -222,6 +228,7 @@ impl State {
             connections: RefCell::default(),
             highest: Cell::new(0),
             parked: RefCell::default(),
+            parkings: Cell::new(0),
             runs: RefCell::default(),
             queue: RefCell::default(),
             kept: RefCell::default(),
@@ -234,6 +241,7 @@ impl State {
             connection_gone: Notify::new(),
             stopping: Cell::new(false),
             frontend: RefCell::new(None),
+            ready: Cell::new(false),
             confinement: RefCell::new(None),
             counts: Counters::default(),
         }
@@ -262,7 +270,7 @@ impl State {
 
     /// Sends to the frontend, now or as soon as its queue has room. Lost when the frontend is.
     pub fn tell(self: &Rc<Self>, message: ToFrontend) {
-        let Some(channel) = self.frontend.borrow().clone() else { return };
+        let Some(channel) = self.frontend.borrow().clone().filter(|_| self.ready.get()) else { return };
         match channel.try_send(&message, &[]) {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
                 tokio::task::spawn_local(async move {
@@ -275,7 +283,9 @@ impl State {
 
     /// Sends to the frontend with descriptors, in the order of the calling task.
     pub async fn tell_with(&self, message: ToFrontend, descriptors: &[OwnedFd]) {
-        let Some(channel) = self.frontend.borrow().clone() else { return };
+        // What is told too early would be told twice: what outlives a frontend is handed on when the next is ready.
+        let early = !self.ready.get() && !matches!(message, ToFrontend::Configure(_));
+        let Some(channel) = self.frontend.borrow().clone().filter(|_| !early) else { return };
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         if let Err(fault) = channel.send(&message, &borrowed).await {
             tracing::debug!(%fault, "the frontend did not take a message");

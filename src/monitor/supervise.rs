@@ -110,6 +110,7 @@ async fn one(state: &Shared, listeners: &[TcpListener], first: &mut Option<onesh
     // Whatever it was, it is over: a frontend that breaks the table is not argued with.
     sys::kill(std::os::fd::AsFd::as_fd(&pidfd));
     *state.frontend.borrow_mut() = None;
+    state.ready.set(false);
     *state.confinement.borrow_mut() = None;
     if let Ok(watched) = sys::watch(pidfd, tokio::io::Interest::READABLE) {
         let _ = watched.readable().await;
@@ -149,6 +150,7 @@ async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::S
             tracing::info!(landlock, uid, "the frontend is confined and listens");
             let _ = state.record(&Record::now(What::Frontend { state: "started" }));
             *state.confinement.borrow_mut() = Some((landlock.clone(), *uid));
+            state.ready.set(true);
             runs::hand_on(state).await;
             if let Some(first) = first.take() {
                 let _ = first.send(Ok(()));
@@ -244,7 +246,8 @@ fn forget_all(state: &Shared) {
         forget(state, number, true);
     }
     // What does not outlive its frontend has lost its pipes, and nobody will count its bytes.
-    for run in state.runs.borrow_mut().values_mut().filter(|run| !run.rules.outlives_client) {
+    let begun = |run: &&mut super::state::Run| run.phase != super::state::Phase::Queued && !run.rules.outlives_client;
+    for run in state.runs.borrow_mut().values_mut().filter(begun) {
         run.finished = None;
         run.end_for(Reason::Disconnected);
     }

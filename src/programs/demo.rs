@@ -123,7 +123,29 @@ fn configuration(own: &str, hash: &str) -> Result<String, String> {
             }
         }
     }
+    leave_out_the_impossible(&mut config);
     toml::to_string(&config).map_err(|fault| fault.to_string())
+}
+
+/// Commands that this machine has no program for, or no Landlock, are left out of the tour.
+fn leave_out_the_impossible(config: &mut Table) {
+    let landlock = sys::kernel_offers().1.is_some();
+    let possible = |command: &Value| {
+        let executable = command.get("exec").and_then(|exec| exec.get(0)).and_then(Value::as_str);
+        executable.is_some_and(|path| Path::new(path).exists()) && (landlock || command.get("sandbox").is_none())
+    };
+    let mut kept = Vec::new();
+    if let Some(Value::Table(commands)) = config.get_mut("commands") {
+        commands.retain(|_, command| possible(command));
+        kept.extend(commands.keys().cloned());
+    }
+    if let Some(Value::Table(roles)) = config.get_mut("roles") {
+        for (_, role) in roles.iter_mut() {
+            if let Some(Value::Array(granted)) = role.get_mut("commands") {
+                granted.retain(|name| name.as_str().is_some_and(|name| name.contains('*') || kept.iter().any(|known| known == name)));
+            }
+        }
+    }
 }
 
 fn write_client_config(folder: &Path, address: &str) -> Result<(), String> {

@@ -191,7 +191,7 @@ pub struct Ended {
     /// Processor time inside it, in milliseconds.
     #[serde(default)]
     pub system_ms: u64,
-    /// The most memory it had, in KiB.
+    /// The most memory it had, in KiB; 0 where that is not known.
     #[serde(default)]
     pub peak_kib: u64,
     /// Processes that outlived the main one and were killed.

@@ -75,6 +75,8 @@ struct Shared {
 /// Empty groups that are kept for the next run.
 const KEPT: usize = 64;
 const PREFIX: &str = "ordaind-";
+/// Groups of commands that leave something running.
+const STAYS: &str = "ordain-stays-";
 const LEAF: &str = "daemon";
 
 /// Where this process's group is, in the file system.
@@ -151,12 +153,13 @@ impl Cgroups {
         self.0.controllers
     }
 
-    /// A group for one run.
+    /// A group for one run. What is left in one that `stays` outlives the daemon, so it is not below the daemon's.
     ///
     /// # Errors
     /// As mkdir(2) and the writing of its bounds; `Unsupported` for a bound without its controller.
-    pub fn take(&self, limits: &TreeLimits) -> io::Result<Cgroup> {
+    pub fn take(&self, limits: &TreeLimits, stays: bool) -> io::Result<Cgroup> {
         if !limits.any()
+            && !stays
             && let Some(kept) = self.0.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
         {
             return Ok(kept);
@@ -168,13 +171,18 @@ impl Cgroups {
         {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "a bound without its controller"));
         }
-        let path = self.0.base.join(format!("run-{}", self.0.next.fetch_add(1, Ordering::Relaxed)));
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let path = if stays {
+            self.0.outer.join(format!("{STAYS}{}-{number}", std::process::id()))
+        } else {
+            self.0.base.join(format!("run-{number}"))
+        };
         fs::create_dir(&path)?;
         let made = (|| {
             limits.set(&path)?;
             let folder = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC).open(&path)?;
             let events = File::open(path.join("cgroup.events"))?;
-            Ok(Cgroup { folder: folder.into(), events, limited: limits.any(), killed: AtomicBool::new(false), path: path.clone() })
+            Ok(Cgroup { folder: folder.into(), events, limited: limits.any() || stays, killed: AtomicBool::new(false), path: path.clone() })
         })();
         if made.is_err() {
             let _ = fs::remove_dir(&path);
@@ -206,7 +214,13 @@ impl Cgroups {
         self.0.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // Fails where controllers were switched on for a group of the service manager's, which then clears up itself.
         if put(&self.0.outer.join("cgroup.procs"), "0").is_ok() {
-            let _ = fs::remove_dir(self.0.base.join(LEAF)).and_then(|()| fs::remove_dir(&self.0.base));
+            // The frontend lived there too, and is about to end.
+            for _ in 0..100 {
+                if fs::remove_dir(self.0.base.join(LEAF)).and_then(|()| fs::remove_dir(&self.0.base)).is_ok() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }
@@ -240,6 +254,11 @@ fn clear(outer: &Path) {
         let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(PREFIX));
         name.and_then(|pid| pid.parse::<u32>().ok()).is_some_and(|pid| !lives(path, pid))
     };
+    let stays = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(STAYS));
+    for group in folders(outer).filter(stays) {
+        // Goes when it is empty; what lives in it was to go on.
+        let _ = fs::remove_dir(group);
+    }
     for base in folders(outer).filter(left) {
         for run in folders(&base) {
             let _ = put(&run.join("cgroup.kill"), "1");
@@ -351,5 +370,27 @@ impl Cgroup {
             Duration::from_micros(microseconds.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0))
         };
         Some(Spent { user: value("user_usec"), system: value("system_usec") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_written_as_the_kernel_reads_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max"];
+        for file in files {
+            fs::write(folder.path().join(file), "").unwrap();
+        }
+        let limits = TreeLimits { memory: Some(64 << 20), processes: Some(20), cpu_percent: Some(150) };
+        limits.set(folder.path()).unwrap();
+        let read = files.map(|file| fs::read_to_string(folder.path().join(file)).unwrap());
+        assert_eq!(read, ["67108864", "0", "1", "20", "150000 100000"]);
+        assert!(limits.any() && !TreeLimits::default().any());
+        // A bound whose file is missing is an error, never passed over.
+        fs::remove_file(folder.path().join("pids.max")).unwrap();
+        assert!(limits.set(folder.path()).is_err());
     }
 }

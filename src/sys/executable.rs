@@ -169,14 +169,21 @@ fn line(path: &Path) -> Result<Option<Interpreter>, ExecutableFault> {
     if whole.is_none() && bytes.len() == LINE {
         return Err(ExecutableFault::Interpreter(path.to_owned(), "its first line is longer than the kernel reads"));
     }
-    let text = rest.get(..whole.unwrap_or(rest.len())).unwrap_or_default().trim_ascii();
-    let end = text.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(text.len());
+    // Blanks and tabs, as in the kernel: a carriage return is part of the name.
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let trimmed = |text: &[u8]| {
+        let from = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
+        let to = text.iter().rposition(|byte| !blank(byte)).map_or(from, |last| last + 1);
+        text.get(from..to).unwrap_or_default().to_vec()
+    };
+    let text = trimmed(rest.get(..whole.unwrap_or(rest.len())).unwrap_or_default());
+    let end = text.iter().position(blank).unwrap_or(text.len());
     let (interpreter, argument) = text.split_at(end);
     if interpreter.is_empty() {
         return Err(ExecutableFault::Interpreter(path.to_owned(), "its first line names no interpreter"));
     }
-    let argument = argument.trim_ascii();
-    Ok(Some((interpreter.to_vec(), (!argument.is_empty()).then(|| argument.to_vec()))))
+    let argument = trimmed(argument);
+    Ok(Some((interpreter.to_vec(), (!argument.is_empty()).then_some(argument))))
 }
 
 /// Whether a file gives capabilities to whoever executes it.

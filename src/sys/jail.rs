@@ -37,7 +37,8 @@ pub fn sandbox(files: &Files, own: &[PathBuf]) -> io::Result<OwnedFd> {
     let wrong = |fault: RulesetError| io::Error::other(fault.to_string());
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let execute = read | AccessFs::Execute;
-    let write = AccessFs::from_all(ABI::V5) & !AccessFs::Execute;
+    // Devices are never made: the node of a disk would be a way around every other rule.
+    let write = AccessFs::from_all(ABI::V5) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(ABI::V1))

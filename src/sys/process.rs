@@ -20,7 +20,8 @@ pub struct Exited {
     pub user: Duration,
     /// Processor time inside the kernel.
     pub system: Duration,
-    /// The most memory that it or a child of it had resident, in KiB.
+    /// The most memory that it or a child of it had resident, in KiB; 0 where that is not known, because it was less than
+    /// this process has had itself.
     pub peak_kib: u64,
 }
 
@@ -66,9 +67,18 @@ impl Exited {
             signal: (!exited).then_some(number),
             user: time(usage.ru_utime),
             system: time(usage.ru_stime),
-            peak_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
+            peak_kib: u64::try_from(usage.ru_maxrss).ok().filter(|peak| *peak > own_peak_kib()).unwrap_or(0),
         }
     }
+}
+
+/// The most memory that this process had itself. Until exec a child shares it, and the kernel counts it as the child's.
+fn own_peak_kib() -> u64 {
+    // SAFETY: an all-zero structure is a valid one, which the call fills.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` lives through the call.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    u64::try_from(usage.ru_maxrss).unwrap_or(0)
 }
 
 /// Signals a whole process group; `false` when nobody is left in it.

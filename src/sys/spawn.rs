@@ -324,12 +324,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn add_thread(queue: &Arc<Queue>) -> io::Result<()> {
     let slot = Arc::new(Slot::default());
     let stack = Stack::new()?;
+    let low = Low::new()?;
     let mut slots = lock(&queue.keeper.slots);
     let (queue, own) = (queue.clone(), slot.clone());
     std::thread::Builder::new().name(format!("spawn-{}", slots.len())).spawn(move || {
         loop {
             let (prepare, answer) = queue.next();
-            queue.keeper.spawn(&own, &stack, prepare, answer);
+            queue.keeper.spawn(&own, &stack, &low, prepare, answer);
         }
     })?;
     slots.push(slot);
@@ -350,7 +351,7 @@ impl Queue {
 }
 
 impl Keeper {
-    fn spawn(&self, slot: &Slot, stack: &Stack, prepare: Prepare, answer: Answer) {
+    fn spawn(&self, slot: &Slot, stack: &Stack, low: &Low, prepare: Prepare, answer: Answer) {
         slot.pidfd.store(-1, Ordering::SeqCst);
         *lock(&slot.work) = Some(Work { until: Instant::now() + limits::SPAWN, answer, cloning: false, late: false });
         if !self.awake.swap(true, Ordering::SeqCst) {
@@ -363,7 +364,7 @@ impl Keeper {
             None => return,
             Some(work) => work.cloning = true,
         }
-        let outcome = prepared.and_then(|program| clone_and_exec(stack, program, &slot.pidfd));
+        let outcome = prepared.and_then(|program| clone_and_exec(stack, low, program, &slot.pidfd));
         let Some(work) = lock(&slot.work).take() else { return };
         (work.answer)(match outcome {
             Err(_) if work.late => Err(failed(Step::Deadline, libc::ETIMEDOUT)),
@@ -434,7 +435,8 @@ fn watch(queue: &Arc<Queue>) {
 /// Starts a program on the calling thread, which must outlive it.
 pub(super) fn start_here(program: Program) -> Result<Child, SpawnError> {
     let stack = Stack::new().map_err(|fault| SpawnError::before(Step::Clone, &fault))?;
-    clone_and_exec(&stack, program, &AtomicI32::new(-1))
+    let low = Low::new().map_err(|fault| SpawnError::before(Step::Clone, &fault))?;
+    clone_and_exec(&stack, &low, program, &AtomicI32::new(-1))
 }
 
 const fn failed(step: Step, errno: i32) -> SpawnError {
@@ -478,6 +480,56 @@ impl Drop for Stack {
     fn drop(&mut self) {
         // SAFETY: exactly the mapping made in `new`.
         unsafe { libc::munmap(self.base, STACK + GUARD) };
+    }
+}
+
+/// Low numbers that a spawning thread keeps for itself: what the child needs is put there, so that it can let go of the
+/// thousands of descriptors that a busy daemon has without the kernel copying them first.
+struct Low {
+    places: [OwnedFd; 5],
+    empty: OwnedFd,
+}
+
+impl Low {
+    fn new() -> io::Result<Self> {
+        let empty = super::null()?;
+        let place = || empty.try_clone();
+        Ok(Self { places: [place()?, place()?, place()?, place()?, place()?], empty })
+    }
+
+    /// Puts descriptors there, for as long as the result lives.
+    fn hold(&self, descriptors: [Option<&OwnedFd>; 5]) -> io::Result<Held<'_>> {
+        let held = Held(self);
+        for (place, descriptor) in self.places.iter().zip(descriptors) {
+            if let Some(descriptor) = descriptor {
+                put(descriptor, place)?;
+            }
+        }
+        Ok(held)
+    }
+}
+
+fn put(descriptor: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
+    // SAFETY: both are open and ours; the place goes on being owned, and names another file.
+    let status = unsafe { libc::dup3(descriptor.as_raw_fd(), place.as_raw_fd(), libc::O_CLOEXEC) };
+    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Descriptors in their low places. A pipe's end that stayed there would keep the pipe open.
+struct Held<'l>(&'l Low);
+
+impl Held<'_> {
+    fn numbers(&self) -> [RawFd; 5] {
+        self.0.places.each_ref().map(AsRawFd::as_raw_fd)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        for place in &self.0.places {
+            // Cannot fail: both are open.
+            let _ = put(&self.0.empty, place);
+        }
     }
 }
 
@@ -550,7 +602,7 @@ struct OpenHow {
 /// `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`
 const RESOLVE: u64 = 0x08 | 0x04 | 0x02;
 
-fn clone_and_exec(stack: &Stack, program: Program, pidfd: &AtomicI32) -> Result<Child, SpawnError> {
+fn clone_and_exec(stack: &Stack, low: &Low, program: Program, pidfd: &AtomicI32) -> Result<Child, SpawnError> {
     let pointers =
         |texts: &mut dyn Iterator<Item = &CString>| texts.map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
     let interpreter = &program.executable.interpreter;
@@ -591,10 +643,14 @@ fn clone_and_exec(stack: &Stack, program: Program, pidfd: &AtomicI32) -> Result<
             keep: open.keep.map_or(-1, |number| i32::try_from(number).unwrap_or(-1)),
         })
         .collect();
-    let stdio = [program.stdio[0].as_raw_fd(), program.stdio[1].as_raw_fd(), program.stdio[2].as_raw_fd()];
-    let executable = program.executable.file.as_raw_fd();
-    let rules_number = rules.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-    let highest = stdio.into_iter().chain([executable, rules_number]).max().unwrap_or(2);
+    let [stdin, stdout, stderr] = &program.stdio;
+    let held = low
+        .hold([Some(stdin), Some(stdout), Some(stderr), Some(&program.executable.file), rules.as_ref()])
+        .map_err(|fault| SpawnError::before(Step::Descriptors, &fault))?;
+    let [stdin, stdout, stderr, executable, rules_number] = held.numbers();
+    let stdio = [stdin, stdout, stderr];
+    let rules_number = if rules.is_some() { rules_number } else { -1 };
+    let highest = held.numbers().into_iter().max().unwrap_or(2);
     let mut shared = Shared {
         executable,
         rules: rules_number,
