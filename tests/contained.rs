@@ -42,10 +42,19 @@ linger = "20s"
 [commands.stays]
 exec = ["/bin/sh", "-c", 'sleep 1000 >/dev/null 2>&1 & echo $!']
 leave_running = true
+[commands.chatters]
+exec = ["/bin/sh", "-c", '(i=0; while [ $i -lt 600 ]; do echo x; sleep 0.1; i=$((i+1)); done) & exit 0']
+leave_running = true
+[commands.stays-on]
+exec = ["/bin/sh", "-c", 'setsid sleep 60 >/dev/null 2>&1 & echo $!']
+leave_running = true
 [commands.quiet]
 exec = ["/bin/sh", "-c", 'echo one; sleep 1000']
 idle_timeout = "300ms"
 grace = "100ms"
+[commands.pressed]
+exec = ["/usr/bin/head", "-c", "3000000", "/dev/zero"]
+idle_timeout = "300ms"
 [commands.ticks]
 exec = ["/bin/sh", "-c", 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done']
 idle_timeout = "5s"
@@ -180,6 +189,59 @@ fn what_a_command_leaves_behind_follows_its_rule() {
     if grouped() {
         what_is_left_behind("");
     }
+}
+
+/// A process that goes on by the command's rule and goes on writing must not hold up the end.
+#[test]
+fn leftovers_that_write_for_ever_do_not_hold_up_the_end() {
+    let server = server("");
+    block(async {
+        let session = server.session("alice").await;
+        let (out, ended) = collect(&session, "chatters").await;
+        assert_eq!((ended.number, ended.left_running > 0, ended.held_open), (Some(0), true, true), "{ended:?}");
+        assert!(out.len() < 100);
+    });
+}
+
+#[test]
+fn what_was_left_running_outlives_the_daemon() {
+    if !grouped() {
+        println!("this machine has no control group to write to");
+        return;
+    }
+    let mut server = server("");
+    let pid = block(async {
+        let session = server.session("alice").await;
+        collect(&session, "stays-on").await.0
+    });
+    common::signal(server.child.id(), "-TERM");
+    server.child.wait().unwrap();
+    drop(Server::start());
+    assert!(alive(pid.trim()), "the next daemon has ended it");
+    common::signal(pid.trim().parse().unwrap(), "-KILL");
+}
+
+#[test]
+fn a_command_is_not_idle_while_nobody_takes_its_output() {
+    let server = server("");
+    block(async {
+        let session = server.session("alice").await;
+        // It writes all the time it may; the client grants nothing for longer than its idle_timeout.
+        let mut run = session.run(invocation("pressed", &[])).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        let mut count = 0;
+        let ended = loop {
+            match run.next().await.unwrap() {
+                Event::Stdout(bytes) => {
+                    count += bytes.len();
+                    run.consumed(bytes.len()).await.unwrap();
+                }
+                Event::Ended(ended) => break ended,
+                _ => {}
+            }
+        };
+        assert_eq!((count, ended.number), (3_000_000, Some(0)), "{ended:?}");
+    });
 }
 
 #[test]

@@ -57,6 +57,16 @@ exec = ["/bin/sh", "-c", 'trap "echo got it; exit 3" USR1; echo ready; while :; 
 signals = ["USR1"]
 [commands.interrupted]
 exec = ["/bin/sh", "-c", 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done']
+[commands.half]
+exec = ["/bin/sh", "-c", 'cat > "$1"; echo whole >> "$1"', "half", "{folder}/half"]
+stdin = true
+on_disconnect = "continue"
+[commands.short]
+exec = ["/bin/sh", "-c", 'echo begun; sleep "$1"; echo done; exit 4', "short", "{time}"]
+args.time = { type = "string", pattern = '0\.[0-9]+', max = 5 }
+on_disconnect = "continue"
+[commands.gone]
+exec = ["{folder}/gone"]
 [commands.terminal]
 exec = ["/bin/sh", "-c", 'tty; stty size; echo "$TERM $PAGER"; read word; echo "got $word"; stty size; trap "echo resized; stty size; exit 6" WINCH; echo ready; while :; do sleep 0.05; done']
 pty = true
@@ -516,5 +526,66 @@ fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
     }
     server.wait_for_trail("the end of the three runs", |trail| {
         trail.iter().filter(|record| record["kind"] == "end" && record["reason"] == "disconnected").count() == 3
+    });
+}
+
+/// A run that ends while one frontend is replaced by another: its end and its output reach whoever asks.
+#[test]
+fn an_end_that_crosses_a_frontends_death_is_told() {
+    let server = server();
+    block(async {
+        let options = server.options();
+        let session = log_in(&options).await;
+        let mut ids = Vec::new();
+        for number in 0..30 {
+            let time = common::text(&format!("0.{:02}", 20 + number));
+            let mut run = session.run(invocation("short", &[("time", time)])).await.unwrap();
+            assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
+            ids.push(run.id().unwrap());
+            drop(run);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+        let session = loop {
+            match session.reconnect(&options).await {
+                Ok(session) => break session,
+                Err(error) => assert!(error.code >= 600 || error.code == 201, "{error}"),
+            }
+        };
+        for run in ids {
+            let attachment = Attachment { run, stdout: None, stderr: None, follow: true, resume: false };
+            let (out, _, ended) = session.attach(attachment).await.unwrap().collect().await.unwrap();
+            assert_eq!((out.as_slice(), ended.number), (b"begun\ndone\n".as_slice(), Some(4)), "{run}");
+        }
+    });
+}
+
+#[test]
+fn half_an_input_is_not_the_whole_after_a_frontends_death() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let run = session.run(invocation("half", &[])).await.unwrap();
+        assert!(run.input().send(b"first half\n").await.unwrap());
+        while std::fs::read(server.path("half")).unwrap_or_default().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+    });
+    server.wait_for_trail("the end of the run", |trail| trail.iter().any(|record| record["kind"] == "end"));
+    assert_eq!(server.records("end")[0]["reason"], "disconnected");
+    assert_eq!(std::fs::read_to_string(server.path("half")).unwrap(), "first half\n");
+}
+
+#[test]
+fn a_request_whose_run_could_not_begin_may_be_sent_again() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        for _ in 0..2 {
+            let error = session.ask_for_run(invocation("gone", &[]), RequestId::from_random([8; 20]), |_| {}).await.err().unwrap();
+            assert_eq!(error.code, 500);
+        }
+        assert_eq!(session.ask(&Ask::Cancel { run: "0123456789abcdef".parse().unwrap() }).await.err().unwrap().code, 404);
     });
 }

@@ -167,7 +167,8 @@ impl Durable {
             let (session, run) = healed.inspect_err(|_| self.feed.end())?;
             let started = run.started();
             let missing = [started.and_then(|told| told.stdout_lost_from), started.and_then(|told| told.stderr_lost_from)];
-            self.feed.go_on(run.input(), started.and_then(|told| told.stdin_bytes));
+            let arrived = started.filter(|told| told.stdin).and_then(|told| told.stdin_bytes);
+            self.feed.go_on(run.input(), arrived);
             self.session = session;
             if let Some(old) = self.run.replace(run) {
                 old.forget();
@@ -361,11 +362,12 @@ impl Feed {
             // A server that names what is no longer kept is asked for nothing: the end would be a lie.
             match arrived {
                 Some(arrived) if (state.from..=state.end()).contains(&arrived) => state.next = arrived,
-                Some(_) => state.over = true,
-                None => {}
+                // It takes no more.
+                _ => state.over = true,
             }
         });
         self.drive.notify_one();
+        self.room.notify_one();
     }
 }
 

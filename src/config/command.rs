@@ -85,6 +85,10 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
         run_as: RunAs::Unresolved(run_as.clone().unwrap_or_default()),
         cwd: table.item("cwd").and_then(|item| item.parsed(absolute)).unwrap_or_else(|| PathBuf::from("/")),
         stdin: match table.item("stdin") {
+            Some(item) if pty => {
+                item.fault("goes with no `pty`: what is typed at a terminal is its input");
+                Stdin::None
+            }
             Some(item) => stdin(&item),
             // What is typed at a terminal is input.
             None if pty => Stdin::Accepted { max: None },

@@ -468,10 +468,10 @@ impl<'c> Streams<'c> {
                 let run = RunId::from_random(run);
                 let spool =
                     descriptors.into_iter().next().ok_or_else(|| End::Tell(Code::Internal, "a run came without its spool".into()))?;
-                let over = ended.map(|(end, counts)| {
+                let over = ended.map(|(end, counts, (cut, held_open))| {
                     let [_, stdout, stderr] = counts;
                     let spool = Spool::finished(spool, capacity, [stdout, stderr]);
-                    Arc::new(Live::over(run, spool, live::ended(run, end, counts, false, false)))
+                    Arc::new(Live::over(run, spool, live::ended(run, end, counts, cut, held_open)))
                 });
                 self.attach(stream, run, over, from, follow, resume).await
             }
@@ -579,7 +579,7 @@ pub fn pump(shared: &Arc<Shared>, live: Arc<Live>, client: Option<Client>, pipes
                     let failure = Failure { code: Code::Internal.number(), text, argument: None, rule: None };
                     let _ = outbox.control(stream, Kind::Error, &failure).await;
                 }
-                shared.tell(ToMonitor::Finished { run: *run.bytes(), stdin: 0, stdout: 0, stderr: 0 }).await;
+                shared.tell(ToMonitor::Finished { run: *run.bytes(), stdin: 0, stdout: 0, stderr: 0, cut: false, held_open: false }).await;
             }
             // Its spool goes with it; the monitor has its own.
             tokio::time::sleep(crate::limits::FINISHED).await;

@@ -66,8 +66,8 @@ const FIRST_CHUNK: usize = 4096;
 /// Ctrl-D.
 const END_OF_INPUT: u8 = 4;
 /// Bytes that are read ahead of a client whose link is lost: its window is kept, and what a full pipe holds still fits.
-const AHEAD: u64 = STREAM_WINDOW as u64;
-const _: () = assert!(STREAM_WINDOW as u64 + AHEAD + PIPE_BUFFER as u64 <= crate::limits::SPOOL_LEAST);
+const AHEAD: u64 = STREAM_WINDOW as u64 - 2 * DATA_FRAME as u64;
+const _: () = assert!((STREAM_WINDOW + DATA_FRAME + PIPE_BUFFER) as u64 + AHEAD <= crate::limits::SPOOL_LEAST);
 
 /// How a run without a client goes on.
 #[derive(Debug, Clone, Copy)]
@@ -296,7 +296,7 @@ impl Pump {
             old.inbox.take(held);
             state.input.add(held);
             let text = "the run was taken up over another connection".to_owned();
-            let failure = Failure { code: Code::ConnectionLost.number(), text, argument: None, rule: None };
+            let failure = Failure { code: Code::TakenOver.number(), text, argument: None, rule: None };
             let _ = old.outbox.try_control(old.stream, Kind::Error, &failure);
             let _ = old.over.try_send(old.stream);
         }
@@ -328,7 +328,16 @@ impl Pump {
             let [stdout, stderr] = self.live.spool.both();
             let stdin = state.input.moved;
             self.live.end(live::ended(self.live.run, end.clone(), [stdin, stdout, stderr], state.cut, state.held_open));
-            self.shared.tell(ToMonitor::Finished { run: *self.live.run.bytes(), stdin, stdout, stderr }).await;
+            self.shared
+                .tell(ToMonitor::Finished {
+                    run: *self.live.run.bytes(),
+                    stdin,
+                    stdout,
+                    stderr,
+                    cut: state.cut,
+                    held_open: state.held_open,
+                })
+                .await;
         }
         match (&state.client, self.live.ended()) {
             (Some(client), _) if client.behind(&self.live.spool) => return false,

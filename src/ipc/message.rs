@@ -63,6 +63,10 @@ pub enum ToMonitor {
         stdout: u64,
         /// Bytes read of its standard error.
         stderr: u64,
+        /// Whether more came than was passed on.
+        cut: bool,
+        /// Whether somebody still held its output open.
+        held_open: bool,
     },
     /// The client of a run that may outlive it went away in the middle of the input.
     CutShort {
@@ -328,8 +332,9 @@ pub enum ToFrontend {
         follow: bool,
         /// Whether the run's own session takes it up again.
         resume: bool,
-        /// How it ended, and the bytes of standard input, output and error, when it has.
-        ended: Option<(End, [u64; 3])>,
+        /// How it ended, the bytes of standard input, output and error, and whether its output was cut and held open,
+        /// when it has.
+        ended: Option<(End, [u64; 3], (bool, bool))>,
     },
     /// The run's processes are gone.
     Exited {

@@ -59,7 +59,7 @@ mod tests {
             },
             ToMonitor::Request { connection: 1, stream: 1, signed: text(), signature: text(), secrets: vec![] },
             ToMonitor::Leave { connection: 1, stream: 1 },
-            ToMonitor::Finished { run: [0; 10], stdin: 0, stdout: 0, stderr: 0 },
+            ToMonitor::Finished { run: [0; 10], stdin: 0, stdout: 0, stderr: 0, cut: false, held_open: false },
             ToMonitor::Violation { connection: 1, text: text() },
             ToMonitor::Gone { connection: 1, lost: false },
             ToMonitor::CutShort { run: [0; 10] },

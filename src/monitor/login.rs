@@ -218,9 +218,13 @@ fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged
     let source = peer.to_string();
     let user: String = judged.user.chars().take(limits::USER_NAME).collect();
     let session = judged.outcome.as_ref().ok().map(|proved| match proved {
-        Proved::User(key) => {
-            Session { id: SessionId::from_random(credential::random()), user: Arc::from(judged.user.as_str()), key: *key, counter: 0 }
-        }
+        Proved::User(key) => Session {
+            id: SessionId::from_random(credential::random()),
+            user: Arc::from(judged.user.as_str()),
+            key: *key,
+            counter: 0,
+            generation: state.generation.get(),
+        },
         Proved::Session(session) => session.clone(),
     });
     let id = session.as_ref().map(|session| session.id.to_string());
@@ -255,7 +259,8 @@ fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged
         }
         (Ok(_), ..) => {
             connection.stage = Stage::Greeted;
-            Outcome::Refused { code: Code::Trail.number() }
+            let code = if connection.tries >= limits::LOGIN_TRIES { Code::LoginTries } else { Code::Trail };
+            Outcome::Refused { code: code.number() }
         }
         (Err((code, reason)), ..) => {
             count(&state.counts.logins_refused);

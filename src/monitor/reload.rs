@@ -36,6 +36,10 @@ pub async fn reload(state: &Shared) -> Result<u64, Vec<String>> {
                 (Some(old), Some(new)) => !old.same(new),
                 _ => true,
             };
+            let next = state.generation.get() + 1;
+            for user in old.hashes.keys().filter(|user| changed(user)) {
+                state.changed.borrow_mut().insert(user.clone(), next);
+            }
             super::sessions::revoke(state, |user| changed(user) || !new.policy.users.contains_key(user));
             state.generation.set(state.generation.get() + 1);
             let generation = state.generation.get();

@@ -112,10 +112,12 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
         }
         Decision::Cancel(grant) => {
             let run = grant.what().to_string();
-            record.granted(grant.rule()).with_run(&run).write(state).map(|()| {
-                runs::cancel(state, *grant.what());
-                Answer::Cancel { cancelled: run.clone() }
-            })
+            let recorded = record.granted(grant.rule()).with_run(&run).write(state);
+            match recorded.map(|()| runs::cancel(state, *grant.what())) {
+                Ok(Ok(())) => Ok(Answer::Cancel { cancelled: run }),
+                Ok(Err((code, text))) => return asked.tell_refusal(state, code, text, None, None),
+                Err(fault) => Err(fault),
+            }
         }
         Decision::Runs(grant) => {
             record.granted(grant.rule()).write(state).map(|()| answers::runs(state, &asked.session.user, *grant.what()))

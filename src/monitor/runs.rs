@@ -26,7 +26,8 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
     let refuse = |code: Code, text: String, rule: &str| {
         asked.refuse(state, record.clone().refused(code, rule, &text), code, text.clone(), None, Some(rule.to_owned()));
     };
-    let looked = state.seen.borrow_mut().look(grant.user(), grant.request(), &digest);
+    let goes_on = |run: RunId| state.runs.borrow().contains_key(&run);
+    let looked = state.seen.borrow_mut().look(grant.user(), grant.request(), &digest, goes_on);
     match looked {
         Seen::New => {}
         Seen::Run(run) => return again(state, asked, record, run),
@@ -354,7 +355,7 @@ fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
         user: run.user.clone(),
         command: run.command.name.clone(),
         end,
-        counts: counts.unwrap_or(Counts { stdin: 0, stdout: 0, stderr: 0 }),
+        counts: counts.unwrap_or_default(),
         spool: run.spool.take().filter(|_| counts.is_some()),
         capacity: run.rules.capacity,
         at: Instant::now(),
@@ -401,7 +402,9 @@ fn pass_attachment(state: &Shared, connection: ConnectionId, stream: StreamId, a
             (Some(run), None) => run.spool.as_ref().map(|spool| (spool.try_clone(), run.rules.capacity, None)),
             (_, Some(over)) => {
                 let counts = [over.counts.stdin, over.counts.stdout, over.counts.stderr];
-                over.spool.as_ref().map(|spool| (spool.try_clone(), over.capacity, Some((over.end.clone(), counts))))
+                over.spool.as_ref().map(|spool| {
+                    (spool.try_clone(), over.capacity, Some((over.end.clone(), counts, (over.counts.cut, over.counts.held_open))))
+                })
             }
             (None, None) => None,
         }
@@ -537,6 +540,7 @@ fn not_started(state: &Shared, grant: &Grant<Plan>, run: RunId, code: Code, text
         stdout_bytes: None,
         stderr_bytes: None,
     }));
+    state.seen.borrow_mut().remove(grant.user(), grant.request());
     let told = state.runs.borrow_mut().get_mut(&run).map(|run| (run.owner, std::mem::take(&mut run.waiting)));
     let Some((owner, waiting)) = told else { return };
     let mut places: Vec<_> = owner.into_iter().chain(waiting.into_iter().map(|(connection, stream, _)| (connection, stream))).collect();
@@ -588,9 +592,8 @@ pub fn signal(state: &Shared, run: RunId, name: &str) -> Result<(), (Code, Strin
     let Some(run) = runs.get(&run) else { return Err((Code::NoSuchRun, "there is no such run".into())) };
     match run.command.signals.iter().find(|signal| signal.name == name) {
         Some(signal) => {
-            // A run that takes none for a while has enough waiting.
-            let _ = run.signals.try_send(signal.number);
-            Ok(())
+            // A run that has not started yet takes none.
+            run.signals.try_send(signal.number).map_err(|_| (Code::Signal, "too many signals wait for this run".into()))
         }
         None => {
             let accepted: Vec<_> = run.command.signals.iter().map(|signal| signal.name).collect();
@@ -603,10 +606,14 @@ pub fn signal(state: &Shared, run: RunId, name: &str) -> Result<(), (Code, Strin
 }
 
 /// Somebody with the right to it ends a run.
-pub fn cancel(state: &Shared, run: RunId) {
-    if let Some(run) = state.runs.borrow().get(&run) {
-        run.end_for(Reason::Cancelled);
-    }
+///
+/// # Errors
+/// When it has ended already.
+pub fn cancel(state: &Shared, run: RunId) -> Result<(), (Code, String)> {
+    let runs = state.runs.borrow();
+    let run = runs.get(&run).ok_or_else(|| (Code::NoSuchRun, "there is no such run: it has ended".to_owned()))?;
+    run.end_for(Reason::Cancelled);
+    Ok(())
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -32,9 +32,9 @@ pub struct RequestsSeen {
 }
 
 impl RequestsSeen {
-    /// What is known of a request.
-    pub fn look(&mut self, user: &Arc<str>, id: RequestId, digest: &Digest) -> Seen {
-        self.forget_old();
+    /// What is known of a request. An id is not forgotten while its run waits or goes on.
+    pub fn look(&mut self, user: &Arc<str>, id: RequestId, digest: &Digest, goes_on: impl Fn(RunId) -> bool) -> Seen {
+        self.forget_old(goes_on);
         match self.known.get(&(user.clone(), id)) {
             Some((known, run)) if known == digest => Seen::Run(*run),
             Some(_) => Seen::Reused,
@@ -51,19 +51,26 @@ impl RequestsSeen {
         *self.users.entry(user.clone()).or_default() += 1;
     }
 
-    fn forget_old(&mut self) {
-        while let Some((at, user, id)) = self.order.front() {
-            if at.elapsed() < REQUEST_ID_AGE {
-                return;
+    /// A request's run could not begin: nothing has happened, and it may be asked for again.
+    pub fn remove(&mut self, user: &Arc<str>, id: RequestId) {
+        if self.known.remove(&(user.clone(), id)).is_none() {
+            return;
+        }
+        if let Some(count) = self.users.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                self.users.remove(user);
             }
-            self.known.remove(&(user.clone(), *id));
-            if let Some(count) = self.users.get_mut(user) {
-                *count -= 1;
-                if *count == 0 {
-                    self.users.remove(user);
-                }
+        }
+    }
+
+    fn forget_old(&mut self, goes_on: impl Fn(RunId) -> bool) {
+        while self.order.front().is_some_and(|(at, ..)| at.elapsed() >= REQUEST_ID_AGE) {
+            let Some((_, user, id)) = self.order.pop_front() else { return };
+            match self.known.get(&(user.clone(), id)) {
+                Some((_, run)) if goes_on(*run) => self.order.push_back((Instant::now(), user, id)),
+                _ => self.remove(&user, id),
             }
-            self.order.pop_front();
         }
     }
 }
@@ -118,11 +125,11 @@ mod tests {
         let (id, run) = (RequestId::from_random([1; 20]), RunId::from_random([2; 10]));
         let (one, other) = (digest(&invocation("1")), digest(&invocation("2")));
         assert_ne!(one, other);
-        assert_eq!(seen.look(&alice, id, &one), Seen::New);
+        assert_eq!(seen.look(&alice, id, &one, |_| false), Seen::New);
         seen.add(&alice, id, one, run);
-        assert_eq!(seen.look(&alice, id, &one), Seen::Run(run));
-        assert_eq!(seen.look(&alice, id, &other), Seen::Reused);
-        assert_eq!(seen.look(&bob, id, &one), Seen::New, "another user's ids are his own");
+        assert_eq!(seen.look(&alice, id, &one, |_| false), Seen::Run(run));
+        assert_eq!(seen.look(&alice, id, &other, |_| false), Seen::Reused);
+        assert_eq!(seen.look(&bob, id, &one, |_| false), Seen::New, "another user's ids are his own");
     }
 
     #[test]
@@ -137,7 +144,7 @@ mod tests {
         for number in 0..REQUEST_IDS {
             seen.add(&alice, id(number), [0; 32], RunId::from_random([0; 10]));
         }
-        assert_eq!(seen.look(&alice, id(REQUEST_IDS), &[0; 32]), Seen::Full);
-        assert!(matches!(seen.look(&alice, id(0), &[0; 32]), Seen::Run(_)));
+        assert_eq!(seen.look(&alice, id(REQUEST_IDS), &[0; 32], |_| false), Seen::Full);
+        assert!(matches!(seen.look(&alice, id(0), &[0; 32], |_| false), Seen::Run(_)));
     }
 }

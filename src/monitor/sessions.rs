@@ -9,7 +9,10 @@ use crate::protocol::Code;
 
 /// A session ends with its connection, or waits for its client.
 pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
-    let worth_it = state.settings().policy.users.get(&*session.user).is_some_and(|user| !user.disabled);
+    // A password that has changed since ends what it had begun, as soon as the link does.
+    let changed = state.changed.borrow().get(&*session.user).is_some_and(|changed| *changed > session.generation);
+    let known = state.settings().policy.users.get(&*session.user).is_some_and(|user| !user.disabled);
+    let worth_it = known && !changed;
     let mut parked = state.parked.borrow_mut();
     if !lost || !worth_it || parked.len() >= SESSIONS_PARKED {
         drop(parked);

@@ -53,10 +53,12 @@ pub struct Session {
     pub key: SessionPublic,
     /// The highest counter of a request so far.
     pub counter: u64,
+    /// The configuration it was begun under.
+    pub generation: u64,
 }
 
 /// Bytes that a run's streams carried, by the frontend's count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Standard input.
     pub stdin: u64,
@@ -64,6 +66,10 @@ pub struct Counts {
     pub stdout: u64,
     /// Standard error.
     pub stderr: u64,
+    /// Whether more output came than was passed on.
+    pub cut: bool,
+    /// Whether somebody still held the output open at the end.
+    pub held_open: bool,
 }
 
 /// A run that waits, or goes on.
@@ -147,6 +153,8 @@ pub struct State {
     pub highest: Cell<ConnectionId>,
     /// Sessions whose link was lost, and that may come back.
     pub parked: RefCell<HashMap<SessionId, (Session, u64)>>,
+    /// The configuration that changed each user's password last.
+    pub changed: RefCell<HashMap<String, u64>>,
     /// Counts them, so that the wait for one that came back and was lost again is not cut short.
     pub parkings: Cell<u64>,
     /// By id.
@@ -228,6 +236,7 @@ impl State {
             connections: RefCell::default(),
             highest: Cell::new(0),
             parked: RefCell::default(),
+            changed: RefCell::default(),
             parkings: Cell::new(0),
             runs: RefCell::default(),
             queue: RefCell::default(),

@@ -191,10 +191,10 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
             requests::request(state, connection, stream, &requests::Signed { signed, signature, secrets });
         }
         ToMonitor::Leave { connection, stream } => runs::leave(state, connection, Some(stream), false),
-        ToMonitor::Finished { run, stdin, stdout, stderr } => {
+        ToMonitor::Finished { run, stdin, stdout, stderr, cut, held_open } => {
             let finished = state.runs.borrow_mut().get_mut(&RunId::from_random(run)).and_then(|run| run.finished.take());
             if let Some(finished) = finished {
-                let _ = finished.send(Counts { stdin, stdout, stderr });
+                let _ = finished.send(Counts { stdin, stdout, stderr, cut, held_open });
             }
         }
         ToMonitor::CutShort { run } => {
