@@ -1,7 +1,7 @@
 //! What trusting a run costs: confinement per start, whole-tree kills, healed links, many runs at once. Each figure
 //! beside its limit, measured in the same run.
 //!
-//! `cargo bench --bench trust` runs all; `-- spawn kill cuts many detached` runs some of. The spawn figures compare what the
+//! `cargo bench --bench trust` runs all; `-- spawn kill cuts many detached neighbours` runs some of. The spawn figures compare what the
 //! daemon's own spawning costs with and without each confinement.
 
 #![allow(
@@ -35,7 +35,7 @@ fn main() {
     sys::steady_heap();
     let mut wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if wanted.is_empty() {
-        wanted = ["spawn", "kill", "cuts", "many", "detached"].map(String::from).to_vec();
+        wanted = ["spawn", "kill", "cuts", "many", "detached", "neighbours"].map(String::from).to_vec();
     }
     let block = |story: std::pin::Pin<Box<dyn Future<Output = ()>>>| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(story);
@@ -47,6 +47,7 @@ fn main() {
             "cuts" => block(Box::pin(cuts())),
             "many" => block(Box::pin(many())),
             "detached" => block(Box::pin(detached())),
+            "neighbours" => block(Box::pin(neighbours())),
             other => panic!("there is no bench `{other}`"),
         }
     }
@@ -204,6 +205,17 @@ exec = ["/bin/sh", "-c", 'for n in 1 2 3 4 5 6 7 8; do (i=0; while [ $i -lt 1000
 exec = ["/usr/bin/head", "-c", "209715200", "/dev/urandom"]
 [commands.some]
 exec = ["/bin/sh", "-c", 'head -c 20000 /dev/zero; sleep 1; head -c 20000 /dev/zero']
+[commands.true]
+exec = ["/bin/true"]
+[commands.yes]
+exec = ["/usr/bin/yes"]
+[commands.no-newline]
+exec = ["/usr/bin/head", "-c", "100000000000", "/dev/zero"]
+[commands.one-byte]
+exec = ["/usr/bin/python3", "-c", "import os\nfor n in range(1000000): os.write(1, b'x')"]
+[commands.never-reads]
+exec = ["/bin/sleep", "300"]
+stdin = true
 [commands.sleeps]
 exec = ["/bin/sleep", "300"]
 on_disconnect = "continue"
@@ -366,6 +378,47 @@ async fn many() {
         assert_eq!((out.len(), ended.number), (40_000, Some(0)));
     }
     println!("many: 500 runs at once with 40 kB each, one second of it asleep, in {:.2} s", began.elapsed().as_secs_f64());
+}
+
+/// What a run beside another's noise takes: the median of `true`, alone and with each neighbour.
+async fn neighbours() {
+    let daemon = Daemon::start();
+    let session = daemon.session(daemon.port).await;
+    let latency = async || {
+        let mut times = Vec::new();
+        for _ in 0..200 {
+            let began = Instant::now();
+            session.run(invocation("true")).await.unwrap().collect().await.unwrap();
+            times.push(began.elapsed().as_secs_f64() * 1e3);
+        }
+        median(times)
+    };
+    latency().await;
+    for (name, reads) in [("yes", false), ("no-newline", false), ("one-byte", true), ("never-reads", false)] {
+        let alone = latency().await;
+        let other = daemon.session(daemon.port).await;
+        let mut run = other.run(invocation(name)).await.unwrap();
+        let input = run.input();
+        let id = run.id().unwrap();
+        let noise = tokio::spawn(async move {
+            if name == "never-reads" {
+                while input.send(&[0; 65_536]).await.unwrap_or(false) {}
+            }
+            while reads && let Ok(event) = run.next().await {
+                match event {
+                    Event::Stdout(bytes) => run.consumed(bytes.len()).await.unwrap(),
+                    Event::Ended(_) => break,
+                    _ => {}
+                }
+            }
+            std::future::pending::<()>().await;
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let beside = latency().await;
+        println!("neighbours, {name}: a run takes {beside:.2} ms beside it, {alone:.2} ms alone: {:.2}", beside / alone);
+        let _ = other.ask(&Ask::Cancel { run: id }).await;
+        noise.abort();
+    }
 }
 
 async fn detached() {

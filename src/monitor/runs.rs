@@ -149,7 +149,15 @@ fn hindrance(state: &Shared, grant: &Grant<Plan>) -> Option<Hindrance> {
         let text = format!("`{}` has {most} runs going on, as many as limits.runs_per_user allows", grant.user());
         return Some(Hindrance::Refusal(Code::TooManyRuns, text));
     }
-    let (code, text) = before(state, &grant.what().command, None)?;
+    let command = &grant.what().command;
+    let on_disk = |capacity: u64| if capacity > limits::SPOOL_IN_MEMORY { capacity.saturating_mul(2) } else { 0 };
+    let own = on_disk(command.spool);
+    let most = state.settings().running_bytes;
+    if own > 0 && state.runs.borrow().values().map(|run| on_disk(run.rules.capacity)).sum::<u64>().saturating_add(own) > most {
+        let text = format!("the output of the runs that go on may take {most} bytes on disk, as much as output.running allows");
+        return Some(Hindrance::Refusal(Code::TooManyRuns, text));
+    }
+    let (code, text) = before(state, command, None)?;
     Some(Hindrance::Turn(code, text))
 }
 

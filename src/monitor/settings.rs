@@ -36,6 +36,8 @@ pub struct Settings {
     pub retention: Duration,
     /// Bytes of output that are kept of all runs that have ended.
     pub kept_bytes: u64,
+    /// Bytes on disk that the output of all runs that go on may take.
+    pub running_bytes: u64,
     /// Where files without a name are made.
     pub state: PathBuf,
     /// The audit trail's file.
