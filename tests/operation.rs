@@ -578,3 +578,39 @@ fn an_expired_certificate_serves_loudly_and_clients_refuse_it() {
     assert!(stderr(&refused).contains("has expired") && stderr(&refused).contains("code 602"), "{}", stderr(&refused));
     assert!(stdout(&server.local("status")).contains("certificate.fault: expired"));
 }
+
+/// What systemd is told, in its own words, by the real daemon.
+#[test]
+fn a_service_manager_is_told_of_every_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path(), "", common::COMMANDS);
+    let socket = std::os::unix::net::UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("--config")
+        .arg(folder.path().join("config.toml"))
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = |text: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let count = socket.recv(&mut buffer).unwrap();
+            let said = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            if said.contains(text) {
+                return said;
+            }
+        }
+    };
+    until("READY=1");
+    until("WATCHDOG=1");
+    signal(child.id(), "-HUP");
+    assert!(until("RELOADING=1").contains("MONOTONIC_USEC="));
+    until("READY=1");
+    signal(child.id(), "-TERM");
+    assert!(until("STOPPING=1").contains("EXTEND_TIMEOUT_USEC="));
+    assert!(child.wait().unwrap().success());
+}

@@ -22,7 +22,7 @@ pub use supervise::FRONTEND;
 use crate::audit::{Record, Trail, What};
 use crate::exec::Means;
 use crate::exit::{Reason, Status};
-use crate::sys::{Cgroups, Spawner};
+use crate::sys::{self, Cgroups, Spawner};
 use crate::{credential, limits};
 use state::{Shared, State};
 use std::path::Path;
@@ -62,11 +62,15 @@ pub async fn serve(
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
     tokio::task::spawn_local(forget_old_runs(state.clone()));
+    tokio::task::spawn_local(show_life());
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let (ready, first) = tokio::sync::oneshot::channel();
     let mut frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
     match first.await {
-        Ok(Ok(())) => listening(&addresses),
+        Ok(Ok(())) => {
+            listening(&addresses);
+            sys::notify("READY=1\nSTATUS=serving");
+        }
         Ok(Err(why)) => return Err(CannotServe(why)),
         Err(_) => return Err(CannotServe("the frontend did not start".into())),
     }
@@ -78,11 +82,16 @@ pub async fn serve(
             _ = &mut frontend => return Err(CannotServe("the frontend could not be started again".into())),
         }
     }
+    // As long as it may take: the runs' grace, and then each command's own.
+    let longest = state.settings().policy.commands.values().map(|command| command.grace).max().unwrap_or_default();
+    let patience = state.settings().grace + longest + limits::FINISHED + Duration::from_secs(5);
+    sys::notify(&format!("STOPPING=1\nSTATUS=letting runs end\nEXTEND_TIMEOUT_USEC={}", patience.as_micros()));
     let status = drain(&state, async || {
         tokio::select! { _ = term.recv() => {} _ = int.recv() => {} }
     })
     .await;
     frontend.abort();
+    let _ = frontend.await;
     // It ends when nobody listens to it any more.
     *state.frontend.borrow_mut() = None;
     let _ = std::fs::remove_file(&state.settings().control);
@@ -90,6 +99,15 @@ pub async fn serve(
         groups.leave();
     }
     Ok(status)
+}
+
+/// Feeds the service manager's watchdog, from the thread that does the work.
+async fn show_life() {
+    let Some(every) = sys::watchdog() else { return };
+    loop {
+        sys::notify("WATCHDOG=1");
+        tokio::time::sleep(every).await;
+    }
 }
 
 /// What was kept of runs goes when its time is over, also where nothing else happens.
@@ -106,7 +124,7 @@ fn open_trail(path: &Path) -> std::io::Result<Trail> {
         std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true)
             .create(folder)?;
     }
-    Trail::open(crate::sys::append_private(path)?)
+    Trail::open(sys::append_private(path)?)
 }
 
 /// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal shortens the grace.
@@ -145,7 +163,7 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
         () = again() => {
             tracing::warn!("asked again: killing what is left");
             for run in state.runs.borrow().values() {
-                crate::sys::signal_group(run.pid, libc::SIGKILL);
+                sys::signal_group(run.pid, libc::SIGKILL);
             }
             let _ = tokio::time::timeout(limits::FINISHED, empty()).await;
         }

@@ -12,6 +12,13 @@ use tokio::sync::Semaphore;
 /// The faults; the old configuration stays in force.
 pub async fn reload(state: &Shared) -> Result<u64, Vec<String>> {
     let _one_at_a_time = state.reloading.lock().await;
+    crate::sys::notify_reloading();
+    let outcome = read_anew(state).await;
+    crate::sys::notify("READY=1");
+    outcome
+}
+
+async fn read_anew(state: &Shared) -> Result<u64, Vec<String>> {
     let loader = state.loader();
     let loaded = tokio::task::spawn_blocking(move || loader()).await.unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
     let result = loaded.and_then(|new| fits(state, &new).map(|()| new));

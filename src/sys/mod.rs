@@ -20,6 +20,8 @@ mod process;
 #[cfg(target_os = "linux")]
 mod sandbox;
 #[cfg(target_os = "linux")]
+mod service;
+#[cfg(target_os = "linux")]
 mod spawn;
 mod terminal;
 
@@ -44,6 +46,8 @@ pub use process::{
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
+#[cfg(target_os = "linux")]
+pub use service::{notify, notify_reloading, watchdog};
 #[cfg(target_os = "linux")]
 pub use spawn::{Child, Full, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take};
 pub use terminal::{RawMode, Size, own_terminal_size};

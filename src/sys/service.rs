@@ -1,0 +1,56 @@
+//! What a service manager is told (sd_notify): ready, reloading, stopping, alive. Where there is none, nothing is said.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+/// Tells the service manager, when this process was started by one that wants to know.
+pub fn notify(state: &str) {
+    // It may have gone meanwhile; serving does not depend on it.
+    let _ = told(state);
+}
+
+fn told(state: &str) -> io::Result<()> {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let address = match path.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(&path)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(state.as_bytes(), &address).map(|_| ())
+}
+
+/// Tells that the configuration is being read anew, with the moment in the form that systemd wants.
+pub fn notify_reloading() {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills the structure, which lives through it.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let microseconds = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000);
+    notify(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+}
+
+/// How often the service manager wants a sign of life, when it wants any.
+pub fn watchdog() -> Option<Duration> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    if number("WATCHDOG_PID").is_some_and(|pid| pid != u64::from(std::process::id())) {
+        return None;
+    }
+    // Twice as often as it is looked for.
+    number("WATCHDOG_USEC").filter(|time| *time > 0).map(|time| Duration::from_micros(time / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_service_manager_nothing_is_said_and_nothing_fails() {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            assert!(told("READY=1").is_ok());
+        }
+        assert!(std::env::var_os("WATCHDOG_USEC").is_some() || watchdog().is_none());
+    }
+}
