@@ -27,6 +27,7 @@ pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: 
     let key = |name: &str| format!("commands.{}.{name}", command.name);
     let controllers = machine.groups.as_ref().ok().filter(|_| grouped).copied().unwrap_or_default();
     let limits = &command.limits;
+    let place = "; the daemon needs them in its own control group (cgroup.controllers), which systemd gives with Delegate=yes where they are not bound to cgroup v1";
     let bounds = [
         ("limits.memory", limits.memory.is_some(), controllers.memory, true),
         ("limits.processes", limits.processes.is_some(), controllers.pids, true),
@@ -39,7 +40,7 @@ pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: 
                 &command.place,
                 key(name),
                 format!(
-                    "the daemon's control group has no such controller here, so all processes of a run cannot be bounded together{other}"
+                    "needs a cgroup v2 controller that is not to be had here, so all processes of a run cannot be bounded together{place}{other}"
                 ),
             );
         }
@@ -64,7 +65,8 @@ pub fn enforcement(command: &Command) -> Option<String> {
         }
     };
     tell(limits.memory.is_some(), "memory", tree);
-    tell(limits.processes.is_some(), "processes", tree);
+    let processes = if limits.per_process { "of its whole account, by rlimit" } else { tree };
+    tell(limits.processes.is_some(), "processes", processes);
     tell(limits.cpu_percent.is_some(), "cpu", tree);
     let alone = "for each process, by rlimit";
     tell(limits.cpu_time.is_some(), "cpu_time", alone);

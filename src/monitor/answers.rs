@@ -78,6 +78,7 @@ pub fn runs(state: &Shared, user: &Arc<str>, scope: Scope) -> Answer {
             user: over.user.to_string(),
             command: over.command.clone(),
             seconds: over.end.duration_ms / 1000,
+            waiting: false,
             ended: Some(over.end.reason.clone()),
             number: over.end.number,
         })
@@ -92,6 +93,7 @@ pub fn runs(state: &Shared, user: &Arc<str>, scope: Scope) -> Answer {
         user: run.user.to_string(),
         command: run.command.name.clone(),
         seconds: run.since.elapsed().as_secs(),
+        waiting: run.phase == super::state::Phase::Queued,
         ended: None,
         number: None,
     }));

@@ -169,6 +169,7 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
         }
     }
     close_connections(state).await;
+    tracing::warn!(runs = cut.len(), "stopped: runs were cut");
     Status::OK
 }
 

@@ -220,7 +220,11 @@ async fn turn(state: &Shared, run: RunId, command: &Command, orders: &mut Orders
         let Some((_, text)) = before(state, command, Some(run)) else { break Ok(()) };
         tokio::select! {
             () = ended => {}
-            () = &mut late => break Err((Code::QueueDeadline, format!("its turn did not come in {}: {text}", crate::exit::Human(command.queue_timeout)))),
+            () = &mut late => {
+                let text = before(state, command, Some(run)).map_or(text, |(_, now)| now);
+                let patience = crate::exit::Human(command.queue_timeout);
+                break Err((Code::QueueDeadline, format!("its turn did not come in {patience}: {text}")));
+            }
             reason = orders.ends.recv() => {
                 let reason = reason.unwrap_or(Reason::Stopped);
                 break Err((Code::QueueLeft, format!("ended before its turn came ({})", reason.word())));
@@ -409,8 +413,12 @@ fn pass_attachment(state: &Shared, connection: ConnectionId, stream: StreamId, a
         match (runs.get(&attachment.run), over) {
             (Some(run), None) => run.spool.as_ref().map(|spool| (spool.try_clone(), run.rules.capacity, None)),
             (_, Some(over)) => {
-                let counts = [over.counts.stdin, over.counts.stdout, over.counts.stderr];
-                over.spool.as_ref().map(|spool| {
+                // Of one whose output nobody counted the end alone is known: there is nothing behind any offset.
+                let (counts, empty) = match &over.spool {
+                    Some(_) => ([over.counts.stdin, over.counts.stdout, over.counts.stderr], None),
+                    None => ([0, attachment.stdout.unwrap_or(0), attachment.stderr.unwrap_or(0)], sys::memory_file().ok()),
+                };
+                over.spool.as_ref().or(empty.as_ref()).map(|spool| {
                     (spool.try_clone(), over.capacity, Some((over.end.clone(), counts, (over.counts.cut, over.counts.held_open))))
                 })
             }

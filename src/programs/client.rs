@@ -327,9 +327,14 @@ async fn runs(args: &ClientArgs, session: &Session) -> Result<Status, ClientErro
         return Ok(Status::OK);
     }
     for run in runs {
-        let took = crate::exit::Human(std::time::Duration::from_secs(run.seconds.max(1)));
+        let took = match run.seconds {
+            0 => "under a second".to_owned(),
+            seconds @ 1..60 => format!("{seconds}s"),
+            seconds => crate::exit::Human(std::time::Duration::from_secs(seconds)).to_string(),
+        };
         let state = match (&run.ended, run.number) {
-            (None, _) => format!("for {took}"),
+            (None, _) if run.waiting => format!("waits for its turn, {took} so far"),
+            (None, _) => format!("goes on, {took} so far"),
             (Some(reason), Some(number)) => format!("{} {number} after {took}", plain(reason)),
             (Some(reason), None) => format!("{} after {took}", plain(reason)),
         };
@@ -354,7 +359,7 @@ async fn attach(
     let run = run.parse().map_err(|_| no_such_run())?;
     let attachment = Attachment { run, stdout, stderr: None, follow, resume: false };
     let attached = Durable::watch(options.clone(), session.clone(), attachment).await?;
-    let how = run::How { json: args.json, raw, verbose: args.verbose, ..run::How::default() };
+    let how = run::How { json: args.json, raw, verbose: args.verbose, watching: true, ..run::How::default() };
     run::follow(&how, attached, None).await
 }
 

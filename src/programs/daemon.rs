@@ -162,6 +162,15 @@ fn check(path: &Path, offline: bool) -> Status {
         }
         let landlock = landlock.map_or_else(|| "missing".to_owned(), |version| format!("version {version}"));
         say(&format!("kernel: seccomp {}, Landlock {landlock}", if seccomp { "present" } else { "missing" }));
+        match sys::cgroups_offered() {
+            Ok(controllers) => {
+                let has = [(controllers.memory, "memory"), (controllers.pids, "pids"), (controllers.cpu, "cpu")];
+                let names: Vec<_> = has.into_iter().filter_map(|(has, name)| has.then_some(name)).collect();
+                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                say(&format!("control groups: can be made from here, controllers: {names}"));
+            }
+            Err(why) => say(&format!("control groups: none from here ({why}); a service with Delegate=yes may have them")),
+        }
         if sys::effective_uid() != 0 {
             say(
                 "warning: not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold",

@@ -112,7 +112,7 @@ pub async fn perform(
     if run.detach {
         return Ok(detach(args, started).await);
     }
-    let how = How { json: args.json, raw: run.raw, nagios: run.nagios, timeout: run.timeout, verbose: args.verbose };
+    let how = How { json: args.json, raw: run.raw, nagios: run.nagios, timeout: run.timeout, verbose: args.verbose, watching: false };
     if started.takes_stdin() {
         if args.password_stdin {
             return Err(ClientError::new(
@@ -180,6 +180,8 @@ pub struct How {
     pub timeout: Option<Duration>,
     /// Say which run it is.
     pub verbose: bool,
+    /// It is only looked at: Ctrl-C stops looking, and touches nothing.
+    pub watching: bool,
 }
 
 /// Output here, input there, until the end; exits as the command did.
@@ -266,6 +268,10 @@ pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Re
             }
             _ = interrupt.recv() => {
                 interrupts += 1;
+                if how.watching {
+                    run.leave().await;
+                    return Ok(Status(128 + 2));
+                }
                 if interrupts > 1 {
                     return Ok(left(run).await);
                 }
@@ -364,7 +370,8 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
         Reason::Cancelled if by_timeout => return Ok(Status::TIMEOUT),
         Reason::Cancelled => complain(&format!("ordain: the run was cancelled after {spent}")),
         Reason::Stopped => complain(&format!("ordain: the server was stopped and ended the run after {spent}")),
-        Reason::Disconnected | Reason::Lost => complain("ordain: what became of the run is not known"),
+        Reason::Disconnected => complain(&format!("ordain: the run was ended after {spent}, because its client was gone")),
+        Reason::Lost => complain("ordain: what became of the run is not known"),
     }
     if ended.left_killed > 0 {
         complain(&format!("ordain: {} process(es) that the command had left behind were killed", ended.left_killed));

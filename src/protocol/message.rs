@@ -349,6 +349,9 @@ pub struct RunLine {
     pub command: String,
     /// Seconds since its start; of one that has ended, from start to end.
     pub seconds: u64,
+    /// Whether it waits for its turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
     /// How it ended, a word of [`crate::exit::Reason`]; absent while it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
