@@ -54,7 +54,7 @@ idle_timeout = "300ms"
 grace = "100ms"
 [commands.pressed]
 exec = ["/usr/bin/head", "-c", "3000000", "/dev/zero"]
-idle_timeout = "300ms"
+idle_timeout = "1s"
 [commands.ticks]
 exec = ["/bin/sh", "-c", 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done']
 idle_timeout = "5s"
@@ -228,7 +228,7 @@ fn a_command_is_not_idle_while_nobody_takes_its_output() {
         let session = server.session("alice").await;
         // It writes all the time it may; the client grants nothing for longer than its idle_timeout.
         let mut run = session.run(invocation("pressed", &[])).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(800)).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         let mut count = 0;
         let ended = loop {
             match run.next().await.unwrap() {

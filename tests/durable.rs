@@ -589,3 +589,23 @@ fn a_request_whose_run_could_not_begin_may_be_sent_again() {
         assert_eq!(session.ask(&Ask::Cancel { run: "0123456789abcdef".parse().unwrap() }).await.err().unwrap().code, 404);
     });
 }
+
+/// Thousands of small pieces for a reader that comes late: the client's writing thread and its loop once waited for each
+/// other.
+#[test]
+fn small_pieces_for_a_late_reader_do_not_lock_the_client_up() {
+    let server = server();
+    for _ in 0..3 {
+        let mut client = server.client();
+        let mut child = client
+            .args(["run", "t", "counts", "20000"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::park_timeout(std::time::Duration::from_millis(300));
+        let mut text = String::new();
+        std::io::Read::read_to_string(child.stdout.as_mut().unwrap(), &mut text).unwrap();
+        assert_eq!((text.lines().count(), child.wait().unwrap().code()), (20_000, Some(0)));
+    }
+}

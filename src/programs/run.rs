@@ -10,8 +10,10 @@ use crate::protocol::{Answer, Code, CommandView, Ended};
 use crate::request::{Arguments, Ask, Invocation, Terminal, Value};
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// A command's description.
 pub async fn described(session: &Session, command: &str) -> Result<CommandView, ClientError> {
@@ -253,10 +255,10 @@ pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Re
                     }
                 }
             },
-            Some(written) = output.written.recv() => match written {
-                Ok(bytes) => run.consumed(bytes).await?,
+            written = output.written.more() => match written {
+                Some(bytes) => run.consumed(bytes).await?,
                 // As any program whose reader has gone away.
-                Err(_) => {
+                None => {
                     run.leave().await;
                     return Ok(Status(128 + 13));
                 }
@@ -443,14 +445,31 @@ enum Piece {
 /// to the server anew, so that a slow reader here slows the command there and fills no memory.
 struct Output {
     pieces: mpsc::Sender<Piece>,
-    written: mpsc::Receiver<std::io::Result<usize>>,
+    written: Arc<Written>,
     json: bool,
+}
+
+/// What the writing thread has done. A count and not a queue: the thread must never wait for whoever fills its own.
+#[derive(Default)]
+struct Written {
+    bytes: AtomicUsize,
+    failed: AtomicBool,
+    bell: Notify,
+}
+
+impl Written {
+    /// So many bytes were written since the last time, or `None` when nothing can be written any more.
+    async fn more(&self) -> Option<usize> {
+        self.bell.notified().await;
+        (!self.failed.load(Ordering::Acquire)).then(|| self.bytes.swap(0, Ordering::AcqRel))
+    }
 }
 
 impl Output {
     fn begin(json: bool, raw: bool) -> Self {
         let (pieces, mut queue) = mpsc::channel::<Piece>(256);
-        let (report, written) = mpsc::channel(512);
+        let written = Arc::new(Written::default());
+        let report = written.clone();
         let clean = |terminal: bool| (terminal && !raw && !json).then(Sanitizer::default);
         let mut sanitizers = [clean(std::io::stdout().is_terminal()), clean(std::io::stderr().is_terminal())];
         std::thread::spawn(move || {
@@ -462,9 +481,11 @@ impl Output {
                             Some(sanitizer) => sanitizer.feed(&bytes),
                             None => bytes,
                         };
-                        let done = write_to(error, &bytes).map(|()| counted);
-                        let failed = done.is_err();
-                        if report.blocking_send(done).is_err() || failed {
+                        let failed = write_to(error, &bytes).is_err();
+                        report.bytes.fetch_add(counted, Ordering::AcqRel);
+                        report.failed.store(failed, Ordering::Release);
+                        report.bell.notify_one();
+                        if failed {
                             return;
                         }
                     }
@@ -506,14 +527,11 @@ impl Output {
     }
 
     /// Everything is written when this returns.
-    async fn finish(mut self) {
+    async fn finish(self) {
         let (done, flushed) = tokio::sync::oneshot::channel();
         let _ = self.pieces.send(Piece::Flush(done)).await;
-        let drained = async { while self.written.recv().await.is_some() {} };
-        tokio::select! {
-            _ = flushed => {}
-            () = drained => {}
-        }
+        // Also when the thread has ended: then nobody holds the other end.
+        let _ = flushed.await;
     }
 }
 
