@@ -57,6 +57,10 @@ exec = ["/bin/sh", "-c", 'trap "echo got it; exit 3" USR1; echo ready; while :; 
 signals = ["USR1"]
 [commands.interrupted]
 exec = ["/bin/sh", "-c", 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done']
+[commands.screen]
+exec = ["/bin/sh", "-c", 'echo begun; sleep 0.4; echo done']
+pty = true
+on_disconnect = "continue"
 [commands.half]
 exec = ["/bin/sh", "-c", 'cat > "$1"; echo whole >> "$1"', "half", "{folder}/half"]
 stdin = true
@@ -608,4 +612,42 @@ fn small_pieces_for_a_late_reader_do_not_lock_the_client_up() {
         std::io::Read::read_to_string(child.stdout.as_mut().unwrap(), &mut text).unwrap();
         assert_eq!((text.lines().count(), child.wait().unwrap().code()), (20_000, Some(0)));
     }
+}
+
+/// What is typed at a terminal has no end that could be missing: such a run goes on without its client.
+#[test]
+fn a_run_at_a_terminal_goes_on_when_its_client_leaves() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let mut run = session.run(invocation("screen", &[])).await.unwrap();
+        assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
+        let attachment = Attachment { run: run.id().unwrap(), stdout: None, stderr: None, follow: true, resume: false };
+        drop(run);
+        let (out, _, ended) = session.attach(attachment).await.unwrap().collect().await.unwrap();
+        assert_eq!((String::from_utf8_lossy(&out).as_ref(), ended.number), ("begun\r\ndone\r\n", Some(0)), "{ended:?}");
+    });
+}
+
+/// More streams that end at once than the connection's task takes in one turn: every place is free again.
+#[test]
+fn places_of_streams_that_end_together_are_all_given_back() {
+    let server = Server::with("# comes back\n[limits]\nstreams_per_connection = 200\nruns_per_user = 400", COMMANDS);
+    block(async {
+        let session = server.session("alice").await;
+        for _ in 0..4 {
+            let mut runs = Vec::new();
+            for _ in 0..150 {
+                runs.push(session.run(invocation("waits", &[])).await.unwrap());
+            }
+            let ids: Vec<RunId> = runs.iter().map(|run| run.id().unwrap()).collect();
+            let other = server.session("alice").await;
+            for run in ids {
+                other.ask(&Ask::Cancel { run }).await.unwrap();
+            }
+            for run in runs {
+                assert_eq!(run.collect().await.unwrap().2.reason, "cancelled");
+            }
+        }
+    });
 }

@@ -246,6 +246,14 @@ impl Client {
         self.allowance.spend(bytes);
     }
 
+    /// Tells the connection's task that this stream's place is free. Never waits: that task may be waiting itself.
+    pub fn stream_is_over(&self) {
+        if let Err(mpsc::error::TrySendError::Full(stream)) = self.over.try_send(self.stream) {
+            let over = self.over.clone();
+            tokio::spawn(async move { over.send(stream).await });
+        }
+    }
+
     /// The head of what it is told of a run that it has attached to.
     pub fn started(&self, live: &Live, stdin: bool) -> Started {
         let [stdout, stderr] = self.sent;
@@ -311,7 +319,7 @@ pub async fn follow(live: Arc<Live>, mut client: Client, until_the_end: bool) {
     if let Err(Stopped::Gone(stream, gone)) = outcome {
         client.refuse(stream, gone).await;
     }
-    let _ = client.over.send(client.stream).await;
+    client.stream_is_over();
 }
 
 async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(), Stopped> {

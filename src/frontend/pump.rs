@@ -269,7 +269,7 @@ impl Pump {
         let Some(client) = state.client.take() else { return };
         // What it may not have received: at most a window.
         self.be_alone(state, for_good, client.sent.map(|sent| sent.saturating_sub(STREAM_WINDOW as u64)));
-        let _ = client.over.try_send(client.stream);
+        client.stream_is_over();
     }
 
     /// Goes on without a client, who may want what follows these offsets.
@@ -277,7 +277,8 @@ impl Pump {
         let rules = &self.live.rules;
         let waits = !for_good && !rules.outlives_client && rules.resume_ms > 0;
         state.alone = if waits { Alone::Waits(from) } else { Alone::Runs };
-        if rules.outlives_client && state.input.pipe.is_some() && !state.input.eof {
+        // What is typed at a terminal has no whole that half of it could be taken for.
+        if rules.outlives_client && !rules.terminal && state.input.pipe.is_some() && !state.input.eof {
             let patience = if for_good { Duration::ZERO } else { Duration::from_millis(rules.resume_ms) };
             state.cut_short = Some(Instant::now() + patience);
         }
@@ -288,7 +289,7 @@ impl Pump {
         // Whoever asks for what is not kept changes nothing for the one who is attached.
         if let Some((stream, gone)) = client.missing(&self.live.spool) {
             client.refuse(stream, gone).await;
-            let _ = client.over.try_send(client.stream);
+            client.stream_is_over();
             return;
         }
         if let Some(old) = state.client.take() {
@@ -298,7 +299,7 @@ impl Pump {
             let text = "the run was taken up over another connection".to_owned();
             let failure = Failure { code: Code::TakenOver.number(), text, argument: None, rule: None };
             let _ = old.outbox.try_control(old.stream, Kind::Error, &failure);
-            let _ = old.over.try_send(old.stream);
+            old.stream_is_over();
         }
         *held = Held::default();
         state.cut_short = None;
@@ -316,7 +317,7 @@ impl Pump {
             client.allowance = crate::mux::Allowance::default();
             state.client = Some(client);
         } else {
-            let _ = client.over.try_send(client.stream);
+            client.stream_is_over();
         }
     }
 
@@ -345,7 +346,7 @@ impl Pump {
                 if let Ok(Queued::Interrupted) = self.queue(client, encode(client.stream, Kind::Exit, &write(&ended))).await {
                     return false;
                 }
-                let _ = client.over.try_send(client.stream);
+                client.stream_is_over();
                 state.client = None;
             }
             _ => {}

@@ -449,12 +449,13 @@ pub async fn hand_on(state: &Shared) {
         .values_mut()
         .filter(|run| run.phase == Phase::Running && run.rules.outlives_client)
         .filter_map(|run| {
-            let [stdout, stderr, stdin] = &mut run.pipes;
+            let [.., stdin] = &run.pipes;
             // Half an input looks like a whole one: such a run is ended, its input still open.
-            let cut = stdin.is_some() && run.over.is_none();
+            let cut = stdin.is_some() && run.over.is_none() && !run.rules.terminal;
             if cut {
-                let _ = run.end.try_send(Reason::Disconnected);
+                run.end_for(Reason::Disconnected);
             }
+            let [stdout, stderr, _] = &run.pipes;
             let copy = |pipe: &Option<OwnedFd>| pipe.as_ref().and_then(|pipe| pipe.try_clone().ok());
             let (stdout, stderr) = (copy(stdout), copy(stderr));
             let message =

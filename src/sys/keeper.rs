@@ -230,17 +230,10 @@ fn obey(socket: &OwnedFd, pid: &AtomicI32, killing: &AtomicBool) {
 
 /// Waits for the end of any child.
 fn wait_for_any() -> io::Result<Option<(i32, Exited)>> {
-    // SAFETY: all-zero is a valid value of both structures, which the call fills.
-    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
-    // SAFETY: raw waitid, whose fifth argument (usage) glibc's wrapper does not offer; pointers live through the call.
-    let status = unsafe { libc::syscall(libc::SYS_waitid, libc::P_ALL, 0, &raw mut info, libc::WEXITED, &raw mut usage) };
-    if status < 0 {
-        let fault = io::Error::last_os_error();
-        return if fault.kind() == io::ErrorKind::Interrupted { Ok(None) } else { Err(fault) };
+    match super::process::wait(libc::P_ALL, 0, libc::WEXITED) {
+        Err(fault) if fault.kind() == io::ErrorKind::Interrupted => Ok(None),
+        outcome => outcome,
     }
-    // SAFETY: waitid succeeded, so these fields are set.
-    let (pid, value) = unsafe { (info.si_pid(), info.si_status()) };
-    Ok(Some((pid, Exited::of(info.si_code, value, &usage))))
 }
 
 /// Kills the processes directly below this one. Their children come to us, and are next.

@@ -30,16 +30,21 @@ pub struct Exited {
 /// # Errors
 /// As waitid(2).
 pub fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exited>> {
+    wait(libc::P_PIDFD, pidfd.as_raw_fd(), libc::WEXITED | libc::WNOHANG).map(|ended| ended.map(|(_, exited)| exited))
+}
+
+/// waitid(2) with what the child has used; `None` when none has ended.
+pub(super) fn wait(kind: libc::idtype_t, id: i32, flags: i32) -> io::Result<Option<(i32, Exited)>> {
     // SAFETY: all-zero is a valid value of both structures, which the call fills.
     let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
     // SAFETY: raw waitid, whose fifth argument (usage) glibc's wrapper does not offer; pointers live through the call.
     let status = unsafe {
         libc::syscall(
             libc::SYS_waitid,
-            libc::P_PIDFD as libc::c_long,
-            libc::c_long::from(pidfd.as_raw_fd()),
+            kind as libc::c_long,
+            libc::c_long::from(id),
             &raw mut info,
-            libc::c_long::from(libc::WEXITED | libc::WNOHANG),
+            libc::c_long::from(flags),
             &raw mut usage,
         )
     };
@@ -51,12 +56,12 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exited>> {
     if pid == 0 {
         return Ok(None);
     }
-    Ok(Some(Exited::of(info.si_code, value, &usage)))
+    Ok(Some((pid, Exited::of(info.si_code, value, &usage))))
 }
 
 impl Exited {
     /// From what waitid(2) tells.
-    pub(super) fn of(code: i32, value: i32, usage: &libc::rusage) -> Self {
+    fn of(code: i32, value: i32, usage: &libc::rusage) -> Self {
         let number = u8::try_from(value & 0xff).unwrap_or(u8::MAX);
         let exited = code == libc::CLD_EXITED;
         let time = |value: libc::timeval| {
