@@ -201,7 +201,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 fn invocation(command: &str) -> Invocation {
-    Invocation { command: command.into(), arguments: Vec::new(), confirmed: false, terminal: None }
+    Invocation { command: command.into(), arguments: Vec::new(), confirmed: false, terminal: None, reason: None }
 }
 
 async fn run_true(session: &Session) {

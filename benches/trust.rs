@@ -283,7 +283,7 @@ impl Drop for Daemon {
 }
 
 fn invocation(command: &str) -> Invocation {
-    Invocation { command: command.into(), arguments: Vec::new(), confirmed: false, terminal: None }
+    Invocation { command: command.into(), arguments: Vec::new(), confirmed: false, terminal: None, reason: None }
 }
 
 async fn kill() {

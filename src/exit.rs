@@ -16,6 +16,8 @@ pub enum Reason {
     Cancelled,
     /// The client went away and the command's rule says that the run goes with it.
     Disconnected,
+    /// Its user was locked, removed, or may not run it any more.
+    Revoked,
     /// The daemon was stopped.
     Stopped,
     /// It wrote nothing for longer than it may.
@@ -37,6 +39,7 @@ impl Reason {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Disconnected => "disconnected",
+            Self::Revoked => "revoked",
             Self::Stopped => "stopped",
             Self::Idle => "idle",
             Self::OutputLimit => "output-limit",
@@ -61,6 +64,7 @@ impl Reason {
             ("timeout", None) => Self::Timeout,
             ("cancelled", None) => Self::Cancelled,
             ("disconnected", None) => Self::Disconnected,
+            ("revoked", None) => Self::Revoked,
             ("stopped", None) => Self::Stopped,
             ("idle", None) => Self::Idle,
             ("output-limit", None) => Self::OutputLimit,
@@ -78,7 +82,7 @@ impl Reason {
             Self::Timeout | Self::Idle => Status::TIMEOUT,
             // As a shell says it of a process that the kernel killed.
             Self::OutOfMemory => Status(128 + 9),
-            Self::Cancelled | Self::Disconnected | Self::Stopped | Self::OutputLimit | Self::Lost => Status::OWN_FAILURE,
+            Self::Cancelled | Self::Disconnected | Self::Revoked | Self::Stopped | Self::OutputLimit | Self::Lost => Status::OWN_FAILURE,
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod monitor;
 pub mod mux;
+pub mod penalty;
 pub mod policy;
 pub mod programs;
 pub mod protocol;
@@ -29,3 +30,5 @@ pub mod spool;
 pub mod sys;
 pub mod tls;
 pub mod units;
+#[cfg(target_os = "linux")]
+pub mod vault;

@@ -28,6 +28,14 @@ pub const LOGIN_TRIES: u32 = 3;
 pub const USER_NAME: usize = 64;
 /// Bytes of a password; argon2 itself would take 4 GiB.
 pub const PASSWORD: usize = 1024;
+/// For how long `ordain login` keeps a login, where the configuration does not say otherwise: a working day.
+pub const LOGIN_LIFETIME: Duration = Duration::from_secs(8 * 3600);
+/// SSH keys that one user may have.
+pub const SSH_KEYS: usize = 64;
+/// How long an SSH agent may take to answer: long enough for a person to find the key and touch it.
+pub const AGENT: Duration = Duration::from_secs(60);
+/// Bytes of an SSH agent's answer.
+pub const AGENT_ANSWER: usize = 256 * 1024;
 /// Logins that may wait for a verifier; past it a login is told to come back.
 pub const LOGINS_WAITING: usize = 1024;
 /// How long a login may wait for a verifier before it is told to come back.

@@ -25,6 +25,26 @@ pub enum Verb {
     Attach,
     /// Send a signal to a run.
     Signal,
+    /// What would be decided, and every rule that was considered.
+    Explain,
+    /// Who this is, by what, and until when.
+    Whoami,
+    /// The sessions and kept logins.
+    Sessions,
+    /// End sessions and kept logins.
+    EndSession,
+    /// Lock a user, unlock him, list who is locked (local).
+    Lock,
+    /// As above.
+    Unlock,
+    /// As above.
+    Locks,
+    /// Make a seed for one-time codes, or remove it (local).
+    Totp,
+    /// What sources have earned by failing, and forgiving it (local).
+    Penalties,
+    /// As above.
+    Forgive,
     /// How the daemon is (local).
     Status,
     /// Take over the configuration anew (local).
@@ -47,8 +67,8 @@ pub enum Needs {
     Nothing,
     /// A role that grants the command.
     Command,
-    /// That the run is one's own, or this right in `verbs` of a role.
-    OwnRunOr(&'static str),
+    /// That the run or session is one's own, or this right in `verbs` of a role.
+    OwnOr(&'static str),
     /// To be root or the daemon's own user.
     LocalAdmin,
 }
@@ -74,10 +94,20 @@ pub const VERBS: &[VerbRow] = &[
     row(Verb::Describe, "describe", Door::Wire, Needs::Command, "the arguments of a command"),
     row(Verb::Preview, "preview", Door::Wire, Needs::Command, "the decision and the exact argv, nothing run"),
     row(Verb::Run, "run", Door::Wire, Needs::Command, "run a command"),
-    row(Verb::Cancel, "cancel", Door::Wire, Needs::OwnRunOr("cancel-of-others"), "end a run"),
-    row(Verb::Runs, "runs", Door::Wire, Needs::OwnRunOr("runs-of-others"), "the runs that are going on"),
-    row(Verb::Attach, "attach", Door::Wire, Needs::OwnRunOr("output-of-others"), "follow a run's output, or see what was kept of it"),
-    row(Verb::Signal, "signal", Door::Wire, Needs::OwnRunOr("signal-of-others"), "send a signal that the command accepts"),
+    row(Verb::Cancel, "cancel", Door::Wire, Needs::OwnOr("cancel-of-others"), "end a run"),
+    row(Verb::Runs, "runs", Door::Wire, Needs::OwnOr("runs-of-others"), "the runs that are going on"),
+    row(Verb::Attach, "attach", Door::Wire, Needs::OwnOr("output-of-others"), "follow a run's output, or see what was kept of it"),
+    row(Verb::Signal, "signal", Door::Wire, Needs::OwnOr("signal-of-others"), "send a signal that the command accepts"),
+    row(Verb::Explain, "explain", Door::Wire, Needs::Nothing, "what would be decided, and every rule that was considered"),
+    row(Verb::Whoami, "whoami", Door::Wire, Needs::Nothing, "who one is here, by what, and until when"),
+    row(Verb::Sessions, "sessions", Door::Wire, Needs::OwnOr("sessions-of-others"), "the sessions and kept logins"),
+    row(Verb::EndSession, "end-session", Door::Wire, Needs::OwnOr("end-sessions-of-others"), "end sessions and kept logins"),
+    row(Verb::Lock, "lock", Door::Control, Needs::LocalAdmin, "lock a user, at once and whatever the configuration says"),
+    row(Verb::Unlock, "unlock", Door::Control, Needs::LocalAdmin, "unlock a user"),
+    row(Verb::Locks, "locks", Door::Control, Needs::LocalAdmin, "who is locked, since when and why"),
+    row(Verb::Totp, "totp", Door::Control, Needs::LocalAdmin, "make a user's seed for one-time codes, or remove it"),
+    row(Verb::Penalties, "penalties", Door::Control, Needs::LocalAdmin, "what sources and users have earned by failing"),
+    row(Verb::Forgive, "forgive", Door::Control, Needs::LocalAdmin, "forget what a source or user has earned"),
     row(Verb::Status, "status", Door::Control, Needs::LocalAdmin, "how the daemon is"),
     row(Verb::Reload, "reload", Door::Control, Needs::LocalAdmin, "take over the configuration anew"),
 ];
@@ -106,7 +136,7 @@ impl Verb {
 /// The rights over others that a role's `verbs` may name.
 pub fn rights() -> impl Iterator<Item = &'static str> {
     VERBS.iter().filter_map(|row| match row.needs {
-        Needs::OwnRunOr(right) => Some(right),
+        Needs::OwnOr(right) => Some(right),
         _ => None,
     })
 }
@@ -175,6 +205,23 @@ pub enum Ask {
         /// The signal's name without SIG.
         signal: String,
     },
+    /// [`Verb::Explain`]
+    Explain(Invocation),
+    /// [`Verb::Whoami`]
+    Whoami,
+    /// [`Verb::Sessions`]
+    Sessions,
+    /// [`Verb::EndSession`]
+    EndSession(Ending),
+}
+
+/// Which sessions are to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The one of this id, session or kept login.
+    One(crate::ids::SessionId),
+    /// Every one of the user, this one too.
+    All,
 }
 
 /// From where a run's output is wanted.
@@ -203,6 +250,8 @@ pub struct Invocation {
     pub confirmed: bool,
     /// The terminal that the client has, for commands that want one.
     pub terminal: Option<Terminal>,
+    /// Why, in the words of whoever asks.
+    pub reason: Option<String>,
 }
 
 /// A client's terminal.
@@ -226,6 +275,10 @@ impl Ask {
             Self::Runs => Verb::Runs,
             Self::Attach(_) => Verb::Attach,
             Self::Signal { .. } => Verb::Signal,
+            Self::Explain(_) => Verb::Explain,
+            Self::Whoami => Verb::Whoami,
+            Self::Sessions => Verb::Sessions,
+            Self::EndSession(_) => Verb::EndSession,
         }
     }
 
@@ -233,8 +286,15 @@ impl Ask {
     pub fn command(&self) -> Option<&str> {
         match self {
             Self::Describe { command } => Some(command),
-            Self::Preview(invocation) | Self::Run(invocation) => Some(&invocation.command),
-            Self::List | Self::Cancel { .. } | Self::Runs | Self::Attach(_) | Self::Signal { .. } => None,
+            Self::Preview(invocation) | Self::Run(invocation) | Self::Explain(invocation) => Some(&invocation.command),
+            Self::List
+            | Self::Cancel { .. }
+            | Self::Runs
+            | Self::Attach(_)
+            | Self::Signal { .. }
+            | Self::Whoami
+            | Self::Sessions
+            | Self::EndSession(_) => None,
         }
     }
 }

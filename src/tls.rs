@@ -176,6 +176,9 @@ pub enum Trust {
     System,
     /// This very key; names and expiry do not matter.
     Pin(Fingerprint),
+    /// Whatever key it has: for looking at it, and nothing else. Nothing may be told to such a server before somebody has
+    /// agreed to its key.
+    FirstSight,
 }
 
 /// The client's own certificate, for servers behind `tls.client_ca`.
@@ -205,7 +208,8 @@ pub fn client(trust: &Trust, identity: Option<Identity>) -> Result<Arc<ClientCon
             }
             builder.with_root_certificates(store)
         }
-        Trust::Pin(pin) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned(*pin))),
+        Trust::Pin(pin) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned(Some(*pin)))),
+        Trust::FirstSight => builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned(None))),
     };
     let mut config = match identity {
         None => builder.with_no_client_auth(),
@@ -219,9 +223,9 @@ pub fn client(trust: &Trust, identity: Option<Identity>) -> Result<Arc<ClientCon
     Ok(Arc::new(config))
 }
 
-/// Accepts one public key and proves that the server has its private half.
+/// Accepts one public key, or any at first sight, and proves that the server has its private half.
 #[derive(Debug)]
-struct Pinned(Fingerprint);
+struct Pinned(Option<Fingerprint>);
 
 impl ServerCertVerifier for Pinned {
     fn verify_server_cert(
@@ -233,10 +237,10 @@ impl ServerCertVerifier for Pinned {
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let seen = Fingerprint::of(certificate).map_err(rustls::Error::General)?;
-        if seen == self.0 {
-            return Ok(ServerCertVerified::assertion());
+        match self.0 {
+            Some(pin) if pin != seen => Err(rustls::Error::General(format!("the server has the key {seen}, but {pin} is pinned"))),
+            _ => Ok(ServerCertVerified::assertion()),
         }
-        Err(rustls::Error::General(format!("the server has the key {seen}, but {} is pinned", self.0)))
     }
 
     fn verify_tls12_signature(

@@ -21,7 +21,7 @@ const FLOORS: &[(usize, &[&str])] = &[
     (1, &["request"]),
     (2, &["protocol", "policy", "penalty"]),
     (3, &["sys", "tls", "credential", "audit", "mux", "devca", "spool"]),
-    (4, &["exec"]),
+    (4, &["exec", "vault"]),
     (5, &["ipc"]),
     (6, &["monitor", "frontend", "client"]),
     (7, &["config", "cli"]),

@@ -18,8 +18,8 @@ use ordain::encoding::base64;
 use ordain::ids::{RequestId, SessionId};
 use ordain::mux::{ReadFault, Reader};
 use ordain::protocol::{
-    Decoder, Failure, Frame, HEADER, Hello, Kind, LoggedIn, Login, LoginText, Open, Phase, Sender, encode, header, read, request_text,
-    write,
+    Decoder, Failure, Frame, HEADER, Hello, Kind, LoggedIn, Login, LoginText, Method, Open, Phase, Sender, encode, header, read,
+    request_text, write,
 };
 use ordain::request::{Ask, Value};
 use ordain::secret::Secret;
@@ -84,7 +84,8 @@ impl Raw {
             session: None,
             version: 1,
             user: user.into(),
-            method: "password".into(),
+            method: Method::Password,
+            keep: false,
             session_key: key.public(),
             server_key: base64(&self.server_key.0),
             exporter: None,
@@ -97,7 +98,13 @@ impl Raw {
         let nonce = raw.hello().await;
         let key = SessionKey::generate().unwrap();
         let signed = serde_json::to_string(&raw.login_text(user, &nonce, &key)).unwrap();
-        let login = Login { signature: key.sign(Purpose::Login, &signed), signed, password: PASSWORD.into() };
+        let login = Login {
+            signature: key.sign(Purpose::Login, &signed),
+            signed,
+            password: PASSWORD.into(),
+            key_signature: String::new(),
+            code: String::new(),
+        };
         raw.send(&encode(0, Kind::Login, &write(&login))).await;
         let logged_in: LoggedIn = read(&raw.frame().await.unwrap().payload).unwrap();
         raw.frames.enter(Phase::Open);
@@ -278,12 +285,14 @@ async fn a_login_is_bound_to_key_server_and_connection() {
     let server = Server::start();
     let key = SessionKey::generate().unwrap();
     type Change = fn(&mut LoginText);
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 8] = [
         ("nothing", |_| {}),
         ("nonce", |text| text.nonce = base64(&[0; 32])),
         ("server key", |text| text.server_key = base64(&[0; 32])),
         ("exporter", |text| text.exporter = Some(base64(&[0; 32]))),
-        ("method", |text| text.method = "none".into()),
+        ("method", |text| text.method = Method::SshKey),
+        ("no session", |text| text.method = Method::Session),
+        ("no kept login", |text| text.method = Method::Kept),
         ("session key", |text| text.session_key = base64(&[9; 32])),
     ];
     for (what, change) in changes {
@@ -292,7 +301,13 @@ async fn a_login_is_bound_to_key_server_and_connection() {
         let mut login_text = raw.login_text("alice", &nonce, &key);
         change(&mut login_text);
         let signed = serde_json::to_string(&login_text).unwrap();
-        let login = Login { signature: key.sign(Purpose::Login, &signed), signed, password: PASSWORD.into() };
+        let login = Login {
+            signature: key.sign(Purpose::Login, &signed),
+            signed,
+            password: PASSWORD.into(),
+            key_signature: String::new(),
+            code: String::new(),
+        };
         raw.send(&encode(0, Kind::Login, &write(&login))).await;
         let kind = raw.frame().await.unwrap().kind;
         assert_eq!(kind == Kind::LoggedIn, what == "nothing", "{what}");

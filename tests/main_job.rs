@@ -260,7 +260,9 @@ fn who_the_server_is_matters() {
         command.args(["--password-file", &server.path("password").to_string_lossy()]);
         command.args(["run", &format!("alice@127.0.0.1:{}", server.port), "true"]).stdin(Stdio::null()).output().unwrap()
     };
-    assert!(stderr(&run(&[])).contains("how is 127.0.0.1 to be known?"));
+    let stranger = run(&[]);
+    assert_eq!(stranger.status.code(), Some(255));
+    assert!(stderr(&stranger).contains("is not known") && stderr(&stranger).contains("code 607"), "{}", stderr(&stranger));
     let known = run(&["--ca", &server.path("ca.crt").to_string_lossy()]);
     assert_eq!(known.status.code(), Some(0), "{}", stderr(&known));
     let pin = stdout(&server.local("fingerprint")).trim().to_owned();

@@ -222,11 +222,14 @@ fn reload_takes_all_or_nothing() {
     let config = server.path("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     let sound = text.split("[commands.missing]").next().unwrap().to_owned()
-        + "[commands.fresh]\nexec = [\"/bin/echo\", \"fresh\"]\n[roles.all]\ncommands = [\"fresh\", \"sleep\"]\n"
+        + "[commands.fresh]\nexec = [\"/bin/echo\", \"fresh\"]\n[roles.all]\ncommands = [\"fresh\", \"sleep\"]\n[roles.other]\ncommands = [\"true\", \"sleep\"]\n"
         + "[users.alice]\nroles = [\"all\"]\npassword = \""
         + &common::hash()
-        + "\"\n";
-    let mut sleeper = server.client().args(["run", "t", "sleep"]).spawn().unwrap();
+        + "\"\n[users.bob]\nroles = [\"other\"]\n"
+        // His password stays the same, and what he may do is no less than what he does.
+        + text.rsplit("[users.bob]\n").next().unwrap().lines().nth(1).unwrap()
+        + "\n";
+    let mut sleeper = server.client().args(["run", "bob@t", "sleep"]).spawn().unwrap();
     server.wait_for_trail("the start", |trail| trail.iter().any(|record| record["kind"] == "start"));
 
     write(&config, &format!("{sound}\n[commands.bad]\nexec = [\"relative\"]\n[roles.worse]\ncommands = [\"none\"]\n"), 0o600);

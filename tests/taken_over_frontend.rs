@@ -176,7 +176,8 @@ impl Monitor {
             session: None,
             version: 1,
             user: user.into(),
-            method: "password".into(),
+            method: ordain::protocol::Method::Password,
+            keep: false,
             session_key: key.public(),
             server_key: base64(&self.fingerprint.0),
             exporter: None,
@@ -184,7 +185,15 @@ impl Monitor {
         };
         let signed = serde_json::to_string(&text).unwrap();
         let signature = key.sign(Purpose::Login, &signed);
-        let login = ToMonitor::Login { connection, signed, signature, password: SecretValue(common::PASSWORD.into()), exporter: None };
+        let login = ToMonitor::Login {
+            connection,
+            signed,
+            signature,
+            password: SecretValue(common::PASSWORD.into()),
+            key_signature: String::new(),
+            code: SecretValue::default(),
+            exporter: None,
+        };
         self.say_with(login, &connected()).await;
         loop {
             match self.next().await {
@@ -310,6 +319,8 @@ async fn a_login_without_its_socket_ends_the_frontend(monitor: &mut Monitor) -> 
         signed: String::new(),
         signature: String::new(),
         password: SecretValue::default(),
+        key_signature: String::new(),
+        code: SecretValue::default(),
         exporter: None,
     };
     expect_end(monitor, Some(message)).await
@@ -418,6 +429,8 @@ async fn a_socket_that_is_none_logs_nobody_in(monitor: &mut Monitor) -> Result<(
         signed: base64(&nonce),
         signature: String::new(),
         password: SecretValue(common::PASSWORD.into()),
+        key_signature: String::new(),
+        code: SecretValue::default(),
         exporter: None,
     };
     monitor.say_with(login, &sys::null().unwrap()).await;

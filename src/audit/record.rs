@@ -82,23 +82,34 @@ pub enum What<'a> {
         source: &'a str,
         /// The user, as he was given.
         user: &'a str,
+        /// `password`, `ssh-key`, `session`, `kept`, or `unknown`.
+        method: &'a str,
         /// `accepted` or `refused`.
         outcome: &'a str,
         /// Why, for the administrator; never told to the client.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
+        /// What the session was proved by, also when it is only taken up again: `password`, or an SSH key's fingerprint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
         /// The session, when accepted.
         #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<&'a str>,
         /// The session's public key, base64.
         #[serde(skip_serializing_if = "Option::is_none")]
         session_key: Option<&'a str>,
+        /// The kept login that it began with, or is kept as.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kept: Option<&'a str>,
         /// The signed text and its signature.
         #[serde(skip_serializing_if = "Option::is_none")]
         signed: Option<&'a str>,
         /// Ed25519, base64.
         #[serde(skip_serializing_if = "Option::is_none")]
         signature: Option<&'a str>,
+        /// The SSH key's signature over the same text (SSHSIG, base64).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_signature: Option<&'a str>,
     },
     /// A session has ended.
     Logout {
@@ -106,6 +117,57 @@ pub enum What<'a> {
         session: &'a str,
         /// Whose it was.
         user: &'a str,
+        /// Why, where it did not end with its connection.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+    },
+    /// A kept login has ended.
+    KeptEnded {
+        /// Its id.
+        kept: &'a str,
+        /// Whose it was.
+        user: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A user was locked or unlocked.
+    Lock {
+        /// Who.
+        user: &'a str,
+        /// `locked` or `unlocked`.
+        state: &'a str,
+        /// Why.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reason: &'a str,
+        /// The user id that asked for it.
+        uid: u32,
+    },
+    /// The file of locks and kept logins is not the one that was left: the kept logins in it are not believed.
+    Vault {
+        /// `replaced`.
+        state: &'a str,
+    },
+    /// A source or user has failed too often and is not let in for a while, or was forgiven.
+    Penalty {
+        /// `source` or `user`.
+        subject: &'a str,
+        /// The network, or the name.
+        who: &'a str,
+        /// `closed` or `forgiven`.
+        state: &'a str,
+        /// Misdeeds counted.
+        misdeeds: u32,
+        /// For how long.
+        seconds: u64,
+    },
+    /// A user got a seed for one-time codes, or lost it.
+    Totp {
+        /// Who.
+        user: &'a str,
+        /// `made` or `removed`.
+        state: &'a str,
+        /// The user id that asked for it.
+        uid: u32,
     },
     /// A request and what was decided.
     Request {
@@ -129,6 +191,9 @@ pub enum What<'a> {
         /// The account it runs as.
         #[serde(skip_serializing_if = "Option::is_none")]
         run_as: Option<&'a str>,
+        /// Why, in the words of whoever asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
         /// `granted` or `refused`.
         decision: &'a str,
         /// The rule that decided.

@@ -34,6 +34,15 @@ pub struct ClientArgs {
     /// Take the password from the first line of standard input
     #[arg(long, global = true)]
     pub password_stdin: bool,
+    /// Log in with this SSH key: a private key's file, or a public key's whose private half an agent has
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["password_stdin", "password_file"])]
+    pub identity: Option<PathBuf>,
+    /// The one-time code, where one is wanted [default: asked for]
+    #[arg(long, global = true, value_name = "CODE")]
+    pub code: Option<String>,
+    /// Trust a server that is met for the first time, without asking; never one whose key has changed
+    #[arg(long, global = true)]
+    pub accept_new: bool,
     /// How long reaching the server may take
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub connect_timeout: Duration,
@@ -61,6 +70,32 @@ pub enum ClientVerb {
     /// Run a command
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
+    /// Log in once: for as long as the server keeps it, nothing is asked any more
+    Login {
+        /// `[user@]host[:port]`
+        host: Destination,
+    },
+    /// End the login that is kept here, and every session that it began
+    Logout {
+        /// `[user@]host[:port]`
+        host: Destination,
+    },
+    /// Show who one is there, by what, and until when
+    Whoami {
+        /// `[user@]host[:port]`
+        host: Destination,
+    },
+    /// Show the sessions and kept logins, or end them
+    Sessions {
+        /// `[user@]host[:port]`
+        host: Destination,
+        /// End this one, or `all` of one's own
+        #[arg(long, value_name = "ID|all")]
+        end: Option<String>,
+    },
+    /// Show what would be decided, and every rule that was considered; run nothing
+    #[command(after_help = RUN_HELP)]
+    Explain(ExplainArgs),
     /// Show what this user may run
     List {
         /// `[user@]host[:port]`
@@ -141,12 +176,30 @@ pub struct RunArgs {
     /// Agree beforehand, where a command wants to be confirmed
     #[arg(long)]
     pub yes: bool,
+    /// Why, where a command wants a reason such as a ticket's number [default: asked for]
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
     /// Report ordain's own failures as a Nagios plugin does: UNKNOWN, one line, exit 3
     #[arg(long)]
     pub nagios: bool,
     /// Show control characters of the output as they are, also on a terminal
     #[arg(long)]
     pub raw: bool,
+    /// `[user@]host[:port]`
+    pub host: Destination,
+    /// The command
+    pub command: String,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
+    pub words: Vec<String>,
+}
+
+/// `ordain explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The reason that would be given
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
     /// `[user@]host[:port]`
     pub host: Destination,
     /// The command

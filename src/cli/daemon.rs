@@ -36,6 +36,75 @@ pub enum DaemonVerb {
     Fingerprint,
     /// Ask the running daemon to take over its configuration anew
     Reload,
+    /// Lock a user at once and whatever the configuration says; bare or with --list, show who is locked
+    Lock {
+        /// Who
+        user: Option<String>,
+        /// Why, for the trail and the next administrator
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+        /// Show who is locked
+        #[arg(long, conflicts_with = "user")]
+        list: bool,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Unlock a user
+    Unlock {
+        /// Who
+        user: String,
+    },
+    /// Make a user's seed for one-time codes, and print what an authenticator app reads
+    Totp {
+        /// Who
+        user: String,
+        /// Take it away instead
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Show what sources and users have earned by failing
+    Penalties {
+        /// Forgive this address, network or user, or `all`
+        #[arg(long, value_name = "WHO")]
+        clear: Option<String>,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what would be decided if a user asked for a command, and every rule that was considered
+    Explain {
+        /// Where he would come from
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+        source: std::net::IpAddr,
+        /// The reason that he would give
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// The policy alone: no accounts, files or certificates are looked at
+        #[arg(long)]
+        offline: bool,
+        /// Who
+        user: String,
+        /// The command
+        command: String,
+        /// Its arguments, as for `ordain run`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
+        words: Vec<String>,
+    },
+    /// Tabulate who may run what, by which rule
+    Access {
+        /// Of this user only
+        user: Option<String>,
+        /// Of this command only
+        #[arg(long, value_name = "NAME")]
+        command: Option<String>,
+        /// The policy alone: no accounts, files or certificates are looked at
+        #[arg(long)]
+        offline: bool,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask the running daemon how it is
     Status {
         /// For machines

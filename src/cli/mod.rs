@@ -8,7 +8,7 @@ mod daemon;
 mod words;
 
 pub use certs::{CertsArgs, CertsVerb};
-pub use client::{ClientArgs, ClientVerb, Destination, RunArgs};
+pub use client::{ClientArgs, ClientVerb, Destination, ExplainArgs, RunArgs};
 #[cfg(target_os = "linux")]
 pub use daemon::{DaemonArgs, DaemonVerb};
 pub use words::{Given, Spoken, WordFault, assign, speak};

@@ -193,6 +193,7 @@ mod tests {
             confirm: false,
             outlives_client: false,
             terminal: false,
+            reason: None,
         }
     }
 

@@ -3,11 +3,14 @@
 use super::ClientError;
 use super::error::lost;
 use super::session::Session;
+use super::signer::Signer;
 use crate::credential::{Purpose, SessionKey};
 use crate::encoding::base64;
 use crate::ids::SessionId;
 use crate::mux::{self, Outbox, Reader};
-use crate::protocol::{Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Phase, RESUME, Sender, VERSION, read};
+use crate::protocol::{
+    Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Method, Phase, RESUME, Sender, VERSION, read,
+};
 use crate::secret::Secret;
 use crate::tls::Fingerprint;
 use rustls::ClientConfig;
@@ -64,6 +67,16 @@ async fn reach(options: &Options) -> Result<Connection, ClientError> {
     let place = format!("{} port {}", options.host, options.port);
     let cannot = |fault: &dyn std::fmt::Display| ClientError::new(Code::Connect, format!("{place} cannot be reached: {fault}"));
     let socket = TcpStream::connect((options.host.as_str(), options.port)).await.map_err(|fault| cannot(&fault))?;
+    connect_over(socket, options).await
+}
+
+/// As [`connect`], over a socket that reaches the server already.
+///
+/// # Errors
+/// As [`connect`], but for those of reaching it.
+pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connection, ClientError> {
+    let place = format!("{} port {}", options.host, options.port);
+    let cannot = |fault: &dyn std::fmt::Display| ClientError::new(Code::Connect, format!("{place} cannot be reached: {fault}"));
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().map_err(|fault| cannot(&fault))?;
     let name = options.tls_name.as_deref().unwrap_or(&options.host);
@@ -144,11 +157,40 @@ async fn expect<M: serde::de::DeserializeOwned>(frames: &mut Frames, kind: Kind)
     read(&frame.payload).map_err(|fault| broken(format!("{} that cannot be read: {fault}", kind.word())))
 }
 
-/// How a login is proved.
-struct Proof<'p> {
-    method: &'static str,
-    session: Option<String>,
-    password: &'p str,
+/// How somebody proves who he is.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// A password.
+    Password(Secret),
+    /// An SSH key.
+    Key(Signer),
+    /// A login that was kept.
+    Kept(Kept),
+}
+
+/// A login that is kept: its id and its key.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Its id.
+    pub id: SessionId,
+    /// Its key.
+    pub key: Arc<SessionKey>,
+}
+
+/// A user who is in.
+pub struct Entered {
+    /// The session.
+    pub session: Session,
+    /// The login, kept for so many seconds, where that was asked for and is done.
+    pub kept: Option<(Kept, u64)>,
+}
+
+/// What a login says, and what goes with it.
+struct Claim<'p> {
+    method: Method,
+    session: Option<SessionId>,
+    key: &'p SessionKey,
+    keep: bool,
 }
 
 impl Connection {
@@ -171,26 +213,52 @@ impl Connection {
     ///
     /// # Errors
     /// The connection back (unless it is closed) with [`Code::LoginRefused`] or [`Code::LoginBusy`].
-    pub async fn log_in(mut self, user: &str, password: &Secret) -> Result<Session, (Option<Self>, ClientError)> {
-        let key = match SessionKey::generate() {
-            Ok(key) => key,
-            Err(fault) => return Err((Some(self), ClientError::new(Code::Internal, fault))),
+    pub async fn log_in(self, user: &str, password: &Secret) -> Result<Session, (Option<Self>, ClientError)> {
+        let no_code = || Err(ClientError::new(Code::CodeWanted, "a one-time code is wanted"));
+        self.enter(user, &Proof::Password(password.clone()), false, no_code).await.map(|entered| entered.session)
+    }
+
+    /// Logs in, and has the login kept if wanted. `code` is asked for a one-time code, where the server wants one.
+    ///
+    /// # Errors
+    /// The connection back, unless it is closed or of no more use, and why.
+    pub async fn enter(
+        mut self,
+        user: &str,
+        proof: &Proof,
+        keep: bool,
+        code: impl FnMut() -> Result<String, ClientError>,
+    ) -> Result<Entered, (Option<Self>, ClientError)> {
+        let key = match proof {
+            Proof::Kept(kept) => kept.key.clone(),
+            _ => match SessionKey::generate() {
+                Ok(key) => Arc::new(key),
+                Err(fault) => return Err((Some(self), ClientError::new(Code::Internal, fault))),
+            },
         };
-        let proof = Proof { method: "password", session: None, password: password.expose() };
-        match self.prove(user, &proof, &key).await {
-            Ok(session) => {
+        let (method, session) = match proof {
+            Proof::Password(_) => (Method::Password, None),
+            Proof::Key(_) => (Method::SshKey, None),
+            Proof::Kept(kept) => (Method::Kept, Some(kept.id)),
+        };
+        let claim = Claim { method, session, key: &key, keep };
+        match self.prove(user, &claim, Some(proof), code).await {
+            Ok((id, kept_s)) => {
                 self.frames.enter(Phase::Open);
-                Ok(Session::begin(self.frames, self.outbox, session, Arc::new(key), user.into(), 1))
+                let kept = kept_s.map(|seconds| (Kept { id, key: key.clone() }, seconds));
+                Ok(Entered { session: Session::begin(self.frames, self.outbox, id, key, user.into(), 1), kept })
             }
-            Err(error) if error.is(Code::LoginRefused) || error.is(Code::LoginBusy) => Err((Some(self), error)),
+            Err(error) if [Code::LoginRefused, Code::LoginBusy, Code::CodeWanted, Code::Identity].iter().any(|code| error.is(*code)) => {
+                Err((Some(self), error))
+            }
             Err(error) => Err((None, error)),
         }
     }
 
     /// Takes a session up again whose link was lost, by a signature of its own key.
     pub(super) async fn come_back(mut self, user: &str, id: SessionId, key: Arc<SessionKey>, counter: u64) -> Result<Session, ClientError> {
-        let proof = Proof { method: "session", session: Some(id.to_string()), password: "" };
-        let same = self.prove(user, &proof, &key).await?;
+        let claim = Claim { method: Method::Session, session: Some(id), key: &key, keep: false };
+        let (same, _) = self.prove(user, &claim, None, || Ok(String::new())).await?;
         if same != id {
             return Err(ClientError::new(Code::Protocol, "the server took up another session"));
         }
@@ -198,25 +266,55 @@ impl Connection {
         Ok(Session::begin(self.frames, self.outbox, id, key, user.into(), counter))
     }
 
-    async fn prove(&mut self, user: &str, proof: &Proof<'_>, key: &SessionKey) -> Result<SessionId, ClientError> {
+    /// Returns the session, and for how many seconds the login is kept.
+    async fn prove(
+        &mut self,
+        user: &str,
+        claim: &Claim<'_>,
+        proof: Option<&Proof>,
+        mut code: impl FnMut() -> Result<String, ClientError>,
+    ) -> Result<(SessionId, Option<u64>), ClientError> {
         let text = LoginText {
             version: VERSION,
             user: user.into(),
-            method: proof.method.into(),
-            session: proof.session.clone(),
-            session_key: key.public(),
+            method: claim.method,
+            session: claim.session.map(|id| id.to_string()),
+            session_key: claim.key.public(),
             server_key: base64(&self.server_key.0),
             exporter: Some(base64(&self.exporter)),
             nonce: self.nonce.clone(),
+            keep: claim.keep,
         };
         let signed = serde_json::to_string(&text).map_err(|fault| ClientError::new(Code::Internal, fault.to_string()))?;
-        let mut login = Login { signature: key.sign(Purpose::Login, &signed), signed, password: proof.password.to_owned() };
-        let sent = self.outbox.control(0, Kind::Login, &login).await;
-        zeroize::Zeroize::zeroize(&mut login.password);
-        if sent.is_err() {
-            return Err(ClientError::new(Code::ConnectionLost, "the server closed the connection"));
+        let signature = claim.key.sign(Purpose::Login, &signed);
+        let mut login = Login { signature, signed, password: String::new(), key_signature: String::new(), code: String::new() };
+        match proof {
+            Some(Proof::Password(password)) => login.password = password.expose().to_owned(),
+            Some(Proof::Key(signer)) => {
+                let (signer, text) = (signer.clone(), login.signed.clone());
+                // Somebody may have to touch a key.
+                let signing = tokio::task::spawn_blocking(move || signer.sign(&text)).await;
+                login.key_signature = signing.unwrap_or_else(|_| Err(ClientError::new(Code::Internal, "signing failed")))?;
+            }
+            Some(Proof::Kept(_)) | None => {}
         }
-        let logged_in: LoggedIn = expect(&mut self.frames, Kind::LoggedIn).await?;
-        logged_in.session.parse().map_err(|_| ClientError::new(Code::Protocol, "the server sent a session that is none"))
+        let answered = loop {
+            if self.outbox.control(0, Kind::Login, &login).await.is_err() {
+                break Err(ClientError::new(Code::ConnectionLost, "the server closed the connection"));
+            }
+            match expect::<LoggedIn>(&mut self.frames, Kind::LoggedIn).await {
+                // The same proof again, with the code.
+                Err(error) if error.is(Code::CodeWanted) && login.code.is_empty() => match code() {
+                    Ok(given) if !given.is_empty() => login.code = given,
+                    Ok(_) => break Err(error),
+                    Err(error) => break Err(error),
+                },
+                other => break other,
+            }
+        };
+        zeroize::Zeroize::zeroize(&mut login.password);
+        let logged_in = answered?;
+        let id = logged_in.session.parse().map_err(|_| ClientError::new(Code::Protocol, "the server sent a session that is none"))?;
+        Ok((id, logged_in.kept_s))
     }
 }

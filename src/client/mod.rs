@@ -5,8 +5,10 @@ mod durable;
 mod error;
 mod inbox;
 mod session;
+mod signer;
 
-pub use connection::{Connection, Options, connect};
+pub use connection::{Connection, Entered, Kept, Options, Proof, connect, connect_over};
 pub use durable::{Durable, DurableInput, Told};
 pub use error::ClientError;
 pub use session::{Event, Input, Run, Session, reason};
+pub use signer::{Agent, Signer};

@@ -4,8 +4,8 @@ use super::confinement;
 use super::reader::{Item, Table};
 use crate::limits;
 use crate::policy::{
-    Argument, Command, Kind, OnDisconnect, Pass, Presence, RunAs, Segment, Signal, Stdin, Template, Text, Word, forbidden_variable,
-    interpreter_hole, starts_shells,
+    Argument, Command, Kind, OnDisconnect, OnRevoke, Pass, Presence, RunAs, Segment, Signal, Stdin, Template, Text, Word,
+    forbidden_variable, interpreter_hole, starts_shells,
 };
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -117,6 +117,22 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
                 })
                 .unwrap_or(OnDisconnect::Cancel),
         },
+        on_revoke: match table.item("on_revoke") {
+            None => OnRevoke::Cancel,
+            Some(item) => item
+                .parsed(|text| match text {
+                    "cancel" => Ok(OnRevoke::Cancel),
+                    "continue" => Ok(OnRevoke::Continue),
+                    other => Err(format!("found \"{}\"; accepted are \"cancel\", \"continue\"", other.escape_debug())),
+                })
+                .unwrap_or(OnRevoke::Cancel),
+        },
+        sources: super::policy::sources(&table),
+        reason: table.table("require").and_then(|table| {
+            let reason = table.item("reason").and_then(|item| item.parsed(|text| Text::new(text, limits::NAME * 4)));
+            table.finish();
+            reason
+        }),
         resume_window: table
             .item("resume_window")
             .and_then(|item| window(&item))

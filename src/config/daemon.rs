@@ -4,15 +4,16 @@ use super::fault::{Fault, Faults};
 use super::machine::{self, Machine};
 use super::policy::{self, Parts};
 use super::reader::{Document, Item, Table};
-use crate::credential::Hash;
+use crate::credential::{Credentials, Hash};
 use crate::ipc::{Limits, Logs};
 use crate::limits;
-use crate::monitor::{Settings, Tls};
-use crate::policy::{Account, Command, Kind, Pass, Policy, RunAs};
+use crate::monitor::{PenaltyRules, Settings, Tls};
+use crate::penalty::Rules;
+use crate::policy::{Account, Command, Kind, Network, Pass, Policy, RunAs};
 use crate::request::Place;
 use crate::sys::{self, Identity, Trust};
 use crate::tls;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -87,12 +88,8 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
         root.finish();
         server
     });
-    let hashes = parts
-        .users
-        .iter()
-        .filter(|(_, user)| !user.user.disabled)
-        .filter_map(|(name, user)| Some((name.clone(), user.hash.clone()?)))
-        .collect::<std::collections::BTreeMap<String, Hash>>();
+    let credentials: BTreeMap<String, Credentials> =
+        parts.users.iter().filter(|(_, user)| !user.user.disabled).map(|(name, user)| (name.clone(), user.credentials.clone())).collect();
     let frontend = server.as_ref().and_then(|server| server.frontend);
     let policy = Arc::new(resolve(parts, mode, frontend, &trust, &faults));
     if let (Some(machine), Some(server)) = (machine, &server) {
@@ -104,11 +101,12 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
     let Some(server) = server else { return Err(faults.into_parts()) };
     let (settings, warnings) = match (mode, server.tls) {
         (Mode::Here, Some(tls)) => {
-            let dummy = Hash::nobodys(Settings::usual_cost(hashes.values()));
-            if hashes.is_empty() {
+            let hashes = || credentials.iter().filter_map(|(name, known)| Some((name, known.password.as_ref()?)));
+            let dummy = Hash::nobodys(Settings::usual_cost(hashes().map(|(_, hash)| hash)));
+            if credentials.values().all(|known| known.password.is_none() && known.keys.is_empty()) {
                 faults.warn(&Place { file: main.name.as_str().into(), line: 0 }, "users", "no user can log in");
             }
-            for (name, hash) in &hashes {
+            for (name, hash) in hashes() {
                 if hash.cost().memory_kib > server.verifier_memory_kib {
                     let place = policy.users.get(name).map(|user| user.place.clone()).unwrap_or_default();
                     let text = format!(
@@ -125,10 +123,12 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
             let (_, warnings) = faults.into_parts();
             let settings = dummy.map(|dummy| Settings {
                 policy: policy.clone(),
-                hashes,
+                credentials,
                 dummy,
                 listen: server.listen,
                 tls,
+                login_lifetime: server.login_lifetime,
+                penalties: server.penalties,
                 verifiers: server.verifiers,
                 verifier_memory_kib: server.verifier_memory_kib,
                 limits: server.limits,
@@ -211,6 +211,8 @@ fn included(root: &Table<'_>, folder: &Path) -> Vec<PathBuf> {
 struct Server {
     listen: Vec<SocketAddr>,
     tls: Option<Tls>,
+    login_lifetime: Duration,
+    penalties: PenaltyRules,
     verifiers: usize,
     verifier_memory_kib: u32,
     limits: Limits,
@@ -237,6 +239,7 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
     let bounds = root.table("limits");
     let audit = root.table("audit");
     let output = root.table("output");
+    let penalties = root.table("penalties").map(penalties).unwrap_or_else(usual_penalties);
     let text = |table: &Option<Table<'_>>, key| table.as_ref().and_then(|table| table.text(key));
     let number = |table: &Option<Table<'_>>, key, range: std::ops::RangeInclusive<i64>, default: u32| {
         table.as_ref().and_then(|table| table.integer(key, range)).and_then(|number| u32::try_from(number).ok()).unwrap_or(default)
@@ -280,6 +283,11 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
                 None
             }
         },
+        login_lifetime: login
+            .as_ref()
+            .and_then(|table| table.item("lifetime"))
+            .and_then(|item| super::command::window(&item))
+            .unwrap_or(limits::LOGIN_LIFETIME),
         verifiers: number(&login, "verifiers", 1..=64, u32::try_from(cores.min(4)).unwrap_or(2)) as usize,
         verifier_memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
         limits: Limits {
@@ -289,7 +297,9 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
             streams_per_connection: number(&bounds, "streams_per_connection", 1..=512, 64),
             handshake_ms: millis(time(&tls, "handshake_timeout", 10)),
             login_ms: millis(time(&login, "timeout", 60)),
+            prefixes: penalties.prefixes,
         },
+        penalties,
         runs_per_user: number(&bounds, "runs_per_user", 1..=100_000, 256) as usize,
         retention: time(&output, "retention", 3600),
         kept_bytes: output.as_ref().and_then(|table| table.item("kept")).and_then(|item| item.size()).unwrap_or(256 << 20),
@@ -334,6 +344,49 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
     let read = Server { verifier_memory_kib: memory_each, ..read };
     [table, login, bounds, audit, output, tls].into_iter().flatten().for_each(Table::finish);
     Some(read)
+}
+
+fn usual_penalties() -> PenaltyRules {
+    let sources = Rules::default();
+    // A person who has forgotten a password tries more often than an address should.
+    let users = Rules { floor: Duration::from_secs(60), ..sources };
+    PenaltyRules { sources, users, prefixes: (32, 64), exempt: Vec::new() }
+}
+
+/// `[penalties]`: what failing costs.
+fn penalties(table: Table<'_>) -> PenaltyRules {
+    let usual = usual_penalties();
+    if table.item("off").and_then(|item| item.flag()) == Some(true) {
+        table.warn("penalties are off: passwords can be guessed as fast as they can be verified");
+        table.finish();
+        let none = Rules { entries: 0, ..usual.sources };
+        return PenaltyRules { sources: none, users: none, ..usual };
+    }
+    let time = |key: &'static str, usual: Duration| table.item(key).and_then(|item| super::command::window(&item)).unwrap_or(usual);
+    let bits =
+        |key: &'static str, most: i64, usual: u8| table.integer(key, 1..=most).and_then(|bits| u8::try_from(bits).ok()).unwrap_or(usual);
+    let sources = Rules {
+        login: time("login", usual.sources.login),
+        no_login: time("no_login", usual.sources.no_login),
+        deadline: time("deadline", usual.sources.deadline),
+        violation: time("violation", usual.sources.violation),
+        floor: time("floor", usual.sources.floor),
+        cap: time("cap", usual.sources.cap),
+        entries: table.integer("entries", 16..=1_000_000).and_then(|most| usize::try_from(most).ok()).unwrap_or(usual.sources.entries),
+    };
+    if sources.cap < sources.floor {
+        table.fault("`cap` is under `floor`: nothing would ever be enforced; spell that off = true");
+    }
+    let users = Rules { floor: time("user_floor", usual.users.floor), ..sources };
+    let exempt = table.texts("exempt").unwrap_or_default();
+    let read = PenaltyRules {
+        sources,
+        users,
+        prefixes: (bits("ipv4_prefix", 32, 32), bits("ipv6_prefix", 128, 64)),
+        exempt: exempt.iter().filter_map(|item| item.parsed(|text| text.parse::<Network>())).collect(),
+    };
+    table.finish();
+    read
 }
 
 /// Where a daemon keeps what must survive it: root's in /var/lib, another user's where XDG says.

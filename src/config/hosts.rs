@@ -24,6 +24,8 @@ pub struct HostSettings {
     pub tls_name: Option<String>,
     /// A file with the password.
     pub password_file: Option<PathBuf>,
+    /// The SSH key to log in with.
+    pub identity: Option<PathBuf>,
     /// The client's certificate and key.
     pub cert: Option<PathBuf>,
     /// As above.
@@ -90,6 +92,7 @@ fn host(table: Table<'_>, folder: &Path) -> HostSettings {
         pin: table.item("pin").and_then(|item| item.parsed(|text| text.parse::<crate::tls::Fingerprint>().map(|_| text.to_owned()))),
         tls_name: table.text("tls_name"),
         password_file: file("password_file"),
+        identity: file("identity"),
         cert: file("cert"),
         key: file("key"),
         place: None,

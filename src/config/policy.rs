@@ -3,8 +3,8 @@
 use super::command::{self, Defaults, Read};
 use super::fault::Faults;
 use super::reader::{Item, Table};
-use crate::credential::Hash;
-use crate::encoding::unbase64_any;
+use crate::credential::{Credentials, Hash, SshPublic};
+use crate::limits;
 use crate::policy::{Network, Pattern, Role, User};
 use crate::request::{Place, rights};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub struct Parts {
     /// By name.
     pub roles: BTreeMap<String, Role>,
-    /// By name, with the password's hash and the number of SSH keys.
+    /// By name, with what proves who they are.
     pub users: BTreeMap<String, ReadUser>,
     /// By name.
     pub commands: BTreeMap<String, Read>,
@@ -24,12 +24,10 @@ pub struct Parts {
 pub struct ReadUser {
     /// His roles.
     pub user: User,
-    /// His password's hash.
-    pub hash: Option<Hash>,
+    /// What proves that he is it.
+    pub credentials: Credentials,
     /// Whether the file holds a hash.
     pub has_hash: bool,
-    /// His SSH keys, checked for their form.
-    pub ssh_keys: usize,
 }
 
 /// Reads `defaults`, `roles`, `users` and `commands` of every file; `[defaults]` stands in the first only.
@@ -107,16 +105,25 @@ fn role(table: Table<'_>) -> Role {
     let list = |key: &'static str| table.texts(key).unwrap_or_default();
     let read = Role {
         commands: list("commands").iter().filter_map(pattern).collect(),
+        deny: list("deny").iter().filter_map(pattern).collect(),
+        max_run_time: table.duration("max_run_time"),
         verbs: list("verbs").iter().filter_map(verb).collect(),
-        sources: list("sources").iter().filter_map(|item| item.parsed(|text| text.parse::<Network>())).collect(),
+        sources: sources(&table),
         place: table.place.clone(),
     };
-    // A `sources` list that came out empty would mean "anywhere".
-    if read.sources.is_empty() && table.item("sources").is_some() {
-        table.fault("`sources` names no usable network; leave it out to allow every address");
-    }
     table.finish();
     read
+}
+
+/// Networks to come from.
+pub(super) fn sources(table: &Table<'_>) -> Vec<Network> {
+    let Some(items) = table.texts("sources") else { return Vec::new() };
+    let networks: Vec<Network> = items.iter().filter_map(|item| item.parsed(|text| text.parse::<Network>())).collect();
+    // A list that came out empty would mean "anywhere".
+    if networks.is_empty() {
+        table.fault("`sources` names no usable network; leave it out to allow every address");
+    }
+    networks
 }
 
 fn user(table: Table<'_>) -> ReadUser {
@@ -125,15 +132,19 @@ fn user(table: Table<'_>) -> ReadUser {
         user: User {
             roles: table.texts("roles").unwrap_or_default().iter().filter_map(Item::text).collect(),
             disabled: table.flag("disabled").unwrap_or(false),
+            sources: sources(&table),
             place: table.place.clone(),
         },
-        hash: password
-            .as_ref()
-            .and_then(|item| item.parsed(|text| Hash::read(text).map_err(|why| format!("{why} (`ordaind hash-password` makes one)")))),
+        credentials: Credentials {
+            password: password
+                .as_ref()
+                .and_then(|item| item.parsed(|text| Hash::read(text).map_err(|why| format!("{why} (`ordaind hash-password` makes one)")))),
+            keys: ssh_keys(&table),
+            totp: table.flag("totp").unwrap_or(false),
+        },
         has_hash: password.is_some(),
-        ssh_keys: table.texts("ssh_keys").unwrap_or_default().iter().filter_map(|item| item.parsed(ssh_key)).count(),
     };
-    if let Some(hash) = &read.hash {
+    if let Some(hash) = &read.credentials.password {
         let cost = hash.cost();
         let item_fault = |text: String| {
             if let Some(item) = &password {
@@ -148,19 +159,20 @@ fn user(table: Table<'_>) -> ReadUser {
     read
 }
 
-const SSH_KINDS: [&str; 4] = ["ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"];
-
-/// Checks the form of an SSH public key line.
-fn ssh_key(text: &str) -> Result<(), String> {
-    let mut words = text.split_whitespace();
-    let kind = words.next().unwrap_or_default();
-    if !SSH_KINDS.contains(&kind) {
-        return Err(format!("found a key of the kind \"{}\"; accepted are {}", kind.escape_debug(), SSH_KINDS.join(", ")));
+fn ssh_keys(table: &Table<'_>) -> Vec<SshPublic> {
+    let items = table.texts("ssh_keys").unwrap_or_default();
+    if let Some(first) = items.get(limits::SSH_KEYS) {
+        first.fault(format!("is one too many; {} are accepted", limits::SSH_KEYS));
     }
-    let blob = words.next().unwrap_or_default();
-    let bytes = unbase64_any(blob).ok_or_else(|| "the key after its kind is not base64".to_owned())?;
-    let named = bytes.get(4..4 + kind.len()).is_some_and(|inner| inner == kind.as_bytes());
-    if named { Ok(()) } else { Err("the key is not of the kind that stands before it".into()) }
+    let mut keys: Vec<SshPublic> = Vec::new();
+    for item in items.iter().take(limits::SSH_KEYS) {
+        let Some(key) = item.parsed(SshPublic::read) else { continue };
+        match keys.iter().any(|known| known.is(&key)) {
+            true => item.fault("is listed twice"),
+            false => keys.push(key),
+        }
+    }
+    keys
 }
 
 /// What only shows when everything is seen together: undeclared names, and grants worth knowing of.
@@ -176,6 +188,10 @@ fn judge(parts: &Parts, faults: &Faults) {
                 faults.add(&pattern.place, key.clone(), format!("there is no command `{}`", pattern.text));
             }
         }
+        for pattern in role.deny.iter().filter(|pattern| !parts.commands.keys().any(|command| pattern.matches(command))) {
+            // What is denied in vain may be a name that was spelled wrongly, and a grant that was meant to be none.
+            faults.add(&pattern.place, format!("roles.{name}.deny"), format!("there is no command `{}`", pattern.text));
+        }
         if !parts.users.values().any(|user| user.user.roles.contains(name)) {
             faults.warn(&role.place, format!("roles.{name}"), "no user has this role");
         }
@@ -186,17 +202,10 @@ fn judge(parts: &Parts, faults: &Faults) {
         for role in read.user.roles.iter().filter(|role| !parts.roles.contains_key(*role)) {
             faults.add(&read.user.place, format!("{key}.roles"), format!("there is no role `{}`", role.escape_debug()));
         }
-        if !read.has_hash && read.ssh_keys == 0 {
+        if !read.has_hash && read.credentials.keys.is_empty() {
             faults.warn(&read.user.place, key.clone(), "has neither a password nor SSH keys and cannot log in");
         }
-        if read.ssh_keys > 0 && !read.has_hash {
-            faults.warn(
-                &read.user.place,
-                key.clone(),
-                "has SSH keys only; this version logs in with passwords, so this user cannot log in yet",
-            );
-        }
-        if let Some(hash) = &read.hash {
+        if let Some(hash) = &read.credentials.password {
             costs.push((hash.cost(), name, &read.user.place));
         }
     }

@@ -27,6 +27,12 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             Ok((socket, peer)) => {
                 pause = limits::BACK_OFF;
                 let current = shared.current();
+                if let Some(left) = shared.closed_out.left(peer.ip(), current.limits.prefixes) {
+                    // Closed without a word, as below.
+                    quiet
+                        .say(|held_back| tracing::info!(%peer, seconds = left.as_secs(), held_back, "not let in: its penalty is not over"));
+                    continue;
+                }
                 match Place::take(&shared, canonical(peer.ip()), &current.limits) {
                     Ok(place) => {
                         tokio::spawn(connection::serve(shared.clone(), current, socket, peer, place));

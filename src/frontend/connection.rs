@@ -7,7 +7,7 @@ use super::pump::{Pipes, Pump};
 use super::registry::FromMonitor;
 use super::{Current, Shared};
 use crate::ids::{ConnectionId, RunId, StreamId};
-use crate::ipc::{Outcome, SecretValue, ToFrontend, ToMonitor};
+use crate::ipc::{Misdeed, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::limits::{SILENCE, STREAM_WINDOW};
 use crate::mux::{self, Outbox, ReadFault, Reader};
 use crate::protocol::{
@@ -42,6 +42,13 @@ enum End {
     Violation(Code, String),
 }
 
+impl End {
+    /// Whether the client may come back to what it had here.
+    const fn by_accident(&self) -> bool {
+        !matches!(self, Self::Violation(..) | Self::Bye | Self::Tell(Code::Revoked, _))
+    }
+}
+
 impl From<ReadFault> for End {
     fn from(fault: ReadFault) -> Self {
         match fault {
@@ -66,14 +73,21 @@ pub async fn serve(shared: Arc<Shared>, current: Current, socket: TcpStream, pee
         let Ok(proof) = socket.as_fd().try_clone_to_owned() else { return };
         let tls = match timeout_at(deadline, TlsAcceptor::from(current.tls.clone()).accept(socket)).await {
             Ok(Ok(tls)) => tls,
-            Ok(Err(fault)) => return tracing::info!(%fault, "the handshake failed"),
-            Err(_) => return tracing::info!("the handshake took too long"),
+            Ok(Err(fault)) => {
+                tracing::info!(%fault, "the handshake failed");
+                return shared.misdeed(peer, Misdeed::NoLogin).await;
+            }
+            Err(_) => {
+                tracing::info!("the handshake took too long");
+                return shared.misdeed(peer, Misdeed::Deadline).await;
+            }
         };
         if tls.get_ref().1.alpn_protocol() != Some(crate::protocol::ALPN) {
-            return tracing::info!("the client did not ask for ordain/1");
+            tracing::info!("the client did not ask for ordain/1");
+            return shared.misdeed(peer, Misdeed::NoLogin).await;
         }
         let mut messages = shared.registry.enter(number);
-        let connection = Connection { shared: shared.clone(), number, limits: current.limits, place, comes_back: false };
+        let connection = Connection { shared: shared.clone(), number, limits: current.limits, place, comes_back: false, tried: false };
         let lost = connection.talk(tls, proof, peer, &mut messages).await;
         shared.registry.leave(number);
         while let Ok(message) = messages.try_recv() {
@@ -95,6 +109,8 @@ struct Connection {
     place: Place,
     /// Whether the client knows how to come back after a lost link.
     comes_back: bool,
+    /// Whether it has tried to log in.
+    tried: bool,
 }
 
 impl Connection {
@@ -119,10 +135,13 @@ impl Connection {
                 logged_in = true;
                 Streams::new(&self, outbox.clone()).serve(&mut frames, messages).await
             }
-            Err(ended) => ended,
+            Err(ended) => {
+                self.blame(peer, &ended).await;
+                ended
+            }
         };
         let told = matches!(ended, End::Tell(..) | End::Violation(..));
-        let lost = logged_in && self.comes_back && !matches!(ended, End::Violation(..) | End::Bye);
+        let lost = logged_in && self.comes_back && ended.by_accident();
         match ended {
             End::Bye => {}
             End::Quiet(why) => tracing::debug!(why, "closed"),
@@ -141,6 +160,17 @@ impl Connection {
             let _ = tokio::time::timeout(Duration::from_millis(500), frames.discard()).await;
         }
         lost
+    }
+
+    /// What the source has to pay for, of a client that did not log in. Refused logins are the monitor's to count.
+    async fn blame(&self, peer: SocketAddr, ended: &End) {
+        let misdeed = match ended {
+            End::Violation(..) => Misdeed::Violation,
+            End::Tell(Code::Deadline, _) => Misdeed::Deadline,
+            End::Bye | End::Quiet(_) if !self.tried => Misdeed::NoLogin,
+            _ => return,
+        };
+        self.shared.misdeed(peer, misdeed).await;
     }
 
     fn say_goodbye(&self, outbox: &Outbox, code: Code, text: &str) {
@@ -196,13 +226,16 @@ impl Connection {
                 signed: login.signed,
                 signature: login.signature,
                 password: SecretValue(login.password),
+                key_signature: login.key_signature,
+                code: SecretValue(login.code),
                 exporter,
             };
+            self.tried = true;
             self.shared.tell_with(message, socket).await;
             let answer = timeout_at(deadline, messages.recv()).await.map_err(late)?;
             match answer.map(|message| *message) {
-                Some(FromMonitor::Message(ToFrontend::Login { outcome: Outcome::Accepted { session, user }, .. }, _)) => {
-                    return outbox.control(0, Kind::LoggedIn, &LoggedIn { session, user }).await.map_err(gone);
+                Some(FromMonitor::Message(ToFrontend::Login { outcome: Outcome::Accepted { session, user, kept_s }, .. }, _)) => {
+                    return outbox.control(0, Kind::LoggedIn, &LoggedIn { session, user, kept_s }).await.map_err(gone);
                 }
                 Some(FromMonitor::Message(ToFrontend::Login { outcome: Outcome::Refused { code }, .. }, _)) => {
                     let code = Code::numbered(code).unwrap_or(Code::LoginRefused);
@@ -223,6 +256,7 @@ impl Connection {
 const fn refusal(code: Code) -> &'static str {
     match code {
         Code::LoginBusy => "too many logins are waiting; try again in a moment",
+        Code::CodeWanted => "a one-time code is wanted",
         Code::LoginTries => "login refused, and this connection has no tries left",
         Code::Trail => "the audit trail cannot be written, so nobody can log in",
         _ => "login refused",
@@ -270,7 +304,7 @@ impl<'c> Streams<'c> {
         while let Ok(stream) = self.ended.1.try_recv() {
             self.open.remove(&stream);
         }
-        let lost = self.connection.comes_back && !matches!(end, End::Violation(..) | End::Bye);
+        let lost = self.connection.comes_back && end.by_accident();
         for stream in self.open.values() {
             if let Stream::Running { inbox, .. } = stream {
                 inbox.leave(|held| {
@@ -479,6 +513,7 @@ impl<'c> Streams<'c> {
                 let code = Code::numbered(code).unwrap_or(Code::Internal);
                 let text = match code {
                     Code::Stopping => "the server has stopped",
+                    Code::Revoked => "this session was ended",
                     Code::TakenOver => "this session has gone on over another connection",
                     _ => "the server ends this connection",
                 };
@@ -487,6 +522,7 @@ impl<'c> Streams<'c> {
             ToFrontend::Challenge { .. }
             | ToFrontend::Login { .. }
             | ToFrontend::Configure(_)
+            | ToFrontend::CloseOut { .. }
             | ToFrontend::Drain
             | ToFrontend::Started { .. }
             | ToFrontend::Adopt { .. }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod census;
+mod closed_out;
 mod connection;
 mod inbox;
 mod live;
@@ -9,7 +10,7 @@ mod pump;
 mod registry;
 
 use crate::ids::{ConnectionId, RunId, StreamId};
-use crate::ipc::{self, Channel, ChannelFault, Frontend, Limits, Logs, RunRules, ToFrontend, ToMonitor};
+use crate::ipc::{self, Channel, ChannelFault, Frontend, Limits, Logs, Misdeed, RunRules, ToFrontend, ToMonitor};
 use crate::spool::Spool;
 use crate::sys::{self, Identity};
 use crate::{credential, tls};
@@ -17,7 +18,7 @@ use registry::{FromMonitor, Registry};
 use rustls::ServerConfig;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     drain: Notify,
     /// Connections by address and stage.
     census: census::Census,
+    /// Sources that are not let in for a while.
+    closed_out: closed_out::ClosedOut,
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +77,11 @@ impl Shared {
     /// Tells the monitor and gives it a descriptor.
     async fn tell_with(&self, message: ToMonitor, descriptor: OwnedFd) {
         let _ = self.monitor.send(&message, &[descriptor.as_fd()]).await;
+    }
+
+    /// A client that nobody knows has done something.
+    async fn misdeed(&self, peer: SocketAddr, misdeed: Misdeed) {
+        self.tell(ToMonitor::Misdeed { source: peer.ip(), misdeed }).await;
     }
 
     fn draining(&self) -> bool {
@@ -162,6 +170,7 @@ async fn serve(
         draining: AtomicBool::new(false),
         drain: Notify::new(),
         census: census::Census::default(),
+        closed_out: closed_out::ClosedOut::default(),
     });
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(|fault| ended("a listener", &fault))?;
@@ -187,6 +196,7 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
             // The monitor has validated the same bytes; this cannot fail without it failing there.
             Err(fault) => tracing::error!(fault, "the new certificate could not be used"),
         },
+        ToFrontend::CloseOut { network, milliseconds } => shared.closed_out.set(network, Duration::from_millis(milliseconds)),
         ToFrontend::Drain => {
             shared.draining.store(true, Ordering::Relaxed);
             shared.drain.notify_waiters();

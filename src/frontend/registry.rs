@@ -62,6 +62,10 @@ pub const fn connection_of(message: &ToFrontend) -> Option<ConnectionId> {
         | ToFrontend::Started { connection, .. }
         | ToFrontend::Attach { connection, .. }
         | ToFrontend::Close { connection, .. } => Some(*connection),
-        ToFrontend::Configure(_) | ToFrontend::Drain | ToFrontend::Adopt { .. } | ToFrontend::Exited { .. } => None,
+        ToFrontend::Configure(_)
+        | ToFrontend::CloseOut { .. }
+        | ToFrontend::Drain
+        | ToFrontend::Adopt { .. }
+        | ToFrontend::Exited { .. } => None,
     }
 }

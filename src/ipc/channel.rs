@@ -134,6 +134,8 @@ mod tests {
             signed: "x".into(),
             signature: "y".into(),
             password: SecretValue("z".into()),
+            key_signature: "k".into(),
+            code: SecretValue::default(),
             exporter: Some([9; 32]),
         };
         let null = sys::null().unwrap();

@@ -1,7 +1,9 @@
 //! The messages. Every field of the frontend's is untrusted to the monitor.
 
 use crate::ids::{ConnectionId, StreamId};
+use crate::policy::Network;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// What the frontend says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +30,12 @@ pub enum ToMonitor {
         signed: String,
         /// Its signature, base64.
         signature: String,
-        /// The password.
+        /// The password, or nothing.
         password: SecretValue,
+        /// The SSH key's signature, base64, or nothing.
+        key_signature: String,
+        /// The one-time code, or nothing.
+        code: SecretValue,
         /// The TLS exporter, by the frontend's word.
         exporter: Option<[u8; 32]>,
     },
@@ -94,6 +100,13 @@ pub enum ToMonitor {
         /// What it did.
         text: String,
     },
+    /// A client that nobody knows did something that sources are made to pay for.
+    Misdeed {
+        /// Its address, by the frontend's word.
+        source: IpAddr,
+        /// What.
+        misdeed: Misdeed,
+    },
     /// A connection is gone.
     Gone {
         /// Its number.
@@ -134,6 +147,8 @@ pub struct Limits {
     pub handshake_ms: u64,
     /// Milliseconds from the handshake to the login.
     pub login_ms: u64,
+    /// Bits of an IPv4 and of an IPv6 address that are one source when it comes to penalties.
+    pub prefixes: (u8, u8),
 }
 
 /// How logs are written.
@@ -176,6 +191,8 @@ pub enum Outcome {
         session: String,
         /// The user.
         user: String,
+        /// For how many seconds the login is kept.
+        kept_s: Option<u64>,
     },
     /// Refused; the code's number.
     Refused {
@@ -228,6 +245,17 @@ pub struct End {
     pub verified: bool,
 }
 
+/// What a client did before it was known who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Misdeed {
+    /// It did not try to log in.
+    NoLogin,
+    /// It took too long.
+    Deadline,
+    /// It broke the protocol.
+    Violation,
+}
+
 /// Which bound a run has reached, by the frontend's clock or count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Bound {
@@ -242,6 +270,13 @@ pub enum Bound {
 pub enum ToFrontend {
     /// Settings, at the start and after a reload.
     Configure(Box<Frontend>),
+    /// Connections from there are closed at once, for so long; 0 is no longer.
+    CloseOut {
+        /// From where.
+        network: Network,
+        /// For how long.
+        milliseconds: u64,
+    },
     /// The nonce that was wanted.
     Challenge {
         /// For this connection.

@@ -5,5 +5,5 @@ mod message;
 mod state;
 
 pub use channel::{Channel, ChannelFault, read};
-pub use message::{Bound, End, Frontend, Limits, Logs, Outcome, RunRules, SecretValue, ToFrontend, ToMonitor};
+pub use message::{Bound, End, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue, ToFrontend, ToMonitor};
 pub use state::{Stage, descriptors, expected};

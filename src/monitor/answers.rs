@@ -1,8 +1,9 @@
 //! Answers to requests that run nothing: the policy's types as the wire shows them.
 
-use super::state::Shared;
-use crate::policy::{Argument, Command, Kind, OnDisconnect, Plan, Presence, Scope, Stdin};
-use crate::protocol::{Answer, ArgumentView, CommandLine, CommandView, PreviewView, RunLine};
+use super::state::{Session, Shared, now};
+use crate::policy::{Argument, Command, Explanation, Kind, OnDisconnect, Plan, Presence, Scope, Stdin};
+use crate::protocol::{Answer, ArgumentView, CommandLine, CommandView, ExplainView, PreviewView, RunLine, SessionLine, WhoamiView};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// To `list`.
@@ -31,6 +32,7 @@ pub fn describe(command: &Command) -> CommandView {
         confirm: command.confirm,
         outlives_client: command.on_disconnect == OnDisconnect::Continue,
         terminal: command.pty,
+        reason: command.reason.as_ref().map(|form| form.pattern.clone()),
     }
 }
 
@@ -64,6 +66,83 @@ pub fn preview(plan: &Plan, rule: &str) -> Answer {
         run_as: plan.command.run_as.name().into(),
         cwd: plan.command.cwd.to_string_lossy().into_owned(),
     })
+}
+
+/// To `explain`.
+pub fn explain(explanation: &Explanation) -> ExplainView {
+    let refusal = explanation.outcome.as_ref().err();
+    ExplainView {
+        decision: if refusal.is_none() { "granted" } else { "refused" }.into(),
+        decided_by: explanation.rule.clone(),
+        code: refusal.map(|refusal| super::requests::code_of(refusal.kind).number()),
+        text: refusal.map(|refusal| refusal.text.clone()),
+        argv: explanation.outcome.clone().unwrap_or_default(),
+        considered: explanation.considered.clone(),
+    }
+}
+
+/// To `whoami`.
+pub fn whoami(state: &Shared, session: &Session, peer: SocketAddr) -> Answer {
+    let until = session.kept.and_then(|id| state.vault.borrow().login(id, now()).map(|login| login.until));
+    Answer::Whoami(WhoamiView {
+        user: session.user.to_string(),
+        source: crate::policy::canonical(peer.ip()).to_string(),
+        by: session.factor.shown().into(),
+        roles: state.settings().policy.users.get(&*session.user).map(|user| user.roles.clone()).unwrap_or_default(),
+        session: session.id.to_string(),
+        kept: session.kept.map(|id| id.to_string()),
+        kept_s: until.map(|until| until.saturating_sub(now())),
+    })
+}
+
+/// To `sessions`.
+pub fn sessions(state: &Shared, own: &Session, scope: Scope) -> Answer {
+    let mut sessions = session_lines(state, own, scope);
+    // As many as fit into an answer.
+    let skipped = sessions.len().saturating_sub(1000);
+    Answer::Sessions { sessions: sessions.split_off(skipped) }
+}
+
+/// Sessions on connections, those whose link is lost, and kept logins; oldest first.
+pub fn session_lines(state: &Shared, own: &Session, scope: Scope) -> Vec<SessionLine> {
+    let shown = |owner: &str| scope == Scope::All || *owner == *own.user;
+    let line = |session: &Session, word: &str, source: String| SessionLine {
+        session: session.id.to_string(),
+        user: session.user.to_string(),
+        state: word.into(),
+        by: session.factor.shown().into(),
+        source,
+        age_s: now().saturating_sub(session.since),
+        kept_s: None,
+        this: session.id == own.id,
+    };
+    let mut lines = Vec::new();
+    for connection in state.connections.borrow().values() {
+        if let Some(session) = connection.session.as_ref().filter(|session| shown(&session.user)) {
+            lines.push(line(session, "connected", connection.peer.map(|peer| peer.ip().to_string()).unwrap_or_default()));
+        }
+    }
+    lines.extend(
+        state
+            .parked
+            .borrow()
+            .values()
+            .filter(|(session, _)| shown(&session.user))
+            .map(|(session, _)| line(session, "link lost", String::new())),
+    );
+    let kept = state.vault.borrow().contents.logins.clone();
+    lines.extend(kept.into_iter().filter(|(_, login)| shown(&login.user) && login.until > now()).map(|(id, login)| SessionLine {
+        this: own.kept.is_some_and(|kept| kept.to_string() == id),
+        session: id,
+        by: login.factor.shown().into(),
+        user: login.user,
+        state: "kept".into(),
+        source: login.source,
+        age_s: now().saturating_sub(login.since),
+        kept_s: Some(login.until.saturating_sub(now())),
+    }));
+    lines.sort_by(|one, other| other.age_s.cmp(&one.age_s).then_with(|| one.session.cmp(&other.session)));
+    lines
 }
 
 /// To `runs`: those that have ended, as long as they are kept, and those that go on.

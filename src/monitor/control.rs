@@ -58,19 +58,87 @@ async fn one(state: &Shared, mut stream: UnixStream) -> io::Result<()> {
     let recorded = state.record(&Record::now(What::Local { verb: &shown, uid, decision: word }));
     let answer = match (decision, recorded) {
         (Err(refusal), _) => json!({ "error": refusal.text }),
-        // Looking is allowed without a trail: it is how one finds out. Changing is not.
         (Ok(grant), recorded) => match (grant.verb(), recorded) {
+            // Looking is allowed without a trail: it is how one finds out. Locking is too: it only takes away.
             (Verb::Status, _) => status(state),
+            (Verb::Locks, _) => locks(state),
+            (Verb::Penalties, _) => super::penalties::list(state),
+            (Verb::Lock, _) => lock(state, &asked, uid).await,
+            (_, Err(_)) => json!({ "error": super::requests::TRAIL }),
             (Verb::Reload, Ok(())) => match super::reload::reload(state).await {
                 Ok(generation) => json!({ "generation": generation }),
                 Err(faults) => json!({ "faults": faults }),
             },
-            (Verb::Reload, Err(_)) => json!({ "error": super::requests::TRAIL }),
+            (Verb::Unlock, Ok(())) => with_user(&asked, async |user| outcome(super::access::unlock(state, user, uid).await)).await,
+            (Verb::Totp, Ok(())) => totp(state, &asked, uid).await,
+            (Verb::Forgive, Ok(())) => forgive(state, &asked),
             _ => json!({ "error": "this verb is not served here" }),
         },
     };
     stream.write_all(format!("{answer}\n").as_bytes()).await?;
     stream.shutdown().await
+}
+
+/// The user that a question names. He need not be known: whoever is to be locked may have been removed already.
+async fn with_user(asked: &Value, work: impl AsyncFnOnce(&str) -> Value) -> Value {
+    match asked.get("user").and_then(Value::as_str).filter(|user| !user.is_empty() && user.len() <= crate::limits::USER_NAME) {
+        Some(user) => work(user).await,
+        None => json!({ "error": "this is not a user's name" }),
+    }
+}
+
+fn outcome(done: io::Result<bool>) -> Value {
+    match done {
+        Ok(was) => json!({ "was": was }),
+        Err(fault) => json!({ "warning": format!("it holds for now, but could not be written and ends with this daemon: {fault}") }),
+    }
+}
+
+async fn lock(state: &Shared, asked: &Value, uid: u32) -> Value {
+    let reason: String = asked.get("reason").and_then(Value::as_str).unwrap_or_default().chars().take(256).collect();
+    let known = |user: &str| state.settings().policy.users.contains_key(user);
+    with_user(asked, async |user| match super::access::lock(state, user, &reason, uid).await {
+        Err(fault) => outcome(Err(fault)),
+        Ok(()) if known(user) => json!({}),
+        Ok(()) => json!({ "warning": "no such user is configured now; the lock holds for whoever gets this name" }),
+    })
+    .await
+}
+
+fn locks(state: &Shared) -> Value {
+    let when = |since: u64| {
+        let time = i64::try_from(since).ok().and_then(|since| time::OffsetDateTime::from_unix_timestamp(since).ok());
+        time.and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default()
+    };
+    let vault = state.vault.borrow();
+    let line = |(user, lock): (&String, &crate::vault::Lock)| {
+        (user.clone(), json!({ "reason": lock.reason, "since": when(lock.since), "by": lock.by }))
+    };
+    json!({ "locks": vault.contents.locks.iter().map(line).collect::<serde_json::Map<_, _>>() })
+}
+
+async fn totp(state: &Shared, asked: &Value, uid: u32) -> Value {
+    let remove = asked.get("remove") == Some(&Value::Bool(true));
+    with_user(asked, async |user| {
+        if remove {
+            return outcome(super::access::remove_seed(state, user, uid).await);
+        }
+        if !state.settings().policy.users.contains_key(user) {
+            return json!({ "error": "there is no such user" });
+        }
+        match super::access::make_seed(state, user, uid).await {
+            Ok(uri) => json!({ "uri": uri }),
+            Err(fault) => json!({ "error": format!("the seed could not be kept, so none was made: {fault}") }),
+        }
+    })
+    .await
+}
+
+fn forgive(state: &Shared, asked: &Value) -> Value {
+    let who: String = asked.get("who").and_then(Value::as_str).unwrap_or_default().chars().take(64).collect();
+    let forgiven = super::penalties::forgive(state, &who);
+    let _ = state.record(&Record::now(What::Penalty { subject: "asked", who: &who, state: "forgiven", misdeeds: 0, seconds: 0 }));
+    json!({ "forgiven": forgiven })
 }
 
 fn status(state: &Shared) -> Value {
@@ -79,6 +147,7 @@ fn status(state: &Shared) -> Value {
     let confinement = state.confinement.borrow().clone();
     let counts = &state.counts;
     let sessions = state.connections.borrow().values().filter(|connection| connection.session.is_some()).count();
+    let (closed_sources, closed_users) = super::penalties::count(state);
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "instance": state.instance,
@@ -97,6 +166,9 @@ fn status(state: &Shared) -> Value {
             "days_left": settings.tls.validity.left(now).as_secs() / 86_400,
             "fault": settings.tls.validity.fault(now),
         },
+        "locked": state.vault.borrow().contents.locks.keys().collect::<Vec<_>>(),
+        "kept_logins": state.vault.borrow().contents.logins.len(),
+        "penalties": { "sources_not_let_in": closed_sources, "users_not_let_in": closed_users },
         "connections": state.connections.borrow().len(),
         "sessions": sessions,
         "runs": state.runs.borrow().len(),

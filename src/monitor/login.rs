@@ -1,17 +1,19 @@
-//! Logging in: a password in a proof that binds the session key, verified with equal work for everybody.
+//! Logging in: a proof (a password, an SSH key, a key that is known already) that binds the session key, judged with equal
+//! work for everybody.
 
-use super::sessions;
-use super::state::{Connection, Session, Shared, count};
+use super::state::{Connection, Session, Shared, count, now};
+use super::{access, penalties, sessions};
 use crate::audit::{Record, What};
-use crate::credential::{self, Hash, Purpose, SessionPublic};
+use crate::credential::{self, Factor, Hash, Purpose, SessionPublic, SshPublic};
 use crate::encoding;
 use crate::ids::{ConnectionId, SessionId};
 use crate::ipc::{Outcome, SecretValue, Stage, ToFrontend};
 use crate::limits;
-use crate::protocol::{Code, LoginText, read_login};
+use crate::penalty::Misdeed;
+use crate::protocol::{Code, LoginText, Method, read_login};
 use crate::secret::Secret;
-use crate::tls::Fingerprint;
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,8 +24,12 @@ pub struct Proof {
     pub signed: String,
     /// Its signature, base64.
     pub signature: String,
-    /// The password.
+    /// The password, or nothing.
     pub password: SecretValue,
+    /// The SSH key's signature, or nothing.
+    pub key_signature: String,
+    /// The one-time code, or nothing.
+    pub code: SecretValue,
     /// The TLS exporter, by the frontend's word.
     pub exporter: Option<[u8; 32]>,
 }
@@ -40,7 +46,7 @@ pub fn greet(state: &Shared, number: ConnectionId, source: &str) -> Result<(), S
     }
     let nonce = credential::random::<32>();
     let server_key = state.settings().tls.fingerprint;
-    let connection = Connection { stage: Stage::Greeted, nonce, server_key, peer: None, tries: 0, session: None };
+    let connection = Connection { stage: Stage::Greeted, nonce, server_key, peer: None, tries: 0, codes_wanted: 0, session: None };
     state.connections.borrow_mut().insert(number, connection);
     state.highest.set(state.highest.get().max(number));
     count(&state.counts.connections);
@@ -68,104 +74,192 @@ pub fn login(state: &Shared, number: ConnectionId, socket: OwnedFd, proof: Proof
     let Ok(peer) = peer else { return Ok(()) };
     let state = state.clone();
     tokio::task::spawn_local(async move {
-        let outcome = judge(&state, nonce, server_key, proof).await;
-        answer(&state, number, peer, outcome);
+        let judged = judge(&state, &Bound { nonce, server_key: server_key.0, source: peer.ip() }, proof).await;
+        answer(&state, number, peer, judged).await;
     });
     Ok(())
+}
+
+/// What a proof must be bound to.
+struct Bound {
+    nonce: [u8; 32],
+    server_key: [u8; 32],
+    source: IpAddr,
+}
+
+/// A refusal: what the client is told, and why, for the trail.
+type Refused = (Code, &'static str);
+
+const fn refused(why: &'static str) -> Refused {
+    (Code::LoginRefused, why)
 }
 
 /// What a login came to.
 struct Judged {
     user: String,
+    method: Option<Method>,
     /// What the verification itself took, for operators who choose its cost.
     verified_in: Duration,
     signed: String,
     signature: String,
-    outcome: Result<Proved, (Code, &'static str)>,
+    /// By which SSH key, if by one.
+    key_signature: String,
+    outcome: Result<Proved, Refused>,
 }
 
 /// What was proved.
 enum Proved {
-    /// A password, which binds this new session's key.
-    User(SessionPublic),
+    /// Who somebody is; a session with this key begins.
+    User(Proven),
     /// The key of a session whose link was lost.
     Session(Session),
 }
 
-/// The method of a login by a session's own key.
-const SESSION: &str = "session";
-
-async fn judge(state: &Shared, nonce: [u8; 32], server_key: Fingerprint, proof: Proof) -> Judged {
-    let settings = state.settings();
-    let text = read_login(&proof.signed);
-    let user = text.as_ref().map(|text| text.user.clone()).unwrap_or_default();
-    if let Ok(text) = &text
-        && text.method == SESSION
-    {
-        let outcome = come_back(state, text, &proof, nonce, &server_key.0);
-        return Judged { user, verified_in: Duration::ZERO, signed: proof.signed, signature: proof.signature, outcome };
-    }
-    let bound = text.as_ref().map_err(|_| "the text is no login").and_then(|text| binding(text, &proof, nonce, &server_key.0));
-    let known = settings.hashes.get(&user).cloned();
-    let reason = match &known {
-        Some(_) => "wrong password",
-        None if settings.policy.users.get(&user).is_some_and(|known| known.disabled) => "disabled user",
-        None if settings.policy.users.contains_key(&user) => "user without password",
-        None => "unknown user",
-    };
-    // Somebody unknown costs as much as somebody known.
-    let exists = known.is_some();
-    let hash = known.unwrap_or_else(|| settings.dummy.clone());
-    let verified = verify(state, hash, Secret::new(proof.password.0.clone())).await;
-    let verified_in = verified.as_ref().map_or(Duration::ZERO, |(_, took)| *took);
-    let verified = verified.map(|(fits, _)| fits);
-    let outcome = match (verified, bound) {
-        (Err(code), _) => Err((code, "too many logins at once")),
-        (Ok(true), Ok(key)) if exists => Ok(Proved::User(key)),
-        (Ok(true), Err(why)) if exists => Err((Code::LoginRefused, why)),
-        (Ok(_), _) => Err((Code::LoginRefused, reason)),
-    };
-    Judged { user, verified_in, signed: proof.signed, signature: proof.signature, outcome }
+struct Proven {
+    key: SessionPublic,
+    factor: Factor,
+    /// The kept login that proved it.
+    kept: Option<SessionId>,
+    /// Whether this one is to be kept.
+    keep: bool,
 }
 
-/// The session whose key has signed this login. Costs a signature and no password's work: there is nothing to guess.
-fn come_back(
+async fn judge(state: &Shared, bound: &Bound, proof: Proof) -> Judged {
+    let text = read_login(&proof.signed);
+    let user = text.as_ref().map(|text| text.user.clone()).unwrap_or_default();
+    let method = text.as_ref().map(|text| text.method).ok();
+    let mut verified_in = Duration::ZERO;
+    let outcome = match &text {
+        Err(_) => Err(refused("the text is no login")),
+        Ok(text) => {
+            let began = Instant::now();
+            let outcome = match text.method {
+                Method::Password => by_password(state, text, &proof, bound, &mut verified_in).await,
+                Method::SshKey => by_key(state, text, &proof, bound),
+                Method::Session => come_back(state, text, &proof, bound),
+                Method::Kept => by_kept(state, text, &proof, bound),
+            };
+            if text.method != Method::Password {
+                verified_in = began.elapsed();
+            }
+            outcome
+        }
+    };
+    let Proof { signed, signature, key_signature, .. } = proof;
+    Judged { user, method, verified_in, signed, signature, key_signature, outcome }
+}
+
+/// A password, at the same cost for everybody.
+async fn by_password(
     state: &Shared,
     text: &LoginText,
     proof: &Proof,
-    nonce: [u8; 32],
-    fingerprint: &[u8; 32],
-) -> Result<Proved, (Code, &'static str)> {
-    let refused = |why| (Code::LoginRefused, why);
+    bound: &Bound,
+    verified_in: &mut Duration,
+) -> Result<Proved, Refused> {
+    let key = bound_key(text, proof, bound);
+    let known = access::standing(state, &text.user, bound.source);
+    let taken = penalties::takes_guess(state, &text.user, bound.source);
+    let hash = known.as_ref().ok().and_then(|known| known.password.clone());
+    // Somebody unknown costs as much as somebody known.
+    let (exists, hash) = (hash.is_some(), hash.unwrap_or_else(|| state.settings().dummy.clone()));
+    let mark = hash.mark();
+    let verified = verify(state, hash, Secret::new(proof.password.0.clone())).await;
+    let (fits, took) = verified.map_err(|code| (code, "too many logins at once"))?;
+    *verified_in = took;
+    if !fits {
+        // Whether there is such a user or not.
+        penalties::user(state, &text.user);
+    }
+    if !taken {
+        return Err(refused("too many failures in this user's name, and he has never logged in from there"));
+    }
+    let known = known.map_err(refused)?;
+    if !exists {
+        return Err(refused("user without password"));
+    }
+    if !fits {
+        return Err(refused("wrong password"));
+    }
+    let key = key.map_err(refused)?;
+    if text.session.is_some() || !proof.key_signature.is_empty() {
+        return Err(refused("a password with something else"));
+    }
+    access::second_factor(state, &text.user, bound.source, known.totp, &proof.code.0)?;
+    Ok(Proved::User(Proven { key, factor: Factor::Password(mark), kept: None, keep: text.keep }))
+}
+
+/// A signature by one of the user's SSH keys. It is verified before anybody looks whose key it is.
+fn by_key(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Result<Proved, Refused> {
+    let signer = SshPublic::signer(&proof.signed, &proof.key_signature);
+    let key = connected_key(text, proof, bound);
+    let known = access::standing(state, &text.user, bound.source).map_err(refused)?;
+    let signer = signer.map_err(refused)?;
+    if !known.keys.iter().any(|known| known.is(&signer)) {
+        return Err(refused(if known.keys.is_empty() { "user without SSH keys" } else { "an SSH key that is not this user's" }));
+    }
+    let key = key.map_err(refused)?;
+    if text.session.is_some() || !proof.password.0.is_empty() {
+        return Err(refused("an SSH key with something else"));
+    }
+    access::second_factor(state, &text.user, bound.source, known.totp, &proof.code.0)?;
+    Ok(Proved::User(Proven { key, factor: Factor::Key(signer.fingerprint()), kept: None, keep: text.keep }))
+}
+
+/// The key of a login that was kept. Costs a signature and no password's work: there is nothing to guess.
+fn by_kept(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Result<Proved, Refused> {
+    let key = connected_key(text, proof, bound);
+    let known = access::standing(state, &text.user, bound.source).map_err(refused)?;
+    let id = text.session.as_deref().and_then(|id| id.parse::<SessionId>().ok()).ok_or_else(|| refused("a kept login without its id"))?;
+    let kept = state.vault.borrow().login(id, now()).cloned().ok_or_else(|| refused("no such kept login, or its time is up"))?;
+    let key = key.map_err(refused)?;
+    if kept.user != text.user
+        || kept.key != text.session_key
+        || text.keep
+        || !proof.password.0.is_empty()
+        || !proof.key_signature.is_empty()
+    {
+        return Err(refused("another kept login's key"));
+    }
+    if !known.holds(&kept.factor) {
+        return Err(refused("what the kept login was proved by is gone"));
+    }
+    Ok(Proved::User(Proven { key, factor: kept.factor, kept: Some(id), keep: false }))
+}
+
+/// The session whose key has signed this login.
+fn come_back(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Result<Proved, Refused> {
+    let key = connected_key(text, proof, bound);
+    let known = access::standing(state, &text.user, bound.source).map_err(refused)?;
     let id = text.session.as_deref().and_then(|id| id.parse::<SessionId>().ok());
     let session = id.and_then(|id| sessions::find(state, id)).ok_or_else(|| refused("no such session to come back to"))?;
-    let key = bound_key(text, proof, nonce, fingerprint).map_err(refused)?;
-    // The exporter ties the proof to this very connection, and there is no password that would be known otherwise.
-    if text.exporter.is_none() {
-        return Err(refused("a session that comes back without the TLS exporter"));
-    }
-    if *session.user != *text.user || key != session.key || !proof.password.0.is_empty() {
+    let key = key.map_err(refused)?;
+    if *session.user != *text.user || key != session.key || text.keep || !proof.password.0.is_empty() || !proof.key_signature.is_empty() {
         return Err(refused("another session's key"));
     }
-    if state.settings().policy.users.get(&*session.user).is_none_or(|user| user.disabled) {
-        return Err(refused("the session's user is gone or disabled"));
+    if !known.holds(&session.factor) {
+        return Err(refused("what the session was proved by is gone"));
     }
     Ok(Proved::Session(session))
 }
 
-/// The session key, when the proof is bound to this server, this connection and that key.
-fn binding(text: &LoginText, proof: &Proof, nonce: [u8; 32], fingerprint: &[u8; 32]) -> Result<SessionPublic, &'static str> {
-    if text.method != "password" || text.session.is_some() {
-        return Err("an unknown method");
-    }
-    bound_key(text, proof, nonce, fingerprint)
+/// As [`bound_key`], with the TLS exporter: it ties the proof to this very connection, and there is no password that would
+/// be known otherwise.
+fn connected_key(text: &LoginText, proof: &Proof, bound: &Bound) -> Result<SessionPublic, &'static str> {
+    let key = bound_key(text, proof, bound)?;
+    text.exporter.as_ref().map(|_| key).ok_or("a proof without the TLS exporter")
 }
 
-fn bound_key(text: &LoginText, proof: &Proof, nonce: [u8; 32], fingerprint: &[u8; 32]) -> Result<SessionPublic, &'static str> {
-    if text.nonce != encoding::base64(&nonce) {
+/// The session key, when the proof is bound to this server, this connection and that key.
+fn bound_key(text: &LoginText, proof: &Proof, bound: &Bound) -> Result<SessionPublic, &'static str> {
+    let key = SessionPublic::read(&text.session_key).ok_or("a session key that is none")?;
+    if !key.verifies(Purpose::Login, &proof.signed, &proof.signature) {
+        return Err("a signature that does not fit");
+    }
+    if text.nonce != encoding::base64(&bound.nonce) {
         return Err("another connection's nonce");
     }
-    if text.server_key != encoding::base64(fingerprint) {
+    if text.server_key != encoding::base64(&bound.server_key) {
         return Err("another server's key: somebody is in between");
     }
     if let Some(exporter) = &text.exporter
@@ -173,8 +267,7 @@ fn bound_key(text: &LoginText, proof: &Proof, nonce: [u8; 32], fingerprint: &[u8
     {
         return Err("another TLS connection: somebody is in between");
     }
-    let key = SessionPublic::read(&text.session_key).ok_or("a session key that is none")?;
-    if key.verifies(Purpose::Login, &proof.signed, &proof.signature) { Ok(key) } else { Err("a signature that does not fit") }
+    Ok(key)
 }
 
 /// Verifies in the bounded pool; a login that would wait too long is told so.
@@ -214,70 +307,113 @@ fn forget_memory_later(state: &Shared) {
     });
 }
 
-fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, judged: Judged) {
-    let source = peer.to_string();
-    let user: String = judged.user.chars().take(limits::USER_NAME).collect();
+/// Whether the user may still log in: it may have changed while his proof was verified.
+fn still(state: &Shared, judged: &Judged, source: IpAddr) -> Result<(), Refused> {
+    let factor = match &judged.outcome {
+        Ok(Proved::User(proven)) => &proven.factor,
+        Ok(Proved::Session(session)) => &session.factor,
+        Err(_) => return Ok(()),
+    };
+    let known = access::standing(state, &judged.user, source).map_err(refused)?;
+    if known.holds(factor) { Ok(()) } else { Err(refused("changed while it was verified")) }
+}
+
+async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judged: Judged) {
+    if let Err(why) = still(state, &judged, peer.ip()) {
+        judged.outcome = Err(why);
+    }
     let session = judged.outcome.as_ref().ok().map(|proved| match proved {
-        Proved::User(key) => Session {
-            id: SessionId::from_random(credential::random()),
-            user: Arc::from(judged.user.as_str()),
-            key: *key,
-            counter: 0,
-            generation: state.generation.get(),
-        },
+        Proved::User(proven) => {
+            let id = SessionId::from_random(credential::random());
+            Session {
+                id,
+                user: Arc::from(judged.user.as_str()),
+                key: proven.key,
+                counter: 0,
+                factor: proven.factor.clone(),
+                kept: if proven.keep { Some(id) } else { proven.kept },
+                since: now(),
+            }
+        }
         Proved::Session(session) => session.clone(),
     });
-    let id = session.as_ref().map(|session| session.id.to_string());
-    let key = session.as_ref().map(|session| format!("{:?}", session.key));
-    let accepted = session.is_some();
-    let recorded = state.record(&Record::now(What::Login {
-        connection: number,
-        source: &source,
-        user: &user,
-        outcome: if accepted { "accepted" } else { "refused" },
-        reason: judged.outcome.as_ref().err().map(|(_, reason)| *reason),
-        session: id.as_deref(),
-        session_key: key.as_deref(),
-        signed: accepted.then_some(judged.signed.as_str()),
-        signature: accepted.then_some(judged.signature.as_str()),
-    }));
+    let recorded = record(state, number, peer, &judged, session.as_ref());
+    let keep = matches!(&judged.outcome, Ok(Proved::User(proven)) if proven.keep);
+    let mut kept_s = None;
+    if let (Some(session), true, true) = (&session, keep, recorded.is_ok()) {
+        kept_s = access::keep(state, session, peer.ip()).await;
+    }
+    // It may have been revoked, and the client may have gone away, while that was written.
+    let revoked = still(state, &judged, peer.ip()).err();
     let mut connections = state.connections.borrow_mut();
-    // It may have gone away while its password was verified.
     let Some(connection) = connections.get_mut(&number) else { return };
-    let outcome = match (judged.outcome, session, id) {
-        (Ok(_), Some(session), Some(id)) if recorded.is_ok() => {
+    let refused = match (judged.outcome, session, revoked) {
+        (Ok(_), Some(session), None) if recorded.is_ok() => {
             count(&state.counts.logins);
             let verified_us = u64::try_from(judged.verified_in.as_micros()).unwrap_or(u64::MAX);
-            tracing::info!(connection = number, %peer, user, verified_us, "logged in");
+            let (user, id) = (session.user.to_string(), session.id);
+            tracing::info!(connection = number, %peer, user, by = session.factor.shown(), verified_us, "logged in");
             connection.stage = Stage::Open;
-            let back = session.id;
             connection.session = Some(session);
             drop(connections);
-            sessions::take(state, back, number);
-            state.tell(ToFrontend::Login { connection: number, outcome: Outcome::Accepted { session: id, user } });
-            return;
+            sessions::take(state, id, number);
+            if penalties::known_place(state, &user, peer.ip()) {
+                access::save_soon(state);
+            }
+            let outcome = Outcome::Accepted { session: id.to_string(), user, kept_s };
+            return state.tell(ToFrontend::Login { connection: number, outcome });
         }
-        (Ok(_), ..) => {
-            connection.stage = Stage::Greeted;
-            let code = if connection.tries >= limits::LOGIN_TRIES { Code::LoginTries } else { Code::Trail };
-            Outcome::Refused { code: code.number() }
+        (Ok(_), _, None) => Code::Trail,
+        (Ok(_), session, Some((code, reason))) => {
+            if let Some(session) = session {
+                sessions::over(state, &session, Some(reason));
+            }
+            code
         }
         (Err((code, reason)), ..) => {
             count(&state.counts.logins_refused);
+            if code == Code::LoginRefused {
+                penalties::source(state, peer.ip(), Misdeed::Login);
+            }
+            let user: String = judged.user.chars().take(limits::USER_NAME).collect();
             tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason, "login refused");
-            connection.stage = Stage::Greeted;
-            if code == Code::LoginBusy {
-                // Nothing was tried.
+            if matches!(code, Code::LoginBusy | Code::CodeWanted) {
+                // Nothing was tried, or nothing was wrong yet.
                 connection.tries = connection.tries.saturating_sub(1);
             }
-            let code = if connection.tries >= limits::LOGIN_TRIES { Code::LoginTries } else { code };
-            Outcome::Refused { code: code.number() }
+            code
         }
     };
-    let close = connection.tries >= limits::LOGIN_TRIES && matches!(outcome, Outcome::Refused { .. });
+    connection.stage = Stage::Greeted;
+    // A code may be asked for as often as it may be tried.
+    connection.codes_wanted += u32::from(refused == Code::CodeWanted);
+    let close = connection.tries >= limits::LOGIN_TRIES || connection.codes_wanted > limits::LOGIN_TRIES;
+    let code = if close { Code::LoginTries } else { refused };
     drop(connections);
-    state.tell(ToFrontend::Login { connection: number, outcome });
+    state.tell(ToFrontend::Login { connection: number, outcome: Outcome::Refused { code: code.number() } });
     if close {
         super::supervise::forget(state, number, false);
     }
+}
+
+fn record(state: &Shared, connection: ConnectionId, peer: SocketAddr, judged: &Judged, session: Option<&Session>) -> io::Result<()> {
+    let user: String = judged.user.chars().take(limits::USER_NAME).collect();
+    let id = session.map(|session| session.id.to_string());
+    let key = session.map(|session| format!("{:?}", session.key));
+    let kept = session.and_then(|session| session.kept).map(|kept| kept.to_string());
+    state.record(&Record::now(What::Login {
+        connection,
+        source: &peer.to_string(),
+        user: &user,
+        method: judged.method.map_or("unknown", Method::word),
+        outcome: if session.is_some() { "accepted" } else { "refused" },
+        reason: judged.outcome.as_ref().err().map(|(_, reason)| *reason),
+        by: session.map(|session| session.factor.shown()),
+        session: id.as_deref(),
+        session_key: key.as_deref(),
+        kept: kept.as_deref(),
+        signed: session.map(|_| judged.signed.as_str()),
+        signature: session.map(|_| judged.signature.as_str()),
+        key_signature: session.map(|_| judged.key_signature.as_str()).filter(|signature| !signature.is_empty()),
+    }))
 }

@@ -3,10 +3,12 @@
 //! It reads small typed messages only. Everything runs on one thread in turns, so the state needs no lock and a
 //! decision is never interleaved with another.
 
+mod access;
 mod answers;
 mod control;
 mod kept;
 mod login;
+mod penalties;
 mod reload;
 mod requests;
 mod runs;
@@ -16,6 +18,8 @@ mod settings;
 mod state;
 mod supervise;
 
+pub use answers::{describe, explain};
+pub use penalties::PenaltyRules;
 pub use settings::{Loader, Settings, Tls};
 pub use supervise::FRONTEND;
 
@@ -47,6 +51,7 @@ pub async fn serve(
     let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
     let mut trail =
         open_trail(&settings.trail).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
+    let (vault, found) = crate::vault::Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
     let listeners = supervise::bind(&settings.listen)?;
     let control =
         control::bind(&settings.control).map_err(|fault| cannot(&format!("the control socket {}", settings.control.display()), &fault))?;
@@ -58,7 +63,8 @@ pub async fn serve(
     let mut term = signal(SignalKind::terminate()).map_err(|fault| cannot("SIGTERM", &fault))?;
     let mut int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
     let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
-    let state: Shared = Rc::new(State::new(settings, loader, trail, Means { spawner, groups }, instance));
+    let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance));
+    access::opened(&state, found).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
     tokio::task::spawn_local(forget_old_runs(state.clone()));

@@ -38,19 +38,10 @@ async fn read_anew(state: &Shared) -> Result<u64, Vec<String>> {
             let old = state.settings();
             state.swap(new);
             let new = state.settings();
-            // A session that waits for its client does not outlive what it was begun with.
-            let changed = |user: &str| match (old.hashes.get(user), new.hashes.get(user)) {
-                (Some(old), Some(new)) => !old.same(new),
-                _ => true,
-            };
-            let next = state.generation.get() + 1;
-            for user in old.hashes.keys().filter(|user| changed(user)) {
-                state.changed.borrow_mut().insert(user.clone(), next);
-            }
-            super::sessions::revoke(state, |user| changed(user) || !new.policy.users.contains_key(user));
             state.generation.set(state.generation.get() + 1);
             let generation = state.generation.get();
             let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[] }));
+            super::access::enforce(state, |user| new.policy.takes_from(&old.policy, user)).await;
             super::supervise::configure(state, &[]).await;
             tracing::info!(generation, "reloaded");
             Ok(generation)
@@ -68,7 +59,8 @@ fn fits(state: &State, new: &Settings) -> Result<(), Vec<String>> {
         }
     };
     fixed("server.listen", old.listen == new.listen);
-    fixed("server.state, audit.file or the control socket", old.trail == new.trail && old.control == new.control);
+    let same_places = old.state == new.state && old.trail == new.trail && old.control == new.control;
+    fixed("server.state, audit.file or the control socket", same_places);
     fixed("server.containment", old.grouped == new.grouped);
     fixed("server.frontend_user", old.frontend == new.frontend);
     fixed("server.logs", old.logs == new.logs);

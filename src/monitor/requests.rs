@@ -1,14 +1,14 @@
 //! A request's way: signature, text, session and counter, policy, trail, effect. Nothing is done out of this order.
 
 use super::state::{Session, Shared, count};
-use super::{answers, runs};
+use super::{access, answers, runs};
 use crate::audit::{Record, What};
 use crate::credential::Purpose;
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{SecretValue, ToFrontend};
-use crate::policy::{Decision, Refusal, RefusalKind};
-use crate::protocol::{Answer, Code, SecretPart, SignedRequest, read_request};
-use crate::request::Ask;
+use crate::policy::{Decision, Refusal, RefusalKind, Scope};
+use crate::protocol::{Answer, Code, SecretPart, SessionLine, SignedRequest, read_request};
+use crate::request::{Ask, Ending};
 use std::net::SocketAddr;
 
 /// A request as it came.
@@ -102,6 +102,20 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
             }
             return;
         }
+        Decision::EndSession(grant) => {
+            match record.granted(grant.rule()).write(state) {
+                Ok(()) => end_sessions(state, asked, grant.what().clone()),
+                Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
+            }
+            return;
+        }
+        Decision::Explain(grant) => {
+            record.granted(grant.rule()).write(state).map(|()| Answer::Explain(Box::new(answers::explain(grant.what()))))
+        }
+        Decision::Whoami(grant) => record.granted(grant.rule()).write(state).map(|()| answers::whoami(state, &asked.session, asked.peer)),
+        Decision::Sessions(grant) => {
+            record.granted(grant.rule()).write(state).map(|()| answers::sessions(state, &asked.session, *grant.what()))
+        }
         Decision::List(grant) => record.granted(grant.rule()).write(state).map(|()| answers::list(grant.what())),
         Decision::Describe(grant) => {
             record.granted(grant.rule()).write(state).map(|()| Answer::Describe(Box::new(answers::describe(grant.what()))))
@@ -129,6 +143,31 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
     }
 }
 
+/// Ends sessions and kept logins, those of others with the right to it. The answer leaves before the asking session does.
+fn end_sessions(state: &Shared, asked: &Asked<'_>, (scope, ending): (Scope, Ending)) {
+    let user = asked.session.user.clone();
+    let own = asked.session.kept.unwrap_or(asked.session.id);
+    let meant: Vec<SessionLine> = answers::session_lines(state, &asked.session, scope)
+        .into_iter()
+        .filter(|line| match &ending {
+            Ending::All => line.user == *user,
+            Ending::One(id) => line.session == id.to_string(),
+        })
+        .collect();
+    if meant.is_empty() {
+        return asked.tell_refusal(state, Code::NoSuchSession, "there is no such session".into(), None, None);
+    }
+    asked.answer(state, &Answer::EndSession { ended_sessions: u32::try_from(meant.len()).unwrap_or(u32::MAX) });
+    let state = state.clone();
+    tokio::task::spawn_local(async move {
+        // One's own last, so that the answer is on its way.
+        let (mine, others): (Vec<_>, Vec<_>) = meant.into_iter().partition(|line| line.this || line.session == own.to_string());
+        for line in others.into_iter().chain(mine) {
+            let _ = access::end_login(&state, &line.session, "ended by a user").await;
+        }
+    });
+}
+
 /// What a client is told when nothing can run because the trail cannot be written.
 pub(super) const TRAIL: &str = "the audit trail cannot be written, so nothing is done";
 
@@ -150,13 +189,7 @@ impl Asked<'_> {
     }
 
     fn refuse_by_policy(&self, state: &Shared, record: RequestRecord<'_>, refusal: Refusal) {
-        let code = match refusal.kind {
-            RefusalKind::NotPermitted => Code::NotPermitted,
-            RefusalKind::Source => Code::Source,
-            RefusalKind::Argument => Code::Argument,
-            RefusalKind::Confirm => Code::Confirm,
-            RefusalKind::NoSuchRun => Code::NoSuchRun,
-        };
+        let code = code_of(refusal.kind);
         let mut record = record.refused(code, &refusal.rule, &refusal.text);
         record.keep_text = !refusal.holds_secret;
         self.refuse(state, record, code, refusal.text.clone(), refusal.argument.clone(), Some(refusal.rule.clone()));
@@ -206,6 +239,18 @@ impl Asked<'_> {
                 state.tell_with(part, &[]).await;
             }
         });
+    }
+}
+
+/// The number of a refusal.
+pub(super) const fn code_of(kind: RefusalKind) -> Code {
+    match kind {
+        RefusalKind::NotPermitted => Code::NotPermitted,
+        RefusalKind::Source => Code::Source,
+        RefusalKind::Argument => Code::Argument,
+        RefusalKind::Confirm => Code::Confirm,
+        RefusalKind::Reason => Code::Reason,
+        RefusalKind::NoSuchRun => Code::NoSuchRun,
     }
 }
 
@@ -269,6 +314,7 @@ impl<'r> RequestRecord<'r> {
             run: self.run,
             argv: self.plan.map(|plan| plan.shown.as_slice()),
             run_as: self.plan.map(|plan| plan.command.run_as.name()),
+            reason: self.plan.and_then(|plan| plan.reason.as_deref()),
             decision: self.decision,
             rule: self.rule,
             code: self.code.map(Code::number),

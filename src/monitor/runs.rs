@@ -68,6 +68,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         id,
         user: grant.user().clone(),
         session: asked.session.id,
+        factor: asked.session.factor.clone(),
         command: command.clone(),
         phase: if waits.is_some() { Phase::Queued } else { Phase::Starting },
         pid: 0,
@@ -79,7 +80,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         finished: Some(finished),
         over: None,
         spool: None,
-        rules: rules(&command),
+        rules: rules(grant.what()),
         pipes: [None, None, None],
         waiting: Vec::new(),
     };
@@ -116,13 +117,14 @@ fn again(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, run: RunI
 }
 
 /// What the frontend has to know of a run.
-fn rules(command: &Command) -> RunRules {
+fn rules(plan: &Plan) -> RunRules {
+    let command = &plan.command;
     RunRules {
         stdin: match command.stdin {
             Stdin::None => None,
             Stdin::Accepted { max } => Some(max.unwrap_or(u64::MAX)),
         },
-        timeout_ms: command.timeout.map(milliseconds),
+        timeout_ms: plan.timeout.map(milliseconds),
         outlives_client: command.on_disconnect == OnDisconnect::Continue,
         resume_ms: milliseconds(command.resume_window),
         idle_ms: command.limits.idle.map(milliseconds),
@@ -286,7 +288,7 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
     let _ = state.record(&Record::now(What::Start { run: &run.to_string(), pid: running.pid }));
 
     note_version(state, grant, &running);
-    let (mut reason, mut exited) = watch(&mut running, command.timeout, command.grace, &mut orders).await;
+    let (mut reason, mut exited) = watch(&mut running, grant.what().timeout, command.grace, &mut orders).await;
     let duration = running.since.elapsed();
     // What ended by itself may finish its output; what was ended leaves nothing.
     let by_itself = matches!(reason, Reason::Exit(_) | Reason::Signal(_));

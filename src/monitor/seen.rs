@@ -115,6 +115,7 @@ mod tests {
             arguments: vec![("version".into(), Value::Text(word.into()))],
             confirmed: false,
             terminal: None,
+            reason: None,
         }
     }
 

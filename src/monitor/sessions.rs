@@ -9,14 +9,10 @@ use crate::protocol::Code;
 
 /// A session ends with its connection, or waits for its client.
 pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
-    // A password that has changed since ends what it had begun, as soon as the link does.
-    let changed = state.changed.borrow().get(&*session.user).is_some_and(|changed| *changed > session.generation);
-    let known = state.settings().policy.users.get(&*session.user).is_some_and(|user| !user.disabled);
-    let worth_it = known && !changed;
     let mut parked = state.parked.borrow_mut();
-    if !lost || !worth_it || parked.len() >= SESSIONS_PARKED {
+    if !lost || parked.len() >= SESSIONS_PARKED {
         drop(parked);
-        return over(state, &session);
+        return over(state, &session, None);
     }
     let id = session.id;
     let parking = state.parkings.get() + 1;
@@ -37,7 +33,7 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
         }
         let gone = state.parked.borrow_mut().remove(&id);
         if let Some((session, _)) = gone {
-            over(&state, &session);
+            over(&state, &session, None);
         }
     });
 }
@@ -69,18 +65,30 @@ pub fn take(state: &Shared, id: SessionId, except: ConnectionId) {
     }
 }
 
-/// Users who are gone, disabled or have another password: their sessions do not come back.
-pub fn revoke(state: &Shared, revoked: impl Fn(&str) -> bool) {
-    let gone: Vec<Session> = {
+/// Ends sessions, wherever they are; their connections are closed.
+pub fn end(state: &Shared, ended: impl Fn(&Session) -> bool, reason: &str) {
+    let parked: Vec<Session> = {
         let parked = state.parked.borrow();
-        parked.values().map(|(session, _)| session).filter(|session| revoked(&session.user)).cloned().collect()
+        parked.values().map(|(session, _)| session).filter(|session| ended(session)).cloned().collect()
     };
-    for session in gone {
+    for session in &parked {
         state.parked.borrow_mut().remove(&session.id);
-        over(state, &session);
+    }
+    let mut gone = parked;
+    for (number, connection) in state.connections.borrow_mut().iter_mut() {
+        if let Some(session) = connection.session.take_if(|session| ended(session)) {
+            // Whatever it still asks for is worth nothing.
+            state.tell(ToFrontend::Close { connection: *number, code: Code::Revoked.number() });
+            gone.push(session);
+        }
+    }
+    for session in gone {
+        tracing::info!(user = %session.user, session = %session.id, reason, "session ended");
+        over(state, &session, Some(reason));
     }
 }
 
-fn over(state: &Shared, session: &Session) {
-    let _ = state.record(&Record::now(What::Logout { session: &session.id.to_string(), user: &session.user }));
+/// Records the end of a session.
+pub fn over(state: &Shared, session: &Session, reason: Option<&str>) {
+    let _ = state.record(&Record::now(What::Logout { session: &session.id.to_string(), user: &session.user, reason }));
 }

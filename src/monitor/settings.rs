@@ -1,6 +1,7 @@
 //! What the monitor is told: read, checked and resolved by whoever starts it.
 
-use crate::credential::{Cost, Hash};
+use super::penalties::PenaltyRules;
+use crate::credential::{Cost, Credentials, Hash};
 use crate::ipc::{Limits, Logs};
 use crate::policy::Policy;
 use crate::sys::Identity;
@@ -16,14 +17,18 @@ use std::time::Duration;
 pub struct Settings {
     /// Who may do what.
     pub policy: Arc<Policy>,
-    /// The hash of every user who can log in with a password; disabled users are not here.
-    pub hashes: BTreeMap<String, Hash>,
+    /// What proves who each user is; disabled users are not here.
+    pub credentials: BTreeMap<String, Credentials>,
     /// What a login of somebody unknown costs.
     pub dummy: Hash,
     /// Where to listen.
     pub listen: Vec<SocketAddr>,
     /// Certificate and key.
     pub tls: Tls,
+    /// For how long `ordain login` keeps a login; zero where it may not.
+    pub login_lifetime: Duration,
+    /// What failing costs.
+    pub penalties: PenaltyRules,
     /// Password verifications at once.
     pub verifiers: usize,
     /// Memory of all verifications at once, in KiB.

@@ -1,10 +1,11 @@
 //! The monitor's state: connections, sessions, runs, locks, and the configuration that is in force.
 
 use super::kept::Kept;
+use super::penalties::Penalties;
 use super::seen::RequestsSeen;
 use super::settings::{Loader, Settings};
 use crate::audit::{Record, Trail};
-use crate::credential::SessionPublic;
+use crate::credential::{Factor, SessionPublic};
 use crate::exec::Means;
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
@@ -12,6 +13,7 @@ use crate::ipc::{Channel, End, RunRules, Stage, ToFrontend};
 use crate::policy::Command;
 use crate::request::Attachment;
 use crate::sys::Version;
+use crate::vault::Vault;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -38,6 +40,8 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// Logins tried.
     pub tries: u32,
+    /// Logins that were right but for a one-time code.
+    pub codes_wanted: u32,
     /// Who is logged in.
     pub session: Option<Session>,
 }
@@ -53,8 +57,12 @@ pub struct Session {
     pub key: SessionPublic,
     /// The highest counter of a request so far.
     pub counter: u64,
-    /// The configuration it was begun under.
-    pub generation: u64,
+    /// What it was proved by; it ends with that.
+    pub factor: Factor,
+    /// The kept login that it began with, or as which it is kept itself.
+    pub kept: Option<SessionId>,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
 }
 
 /// Bytes that a run's streams carried, by the frontend's count.
@@ -81,6 +89,8 @@ pub struct Run {
     pub user: Arc<str>,
     /// The session that asked for it.
     pub session: SessionId,
+    /// What that session was proved by.
+    pub factor: Factor,
     /// Which command.
     pub command: Arc<Command>,
     /// How far it has come.
@@ -153,8 +163,12 @@ pub struct State {
     pub highest: Cell<ConnectionId>,
     /// Sessions whose link was lost, and that may come back.
     pub parked: RefCell<HashMap<SessionId, (Session, u64)>>,
-    /// The configuration that changed each user's password last.
-    pub changed: RefCell<HashMap<String, u64>>,
+    /// Locks, kept logins, seeds: what survives a restart.
+    pub vault: RefCell<Vault>,
+    /// Who has failed how often.
+    pub penalties: RefCell<Penalties>,
+    /// One write of the vault at a time, in the order of the changes.
+    pub saving: tokio::sync::Mutex<()>,
     /// Counts them, so that the wait for one that came back and was lost again is not cut short.
     pub parkings: Cell<u64>,
     /// By id.
@@ -214,6 +228,11 @@ pub struct Counters {
     pub frontends: Cell<u64>,
 }
 
+/// Seconds since 1970, for what must hold across restarts.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// Adds one.
 pub fn count(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
@@ -221,7 +240,7 @@ pub fn count(counter: &Cell<u64>) {
 
 impl State {
     /// A fresh state.
-    pub fn new(settings: Settings, loader: Loader, trail: Trail, means: Means, instance: String) -> Self {
+    pub fn new(settings: Settings, loader: Loader, trail: Trail, vault: Vault, means: Means, instance: String) -> Self {
         let verifiers = Arc::new(Semaphore::new(settings.verifiers));
         Self {
             settings: RefCell::new(Rc::new(settings)),
@@ -236,7 +255,9 @@ impl State {
             connections: RefCell::default(),
             highest: Cell::new(0),
             parked: RefCell::default(),
-            changed: RefCell::default(),
+            vault: RefCell::new(vault),
+            penalties: RefCell::default(),
+            saving: tokio::sync::Mutex::new(()),
             parkings: Cell::new(0),
             runs: RefCell::default(),
             queue: RefCell::default(),

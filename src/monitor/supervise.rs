@@ -2,11 +2,12 @@
 
 use super::CannotServe;
 use super::state::{Counts, Shared, count};
-use super::{login, requests, runs, sessions};
+use super::{login, penalties, requests, runs, sessions};
 use crate::audit::{Record, What};
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId};
 use crate::ipc::{self, Bound, Channel, ChannelFault, Frontend, Stage, ToFrontend, ToMonitor};
+use crate::penalty::Misdeed;
 use crate::{limits, sys};
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -151,6 +152,7 @@ async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::S
             let _ = state.record(&Record::now(What::Frontend { state: "started" }));
             *state.confinement.borrow_mut() = Some((landlock.clone(), *uid));
             state.ready.set(true);
+            penalties::tell_all(state);
             runs::hand_on(state).await;
             if let Some(first) = first.take() {
                 let _ = first.send(Ok(()));
@@ -173,6 +175,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::Gone { connection, .. } => Some(*connection),
         ToMonitor::Ready { .. }
         | ToMonitor::Closed { .. }
+        | ToMonitor::Misdeed { .. }
         | ToMonitor::Finished { .. }
         | ToMonitor::CutShort { .. }
         | ToMonitor::Exceeded { .. } => None,
@@ -183,9 +186,9 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
     match message {
         ToMonitor::Ready { .. } => {}
         ToMonitor::Hello { connection, source } => login::greet(state, connection, &source)?,
-        ToMonitor::Login { connection, signed, signature, password, exporter } => {
+        ToMonitor::Login { connection, signed, signature, password, key_signature, code, exporter } => {
             let Some(socket) = descriptors.pop() else { return Err("a login without its socket".into()) };
-            login::login(state, connection, socket, login::Proof { signed, signature, password, exporter })?;
+            login::login(state, connection, socket, login::Proof { signed, signature, password, key_signature, code, exporter })?;
         }
         ToMonitor::Request { connection, stream, signed, signature, secrets } => {
             requests::request(state, connection, stream, &requests::Signed { signed, signature, secrets });
@@ -224,6 +227,15 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
             let text: String = text.chars().take(300).collect();
             let _ = state.record(&Record::now(What::Violation { connection, text: &text, reported_by: "frontend" }));
         }
+        ToMonitor::Misdeed { source, misdeed } => penalties::source(
+            state,
+            source,
+            match misdeed {
+                ipc::Misdeed::NoLogin => Misdeed::NoLogin,
+                ipc::Misdeed::Deadline => Misdeed::Deadline,
+                ipc::Misdeed::Violation => Misdeed::Violation,
+            },
+        ),
         ToMonitor::Gone { connection, lost } => forget(state, connection, lost),
     }
     Ok(())

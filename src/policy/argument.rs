@@ -230,6 +230,20 @@ fn unprintable(c: char) -> bool {
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
+/// Text for people that goes into the trail.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn plain_text(text: &str, most: usize) -> Result<(), String> {
+    if text.len() > most {
+        return Err(format!("has {} bytes, {most} are allowed", text.len()));
+    }
+    match text.chars().find(|c| unprintable(*c)) {
+        Some(c) => Err(format!("holds the character U+{:04X}", c as u32)),
+        None => Ok(()),
+    }
+}
+
 fn shorten(text: &str) -> String {
     let mut short: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().nth(60).is_some() {

@@ -1,12 +1,14 @@
 //! The decision: who may do what, judged in one place, as data.
 
-use super::model::{Command, Policy, Role};
+use super::model::{Command, Policy, Role, within};
 use super::{Kind, Network, Pass, canonical};
 use crate::ids::{RequestId, RunId};
-use crate::request::{Ask, Attachment, Door, Invocation, Needs, Place, Terminal, VERBS, Verb};
+use crate::request::{Ask, Attachment, Door, Ending, Invocation, Needs, Place, Terminal, VERBS, Verb};
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Proof that the policy allows one exact request. Only [`Policy::authorize`] can make one.
 #[derive(Debug, Clone)]
@@ -60,6 +62,21 @@ pub struct Plan {
     pub opens: Vec<Opened>,
     /// The terminal it gets, when it wants one.
     pub terminal: Option<Terminal>,
+    /// How long it may run: the command's time, or the role's where that is shorter.
+    pub timeout: Option<Duration>,
+    /// Why, in the words of whoever asked.
+    pub reason: Option<String>,
+}
+
+/// A decision with everything that was looked at on the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The argv that would run, or why nothing would.
+    pub outcome: Result<Vec<String>, Refusal>,
+    /// The rule that decided, with its place.
+    pub rule: String,
+    /// Every rule that was considered, in order, with its place and what it said.
+    pub considered: Vec<String>,
 }
 
 /// A path argument, to be opened by the child as the account it runs as.
@@ -106,6 +123,14 @@ pub enum Decision {
     Runs(Grant<Scope>),
     /// [`Verb::Attach`]: this run's output may be seen.
     Attach(Grant<Attachment>),
+    /// [`Verb::Explain`]: this is what would be decided, and why.
+    Explain(Box<Grant<Explanation>>),
+    /// [`Verb::Whoami`]: he may know who he is.
+    Whoami(Grant<()>),
+    /// [`Verb::Sessions`]: these may be listed.
+    Sessions(Grant<Scope>),
+    /// [`Verb::EndSession`]: these may be ended.
+    EndSession(Grant<(Scope, Ending)>),
     /// [`Verb::Signal`]: this run may be sent this signal, if its command accepts it.
     Signal(Grant<(RunId, String)>),
     /// No.
@@ -138,6 +163,8 @@ pub enum RefusalKind {
     Argument,
     /// A person must agree first.
     Confirm,
+    /// A reason must be given.
+    Reason,
     /// No such run for this user.
     NoSuchRun,
 }
@@ -157,7 +184,10 @@ impl Policy {
         let Some(row) = ask.verb().row().filter(|row| row.door == Door::Wire) else {
             return Decision::Refused(Refusal::plain(RefusalKind::NotPermitted, "default deny", "this verb is not served here".into()));
         };
-        let judge = Judge { policy: self, user, source: canonical(source) };
+        let judge = Judge { policy: self, user, source: canonical(source), considered: None };
+        if let Err(refusal) = judge.user_here() {
+            return Decision::Refused(refusal);
+        }
         let grant = |rule: String| Made { request, user: user.clone(), source, rule };
         match (ask, row.needs) {
             (Ask::List, Needs::Nothing) => {
@@ -165,41 +195,60 @@ impl Policy {
                 Decision::List(grant("every user may list what is granted to him".into()).of(commands))
             }
             (Ask::Describe { command }, Needs::Command) => match judge.command(command) {
-                Ok((command, rule)) => Decision::Describe(grant(rule).of(command)),
+                Ok((command, rule, _)) => Decision::Describe(grant(rule).of(command)),
                 Err(refusal) => Decision::Refused(refusal),
             },
             (Ask::Preview(invocation), Needs::Command) => match judge.plan(invocation) {
                 Ok((plan, rule)) => Decision::Preview(grant(rule).of(Shown(plan))),
                 Err(refusal) => Decision::Refused(refusal),
             },
-            (Ask::Run(invocation), Needs::Command) => match judge.plan(invocation) {
-                Ok((plan, _)) if plan.command.confirm && !invocation.confirmed => Decision::Refused(Refusal::plain(
-                    RefusalKind::Confirm,
-                    &format!("commands.{}.confirm ({})", plan.command.name, plan.command.place),
-                    "this command wants to be confirmed by a person who has seen its argv".into(),
-                )),
+            (Ask::Explain(invocation), Needs::Nothing) => {
+                let explanation = self.explain(user, invocation, source);
+                Decision::Explain(Box::new(grant("every user may ask why for himself".into()).of(explanation)))
+            }
+            (Ask::Whoami, Needs::Nothing) => Decision::Whoami(grant("every user may know who he is".into()).of(())),
+            (Ask::Sessions, Needs::OwnOr(right)) => match judge.right(right) {
+                Some(rule) => Decision::Sessions(grant(rule).of(Scope::All)),
+                None => Decision::Sessions(grant("every user may list his own sessions".into()).of(Scope::Own)),
+            },
+            (Ask::EndSession(ending), Needs::OwnOr(right)) => match judge.right(right) {
+                Some(rule) => Decision::EndSession(grant(rule).of((Scope::All, ending.clone()))),
+                None => Decision::EndSession(grant("every user may end his own sessions".into()).of((Scope::Own, ending.clone()))),
+            },
+            (Ask::Run(invocation), Needs::Command) => match judge.run_plan(invocation) {
                 Ok((plan, rule)) => Decision::Run(Box::new(grant(rule).of(plan))),
                 Err(refusal) => Decision::Refused(refusal),
             },
-            (Ask::Cancel { run }, Needs::OwnRunOr(right)) => match judge.run(owner(*run), right) {
+            (Ask::Cancel { run }, Needs::OwnOr(right)) => match judge.run(owner(*run), right) {
                 Ok(rule) => Decision::Cancel(grant(rule).of(*run)),
                 Err(refusal) => Decision::Refused(refusal),
             },
-            (Ask::Attach(attachment), Needs::OwnRunOr(right)) => match judge.run(owner(attachment.run), right) {
+            (Ask::Attach(attachment), Needs::OwnOr(right)) => match judge.run(owner(attachment.run), right) {
                 Ok(rule) => Decision::Attach(grant(rule).of(*attachment)),
                 Err(refusal) => Decision::Refused(refusal),
             },
-            (Ask::Signal { run, signal }, Needs::OwnRunOr(right)) => match judge.run(owner(*run), right) {
+            (Ask::Signal { run, signal }, Needs::OwnOr(right)) => match judge.run(owner(*run), right) {
                 Ok(rule) => Decision::Signal(grant(rule).of((*run, signal.clone()))),
                 Err(refusal) => Decision::Refused(refusal),
             },
-            (Ask::Runs, Needs::OwnRunOr(right)) => match judge.right(right) {
+            (Ask::Runs, Needs::OwnOr(right)) => match judge.right(right) {
                 Some(rule) => Decision::Runs(grant(rule).of(Scope::All)),
                 None => Decision::Runs(grant("every user may list his own runs".into()).of(Scope::Own)),
             },
             _ => {
                 Decision::Refused(Refusal::plain(RefusalKind::NotPermitted, "default deny", "this is not how the verb is asked for".into()))
             }
+        }
+    }
+
+    /// What would be decided if this user asked for this run from there, and everything that was considered.
+    pub fn explain(&self, user: &str, invocation: &Invocation, source: IpAddr) -> Explanation {
+        let judge = Judge { policy: self, user, source: canonical(source), considered: Some(RefCell::default()) };
+        let decided = judge.user_here().and_then(|()| judge.run_plan(invocation));
+        let considered = judge.considered.map(RefCell::into_inner).unwrap_or_default();
+        match decided {
+            Ok((plan, rule)) => Explanation { outcome: Ok(plan.shown), rule, considered },
+            Err(refusal) => Explanation { rule: refusal.rule.clone(), outcome: Err(refusal), considered },
         }
     }
 
@@ -254,32 +303,105 @@ struct Judge<'p> {
     policy: &'p Policy,
     user: &'p str,
     source: IpAddr,
+    /// What was looked at, where somebody wants to know.
+    considered: Option<RefCell<Vec<String>>>,
+}
+
+/// How long a run may take; `None` is without bound, and more than any.
+fn longer(one: Option<Duration>, other: Option<Duration>) -> bool {
+    match (one, other) {
+        (None, other) => other.is_some(),
+        (Some(_), None) => false,
+        (Some(one), Some(other)) => one > other,
+    }
 }
 
 impl Judge<'_> {
     /// The roles of the user, with their names.
     fn roles(&self) -> impl Iterator<Item = (&str, &Role)> {
-        let names = self.policy.users.get(self.user).filter(|user| !user.disabled).map(|user| user.roles.as_slice()).unwrap_or_default();
-        names.iter().filter_map(|name| self.policy.roles.get(name).map(|role| (name.as_str(), role)))
+        self.policy.roles_of(self.user)
     }
 
-    fn holds_here(&self, role: &Role) -> bool {
-        role.sources.is_empty() || role.sources.iter().any(|network| network.contains(self.source))
+    fn note(&self, what: impl FnOnce() -> String) {
+        if let Some(considered) = &self.considered {
+            considered.borrow_mut().push(what());
+        }
     }
 
-    /// The command, if a role of the user grants it, with the rule that does.
-    fn command(&self, name: &str) -> Result<(Arc<Command>, String), Refusal> {
-        let mut elsewhere = None;
-        if let Some(command) = self.policy.commands.get(name) {
-            for (role_name, role) in self.roles() {
-                let Some(pattern) = role.commands.iter().find(|pattern| pattern.matches(name)) else { continue };
-                if self.holds_here(role) {
-                    return Ok((command.clone(), format!("roles.{role_name}.commands `{}` ({})", pattern.text, pattern.place)));
-                }
-                elsewhere = Some((role_name, role));
+    /// Whether the user may come from here at all.
+    fn user_here(&self) -> Result<(), Refusal> {
+        let Some(user) = self.policy.users.get(self.user) else {
+            self.note(|| format!("users.{}: there is no such user", self.user.escape_debug()));
+            return Err(Refusal::plain(
+                RefusalKind::NotPermitted,
+                "default deny",
+                format!("there is no user `{}`", self.user.escape_debug()),
+            ));
+        };
+        let rule = format!("users.{} ({})", self.user, user.place);
+        if user.disabled {
+            self.note(|| format!("{rule}: is disabled"));
+            return Err(Refusal::plain(RefusalKind::NotPermitted, &rule, format!("`{}` is disabled", self.user)));
+        }
+        let roles = if user.roles.is_empty() { "no role".to_owned() } else { format!("the roles {}", user.roles.join(", ")) };
+        self.note(|| format!("{rule}: has {roles}"));
+        if within(&user.sources, self.source) {
+            if !user.sources.is_empty() {
+                self.note(|| format!("users.{}.sources ({}): {} is among {}", self.user, user.place, self.source, listed(&user.sources)));
+            }
+            return Ok(());
+        }
+        let text = format!("`{}` may not come from {}; accepted are {}", self.user, self.source, listed(&user.sources));
+        self.note(|| format!("users.{}.sources ({}): {text}", self.user, user.place));
+        Err(Refusal::plain(RefusalKind::Source, &format!("users.{}.sources ({})", self.user, user.place), text))
+    }
+
+    /// The command, if a role of the user grants it and none denies it, with the rule that does, and how long that role lets
+    /// it run.
+    fn command(&self, name: &str) -> Result<(Arc<Command>, String, Option<Duration>), Refusal> {
+        // What is denied is denied everywhere: a role that holds for some addresses only takes away at all of them.
+        for (role_name, role) in self.roles() {
+            if let Some(pattern) = role.deny.iter().find(|pattern| pattern.matches(name)) {
+                let rule = format!("roles.{role_name}.deny `{}` ({})", pattern.text, pattern.place);
+                self.note(|| format!("{rule}: denies it, whatever grants it"));
+                return Err(Refusal::plain(
+                    RefusalKind::NotPermitted,
+                    &rule,
+                    format!("role `{role_name}` of `{}` denies `{}`", self.user, name.escape_debug()),
+                ));
             }
         }
-        Err(match elsewhere {
+        let mut elsewhere = None;
+        let mut best: Option<(String, Option<Duration>)> = None;
+        for (role_name, role) in self.roles() {
+            let Some(pattern) = role.commands.iter().find(|pattern| pattern.matches(name)) else {
+                self.note(|| format!("roles.{role_name}.commands ({}): does not name it", role.place));
+                continue;
+            };
+            let rule = format!("roles.{role_name}.commands `{}` ({})", pattern.text, pattern.place);
+            if !role.holds_from(self.source) {
+                self.note(|| format!("{rule}: names it, but roles.{role_name}.sources holds for {} only", listed(&role.sources)));
+                elsewhere = Some((role_name, role));
+                continue;
+            }
+            let bound = role.max_run_time.map(|time| format!(" (for {} at the most)", crate::exit::Human(time))).unwrap_or_default();
+            self.note(|| format!("{rule}: names it{bound}"));
+            // Of several roles that grant it the most generous counts, the first of equals.
+            if best.as_ref().is_none_or(|(_, time)| longer(role.max_run_time, *time)) {
+                best = Some((rule, role.max_run_time));
+            }
+        }
+        if let (Some(command), Some((rule, time))) = (self.policy.commands.get(name), best) {
+            if within(&command.sources, self.source) {
+                return Ok((command.clone(), rule, time));
+            }
+            let rule = format!("commands.{name}.sources ({})", command.place);
+            let text = format!("`{name}` may not be run from {}; accepted are {}", self.source, listed(&command.sources));
+            self.note(|| format!("{rule}: {text}"));
+            return Err(Refusal::plain(RefusalKind::Source, &rule, text));
+        }
+        // Whether a command exists is told to nobody who may not run it.
+        Err(match elsewhere.filter(|_| self.policy.commands.contains_key(name)) {
             Some((role_name, role)) => Refusal::plain(
                 RefusalKind::Source,
                 &format!("roles.{role_name}.sources ({})", role.place),
@@ -293,9 +415,46 @@ impl Judge<'_> {
         })
     }
 
+    /// As [`Judge::plan`], with what only a run must have: a reason, a person's consent.
+    fn run_plan(&self, invocation: &Invocation) -> Result<(Plan, String), Refusal> {
+        let (mut plan, rule) = self.plan(invocation)?;
+        let command = plan.command.clone();
+        if let Some(form) = &command.reason {
+            let rule = format!("commands.{}.require.reason ({})", command.name, command.place);
+            let fits = invocation.reason.as_ref().is_some_and(|reason| form.regex.is_match(reason));
+            if !fits {
+                let given = invocation
+                    .reason
+                    .as_ref()
+                    .map_or("none was given".to_owned(), |given| format!("`{}` does not fit", given.escape_debug()));
+                let text = format!("this command wants a reason of the form {} (--reason); {given}", form.pattern);
+                self.note(|| format!("{rule}: {text}"));
+                return Err(Refusal::plain(RefusalKind::Reason, &rule, text));
+            }
+            self.note(|| format!("{rule}: the reason fits"));
+        }
+        if let Some(reason) = &invocation.reason {
+            if let Err(why) = super::argument::plain_text(reason, REASON) {
+                let rule = format!("commands.{} ({})", command.name, command.place);
+                return Err(Refusal::plain(RefusalKind::Reason, &rule, format!("the reason {why}")));
+            }
+            plan.reason = Some(reason.clone());
+        }
+        if command.confirm {
+            let rule = format!("commands.{}.confirm ({})", command.name, command.place);
+            if !invocation.confirmed {
+                let text = "this command wants to be confirmed by a person who has seen its argv";
+                self.note(|| format!("{rule}: {text}"));
+                return Err(Refusal::plain(RefusalKind::Confirm, &rule, text.into()));
+            }
+            self.note(|| format!("{rule}: is confirmed"));
+        }
+        Ok((plan, rule))
+    }
+
     fn right(&self, right: &str) -> Option<String> {
         self.roles()
-            .find(|(_, role)| self.holds_here(role) && role.verbs.iter().any(|verb| verb == right))
+            .find(|(_, role)| role.holds_from(self.source) && role.verbs.iter().any(|verb| verb == right))
             .map(|(name, role)| format!("roles.{name}.verbs `{right}` ({})", role.place))
     }
 
@@ -311,7 +470,7 @@ impl Judge<'_> {
 
     /// The command with every argument accepted and every hole filled.
     fn plan(&self, invocation: &Invocation) -> Result<(Plan, String), Refusal> {
-        let (command, rule) = self.command(&invocation.command)?;
+        let (command, rule, most) = self.command(&invocation.command)?;
         let refuse = |name: &str, rule: String, text: String| Refusal {
             kind: RefusalKind::Argument,
             argument: Some(name.to_owned()),
@@ -336,14 +495,31 @@ impl Judge<'_> {
         let mut values: Vec<Vec<String>> = Vec::with_capacity(command.arguments.len());
         for argument in &command.arguments {
             let given = invocation.arguments.iter().find(|(name, _)| *name == argument.name).map(|(_, value)| value);
-            values.push(
-                argument.accept(given).map_err(|text| refuse(&argument.name, rule_of(&command, &argument.name, &argument.place), text))?,
-            );
+            let rule = rule_of(&command, &argument.name, &argument.place);
+            match argument.accept(given) {
+                Ok(accepted) => {
+                    self.note(|| {
+                        format!(
+                            "{rule}: {}",
+                            if given.is_some() { "accepts what was given" } else { "nothing was given, and nothing must be" }
+                        )
+                    });
+                    values.push(accepted);
+                }
+                Err(text) => {
+                    self.note(|| format!("{rule}: {text}"));
+                    return Err(refuse(&argument.name, rule, text));
+                }
+            }
         }
         let terminal = command.pty.then(|| known_terminal(invocation.terminal.as_ref()));
-        Ok((Plan { terminal, ..fill(command, values) }, rule))
+        let timeout = [command.timeout, most].into_iter().flatten().min();
+        Ok((Plan { terminal, timeout, ..fill(command, values) }, rule))
     }
 }
+
+/// Bytes of a reason.
+const REASON: usize = 256;
 
 /// Kinds of terminals that a client may name: what TERM says decides which files programs read.
 const TERMINALS: &[&str] = &[
@@ -423,7 +599,8 @@ fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan {
             (!filled.is_empty()).then(|| (name.clone(), filled.join(" ")))
         })
         .collect();
-    Plan { argv, shown, environment, opens, command, terminal: None }
+    let timeout = command.timeout;
+    Plan { argv, shown, environment, opens, command, terminal: None, timeout, reason: None }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Whole decisions, compared in tables; and every verb against every kind of user.
 
 use super::*;
-use crate::policy::{Argument, OnDisconnect, Pattern, Presence, RunAs, Segment, Stdin, Template, Text, User, Word};
+use crate::policy::{Argument, OnDisconnect, OnRevoke, Pattern, Presence, RunAs, Segment, Stdin, Template, Text, User, Word};
 use crate::request::Value;
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
         queue: 0,
         queue_timeout: Duration::from_secs(60),
         resume_window: Duration::from_secs(60),
+        on_revoke: OnRevoke::Cancel,
+        sources: vec![],
+        reason: None,
         spool: 2 << 20,
         signals: vec![],
         confinement: super::super::Confinement::default(),
@@ -54,11 +57,14 @@ fn policy() -> Policy {
     let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern { text: (*text).into(), place: at(5) }).collect();
     let role = |commands: &[&str], verbs: &[&str], sources: &[&str]| Role {
         commands: patterns(commands),
+        deny: vec![],
+        max_run_time: None,
         verbs: verbs.iter().map(ToString::to_string).collect(),
         sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
         place: at(4),
     };
-    let user = |roles: &[&str]| User { roles: roles.iter().map(ToString::to_string).collect(), disabled: false, place: at(2) };
+    let user =
+        |roles: &[&str]| User { roles: roles.iter().map(ToString::to_string).collect(), disabled: false, sources: vec![], place: at(2) };
     let token = Argument { secret: true, ..argument("token", Kind::Text(Text::new("[a-z0-9]+", 40).unwrap()), Presence::Optional) };
     let files = Argument {
         repeated: Some(3),
@@ -114,7 +120,7 @@ fn own_run() -> RunId {
 
 fn run(command: &str, arguments: &[(&str, Value)]) -> Ask {
     let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    Ask::Run(Invocation { command: command.into(), arguments, confirmed: false, terminal: None })
+    Ask::Run(Invocation { command: command.into(), arguments, confirmed: false, terminal: None, reason: None })
 }
 
 fn text(text: &str) -> Value {
@@ -160,8 +166,8 @@ fn refusals_name_rule_and_argument() {
         ("alice", HOME, run("reboot", &[]), of(NotPermitted, None, "default deny", "no role of `alice` grants a command `reboot`")),
         ("alice", OFFICE, run("wipe", &[]), of(NotPermitted, None, "default deny", "no role of `alice` grants a command `wipe`")),
         ("nobody", HOME, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `nobody` grants a command `restart`")),
-        ("gone", OFFICE, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `gone` grants a command `restart`")),
-        ("ghost", OFFICE, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `ghost` grants a command `restart`")),
+        ("gone", OFFICE, run("restart", &[]), of(NotPermitted, None, "users.gone (c.toml:2)", "`gone` is disabled")),
+        ("ghost", OFFICE, run("restart", &[]), of(NotPermitted, None, "default deny", "there is no user `ghost`")),
         (
             "lead",
             HOME,
@@ -249,12 +255,15 @@ fn secrets_are_masked_and_a_secret_in_the_clear_is_marked() {
 #[test]
 fn verb_by_role() {
     let stranger = RunId::from_random([9; 10]);
-    let invocation = |command: &str| Invocation { command: command.into(), arguments: vec![], confirmed: true, terminal: None };
+    let invocation =
+        |command: &str| Invocation { command: command.into(), arguments: vec![], confirmed: true, terminal: None, reason: None };
     // user, source, verb, asked, granted?
     let mut rows: Vec<(&str, &str, Ask, bool)> = Vec::new();
     for row in VERBS.iter().filter(|row| row.door == Door::Wire) {
         match row.verb {
-            Verb::List => rows.extend([("alice", HOME, Ask::List, true), ("ghost", HOME, Ask::List, true)]),
+            Verb::List => {
+                rows.extend([("alice", HOME, Ask::List, true), ("ghost", HOME, Ask::List, false), ("gone", HOME, Ask::List, false)])
+            }
             Verb::Describe => {
                 let ask = || Ask::Describe { command: "wipe".into() };
                 rows.extend([
@@ -297,7 +306,19 @@ fn verb_by_role() {
                 ]);
             }
             Verb::Runs => rows.extend([("alice", HOME, Ask::Runs, true), ("lead", OFFICE, Ask::Runs, true)]),
-            Verb::Status | Verb::Reload => panic!("{} is a local verb", row.name),
+            Verb::Explain => rows.extend([
+                // To be told why not is granted to whoever is somebody here.
+                ("alice", HOME, Ask::Explain(invocation("wipe")), true),
+                ("ghost", HOME, Ask::Explain(invocation("wipe")), false),
+            ]),
+            Verb::Whoami => rows.extend([("nobody", HOME, Ask::Whoami, true), ("gone", HOME, Ask::Whoami, false)]),
+            Verb::Sessions => rows.extend([("nobody", HOME, Ask::Sessions, true), ("ghost", HOME, Ask::Sessions, false)]),
+            Verb::EndSession => {
+                rows.extend([("nobody", HOME, Ask::EndSession(Ending::All), true), ("ghost", HOME, Ask::EndSession(Ending::All), false)]);
+            }
+            Verb::Status | Verb::Reload | Verb::Lock | Verb::Unlock | Verb::Locks | Verb::Totp | Verb::Penalties | Verb::Forgive => {
+                panic!("{} is a local verb", row.name)
+            }
         }
         assert!(rows.iter().any(|(_, _, ask, _)| ask.verb() == row.verb), "verb {} has no row", row.name);
     }
@@ -316,7 +337,6 @@ fn lists_show_only_what_is_granted_here() {
     assert_eq!(names("alice", HOME), ["call", "cat", "restart", "tail"]);
     assert_eq!(names("lead", HOME), ["call", "cat", "restart", "tail"]);
     assert_eq!(names("lead", "::ffff:10.0.0.1"), ["call", "cat", "restart", "tail", "wipe"]);
-    assert!(names("ghost", OFFICE).is_empty());
     let scope = |source| matches!(decide("lead", source, &Ask::Runs), Decision::Runs(grant) if *grant.what() == Scope::All);
     assert!(scope(OFFICE) && !scope(HOME));
 }
@@ -342,5 +362,169 @@ fn equal_refusals_for_commands_that_do_not_exist_and_commands_of_others() {
         };
         assert_eq!(hidden.text.replace("wipe", "w1pe"), missing.text);
         assert_eq!((hidden.kind, hidden.rule), (missing.kind, missing.rule));
+    }
+}
+
+/// The same policy, with what narrows it: networks of users and commands, a denial, a reason, bounds of time.
+fn narrowed() -> Policy {
+    let mut policy = policy();
+    let change = |policy: &mut Policy, name: &str, change: &dyn Fn(&mut Command)| {
+        let mut command = Command::clone(&policy.commands[name]);
+        change(&mut command);
+        policy.commands.insert(name.into(), Arc::new(command));
+    };
+    change(&mut policy, "tail", &|command| command.sources = vec!["10.0.0.0/8".parse().unwrap()]);
+    change(&mut policy, "call", &|command| command.reason = Some(Text::new("OPS-[0-9]+", 64).unwrap()));
+    let role = |commands: &[&str], deny: &[&str], seconds: Option<u64>| Role {
+        commands: commands.iter().map(|text| Pattern { text: (*text).into(), place: at(6) }).collect(),
+        deny: deny.iter().map(|text| Pattern { text: (*text).into(), place: at(7) }).collect(),
+        max_run_time: seconds.map(Duration::from_secs),
+        place: at(6),
+        ..Role::default()
+    };
+    policy.roles.insert("short".into(), role(&["call", "cat"], &[], Some(10)));
+    policy.roles.insert("shorter".into(), role(&["call"], &[], Some(5)));
+    policy.roles.insert("not".into(), Role { sources: vec!["10.0.0.0/8".parse().unwrap()], ..role(&[], &["c*"], None) });
+    let user = |roles: &[&str], sources: &[&str]| User {
+        roles: roles.iter().map(ToString::to_string).collect(),
+        disabled: false,
+        sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
+        place: at(3),
+    };
+    policy.users.insert("brief".into(), user(&["shorter", "short"], &[]));
+    policy.users.insert("both".into(), user(&["short", "support"], &[]));
+    policy.users.insert("denied".into(), user(&["support", "not"], &[]));
+    policy.users.insert("inside".into(), user(&["support"], &["10.1.0.0/16", "::1"]));
+    policy
+}
+
+fn judged(user: &str, source: &str, ask: &Ask) -> Decision {
+    narrowed().authorize(&user.into(), RequestId::from_random([1; 20]), ask, source.parse().unwrap(), |_| None)
+}
+
+fn because(reason: Option<&str>) -> Ask {
+    Ask::Run(Invocation { command: "call".into(), arguments: vec![], confirmed: false, terminal: None, reason: reason.map(Into::into) })
+}
+
+#[test]
+fn users_and_commands_have_networks_too() {
+    let kind = |user, source, ask: &Ask| match judged(user, source, ask) {
+        Decision::Refused(refusal) => Some((refusal.kind, refusal.rule)),
+        _ => None,
+    };
+    assert_eq!(kind("inside", HOME, &Ask::List), Some((RefusalKind::Source, "users.inside.sources (c.toml:3)".into())));
+    assert_eq!(kind("inside", "10.1.2.3", &Ask::List), None);
+    assert_eq!(kind("inside", "::ffff:10.1.2.3", &Ask::Whoami), None);
+    let tail = run("tail", &[("file", text("a"))]);
+    assert_eq!(kind("alice", HOME, &tail).map(|(kind, _)| kind), Some(RefusalKind::Source));
+    assert_eq!(kind("alice", OFFICE, &Ask::Describe { command: "tail".into() }), None);
+}
+
+#[test]
+fn what_is_denied_stays_denied_wherever_one_comes_from() {
+    for source in [HOME, OFFICE] {
+        match judged("denied", source, &because(Some("OPS-1"))) {
+            Decision::Refused(refusal) => {
+                assert_eq!((refusal.kind, refusal.rule.as_str()), (RefusalKind::NotPermitted, "roles.not.deny `c*` (c.toml:7)"));
+            }
+            other => panic!("{other:?}"),
+        }
+        let Decision::List(grant) = judged("denied", source, &Ask::List) else { panic!("no list") };
+        assert!(grant.what().iter().all(|command| !command.name.starts_with('c')), "{:?}", grant.what());
+    }
+}
+
+#[test]
+fn a_reason_has_a_form_and_is_kept() {
+    for (reason, fits) in [(None, false), (Some(""), false), (Some("because"), false), (Some("xOPS-1"), false), (Some("OPS-12"), true)] {
+        match judged("alice", HOME, &because(reason)) {
+            Decision::Run(grant) => assert!(fits && grant.what().reason.as_deref() == reason, "{reason:?}"),
+            Decision::Refused(refusal) => assert!(!fits && refusal.kind == RefusalKind::Reason, "{refusal:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Where none is wanted it is kept too, but not with what could deceive whoever reads it.
+    let cat = |reason: &str| {
+        let Ask::Run(invocation) = run("cat", &[("file", Value::Many(vec!["a".into()]))]) else { panic!("not a run") };
+        Ask::Run(Invocation { reason: Some(reason.into()), ..invocation })
+    };
+    assert!(matches!(judged("alice", HOME, &cat("weekly")), Decision::Run(grant) if grant.what().reason.as_deref() == Some("weekly")));
+    for bad in ["a\u{1b}[2J".to_owned(), "x".repeat(300), "\u{202e}".into()] {
+        assert!(matches!(judged("alice", HOME, &cat(&bad)), Decision::Refused(refusal) if refusal.kind == RefusalKind::Reason), "{bad:?}");
+    }
+}
+
+#[test]
+fn the_most_generous_role_bounds_the_time() {
+    let time = |user| match judged(user, HOME, &because(Some("OPS-1"))) {
+        Decision::Run(grant) => (grant.what().timeout, grant.rule().to_owned()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(time("brief"), (Some(Duration::from_secs(10)), "roles.short.commands `call` (c.toml:6)".into()));
+    assert_eq!(time("both").0, Some(Duration::from_secs(60)), "the command's own");
+}
+
+#[test]
+fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
+    let Ask::Run(invocation) = because(None) else { panic!("not a run") };
+    for user in ["alice", "brief", "both", "denied", "inside", "nobody", "gone", "ghost", "lead"] {
+        for source in [HOME, OFFICE] {
+            let explained = narrowed().explain(user, &invocation, source.parse().unwrap());
+            let refused = match judged(user, source, &because(None)) {
+                Decision::Refused(refusal) => Some(refusal),
+                _ => None,
+            };
+            assert_eq!(explained.outcome.err(), refused, "{user} {source}");
+            assert!(!explained.considered.is_empty());
+        }
+    }
+    let explained = narrowed().explain("brief", &Invocation { reason: Some("OPS-7".into()), ..invocation }, HOME.parse().unwrap());
+    assert_eq!(
+        explained.considered,
+        [
+            "users.brief (c.toml:3): has the roles shorter, short",
+            "roles.shorter.commands `call` (c.toml:6): names it (for 5.0s at the most)",
+            "roles.short.commands `call` (c.toml:6): names it (for 10.0s at the most)",
+            "commands.call.args.token (c.toml:30): nothing was given, and nothing must be",
+            "commands.call.require.reason (c.toml:20): the reason fits",
+        ]
+    );
+}
+
+#[test]
+fn what_is_taken_from_a_user_and_what_is_not() {
+    type Change = fn(&mut Policy);
+    let role = |policy: &mut Policy, change: &dyn Fn(&mut Role)| change(policy.roles.get_mut("support").unwrap());
+    let cases: &[(bool, Change)] = &[
+        (false, |_| {}),
+        (true, |policy| drop(policy.users.remove("alice"))),
+        (true, |policy| policy.users.get_mut("alice").unwrap().disabled = true),
+        (true, |policy| policy.users.get_mut("alice").unwrap().roles.clear()),
+        (false, |policy| policy.users.get_mut("alice").unwrap().roles.push("short".into())),
+        (true, |policy| policy.users.get_mut("alice").unwrap().roles.push("not".into())),
+        (true, |policy| policy.users.get_mut("alice").unwrap().sources.push("10.0.0.0/8".parse().unwrap())),
+        (true, |policy| drop(policy.roles.remove("support"))),
+        (false, |policy| drop(policy.roles.remove("office"))),
+        (false, |policy| policy.commands.clear()),
+    ];
+    for (index, (taken, change)) in cases.iter().enumerate() {
+        let mut new = narrowed();
+        change(&mut new);
+        assert_eq!(new.takes_from(&narrowed(), "alice"), *taken, "{index}");
+    }
+    type RoleChange = fn(&mut Role);
+    let roles: &[(bool, RoleChange)] = &[
+        (true, |role| drop(role.commands.pop())),
+        (false, |role| role.commands.push(Pattern { text: "new".into(), place: at(1) })),
+        (true, |role| role.deny.push(Pattern { text: "new".into(), place: at(1) })),
+        (true, |role| role.max_run_time = Some(Duration::from_secs(1))),
+        (true, |role| role.sources.push("::1".parse().unwrap())),
+        (false, |role| role.verbs.push("runs-of-others".into())),
+        (false, |role| role.place = at(99)),
+    ];
+    for (index, (taken, change)) in roles.iter().enumerate() {
+        let mut new = narrowed();
+        role(&mut new, &change);
+        assert_eq!(new.takes_from(&narrowed(), "alice"), *taken, "role {index}");
     }
 }

@@ -12,8 +12,8 @@ mod template;
 
 pub use account::{Account, RunAs};
 pub use argument::{Argument, Kind, Pass, Presence, Text};
-pub use decision::{Decision, Grant, LocalGrant, Opened, Plan, Refusal, RefusalKind, Scope, Shown, authorize_local};
+pub use decision::{Decision, Explanation, Grant, LocalGrant, Opened, Plan, Refusal, RefusalKind, Scope, Shown, authorize_local};
 pub use hazard::{forbidden_variable, interpreter_hole, starts_shells};
-pub use model::{Command, Confinement, OnDisconnect, Pattern, Policy, Role, RunLimits, Sandbox, Signal, Stdin, User};
+pub use model::{Command, Confinement, OnDisconnect, OnRevoke, Pattern, Policy, Role, RunLimits, Sandbox, Signal, Stdin, User};
 pub use network::{Network, canonical};
 pub use template::{Piece, Segment, Template, TemplateFault, Word};

@@ -1,8 +1,9 @@
 //! What a configuration says, read and resolved: roles, users, commands.
 
-use super::{Argument, Network, RunAs, Template, Word};
+use super::{Argument, Network, RunAs, Template, Text, Word};
 use crate::request::Place;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,10 @@ pub struct Policy {
 pub struct Role {
     /// Commands, wildcards allowed.
     pub commands: Vec<Pattern>,
+    /// Commands that nobody with this role may run, whatever else grants them, and wherever he comes from.
+    pub deny: Vec<Pattern>,
+    /// How long a run that this role grants may take.
+    pub max_run_time: Option<Duration>,
     /// Rights over what belongs to others.
     pub verbs: Vec<String>,
     /// Where a user must come from for the role to hold; empty means anywhere.
@@ -38,8 +43,68 @@ pub struct User {
     pub roles: Vec<String>,
     /// A disabled user cannot log in.
     pub disabled: bool,
+    /// Where he must come from; empty means anywhere.
+    pub sources: Vec<Network>,
     /// Where he is declared.
     pub place: Place,
+}
+
+impl User {
+    /// Whether he may come from there.
+    pub fn holds_from(&self, source: IpAddr) -> bool {
+        within(&self.sources, source)
+    }
+}
+
+impl Role {
+    /// Whether it holds for somebody who comes from there.
+    pub fn holds_from(&self, source: IpAddr) -> bool {
+        within(&self.sources, source)
+    }
+}
+
+/// No networks mean anywhere.
+pub fn within(networks: &[Network], source: IpAddr) -> bool {
+    networks.is_empty() || networks.iter().any(|network| network.contains(source))
+}
+
+impl Policy {
+    /// The roles of a user who is not disabled, with their names.
+    pub fn roles_of<'p>(&'p self, user: &str) -> impl Iterator<Item = (&'p str, &'p Role)> {
+        let names = self.users.get(user).filter(|user| !user.disabled).map(|user| user.roles.as_slice()).unwrap_or_default();
+        names.iter().filter_map(|name| self.roles.get(name).map(|role| (name.as_str(), role)))
+    }
+
+    /// Whether a user may run a command from somewhere.
+    pub fn may(&self, user: &str, command: &str) -> bool {
+        let denied = self.roles_of(user).any(|(_, role)| role.deny.iter().any(|pattern| pattern.matches(command)));
+        let granted = self.roles_of(user).any(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command)));
+        self.commands.contains_key(command) && granted && !denied
+    }
+
+    /// Whether this policy gives a user less than an old one did: a role, a grant, a right, an address. What it only adds
+    /// is no reason to end anything.
+    pub fn takes_from(&self, old: &Self, user: &str) -> bool {
+        let (Some(was), Some(is)) = (old.users.get(user), self.users.get(user)) else { return true };
+        let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.text.clone()).collect::<BTreeSet<_>>();
+        let narrower =
+            |was: &[Network], is: &[Network]| !is.is_empty() && (was.is_empty() || !was.iter().all(|network| is.contains(network)));
+        let shorter = |was: Option<Duration>, is: Option<Duration>| is.is_some_and(|is| was.is_none_or(|was| is < was));
+        let lost = |was: &Role, is: &Role| {
+            !texts(&was.commands).is_subset(&texts(&is.commands))
+                || !texts(&is.deny).is_subset(&texts(&was.deny))
+                || !was.verbs.iter().all(|verb| is.verbs.contains(verb))
+                || narrower(&was.sources, &is.sources)
+                || shorter(was.max_run_time, is.max_run_time)
+        };
+        (is.disabled && !was.disabled)
+            || narrower(&was.sources, &is.sources)
+            || was.roles.iter().any(|name| {
+                !is.roles.contains(name) || old.roles.get(name).zip(self.roles.get(name)).is_none_or(|(was, is)| lost(was, is))
+            })
+            // A role that is new to him can take away too.
+            || is.roles.iter().filter(|name| !was.roles.contains(name)).any(|name| self.roles.get(name).is_some_and(|role| !role.deny.is_empty()))
+    }
 }
 
 /// A command name with `*` for any run of characters.
@@ -90,6 +155,15 @@ pub enum OnDisconnect {
     /// It is ended.
     Cancel,
     /// It goes on; what it writes is read and dropped.
+    Continue,
+}
+
+/// What happens to a run whose user may not run it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRevoke {
+    /// It is ended.
+    Cancel,
+    /// It goes on.
     Continue,
 }
 
@@ -223,6 +297,12 @@ pub struct Command {
     pub queue_timeout: Duration,
     /// What happens when its client goes away.
     pub on_disconnect: OnDisconnect,
+    /// What happens when its user may not run it any more.
+    pub on_revoke: OnRevoke,
+    /// Where whoever runs it must come from; empty means anywhere.
+    pub sources: Vec<Network>,
+    /// What the reason that must be given looks like, such as a ticket's number.
+    pub reason: Option<Text>,
     /// How long a client whose link is lost may come back.
     pub resume_window: Duration,
     /// Bytes of each output stream that are kept.

@@ -1,17 +1,30 @@
 //! Networks: an address with a prefix length.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// An IPv4 or IPv6 network. An address without prefix is a network of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Network {
     address: IpAddr,
     prefix: u8,
 }
 
 impl Network {
+    /// The network of so many leading bits that an address lies in; longer prefixes than there are mean the address.
+    pub fn around(address: IpAddr, v4: u8, v6: u8) -> Self {
+        let address = canonical(address);
+        let prefix = if address.is_ipv4() { v4.min(32) } else { v6.min(128) };
+        Self { address: masked(address, prefix).unwrap_or(address), prefix }
+    }
+
+    /// Its first address.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Whether the address lies in the network. An IPv4 address inside IPv6 is taken for what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
         masked(canonical(address), self.prefix) == Some(self.address)

@@ -37,12 +37,33 @@ pub fn secret_stdin() -> Result<Secret, ClientError> {
     Ok(Secret::first_line(line))
 }
 
+/// Whether there is somebody to ask.
+pub fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks for a line that may be seen.
+///
+/// # Errors
+/// [`Code::Usage`] when there is no terminal.
+pub fn line(prompt: &str) -> Result<String, ClientError> {
+    if !can_ask() {
+        return Err(ClientError::new(Code::Usage, format!("there is no terminal to ask on ({})", prompt.trim())));
+    }
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "{prompt}");
+    let _ = out.flush();
+    let mut line = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut line);
+    Ok(line.trim().to_owned())
+}
+
 /// Asks a question that needs a yes.
 ///
 /// # Errors
 /// [`Code::Usage`] when there is no terminal, [`Code::Declined`] for anything but yes.
 pub fn agree(question: &str) -> Result<(), ClientError> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !can_ask() {
         return Err(ClientError::new(
             Code::Usage,
             "this command wants to be confirmed, and there is no terminal to ask on; --yes agrees beforehand",

@@ -1,16 +1,15 @@
 //! `ordain`: settings, the right server, a login, and what was asked for.
 
 use super::display::plain;
-use super::{ask, complain, run, say};
-use crate::cli::{ClientArgs, ClientVerb, Destination, RunArgs};
-use crate::client::{ClientError, Durable, Options, Session, connect};
-use crate::config::{HostSettings, Hosts, load_hosts};
+use super::target::Target;
+use super::{complain, enter, home, run, say};
+use crate::cli::{ClientArgs, ClientVerb, ExplainArgs, RunArgs};
+use crate::client::{ClientError, Durable, Options, Session};
+use crate::config::{Hosts, load_hosts};
 use crate::exit::Status;
-use crate::protocol::{Answer, Code, CommandView, PORT};
-use crate::request::{Ask, Attachment};
-use crate::tls::{self, Identity, Trust};
+use crate::protocol::{Answer, Code, CommandView};
+use crate::request::{Ask, Attachment, Ending};
 use clap::Parser;
-use std::path::{Path, PathBuf};
 
 /// The whole program.
 pub fn ordain() -> Status {
@@ -67,7 +66,12 @@ fn report(error: &ClientError, nagios: bool, json: bool) -> Status {
 async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     let destination = match &args.verb {
         ClientVerb::Run(run) => &run.host,
-        ClientVerb::List { host }
+        ClientVerb::Explain(explain) => &explain.host,
+        ClientVerb::Login { host }
+        | ClientVerb::Logout { host }
+        | ClientVerb::Whoami { host }
+        | ClientVerb::Sessions { host, .. }
+        | ClientVerb::List { host }
         | ClientVerb::Describe { host, .. }
         | ClientVerb::Runs { host }
         | ClientVerb::Attach { host, .. }
@@ -76,10 +80,16 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         | ClientVerb::Cancel { host, .. } => host,
     };
     let known = hosts(args)?;
-    let target = Target::new(args, destination, &known)?;
-    let session = target.log_in(args).await?;
+    let mut target = Target::new(args, destination, &known)?;
+    match &args.verb {
+        ClientVerb::Login { .. } => return enter::login(args, &mut target).await,
+        ClientVerb::Logout { .. } => return enter::logout(args, &mut target).await,
+        _ => {}
+    }
+    let session = enter::enter(args, &mut target).await?;
     match &args.verb {
         ClientVerb::Run(run) => run_verb(args, run, &target.options, &session).await,
+        ClientVerb::Explain(explain) => explain_verb(args, explain, &session).await,
         ClientVerb::Attach { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), true, *raw).await,
         ClientVerb::Output { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), false, *raw).await,
         ClientVerb::Signal { run, name, .. } => signal(args, &session, run, name).await,
@@ -87,145 +97,21 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         ClientVerb::Describe { command, .. } => describe(args, &session, command).await,
         ClientVerb::Runs { .. } => runs(args, &session).await,
         ClientVerb::Cancel { run, .. } => cancel(args, &session, run).await,
+        ClientVerb::Whoami { .. } => whoami(args, &session).await,
+        ClientVerb::Sessions { end: None, .. } => sessions(args, &session).await,
+        ClientVerb::Sessions { end: Some(end), .. } => end_session(args, &session, end).await,
+        // Served above.
+        ClientVerb::Login { .. } | ClientVerb::Logout { .. } => Ok(Status::OK),
     }
 }
 
 /// The settings file, if there is one.
 fn hosts(args: &ClientArgs) -> Result<Hosts, ClientError> {
-    let default = || {
-        let folder = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        folder.or_else(|| std::env::home_dir().map(|home| home.join(".config"))).map(|folder| folder.join("ordain/config.toml"))
-    };
     if let Some(given) = args.config.as_ref().filter(|path| !path.exists()) {
         return Err(ClientError::new(Code::Usage, format!("{} does not exist", given.display())));
     }
-    let Some(path) = args.config.clone().or_else(default) else { return Ok(Hosts::default()) };
+    let Some(path) = args.config.clone().or_else(|| home::config("config.toml")) else { return Ok(Hosts::default()) };
     load_hosts(&path).map_err(|faults| ClientError::new(Code::Usage, faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
-}
-
-/// Where to, as whom, trusting what: options before the host's entry before the file's defaults.
-struct Target {
-    options: Options,
-    user: String,
-    password_file: Option<PathBuf>,
-    settings: Option<String>,
-    host: String,
-}
-
-impl Target {
-    fn new(args: &ClientArgs, destination: &Destination, known: &Hosts) -> Result<Self, ClientError> {
-        let entry = known.hosts.get(&destination.host).cloned().unwrap_or_default();
-        let HostSettings { address, port, user, ca, pin, tls_name, password_file, cert, key, place } =
-            with_defaults(entry, &known.defaults);
-        let usage = |text: String| ClientError::new(Code::Usage, text);
-        let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin, &destination.host)?;
-        let identity = match (args.cert.clone().or(cert), args.key.clone().or(key)) {
-            (Some(cert), Some(key)) => Some(identity(&cert, &key)?),
-            (None, None) => None,
-            _ => return Err(usage("`cert` and `key` go together".into())),
-        };
-        let own_user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
-        let user = destination.user.clone().or_else(|| args.user.clone()).or(user).or_else(own_user);
-        Ok(Self {
-            options: Options {
-                // A host known by another name is still asked for by its own in TLS.
-                tls_name: args.tls_name.clone().or(tls_name).or_else(|| address.as_ref().map(|_| destination.host.clone())),
-                host: address.unwrap_or_else(|| destination.host.clone()),
-                port: destination.port.or(port).unwrap_or(PORT),
-                tls: tls::client(&trust, identity).map_err(usage)?,
-                timeout: args.connect_timeout,
-            },
-            user: user.ok_or_else(|| ClientError::new(Code::Usage, "who logs in? (user@host, --user, or `user` in the host's entry)"))?,
-            password_file: args.password_file.clone().or(password_file),
-            settings: place,
-            host: destination.host.clone(),
-        })
-    }
-
-    /// Reaches the server, makes sure of it, and only then asks for a password.
-    async fn log_in(&self, args: &ClientArgs) -> Result<Session, ClientError> {
-        let mut connection = connect(&self.options).await?;
-        if args.verbose {
-            let settings = self.settings.as_deref().unwrap_or("no entry of its own");
-            complain(&format!(
-                "ordain: {} at {} ({}), key {}, user {}, settings: {settings}",
-                plain(&self.host),
-                connection.peer(),
-                plain(connection.software()),
-                connection.server_key(),
-                plain(&self.user),
-            ));
-        }
-        let prompt = format!("password of {} at {}: ", plain(&self.user), plain(&self.host));
-        let (mut password, asked) = match (&self.password_file, args.password_stdin) {
-            (_, true) => (ask::secret_stdin()?, false),
-            (Some(file), false) => (ask::secret_file(file)?, false),
-            (None, false) => (ask::secret(&prompt)?, true),
-        };
-        loop {
-            match connection.log_in(&self.user, &password).await {
-                Ok(session) => return Ok(session),
-                Err((Some(same), error)) if asked && error.is(Code::LoginRefused) => {
-                    complain("ordain: login refused; try again");
-                    connection = same;
-                    password = ask::secret(&prompt)?;
-                }
-                Err((_, error)) => return Err(error),
-            }
-        }
-    }
-}
-
-fn with_defaults(entry: HostSettings, defaults: &HostSettings) -> HostSettings {
-    let defaults = defaults.clone();
-    // An entry that names a CA is not meant to be trusted by the defaults' pin as well, and the other way round.
-    let own_trust = entry.ca.is_some() || entry.pin.is_some();
-    HostSettings {
-        address: entry.address,
-        port: entry.port.or(defaults.port),
-        user: entry.user.or(defaults.user),
-        ca: entry.ca.or(defaults.ca.filter(|_| !own_trust)),
-        pin: entry.pin.or(defaults.pin.filter(|_| !own_trust)),
-        tls_name: entry.tls_name,
-        password_file: entry.password_file.or(defaults.password_file),
-        cert: entry.cert.or(defaults.cert),
-        key: entry.key.or(defaults.key),
-        place: entry.place,
-    }
-}
-
-/// What makes the server the right one; there is no way to trust just anything.
-fn trust(
-    ca_option: Option<String>,
-    pin_option: Option<String>,
-    ca: Option<String>,
-    pin: Option<String>,
-    host: &str,
-) -> Result<Trust, ClientError> {
-    let usage = |text: String| ClientError::new(Code::Usage, text);
-    let (ca, pin) = if ca_option.is_some() || pin_option.is_some() { (ca_option, pin_option) } else { (ca, pin) };
-    match (ca.as_deref(), pin) {
-        (_, Some(pin)) => pin.parse().map(Trust::Pin).map_err(usage),
-        (Some("system"), None) => Ok(Trust::System),
-        (Some(file), None) => {
-            let pem = std::fs::read(file).map_err(|fault| usage(format!("{file}: {fault}")))?;
-            tls::certificates(&pem).map(Trust::Ca).map_err(|why| usage(format!("{file}: {why}")))
-        }
-        (None, None) => Err(usage(format!(
-            "how is {} to be known? give --ca FILE (`--ca system` for public CAs) or --pin (what `ordaind fingerprint` prints there)",
-            plain(host)
-        ))),
-    }
-}
-
-fn identity(cert: &Path, key: &Path) -> Result<Identity, ClientError> {
-    let usage = |text: String| ClientError::new(Code::Usage, text);
-    let chain = std::fs::read(cert).map_err(|fault| usage(format!("{}: {fault}", cert.display())))?;
-    let key_pem = crate::sys::read_private(key, 1 << 20).map_err(|fault| usage(fault.to_string()))?;
-    Ok(Identity {
-        chain: tls::certificates(&chain).map_err(|why| usage(format!("{}: {why}", cert.display())))?,
-        key: tls::private_key(&key_pem).map_err(|why| usage(format!("{}: {why}", key.display())))?,
-    })
 }
 
 async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: &Session) -> Result<Status, ClientError> {
@@ -314,6 +200,9 @@ fn description(view: &CommandView) -> Vec<String> {
     if view.terminal {
         lines.push("gets a terminal".into());
     }
+    if let Some(form) = &view.reason {
+        lines.push(format!("wants a reason of the form {} (--reason)", plain(form)));
+    }
     if view.confirm {
         lines.push("wants to be confirmed".into());
     }
@@ -380,4 +269,74 @@ async fn cancel(args: &ClientArgs, session: &Session, run: &str) -> Result<Statu
         say(&serde_json::json!({ "cancelled": cancelled }).to_string());
     }
     Ok(Status::OK)
+}
+
+async fn explain_verb(args: &ClientArgs, explain: &ExplainArgs, session: &Session) -> Result<Status, ClientError> {
+    let invocation = run::explained(args, explain, session).await?;
+    let Answer::Explain(view) = session.ask(&Ask::Explain(invocation)).await? else { return Err(unexpected("explain")) };
+    if args.json {
+        say(&serde_json::json!(view).to_string());
+        return Ok(Status::OK);
+    }
+    super::display::explanation(&view).iter().for_each(|line| say(line));
+    Ok(Status::OK)
+}
+
+async fn whoami(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
+    let Answer::Whoami(view) = session.ask(&Ask::Whoami).await? else { return Err(unexpected("whoami")) };
+    if args.json {
+        say(&serde_json::json!(view).to_string());
+        return Ok(Status::OK);
+    }
+    let roles =
+        if view.roles.is_empty() { "none".to_owned() } else { view.roles.iter().map(|role| plain(role)).collect::<Vec<_>>().join(", ") };
+    say(&format!("{} from {}", plain(&view.user), plain(&view.source)));
+    say(&format!("by: {}", plain(&view.by)));
+    say(&format!("roles: {roles}"));
+    say(&format!("session: {}", plain(&view.session)));
+    match (&view.kept, view.kept_s) {
+        (Some(id), Some(seconds)) => say(&format!("kept login: {}, for another {}", plain(id), human(seconds))),
+        _ => say("kept login: none (`ordain login` keeps one)"),
+    }
+    Ok(Status::OK)
+}
+
+async fn sessions(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
+    let Answer::Sessions { sessions } = session.ask(&Ask::Sessions).await? else { return Err(unexpected("sessions")) };
+    if args.json {
+        say(&serde_json::json!({ "sessions": sessions }).to_string());
+        return Ok(Status::OK);
+    }
+    for line in sessions {
+        let left = line.kept_s.map(|seconds| format!(", for another {}", human(seconds))).unwrap_or_default();
+        let this = if line.this { "  (this one)" } else { "" };
+        let source = if line.source.is_empty() { String::new() } else { format!(" from {}", plain(&line.source)) };
+        say(&format!(
+            "{}  {}  {}{left}, since {}{source}, by {}{this}",
+            plain(&line.session),
+            plain(&line.user),
+            plain(&line.state),
+            human(line.age_s),
+            plain(&line.by)
+        ));
+    }
+    Ok(Status::OK)
+}
+
+async fn end_session(args: &ClientArgs, session: &Session, which: &str) -> Result<Status, ClientError> {
+    let ending = match which {
+        "all" => Ending::All,
+        id => Ending::One(id.parse().map_err(|_| ClientError::new(Code::NoSuchSession, "there is no such session"))?),
+    };
+    let Answer::EndSession { ended_sessions } = session.ask(&Ask::EndSession(ending)).await? else { return Err(unexpected("end-session")) };
+    if args.json {
+        say(&serde_json::json!({ "ended_sessions": ended_sessions }).to_string());
+    } else {
+        say(&format!("ended {ended_sessions}"));
+    }
+    Ok(Status::OK)
+}
+
+fn human(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds}s") } else { crate::exit::Human(std::time::Duration::from_secs(seconds)).to_string() }
 }

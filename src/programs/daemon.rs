@@ -1,6 +1,6 @@
 //! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
 
-use super::{ask, complain, demo, init, local, say};
+use super::{access, ask, complain, demo, init, local, say};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
@@ -33,6 +33,16 @@ pub fn ordaind() -> Status {
         Some(DaemonVerb::Fingerprint) => fingerprint(&path),
         Some(DaemonVerb::Reload) => local::reload(&path),
         Some(DaemonVerb::Status { json }) => local::status(&path, json),
+        Some(DaemonVerb::Lock { user, reason, json, .. }) => local::lock(&path, user.as_deref(), &reason, json),
+        Some(DaemonVerb::Unlock { user }) => local::unlock(&path, &user),
+        Some(DaemonVerb::Totp { user, remove }) => local::totp(&path, &user, remove),
+        Some(DaemonVerb::Penalties { clear, json }) => local::penalties(&path, clear.as_deref(), json),
+        Some(DaemonVerb::Explain { source, reason, offline, user, command, words }) => {
+            access::explain(&path, offline, &access::Question { user, command, words, reason, source })
+        }
+        Some(DaemonVerb::Access { user, command, offline, json }) => {
+            access::access(&path, offline, user.as_deref(), command.as_deref(), json)
+        }
         Some(DaemonVerb::Demo { exit }) => demo::demo(exit),
     }
 }
@@ -131,7 +141,7 @@ fn start_logs(logs: Logs) {
     };
 }
 
-fn faulty(path: &Path, faults: &[Fault]) -> Status {
+pub(super) fn faulty(path: &Path, faults: &[Fault]) -> Status {
     for fault in faults {
         complain(&format!("ordaind: {fault}"));
     }

@@ -1,6 +1,8 @@
 //! What a terminal may be shown: text, tab, newline, carriage return and colours. Anything else that a remote
 //! command prints could move the cursor, rename the window or type into the shell, and is escaped.
 
+use crate::protocol::ExplainView;
+
 /// Escapes control characters in a stream that comes in pieces.
 #[derive(Debug, Default)]
 pub struct Sanitizer {
@@ -109,6 +111,20 @@ pub fn plain(text: &str) -> String {
     let mut bytes = sanitizer.feed(text.as_bytes());
     bytes.extend(sanitizer.finish());
     String::from_utf8_lossy(&bytes).replace('\x1b', "\\x1b").replace(['\n', '\r'], " ")
+}
+
+/// An explanation, for people.
+pub fn explanation(view: &ExplainView) -> Vec<String> {
+    let mut lines = vec![format!("{}, by {}", plain(&view.decision), plain(&view.decided_by))];
+    if let (Some(text), Some(code)) = (&view.text, view.code) {
+        lines.push(format!("  {} (code {code})", plain(text)));
+    }
+    if !view.argv.is_empty() {
+        lines.push(format!("  would run: {}", super::run::quoted(&view.argv)));
+    }
+    lines.push("considered:".into());
+    lines.extend(view.considered.iter().map(|rule| format!("  {}", plain(rule))));
+    lines
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The local verbs: one line to the running daemon's control socket, one line back.
 
+use super::display::plain;
 use super::{complain, say};
 use crate::config;
 use crate::exit::Status;
@@ -9,11 +10,15 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 fn ask(path: &Path, verb: &str) -> Result<Value, String> {
+    ask_with(path, &json!({ "verb": verb }))
+}
+
+fn ask_with(path: &Path, question: &Value) -> Result<Value, String> {
     // The socket's place is the configuration's to say; a faulty one (the reason for many a reload) says it too.
     let control = config::control_socket(path)?;
     let cannot = |fault: &dyn std::fmt::Display| format!("{}: {fault} (is the daemon running?)", control.display());
     let mut stream = UnixStream::connect(&control).map_err(|fault| cannot(&fault))?;
-    stream.write_all(format!("{}\n", json!({ "verb": verb })).as_bytes()).map_err(|fault| cannot(&fault))?;
+    stream.write_all(format!("{question}\n").as_bytes()).map_err(|fault| cannot(&fault))?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).map_err(|fault| cannot(&fault))?;
     let answer: Value = serde_json::from_str(&line).map_err(|fault| cannot(&fault))?;
@@ -60,6 +65,92 @@ pub fn status(path: &Path, json: bool) -> Status {
     }
     show("", &answer);
     Status::OK
+}
+
+/// `ordaind lock`
+pub fn lock(path: &Path, user: Option<&str>, reason: &str, json: bool) -> Status {
+    let Some(user) = user else { return locks(path, json) };
+    tell(ask_with(path, &json!({ "verb": "lock", "user": user, "reason": reason })), |_| format!("{} is locked", plain(user)))
+}
+
+fn locks(path: &Path, json: bool) -> Status {
+    let answer = match ask(path, "locks") {
+        Ok(answer) => answer,
+        Err(why) => return failed(&why),
+    };
+    if json {
+        say(&answer.to_string());
+        return Status::OK;
+    }
+    for (user, lock) in answer.get("locks").and_then(Value::as_object).into_iter().flatten() {
+        let text =
+            |key: &str| lock.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default();
+        let why = text("reason");
+        let why = if why.is_empty() { "no reason given".to_owned() } else { plain(&why) };
+        say(&format!("{}  since {}, by user id {}: {why}", plain(user), text("since"), text("by")));
+    }
+    Status::OK
+}
+
+/// `ordaind unlock`
+pub fn unlock(path: &Path, user: &str) -> Status {
+    tell(ask_with(path, &json!({ "verb": "unlock", "user": user })), |answer| match answer.get("was") {
+        Some(Value::Bool(true)) => format!("{} is unlocked", plain(user)),
+        _ => format!("{} was not locked", plain(user)),
+    })
+}
+
+/// `ordaind totp`
+pub fn totp(path: &Path, user: &str, remove: bool) -> Status {
+    let question = json!({ "verb": "totp", "user": user, "remove": remove });
+    tell(ask_with(path, &question), |answer| match (answer.get("uri").and_then(Value::as_str), answer.get("was")) {
+        (Some(uri), _) => uri.to_owned(),
+        (None, Some(Value::Bool(true))) => format!("{} needs no one-time code any more, unless the configuration says so", plain(user)),
+        _ => format!("{} had no seed", plain(user)),
+    })
+}
+
+/// `ordaind penalties`
+pub fn penalties(path: &Path, clear: Option<&str>, json: bool) -> Status {
+    if let Some(who) = clear {
+        let question = json!({ "verb": "forgive", "who": who });
+        return tell(ask_with(path, &question), |answer| format!("forgave {}", answer.get("forgiven").unwrap_or(&Value::Null)));
+    }
+    let answer = match ask(path, "penalties") {
+        Ok(answer) => answer,
+        Err(why) => return failed(&why),
+    };
+    if json {
+        say(&answer.to_string());
+        return Status::OK;
+    }
+    for kind in ["sources", "users"] {
+        for line in answer.get(kind).and_then(Value::as_array).into_iter().flatten() {
+            let number = |key: &str| line.get(key).and_then(Value::as_u64).unwrap_or(0);
+            let who = plain(line.get("who").and_then(Value::as_str).unwrap_or_default());
+            let state = if line.get("enforced") == Some(&Value::Bool(true)) { "not let in" } else { "noted" };
+            say(&format!(
+                "{}  {who}  {state} for another {}s, {} failures",
+                kind.trim_end_matches('s'),
+                number("seconds"),
+                number("misdeeds")
+            ));
+        }
+    }
+    Status::OK
+}
+
+/// The outcome of a verb that changes something.
+fn tell(answer: Result<Value, String>, words: impl FnOnce(&Value) -> String) -> Status {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(why) => return failed(&why),
+    };
+    say(&words(&answer));
+    match answer.get("warning").and_then(Value::as_str) {
+        Some(warning) => failed(&plain(warning)),
+        None => Status::OK,
+    }
 }
 
 /// `key: value` lines, nested keys dotted.

@@ -1,5 +1,7 @@
 //! The three programs, a readable story each.
 
+#[cfg(target_os = "linux")]
+mod access;
 mod ask;
 mod certs;
 mod client;
@@ -8,11 +10,14 @@ mod daemon;
 #[cfg(target_os = "linux")]
 mod demo;
 mod display;
+mod enter;
+mod home;
 #[cfg(target_os = "linux")]
 mod init;
 #[cfg(target_os = "linux")]
 mod local;
 mod run;
+mod target;
 
 pub use certs::ordain_certs;
 pub use client::ordain;

@@ -2,7 +2,7 @@
 
 use super::display::{Sanitizer, plain};
 use super::{ask, complain};
-use crate::cli::{ClientArgs, Given, RunArgs, assign, speak};
+use crate::cli::{ClientArgs, ExplainArgs, Given, RunArgs, assign, speak};
 use crate::client::{ClientError, Durable, DurableInput, Event, Options, Session, Told, reason};
 use crate::exit::{Reason, Status};
 use crate::limits::DATA_FRAME;
@@ -26,18 +26,46 @@ pub async fn described(session: &Session, command: &str) -> Result<CommandView, 
 /// The invocation that the words mean. A command without words is asked for as it is, which saves a round trip.
 pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> Result<(Invocation, Option<CommandView>), ClientError> {
     let command = run.command.clone();
+    let bare = Invocation { command, arguments: Vec::new(), confirmed: false, terminal: own_terminal(), reason: run.reason.clone() };
     if run.words.is_empty() {
-        return Ok((Invocation { command, arguments: Vec::new(), confirmed: false, terminal: own_terminal() }, None));
+        return Ok((bare, None));
     }
-    let view = described(session, &command).await?;
-    let assigned = assign(speak(&run.words), &view)
+    let view = described(session, &run.command).await?;
+    let mut arguments = given(&run.words, &view, view.stdin || args.password_stdin)?;
+    ask_for_secrets(&mut arguments, &view)?;
+    Ok((Invocation { arguments, ..bare }, Some(view)))
+}
+
+/// The same for `explain`, where nothing is asked for: a command that may not be described is explained all the same.
+pub async fn explained(args: &ClientArgs, explain: &ExplainArgs, session: &Session) -> Result<Invocation, ClientError> {
+    let bare = Invocation {
+        command: explain.command.clone(),
+        arguments: Vec::new(),
+        // Whether a person agrees is not what is asked here.
+        confirmed: true,
+        terminal: None,
+        reason: explain.reason.clone(),
+    };
+    if explain.words.is_empty() {
+        return Ok(bare);
+    }
+    match described(session, &explain.command).await {
+        Ok(view) => Ok(Invocation { arguments: given(&explain.words, &view, args.password_stdin)?, ..bare }),
+        Err(error) if error.is(Code::NotPermitted) || error.is(Code::Source) => Ok(bare),
+        Err(error) => Err(error),
+    }
+}
+
+/// Arguments out of words, secrets read.
+fn given(words: &[String], view: &CommandView, stdin_is_taken: bool) -> Result<Arguments, ClientError> {
+    let assigned = assign(speak(words), view)
         .map_err(|fault| ClientError { argument: Some(fault.argument.clone()), ..ClientError::new(Code::Usage, fault.to_string()) })?;
     let mut arguments: Arguments = Vec::new();
     for (name, given) in assigned {
         let value = match given {
             Given::Value(value) => value,
             Given::SecretFrom(file) if file == "-" => {
-                if view.stdin || args.password_stdin {
+                if stdin_is_taken {
                     return Err(ClientError::new(Code::Usage, "standard input is needed for something else; use @FILE"));
                 }
                 Value::Secret(ask::secret_stdin()?)
@@ -46,8 +74,7 @@ pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> 
         };
         arguments.push((name, value));
     }
-    ask_for_secrets(&mut arguments, &view)?;
-    Ok((Invocation { command, arguments, confirmed: false, terminal: own_terminal() }, Some(view)))
+    Ok(arguments)
 }
 
 /// This terminal, where there is one on both sides.
@@ -99,6 +126,16 @@ pub async fn perform(
         if invocation.arguments.len() > before {
             started = start(&invocation).await;
         }
+    }
+    if let Err(error) = &started
+        && error.is(Code::Reason)
+        && invocation.reason.is_none()
+        && ask::can_ask()
+    {
+        let view = described(session, &run.command).await?;
+        let form = view.reason.map(|form| format!(" ({})", plain(&form))).unwrap_or_default();
+        invocation.reason = Some(ask::line(&format!("reason{form}: "))?);
+        started = start(&invocation).await;
     }
     if let Err(error) = &started
         && error.is(Code::Confirm)
@@ -371,6 +408,7 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
         Reason::OutOfMemory => complain(&format!("ordain: the command took more memory than it may and was killed after {spent}")),
         Reason::Cancelled if by_timeout => return Ok(Status::TIMEOUT),
         Reason::Cancelled => complain(&format!("ordain: the run was cancelled after {spent}")),
+        Reason::Revoked => complain(&format!("ordain: the run was ended after {spent}: its user may not run it any more")),
         Reason::Stopped => complain(&format!("ordain: the server was stopped and ended the run after {spent}")),
         Reason::Disconnected => complain(&format!("ordain: the run was ended after {spent}, because its client was gone")),
         Reason::Lost => complain("ordain: what became of the run is not known"),

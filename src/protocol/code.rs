@@ -47,12 +47,18 @@ codes! {
     /// This session has gone on over another connection.
     TakenOver = 107, "taken-over";
 
-    /// User and password do not go together. Says no more on purpose.
+    /// The session was ended: its user was locked, removed or given less, or somebody ended it.
+    Revoked = 108, "revoked";
+
+    /// User and proof do not go together. Says no more on purpose.
     LoginRefused = 200, "login-refused";
     /// Too many logins wait to be verified, or this one waited too long.
     LoginBusy = 201, "login-busy";
     /// This connection has used up its tries.
     LoginTries = 202, "login-tries";
+
+    /// The first factor is right; this user's one-time code is wanted with it.
+    CodeWanted = 203, "code-wanted";
 
     /// The request's signature is missing, wrong, or by another key or for another session.
     Signature = 300, "signature";
@@ -77,6 +83,10 @@ codes! {
     NoSuchRun = 404, "no-such-run";
     /// The command takes less standard input than was sent.
     Stdin = 405, "stdin";
+    /// The command wants a reason of a certain form (a ticket's number).
+    Reason = 406, "reason";
+    /// There is no such session, or it is not this user's.
+    NoSuchSession = 407, "no-such-session";
 
     /// The run keeps no such part of its output; the range that it keeps is named.
     Offset = 408, "no-such-offset";
@@ -124,6 +134,10 @@ codes! {
     OutcomeUnknown = 606, "outcome-unknown";
     /// The person said no.
     Declined = 605, "declined";
+    /// The server's key is not known yet, or not the one that is known.
+    UnknownServer = 607, "unknown-server";
+    /// The SSH agent, or the key's file, gave no signature.
+    Identity = 608, "identity";
 }
 
 #[cfg(test)]

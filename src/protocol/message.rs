@@ -31,8 +31,15 @@ pub struct Login {
     pub signed: String,
     /// Ed25519 signature by the session key, base64.
     pub signature: String,
-    /// The password.
+    /// The password, with the method `password`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub password: String,
+    /// The SSHSIG over the text, base64, with the method `ssh-key`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key_signature: String,
+    /// The one-time code, where a second factor is wanted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
 }
 
 /// Payload of LOGGED_IN.
@@ -43,6 +50,9 @@ pub struct LoggedIn {
     pub session: String,
     /// The user as the server knows him.
     pub user: String,
+    /// For how many seconds the login is kept, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_s: Option<u64>,
 }
 
 /// Payload of ERROR.
@@ -247,6 +257,20 @@ pub enum Answer {
         /// Oldest first.
         runs: Vec<RunLine>,
     },
+    /// To `explain`.
+    Explain(Box<ExplainView>),
+    /// To `whoami`.
+    Whoami(WhoamiView),
+    /// To `sessions`.
+    Sessions {
+        /// Oldest first.
+        sessions: Vec<SessionLine>,
+    },
+    /// To `end-session`.
+    EndSession {
+        /// How many sessions and kept logins were ended.
+        ended_sessions: u32,
+    },
     /// To `signal`.
     Signal {
         /// The run that was signalled.
@@ -292,6 +316,9 @@ pub struct CommandView {
     /// Whether it gets a terminal.
     #[serde(default)]
     pub terminal: bool,
+    /// The form of the reason that must be given, a regular expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One argument, as `describe` tells it.
@@ -335,6 +362,73 @@ pub struct PreviewView {
     pub run_as: String,
     /// The working directory.
     pub cwd: String,
+}
+
+/// What `explain` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainView {
+    /// `granted` or `refused`.
+    pub decision: String,
+    /// The rule that decided.
+    pub decided_by: String,
+    /// The refusal's stable code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// The refusal's sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The exact argv that would run, secrets masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<String>,
+    /// Every rule that was considered, in order, with its place and what it said.
+    pub considered: Vec<String>,
+}
+
+/// What `whoami` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhoamiView {
+    /// The user.
+    pub user: String,
+    /// The address, as the server sees it.
+    pub source: String,
+    /// What the session was proved by: `password`, or an SSH key's fingerprint.
+    pub by: String,
+    /// His roles.
+    pub roles: Vec<String>,
+    /// This session.
+    pub session: String,
+    /// The kept login that it began with, or is kept as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+    /// Seconds for which that is still kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_s: Option<u64>,
+}
+
+/// One line of `sessions`: one that goes on, or a kept login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionLine {
+    /// Its id.
+    pub session: String,
+    /// Whose.
+    pub user: String,
+    /// `connected`, `link lost`, or `kept`.
+    pub state: String,
+    /// What it was proved by.
+    pub by: String,
+    /// Where it came from, as far as that is known.
+    pub source: String,
+    /// Seconds since it began.
+    pub age_s: u64,
+    /// Seconds for which it is still kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_s: Option<u64>,
+    /// Whether it is the one that asks, or its kept login.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub this: bool,
 }
 
 /// One line of `runs`.

@@ -9,7 +9,7 @@ use super::{Code, VERSION};
 use crate::encoding::{base64, unbase64};
 use crate::ids::{RequestId, RunId, SessionId};
 use crate::limits;
-use crate::request::{Arguments, Ask, Attachment, Invocation, Terminal, Value, Verb};
+use crate::request::{Arguments, Ask, Attachment, Door, Ending, Invocation, Terminal, Value, Verb};
 use crate::secret::Secret;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,35 @@ pub const LOGIN_CONTEXT: &[u8] = b"ordain/1 login\0";
 /// What a request's signature begins with.
 pub const REQUEST_CONTEXT: &[u8] = b"ordain/1 request\0";
 
+/// The namespace of signatures by SSH keys (SSHSIG): what is signed for another is worth nothing here.
+pub const SSH_NAMESPACE: &str = "ordain";
+
+/// How a login is proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// A password, beside the text.
+    Password,
+    /// A signature over the text by an SSH key, beside it.
+    SshKey,
+    /// The session's own key: a session whose link was lost is taken up again.
+    Session,
+    /// The key of a login that was kept: a new session begins.
+    Kept,
+}
+
+impl Method {
+    /// Its word on the wire and in the trail.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::SshKey => "ssh-key",
+            Self::Session => "session",
+            Self::Kept => "kept",
+        }
+    }
+}
+
 /// The text that a login signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,9 +58,9 @@ pub struct LoginText {
     pub version: u32,
     /// Who.
     pub user: String,
-    /// How it is proved: `password`; `session` takes a session up again whose link was lost, by its own key.
-    pub method: String,
-    /// With `session`: which.
+    /// How it is proved.
+    pub method: Method,
+    /// With `session` and `kept`: which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The session's Ed25519 public key, 32 bytes, base64.
@@ -43,6 +72,9 @@ pub struct LoginText {
     pub exporter: Option<String>,
     /// The nonce of the server's HELLO.
     pub nonce: String,
+    /// Whether this key is to begin sessions later too, without the password or the SSH key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
 }
 
 /// Reads a login's text.
@@ -79,6 +111,8 @@ struct Raw {
     resume: bool,
     signal: Option<String>,
     terminal: Option<RawTerminal>,
+    reason: Option<String>,
+    target: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,10 +167,13 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
     let verb = Verb::named(&raw.verb)
         .ok_or_else(|| RequestFault { code: Code::UnknownVerb, text: format!("there is no verb `{}`", raw.verb.escape_debug()) })?;
     let attached = raw.stdout.is_some() || raw.stderr.is_some() || raw.follow || raw.resume;
-    if (attached && verb != Verb::Attach) || (raw.signal.is_some() && verb != Verb::Signal) {
+    let misplaced = (attached && verb != Verb::Attach)
+        || (raw.signal.is_some() && verb != Verb::Signal)
+        || (raw.target.is_some() && verb != Verb::EndSession);
+    if misplaced {
         return Err(malformed(format!("these are not the fields of `{}`", verb.name())));
     }
-    let bare = raw.arguments.0.is_empty() && !raw.confirmed && raw.terminal.is_none();
+    let bare = raw.arguments.0.is_empty() && !raw.confirmed && raw.terminal.is_none() && raw.reason.is_none();
     if let Some(name) = secrets.keys().find(|name| !raw.arguments.commits_to(name)) {
         return Err(malformed(format!("the secret `{}` is not committed to in the signed text", name.escape_debug())));
     }
@@ -145,12 +182,26 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
         (Verb::List, None, None) if bare => Ask::List,
         (Verb::Runs, None, None) if bare => Ask::Runs,
         (Verb::Describe, Some(command), None) if bare => Ask::Describe { command },
-        (Verb::Preview, Some(command), None) => {
-            Ask::Preview(Invocation { command, arguments, confirmed: raw.confirmed, terminal: raw.terminal.map(Into::into) })
+        (Verb::Preview | Verb::Run | Verb::Explain, Some(command), None) => {
+            let terminal = raw.terminal.map(Into::into);
+            let invocation = Invocation { command, arguments, confirmed: raw.confirmed, terminal, reason: raw.reason };
+            match verb {
+                Verb::Run => Ask::Run(invocation),
+                Verb::Explain => Ask::Explain(invocation),
+                _ => Ask::Preview(invocation),
+            }
         }
-        (Verb::Run, Some(command), None) => {
-            Ask::Run(Invocation { command, arguments, confirmed: raw.confirmed, terminal: raw.terminal.map(Into::into) })
-        }
+        (Verb::Whoami, None, None) if bare => Ask::Whoami,
+        (Verb::Sessions, None, None) if bare => Ask::Sessions,
+        (Verb::EndSession, None, None) if bare => match raw.target.as_deref() {
+            Some("all") => Ask::EndSession(Ending::All),
+            Some(id) => match id.parse() {
+                Ok(id) => Ask::EndSession(Ending::One(id)),
+                // As an id that is nobody's.
+                Err(_) => return Err(RequestFault { code: Code::NoSuchSession, text: "there is no such session".into() }),
+            },
+            None => return Err(malformed("`target` is missing: a session's id, or \"all\"".into())),
+        },
         (Verb::Cancel | Verb::Attach | Verb::Signal, None, Some(run)) if bare => match (run.parse::<RunId>(), verb, raw.signal) {
             (Ok(run), Verb::Attach, None) => {
                 Ask::Attach(Attachment { run, stdout: raw.stdout, stderr: raw.stderr, follow: raw.follow, resume: raw.resume })
@@ -161,7 +212,7 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
             (Err(_), ..) => return Err(RequestFault { code: Code::NoSuchRun, text: "there is no such run".into() }),
             _ => return Err(malformed(format!("these are not the fields of `{}`", verb.name()))),
         },
-        (Verb::Status | Verb::Reload, ..) => {
+        _ if verb.row().is_some_and(|row| row.door == Door::Control) => {
             return Err(RequestFault { code: Code::UnknownVerb, text: format!("`{}` is a local verb", verb.name()) });
         }
         _ => return Err(malformed(format!("these are not the fields of `{}`", verb.name()))),
@@ -190,7 +241,7 @@ pub fn request_text(session: SessionId, counter: u64, id: RequestId, ask: &Ask, 
         fields.insert("command".into(), json!(command));
     }
     match ask {
-        Ask::Preview(invocation) | Ask::Run(invocation) => {
+        Ask::Preview(invocation) | Ask::Run(invocation) | Ask::Explain(invocation) => {
             let mut arguments = Map::new();
             for (name, value) in &invocation.arguments {
                 let value = match value {
@@ -211,6 +262,9 @@ pub fn request_text(session: SessionId, counter: u64, id: RequestId, ask: &Ask, 
             fields.insert("arguments".into(), arguments.into());
             if invocation.confirmed {
                 fields.insert("confirmed".into(), json!(true));
+            }
+            if let Some(reason) = &invocation.reason {
+                fields.insert("reason".into(), json!(reason));
             }
             if let Some(Terminal { kind, size: (columns, rows) }) = &invocation.terminal {
                 fields.insert("terminal".into(), json!({ "kind": kind, "columns": columns, "rows": rows }));
@@ -233,7 +287,14 @@ pub fn request_text(session: SessionId, counter: u64, id: RequestId, ask: &Ask, 
             fields.insert("run".into(), json!(run.to_string()));
             fields.insert("signal".into(), json!(signal));
         }
-        Ask::List | Ask::Runs | Ask::Describe { .. } => {}
+        Ask::EndSession(ending) => {
+            let target = match ending {
+                Ending::All => "all".to_owned(),
+                Ending::One(id) => id.to_string(),
+            };
+            fields.insert("target".into(), json!(target));
+        }
+        Ask::List | Ask::Runs | Ask::Describe { .. } | Ask::Whoami | Ask::Sessions => {}
     }
     RequestText { text: serde_json::Value::Object(fields).to_string(), secrets }
 }
@@ -452,7 +513,7 @@ mod tests {
         ) {
             let (session, id) = ids();
             let command_kind = command.clone();
-            let ask = Ask::Run(Invocation { command, arguments: arguments.into_iter().collect(), confirmed, terminal: confirmed.then_some(Terminal { kind: command_kind, size: (80, 24) }) });
+            let ask = Ask::Run(Invocation { command, arguments: arguments.into_iter().collect(), confirmed, terminal: confirmed.then_some(Terminal { kind: command_kind, size: (80, 24) }), reason: confirmed.then(|| "OPS-1".into()) });
             let written = request_text(session, counter, id, &ask, || [5; 32]);
             let read = read_request(&written.text, &written.secrets).unwrap();
             prop_assert_eq!(read, SignedRequest { session, counter, id, ask });

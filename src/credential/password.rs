@@ -1,103 +1,12 @@
-//! What proves an identity: password hashes, session keys, random bytes.
+//! Passwords: argon2id hashes, within bounds.
 
-use crate::encoding::{base64, unbase64};
+use super::random;
 use crate::limits;
-use crate::protocol::{LOGIN_CONTEXT, REQUEST_CONTEXT};
 use crate::secret::Secret;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Random bytes of the kernel's generator.
-///
-/// # Panics
-/// Never in practice: aws-lc aborts rather than give weak bytes, and reports no other failure.
-#[expect(clippy::expect_used, reason = "without random bytes nothing here may go on")]
-pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the kernel has random bytes");
-    bytes
-}
-
-/// SHA-256.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
-    out
-}
-
-/// What a signature is for; a signature for one purpose is worth nothing for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// A login's text.
-    Login,
-    /// A request's text.
-    Request,
-}
-
-impl Purpose {
-    fn message(self, text: &str) -> Vec<u8> {
-        let context = match self {
-            Self::Login => LOGIN_CONTEXT,
-            Self::Request => REQUEST_CONTEXT,
-        };
-        [context, text.as_bytes()].concat()
-    }
-}
-
-/// The client's half of a session: a fresh Ed25519 key.
-pub struct SessionKey(Ed25519KeyPair);
-
-impl SessionKey {
-    /// A new key.
-    ///
-    /// # Errors
-    /// When the generator fails.
-    pub fn generate() -> Result<Self, String> {
-        Ed25519KeyPair::generate().map(Self).map_err(|_| "no session key could be made".into())
-    }
-
-    /// Its public half, base64.
-    pub fn public(&self) -> String {
-        base64(self.0.public_key().as_ref())
-    }
-
-    /// Signs a text; base64.
-    pub fn sign(&self, purpose: Purpose, text: &str) -> String {
-        base64(self.0.sign(&purpose.message(text)).as_ref())
-    }
-}
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("SessionKey(…)")
-    }
-}
-
-/// The server's half: the public key that a login named.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SessionPublic([u8; 32]);
-
-impl SessionPublic {
-    /// Reads a key from its base64.
-    pub fn read(text: &str) -> Option<Self> {
-        unbase64(text).map(Self)
-    }
-
-    /// Whether the key signed this text for this purpose.
-    pub fn verifies(&self, purpose: Purpose, text: &str, signature: &str) -> bool {
-        let Some(signature) = unbase64::<64>(signature) else { return false };
-        UnparsedPublicKey::new(&ED25519, self.0).verify(&purpose.message(text), &signature).is_ok()
-    }
-}
-
-impl fmt::Debug for SessionPublic {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&base64(&self.0))
-    }
-}
 
 /// A password's argon2id hash, parsed and within bounds.
 #[derive(Clone)]
@@ -108,9 +17,9 @@ pub struct Hash {
 }
 
 impl Hash {
-    /// Whether both were made of the same password in the same moment.
-    pub fn same(&self, other: &Self) -> bool {
-        self.salt == other.salt && self.output == other.output
+    /// What tells this hash from every other, and nothing of the password.
+    pub fn mark(&self) -> [u8; 32] {
+        super::sha256(&[self.salt.as_slice(), self.output.as_slice()].concat())
     }
 }
 
@@ -279,18 +188,5 @@ mod tests {
         ] {
             assert!(Hash::read(&text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn signatures_hold_for_one_key_text_and_purpose() {
-        let (key, other) = (SessionKey::generate().unwrap(), SessionKey::generate().unwrap());
-        let public = SessionPublic::read(&key.public()).unwrap();
-        let signature = key.sign(Purpose::Request, "text");
-        assert!(public.verifies(Purpose::Request, "text", &signature));
-        assert!(!public.verifies(Purpose::Login, "text", &signature));
-        assert!(!public.verifies(Purpose::Request, "Text", &signature));
-        assert!(!public.verifies(Purpose::Request, "text", &other.sign(Purpose::Request, "text")));
-        assert!(!public.verifies(Purpose::Request, "text", ""));
-        assert!(SessionPublic::read("AAAA").is_none());
     }
 }

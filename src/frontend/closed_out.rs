@@ -1,0 +1,37 @@
+//! Sources that are not let in for a while, by the monitor's word.
+
+use crate::policy::Network;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bounded by the monitor's table, whose copy it is.
+#[derive(Debug, Default)]
+pub struct ClosedOut(Mutex<HashMap<Network, Instant>>);
+
+impl ClosedOut {
+    /// A network is closed out for so long from now on; no time at all lets it in again.
+    pub fn set(&self, network: Network, time: Duration) {
+        let now = Instant::now();
+        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if time.is_zero() {
+            closed.remove(&network);
+            return;
+        }
+        // Those that are free again go when the map would have to grow.
+        if closed.len() == closed.capacity() {
+            closed.retain(|_, until| *until > now);
+        }
+        closed.insert(network, now + time);
+    }
+
+    /// For how long this address is not let in.
+    pub fn left(&self, address: IpAddr, (v4, v6): (u8, u8)) -> Option<Duration> {
+        let closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if closed.is_empty() {
+            return None;
+        }
+        closed.get(&Network::around(address, v4, v6))?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+}

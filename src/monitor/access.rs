@@ -1,0 +1,244 @@
+//! Who may be here: locks, kept logins, one-time codes; and what happens at once when somebody may not any more.
+
+use super::settings::Settings;
+use super::state::{Phase, Session, Shared, now};
+use super::{penalties, sessions};
+use crate::audit::{Record, What};
+use crate::credential::{self, Credentials, Factor, totp};
+use crate::encoding::{hex, unhex};
+use crate::exit::Reason;
+use crate::ids::SessionId;
+use crate::policy::OnRevoke;
+use crate::protocol::Code;
+use crate::vault::{Found, KeptLogin, Lock, Seed};
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What proves who this user is, if he may log in at all, from there.
+///
+/// # Errors
+/// Why not, for the trail.
+pub fn standing(state: &Shared, user: &str, source: IpAddr) -> Result<Credentials, &'static str> {
+    let settings = state.settings();
+    let known = settings.policy.users.get(user).ok_or("unknown user")?;
+    if state.vault.borrow().contents.locks.contains_key(user) {
+        return Err("locked user");
+    }
+    if known.disabled {
+        return Err("disabled user");
+    }
+    if !known.holds_from(source) {
+        return Err("a source that this user may not come from");
+    }
+    settings.credentials.get(user).cloned().ok_or("unknown user")
+}
+
+/// The one-time code, where one is wanted. It serves once.
+///
+/// # Errors
+/// [`Code::CodeWanted`] when none was given; a refusal when it is wrong.
+pub fn second_factor(state: &Shared, user: &str, source: IpAddr, wanted: bool, given: &str) -> Result<(), (Code, &'static str)> {
+    let refused = |why| Err((Code::LoginRefused, why));
+    let mut vault = state.vault.borrow_mut();
+    let Some(seed) = vault.contents.seeds.get_mut(user) else {
+        return if wanted { refused("a one-time code is wanted, and this user has no seed (`ordaind totp`)") } else { Ok(()) };
+    };
+    if given.is_empty() {
+        return Err((Code::CodeWanted, "a one-time code is wanted"));
+    }
+    let Some(secret) = unhex(&seed.secret) else { return refused("the seed in the vault is damaged") };
+    let accepted = totp::accept(&secret, given, now(), seed.last);
+    seed.last = accepted.unwrap_or(seed.last);
+    drop(vault);
+    if accepted.is_none() {
+        penalties::user(state, user);
+        return refused("wrong or used one-time code");
+    }
+    if !penalties::takes_guess(state, user, source) {
+        return refused("too many failures in this user's name, and he has never logged in from there");
+    }
+    save_soon(state);
+    Ok(())
+}
+
+/// Writes the vault as it is now.
+pub async fn save(state: &Shared) -> io::Result<()> {
+    let _in_order = state.saving.lock().await;
+    let snapshot = state.vault.borrow().snapshot();
+    let written = tokio::task::spawn_blocking(move || snapshot.write()).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+    written.inspect_err(|fault| tracing::error!(%fault, "the vault cannot be written; what has changed in it ends with this daemon"))
+}
+
+/// As [`save`], when there is time.
+pub fn save_soon(state: &Shared) {
+    let state = state.clone();
+    tokio::task::spawn_local(async move {
+        let _ = save(&state).await;
+    });
+}
+
+/// The vault was opened. Another file than was left there is told of.
+pub async fn opened(state: &Shared, found: Found) {
+    let settings = state.settings();
+    if found == Found::Other {
+        tracing::warn!(
+            "the vault in the state folder is not the file that was left there (a backup?): kept logins in it are not believed; look at `ordaind lock --list`"
+        );
+        let _ = state.record(&Record::now(What::Vault { state: "replaced" }));
+    }
+    // Whoever has lost what a login was proved by while no daemon ran has lost the login.
+    if end_kept(state, |_, login| gone(&settings, state, &login.user, &login.factor), "revoked") || found == Found::Other {
+        let _ = save(state).await;
+    }
+    let state = state.clone();
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            if end_kept(&state, |_, login| login.until <= now(), "its time is up") {
+                let _ = save(&state).await;
+            }
+        }
+    });
+}
+
+/// Keeps a login; for how many seconds, if it could be.
+pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u64> {
+    let lifetime = state.settings().login_lifetime.as_secs();
+    if lifetime == 0 {
+        return None;
+    }
+    let login = KeptLogin {
+        user: session.user.to_string(),
+        key: format!("{:?}", session.key),
+        factor: session.factor.clone(),
+        source: source.to_string(),
+        since: now(),
+        until: now() + lifetime,
+    };
+    state.vault.borrow_mut().keep(session.id, login);
+    match save(state).await {
+        Ok(()) => Some(lifetime),
+        Err(_) => {
+            // One that may or may not survive a restart is none.
+            state.vault.borrow_mut().contents.logins.remove(&session.id.to_string());
+            None
+        }
+    }
+}
+
+/// Whether a user has lost everything, or at least this.
+fn gone(settings: &Settings, state: &Shared, user: &str, factor: &Factor) -> bool {
+    let locked = state.vault.borrow().contents.locks.contains_key(user);
+    locked || settings.credentials.get(user).is_none_or(|known| !known.holds(factor))
+}
+
+/// Ends kept logins in memory, and records it. Whether there were any.
+fn end_kept(state: &Shared, ended: impl Fn(&str, &KeptLogin) -> bool, reason: &str) -> bool {
+    let found: Vec<String> = {
+        let vault = state.vault.borrow();
+        vault.contents.logins.iter().filter(|(id, login)| ended(id, login)).map(|(id, _)| id.clone()).collect()
+    };
+    let over = state.vault.borrow_mut().end_logins(|id, _| found.iter().any(|found| found == id));
+    for (id, login) in &over {
+        let _ = state.record(&Record::now(What::KeptEnded { kept: id, user: &login.user, reason }));
+    }
+    !over.is_empty()
+}
+
+/// Ends a kept login with every session that it began, or a session.
+pub async fn end_login(state: &Shared, id: &str, reason: &str) -> io::Result<()> {
+    let kept = end_kept(state, |known, _| known == id, reason);
+    let id = id.parse::<SessionId>().ok();
+    sessions::end(state, |session| Some(session.id) == id || (session.kept.is_some() && session.kept == id), reason);
+    if kept { save(state).await } else { Ok(()) }
+}
+
+/// What the policy takes away takes effect: sessions, kept logins, and by their rule runs. `narrowed` says who has lost
+/// some of his rights.
+pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
+    let settings = state.settings();
+    let lost = |user: &str, factor: &Factor| gone(&settings, state, user, factor);
+    let changed = end_kept(state, |_, login| lost(&login.user, &login.factor), "revoked");
+    let ending: Vec<_> = {
+        let runs = state.runs.borrow();
+        let ended = |run: &&super::state::Run| {
+            let may = || settings.policy.may(&run.user, &run.command.name);
+            let lost = lost(&run.user, &run.factor) || (narrowed(&run.user) && !may());
+            lost && (run.phase == Phase::Queued || run.command.on_revoke == OnRevoke::Cancel)
+        };
+        runs.values().filter(ended).map(|run| run.id).collect()
+    };
+    for id in ending {
+        if let Some(run) = state.runs.borrow().get(&id) {
+            run.end_for(Reason::Revoked);
+        }
+    }
+    sessions::end(state, |session| lost(&session.user, &session.factor) || narrowed(&session.user), "revoked");
+    if changed {
+        let _ = save(state).await;
+    }
+}
+
+/// Locks a user: at once, and whatever the configuration says, until he is unlocked.
+///
+/// # Errors
+/// That it could not be written: it holds, but until the daemon ends only.
+pub async fn lock(state: &Shared, user: &str, reason: &str, uid: u32) -> io::Result<()> {
+    let lock = Lock { reason: reason.to_owned(), since: now(), by: uid };
+    state.vault.borrow_mut().contents.locks.insert(user.to_owned(), lock);
+    let _ = state.record(&Record::now(What::Lock { user, state: "locked", reason, uid }));
+    tracing::warn!(user = user.escape_debug().to_string(), reason, uid, "locked");
+    enforce(state, |_| false).await;
+    save(state).await
+}
+
+/// Unlocks a user; `false` when he was not locked.
+///
+/// # Errors
+/// That it could not be written.
+pub async fn unlock(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
+    let was = state.vault.borrow_mut().contents.locks.remove(user).is_some();
+    if was {
+        let _ = state.record(&Record::now(What::Lock { user, state: "unlocked", reason: "", uid }));
+        tracing::warn!(user = user.escape_debug().to_string(), uid, "unlocked");
+        save(state).await?;
+    }
+    Ok(was)
+}
+
+/// Gives a user a new seed for one-time codes; what an authenticator app reads.
+///
+/// # Errors
+/// That it could not be written, so that none was made.
+pub async fn make_seed(state: &Shared, user: &str, uid: u32) -> io::Result<String> {
+    let secret = credential::random::<{ totp::SEED }>();
+    let old = state.vault.borrow_mut().contents.seeds.insert(user.to_owned(), Seed { secret: hex(&secret), last: 0 });
+    if let Err(fault) = save(state).await {
+        let mut vault = state.vault.borrow_mut();
+        match old {
+            Some(old) => vault.contents.seeds.insert(user.to_owned(), old),
+            None => vault.contents.seeds.remove(user),
+        };
+        return Err(fault);
+    }
+    let _ = state.record(&Record::now(What::Totp { user, state: "made", uid }));
+    Ok(totp::uri(&secret, user, &host_name()))
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+/// Takes a user's seed away; `false` when he had none.
+///
+/// # Errors
+/// That it could not be written.
+pub async fn remove_seed(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
+    let was = state.vault.borrow_mut().contents.seeds.remove(user).is_some();
+    if was {
+        let _ = state.record(&Record::now(What::Totp { user, state: "removed", uid }));
+        save(state).await?;
+    }
+    Ok(was)
+}

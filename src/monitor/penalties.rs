@@ -1,0 +1,187 @@
+//! Penalties in force: misdeeds are counted here, and sources that owe too much are closed out by the frontend.
+
+use super::state::Shared;
+use crate::audit::{Record, What};
+use crate::ipc::ToFrontend;
+use crate::penalty::{Ledger, Misdeed, Rules};
+use crate::policy::Network;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// What penalties are like here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PenaltyRules {
+    /// For sources.
+    pub sources: Rules,
+    /// For users, by their names as they are given, existing or not.
+    pub users: Rules,
+    /// Bits of an IPv4 and of an IPv6 address that are one source.
+    pub prefixes: (u8, u8),
+    /// Sources that owe nothing, ever.
+    pub exempt: Vec<Network>,
+}
+
+/// Who owes what.
+#[derive(Debug)]
+pub struct Penalties {
+    /// The clock's beginning. It runs forward only.
+    began: Instant,
+    sources: Ledger<Network>,
+    users: Ledger<String>,
+}
+
+impl Default for Penalties {
+    fn default() -> Self {
+        Self { began: Instant::now(), sources: Ledger::default(), users: Ledger::default() }
+    }
+}
+
+/// Known good places of a user that are remembered.
+const PLACES: usize = 16;
+
+fn network(state: &Shared, source: IpAddr) -> Network {
+    let (v4, v6) = state.settings().penalties.prefixes;
+    Network::around(source, v4, v6)
+}
+
+/// A source has done something.
+pub fn source(state: &Shared, source: IpAddr, misdeed: Misdeed) {
+    let settings = state.settings();
+    let rules = &settings.penalties;
+    if rules.exempt.iter().any(|network| network.contains(source)) {
+        return;
+    }
+    let who = network(state, source);
+    let closed = {
+        let mut penalties = state.penalties.borrow_mut();
+        let now = penalties.began.elapsed();
+        penalties.sources.add(&rules.sources, &who, misdeed, now).map(|owed| (owed, owed.until - now))
+    };
+    let owed = {
+        let penalties = state.penalties.borrow();
+        penalties.sources.closed(&who, penalties.began.elapsed())
+    };
+    if let Some(left) = owed {
+        // Also when it was closed before: it owes more now.
+        state.tell(ToFrontend::CloseOut { network: who, milliseconds: milliseconds(left) });
+    }
+    if let Some((owed, left)) = closed {
+        tell(state, &who.to_string(), "source", owed.misdeeds, left);
+    }
+}
+
+/// Somebody has tried to be this user, existing or not, with a password that is not his.
+pub fn user(state: &Shared, user: &str) {
+    let rules = state.settings().penalties.users;
+    let name: String = user.chars().take(crate::limits::USER_NAME).collect();
+    let closed = {
+        let mut penalties = state.penalties.borrow_mut();
+        let now = penalties.began.elapsed();
+        penalties.users.add(&rules, &name, Misdeed::Login, now).map(|owed| (owed, owed.until - now))
+    };
+    if let Some((owed, left)) = closed {
+        tell(state, &name, "user", owed.misdeeds, left);
+    }
+}
+
+fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
+    let seconds = left.as_secs();
+    tracing::warn!(who = who.escape_debug().to_string(), kind, misdeeds, seconds, "penalty: not let in");
+    let _ = state.record(&Record::now(What::Penalty { subject: kind, who, state: "closed", misdeeds, seconds }));
+}
+
+/// Whether what could be guessed (a password, a code) is taken for this user from there now. From where he has logged in before it always is, so that
+/// nobody can lock him out by failing in his name.
+pub fn takes_guess(state: &Shared, user: &str, source: IpAddr) -> bool {
+    let closed = {
+        let penalties = state.penalties.borrow();
+        penalties.users.closed(&user.to_owned(), penalties.began.elapsed()).is_some()
+    };
+    if !closed || state.settings().penalties.exempt.iter().any(|network| network.contains(source)) {
+        return true;
+    }
+    let place = network(state, source).to_string();
+    state.vault.borrow().contents.places.get(user).is_some_and(|places| places.contains(&place))
+}
+
+/// A user has logged in from there; whether that is news which must be kept.
+pub fn known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
+    let place = network(state, source).to_string();
+    let mut vault = state.vault.borrow_mut();
+    let places = vault.contents.places.entry(user.to_owned()).or_default();
+    if places.contains(&place) {
+        return false;
+    }
+    places.push(place);
+    if places.len() > PLACES {
+        places.remove(0);
+    }
+    true
+}
+
+/// A new frontend, or one with new settings, has to know whom not to let in.
+pub fn tell_all(state: &Shared) {
+    let closed: Vec<(Network, Duration)> = {
+        let penalties = state.penalties.borrow();
+        let now = penalties.began.elapsed();
+        penalties.sources.all(now).filter(|(_, owed)| owed.closed).map(|(who, owed)| (*who, owed.until - now)).collect()
+    };
+    for (network, left) in closed {
+        state.tell(ToFrontend::CloseOut { network, milliseconds: milliseconds(left) });
+    }
+}
+
+/// Everyone who owes something, for the administrator.
+pub fn list(state: &Shared) -> Value {
+    let penalties = state.penalties.borrow();
+    let now = penalties.began.elapsed();
+    let line = |who: String, owed: &crate::penalty::Owed| json!({ "who": who, "seconds": (owed.until - now).as_secs(), "enforced": owed.closed, "misdeeds": owed.misdeeds });
+    // What one answer can hold; those who owe most come last, and matter most.
+    let last = |mut lines: Vec<Value>| lines.split_off(lines.len().saturating_sub(1000));
+    json!({
+        "sources": last(penalties.sources.all(now).map(|(who, owed)| line(who.to_string(), owed)).collect()),
+        "users": last(penalties.users.all(now).map(|(who, owed)| line(who.clone(), owed)).collect()),
+    })
+}
+
+/// How many are closed out, for `status`.
+pub fn count(state: &Shared) -> (usize, usize) {
+    let penalties = state.penalties.borrow();
+    let now = penalties.began.elapsed();
+    let closed = |owed: &&crate::penalty::Owed| owed.closed;
+    (
+        penalties.sources.all(now).map(|(_, owed)| owed).filter(closed).count(),
+        penalties.users.all(now).map(|(_, owed)| owed).filter(closed).count(),
+    )
+}
+
+/// Forgives a source or a user; `all` is everybody. How many were forgiven.
+pub fn forgive(state: &Shared, who: &str) -> usize {
+    let mut penalties = state.penalties.borrow_mut();
+    let now = penalties.began.elapsed();
+    let all = who == "all";
+    let asked = who.parse::<Network>().ok();
+    let networks: Vec<Network> = penalties
+        .sources
+        .all(now)
+        .map(|(network, _)| *network)
+        .filter(|network| all || asked.is_some_and(|asked| asked.contains(network.address()) || network.contains(asked.address())))
+        .collect();
+    let users: Vec<String> = penalties.users.all(now).map(|(user, _)| user.clone()).filter(|user| all || user == who).collect();
+    for network in &networks {
+        penalties.sources.forgive(network, now);
+    }
+    for user in &users {
+        penalties.users.forgive(user, now);
+    }
+    drop(penalties);
+    for network in &networks {
+        state.tell(ToFrontend::CloseOut { network: *network, milliseconds: 0 });
+    }
+    networks.len() + users.len()
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,214 @@
+//! What a source earns by failing: time during which it is not let in. Pure; the clock is the caller's, and runs forward
+//! only, so that a step of the machine's clock frees and punishes nobody.
+//!
+//! Each failure adds seconds to what is still owed; what is owed passes by itself, second by second. Below the floor
+//! nothing is enforced, so that a typing error costs nothing; once it is reached the source is closed until all that it
+//! owes has passed. The cap bounds what can be owed. As OpenSSH's PerSourcePenalties, whose shortcomings are mended: users
+//! are counted too, but from sources they have logged in from before they are always let in.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::Duration;
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misdeed {
+    /// A login was refused, whatever the reason: what is told apart here could be told apart from outside.
+    Login,
+    /// It connected and went away, or talked something else than TLS, without trying to log in.
+    NoLogin,
+    /// The handshake or the login did not happen in time.
+    Deadline,
+    /// It broke the protocol.
+    Violation,
+}
+
+/// What misdeeds cost, and from when that is enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// For [`Misdeed::Login`].
+    pub login: Duration,
+    /// For [`Misdeed::NoLogin`].
+    pub no_login: Duration,
+    /// For [`Misdeed::Deadline`].
+    pub deadline: Duration,
+    /// For [`Misdeed::Violation`].
+    pub violation: Duration,
+    /// Less than this is not enforced.
+    pub floor: Duration,
+    /// More than this is not owed.
+    pub cap: Duration,
+    /// Sources, or users, that are remembered.
+    pub entries: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            login: Duration::from_secs(5),
+            no_login: Duration::from_secs(1),
+            deadline: Duration::from_secs(10),
+            violation: Duration::from_secs(10),
+            floor: Duration::from_secs(15),
+            cap: Duration::from_secs(600),
+            entries: 65_536,
+        }
+    }
+}
+
+impl Rules {
+    const fn cost(&self, misdeed: Misdeed) -> Duration {
+        match misdeed {
+            Misdeed::Login => self.login,
+            Misdeed::NoLogin => self.no_login,
+            Misdeed::Deadline => self.deadline,
+            Misdeed::Violation => self.violation,
+        }
+    }
+}
+
+/// What one of them owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// When all of it has passed, on the caller's clock.
+    pub until: Duration,
+    /// Whether it is enforced.
+    pub closed: bool,
+    /// Misdeeds since it was last free.
+    pub misdeeds: u32,
+}
+
+/// A bounded table of who owes what. When it is full, whoever would be free first makes room: an attacker with many
+/// addresses can make the table forget small debts, never the large ones of others.
+#[derive(Debug, Clone)]
+pub struct Ledger<K> {
+    owed: HashMap<K, Owed>,
+    /// By the end of what is owed.
+    order: BTreeSet<(Duration, K)>,
+}
+
+impl<K> Default for Ledger<K> {
+    fn default() -> Self {
+        Self { owed: HashMap::new(), order: BTreeSet::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash + Ord> Ledger<K> {
+    /// Somebody has done something. Returns what he owes, when that has just become enforced.
+    pub fn add(&mut self, rules: &Rules, who: &K, misdeed: Misdeed, now: Duration) -> Option<Owed> {
+        let cost = rules.cost(misdeed);
+        if cost.is_zero() || rules.entries == 0 {
+            return None;
+        }
+        self.forget_free(now);
+        let before = self.owed.get(who).copied().unwrap_or(Owed { until: now, closed: false, misdeeds: 0 });
+        let until = (before.until.max(now) + cost).min(now + rules.cap);
+        let closed = before.closed || until - now >= rules.floor;
+        let owed = Owed { until, closed, misdeeds: before.misdeeds.saturating_add(1) };
+        self.remove(who);
+        while self.owed.len() >= rules.entries {
+            let Some((_, first)) = self.order.pop_first() else { break };
+            self.owed.remove(&first);
+        }
+        self.owed.insert(who.clone(), owed);
+        self.order.insert((until, who.clone()));
+        (closed && !before.closed).then_some(owed)
+    }
+
+    /// For how long somebody is still closed out.
+    pub fn closed(&self, who: &K, now: Duration) -> Option<Duration> {
+        self.owed.get(who).filter(|owed| owed.closed && owed.until > now).map(|owed| owed.until - now)
+    }
+
+    /// Forgives one; whether there was anything to forgive.
+    pub fn forgive(&mut self, who: &K, now: Duration) -> bool {
+        self.forget_free(now);
+        self.remove(who)
+    }
+
+    /// Everyone who owes something, those who owe most last.
+    pub fn all(&self, now: Duration) -> impl Iterator<Item = (&K, &Owed)> {
+        self.order.iter().filter(move |(until, _)| *until > now).filter_map(|(_, who)| self.owed.get_key_value(who))
+    }
+
+    fn remove(&mut self, who: &K) -> bool {
+        let gone = self.owed.remove(who);
+        if let Some(owed) = &gone {
+            self.order.remove(&(owed.until, who.clone()));
+        }
+        gone.is_some()
+    }
+
+    fn forget_free(&mut self, now: Duration) {
+        while let Some((until, _)) = self.order.first()
+            && *until <= now
+            && let Some((_, who)) = self.order.pop_first()
+        {
+            self.owed.remove(&who);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn failures_add_up_and_pass_by_themselves() {
+        let (rules, mut ledger) = (Rules::default(), Ledger::default());
+        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)), None);
+        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)), None);
+        assert_eq!(ledger.closed(&1, s(100)), None, "ten seconds are under the floor");
+        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)), Some(Owed { until: s(115), closed: true, misdeeds: 3 }));
+        assert_eq!(ledger.closed(&1, s(114)), Some(s(1)), "closed until all has passed, not only what is over the floor");
+        assert_eq!(ledger.closed(&1, s(115)), None);
+        assert_eq!(ledger.closed(&2, s(100)), None);
+        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(200)), None, "all was forgotten");
+        for _ in 0..1000 {
+            ledger.add(&rules, &1, Misdeed::Violation, s(200));
+        }
+        assert_eq!(ledger.closed(&1, s(200)), Some(s(600)), "no more than the cap");
+        assert!(ledger.forgive(&1, s(201)));
+        assert!(!ledger.forgive(&1, s(201)));
+        assert_eq!(ledger.closed(&1, s(201)), None);
+    }
+
+    #[test]
+    fn a_full_table_forgets_small_debts_first() {
+        let rules = Rules { entries: 100, ..Rules::default() };
+        let mut ledger = Ledger::default();
+        for _ in 0..50 {
+            ledger.add(&rules, &0, Misdeed::Violation, s(0));
+        }
+        for who in 1..100_000 {
+            ledger.add(&rules, &who, Misdeed::Login, s(1));
+        }
+        assert_eq!(ledger.all(s(1)).count(), 100);
+        assert!(ledger.closed(&0, s(1)).is_some(), "the largest debt is still known");
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_holds_more_than_it_may_and_nobody_owes_more_than_the_cap(
+            deeds in prop::collection::vec((0u8..20, 0u8..4, 0u64..40), 0..200)
+        ) {
+            let rules = Rules { entries: 8, cap: s(60), ..Rules::default() };
+            let (mut ledger, mut now) = (Ledger::default(), s(0));
+            for (who, what, later) in deeds {
+                now += s(later);
+                let misdeed = [Misdeed::Login, Misdeed::NoLogin, Misdeed::Deadline, Misdeed::Violation][usize::from(what)];
+                ledger.add(&rules, &who, misdeed, now);
+                prop_assert_eq!(ledger.owed.len(), ledger.order.len());
+                prop_assert!(ledger.owed.len() <= 8);
+                for (_, owed) in ledger.all(now) {
+                    prop_assert!(owed.until - now <= s(60));
+                }
+            }
+        }
+    }
+}

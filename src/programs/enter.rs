@@ -1,0 +1,209 @@
+//! Logging in: what proves who somebody is, in the order in which it costs him least; and logins that are kept.
+
+use super::display::plain;
+use super::home::Login;
+use super::target::Target;
+use super::{ask, complain, say};
+use crate::cli::ClientArgs;
+use crate::client::{Agent, ClientError, Connection, Entered, Proof, Session, Signer};
+use crate::credential::{PrivateFault, SshPrivate, SshPublic};
+use crate::exit::{Human, Status};
+use crate::protocol::{Answer, Code};
+use crate::request::{Ask, Ending};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of a key's file.
+const KEY_FILE: u64 = 64 * 1024;
+/// An agent's keys that are tried before a password is asked for: a connection has three tries.
+const AGENT_KEYS: usize = 2;
+
+/// Reaches the server, makes sure of it, and only then proves who we are.
+pub async fn enter(args: &ClientArgs, target: &mut Target) -> Result<Session, ClientError> {
+    let connection = target.reach(args).await?;
+    prove(args, target, connection, false).await.map(|entered| entered.session)
+}
+
+/// `ordain login`
+pub async fn login(args: &ClientArgs, target: &mut Target) -> Result<Status, ClientError> {
+    let connection = target.reach(args).await?;
+    let server = connection.server_key();
+    let entered = prove(args, target, connection, true).await?;
+    let Some((kept, seconds)) = entered.kept else {
+        return Err(ClientError::new(Code::LoginRefused, "logged in, but the server keeps no login (login.lifetime there, or its disk)"));
+    };
+    target.login().keep(server, &kept, seconds)?;
+    say(&format!("logged in to {} as {} for {}", plain(&target.host), plain(&target.user), Human(Duration::from_secs(seconds))));
+    Ok(Status::OK)
+}
+
+/// `ordain logout`
+pub async fn logout(args: &ClientArgs, target: &mut Target) -> Result<Status, ClientError> {
+    let login = target.login();
+    let connection = target.reach(args).await?;
+    let nothing = || {
+        say(&format!("no login to {} is kept", plain(&target.host)));
+        Ok(Status::OK)
+    };
+    let Some(kept) = login.kept(connection.server_key())? else {
+        login.forget();
+        return nothing();
+    };
+    let id = kept.id;
+    match connection.enter(&target.user, &Proof::Kept(kept), false, no_code).await {
+        Ok(entered) => {
+            let Answer::EndSession { .. } = entered.session.ask(&Ask::EndSession(Ending::One(id))).await? else {
+                return Err(ClientError::new(Code::Protocol, "the server answered `end-session` with something else"));
+            };
+        }
+        // It has ended already.
+        Err((_, error)) if error.is(Code::LoginRefused) => {}
+        Err((_, error)) => return Err(error),
+    }
+    login.forget();
+    say(&format!("logged out of {}", plain(&target.host)));
+    Ok(Status::OK)
+}
+
+fn no_code() -> Result<String, ClientError> {
+    Err(ClientError::new(Code::CodeWanted, "a one-time code is wanted"))
+}
+
+fn code(args: &ClientArgs) -> Result<String, ClientError> {
+    match &args.code {
+        Some(code) => Ok(code.clone()),
+        None => ask::secret("one-time code: ")
+            .map(|code| code.expose().trim().to_owned())
+            .map_err(|_| ClientError::new(Code::CodeWanted, "a one-time code is wanted, and there is no terminal to ask on; use --code")),
+    }
+}
+
+/// One way to prove it after the other.
+async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep: bool) -> Result<Entered, ClientError> {
+    let login = target.login();
+    let mut connection = connection;
+    let told_password = args.password_stdin || args.password_file.is_some();
+    // A login that is kept asks nothing; what was said on the command line goes before it.
+    if !keep
+        && !told_password
+        && args.identity.is_none()
+        && let Some(kept) = login.kept(connection.server_key())?
+    {
+        match connection.enter(&target.user, &Proof::Kept(kept), false, no_code).await {
+            Ok(entered) => return Ok(entered),
+            Err((Some(same), error)) if error.is(Code::LoginRefused) => {
+                complain("ordain: the login that was kept has ended; `ordain login` keeps another");
+                login.forget();
+                connection = same;
+            }
+            Err((_, error)) => return Err(error),
+        }
+    }
+    if !told_password && let Some(file) = &target.identity {
+        let proof = Proof::Key(signer_of(file)?);
+        return connection.enter(&target.user, &proof, keep, || code(args)).await.map_err(|(_, error)| error);
+    }
+    let from_file = match (&target.password_file, args.password_stdin) {
+        (_, true) => Some(ask::secret_stdin()?),
+        (Some(file), false) => Some(ask::secret_file(file)?),
+        (None, false) => None,
+    };
+    if let Some(password) = from_file {
+        return connection.enter(&target.user, &Proof::Password(password), keep, || code(args)).await.map_err(|(_, error)| error);
+    }
+    let mut refused = 0;
+    for signer in agent_keys(&login) {
+        let fingerprint = signer.public().fingerprint();
+        match connection.enter(&target.user, &Proof::Key(signer), keep, || code(args)).await {
+            Ok(entered) => {
+                login.note(&fingerprint);
+                return Ok(entered);
+            }
+            Err((Some(same), error)) if error.is(Code::LoginRefused) || error.is(Code::Identity) => {
+                if args.verbose || error.is(Code::Identity) {
+                    complain(&format!("ordain: {fingerprint}: {}", plain(&error.text)));
+                }
+                refused += 1;
+                connection = same;
+            }
+            Err((_, error)) => return Err(error),
+        }
+    }
+    by_password(args, target, connection, keep, &login, refused).await
+}
+
+/// Asked for on the terminal, again and again.
+async fn by_password(
+    args: &ClientArgs,
+    target: &Target,
+    mut connection: Connection,
+    keep: bool,
+    login: &Login,
+    refused: usize,
+) -> Result<Entered, ClientError> {
+    let prompt = format!("password of {} at {}: ", plain(&target.user), plain(&target.host));
+    loop {
+        let password = ask::secret(&prompt).map_err(|error| match refused {
+            0 => error,
+            _ => ClientError::new(
+                Code::LoginRefused,
+                format!(
+                    "login refused: {refused} of the SSH agent's keys were tried, and there is no terminal to ask for a password on (--identity says which key, --password-file where the password is)"
+                ),
+            ),
+        })?;
+        match connection.enter(&target.user, &Proof::Password(password), keep, || code(args)).await {
+            Ok(entered) => {
+                login.note("password");
+                return Ok(entered);
+            }
+            Err((Some(same), error)) if error.is(Code::LoginRefused) => {
+                complain("ordain: login refused; try again");
+                connection = same;
+            }
+            Err((_, error)) => return Err(error),
+        }
+    }
+}
+
+/// The key that a file is, or names: a private key, or a public one whose private half an agent has.
+fn signer_of(file: &Path) -> Result<Signer, ClientError> {
+    let fault = |why: &dyn std::fmt::Display| ClientError::new(Code::Identity, format!("{}: {why}", file.display()));
+    if let Ok(text) = std::fs::read_to_string(file)
+        && let Ok(key) = SshPublic::read(text.lines().next().unwrap_or_default())
+    {
+        let agent = Agent::own().ok_or_else(|| fault(&"it is a public key, and no SSH agent is there to sign (SSH_AUTH_SOCK)"))?;
+        return Ok(Signer::Agent(agent, key));
+    }
+    let pem =
+        zeroize::Zeroizing::new(crate::sys::read_private(file, KEY_FILE).map_err(|why| ClientError::new(Code::Identity, why.to_string()))?);
+    let key = match SshPrivate::read(&pem, None) {
+        Err(PrivateFault::Passphrase) => {
+            let passphrase = ask::secret(&format!("passphrase of {}: ", file.display()))
+                .map_err(|_| fault(&"it wants its passphrase, and there is no terminal to ask on; ssh-agent can keep it (ssh-add)"))?;
+            SshPrivate::read(&pem, Some(&passphrase))
+        }
+        other => other,
+    };
+    match key {
+        Ok(key) => Ok(Signer::Own(Arc::new(key))),
+        Err(PrivateFault::Passphrase) => Err(fault(&"it wants its passphrase")),
+        Err(PrivateFault::Unusable(why)) => Err(fault(&why)),
+    }
+}
+
+/// The agent's keys, the one that worked last first. None where a password worked last.
+fn agent_keys(login: &Login) -> Vec<Signer> {
+    let last = login.last();
+    if last.as_deref() == Some("password") {
+        return Vec::new();
+    }
+    let Some(agent) = Agent::own() else { return Vec::new() };
+    let mut keys = agent.keys().unwrap_or_else(|error| {
+        complain(&format!("ordain: {}", plain(&error.text)));
+        Vec::new()
+    });
+    keys.sort_by_key(|key| Some(key.fingerprint()) != last);
+    keys.into_iter().take(AGENT_KEYS).map(|key| Signer::Agent(agent.clone(), key)).collect()
+}

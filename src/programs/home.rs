@@ -1,0 +1,181 @@
+//! The client's own files: servers it knows, logins that are kept, and how each login was proved last.
+
+use crate::client::{ClientError, Kept};
+use crate::credential::SessionKey;
+use crate::encoding::{base64, hex, unbase64};
+use crate::protocol::Code;
+use crate::sys;
+use crate::tls::Fingerprint;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
+
+fn usage(path: &Path, fault: &dyn std::fmt::Display) -> ClientError {
+    ClientError::new(Code::Usage, format!("{}: {fault}", path.display()))
+}
+
+fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
+    let own = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    own.or_else(|| std::env::home_dir().map(|home| home.join(usual))).map(|folder| folder.join("ordain"))
+}
+
+/// A file of settings: `$XDG_CONFIG_HOME/ordain/…`.
+pub fn config(name: &str) -> Option<PathBuf> {
+    folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join(name))
+}
+
+fn state(name: &str) -> Option<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state").map(|folder| folder.join(name))
+}
+
+fn make_folder(of: &Path) -> io::Result<()> {
+    let Some(folder) = of.parent() else { return Ok(()) };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// A server's key, with the line of the file that says so.
+pub struct Known {
+    /// Its key.
+    pub pin: Fingerprint,
+    /// `file:line`.
+    pub place: String,
+}
+
+/// `known_servers`: a line for each, `host:port sha256:…`.
+pub struct KnownServers(PathBuf);
+
+impl KnownServers {
+    /// The user's own file.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] where there is no home folder.
+    pub fn own() -> Result<Self, ClientError> {
+        config("known_servers").map(Self).ok_or_else(|| ClientError::new(Code::Usage, "there is no home folder to know servers in"))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What is known of a server.
+    ///
+    /// # Errors
+    /// [`Code::Usage`]: a file that others can write, or with a line that is none.
+    pub fn find(&self, server: &str) -> Result<Option<Known>, ClientError> {
+        if !self.0.exists() {
+            return Ok(None);
+        }
+        let (text, _) =
+            sys::read_config(&self.0, &sys::Trust::own(), 16 << 20).map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?;
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
+            let place = format!("{}:{}", self.0.display(), number + 1);
+            let (name, pin) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            if name == server {
+                let pin = pin.trim().parse().map_err(|why| ClientError::new(Code::Usage, format!("{place}: {why}")))?;
+                return Ok(Some(Known { pin, place }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes a server.
+    ///
+    /// # Errors
+    /// [`Code::Usage`].
+    pub fn add(&self, server: &str, pin: Fingerprint) -> Result<(), ClientError> {
+        let add = || -> io::Result<()> {
+            make_folder(&self.0)?;
+            let mut file = std::fs::File::options().append(true).create(true).mode(0o600).open(&self.0)?;
+            // One write: two clients at once leave two whole lines.
+            file.write_all(format!("{server} {pin}\n").as_bytes())
+        };
+        add().map_err(|fault| usage(&self.0, &fault))
+    }
+}
+
+/// A kept login, as it is written.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    login: String,
+    server_key: String,
+    id: String,
+    /// As secret as a password.
+    key: Zeroizing<String>,
+    until: u64,
+}
+
+/// One login's files, by `user@host:port`.
+pub struct Login {
+    name: String,
+}
+
+impl Login {
+    /// Of this user there.
+    pub fn new(user: &str, host: &str, port: u16) -> Self {
+        Self { name: format!("{user}@{host}:{port}") }
+    }
+
+    fn file(&self, folder: &str) -> Option<PathBuf> {
+        let name = hex(&crate::credential::sha256(self.name.as_bytes()));
+        state(folder).map(|folder| folder.join(name.get(..32).unwrap_or(&name)))
+    }
+
+    /// The login that is kept for this server, as far as it is good.
+    ///
+    /// # Errors
+    /// [`Code::Usage`]: a file that others can read.
+    pub fn kept(&self, server: Fingerprint) -> Result<Option<Kept>, ClientError> {
+        let Some(path) = self.file("logins").filter(|path| path.exists()) else { return Ok(None) };
+        let bytes = Zeroizing::new(sys::read_private(&path, 64 * 1024).map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let read = || {
+            let written: Written = serde_json::from_slice(&bytes).ok()?;
+            let good = written.login == self.name && written.until > now && written.server_key == server.to_string();
+            let seed = Zeroizing::new(unbase64::<32>(&written.key)?);
+            good.then_some(Kept { id: written.id.parse().ok()?, key: Arc::new(SessionKey::from_seed(seed).ok()?) })
+        };
+        Ok(read())
+    }
+
+    /// Keeps a login.
+    ///
+    /// # Errors
+    /// [`Code::Usage`].
+    pub fn keep(&self, server: Fingerprint, kept: &Kept, seconds: u64) -> Result<(), ClientError> {
+        let path = self.file("logins").ok_or_else(|| ClientError::new(Code::Usage, "there is no home folder to keep a login in"))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let written = Written {
+            login: self.name.clone(),
+            server_key: server.to_string(),
+            id: kept.id.to_string(),
+            key: Zeroizing::new(base64(kept.key.seed())),
+            until: now + seconds,
+        };
+        let bytes = Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default());
+        make_folder(&path).and_then(|()| sys::replace(&path, &bytes, 0o600, true)).map_err(|fault| usage(&path, &fault))
+    }
+
+    /// Forgets the kept login.
+    pub fn forget(&self) {
+        if let Some(path) = self.file("logins") {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// What proved it last: an SSH key's fingerprint, or `password`.
+    pub fn last(&self) -> Option<String> {
+        std::fs::read_to_string(self.file("proofs")?).ok().map(|text| text.trim().to_owned())
+    }
+
+    /// Notes what proved it, so that the next login begins with that. Only a convenience: a failure is none.
+    pub fn note(&self, proof: &str) {
+        if let Some(path) = self.file("proofs").filter(|_| self.last().as_deref() != Some(proof)) {
+            let _ = make_folder(&path).and_then(|()| sys::replace(&path, format!("{proof}\n").as_bytes(), 0o600, true));
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Where to, as whom, and what makes the server the right one.
+
+use super::display::plain;
+use super::home::{KnownServers, Login};
+use super::{ask, complain};
+use crate::cli::{ClientArgs, Destination};
+use crate::client::{ClientError, Connection, Options, connect};
+use crate::config::{HostSettings, Hosts};
+use crate::protocol::{Code, PORT};
+use crate::tls::{self, Fingerprint, Identity, Trust};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where to, as whom, trusting what: options before the host's entry before the file's defaults.
+pub struct Target {
+    /// How to reach it.
+    pub options: Options,
+    /// Who logs in.
+    pub user: String,
+    /// Where his password is.
+    pub password_file: Option<PathBuf>,
+    /// Where his SSH key is.
+    pub identity: Option<PathBuf>,
+    settings: Option<String>,
+    /// How it was called.
+    pub host: String,
+    /// Where it is known, if it is by known_servers.
+    known: Option<String>,
+    /// Whether nobody has said what makes it the right server.
+    first_sight: bool,
+    /// Our own certificate and its key.
+    certificate: Option<(PathBuf, PathBuf)>,
+}
+
+impl Target {
+    /// Everything that is known before it is reached.
+    ///
+    /// # Errors
+    /// [`Code::Usage`].
+    pub fn new(args: &ClientArgs, destination: &Destination, known: &Hosts) -> Result<Self, ClientError> {
+        let entry = known.hosts.get(&destination.host).cloned().unwrap_or_default();
+        let HostSettings { address, port, user, ca, pin, tls_name, password_file, identity: key_file, cert, key, place } =
+            with_defaults(entry, &known.defaults);
+        let usage = |text: String| ClientError::new(Code::Usage, text);
+        let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
+        let certificate = match (args.cert.clone().or(cert), args.key.clone().or(key)) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            _ => return Err(usage("`cert` and `key` go together".into())),
+        };
+        let mut target = Self {
+            options: Options {
+                // A host known by another name is still asked for by its own in TLS.
+                tls_name: args.tls_name.clone().or(tls_name).or_else(|| address.as_ref().map(|_| destination.host.clone())),
+                host: address.unwrap_or_else(|| destination.host.clone()),
+                port: destination.port.or(port).unwrap_or(PORT),
+                tls: tls::client(&Trust::FirstSight, None).map_err(usage)?,
+                timeout: args.connect_timeout,
+            },
+            user: String::new(),
+            password_file: args.password_file.clone().or(password_file),
+            identity: args.identity.clone().or(key_file),
+            settings: place,
+            host: destination.host.clone(),
+            known: None,
+            first_sight: false,
+            certificate,
+        };
+        let trust = match trust {
+            Some(trust) => trust,
+            None => match KnownServers::own()?.find(&target.server())? {
+                Some(known) => {
+                    target.known = Some(known.place);
+                    Trust::Pin(known.pin)
+                }
+                None => {
+                    target.first_sight = true;
+                    Trust::FirstSight
+                }
+            },
+        };
+        target.options.tls = target.tls(&trust)?;
+        let own_user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
+        let user = destination.user.clone().or_else(|| args.user.clone()).or(user).or_else(own_user);
+        target.user =
+            user.ok_or_else(|| ClientError::new(Code::Usage, "who logs in? (user@host, --user, or `user` in the host's entry)"))?;
+        Ok(target)
+    }
+
+    /// Reaches the server and makes sure of it. One that is met for the first time is agreed to first.
+    pub async fn reach(&mut self, args: &ClientArgs) -> Result<Connection, ClientError> {
+        let connection = match connect(&self.options).await {
+            Err(error) if self.known.is_some() && error.text.contains("is pinned") => return Err(self.changed(&error)),
+            other => other?,
+        };
+        let key = connection.server_key();
+        if args.verbose {
+            let settings = self.settings.as_deref().unwrap_or("no entry of its own");
+            complain(&format!(
+                "ordain: {} at {} ({}), key {key}, user {}, settings: {settings}",
+                plain(&self.host),
+                connection.peer(),
+                plain(connection.software()),
+                plain(&self.user),
+            ));
+        }
+        if self.first_sight {
+            self.agree(args, key)?;
+            self.first_sight = false;
+            // What comes back later comes back to this key.
+            self.options.tls = self.tls(&Trust::Pin(key))?;
+        }
+        Ok(connection)
+    }
+
+    fn tls(&self, trust: &Trust) -> Result<Arc<rustls::ClientConfig>, ClientError> {
+        let identity = self.certificate.as_ref().map(|(cert, key)| identity(cert, key)).transpose()?;
+        tls::client(trust, identity).map_err(|why| ClientError::new(Code::Usage, why))
+    }
+
+    /// Asks whether this key is the server's, and notes it.
+    fn agree(&self, args: &ClientArgs, key: Fingerprint) -> Result<(), ClientError> {
+        let servers = KnownServers::own()?;
+        let (server, host) = (self.server(), plain(&self.host));
+        if !args.accept_new {
+            let question = format!(
+                "{host} is not known yet. It shows the key\n  {key}\nwhich is what `ordaind fingerprint` must print there. Is it the right one?"
+            );
+            if !ask::can_ask() {
+                let text = format!(
+                    "{host} is not known: it shows the key {key}, and there is no terminal to ask on; give --pin or --ca, or --accept-new to trust it from now on"
+                );
+                return Err(ClientError::new(Code::UnknownServer, text));
+            }
+            ask::agree(&question)
+                .map_err(|_| ClientError::new(Code::UnknownServer, format!("{host} was not agreed to; nothing was sent to it")))?;
+        }
+        servers.add(&server, key)?;
+        complain(&format!("ordain: {host} is known from now on by the key {key} ({})", servers.path().display()));
+        Ok(())
+    }
+
+    /// The server shows another key than the one that is known.
+    fn changed(&self, error: &ClientError) -> ClientError {
+        let place = self.known.as_deref().unwrap_or_default();
+        ClientError::new(
+            Code::UnknownServer,
+            format!(
+                "THE KEY OF {} HAS CHANGED: somebody may be in between. {}. If the server really has a new key (compare `ordaind fingerprint` there), remove the line {place}",
+                plain(&self.host),
+                error.text
+            ),
+        )
+    }
+
+    /// How it is called in known_servers.
+    fn server(&self) -> String {
+        let host = &self.options.host;
+        if host.contains(':') { format!("[{host}]:{}", self.options.port) } else { format!("{host}:{}", self.options.port) }
+    }
+
+    /// Its files here.
+    pub fn login(&self) -> Login {
+        Login::new(&self.user, &self.host, self.options.port)
+    }
+}
+
+fn with_defaults(entry: HostSettings, defaults: &HostSettings) -> HostSettings {
+    let defaults = defaults.clone();
+    // An entry that names a CA is not meant to be trusted by the defaults' pin as well, and the other way round.
+    let own_trust = entry.ca.is_some() || entry.pin.is_some();
+    HostSettings {
+        address: entry.address,
+        port: entry.port.or(defaults.port),
+        user: entry.user.or(defaults.user),
+        ca: entry.ca.or(defaults.ca.filter(|_| !own_trust)),
+        pin: entry.pin.or(defaults.pin.filter(|_| !own_trust)),
+        tls_name: entry.tls_name,
+        password_file: entry.password_file.or(defaults.password_file),
+        identity: entry.identity.or(defaults.identity),
+        cert: entry.cert.or(defaults.cert),
+        key: entry.key.or(defaults.key),
+        place: entry.place,
+    }
+}
+
+/// What makes the server the right one, if anybody has said so.
+fn trust(
+    ca_option: Option<String>,
+    pin_option: Option<String>,
+    ca: Option<String>,
+    pin: Option<String>,
+) -> Result<Option<Trust>, ClientError> {
+    let usage = |text: String| ClientError::new(Code::Usage, text);
+    let (ca, pin) = if ca_option.is_some() || pin_option.is_some() { (ca_option, pin_option) } else { (ca, pin) };
+    match (ca.as_deref(), pin) {
+        (_, Some(pin)) => pin.parse().map(|pin| Some(Trust::Pin(pin))).map_err(usage),
+        (Some("system"), None) => Ok(Some(Trust::System)),
+        (Some(file), None) => {
+            let pem = std::fs::read(file).map_err(|fault| usage(format!("{file}: {fault}")))?;
+            tls::certificates(&pem).map(|found| Some(Trust::Ca(found))).map_err(|why| usage(format!("{file}: {why}")))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn identity(cert: &Path, key: &Path) -> Result<Identity, ClientError> {
+    let usage = |text: String| ClientError::new(Code::Usage, text);
+    let chain = std::fs::read(cert).map_err(|fault| usage(format!("{}: {fault}", cert.display())))?;
+    let key_pem = crate::sys::read_private(key, 1 << 20).map_err(|fault| usage(fault.to_string()))?;
+    Ok(Identity {
+        chain: tls::certificates(&chain).map_err(|why| usage(format!("{}: {why}", cert.display())))?,
+        key: tls::private_key(&key_pem).map_err(|why| usage(format!("{}: {why}", key.display())))?,
+    })
+}

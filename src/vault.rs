@@ -1,0 +1,245 @@
+//! What must survive a restart and is nobody else's to see: locks, logins that are kept, seeds of one-time codes.
+//!
+//! One file in the state folder, written whole and at once. Beside it lies a seal: which file on this disk it is. A file
+//! that was put back from a backup is another file, so logins that were ended since cannot come back with it.
+
+use crate::credential::Factor;
+use crate::ids::SessionId;
+use crate::sys;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Why a user cannot log in, whatever the configuration says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// For people.
+    pub reason: String,
+    /// Seconds since 1970.
+    pub since: u64,
+    /// The user id that asked for it.
+    pub by: u32,
+}
+
+/// A login that begins sessions without being proved anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLogin {
+    /// Whose.
+    pub user: String,
+    /// The session key, base64: whoever signs with it may begin sessions.
+    pub key: String,
+    /// What it was proved by; it ends with that.
+    pub factor: Factor,
+    /// The address it was made from.
+    pub source: String,
+    /// Seconds since 1970.
+    pub since: u64,
+    /// Seconds since 1970.
+    pub until: u64,
+}
+
+/// What a user's one-time codes are made of.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seed {
+    /// The secret, in hexadecimal.
+    pub secret: String,
+    /// The step of the last code that was taken: none up to it is taken again.
+    pub last: u64,
+}
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Seed(…, {})", self.last)
+    }
+}
+
+/// Everything that is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Contents {
+    /// By user.
+    pub locks: BTreeMap<String, Lock>,
+    /// By the id of the session that each began as.
+    pub logins: BTreeMap<String, KeptLogin>,
+    /// By user.
+    pub seeds: BTreeMap<String, Seed>,
+    /// By user: where he has logged in from, so that nobody can lock him out of there by failing in his name.
+    pub places: BTreeMap<String, Vec<String>>,
+}
+
+/// What was found when the vault was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing: it is new, or somebody has removed it.
+    Nothing,
+    /// What was left there.
+    Same,
+    /// Another file than was left there, such as one out of a backup.
+    Other,
+}
+
+/// The open vault.
+#[derive(Debug)]
+pub struct Vault {
+    path: PathBuf,
+    /// What it holds.
+    pub contents: Contents,
+}
+
+/// Bytes of the file at the most.
+const MOST: u64 = 64 << 20;
+/// Logins kept for one user; the oldest makes room.
+pub const LOGINS_PER_USER: usize = 64;
+
+impl Vault {
+    /// Opens the vault of a state folder. Of a file that was put there by somebody else the logins are not believed.
+    ///
+    /// # Errors
+    /// A file that others can read, or that cannot be read at all: nothing is guessed about locks.
+    pub fn open(folder: &Path) -> Result<(Self, Found), String> {
+        let path = folder.join("vault.json");
+        if !path.exists() {
+            return Ok((Self { path, contents: Contents::default() }, Found::Nothing));
+        }
+        let bytes = sys::read_private(&path, MOST).map_err(|fault| fault.to_string())?;
+        // serde would take a list for an object with its fields in order.
+        if !bytes.starts_with(b"{") {
+            return Err(format!("{}: it is not an object", path.display()));
+        }
+        let mut contents: Contents = serde_json::from_slice(&bytes).map_err(|fault| format!("{}: {fault}", path.display()))?;
+        let same = std::fs::read_to_string(seal_of(&path)).is_ok_and(|seal| which(&path).is_ok_and(|now| now == seal));
+        if !same {
+            contents.logins.clear();
+        }
+        Ok((Self { path, contents }, if same { Found::Same } else { Found::Other }))
+    }
+
+    /// What is to be written now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { path: self.path.clone(), bytes: serde_json::to_vec_pretty(&self.contents).unwrap_or_default() }
+    }
+
+    /// A kept login that is still good at this time.
+    pub fn login(&self, id: SessionId, now: u64) -> Option<&KeptLogin> {
+        self.contents.logins.get(&id.to_string()).filter(|login| login.until > now)
+    }
+
+    /// Keeps a login; the user's oldest makes room.
+    pub fn keep(&mut self, id: SessionId, login: KeptLogin) {
+        let own = self.contents.logins.iter().filter(|(_, known)| known.user == login.user);
+        if own.clone().count() >= LOGINS_PER_USER
+            && let Some(oldest) = own.min_by_key(|(_, known)| known.since).map(|(id, _)| id.clone())
+        {
+            self.contents.logins.remove(&oldest);
+        }
+        self.contents.logins.insert(id.to_string(), login);
+    }
+
+    /// Ends kept logins; returns which.
+    pub fn end_logins(&mut self, ended: impl Fn(&str, &KeptLogin) -> bool) -> Vec<(String, KeptLogin)> {
+        let gone: Vec<_> =
+            self.contents.logins.iter().filter(|(id, login)| ended(id, login)).map(|(id, login)| (id.clone(), login.clone())).collect();
+        for (id, _) in &gone {
+            self.contents.logins.remove(id);
+        }
+        gone
+    }
+}
+
+/// A vault's bytes, to be written elsewhere than on the thread that decides.
+#[derive(Debug)]
+pub struct Snapshot {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Snapshot {
+    /// Writes it to the disk, and the seal after it.
+    ///
+    /// # Errors
+    /// As the calls it makes.
+    pub fn write(&self) -> io::Result<()> {
+        sys::replace(&self.path, &self.bytes, 0o600, true)?;
+        sys::replace(&seal_of(&self.path), which(&self.path)?.as_bytes(), 0o600, true)?;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        std::fs::File::open(folder)?.sync_all()
+    }
+}
+
+fn seal_of(path: &Path) -> PathBuf {
+    path.with_extension("seal")
+}
+
+/// Which file it is: where it lies on the disk, and when that was last changed, which nobody can set.
+fn which(path: &Path) -> io::Result<String> {
+    let meta = std::fs::symlink_metadata(path)?;
+    Ok(format!("{} {} {}.{:09} {}\n", meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec(), meta.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(user: &str, since: u64) -> KeptLogin {
+        let factor = Factor::Key("SHA256:x".into());
+        KeptLogin { user: user.into(), key: "k".into(), factor, source: "::1".into(), since, until: since + 100 }
+    }
+
+    fn id(number: u8) -> SessionId {
+        SessionId::from_random([number; 20])
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_and_what_a_backup_holds_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut vault, found) = Vault::open(folder.path()).unwrap();
+        assert_eq!(found, Found::Nothing);
+        vault.contents.locks.insert("mallory".into(), Lock { reason: "left".into(), since: 1, by: 0 });
+        vault.keep(id(1), login("alice", 1000));
+        vault.snapshot().write().unwrap();
+        let (again, found) = Vault::open(folder.path()).unwrap();
+        assert_eq!((found, &again.contents), (Found::Same, &vault.contents));
+        assert!(again.login(id(1), 1050).is_some());
+        assert!(again.login(id(1), 1100).is_none(), "its time is up");
+        // A backup of this moment, seal and all, put back after the login was ended.
+        let backup: Vec<_> = ["vault.json", "vault.seal"].map(|name| (name, std::fs::read(folder.path().join(name)).unwrap())).into();
+        vault.end_logins(|_, _| true);
+        vault.snapshot().write().unwrap();
+        for (name, bytes) in backup {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let (restored, found) = Vault::open(folder.path()).unwrap();
+        assert_eq!(found, Found::Other);
+        assert!(restored.contents.logins.is_empty());
+        assert!(restored.contents.locks.contains_key("mallory"), "what takes rights away is believed");
+    }
+
+    #[test]
+    fn what_is_broken_or_open_to_others_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault.json");
+        for text in ["", "{", "[]", "{\"locks\": 3}", "{\"x\": {}}"] {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+            assert!(Vault::open(folder.path()).is_err(), "{text}");
+        }
+        std::fs::write(&path, "{}").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(Vault::open(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_user_keeps_so_many_logins_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut vault, _) = Vault::open(folder.path()).unwrap();
+        for number in 0..=u8::try_from(LOGINS_PER_USER).unwrap() {
+            vault.keep(id(number), login("alice", u64::from(number)));
+        }
+        vault.keep(id(200), login("bob", 0));
+        assert_eq!(vault.contents.logins.len(), LOGINS_PER_USER + 1);
+        assert!(vault.login(id(0), 0).is_none(), "the oldest made room");
+    }
+}
