@@ -12,22 +12,21 @@
     reason = "it says what it expects by failing"
 )]
 
-use ordain::client::{Event, Options, Session, connect};
-use ordain::credential::{COST, hash_password};
+mod common;
+
+use common::{Daemon, median, program};
+use ordain::client::{Event, Session};
 use ordain::devca::{self, Use};
 use ordain::request::Invocation;
-use ordain::secret::Secret;
 use ordain::{devca::Pair, tls};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-const PASSWORD: &str = "bench";
 const GIB: u64 = 1 << 30;
 
 fn main() {
@@ -67,43 +66,7 @@ fn block(threads: usize, story: impl Future<Output = ()>) {
     runtime.unwrap().block_on(story);
 }
 
-/// The real daemon in a folder of its own.
-struct Daemon {
-    child: Child,
-    folder: tempfile::TempDir,
-    port: u16,
-    ca: Pair,
-    /// What each login's password verification took, in milliseconds, as the daemon logs it.
-    verified: std::sync::Mutex<std::sync::mpsc::Receiver<f64>>,
-}
-
-impl Daemon {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = devca::ca(1).unwrap();
-        let server = devca::issue(&ca, &["localhost".into(), "127.0.0.1".into()], Use::Server, 1).unwrap();
-        let hash = hash_password(&Secret::new(PASSWORD.into()), COST).unwrap();
-        let root = std::fs::metadata("/proc/self").map(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0).unwrap();
-        let run_as = if root { "run_as = \"root\"" } else { "" };
-        // `ORDAIN_BENCH_THREADS=1 cargo bench` tries another setting than the default.
-        let threads = std::env::var("ORDAIN_BENCH_THREADS").map(|count| format!("threads = {count}")).unwrap_or_default();
-        let config = format!(
-            r#"
-[server]
-listen = ["127.0.0.1:0"]
-state = "state"
-{threads}
-[tls]
-certificate = "server.crt"
-key = "server.key"
-[limits]
-connections_before_login = 4096
-connections_per_source = 4096
-runs_per_user = 4096
-[defaults]
-timeout = "10m"
-{run_as}
-[commands.true]
+const COMMANDS: &str = r#"[commands.true]
 exec = ["/bin/true"]
 [commands.cat]
 exec = ["/bin/cat"]
@@ -118,87 +81,7 @@ commands = ["true", "cat", "sink", "source"]
 [users.bench]
 roles = ["all"]
 password = "{hash}"
-"#
-        );
-        for (name, text) in [
-            ("ca.crt", &ca.certificate),
-            ("server.crt", &server.certificate),
-            ("server.key", &server.key),
-            ("config.toml", &config),
-            ("password", &PASSWORD.to_owned()),
-        ] {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        }
-        let mut child =
-            Command::new(program("ordaind")).arg("--config").arg(folder.path().join("config.toml")).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let port = loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the daemon did not start");
-            if let Some((_, rest)) = line.split_once("listening on 127.0.0.1:") {
-                break rest.split_whitespace().next().unwrap().parse().unwrap();
-            }
-        };
-        let (report, verified) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                if let Some((_, rest)) = line.split_once("verified_us=") {
-                    let _ = report.send(rest.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e3);
-                }
-            }
-        });
-        let client = format!(
-            "[hosts.bench]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"bench\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n"
-        );
-        std::fs::write(folder.path().join("client.toml"), client).unwrap();
-        Self { child, folder, port, ca, verified: verified.into() }
-    }
-
-    fn options(&self) -> Options {
-        let trust = tls::Trust::Ca(tls::certificates(self.ca.certificate.as_bytes()).unwrap());
-        Options {
-            host: "127.0.0.1".into(),
-            port: self.port,
-            tls_name: Some("localhost".into()),
-            tls: tls::client(&trust, None).unwrap(),
-            timeout: Duration::from_secs(60),
-        }
-    }
-
-    async fn session(&self) -> Session {
-        let connection = connect(&self.options()).await.unwrap();
-        connection.log_in("bench", &Secret::new(PASSWORD.into())).await.map_err(|(_, error)| error).unwrap()
-    }
-
-    /// Proportional memory of monitor and frontend, in KiB.
-    fn pss(&self) -> u64 {
-        let pid = self.child.id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let pids = std::iter::once(pid.to_string()).chain(children.split_whitespace().map(String::from));
-        pids.filter_map(|pid| {
-            let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().trim_end_matches(" kB").parse::<u64>().ok())
-        })
-        .sum()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn program(name: &str) -> PathBuf {
-    // The bench stands in target/release/deps, the programs a folder above.
-    let own = std::env::current_exe().unwrap();
-    let path = own.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.exists(), "{} is missing: `cargo build --release` makes it", path.display());
-    path
-}
+"#;
 
 fn invocation(command: &str) -> Invocation {
     Invocation { command: command.into(), arguments: Vec::new(), confirmed: false, terminal: None, reason: None }
@@ -250,13 +133,8 @@ async fn rate(session: &Session, in_flight: usize) -> f64 {
     f64::from(total) / began.elapsed().as_secs_f64()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 async fn held() {
-    let daemon = Daemon::start();
+    let daemon = Daemon::start(COMMANDS);
     let session = daemon.session().await;
     rate(&session, 8).await;
     for (in_flight, threads) in [(1, 1), (32, 2)] {
@@ -388,7 +266,7 @@ fn bulk() {
     // thread, its other end being the daemon.
     let both = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let one = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let daemon = Daemon::start();
+    let daemon = Daemon::start(COMMANDS);
     let session = one.block_on(daemon.session());
     let (mut out, mut plain, mut out_ratio) = (Vec::new(), Vec::new(), Vec::new());
     let (mut into, mut plain_into, mut in_ratio) = (Vec::new(), Vec::new(), Vec::new());
@@ -480,7 +358,7 @@ async fn echo_once(session: &Session) -> f64 {
 }
 
 async fn echo() {
-    let daemon = Daemon::start();
+    let daemon = Daemon::start(COMMANDS);
     let session = daemon.session().await;
     echo_once(&session).await;
     let (mut ours, mut limit, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -501,7 +379,7 @@ fn timed(command: &mut Command) -> f64 {
 }
 
 async fn cold() {
-    let daemon = Daemon::start();
+    let daemon = Daemon::start(COMMANDS);
     let (mut whole, mut verify, mut start, mut spawn, mut rest) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..21 {
         let client = daemon.folder.path().join("client.toml");
@@ -539,7 +417,7 @@ async fn eight(daemon: &Arc<Daemon>) -> Vec<Session> {
 
 async fn memory() {
     const MANY: usize = 1000;
-    let daemon = Daemon::start();
+    let daemon = Daemon::start(COMMANDS);
     println!("fresh daemon: {} KiB in both processes (PSS)", daemon.pss());
     let daemon = Arc::new(daemon);
     // Warm first, both verifiers included: their memory is kept for a while and is no connection's.
@@ -557,7 +435,7 @@ async fn memory() {
 
 async fn crowd() {
     const MANY: usize = 1000;
-    let daemon = Arc::new(Daemon::start());
+    let daemon = Arc::new(Daemon::start(COMMANDS));
     let mut sessions = Vec::new();
     while sessions.len() < MANY {
         sessions.extend(eight(&daemon).await);

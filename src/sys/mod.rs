@@ -41,8 +41,8 @@ pub use message::{Received, pair, receive, send};
 #[cfg(target_os = "linux")]
 pub use process::{
     Exited, adopt, kill, leave_signals_to_the_monitor, memory_file, nameless_file, null, null_for_writing, parent_death_signal, pipe,
-    raise_descriptor_limit, reap, reexecute, return_large_blocks, signal_group, steady_heap, terminate, undumpable, wait_readable, watch,
-    widen,
+    raise_descriptor_limit, reap, reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
+    wait_readable, watch, widen,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};

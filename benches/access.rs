@@ -1,0 +1,326 @@
+//! Logging in: what it costs cold, by whom it can be told apart, and what a flood of logins costs those who are in.
+//!
+//! `cargo bench --bench access` runs all; `-- cold names flood signing` some.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "it says what it expects by failing"
+)]
+
+mod common;
+
+use common::{Daemon, PASSWORD, median, program};
+use ordain::client::{ClientError, Kept, Proof, Session, Signer, connect};
+use ordain::credential::{Purpose, SessionKey, SessionPublic, SshPrivate};
+use ordain::ids::SessionId;
+use ordain::protocol::Code;
+use ordain::request::Invocation;
+use ordain::secret::Secret;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const COMMANDS: &str = r#"
+[commands.true]
+exec = ["/bin/true"]
+[roles.all]
+commands = ["true"]
+[users.bench]
+roles = ["all"]
+password = "{hash}"
+ssh_keys = ["{key}"]
+[users.disabled]
+roles = ["all"]
+password = "{hash}"
+ssh_keys = ["{key}"]
+disabled = true
+[users.locked]
+roles = ["all"]
+password = "{hash}"
+ssh_keys = ["{key}"]
+[users.keyed]
+roles = ["all"]
+ssh_keys = ["{key}"]
+[users.keyless]
+roles = ["all"]
+password = "{hash}"
+[users.elsewhere]
+roles = ["all"]
+password = "{hash}"
+ssh_keys = ["{key}"]
+sources = ["10.0.0.0/8"]
+"#;
+
+fn main() {
+    ordain::sys::steady_heap();
+    let mut wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if wanted.is_empty() {
+        wanted = ["cold", "names", "flood", "signing"].map(String::from).to_vec();
+    }
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for name in &wanted {
+        match name.as_str() {
+            "cold" => cold(),
+            "names" => runtime().block_on(names()),
+            "flood" => runtime().block_on(flood()),
+            "signing" => signing(),
+            other => panic!("there is no bench `{other}`"),
+        }
+    }
+}
+
+/// A daemon, and the folder of an SSH key that its user `bench` has.
+fn daemon() -> (Daemon, tempfile::TempDir) {
+    let keys = tempfile::tempdir().unwrap();
+    for name in ["key", "other"] {
+        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(keys.path().join(name)).status();
+        assert!(made.is_ok_and(|status| status.success()), "ssh-keygen (OpenSSH) is needed");
+    }
+    let public = std::fs::read_to_string(keys.path().join("key.pub")).unwrap();
+    let daemon = Daemon::start(&COMMANDS.replace("{key}", public.trim()));
+    let config = daemon.folder.path().join("config.toml");
+    assert!(
+        Command::new(program("ordaind"))
+            .arg("--config")
+            .arg(config)
+            .args(["lock", "locked"])
+            .stdout(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    );
+    (daemon, keys)
+}
+
+/// The client without a password file.
+fn client(daemon: &Daemon, words: &[&str]) -> Command {
+    let settings = daemon.folder.path().join("bare.toml");
+    if !settings.exists() {
+        let text = std::fs::read_to_string(daemon.folder.path().join("client.toml")).unwrap();
+        std::fs::write(&settings, text.replace("password_file = \"password\"\n", "")).unwrap();
+    }
+    let mut command = Command::new(program("ordain"));
+    command.arg("--config").arg(settings).args(words).stdin(Stdio::null()).stdout(Stdio::null());
+    command.env("XDG_STATE_HOME", daemon.folder.path().join("home")).env_remove("SSH_AUTH_SOCK");
+    command
+}
+
+fn timed(command: &mut Command) -> f64 {
+    let began = Instant::now();
+    assert!(command.status().unwrap().success());
+    began.elapsed().as_secs_f64() * 1e3
+}
+
+/// So many clients at once, each run to its end and started again; how many ends a second.
+fn rate(clients: usize, seconds: f64, command: impl Fn() -> Command + Sync) -> f64 {
+    let stop = AtomicBool::new(false);
+    let began = Instant::now();
+    let count: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut ran = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        assert!(command().status().unwrap().success());
+                        ran += 1;
+                    }
+                    ran
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_secs_f64(seconds));
+        stop.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    count as f64 / began.elapsed().as_secs_f64()
+}
+
+fn cold() {
+    let (daemon, keys) = daemon();
+    let password = daemon.folder.path().join("password").to_string_lossy().into_owned();
+    assert!(client(&daemon, &["login", "bench", "--password-file", &password]).status().unwrap().success());
+    let socket = keys.path().join("agent");
+    let mut agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    while !socket.exists() {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("ssh-add").arg("-q").arg(keys.path().join("key")).env("SSH_AUTH_SOCK", &socket).status().unwrap().success());
+    let kept = || client(&daemon, &["run", "bench", "true"]);
+    let public = keys.path().join("key.pub").to_string_lossy().into_owned();
+    let by_agent = || {
+        let mut command = client(&daemon, &["--identity", &public, "run", "bench", "true"]);
+        command.env("SSH_AUTH_SOCK", &socket);
+        command
+    };
+    let file = keys.path().join("key").to_string_lossy().into_owned();
+    let by_file = || client(&daemon, &["--identity", &file, "run", "bench", "true"]);
+    let limit = || {
+        let mut command = Command::new("/bin/true");
+        command.stdout(Stdio::null());
+        command
+    };
+    let mut times = [const { Vec::new() }; 4];
+    for _ in 0..41 {
+        times[0].push(timed(&mut kept()));
+        times[1].push(timed(&mut by_agent()));
+        times[2].push(timed(&mut by_file()));
+        times[3].push(timed(&mut limit()));
+    }
+    let [kept_ms, agent_ms, file_ms, true_ms] = times.map(median);
+    println!(
+        "cold `ordain run … true`: kept login {kept_ms:.1} ms, ssh-agent {agent_ms:.1} ms, key file {file_ms:.1} ms; /bin/true {true_ms:.1} ms"
+    );
+    println!(
+        "32 clients at once: kept login {:.0}/s, ssh-agent {:.0}/s beside {:.0}/s of /bin/true",
+        rate(32, 4.0, kept),
+        rate(32, 4.0, by_agent),
+        rate(32, 4.0, limit)
+    );
+    let _ = agent.kill();
+    let _ = agent.wait();
+}
+
+async fn refused(daemon: &Daemon, user: &str, proof: &Proof) -> (f64, ClientError) {
+    let connection = connect(&daemon.options()).await.unwrap();
+    let no_code = || Err(ClientError::new(Code::CodeWanted, "none"));
+    let began = Instant::now();
+    let error = connection.enter(user, proof, false, no_code).await.err().unwrap().1;
+    (began.elapsed().as_secs_f64() * 1e6, error)
+}
+
+/// How often one of these is larger than one of those: a half where nothing tells them apart.
+fn larger(these: &[f64], those: &[f64]) -> f64 {
+    let wins: f64 = these
+        .iter()
+        .flat_map(|this| {
+            those.iter().map(move |that| {
+                if this > that {
+                    1.0
+                } else if this == that {
+                    0.5
+                } else {
+                    0.0
+                }
+            })
+        })
+        .sum();
+    wins / (these.len() * those.len()) as f64
+}
+
+/// Whether the time or the words of a refusal tell who exists.
+async fn names() {
+    let (daemon, keys) = daemon();
+    let signer = |name: &str| Signer::Own(Arc::new(SshPrivate::read(&std::fs::read(keys.path().join(name)).unwrap(), None).unwrap()));
+    let kept = Kept { id: SessionId::from_random([7; 20]), key: Arc::new(SessionKey::generate().unwrap()) };
+    let methods = [
+        ("password", 2000, Proof::Password(Secret::new("wrong".into()))),
+        ("ssh-key", 2000, Proof::Key(signer("other"))),
+        ("kept", 2000, Proof::Kept(kept)),
+    ];
+    const USERS: [&str; 7] = ["bench", "nobody-at-all", "disabled", "locked", "keyed", "keyless", "elsewhere"];
+    for (method, tries, proof) in methods {
+        let mut times = vec![Vec::new(); USERS.len()];
+        let mut words = Vec::new();
+        for round in 0..tries / USERS.len() {
+            // Not always in the same order, or one would always follow the same other.
+            for step in 0..USERS.len() {
+                let index = (step * 3 + round) % USERS.len();
+                let (time, error) = refused(&daemon, USERS[index], &proof).await;
+                times[index].push(time);
+                words.push((error.code, error.text));
+            }
+        }
+        words.dedup();
+        let known = median(times[0].clone());
+        print!("{method}, {tries} tries, told {} way(s); existing user {known:.0} µs; ", words.len());
+        let others: Vec<String> = (1..USERS.len())
+            .map(|index| format!("{} {:.3} ({:.2})", USERS[index], median(times[index].clone()) / known, larger(&times[index], &times[0])))
+            .collect();
+        println!("beside it (and how often larger, 0.5 is even): {}", others.join(", "));
+    }
+}
+
+fn invocation() -> Invocation {
+    Invocation { command: "true".into(), arguments: Vec::new(), confirmed: false, terminal: None, reason: None }
+}
+
+async fn latency(session: &Session, seconds: f64) -> Vec<f64> {
+    let until = Instant::now() + Duration::from_secs_f64(seconds);
+    let mut times = Vec::new();
+    while Instant::now() < until {
+        let began = Instant::now();
+        session.run(invocation()).await.unwrap().collect().await.unwrap();
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    times
+}
+
+fn high(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() * 95 / 100]
+}
+
+/// A user who is in, while 500 others log in at once.
+async fn flood() {
+    let (daemon, _keys) = daemon();
+    let daemon = Arc::new(daemon);
+    let session = daemon.session().await;
+    let alone = latency(&session, 3.0).await;
+    let before = daemon.pss();
+    let mut connections = Vec::new();
+    for _ in 0..500 {
+        connections.push(connect(&daemon.options()).await.unwrap());
+    }
+    let began = Instant::now();
+    let logging_in: Vec<_> = connections
+        .into_iter()
+        .map(|connection| {
+            tokio::spawn(async move { connection.log_in("bench", &Secret::new(PASSWORD.into())).await.map_err(|(_, error)| error).is_ok() })
+        })
+        .collect();
+    let (mut crowded, mut during) = (Vec::new(), 0);
+    while !logging_in.iter().all(|task| task.is_finished()) {
+        crowded.extend(latency(&session, 0.2).await);
+        during = during.max(daemon.pss());
+    }
+    let took = began.elapsed().as_secs_f64();
+    let mut accepted = 0;
+    for task in logging_in {
+        accepted += usize::from(task.await.unwrap());
+    }
+    println!(
+        "500 logins at once ({accepted} accepted within {took:.1} s): a command takes {:.2} ms beside {:.2} ms alone: {:.2} (95th of 100: {:.2} beside {:.2}); memory {} MiB more",
+        median(crowded.clone()),
+        median(alone.clone()),
+        median(crowded.clone()) / median(alone.clone()),
+        high(crowded),
+        high(alone),
+        during.saturating_sub(before) / 1024
+    );
+}
+
+/// What a request's signature costs both sides.
+fn signing() {
+    let key = SessionKey::generate().unwrap();
+    let public = SessionPublic::read(&key.public()).unwrap();
+    let text = "x".repeat(200);
+    let each = |work: &dyn Fn()| {
+        let began = Instant::now();
+        let mut count = 0;
+        while began.elapsed() < Duration::from_secs(1) {
+            work();
+            count += 1;
+        }
+        began.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+    };
+    let signature = key.sign(Purpose::Request, &text);
+    let sign = each(&|| drop(key.sign(Purpose::Request, &text)));
+    let verify = each(&|| assert!(public.verifies(Purpose::Request, &text, &signature)));
+    println!("a request's signature: {sign:.0} µs to make, {verify:.0} µs to verify");
+}
