@@ -139,6 +139,7 @@ mod tests {
             Reason::Cancelled,
             Reason::Disconnected,
             Reason::Stopped,
+            Reason::Revoked,
             Reason::Idle,
             Reason::OutputLimit,
             Reason::OutOfMemory,

@@ -78,6 +78,15 @@ pub struct Owed {
     pub misdeeds: u32,
 }
 
+/// What came of a misdeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added<K> {
+    /// What is owed, when it has just become enforced.
+    pub closed: Option<Owed>,
+    /// Who had to make room in the table, and owes nothing any more.
+    pub evicted: Option<K>,
+}
+
 /// A bounded table of who owes what. When it is full, whoever would be free first makes room: an attacker with many
 /// addresses can make the table forget small debts, never the large ones of others.
 #[derive(Debug, Clone)]
@@ -94,11 +103,11 @@ impl<K> Default for Ledger<K> {
 }
 
 impl<K: Clone + Eq + Hash + Ord> Ledger<K> {
-    /// Somebody has done something. Returns what he owes, when that has just become enforced.
-    pub fn add(&mut self, rules: &Rules, who: &K, misdeed: Misdeed, now: Duration) -> Option<Owed> {
+    /// Somebody has done something.
+    pub fn add(&mut self, rules: &Rules, who: &K, misdeed: Misdeed, now: Duration) -> Added<K> {
         let cost = rules.cost(misdeed);
         if cost.is_zero() || rules.entries == 0 {
-            return None;
+            return Added { closed: None, evicted: None };
         }
         self.forget_free(now);
         let before = self.owed.get(who).copied().unwrap_or(Owed { until: now, closed: false, misdeeds: 0 });
@@ -106,13 +115,15 @@ impl<K: Clone + Eq + Hash + Ord> Ledger<K> {
         let closed = before.closed || until - now >= rules.floor;
         let owed = Owed { until, closed, misdeeds: before.misdeeds.saturating_add(1) };
         self.remove(who);
+        let mut evicted = None;
         while self.owed.len() >= rules.entries {
             let Some((_, first)) = self.order.pop_first() else { break };
             self.owed.remove(&first);
+            evicted = Some(first);
         }
         self.owed.insert(who.clone(), owed);
         self.order.insert((until, who.clone()));
-        (closed && !before.closed).then_some(owed)
+        Added { closed: (closed && !before.closed).then_some(owed), evicted }
     }
 
     /// For how long somebody is still closed out.
@@ -161,14 +172,14 @@ mod tests {
     #[test]
     fn failures_add_up_and_pass_by_themselves() {
         let (rules, mut ledger) = (Rules::default(), Ledger::default());
-        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)), None);
-        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)), None);
+        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)).closed, None);
+        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)).closed, None);
         assert_eq!(ledger.closed(&1, s(100)), None, "ten seconds are under the floor");
-        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)), Some(Owed { until: s(115), closed: true, misdeeds: 3 }));
+        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)).closed, Some(Owed { until: s(115), closed: true, misdeeds: 3 }));
         assert_eq!(ledger.closed(&1, s(114)), Some(s(1)), "closed until all has passed, not only what is over the floor");
         assert_eq!(ledger.closed(&1, s(115)), None);
         assert_eq!(ledger.closed(&2, s(100)), None);
-        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(200)), None, "all was forgotten");
+        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(200)).closed, None, "all was forgotten");
         for _ in 0..1000 {
             ledger.add(&rules, &1, Misdeed::Violation, s(200));
         }

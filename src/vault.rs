@@ -47,6 +47,28 @@ pub struct Seed {
     pub secret: String,
     /// The step of the last code that was taken: none up to it is taken again.
     pub last: u64,
+    /// Wrong codes since the last right one.
+    #[serde(default)]
+    pub wrong: u32,
+    /// When the last wrong one came, in seconds since 1970.
+    #[serde(default)]
+    pub wrong_at: u64,
+}
+
+impl Seed {
+    /// Wrong codes that cost nothing more than any failure.
+    const FREE: u32 = 5;
+
+    /// Until when codes are not taken from where the user is not known, in seconds since 1970: a minute after the fifth wrong
+    /// one in a row, twice as long after each more, a day at the most. Otherwise a code could be guessed in the end by
+    /// whoever is patient enough.
+    pub fn patience(&self) -> u64 {
+        if self.wrong < Self::FREE {
+            return 0;
+        }
+        let minutes = 1u64 << (self.wrong - Self::FREE).min(20);
+        self.wrong_at.saturating_add((minutes * 60).min(86_400))
+    }
 }
 
 impl std::fmt::Debug for Seed {
@@ -72,8 +94,10 @@ pub struct Contents {
 /// What was found when the vault was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// Nothing: it is new, or somebody has removed it.
+    /// Nothing, and nothing was left there.
     Nothing,
+    /// Nothing, but its seal: somebody has removed it, and locks and seeds with it.
+    Removed,
     /// What was left there.
     Same,
     /// Another file than was left there, such as one out of a backup.
@@ -100,8 +124,14 @@ impl Vault {
     /// A file that others can read, or that cannot be read at all: nothing is guessed about locks.
     pub fn open(folder: &Path) -> Result<(Self, Found), String> {
         let path = folder.join("vault.json");
-        if !path.exists() {
-            return Ok((Self { path, contents: Contents::default() }, Found::Nothing));
+        match std::fs::symlink_metadata(&path) {
+            Ok(_) => {}
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+                let found = if std::fs::symlink_metadata(seal_of(&path)).is_ok() { Found::Removed } else { Found::Nothing };
+                return Ok((Self { path, contents: Contents::default() }, found));
+            }
+            // Nothing is guessed about locks.
+            Err(fault) => return Err(format!("{}: {fault}", path.display())),
         }
         let bytes = sys::read_private(&path, MOST).map_err(|fault| fault.to_string())?;
         // serde would take a list for an object with its fields in order.
@@ -126,15 +156,17 @@ impl Vault {
         self.contents.logins.get(&id.to_string()).filter(|login| login.until > now)
     }
 
-    /// Keeps a login; the user's oldest makes room.
-    pub fn keep(&mut self, id: SessionId, login: KeptLogin) {
+    /// Keeps a login; the user's oldest makes room, and is returned.
+    pub fn keep(&mut self, id: SessionId, login: KeptLogin) -> Option<(String, KeptLogin)> {
+        let mut evicted = None;
         let own = self.contents.logins.iter().filter(|(_, known)| known.user == login.user);
         if own.clone().count() >= LOGINS_PER_USER
             && let Some(oldest) = own.min_by_key(|(_, known)| known.since).map(|(id, _)| id.clone())
         {
-            self.contents.logins.remove(&oldest);
+            evicted = self.contents.logins.remove_entry(&oldest);
         }
         self.contents.logins.insert(id.to_string(), login);
+        evicted
     }
 
     /// Ends kept logins; returns which.
@@ -161,6 +193,17 @@ impl Snapshot {
     /// # Errors
     /// As the calls it makes.
     pub fn write(&self) -> io::Result<()> {
+        self.try_write().inspect_err(|_| {
+            // What lies there now is older than what holds: without its seal the next start does not believe its logins.
+            let _ = std::fs::remove_file(seal_of(&self.path));
+        })
+    }
+
+    fn try_write(&self) -> io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true)
+                .create(folder)?;
+        }
         sys::replace(&self.path, &self.bytes, 0o600, true)?;
         sys::replace(&seal_of(&self.path), which(&self.path)?.as_bytes(), 0o600, true)?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
@@ -217,6 +260,37 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_written_is_not_believed_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut vault, _) = Vault::open(folder.path()).unwrap();
+        vault.keep(id(1), login("alice", 1000));
+        vault.snapshot().write().unwrap();
+        vault.end_logins(|_, _| true);
+        // Where the new file would be made there is a folder.
+        std::fs::create_dir(folder.path().join(format!(".vault.json.{}.new", std::process::id()))).unwrap();
+        assert!(vault.snapshot().write().is_err());
+        let (restarted, found) = Vault::open(folder.path()).unwrap();
+        assert_eq!((found, restarted.contents.logins.len()), (Found::Other, 0));
+    }
+
+    #[test]
+    fn a_vault_that_was_removed_is_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (vault, _) = Vault::open(folder.path()).unwrap();
+        vault.snapshot().write().unwrap();
+        std::fs::remove_file(folder.path().join("vault.json")).unwrap();
+        assert_eq!(Vault::open(folder.path()).unwrap().1, Found::Removed);
+        std::os::unix::fs::symlink("vault.json", folder.path().join("vault.json")).unwrap();
+        assert!(Vault::open(folder.path()).is_err());
+    }
+
+    #[test]
+    fn guessing_codes_takes_ever_longer() {
+        let seed = |wrong| Seed { secret: String::new(), last: 0, wrong, wrong_at: 1000 }.patience();
+        assert_eq!([0, 4, 5, 6, 7, 100].map(seed), [0, 0, 1060, 1120, 1240, 87_400]);
+    }
+
+    #[test]
     fn what_is_broken_or_open_to_others_is_refused() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
@@ -236,7 +310,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut vault, _) = Vault::open(folder.path()).unwrap();
         for number in 0..=u8::try_from(LOGINS_PER_USER).unwrap() {
-            vault.keep(id(number), login("alice", u64::from(number)));
+            let evicted = vault.keep(id(number), login("alice", u64::from(number)));
+            assert_eq!(evicted.is_some(), usize::from(number) == LOGINS_PER_USER);
         }
         vault.keep(id(200), login("bob", 0));
         assert_eq!(vault.contents.logins.len(), LOGINS_PER_USER + 1);

@@ -535,7 +535,7 @@ fn a_login_is_kept_and_asks_nothing_until_it_is_ended() {
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
     let output = run(&server);
     assert_ne!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("has ended") && !file.exists(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("was refused") && !file.exists(), "{}", stderr(&output));
 }
 
 #[test]
@@ -556,7 +556,7 @@ fn a_kept_login_out_of_a_backup_stays_ended() {
     server.restart();
     let output = bare(&server, &["run", "t", "true"]).output().unwrap();
     assert_ne!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("has ended"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("was refused"), "{}", stderr(&output));
     assert_eq!(server.records("vault").len(), 1, "and the administrator knows of it");
 }
 
@@ -773,7 +773,7 @@ fn a_reload_that_takes_something_away_takes_it_at_once() {
         reload(&text.replacen(hash, &format!("password = \"{}\"", common::hash()), 1));
         assert!(alice.ask(&Ask::List).await.unwrap_err().is(Code::Revoked));
         let output = bare(&server, &["run", "t", "true"]).output().unwrap();
-        assert!(stderr(&output).contains("has ended"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("was refused"), "{}", stderr(&output));
         assert_eq!(server.records("kept-ended").len(), 1);
     });
 }
@@ -916,4 +916,156 @@ fn names_and_passwords_of_every_shape_are_refused_alike() {
         let huge = server.try_session("alice", &"x".repeat(1 << 20)).await.err().unwrap();
         assert!(huge.is(Code::FrameTooLarge) || huge.is(Code::ConnectionLost), "{huge}");
     });
+}
+
+#[test]
+fn a_connection_that_was_open_before_its_source_was_closed_out_is_not_for_guessing_on() {
+    let server = server_with("[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n");
+    runtime().block_on(async {
+        let (held, keyed) = (reach(&server).await, reach(&server).await);
+        for _ in 0..2 {
+            assert!(server.try_session("ghost", "guess").await.is_err());
+        }
+        wait("the penalty", || !server.records("penalty").is_empty());
+        let error = held.log_in("alice", &Secret::new(common::PASSWORD.into())).await.err().unwrap().1;
+        assert!(error.is(Code::LoginRefused), "{error}");
+        assert!(last_refusal(&server).contains("too many failures"));
+        // Nothing can be guessed of a key.
+        let no_code = || Err(ClientError::new(Code::CodeWanted, "no code"));
+        assert!(keyed.enter("alice", &own_key(&server.path("id_ed25519")), false, no_code).await.is_ok());
+    });
+}
+
+#[test]
+fn a_run_that_waits_is_judged_again_when_its_turn_comes() {
+    let server = server();
+    let config = server.path("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let cases: [(&str, String, &str); 2] = [
+        ("removed", text.replace("[commands.goes]", "[commands.gone]"), "no role of `alice` grants"),
+        (
+            "another argv",
+            text.replacen("[commands.goes]\nexec = [\"/bin/sleep\", \"1000\"]", "[commands.goes]\nexec = [\"/bin/sleep\", \"999\"]", 1),
+            "was changed",
+        ),
+    ];
+    for (name, changed, expected) in cases {
+        write(&config, &text, 0o600);
+        assert_eq!(server.local("reload").status.code(), Some(0));
+        let first = stdout(&server.ordain(&["run", "--detach", "t", "goes"])).trim().to_owned();
+        let granted = || {
+            let requests = server.records("request");
+            requests.iter().filter(|record| record["verb"] == "run" && record["decision"] == "granted").count()
+        };
+        let before = granted();
+        let waiting = server.client().args(["run", "t", "goes"]).stderr(Stdio::piped()).spawn().unwrap();
+        wait("the wait", || granted() > before);
+        assert_ne!(changed, text, "{name}");
+        write(&config, &changed, 0o600);
+        let reloaded = server.local("reload");
+        assert_eq!(reloaded.status.code(), Some(0), "{}", stderr(&reloaded));
+        assert_eq!(server.ordain(&["cancel", "t", &first]).status.code(), Some(0));
+        let output = waiting.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(255), "{name}");
+        assert!(stderr(&output).contains(expected), "{name}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_reload_reaches_whoever_is_closed_out() {
+    let head = "[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n";
+    let server = server_with(head);
+    let config = server.path("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    runtime().block_on(async {
+        for (instead, opened) in [("exempt = [\"127.0.0.0/8\"]\n", true), ("off = true\n", true), ("cap = \"30m\"\n", false)] {
+            write(&config, &text, 0o600);
+            assert_eq!(server.local("reload").status.code(), Some(0));
+            while connect(&server.options()).await.is_ok() {
+                let _ = server.try_session("ghost", "guess").await;
+            }
+            let changed = match instead {
+                "off = true\n" => text.replace(head, "[penalties]\noff = true\n"),
+                "cap = \"30m\"\n" => text.replace("cap = \"20m\"\n", instead),
+                _ => text.replace(head, &format!("{head}{instead}")),
+            };
+            write(&config, &changed, 0o600);
+            let reloaded = server.local("reload");
+            assert_eq!(reloaded.status.code(), Some(0), "{}", stderr(&reloaded));
+            assert_eq!(connect(&server.options()).await.is_ok(), opened, "{instead}");
+        }
+    });
+}
+
+#[test]
+fn a_lifetime_that_was_made_shorter_binds_logins_that_are_kept() {
+    let server = server();
+    let password = server.path("password").to_string_lossy().into_owned();
+    assert!(bare(&server, &["login", "t", "--password-file", &password]).status().unwrap().success());
+    assert_eq!(bare(&server, &["run", "t", "true"]).status().unwrap().code(), Some(0));
+    let config = server.path("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    write(&config, &text.replacen("[server]", "[login]\nlifetime = \"none\"\n[server]", 1), 0o600);
+    assert_eq!(server.local("reload").status.code(), Some(0));
+    assert!(stderr(&bare(&server, &["run", "t", "true"]).output().unwrap()).contains("was refused"));
+    assert_eq!(server.records("kept-ended").len(), 1);
+    let none = bare(&server, &["login", "t", "--password-file", &password]).output().unwrap();
+    assert!(stderr(&none).contains("keeps no login"), "{}", stderr(&none));
+}
+
+#[test]
+fn a_lock_does_not_wait_for_a_program_that_ignores_it() {
+    let server = server();
+    let config = server.path("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let stubborn = "[commands.stubborn]\nexec = [\"/bin/sh\", \"-c\", 'trap \"\" TERM; echo ready; while :; do sleep 1; done']\ngrace = \"1h\"\n[commands.true]";
+    write(&config, &text.replacen("[commands.true]", stubborn, 1), 0o600);
+    assert_eq!(server.local("reload").status.code(), Some(0));
+    let mut child = server.client().args(["run", "t", "stubborn"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    assert_eq!(ordaind(&server, &["lock", "alice"]).status.code(), Some(0));
+    assert!(!child.wait().unwrap().success());
+    server.wait_for_trail("the end", |trail| trail.iter().any(|record| record["kind"] == "end" && record["reason"] == "revoked"));
+}
+
+#[test]
+fn explaining_keeps_no_secret_either() {
+    let server = Server::start();
+    runtime().block_on(async {
+        let session = server.session("alice").await;
+        let clear = common::invocation("secret", &[("token", common::text("hunter2"))]);
+        let Answer::Explain(view) = session.ask(&Ask::Explain(clear)).await.unwrap() else { panic!("no answer") };
+        assert_eq!(view.decision, "refused");
+    });
+    assert!(!std::fs::read_to_string(server.path("state/trail.jsonl")).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn codes_cannot_be_guessed_patiently_from_afar() {
+    let server = server();
+    assert_eq!(ordaind(&server, &["totp", "coded"]).status.code(), Some(0));
+    let uri = stdout(&ordaind(&server, &["totp", "coded"])).trim().to_owned();
+    let secret = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let password = server.path("password").to_string_lossy().into_owned();
+    let run = |code: &str| bare(&server, &["--password-file", &password, "--code", code, "run", "coded@t", "true"]).output().unwrap();
+    let right = totp(&secret, now() / 30);
+    let wrong = if right == "000000" { "000001" } else { "000000" };
+    for _ in 0..5 {
+        assert!(stderr(&run(wrong)).contains("code 200"));
+    }
+    assert!(
+        stderr(&run(&totp(&secret, now() / 30))).contains("code 200"),
+        "the right one, after five wrong ones, from nowhere that is known"
+    );
+    assert!(last_refusal(&server).contains("too many wrong codes"));
+    // A new seed begins anew; then this place is known, and stays open however many fail.
+    let uri = stdout(&ordaind(&server, &["totp", "coded"])).trim().to_owned();
+    let secret = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    assert_eq!(run(&totp(&secret, now() / 30)).status.code(), Some(0));
+    for _ in 0..6 {
+        run(wrong);
+    }
+    assert_eq!(run(&totp(&secret, now() / 30 + 1)).status.code(), Some(0));
 }

@@ -149,7 +149,7 @@ pub enum What<'a> {
     },
     /// A source or user has failed too often and is not let in for a while, or was forgiven.
     Penalty {
-        /// `source` or `user`.
+        /// `source` or `user`; `all` when everybody was forgiven.
         subject: &'a str,
         /// The network, or the name.
         who: &'a str,

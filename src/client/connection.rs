@@ -313,6 +313,7 @@ impl Connection {
             }
         };
         zeroize::Zeroize::zeroize(&mut login.password);
+        zeroize::Zeroize::zeroize(&mut login.code);
         let logged_in = answered?;
         let id = logged_in.session.parse().map_err(|_| ClientError::new(Code::Protocol, "the server sent a session that is none"))?;
         Ok((id, logged_in.kept_s))

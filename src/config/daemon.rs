@@ -378,6 +378,9 @@ fn penalties(table: Table<'_>) -> PenaltyRules {
         table.fault("`cap` is under `floor`: nothing would ever be enforced; spell that off = true");
     }
     let users = Rules { floor: time("user_floor", usual.users.floor), ..sources };
+    if users.cap < users.floor && sources.cap >= sources.floor {
+        table.fault("`cap` is under `user_floor`: failures in a user's name would never count");
+    }
     let exempt = table.texts("exempt").unwrap_or_default();
     let read = PenaltyRules {
         sources,

@@ -77,8 +77,10 @@ pub struct SessionPublic([u8; 32]);
 
 impl SessionPublic {
     /// Reads a key from its base64.
+    ///
+    /// A point of small order is none: signatures that fit it fit any text.
     pub fn read(text: &str) -> Option<Self> {
-        unbase64(text).map(Self)
+        unbase64(text).filter(|key| !small_order(key)).map(Self)
     }
 
     /// Whether the key signed this text for this purpose.
@@ -86,6 +88,28 @@ impl SessionPublic {
         let Some(signature) = unbase64::<64>(signature) else { return false };
         UnparsedPublicKey::new(&ED25519, self.0).verify(&purpose.message(text), &signature).is_ok()
     }
+}
+
+/// Whether a public key is one of Curve25519's eight points of small order, in any spelling.
+pub fn small_order(key: &[u8; 32]) -> bool {
+    const LOW: [[u8; 32]; 2] = [
+        // The two of order eight, but for the sign.
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3,
+            0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c,
+            0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let mut point = *key;
+    let [first, middle @ .., last] = &mut point;
+    *last &= 0x7f;
+    // 0 and 1; p-1, p and p+1.
+    let near_zero = *last == 0 && *first <= 1 && middle.iter().all(|byte| *byte == 0);
+    let near_p = *last == 0x7f && (0xec..=0xee).contains(first) && middle.iter().all(|byte| *byte == 0xff);
+    near_zero || near_p || LOW.contains(&point)
 }
 
 impl fmt::Debug for SessionPublic {
@@ -97,6 +121,20 @@ impl fmt::Debug for SessionPublic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn points_of_small_order_are_no_keys() {
+        let with = |first: u8, middle: u8, last: u8| {
+            let mut key = [middle; 32];
+            (key[0], key[31]) = (first, last);
+            key
+        };
+        for key in [with(0, 0, 0), with(1, 0, 0), with(1, 0, 0x80), with(0xec, 0xff, 0x7f), with(0xed, 0xff, 0xff), with(0xee, 0xff, 0x7f)]
+        {
+            assert!(SessionPublic::read(&base64(&key)).is_none(), "{key:?}");
+        }
+        assert!(SessionPublic::read(&SessionKey::generate().unwrap().public()).is_some());
+    }
 
     #[test]
     fn a_seed_makes_the_same_key_again() {

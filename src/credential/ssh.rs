@@ -3,6 +3,7 @@
 //!
 //! The formats are the `ssh-key` crate's; the signatures are verified and made by aws-lc, like every other.
 
+use super::session::small_order;
 use super::sha256;
 use crate::encoding::{base64, unbase64_any};
 use crate::protocol::{LOGIN_CONTEXT, SSH_NAMESPACE};
@@ -49,6 +50,9 @@ impl SshPublic {
             return Err(format!("found a key of the kind \"{}\"; accepted are {}", kind.escape_debug(), KINDS.join(", ")));
         }
         let key = PublicKey::from_openssh(line.trim()).map_err(|fault| format!("is no public key: {fault}"))?;
+        if !accepted(key.key_data()) {
+            return Err("is a point that fits every signature, and no key".into());
+        }
         Ok(Self { comment: key.comment().to_owned(), key: key.key_data().clone() })
     }
 
@@ -88,8 +92,9 @@ impl fmt::Debug for SshPublic {
 fn accepted(key: &KeyData) -> bool {
     matches!(
         key,
-        KeyData::Ed25519(_) | KeyData::Ecdsa(EcdsaPublicKey::NistP256(_)) | KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_)
-    )
+        KeyData::Ed25519(key) if !small_order(&key.0)
+    ) || matches!(key, KeyData::SkEd25519(key) if !small_order(&key.public_key().0))
+        || matches!(key, KeyData::Ecdsa(EcdsaPublicKey::NistP256(_)) | KeyData::SkEcdsaSha2NistP256(_))
 }
 
 /// What an SSH key signs to prove a login: SSHSIG's envelope (namespace, SHA-512) around the login's text.

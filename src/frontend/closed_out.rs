@@ -26,6 +26,11 @@ impl ClosedOut {
         closed.insert(network, now + time);
     }
 
+    /// Nobody is closed out any more.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// For how long this address is not let in.
     pub fn left(&self, address: IpAddr, (v4, v6): (u8, u8)) -> Option<Duration> {
         let closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);

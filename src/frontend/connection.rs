@@ -523,6 +523,7 @@ impl<'c> Streams<'c> {
             | ToFrontend::Login { .. }
             | ToFrontend::Configure(_)
             | ToFrontend::CloseOut { .. }
+            | ToFrontend::LetIn
             | ToFrontend::Drain
             | ToFrontend::Started { .. }
             | ToFrontend::Adopt { .. }

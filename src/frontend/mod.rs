@@ -197,6 +197,7 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
             Err(fault) => tracing::error!(fault, "the new certificate could not be used"),
         },
         ToFrontend::CloseOut { network, milliseconds } => shared.closed_out.set(network, Duration::from_millis(milliseconds)),
+        ToFrontend::LetIn => shared.closed_out.clear(),
         ToFrontend::Drain => {
             shared.draining.store(true, Ordering::Relaxed);
             shared.drain.notify_waiters();

@@ -64,6 +64,7 @@ pub const fn connection_of(message: &ToFrontend) -> Option<ConnectionId> {
         | ToFrontend::Close { connection, .. } => Some(*connection),
         ToFrontend::Configure(_)
         | ToFrontend::CloseOut { .. }
+        | ToFrontend::LetIn
         | ToFrontend::Drain
         | ToFrontend::Adopt { .. }
         | ToFrontend::Exited { .. } => None,

@@ -277,6 +277,8 @@ pub enum ToFrontend {
         /// For how long.
         milliseconds: u64,
     },
+    /// Nobody is closed out any more, but for those who are named after this.
+    LetIn,
     /// The nonce that was wanted.
     Challenge {
         /// For this connection.

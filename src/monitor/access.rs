@@ -40,25 +40,33 @@ pub fn standing(state: &Shared, user: &str, source: IpAddr) -> Result<Credential
 /// [`Code::CodeWanted`] when none was given; a refusal when it is wrong.
 pub fn second_factor(state: &Shared, user: &str, source: IpAddr, wanted: bool, given: &str) -> Result<(), (Code, &'static str)> {
     let refused = |why| Err((Code::LoginRefused, why));
-    let mut vault = state.vault.borrow_mut();
-    let Some(seed) = vault.contents.seeds.get_mut(user) else {
+    let vault = state.vault.borrow();
+    let Some(seed) = vault.contents.seeds.get(user) else {
         return if wanted { refused("a one-time code is wanted, and this user has no seed (`ordaind totp`)") } else { Ok(()) };
     };
     if given.is_empty() {
         return Err((Code::CodeWanted, "a one-time code is wanted"));
     }
     let Some(secret) = unhex(&seed.secret) else { return refused("the seed in the vault is damaged") };
+    let patience = seed.patience();
     let accepted = totp::accept(&secret, given, now(), seed.last);
-    seed.last = accepted.unwrap_or(seed.last);
     drop(vault);
+    let known = penalties::is_known_place(state, user, source);
+    // Looked at after the code, so that the refusal takes as long for a right one.
+    if (patience > now() && !known) || !penalties::takes_guess(state, user, source) {
+        return refused("too many wrong codes in this user's name, and he has never logged in from there");
+    }
+    if let Some(seed) = state.vault.borrow_mut().contents.seeds.get_mut(user) {
+        match accepted {
+            Some(step) => (seed.last, seed.wrong) = (step, 0),
+            None => (seed.wrong, seed.wrong_at) = (seed.wrong.saturating_add(1), now()),
+        }
+    }
+    save_soon(state);
     if accepted.is_none() {
         penalties::user(state, user);
         return refused("wrong or used one-time code");
     }
-    if !penalties::takes_guess(state, user, source) {
-        return refused("too many failures in this user's name, and he has never logged in from there");
-    }
-    save_soon(state);
     Ok(())
 }
 
@@ -67,6 +75,7 @@ pub async fn save(state: &Shared) -> io::Result<()> {
     let _in_order = state.saving.lock().await;
     let snapshot = state.vault.borrow().snapshot();
     let written = tokio::task::spawn_blocking(move || snapshot.write()).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+    state.unsaved.set(written.is_err());
     written.inspect_err(|fault| tracing::error!(%fault, "the vault cannot be written; what has changed in it ends with this daemon"))
 }
 
@@ -81,6 +90,10 @@ pub fn save_soon(state: &Shared) {
 /// The vault was opened. Another file than was left there is told of.
 pub async fn opened(state: &Shared, found: Found) {
     let settings = state.settings();
+    if found == Found::Removed {
+        tracing::error!("the vault in the state folder was removed: locks, seeds of one-time codes and kept logins are gone");
+        let _ = state.record(&Record::now(What::Vault { state: "removed" }));
+    }
     if found == Found::Other {
         tracing::warn!(
             "the vault in the state folder is not the file that was left there (a backup?): kept logins in it are not believed; look at `ordaind lock --list`"
@@ -88,14 +101,15 @@ pub async fn opened(state: &Shared, found: Found) {
         let _ = state.record(&Record::now(What::Vault { state: "replaced" }));
     }
     // Whoever has lost what a login was proved by while no daemon ran has lost the login.
-    if end_kept(state, |_, login| gone(&settings, state, &login.user, &login.factor), "revoked") || found == Found::Other {
+    if end_kept(state, |_, login| over(&settings, state, login), "revoked") || matches!(found, Found::Other | Found::Removed) {
         let _ = save(state).await;
     }
     let state = state.clone();
     tokio::task::spawn_local(async move {
         loop {
-            tokio::time::sleep(Duration::from_secs(600)).await;
-            if end_kept(&state, |_, login| login.until <= now(), "its time is up") {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let settings = state.settings();
+            if end_kept(&state, |_, login| over(&settings, &state, login), "its time is up") || state.unsaved.get() {
                 let _ = save(&state).await;
             }
         }
@@ -112,11 +126,17 @@ pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u
         user: session.user.to_string(),
         key: format!("{:?}", session.key),
         factor: session.factor.clone(),
-        source: source.to_string(),
+        source: crate::policy::canonical(source).to_string(),
         since: now(),
         until: now() + lifetime,
     };
-    state.vault.borrow_mut().keep(session.id, login);
+    let evicted = state.vault.borrow_mut().keep(session.id, login);
+    if let Some((id, login)) = evicted {
+        let reason = "the user's oldest made room for another";
+        let _ = state.record(&Record::now(What::KeptEnded { kept: &id, user: &login.user, reason }));
+        let id = id.parse::<SessionId>().ok();
+        sessions::end(state, |session| session.kept == id, reason);
+    }
     match save(state).await {
         Ok(()) => Some(lifetime),
         Err(_) => {
@@ -125,6 +145,19 @@ pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u
             None
         }
     }
+}
+
+/// Whether a kept login is worth nothing any more: its time is up, by the configuration as it is now too, or its user has
+/// lost what it was proved by.
+fn over(settings: &Settings, state: &Shared, login: &KeptLogin) -> bool {
+    let until = login.until.min(login.since.saturating_add(settings.login_lifetime.as_secs()));
+    until <= now() || gone(settings, state, &login.user, &login.factor)
+}
+
+/// The kept login of this id, if it is still worth something.
+pub fn kept(state: &Shared, id: SessionId) -> Option<KeptLogin> {
+    let login = state.vault.borrow().login(id, now()).cloned();
+    login.filter(|login| !over(&state.settings(), state, login))
 }
 
 /// Whether a user has lost everything, or at least this.
@@ -147,11 +180,16 @@ fn end_kept(state: &Shared, ended: impl Fn(&str, &KeptLogin) -> bool, reason: &s
 }
 
 /// Ends a kept login with every session that it began, or a session.
-pub async fn end_login(state: &Shared, id: &str, reason: &str) -> io::Result<()> {
-    let kept = end_kept(state, |known, _| known == id, reason);
-    let id = id.parse::<SessionId>().ok();
-    sessions::end(state, |session| Some(session.id) == id || (session.kept.is_some() && session.kept == id), reason);
-    if kept { save(state).await } else { Ok(()) }
+///
+/// What is on its way to `last` is let through first: `told` runs when all but that session has ended and is written.
+pub async fn end_logins(state: &Shared, ids: &[String], last: SessionId, reason: &str, told: impl FnOnce(io::Result<()>)) {
+    let kept = end_kept(state, |known, _| ids.iter().any(|id| id == known), reason);
+    let meant = |id: &SessionId| ids.iter().any(|known| *known == id.to_string());
+    let ended = |session: &Session| meant(&session.id) || session.kept.as_ref().is_some_and(meant);
+    sessions::end(state, |session| session.id != last && ended(session), reason);
+    let written = if kept { save(state).await } else { Ok(()) };
+    told(written);
+    sessions::end(state, ended, reason);
 }
 
 /// What the policy takes away takes effect: sessions, kept logins, and by their rule runs. `narrowed` says who has lost
@@ -159,11 +197,15 @@ pub async fn end_login(state: &Shared, id: &str, reason: &str) -> io::Result<()>
 pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     let settings = state.settings();
     let lost = |user: &str, factor: &Factor| gone(&settings, state, user, factor);
-    let changed = end_kept(state, |_, login| lost(&login.user, &login.factor), "revoked");
+    let changed = end_kept(state, |_, login| over(&settings, state, login), "revoked");
     let ending: Vec<_> = {
         let runs = state.runs.borrow();
         let ended = |run: &&super::state::Run| {
-            let may = || settings.policy.may(&run.user, &run.command.name);
+            // One whose command is gone altogether keeps what it began with; it is not this user's right that was taken.
+            let may = || {
+                !settings.policy.commands.contains_key(&run.command.name)
+                    || settings.policy.may_from(&run.user, &run.command.name, run.source)
+            };
             let lost = lost(&run.user, &run.factor) || (narrowed(&run.user) && !may());
             lost && (run.phase == Phase::Queued || run.command.on_revoke == OnRevoke::Cancel)
         };
@@ -213,7 +255,8 @@ pub async fn unlock(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
 /// That it could not be written, so that none was made.
 pub async fn make_seed(state: &Shared, user: &str, uid: u32) -> io::Result<String> {
     let secret = credential::random::<{ totp::SEED }>();
-    let old = state.vault.borrow_mut().contents.seeds.insert(user.to_owned(), Seed { secret: hex(&secret), last: 0 });
+    let old =
+        state.vault.borrow_mut().contents.seeds.insert(user.to_owned(), Seed { secret: hex(&secret), last: 0, wrong: 0, wrong_at: 0 });
     if let Err(fault) = save(state).await {
         let mut vault = state.vault.borrow_mut();
         match old {
@@ -223,6 +266,10 @@ pub async fn make_seed(state: &Shared, user: &str, uid: u32) -> io::Result<Strin
         return Err(fault);
     }
     let _ = state.record(&Record::now(What::Totp { user, state: "made", uid }));
+    // What was proved with less than is wanted now is proved no more.
+    if end_kept(state, |_, login| login.user == user, "a one-time code is wanted now") {
+        let _ = save(state).await;
+    }
     Ok(totp::uri(&secret, user, &host_name()))
 }
 

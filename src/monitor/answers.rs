@@ -119,7 +119,11 @@ pub fn session_lines(state: &Shared, own: &Session, scope: Scope) -> Vec<Session
     let mut lines = Vec::new();
     for connection in state.connections.borrow().values() {
         if let Some(session) = connection.session.as_ref().filter(|session| shown(&session.user)) {
-            lines.push(line(session, "connected", connection.peer.map(|peer| peer.ip().to_string()).unwrap_or_default()));
+            lines.push(line(
+                session,
+                "connected",
+                connection.peer.map(|peer| crate::policy::canonical(peer.ip()).to_string()).unwrap_or_default(),
+            ));
         }
     }
     lines.extend(

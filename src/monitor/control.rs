@@ -50,7 +50,10 @@ async fn one(state: &Shared, mut stream: UnixStream) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     let mut line = String::new();
     BufReader::new((&mut stream).take(4096)).read_line(&mut line).await?;
-    let asked: Value = serde_json::from_str(&line).unwrap_or_default();
+    let Ok(asked) = serde_json::from_str::<Value>(&line) else {
+        stream.write_all(b"{\"error\":\"the question is too long, or no JSON\"}\n").await?;
+        return stream.shutdown().await;
+    };
     let verb = asked.get("verb").and_then(Value::as_str).unwrap_or_default();
     let decision = authorize_local(verb, uid, crate::sys::effective_uid());
     let word = if decision.is_ok() { "granted" } else { "refused" };
@@ -137,7 +140,19 @@ async fn totp(state: &Shared, asked: &Value, uid: u32) -> Value {
 fn forgive(state: &Shared, asked: &Value) -> Value {
     let who: String = asked.get("who").and_then(Value::as_str).unwrap_or_default().chars().take(64).collect();
     let forgiven = super::penalties::forgive(state, &who);
-    let _ = state.record(&Record::now(What::Penalty { subject: "asked", who: &who, state: "forgiven", misdeeds: 0, seconds: 0 }));
+    let _ = state.record(&Record::now(What::Penalty {
+        subject: if who == "all" {
+            "all"
+        } else if who.contains(['.', ':']) {
+            "source"
+        } else {
+            "user"
+        },
+        who: &who,
+        state: "forgiven",
+        misdeeds: 0,
+        seconds: 0,
+    }));
     json!({ "forgiven": forgiven })
 }
 

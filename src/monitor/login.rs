@@ -211,7 +211,7 @@ fn by_kept(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Re
     let key = connected_key(text, proof, bound);
     let known = access::standing(state, &text.user, bound.source).map_err(refused)?;
     let id = text.session.as_deref().and_then(|id| id.parse::<SessionId>().ok()).ok_or_else(|| refused("a kept login without its id"))?;
-    let kept = state.vault.borrow().login(id, now()).cloned().ok_or_else(|| refused("no such kept login, or its time is up"))?;
+    let kept = access::kept(state, id).ok_or_else(|| refused("no such kept login, or its time is up"))?;
     let key = key.map_err(refused)?;
     if kept.user != text.user
         || kept.key != text.session_key
@@ -379,7 +379,9 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
         (Err((code, reason)), ..) => {
             count(&state.counts.logins_refused);
             if code == Code::LoginRefused {
-                penalties::source(state, peer.ip(), Misdeed::Login);
+                // With keys nothing can be guessed: whoever shows a wrong one costs no more than whoever shows none.
+                let guessed = judged.method.is_none_or(|method| method == Method::Password) || reason.contains("code");
+                penalties::source(state, peer.ip(), if guessed { Misdeed::Login } else { Misdeed::NoLogin });
             }
             let user: String = judged.user.chars().take(limits::USER_NAME).collect();
             tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason, "login refused");

@@ -53,11 +53,15 @@ pub fn source(state: &Shared, source: IpAddr, misdeed: Misdeed) {
         return;
     }
     let who = network(state, source);
-    let closed = {
+    let (closed, evicted) = {
         let mut penalties = state.penalties.borrow_mut();
         let now = penalties.began.elapsed();
-        penalties.sources.add(&rules.sources, &who, misdeed, now).map(|owed| (owed, owed.until - now))
+        let added = penalties.sources.add(&rules.sources, &who, misdeed, now);
+        (added.closed.map(|owed| (owed, owed.until - now)), added.evicted)
     };
+    if let Some(network) = evicted {
+        state.tell(ToFrontend::CloseOut { network, milliseconds: 0 });
+    }
     let owed = {
         let penalties = state.penalties.borrow();
         penalties.sources.closed(&who, penalties.began.elapsed())
@@ -78,7 +82,7 @@ pub fn user(state: &Shared, user: &str) {
     let closed = {
         let mut penalties = state.penalties.borrow_mut();
         let now = penalties.began.elapsed();
-        penalties.users.add(&rules, &name, Misdeed::Login, now).map(|owed| (owed, owed.until - now))
+        penalties.users.add(&rules, &name, Misdeed::Login, now).closed.map(|owed| (owed, owed.until - now))
     };
     if let Some((owed, left)) = closed {
         tell(state, &name, "user", owed.misdeeds, left);
@@ -94,30 +98,63 @@ fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
 /// Whether what could be guessed (a password, a code) is taken for this user from there now. From where he has logged in before it always is, so that
 /// nobody can lock him out by failing in his name.
 pub fn takes_guess(state: &Shared, user: &str, source: IpAddr) -> bool {
-    let closed = {
+    let place = network(state, source);
+    let (source_closed, user_closed) = {
         let penalties = state.penalties.borrow();
-        penalties.users.closed(&user.to_owned(), penalties.began.elapsed()).is_some()
+        let now = penalties.began.elapsed();
+        (penalties.sources.closed(&place, now).is_some(), penalties.users.closed(&user.to_owned(), now).is_some())
     };
-    if !closed || state.settings().penalties.exempt.iter().any(|network| network.contains(source)) {
+    if state.settings().penalties.exempt.iter().any(|network| network.contains(source)) {
         return true;
     }
-    let place = network(state, source).to_string();
-    state.vault.borrow().contents.places.get(user).is_some_and(|places| places.contains(&place))
+    // Connections that were open before the source was closed out are open still; they are not for guessing on.
+    !source_closed && (!user_closed || is_known_place(state, user, source))
+}
+
+/// Whether the user has logged in from there before.
+pub fn is_known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
+    let place = network(state, source);
+    let same = |known: &String| known.parse().is_ok_and(|known| network(state, known) == place);
+    state.vault.borrow().contents.places.get(user).is_some_and(|places| places.iter().any(same))
 }
 
 /// A user has logged in from there; whether that is news which must be kept.
 pub fn known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
-    let place = network(state, source).to_string();
-    let mut vault = state.vault.borrow_mut();
-    let places = vault.contents.places.entry(user.to_owned()).or_default();
-    if places.contains(&place) {
+    if is_known_place(state, user, source) {
         return false;
     }
-    places.push(place);
+    let mut vault = state.vault.borrow_mut();
+    let places = vault.contents.places.entry(user.to_owned()).or_default();
+    // The address, and not its network: what counts as one source may change.
+    places.push(crate::policy::canonical(source).to_string());
     if places.len() > PLACES {
         places.remove(0);
     }
     true
+}
+
+/// The rules may have changed: whom they leave alone owes nothing any more, and what was counted otherwise is forgotten.
+pub fn reloaded(state: &Shared, old: &PenaltyRules) {
+    let settings = state.settings();
+    let new = &settings.penalties;
+    {
+        let mut penalties = state.penalties.borrow_mut();
+        let now = penalties.began.elapsed();
+        if new.prefixes != old.prefixes || new.sources.entries == 0 {
+            (penalties.sources, penalties.users) = (Ledger::default(), Ledger::default());
+        }
+        let exempt: Vec<Network> = penalties
+            .sources
+            .all(now)
+            .map(|(network, _)| *network)
+            .filter(|network| new.exempt.iter().any(|exempt| exempt.contains(network.address())))
+            .collect();
+        for network in &exempt {
+            penalties.sources.forgive(network, now);
+        }
+    }
+    state.tell(ToFrontend::LetIn);
+    tell_all(state);
 }
 
 /// A new frontend, or one with new settings, has to know whom not to let in.

@@ -43,6 +43,7 @@ async fn read_anew(state: &Shared) -> Result<u64, Vec<String>> {
             let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[] }));
             super::access::enforce(state, |user| new.policy.takes_from(&old.policy, user)).await;
             super::supervise::configure(state, &[]).await;
+            super::penalties::reloaded(state, &old.penalties);
             tracing::info!(generation, "reloaded");
             Ok(generation)
         }

@@ -110,7 +110,9 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
             return;
         }
         Decision::Explain(grant) => {
-            record.granted(grant.rule()).write(state).map(|()| Answer::Explain(Box::new(answers::explain(grant.what()))))
+            let mut record = record.granted(grant.rule());
+            record.keep_text = !grant.what().outcome.as_ref().is_err_and(|refusal| refusal.holds_secret);
+            record.write(state).map(|()| Answer::Explain(Box::new(answers::explain(grant.what()))))
         }
         Decision::Whoami(grant) => record.granted(grant.rule()).write(state).map(|()| answers::whoami(state, &asked.session, asked.peer)),
         Decision::Sessions(grant) => {
@@ -146,7 +148,6 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
 /// Ends sessions and kept logins, those of others with the right to it. The answer leaves before the asking session does.
 fn end_sessions(state: &Shared, asked: &Asked<'_>, (scope, ending): (Scope, Ending)) {
     let user = asked.session.user.clone();
-    let own = asked.session.kept.unwrap_or(asked.session.id);
     let meant: Vec<SessionLine> = answers::session_lines(state, &asked.session, scope)
         .into_iter()
         .filter(|line| match &ending {
@@ -157,14 +158,20 @@ fn end_sessions(state: &Shared, asked: &Asked<'_>, (scope, ending): (Scope, Endi
     if meant.is_empty() {
         return asked.tell_refusal(state, Code::NoSuchSession, "there is no such session".into(), None, None);
     }
-    asked.answer(state, &Answer::EndSession { ended_sessions: u32::try_from(meant.len()).unwrap_or(u32::MAX) });
+    let (connection, stream, last) = (asked.connection, asked.stream, asked.session.id);
+    let ids: Vec<String> = meant.into_iter().map(|line| line.session).collect();
     let state = state.clone();
     tokio::task::spawn_local(async move {
-        // One's own last, so that the answer is on its way.
-        let (mine, others): (Vec<_>, Vec<_>) = meant.into_iter().partition(|line| line.this || line.session == own.to_string());
-        for line in others.into_iter().chain(mine) {
-            let _ = access::end_login(&state, &line.session, "ended by a user").await;
-        }
+        let told = |written: std::io::Result<()>| match written {
+            Ok(()) => {
+                answer_to(&state, connection, stream, &Answer::EndSession { ended_sessions: u32::try_from(ids.len()).unwrap_or(u32::MAX) })
+            }
+            Err(fault) => {
+                let text = format!("ended, but that could not be written: {fault}");
+                state.tell(ToFrontend::Refused { connection, stream, code: Code::Internal.number(), text, argument: None, rule: None });
+            }
+        };
+        access::end_logins(&state, &ids, last, "ended by a user", told).await;
     });
 }
 
@@ -221,25 +228,33 @@ impl Asked<'_> {
     }
 
     fn answer(&self, state: &Shared, answer: &Answer) {
-        const PART: usize = 32 * 1024;
-        let bytes = crate::protocol::write(answer);
-        if bytes.len() > crate::limits::CONTROL_FRAME * 64 {
-            return self.tell_refusal(state, Code::Internal, "the answer is longer than a frame may be".into(), None, None);
-        }
-        let (connection, stream) = (self.connection, self.stream);
-        let count = bytes.chunks(PART).count();
-        let parts: Vec<ToFrontend> = bytes
-            .chunks(PART)
-            .enumerate()
-            .map(|(index, part)| ToFrontend::Answer { connection, stream, part: part.to_vec(), last: index + 1 == count })
-            .collect();
-        let state = state.clone();
-        tokio::task::spawn_local(async move {
-            for part in parts {
-                state.tell_with(part, &[]).await;
-            }
-        });
+        answer_to(state, self.connection, self.stream, answer);
     }
+}
+
+fn answer_to(state: &Shared, connection: ConnectionId, stream: StreamId, answer: &Answer) {
+    const PART: usize = 32 * 1024;
+    let bytes = crate::protocol::write(answer);
+    if bytes.len() > crate::limits::CONTROL_FRAME * 64 {
+        let text = "the answer is longer than a frame may be".into();
+        return state.tell(ToFrontend::Refused { connection, stream, code: Code::Internal.number(), text, argument: None, rule: None });
+    }
+    if bytes.len() <= PART {
+        return state.tell(ToFrontend::Answer { connection, stream, part: bytes, last: true });
+    }
+    let count = bytes.chunks(PART).count();
+    let parts: Vec<ToFrontend> = bytes
+        .chunks(PART)
+        .enumerate()
+        .map(|(index, part)| ToFrontend::Answer { connection, stream, part: part.to_vec(), last: index + 1 == count })
+        .collect();
+    let state = state.clone();
+    tokio::task::spawn_local(async move {
+        // In one task, so that they stay in order when the frontend's queue is full.
+        for part in parts {
+            state.tell_with(part, &[]).await;
+        }
+    });
 }
 
 /// The number of a refusal.

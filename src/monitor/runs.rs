@@ -9,9 +9,9 @@ use crate::exec::{self, NotStarted, Obstacle, Running};
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{End, RunRules, ToFrontend};
-use crate::policy::{Command, Grant, OnDisconnect, Plan, Stdin};
+use crate::policy::{Command, Decision, Grant, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
-use crate::request::{Attachment, Invocation};
+use crate::request::{Ask, Attachment, Invocation};
 use crate::sys::{self, Exited};
 use crate::{credential, limits};
 use std::os::fd::OwnedFd;
@@ -69,6 +69,8 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         user: grant.user().clone(),
         session: asked.session.id,
         factor: asked.session.factor.clone(),
+        source: grant.source(),
+        asked: waits.is_some().then(|| Ask::Run(invocation.clone())),
         command: command.clone(),
         phase: if waits.is_some() { Phase::Queued } else { Phase::Starting },
         pid: 0,
@@ -205,7 +207,8 @@ struct Orders {
 }
 
 /// Waits for the run's turn. Why not, when it does not come.
-async fn turn(state: &Shared, run: RunId, command: &Command, orders: &mut Orders) -> Result<(), (Code, String)> {
+async fn turn(state: &Shared, run: RunId, grant: &Grant<Plan>, orders: &mut Orders) -> Result<(), (Code, String)> {
+    let command = &grant.what().command;
     let queued = |state: &Shared| state.runs.borrow().get(&run).is_some_and(|run| run.phase == Phase::Queued);
     if !queued(state) {
         return Ok(());
@@ -234,6 +237,7 @@ async fn turn(state: &Shared, run: RunId, command: &Command, orders: &mut Orders
         }
     };
     state.queue.borrow_mut().retain(|id| *id != run);
+    let outcome = outcome.and_then(|()| still_granted(state, run, grant));
     if outcome.is_ok() {
         take_lock(state, run, command);
         if let Some(run) = state.runs.borrow_mut().get_mut(&run) {
@@ -245,11 +249,23 @@ async fn turn(state: &Shared, run: RunId, command: &Command, orders: &mut Orders
     outcome
 }
 
+/// Whether what was granted before the wait would be granted now, and be the same.
+fn still_granted(state: &Shared, run: RunId, grant: &Grant<Plan>) -> Result<(), (Code, String)> {
+    let Some(ask) = state.runs.borrow().get(&run).and_then(|run| run.asked.clone()) else { return Ok(()) };
+    match state.settings().policy.authorize(grant.user(), grant.request(), &ask, grant.source(), |_| None) {
+        Decision::Run(now) if now.what().argv == grant.what().argv && now.what().command.run_as == grant.what().command.run_as => Ok(()),
+        Decision::Refused(refusal) => {
+            Err((super::requests::code_of(refusal.kind), format!("{} (while it waited for its turn)", refusal.text)))
+        }
+        _ => Err((Code::QueueLeft, "the command was changed while this run waited for its turn".into())),
+    }
+}
+
 /// From the receipt to the end record.
 async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders: Orders, counts: oneshot::Receiver<Counts>) {
     let command = &grant.what().command;
     let run = receipt.run();
-    if let Err((code, text)) = turn(state, run, command, &mut orders).await {
+    if let Err((code, text)) = turn(state, run, grant, &mut orders).await {
         return not_started(state, grant, run, code, &text, None);
     }
     let spool = match spool(state, command) {
@@ -495,6 +511,8 @@ async fn watch(running: &mut Running, timeout: Option<Duration>, grace: Duration
     };
     let (reason, ended) = match by_itself {
         Ok(ended) => (None, ended),
+        // Whoever was locked out has no say in how long his programs take to end.
+        Err(Reason::Revoked) => (Some(Reason::Revoked), running.end(grace.min(limits::REVOKED_GRACE)).await),
         Err(reason) => (Some(reason), running.end(grace).await),
     };
     match (reason, ended) {

@@ -11,13 +11,13 @@ use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
 use crate::ipc::{Channel, End, RunRules, Stage, ToFrontend};
 use crate::policy::Command;
-use crate::request::Attachment;
+use crate::request::{Ask, Attachment};
 use crate::sys::Version;
 use crate::vault::Vault;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -91,6 +91,10 @@ pub struct Run {
     pub session: SessionId,
     /// What that session was proved by.
     pub factor: Factor,
+    /// Where it was asked for from.
+    pub source: IpAddr,
+    /// What was asked for, of one that has had to wait: it is judged again when its turn comes.
+    pub asked: Option<Ask>,
     /// Which command.
     pub command: Arc<Command>,
     /// How far it has come.
@@ -165,6 +169,8 @@ pub struct State {
     pub parked: RefCell<HashMap<SessionId, (Session, u64)>>,
     /// Locks, kept logins, seeds: what survives a restart.
     pub vault: RefCell<Vault>,
+    /// Whether the vault's last write failed; it is tried again.
+    pub unsaved: Cell<bool>,
     /// Who has failed how often.
     pub penalties: RefCell<Penalties>,
     /// One write of the vault at a time, in the order of the changes.
@@ -256,6 +262,7 @@ impl State {
             highest: Cell::new(0),
             parked: RefCell::default(),
             vault: RefCell::new(vault),
+            unsaved: Cell::new(false),
             penalties: RefCell::default(),
             saving: tokio::sync::Mutex::new(()),
             parkings: Cell::new(0),

@@ -507,6 +507,21 @@ fn what_is_taken_from_a_user_and_what_is_not() {
         (false, |policy| drop(policy.roles.remove("office"))),
         (false, |policy| policy.commands.clear()),
     ];
+    let networks =
+        |text: &str| -> Vec<Network> { text.split(' ').filter(|text| !text.is_empty()).map(|text| text.parse().unwrap()).collect() };
+    for (was, is, taken) in [
+        ("10.0.0.1", "10.0.0.0/8", false),
+        ("10.0.0.0/24 10.0.1.0/24", "10.0.0.0/8 ::1", false),
+        ("10.0.0.0/8", "10.0.0.0/9", true),
+        ("10.0.0.0/8", "::/0", true),
+        ("10.0.0.0/8", "", false),
+        ("", "0.0.0.0/0", true),
+    ] {
+        let (mut old, mut new) = (narrowed(), narrowed());
+        old.roles.get_mut("support").unwrap().sources = networks(was);
+        new.roles.get_mut("support").unwrap().sources = networks(is);
+        assert_eq!(new.takes_from(&old, "alice"), taken, "{was} to {is}");
+    }
     for (index, (taken, change)) in cases.iter().enumerate() {
         let mut new = narrowed();
         change(&mut new);
@@ -516,7 +531,9 @@ fn what_is_taken_from_a_user_and_what_is_not() {
     let roles: &[(bool, RoleChange)] = &[
         (true, |role| drop(role.commands.pop())),
         (false, |role| role.commands.push(Pattern { text: "new".into(), place: at(1) })),
-        (true, |role| role.deny.push(Pattern { text: "new".into(), place: at(1) })),
+        (true, |role| role.deny.push(Pattern { text: "tail".into(), place: at(1) })),
+        (false, |role| role.deny.push(Pattern { text: "no-such".into(), place: at(1) })),
+        (false, |role| role.commands = vec![Pattern { text: "*".into(), place: at(1) }]),
         (true, |role| role.max_run_time = Some(Duration::from_secs(1))),
         (true, |role| role.sources.push("::1".parse().unwrap())),
         (false, |role| role.verbs.push("runs-of-others".into())),

@@ -82,17 +82,31 @@ impl Policy {
         self.commands.contains_key(command) && granted && !denied
     }
 
+    /// As [`Policy::may`], from this address.
+    pub fn may_from(&self, user: &str, command: &str, source: IpAddr) -> bool {
+        let granted = |role: &Role| role.holds_from(source) && role.commands.iter().any(|pattern| pattern.matches(command));
+        self.may(user, command)
+            && self.users.get(user).is_some_and(|user| user.holds_from(source))
+            && self.roles_of(user).any(|(_, role)| granted(role))
+            && self.commands.get(command).is_some_and(|command| within(&command.sources, source))
+    }
+
     /// Whether this policy gives a user less than an old one did: a role, a grant, a right, an address. What it only adds
     /// is no reason to end anything.
     pub fn takes_from(&self, old: &Self, user: &str) -> bool {
         let (Some(was), Some(is)) = (old.users.get(user), self.users.get(user)) else { return true };
-        let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.text.clone()).collect::<BTreeSet<_>>();
-        let narrower =
-            |was: &[Network], is: &[Network]| !is.is_empty() && (was.is_empty() || !was.iter().all(|network| is.contains(network)));
+        // What a pattern means, in both: a name that is spelled out and one that a wildcard covers are the same grant.
+        let names: BTreeSet<&String> = old.commands.keys().chain(self.commands.keys()).collect();
+        let means = |patterns: &[Pattern]| -> BTreeSet<String> {
+            names.iter().filter(|name| patterns.iter().any(|pattern| pattern.matches(name))).map(|name| (*name).clone()).collect()
+        };
+        let narrower = |was: &[Network], is: &[Network]| {
+            !is.is_empty() && (was.is_empty() || !was.iter().all(|network| is.iter().any(|wider| wider.covers(network))))
+        };
         let shorter = |was: Option<Duration>, is: Option<Duration>| is.is_some_and(|is| was.is_none_or(|was| is < was));
         let lost = |was: &Role, is: &Role| {
-            !texts(&was.commands).is_subset(&texts(&is.commands))
-                || !texts(&is.deny).is_subset(&texts(&was.deny))
+            !means(&was.commands).is_subset(&means(&is.commands))
+                || !means(&is.deny).is_subset(&means(&was.deny))
                 || !was.verbs.iter().all(|verb| is.verbs.contains(verb))
                 || narrower(&was.sources, &is.sources)
                 || shorter(was.max_run_time, is.max_run_time)

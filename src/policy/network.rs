@@ -20,6 +20,11 @@ impl Network {
         Self { address: masked(address, prefix).unwrap_or(address), prefix }
     }
 
+    /// Whether every address of another network lies in this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.prefix <= other.prefix && self.contains(other.address)
+    }
+
     /// Its first address.
     pub const fn address(&self) -> IpAddr {
         self.address
@@ -59,6 +64,9 @@ impl FromStr for Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| format!("`{}` is not an IP address or network", text.escape_debug()))?;
+        if canonical(address) != address {
+            return Err(format!("`{}` is an IPv4 address in IPv6 dress, which no client has here; write it as IPv4", text.escape_debug()));
+        }
         let most = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => most,

@@ -1,7 +1,7 @@
 //! `ordaind explain` and `ordaind access`: the policy, asked questions, without a daemon.
 
 use super::display::{self, plain};
-use super::{complain, daemon, say};
+use super::{complain, daemon, say, say_json};
 use crate::cli::{Given, assign, speak};
 use crate::config::{self, Machine};
 use crate::exit::Status;
@@ -122,7 +122,7 @@ pub fn access(path: &Path, offline: bool, user: Option<&str>, command: Option<&s
     }
     if json {
         let row = |(user, command, roles, run_as, bounds): &(&str, &str, String, String, String)| json!({ "user": user, "command": command, "roles": roles.split(", ").collect::<Vec<_>>(), "run_as": run_as, "bounds": bounds });
-        say(&json!({ "access": rows.iter().map(row).collect::<Vec<_>>() }).to_string());
+        say_json(&json!({ "access": rows.iter().map(row).collect::<Vec<_>>() }));
         return Status::OK;
     }
     let width = |of: fn(&(&str, &str, String, String, String)) -> usize| rows.iter().map(of).max().unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use super::display::plain;
 use super::target::Target;
-use super::{complain, enter, home, run, say};
+use super::{complain, enter, home, run, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, ExplainArgs, RunArgs};
 use crate::client::{ClientError, Durable, Options, Session};
 use crate::config::{Hosts, load_hosts};
@@ -57,7 +57,9 @@ fn report(error: &ClientError, nagios: bool, json: bool) -> Status {
         return Status::NAGIOS_UNKNOWN;
     }
     if json {
-        say(&serde_json::json!({ "event": "error", "code": error.code, "text": error.text, "argument": error.argument, "rule": error.rule }).to_string());
+        say_json(
+            &serde_json::json!({ "event": "error", "code": error.code, "text": error.text, "argument": error.argument, "rule": error.rule }),
+        );
     }
     complain(&format!("ordain: {text}"));
     Status::OWN_FAILURE
@@ -119,7 +121,7 @@ async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: 
     if run.dry_run {
         let Answer::Preview(preview) = session.ask(&Ask::Preview(invocation)).await? else { return Err(unexpected("preview")) };
         if args.json {
-            say(&serde_json::json!(preview).to_string());
+            say_json(&serde_json::json!(preview));
         } else {
             say(&format!("granted by {}", plain(&preview.rule)));
             say(&format!("as {} in {}:", plain(&preview.run_as), plain(&preview.cwd)));
@@ -138,7 +140,7 @@ fn unexpected(verb: &str) -> ClientError {
 async fn list(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
     let Answer::List { commands } = session.ask(&Ask::List).await? else { return Err(unexpected("list")) };
     if args.json {
-        say(&serde_json::json!({ "commands": commands }).to_string());
+        say_json(&serde_json::json!({ "commands": commands }));
         return Ok(Status::OK);
     }
     if commands.is_empty() {
@@ -154,7 +156,7 @@ async fn list(args: &ClientArgs, session: &Session) -> Result<Status, ClientErro
 async fn describe(args: &ClientArgs, session: &Session, command: &str) -> Result<Status, ClientError> {
     let view = run::described(session, command).await?;
     if args.json {
-        say(&serde_json::json!(view).to_string());
+        say_json(&serde_json::json!(view));
     } else {
         for line in description(&view) {
             say(&line);
@@ -212,7 +214,7 @@ fn description(view: &CommandView) -> Vec<String> {
 async fn runs(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
     let Answer::Runs { runs } = session.ask(&Ask::Runs).await? else { return Err(unexpected("runs")) };
     if args.json {
-        say(&serde_json::json!({ "runs": runs }).to_string());
+        say_json(&serde_json::json!({ "runs": runs }));
         return Ok(Status::OK);
     }
     for run in runs {
@@ -257,7 +259,7 @@ async fn signal(args: &ClientArgs, session: &Session, run: &str, name: &str) -> 
     let signal = name.strip_prefix("SIG").unwrap_or(name).to_uppercase();
     let Answer::Signal { signalled } = session.ask(&Ask::Signal { run, signal }).await? else { return Err(unexpected("signal")) };
     if args.json {
-        say(&serde_json::json!({ "signalled": signalled }).to_string());
+        say_json(&serde_json::json!({ "signalled": signalled }));
     }
     Ok(Status::OK)
 }
@@ -266,7 +268,7 @@ async fn cancel(args: &ClientArgs, session: &Session, run: &str) -> Result<Statu
     let run = run.parse().map_err(|_| ClientError::new(Code::NoSuchRun, "there is no such run"))?;
     let Answer::Cancel { cancelled } = session.ask(&Ask::Cancel { run }).await? else { return Err(unexpected("cancel")) };
     if args.json {
-        say(&serde_json::json!({ "cancelled": cancelled }).to_string());
+        say_json(&serde_json::json!({ "cancelled": cancelled }));
     }
     Ok(Status::OK)
 }
@@ -275,7 +277,7 @@ async fn explain_verb(args: &ClientArgs, explain: &ExplainArgs, session: &Sessio
     let invocation = run::explained(args, explain, session).await?;
     let Answer::Explain(view) = session.ask(&Ask::Explain(invocation)).await? else { return Err(unexpected("explain")) };
     if args.json {
-        say(&serde_json::json!(view).to_string());
+        say_json(&serde_json::json!(view));
         return Ok(Status::OK);
     }
     super::display::explanation(&view).iter().for_each(|line| say(line));
@@ -285,7 +287,7 @@ async fn explain_verb(args: &ClientArgs, explain: &ExplainArgs, session: &Sessio
 async fn whoami(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
     let Answer::Whoami(view) = session.ask(&Ask::Whoami).await? else { return Err(unexpected("whoami")) };
     if args.json {
-        say(&serde_json::json!(view).to_string());
+        say_json(&serde_json::json!(view));
         return Ok(Status::OK);
     }
     let roles =
@@ -304,7 +306,7 @@ async fn whoami(args: &ClientArgs, session: &Session) -> Result<Status, ClientEr
 async fn sessions(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
     let Answer::Sessions { sessions } = session.ask(&Ask::Sessions).await? else { return Err(unexpected("sessions")) };
     if args.json {
-        say(&serde_json::json!({ "sessions": sessions }).to_string());
+        say_json(&serde_json::json!({ "sessions": sessions }));
         return Ok(Status::OK);
     }
     for line in sessions {
@@ -330,7 +332,7 @@ async fn end_session(args: &ClientArgs, session: &Session, which: &str) -> Resul
     };
     let Answer::EndSession { ended_sessions } = session.ask(&Ask::EndSession(ending)).await? else { return Err(unexpected("end-session")) };
     if args.json {
-        say(&serde_json::json!({ "ended_sessions": ended_sessions }).to_string());
+        say_json(&serde_json::json!({ "ended_sessions": ended_sessions }));
     } else {
         say(&format!("ended {ended_sessions}"));
     }

@@ -83,6 +83,8 @@ fn code(args: &ClientArgs) -> Result<String, ClientError> {
 async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep: bool) -> Result<Entered, ClientError> {
     let login = target.login();
     let mut connection = connection;
+    // A connection has three, and one of them is for a password.
+    let mut tries = AGENT_KEYS;
     let told_password = args.password_stdin || args.password_file.is_some();
     // A login that is kept asks nothing; what was said on the command line goes before it.
     if !keep
@@ -93,7 +95,8 @@ async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep:
         match connection.enter(&target.user, &Proof::Kept(kept), false, no_code).await {
             Ok(entered) => return Ok(entered),
             Err((Some(same), error)) if error.is(Code::LoginRefused) => {
-                complain("ordain: the login that was kept has ended; `ordain login` keeps another");
+                complain("ordain: the login that was kept was refused, so it has ended; `ordain login` keeps another");
+                tries -= 1;
                 login.forget();
                 connection = same;
             }
@@ -113,7 +116,7 @@ async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep:
         return connection.enter(&target.user, &Proof::Password(password), keep, || code(args)).await.map_err(|(_, error)| error);
     }
     let mut refused = 0;
-    for signer in agent_keys(&login) {
+    for signer in agent_keys(&login).into_iter().take(tries) {
         let fingerprint = signer.public().fingerprint();
         match connection.enter(&target.user, &Proof::Key(signer), keep, || code(args)).await {
             Ok(entered) => {

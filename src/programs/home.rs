@@ -72,10 +72,12 @@ impl KnownServers {
         }
         let (text, _) =
             sys::read_config(&self.0, &sys::Trust::own(), 16 << 20).map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?;
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
+        for (number, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             let place = format!("{}:{}", self.0.display(), number + 1);
-            let (name, pin) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-            if name == server {
+            let Some((name, pin)) = line.split_once(char::is_whitespace) else {
+                return Err(ClientError::new(Code::Usage, format!("{place}: is not host:port and a key")));
+            };
+            if name.eq_ignore_ascii_case(server) {
                 let pin = pin.trim().parse().map_err(|why| ClientError::new(Code::Usage, format!("{place}: {why}")))?;
                 return Ok(Some(Known { pin, place }));
             }
@@ -90,9 +92,11 @@ impl KnownServers {
     pub fn add(&self, server: &str, pin: Fingerprint) -> Result<(), ClientError> {
         let add = || -> io::Result<()> {
             make_folder(&self.0)?;
-            let mut file = std::fs::File::options().append(true).create(true).mode(0o600).open(&self.0)?;
+            let mut file = std::fs::File::options().read(true).append(true).create(true).mode(0o600).open(&self.0)?;
+            // A last line that somebody has left without its end must not become part of this one.
+            let unfinished = std::fs::read(&self.0)?.last().is_some_and(|byte| *byte != b'\n');
             // One write: two clients at once leave two whole lines.
-            file.write_all(format!("{server} {pin}\n").as_bytes())
+            file.write_all(format!("{}{server} {pin}\n", if unfinished { "\n" } else { "" }).as_bytes())
         };
         add().map_err(|fault| usage(&self.0, &fault))
     }
@@ -154,7 +158,8 @@ impl Login {
             server_key: server.to_string(),
             id: kept.id.to_string(),
             key: Zeroizing::new(base64(kept.key.seed())),
-            until: now + seconds,
+            // What a server says, within reason.
+            until: now.saturating_add(seconds.min(366 * 86_400)),
         };
         let bytes = Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default());
         make_folder(&path).and_then(|()| sys::replace(&path, &bytes, 0o600, true)).map_err(|fault| usage(&path, &fault))

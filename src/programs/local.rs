@@ -1,7 +1,7 @@
 //! The local verbs: one line to the running daemon's control socket, one line back.
 
 use super::display::plain;
-use super::{complain, say};
+use super::{complain, say, say_json};
 use crate::config;
 use crate::exit::Status;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ pub fn status(path: &Path, json: bool) -> Status {
         Err(why) => return failed(&why),
     };
     if json {
-        say(&answer.to_string());
+        say_json(&answer);
         return Status::OK;
     }
     show("", &answer);
@@ -70,7 +70,9 @@ pub fn status(path: &Path, json: bool) -> Status {
 /// `ordaind lock`
 pub fn lock(path: &Path, user: Option<&str>, reason: &str, json: bool) -> Status {
     let Some(user) = user else { return locks(path, json) };
-    tell(ask_with(path, &json!({ "verb": "lock", "user": user, "reason": reason })), |_| format!("{} is locked", plain(user)))
+    tell(ask_with(path, &json!({ "verb": "lock", "user": user, "reason": reason.chars().take(256).collect::<String>() })), |_| {
+        format!("{} is locked", plain(user))
+    })
 }
 
 fn locks(path: &Path, json: bool) -> Status {
@@ -79,7 +81,7 @@ fn locks(path: &Path, json: bool) -> Status {
         Err(why) => return failed(&why),
     };
     if json {
-        say(&answer.to_string());
+        say_json(&answer);
         return Status::OK;
     }
     for (user, lock) in answer.get("locks").and_then(Value::as_object).into_iter().flatten() {
@@ -121,7 +123,7 @@ pub fn penalties(path: &Path, clear: Option<&str>, json: bool) -> Status {
         Err(why) => return failed(&why),
     };
     if json {
-        say(&answer.to_string());
+        say_json(&answer);
         return Status::OK;
     }
     for kind in ["sources", "users"] {
@@ -162,8 +164,8 @@ fn show(prefix: &str, value: &Value) {
                 show(&key, value);
             }
         }
-        Value::String(text) => say(&format!("{prefix}: {text}")),
+        Value::String(text) => say(&plain(&format!("{prefix}: {text}"))),
         Value::Null => say(&format!("{prefix}: none")),
-        other => say(&format!("{prefix}: {other}")),
+        other => say(&plain(&format!("{prefix}: {other}"))),
     }
 }

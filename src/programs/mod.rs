@@ -31,6 +31,12 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
+/// Prints JSON to standard output, in printable ASCII: whatever a server says, a terminal sees plain characters.
+fn say_json(value: &serde_json::Value) {
+    let line = crate::audit::line(value).unwrap_or_default();
+    say(String::from_utf8_lossy(&line).trim_end());
+}
+
 /// Prints a line to standard error.
 fn complain(line: &str) {
     use std::io::Write;

@@ -188,7 +188,7 @@ async fn detachable(session: &Session, command: &str, view: Option<&CommandView>
 async fn detach(args: &ClientArgs, run: Durable) -> Status {
     let id = run.id();
     if args.json {
-        super::say(&serde_json::json!({ "run": id.to_string() }).to_string());
+        super::say_json(&serde_json::json!({ "run": id.to_string() }));
     } else {
         super::say(&id.to_string());
     }
@@ -561,7 +561,7 @@ impl Output {
     }
 
     async fn event(&self, event: serde_json::Value) {
-        let _ = self.pieces.send(Piece::Bytes { error: false, bytes: format!("{event}\n").into_bytes(), counted: 0 }).await;
+        let _ = self.pieces.send(Piece::Bytes { error: false, bytes: crate::audit::line(&event).unwrap_or_default(), counted: 0 }).await;
     }
 
     /// Everything is written when this returns.

@@ -9,10 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Lets every other thread of this machine go first, from now on and for the calling thread alone.
+/// Lets other threads of this machine go first, from now on and for the calling thread alone; not so far behind that a busy
+/// machine would never come to it.
 pub fn step_back() {
     // SAFETY: setpriority takes numbers; 0 means the calling thread on Linux. That it fails changes nothing else.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
 }
 
 /// How a process ended, and what it used.

@@ -287,7 +287,9 @@ impl Server {
 
     pub fn trail(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.path("state/trail.jsonl")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // A reader may meet a write that is under way.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        text[..whole].lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The records of a kind.
