@@ -87,6 +87,8 @@ pub const REQUEST_IDS: usize = 100_000;
 pub const REQUEST_ID_AGE: Duration = Duration::from_secs(600);
 /// Sessions whose link is lost that are remembered, all users together.
 pub const SESSIONS_PARKED: usize = 4096;
+/// How often the trail is signed at least, when anything was written.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Between SIGTERM and SIGKILL of a run whose user may not run it any more: it is to be over within a second.
 pub const REVOKED_GRACE: Duration = Duration::from_millis(500);
 /// How long the monitor waits for the frontend's byte counts before it records the end without them.

@@ -1,23 +1,31 @@
-//! The trail: one JSON object a line, written by the monitor before the effect it speaks of.
+//! The trail: one JSON object a line, written by the monitor before the effect it speaks of, each with the hash of the line
+//! before it.
 //!
 //! A [`Receipt`] is proof that the trail holds a run's decision; nothing runs without one.
 
 mod ascii;
+mod chain;
 mod record;
+mod verify;
 
 pub use ascii::line;
+pub use chain::{CHECKPOINT_RECORDS, Head, Link, TrailKey, TrailPublic, link};
 pub use record::{Record, What};
+pub use verify::{Fault, Report, Verifier};
 
+use crate::encoding::base64;
 use crate::ids::{RequestId, RunId};
 use crate::policy::{Grant, Plan};
+use serde::Serialize;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
-/// Proof that the trail holds the decision for one exact request. Only [`Trail::append_start`] makes one.
+/// Proof that the trail holds the decision for one exact request. Only [`Trail`] makes one.
 #[derive(Debug)]
 pub struct Receipt {
     request: RequestId,
     run: RunId,
+    seq: u64,
 }
 
 impl Receipt {
@@ -26,31 +34,80 @@ impl Receipt {
         self.run
     }
 
+    /// The record's number; 0 where the command goes on without one.
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
     /// Whether it belongs to this grant.
     pub fn covers(&self, grant: &Grant<Plan>) -> bool {
         self.request == grant.request()
     }
 }
 
+/// A record with its place in the chain.
+#[derive(Serialize)]
+struct Chained<'r> {
+    seq: u64,
+    prev: String,
+    #[serde(flatten)]
+    record: &'r Record<'r>,
+}
+
 /// The open trail.
 #[derive(Debug)]
 pub struct Trail {
     file: File,
-    written: u64,
+    /// Bytes of the file that are whole lines.
+    length: u64,
+    head: Head,
+    key: TrailKey,
+    /// The number of the last checkpoint.
+    checkpoint: u64,
+    /// Records that could not be written, of commands that go on without.
+    missed: u64,
+    /// Whether a write has left something behind the last whole line.
     torn: bool,
 }
 
+/// Bytes of a line at the most: a request's text is bounded, and escapes make six bytes of one.
+const LONGEST: u64 = 512 * 1024;
+
 impl Trail {
-    /// Goes on with a file that was opened to read and append. A line that a crash left without its end gets one, so
-    /// that the next record does not become part of it.
+    /// Goes on with a file that was opened to read and append. `known` is where the chain had come to at least, by a note
+    /// beside the file. A line that a crash left without its end is recorded as such, and so is what is missing.
     ///
     /// # Errors
     /// As reading and writing.
-    pub fn open(mut file: File) -> io::Result<Self> {
-        if !ends_with_newline(&mut file)? {
-            file.write_all(b"\n")?;
+    ///
+    /// `before` is where the file before this one ends, when this one is new because of a rotation that was cut short.
+    pub fn open(mut file: File, key: TrailKey, known: Option<Head>, before: Option<Head>) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        let mut tail = Tail::read(&mut file, length)?;
+        let known = known.unwrap_or_default();
+        let continues = before.filter(|before| length == 0 && before.seq >= known.seq);
+        tail.head = continues.unwrap_or(tail.head);
+        let mut trail = Self { file, length, head: tail.head, key, checkpoint: 0, missed: 0, torn: false };
+        if tail.torn.is_some_and(|torn| torn.open) {
+            // The next record must not become part of it.
+            trail.file.write_all(b"\n")?;
+            trail.length += 1;
         }
-        Ok(Self { file, written: 0, torn: false })
+        if tail.head.seq < known.seq {
+            // Truncated, put back from a backup, or removed: numbers go on behind what there was, so that it shows.
+            trail.head.seq = known.seq;
+        }
+        if continues.is_some() {
+            trail.append(&Record::now(What::Continued { why: "rotated", previous: "" }))?;
+        }
+        if let Some(torn) = tail.torn {
+            trail.append(&Record::now(What::Recovered { torn_bytes: torn.bytes, torn_sha256: &base64(&torn.link) }))?;
+        }
+        if tail.head.seq < known.seq {
+            let expected = base64(&known.link);
+            trail.append(&Record::now(What::Missing { found: tail.head.seq, expected: known.seq, expected_hash: &expected }))?;
+        }
+        Ok(trail)
     }
 
     /// Writes a record.
@@ -58,17 +115,58 @@ impl Trail {
     /// # Errors
     /// As write(2). The caller must not do what the record speaks of.
     pub fn append(&mut self, record: &Record<'_>) -> io::Result<()> {
-        // One write for the whole line: O_APPEND puts it at the end, and a crash of ours cannot tear it.
-        let mut bytes = line(record)?;
-        if self.torn {
-            // An earlier write stopped half way (a full disk): what it left must not swallow this record.
-            bytes.insert(0, b'\n');
+        if self.missed > 0 {
+            let missed = self.missed;
+            self.put(&Record::now(What::Gap { missed }))?;
+            self.missed = 0;
         }
-        self.torn = true;
-        self.file.write_all(&bytes)?;
-        self.torn = false;
-        self.written += 1;
+        self.put(record)
+    }
+
+    fn put(&mut self, record: &Record<'_>) -> io::Result<()> {
+        let mut bytes = line(&Chained { seq: self.head.seq + 1, prev: base64(&self.head.link), record })?;
+        if self.torn {
+            self.file.set_len(self.length)?;
+            self.torn = false;
+        }
+        // One write for the whole line: O_APPEND puts it at the end, and a crash of ours cannot tear it.
+        if let Err(fault) = self.file.write_all(&bytes) {
+            // What a full disk has taken of it goes again.
+            self.torn = self.file.set_len(self.length).is_err();
+            return Err(fault);
+        }
+        self.length += bytes.len() as u64;
+        bytes.pop();
+        self.head = Head { seq: self.head.seq + 1, link: link(&bytes) };
         Ok(())
+    }
+
+    /// Signs where the chain has come to, if it has come anywhere since.
+    ///
+    /// # Errors
+    /// As [`Trail::append`].
+    pub fn checkpoint(&mut self) -> io::Result<Option<(Head, String)>> {
+        if self.head.seq == self.checkpoint {
+            return Ok(None);
+        }
+        let (head, signature) = (self.head, self.key.sign(&self.head));
+        self.put(&Record::now(What::Checkpoint { signature: &signature }))?;
+        self.checkpoint = self.head.seq;
+        Ok(Some((head, signature)))
+    }
+
+    /// Goes on in another file; the chain runs on. The old one ends with a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Trail::append`]; then the old file is still the trail.
+    pub fn go_on_in(&mut self, file: File, why: &str, previous: &str) -> io::Result<()> {
+        let length = file.metadata()?.len();
+        let old = (std::mem::replace(&mut self.file, file), std::mem::replace(&mut self.length, length));
+        let begun = self.put(&Record::now(What::Continued { why, previous }));
+        if begun.is_err() {
+            (self.file, self.length) = old;
+        }
+        begun
     }
 
     /// Writes the record of a run that is about to start.
@@ -77,43 +175,108 @@ impl Trail {
     /// As [`Trail::append`]; without the receipt nothing can run.
     pub fn append_start(&mut self, grant: &Grant<Plan>, run: RunId, record: &Record<'_>) -> io::Result<Receipt> {
         self.append(record)?;
-        Ok(Receipt { request: grant.request(), run })
+        Ok(Receipt { request: grant.request(), run, seq: self.head.seq })
     }
 
-    /// Records written since the daemon started.
-    pub const fn written(&self) -> u64 {
-        self.written
+    /// A receipt for a command whose administrator lets it run when the trail cannot be written. That it did is counted, and
+    /// recorded as soon as that can be done again.
+    pub fn go_without(&mut self, grant: &Grant<Plan>, run: RunId) -> Option<Receipt> {
+        if !grant.what().command.audit_best_effort {
+            return None;
+        }
+        self.missed += 1;
+        Some(Receipt { request: grant.request(), run, seq: 0 })
+    }
+
+    /// Where the chain of a file ends.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn head_of(file: &mut File) -> io::Result<Head> {
+        let length = file.metadata()?.len();
+        Tail::read(file, length).map(|tail| tail.head)
+    }
+
+    /// Whether so much was written since the last checkpoint that another is due.
+    pub const fn checkpoint_due(&self) -> bool {
+        self.head.seq - self.checkpoint >= CHECKPOINT_RECORDS
+    }
+
+    /// Where the chain has come to.
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Bytes of the file.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Records that could not be written and are not yet told of.
+    pub const fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// The file, to be brought to the disk by another thread.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Its public key.
+    pub fn public(&self) -> TrailPublic {
+        self.key.public()
     }
 }
 
-fn ends_with_newline(file: &mut File) -> io::Result<bool> {
-    use std::io::{Read, Seek, SeekFrom};
-    if file.metadata()?.len() == 0 {
-        return Ok(true);
+/// The end of a file: the last whole record, and what a crash has left behind it.
+struct Tail {
+    head: Head,
+    torn: Option<Torn>,
+}
+
+#[derive(Clone, Copy)]
+struct Torn {
+    bytes: u64,
+    link: Link,
+    /// Whether its newline is missing.
+    open: bool,
+}
+
+#[derive(serde::Deserialize)]
+struct Numbered {
+    #[serde(default)]
+    seq: u64,
+}
+
+impl Tail {
+    fn read(file: &mut File, length: u64) -> io::Result<Self> {
+        let from = length.saturating_sub(2 * LONGEST);
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.take(2 * LONGEST).read_to_end(&mut bytes)?;
+        let open = !bytes.is_empty() && bytes.last() != Some(&b'\n');
+        let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+        if !open {
+            lines.pop();
+        }
+        let record = |line: &[u8]| serde_json::from_slice::<Numbered>(line).ok().map(|found| Head { seq: found.seq, link: link(line) });
+        let mut torn = None;
+        let mut head = Head::default();
+        if let Some(last) = lines.pop() {
+            match record(last).filter(|_| !open) {
+                Some(found) => head = found,
+                None => {
+                    torn = Some(Torn { bytes: last.len() as u64, link: link(last), open });
+                    head = lines.pop().and_then(record).unwrap_or_default();
+                }
+            }
+        }
+        Ok(Self { head, torn })
     }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_torn_line_stays_a_line_of_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("trail");
-        std::fs::write(&path, "{\"torn").unwrap();
-        let mut trail = Trail::open(File::options().read(true).append(true).open(&path).unwrap()).unwrap();
-        trail.append(&Record::now(What::Started { version: "1", instance: "i", pid: 7 })).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0], "{\"torn");
-        assert!(lines[1].starts_with("{\"time\":"), "{}", lines[1]);
-        assert!(text.ends_with('\n'));
-        assert_eq!(trail.written(), 1);
-    }
-}
+mod tests;

@@ -36,6 +36,53 @@ pub enum What<'a> {
         /// Its process id.
         pid: u32,
     },
+    /// A signature, by the trail's key, over the number and hash of the record before it.
+    Checkpoint {
+        /// Ed25519, base64.
+        signature: &'a str,
+    },
+    /// A crash has left the line before this one unfinished.
+    Recovered {
+        /// Its length.
+        torn_bytes: u64,
+        /// Its SHA-256, base64.
+        torn_sha256: &'a str,
+    },
+    /// The file ends before where the chain had come to: it was truncated, removed, or put back from a backup.
+    Missing {
+        /// The last record that is there; 0 for none.
+        found: u64,
+        /// The last one that was known to have been written.
+        expected: u64,
+        /// That one's hash, base64.
+        expected_hash: &'a str,
+    },
+    /// Commands have run whose records could not be written, because their configuration lets them.
+    Gap {
+        /// How many records are missing.
+        missed: u64,
+    },
+    /// The trail goes on in this file.
+    Continued {
+        /// `rotated`, or `replaced` where somebody has moved or removed the file before.
+        why: &'a str,
+        /// The name that the file before has now, as far as that is known.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        previous: &'a str,
+    },
+    /// What clients did that nobody knows, beyond what is recorded one by one.
+    Summed {
+        /// The source, or `others` when there were too many.
+        source: &'a str,
+        /// Connections.
+        connections: u64,
+        /// Logins refused.
+        logins_refused: u64,
+        /// Breaches of the protocol.
+        violations: u64,
+        /// Within how many seconds.
+        seconds: u64,
+    },
     /// The daemon is stopping.
     Stopping {
         /// Runs that go on for their grace.

@@ -1,6 +1,6 @@
 //! `ordaind`.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Serves vetted commands over TLS, to users who may run them.
@@ -13,6 +13,66 @@ pub struct DaemonArgs {
     /// The verb; bare serves in the foreground.
     #[command(subcommand)]
     pub verb: Option<DaemonVerb>,
+}
+
+/// What to do with the trail.
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Walk the trail: what is proved, and the first record that is not what was written; exit 0 or 1
+    Verify {
+        /// The files, in any order [default: the configured trail, rotated files too]
+        files: Vec<PathBuf>,
+        /// The public key's file, or the key itself [default: trail.pub of the state folder]
+        #[arg(long, value_name = "FILE|KEY")]
+        key: Option<String>,
+        /// A checkpoint that left this machine: number and hash, as the log says them
+        #[arg(long, value_name = "\"NUMBER HASH\"")]
+        seen: Option<String>,
+        /// Pass over the users' signatures
+        #[arg(long)]
+        no_signatures: bool,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show records
+    Show(AuditFilter),
+    /// Print the public key that checkpoints are verified with
+    Key,
+}
+
+/// Which records.
+#[derive(Debug, Args, Default)]
+pub struct AuditFilter {
+    /// The files [default: the configured trail, rotated files too]
+    pub files: Vec<PathBuf>,
+    /// Of this user
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Of this command
+    #[arg(long, value_name = "NAME")]
+    pub command: Option<String>,
+    /// Of this run
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// From this address or network
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<String>,
+    /// Of this kind, such as login or request
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// With this decision or outcome: granted, refused, accepted
+    #[arg(long, value_name = "WORD")]
+    pub decision: Option<String>,
+    /// Not older than this: a time as in the records, or how long ago (`2h`)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Whole records, one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Stay, and show what comes
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// What to do instead of serving.
@@ -62,6 +122,12 @@ pub enum DaemonVerb {
         /// Take it away instead
         #[arg(long)]
         remove: bool,
+    },
+    /// Read and verify the audit trail
+    Audit {
+        /// What with it
+        #[command(subcommand)]
+        verb: AuditVerb,
     },
     /// Show what sources and users have earned by failing
     Penalties {

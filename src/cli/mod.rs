@@ -10,5 +10,5 @@ mod words;
 pub use certs::{CertsArgs, CertsVerb};
 pub use client::{ClientArgs, ClientVerb, Destination, ExplainArgs, RunArgs};
 #[cfg(target_os = "linux")]
-pub use daemon::{DaemonArgs, DaemonVerb};
+pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb};
 pub use words::{Given, Spoken, WordFault, assign, speak};

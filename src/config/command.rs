@@ -128,6 +128,16 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
                 .unwrap_or(OnRevoke::Cancel),
         },
         sources: super::policy::sources(&table),
+        audit_best_effort: table
+            .item("audit")
+            .and_then(|item| {
+                item.parsed(|text| match text {
+                    "required" => Ok(false),
+                    "best-effort" => Ok(true),
+                    other => Err(format!("found \"{}\"; accepted are \"required\", \"best-effort\"", other.escape_debug())),
+                })
+            })
+            .unwrap_or(false),
         reason: table.table("require").and_then(|table| {
             let reason = table.item("reason").and_then(|item| item.parsed(|text| Text::new(text, limits::NAME * 4)));
             table.finish();

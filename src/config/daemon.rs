@@ -7,7 +7,7 @@ use super::reader::{Document, Item, Table};
 use crate::credential::{Credentials, Hash};
 use crate::ipc::{Limits, Logs};
 use crate::limits;
-use crate::monitor::{PenaltyRules, Settings, Tls};
+use crate::monitor::{AuditRules, Durability, PenaltyRules, Settings, Tls};
 use crate::penalty::Rules;
 use crate::policy::{Account, Command, Kind, Network, Pass, Policy, RunAs};
 use crate::request::Place;
@@ -138,6 +138,7 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
                 running_bytes: server.running_bytes,
                 state: server.state,
                 trail: server.trail,
+                audit: server.audit,
                 control: server.control,
                 grace: server.grace,
                 grouped: server.grouped,
@@ -222,6 +223,7 @@ struct Server {
     running_bytes: u64,
     state: PathBuf,
     trail: PathBuf,
+    audit: AuditRules,
     control: PathBuf,
     grace: Duration,
     grouped: bool,
@@ -306,6 +308,7 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
         running_bytes: output.as_ref().and_then(|table| table.item("running")).and_then(|item| item.size()).unwrap_or(16 << 30),
         state,
         trail,
+        audit: audit_rules(&audit),
         control,
         grace: time(&table, "grace", 30),
         containment: table.as_ref().map_or(&root.place, |table| &table.place).clone(),
@@ -344,6 +347,26 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
     let read = Server { verifier_memory_kib: memory_each, ..read };
     [table, login, bounds, audit, output, tls].into_iter().flatten().for_each(Table::finish);
     Some(read)
+}
+
+/// `[audit]`, but for its file.
+fn audit_rules(table: &Option<Table<'_>>) -> AuditRules {
+    let item = |key: &'static str| table.as_ref().and_then(|table| table.item(key));
+    let size = |key, usual: u64| match item(key) {
+        None => Some(usual),
+        Some(item) if item.as_text() == Some("none") => None,
+        Some(item) => item.size(),
+    };
+    AuditRules {
+        sync: match item("sync") {
+            None => Durability::Every(Duration::from_millis(100)),
+            Some(item) if item.as_text() == Some("always") => Durability::Always,
+            Some(item) => Durability::Every(item.duration().unwrap_or(Duration::from_millis(100))),
+        },
+        rotate_size: size("rotate_size", 64 << 20),
+        rotate_age: item("rotate_age").and_then(|item| super::command::timeout(&item)).flatten(),
+        reserve: size("reserve", 16 << 20),
+    }
 }
 
 fn usual_penalties() -> PenaltyRules {
@@ -633,6 +656,22 @@ pub fn control_socket(path: &Path) -> Result<PathBuf, String> {
     let root = document.root(&faults);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(state_and_control(&root.table("server"), folder).1)
+}
+
+/// The state folder and the trail's file of the daemon with this configuration.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn state_and_trail(path: &Path) -> Result<(PathBuf, PathBuf), String> {
+    let text = std::fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    let faults = Faults::default();
+    let document = Document::parse(&path.to_string_lossy(), &text, &faults);
+    let root = document.root(&faults);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (state, _) = state_and_control(&root.table("server"), folder);
+    let trail =
+        root.table("audit").and_then(|table| table.text("file")).map_or_else(|| state.join("trail.jsonl"), |file| folder.join(file));
+    Ok((state, trail))
 }
 
 /// The state folder and the control socket.

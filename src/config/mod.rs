@@ -12,7 +12,7 @@ mod policy;
 mod reader;
 
 #[cfg(target_os = "linux")]
-pub use daemon::{Loaded, Mode, control_socket, load, offline, server_key};
+pub use daemon::{Loaded, Mode, control_socket, load, offline, server_key, state_and_trail};
 pub use fault::Fault;
 pub use hosts::{HostSettings, Hosts, load_hosts};
 #[cfg(target_os = "linux")]

@@ -17,19 +17,19 @@ mod sessions;
 mod settings;
 mod state;
 mod supervise;
+mod trail;
 
 pub use answers::{describe, explain};
 pub use penalties::PenaltyRules;
-pub use settings::{Loader, Settings, Tls};
+pub use settings::{AuditRules, Durability, Loader, Settings, Tls};
 pub use supervise::FRONTEND;
 
-use crate::audit::{Record, Trail, What};
+use crate::audit::{Record, What};
 use crate::exec::Means;
 use crate::exit::{Reason, Status};
 use crate::sys::{self, Cgroups, Spawner};
 use crate::{credential, limits};
 use state::{Shared, State};
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,8 +49,7 @@ pub async fn serve(
     listening: impl FnOnce(&[std::net::SocketAddr]),
 ) -> Result<Status, CannotServe> {
     let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
-    let mut trail =
-        open_trail(&settings.trail).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
+    let mut trail = trail::open(&settings).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
     let (vault, found) = crate::vault::Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
     let listeners = supervise::bind(&settings.listen)?;
     let control =
@@ -69,6 +68,7 @@ pub async fn serve(
     tokio::task::spawn_local(control::serve(state.clone(), control));
     tokio::task::spawn_local(forget_old_runs(state.clone()));
     tokio::task::spawn_local(show_life());
+    tokio::task::spawn_local(trail::keep(state.clone()));
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let (ready, first) = tokio::sync::oneshot::channel();
     let mut frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
@@ -100,6 +100,7 @@ pub async fn serve(
     let _ = frontend.await;
     // It ends when nobody listens to it any more.
     *state.frontend.borrow_mut() = None;
+    trail::close(&state).await;
     let _ = std::fs::remove_file(&state.settings().control);
     if let Some(groups) = &state.means.groups {
         groups.leave();
@@ -123,14 +124,6 @@ async fn forget_old_runs(state: Shared) {
         tokio::time::sleep((retention / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))).await;
         state.kept.borrow_mut().forget_old(retention);
     }
-}
-
-fn open_trail(path: &Path) -> std::io::Result<Trail> {
-    if let Some(folder) = path.parent() {
-        std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true)
-            .create(folder)?;
-    }
-    Trail::open(sys::append_private(path)?)
 }
 
 /// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal shortens the grace.

@@ -57,6 +57,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         .with_plan(grant.what())
         .with_run(&name)
         .with(|record| state.with_trail(|trail| trail.append_start(&grant, id, record)));
+    let receipt = receipt.or_else(|fault| state.with_trail(|trail| Ok(trail.go_without(&grant, id))).ok().flatten().ok_or(fault));
     let Ok(receipt) = receipt else {
         return asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None);
     };
@@ -147,6 +148,9 @@ enum Hindrance {
 fn hindrance(state: &Shared, grant: &Grant<Plan>) -> Option<Hindrance> {
     if state.stopping.get() {
         return Some(Hindrance::Refusal(Code::Stopping, "the server is stopping and takes nothing new".into()));
+    }
+    if let Some(fault) = state.trail_fault.borrow().as_ref().filter(|_| !grant.what().command.audit_best_effort) {
+        return Some(Hindrance::Refusal(Code::Trail, format!("{fault}, so nothing new is done")));
     }
     let most = state.settings().runs_per_user;
     if state.runs.borrow().values().filter(|run| run.user == *grant.user()).count() >= most {
@@ -267,6 +271,9 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
     let run = receipt.run();
     if let Err((code, text)) = turn(state, run, grant, &mut orders).await {
         return not_started(state, grant, run, code, &text, None);
+    }
+    if super::trail::on_disk(state, receipt.seq()).await.is_err() {
+        return not_started(state, grant, run, Code::Trail, "the audit trail could not be brought to the disk, so nothing is done", None);
     }
     let spool = match spool(state, command) {
         Ok(spool) => spool,

@@ -47,6 +47,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// The audit trail's file.
     pub trail: PathBuf,
+    /// How it is kept.
+    pub audit: AuditRules,
     /// The control socket.
     pub control: PathBuf,
     /// How long runs may go on when the daemon stops.
@@ -61,6 +63,28 @@ pub struct Settings {
     pub threads: u32,
     /// What `check` warns of.
     pub warnings: Vec<String>,
+}
+
+/// When a record is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// After so long at the most: what a power cut may take.
+    Every(Duration),
+    /// Before its effect.
+    Always,
+}
+
+/// How the trail is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRules {
+    /// When a record is on the disk.
+    pub sync: Durability,
+    /// Bytes at which a new file is begun.
+    pub rotate_size: Option<u64>,
+    /// Age at which a new file is begun.
+    pub rotate_age: Option<Duration>,
+    /// Free bytes of its disk below which nothing new runs.
+    pub reserve: Option<u64>,
 }
 
 /// What the TLS side needs, as bytes that were validated.

@@ -22,7 +22,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 /// Shared by the tasks of the monitor's one thread.
 pub type Shared = Rc<State>;
@@ -153,6 +153,12 @@ pub struct State {
     /// One reload at a time.
     pub reloading: tokio::sync::Mutex<()>,
     trail: RefCell<Trail>,
+    /// What stands in the way of new runs, though the last record could be written.
+    pub trail_fault: RefCell<Option<String>>,
+    /// The number of the last record that is on the disk.
+    pub synced: watch::Sender<u64>,
+    /// Rung when somebody waits for that.
+    pub sync_wanted: Notify,
     /// What runs are started with.
     pub means: Means,
     /// The version of each command's executable that ran last.
@@ -254,6 +260,9 @@ impl State {
             generation: Cell::new(1),
             reloading: tokio::sync::Mutex::new(()),
             trail: RefCell::new(trail),
+            trail_fault: RefCell::default(),
+            synced: watch::Sender::new(0),
+            sync_wanted: Notify::new(),
             means,
             versions: RefCell::default(),
             instance,
@@ -303,6 +312,11 @@ impl State {
     /// What the work returns.
     pub fn with_trail<T>(&self, work: impl FnOnce(&mut Trail) -> io::Result<T>) -> io::Result<T> {
         work(&mut self.trail.borrow_mut()).inspect_err(|fault| tracing::error!(%fault, "the audit trail cannot be written; nothing runs"))
+    }
+
+    /// Whether the trail has come so far that it is to be signed.
+    pub fn checkpoint_due(&self) -> bool {
+        self.trail.borrow().checkpoint_due()
     }
 
     /// Sends to the frontend, now or as soon as its queue has room. Lost when the frontend is.

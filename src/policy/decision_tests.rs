@@ -29,6 +29,7 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
         resume_window: Duration::from_secs(60),
         on_revoke: OnRevoke::Cancel,
         sources: vec![],
+        audit_best_effort: false,
         reason: None,
         spool: 2 << 20,
         signals: vec![],

@@ -315,6 +315,8 @@ pub struct Command {
     pub on_revoke: OnRevoke,
     /// Where whoever runs it must come from; empty means anywhere.
     pub sources: Vec<Network>,
+    /// Whether it runs even when the trail cannot be written.
+    pub audit_best_effort: bool,
     /// What the reason that must be given looks like, such as a ticket's number.
     pub reason: Option<Text>,
     /// How long a client whose link is lost may come back.

@@ -1,6 +1,6 @@
 //! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
 
-use super::{access, ask, complain, demo, init, local, say};
+use super::{access, ask, audit, complain, demo, init, local, say};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
@@ -43,6 +43,7 @@ pub fn ordaind() -> Status {
         Some(DaemonVerb::Access { user, command, offline, json }) => {
             access::access(&path, offline, user.as_deref(), command.as_deref(), json)
         }
+        Some(DaemonVerb::Audit { verb }) => audit::audit(&path, verb),
         Some(DaemonVerb::Demo { exit }) => demo::demo(exit),
     }
 }

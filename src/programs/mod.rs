@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 mod access;
 mod ask;
+#[cfg(target_os = "linux")]
+mod audit;
 mod certs;
 mod client;
 #[cfg(target_os = "linux")]

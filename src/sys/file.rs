@@ -188,6 +188,23 @@ pub fn append_private(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a regular file that only its owner can write"))
 }
 
+/// Bytes that the file system of a folder has left for this user.
+///
+/// # Errors
+/// As statvfs(3).
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(folder.as_os_str().as_bytes())?;
+    // SAFETY: all-zero is a valid value of the structure, which the call fills.
+    let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends with a zero, and both pointers live through the call.
+    if unsafe { libc::statvfs(path.as_ptr(), &mut found) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    #[allow(clippy::unnecessary_cast, reason = "their width differs between systems")]
+    Ok((found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
+}
+
 /// Writes a file at once: readers see the old one or the whole new one. The mode holds from the first byte.
 ///
 /// # Errors

@@ -1,0 +1,252 @@
+//! Walking a trail: what is proved, and the first record that is not what was written.
+
+use super::chain::{Head, Link, TrailPublic, link};
+use crate::encoding::{base64, unbase64};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// What a line says, as far as the chain is concerned.
+#[derive(Deserialize)]
+struct Seen<'l> {
+    #[serde(default)]
+    seq: u64,
+    #[serde(borrow, default)]
+    prev: Cow<'l, str>,
+    #[serde(borrow, default)]
+    time: Cow<'l, str>,
+    #[serde(borrow, default)]
+    kind: Cow<'l, str>,
+    #[serde(borrow, default)]
+    signature: Cow<'l, str>,
+    #[serde(borrow, default)]
+    signed: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    session: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    session_key: Option<Cow<'l, str>>,
+    #[serde(default)]
+    torn_bytes: u64,
+    #[serde(borrow, default)]
+    torn_sha256: Cow<'l, str>,
+    #[serde(default)]
+    expected: u64,
+    #[serde(default)]
+    code: u16,
+}
+
+impl Seen<'_> {
+    /// Whether it was refused because its signature did not fit.
+    fn refused_signature(&self) -> bool {
+        self.kind == "request" && self.code == crate::protocol::Code::Signature.number()
+    }
+}
+
+/// The session that a signed request names.
+#[derive(Deserialize)]
+struct Names<'l> {
+    #[serde(borrow)]
+    session: Cow<'l, str>,
+}
+
+/// Where the trail is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// `file:line`.
+    pub place: String,
+    /// In words.
+    pub text: String,
+}
+
+/// What a walk came to.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Records in the chain.
+    pub records: u64,
+    /// The first record that was seen.
+    pub first: u64,
+    /// Where the chain has come to.
+    pub last: Head,
+    /// Lines before the chain began, which nothing proves.
+    pub unchained: u64,
+    /// Good checkpoints.
+    pub checkpoints: u64,
+    /// The last of them before any fault: its number, and when.
+    pub proved: Option<(u64, String)>,
+    /// Lines that a crash left unfinished, recorded as such.
+    pub recovered: u64,
+    /// Users' signatures that fit.
+    pub signatures: u64,
+    /// Those of sessions whose login is in another file.
+    pub unknown_sessions: u64,
+    /// What is wrong, in order; the first is what matters.
+    pub faults: Vec<Fault>,
+}
+
+/// Faults that are told at the most.
+const FAULTS: usize = 20;
+
+/// Verifies a user's signature: public key, text, signature, whether it is a login's.
+pub type Signatures<'v> = &'v dyn Fn(&str, &str, &str, bool) -> bool;
+
+/// Walks files in the order of their records.
+pub struct Verifier<'v> {
+    key: Option<TrailPublic>,
+    signatures: Option<Signatures<'v>>,
+    /// A head that left the machine: the chain must pass through it.
+    seen: Option<Head>,
+    passed: bool,
+    head: Head,
+    begun: bool,
+    sessions: HashMap<String, String>,
+    /// A line that is no record: its place, length and hash, to be vouched for by the next record.
+    torn: Option<(String, u64, Link)>,
+    report: Report,
+}
+
+impl<'v> Verifier<'v> {
+    /// Checkpoints are verified with the key, users' signatures with the function; without one they are not.
+    pub fn new(key: Option<TrailPublic>, signatures: Option<Signatures<'v>>, seen: Option<Head>) -> Self {
+        Self {
+            key,
+            signatures,
+            seen,
+            passed: seen.is_none(),
+            head: Head::default(),
+            begun: false,
+            sessions: HashMap::new(),
+            torn: None,
+            report: Report::default(),
+        }
+    }
+
+    fn fault(&mut self, place: &str, text: String) {
+        if self.report.faults.len() < FAULTS {
+            self.report.faults.push(Fault { place: place.to_owned(), text });
+        }
+    }
+
+    /// The next line, without its newline; `whole` says whether it had one.
+    pub fn line(&mut self, place: &dyn Fn() -> String, bytes: &[u8], whole: bool) {
+        let seen = if whole { serde_json::from_slice::<Seen<'_>>(bytes).ok() } else { None };
+        let Some(seen) = seen else {
+            if let Some((earlier, ..)) = self.torn.take() {
+                self.fault(&earlier, "is no record".into());
+            }
+            self.torn = Some((place(), bytes.len() as u64, link(bytes)));
+            return;
+        };
+        if let Some((torn, length, hash)) = self.torn.take() {
+            if seen.kind == "recovered" && seen.torn_bytes == length && unbase64(&seen.torn_sha256) == Some(hash) {
+                self.report.recovered += 1;
+            } else {
+                self.fault(&torn, "is no record, and the next record does not say that a crash left it".into());
+            }
+        }
+        if seen.seq == 0 {
+            if self.begun {
+                self.fault(&place(), "has no number: it was inserted, or edited".into());
+            } else {
+                self.report.unchained += 1;
+                self.head.link = link(bytes);
+            }
+            return;
+        }
+        self.chain(place, &seen);
+        self.head = Head { seq: seen.seq, link: link(bytes) };
+        if self.seen.is_some_and(|head| head == self.head) {
+            self.passed = true;
+        }
+        self.report.records += 1;
+        self.report.last = self.head;
+        self.verify(place, &seen);
+    }
+
+    fn chain(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
+        let (expected, previous) = (self.head.seq + 1, base64(&self.head.link));
+        if !self.begun {
+            // What came before the first file that was given is not known here.
+            self.begun = true;
+            self.report.first = seen.seq;
+            if seen.seq != 1 && self.report.unchained > 0 {
+                let text = format!("record {} comes after lines without numbers: what was before it was edited or deleted", seen.seq);
+                self.fault(&place(), text);
+            }
+            if seen.seq == 1 && seen.prev != previous {
+                self.fault(&place(), "begins the chain, and carries another hash than that of what is before it".into());
+            }
+            return;
+        }
+        let text = match seen.seq {
+            seq if seq == expected && seen.prev == previous => return,
+            seq if seq == expected => format!("record {} was edited: its hash is not the one that record {seq} carries", self.head.seq),
+            seq if seq > expected && seen.kind == "missing" && seen.expected + 1 == seq => {
+                format!("records {expected} to {} are missing: the file was truncated or put back while no daemon ran", seq - 1)
+            }
+            seq if seq > expected => format!("records {expected} to {} are missing: they were deleted, or moved", seq - 1),
+            seq => format!("record {seq} comes after record {}: it was inserted, moved or written twice", self.head.seq),
+        };
+        self.fault(&place(), text);
+    }
+
+    fn verify(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
+        match seen.kind.as_ref() {
+            "checkpoint" => {
+                let Some(key) = self.key else { return };
+                // It speaks of the record before it, whose hash it carries.
+                let head = unbase64(&seen.prev).map(|link| Head { seq: seen.seq - 1, link });
+                if head.is_some_and(|head| key.verifies(&head, &seen.signature)) {
+                    self.report.checkpoints += 1;
+                    if self.report.faults.is_empty() {
+                        self.report.proved = Some((seen.seq - 1, seen.time.clone().into_owned()));
+                    }
+                } else {
+                    let since = self.report.proved.as_ref().map_or(self.report.first, |(seq, _)| seq + 1);
+                    let text = format!("the checkpoint's signature does not fit: something was changed in records {since} to {}", seen.seq);
+                    self.fault(&place(), text);
+                }
+            }
+            "login" => {
+                if let (Some(session), Some(key)) = (&seen.session, &seen.session_key) {
+                    self.sessions.insert(session.clone().into_owned(), key.clone().into_owned());
+                    self.signature(place, key, seen, true);
+                }
+            }
+            "request" => {
+                let Some(session) = seen.signed.as_deref().and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok()) else {
+                    return;
+                };
+                match self.sessions.get(session.session.as_ref()).cloned() {
+                    Some(key) => self.signature(place, &key, seen, false),
+                    None => self.report.unknown_sessions += 1,
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn signature(&mut self, place: &dyn Fn() -> String, key: &str, seen: &Seen<'_>, login: bool) {
+        let (Some(verifies), Some(signed)) = (self.signatures, seen.signed.as_deref()) else { return };
+        if verifies(key, signed, &seen.signature, login) {
+            self.report.signatures += 1;
+        } else if !seen.refused_signature() {
+            self.fault(&place(), format!("the user's signature over record {} does not fit", seen.seq));
+        }
+    }
+
+    /// What it came to.
+    pub fn finish(mut self) -> Report {
+        if let Some((place, ..)) = self.torn.take() {
+            self.fault(&place, "is no record: a crash may have left it, and the next start of the daemon says so".into());
+        }
+        if let Some(head) = self.seen.filter(|_| !self.passed) {
+            let text = if head.seq > self.head.seq {
+                format!("the chain ends before record {}, which was seen elsewhere: it was truncated or rolled back", head.seq)
+            } else {
+                format!("the chain does not pass through what was seen elsewhere of record {}: it was rewritten", head.seq)
+            };
+            self.fault("the whole", text);
+        }
+        self.report
+    }
+}

@@ -1,0 +1,214 @@
+//! The trail in force: opened, signed, brought to the disk, rotated, and gone on with when somebody has moved it away.
+
+use super::settings::{Durability, Settings};
+use super::state::Shared;
+use crate::audit::{Head, Trail, TrailKey};
+use crate::credential;
+use crate::encoding::{base64, unbase64};
+use crate::limits::CHECKPOINT_EVERY;
+use crate::sys;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// The file with the key that signs checkpoints, its public half, and the note of where the chain has come to.
+const KEY: &str = "trail.key";
+const PUBLIC: &str = "trail.pub";
+const HEAD: &str = "trail.head";
+
+/// Opens the trail, and makes its key where there is none.
+///
+/// # Errors
+/// What cannot be read or written; a key that others can read.
+pub fn open(settings: &Settings) -> io::Result<Trail> {
+    for folder in [Some(settings.state.as_path()), settings.trail.parent()].into_iter().flatten() {
+        std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true)
+            .create(folder)?;
+    }
+    let key = key(&settings.state)?;
+    let known = std::fs::read_to_string(settings.state.join(HEAD)).ok().and_then(|text| Head::read(&text));
+    // A crash in the middle of a rotation has left the old file under its new name, and no new one.
+    let before = if settings.trail.exists() { None } else { last_rotated(&settings.trail) };
+    Trail::open(sys::append_private(&settings.trail)?, key, known, before)
+}
+
+fn key(folder: &Path) -> io::Result<TrailKey> {
+    let path = folder.join(KEY);
+    let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+    if !path.exists() {
+        let text = Zeroizing::new(format!("{}\n", base64(&*Zeroizing::new(credential::random::<32>()))));
+        sys::replace(&path, text.as_bytes(), 0o600, false)?;
+    }
+    let bytes = Zeroizing::new(sys::read_private(&path, 4096).map_err(|fault| wrong(fault.to_string()))?);
+    let seed = std::str::from_utf8(&bytes).ok().and_then(|text| unbase64::<32>(text.trim())).map(Zeroizing::new);
+    let key = TrailKey::of(&seed.ok_or_else(|| wrong("is no key".into()))?).map_err(wrong)?;
+    let public = format!("{}\n", key.public());
+    if std::fs::read_to_string(folder.join(PUBLIC)).ok().as_ref() != Some(&public) {
+        sys::replace(&folder.join(PUBLIC), public.as_bytes(), 0o644, true)?;
+    }
+    Ok(key)
+}
+
+/// The name that a file gets when it is rotated: the number of its last record is in it.
+fn rotated(trail: &Path, last: u64) -> PathBuf {
+    let stem = trail.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    trail.with_file_name(format!("{stem}-{last:012}.jsonl"))
+}
+
+fn last_rotated(trail: &Path) -> Option<Head> {
+    let stem = format!("{}-", trail.file_stem()?.to_string_lossy());
+    let names = std::fs::read_dir(trail.parent()?).ok()?.flatten().map(|entry| entry.path());
+    let newest = names.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&stem))).max()?;
+    Trail::head_of(&mut std::fs::File::open(newest).ok()?).ok()
+}
+
+/// Keeps the trail: brings it to the disk, signs where it has come to, rotates it. Until the daemon ends.
+pub async fn keep(state: Shared) {
+    let (mut signed, mut rotated_at, mut synced) = (Instant::now(), Instant::now(), 0);
+    loop {
+        let settings = state.settings();
+        let every = match settings.audit.sync {
+            Durability::Every(every) => every,
+            Durability::Always => Duration::from_millis(200),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = state.sync_wanted.notified() => {}
+        }
+        let head = state.with_trail(|trail| Ok(trail.head())).unwrap_or_default();
+        if head.seq != synced && sync(&state).await {
+            synced = head.seq;
+        }
+        let room = room(&settings);
+        if signed.elapsed() < Duration::from_secs(1) && room.is_ok() {
+            continue;
+        }
+        set_fault(&state, room.err());
+        moved_away(&state, &settings);
+        let due = signed.elapsed() >= CHECKPOINT_EVERY || state.checkpoint_due();
+        if due {
+            checkpoint(&state).await;
+            signed = Instant::now();
+        }
+        let length = state.with_trail(|trail| Ok(trail.length())).unwrap_or(0);
+        let large = settings.audit.rotate_size.is_some_and(|most| length >= most);
+        let old = settings.audit.rotate_age.is_some_and(|most| length > 0 && rotated_at.elapsed() >= most);
+        if large || old {
+            rotate(&state, &settings).await;
+            rotated_at = Instant::now();
+        }
+    }
+}
+
+/// What stands in the way of writing, besides writing itself.
+fn set_fault(state: &Shared, fault: Option<String>) {
+    let mut known = state.trail_fault.borrow_mut();
+    if *known == fault {
+        return;
+    }
+    match &fault {
+        Some(fault) => tracing::error!(fault, "nothing new runs"),
+        None => tracing::info!("the trail can be written again"),
+    }
+    *known = fault;
+}
+
+/// Whether the disk has the room that is kept for the trail.
+fn room(settings: &Settings) -> Result<(), String> {
+    let Some(reserve) = settings.audit.reserve else { return Ok(()) };
+    match sys::free_bytes(settings.trail.parent().unwrap_or(Path::new("."))) {
+        Ok(free) if free < reserve => Err(format!("the trail's disk has {free} bytes left, fewer than audit.reserve ({reserve})")),
+        _ => Ok(()),
+    }
+}
+
+/// Brings what was written to the disk; whether that was done.
+async fn sync(state: &Shared) -> bool {
+    let Ok((file, head)) = state.with_trail(|trail| Ok((trail.file()?, trail.head()))) else { return false };
+    let synced = tokio::task::spawn_blocking(move || file.sync_data()).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+    match synced {
+        Ok(()) => {
+            state.synced.send_replace(head.seq);
+            true
+        }
+        Err(fault) => {
+            set_fault(state, Some(format!("the trail cannot be brought to the disk: {fault}")));
+            false
+        }
+    }
+}
+
+/// Waits until a record is on the disk, where the configuration wants that before its effect. Records that come together
+/// are brought there together.
+///
+/// # Errors
+/// When it could not be brought there in time.
+pub async fn on_disk(state: &Shared, seq: u64) -> Result<(), ()> {
+    if state.settings().audit.sync != Durability::Always || seq == 0 {
+        return Ok(());
+    }
+    let mut synced = state.synced.subscribe();
+    state.sync_wanted.notify_one();
+    let there = tokio::time::timeout(Duration::from_secs(10), synced.wait_for(|there| *there >= seq)).await;
+    if matches!(there, Ok(Ok(_))) { Ok(()) } else { Err(()) }
+}
+
+/// Signs where the chain has come to, notes it beside the trail, and says so in the log, which leaves the machine if logs do.
+async fn checkpoint(state: &Shared) {
+    let Ok(Some((head, signature))) = state.with_trail(|trail| trail.checkpoint()) else { return };
+    tracing::info!(checkpoint = head.text(), signature, "the trail has come to here");
+    note(state).await;
+}
+
+async fn note(state: &Shared) {
+    let head = state.with_trail(|trail| Ok(trail.head())).unwrap_or_default();
+    let path = state.settings().state.join(HEAD);
+    let text = format!("{}\n", head.text());
+    let noted = tokio::task::spawn_blocking(move || sys::replace(&path, text.as_bytes(), 0o600, true)).await;
+    if !matches!(noted, Ok(Ok(()))) {
+        tracing::warn!("where the trail has come to could not be noted; a truncation might not be noticed at the next start");
+    }
+}
+
+/// Somebody has moved or removed the file: the chain goes on in a new one of its name.
+fn moved_away(state: &Shared, settings: &Settings) {
+    let _ = state.with_trail(|trail| {
+        let ours = trail.file()?.metadata()?;
+        let theirs = std::fs::symlink_metadata(&settings.trail);
+        if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())) {
+            return Ok(());
+        }
+        tracing::warn!(trail = %settings.trail.display(), "the trail's file was moved or removed; the trail goes on in a new one");
+        trail.go_on_in(sys::append_private(&settings.trail)?, "replaced", "")
+    });
+}
+
+async fn rotate(state: &Shared, settings: &Settings) {
+    checkpoint(state).await;
+    let done = state.with_trail(|trail| {
+        let old = rotated(&settings.trail, trail.head().seq);
+        if old.exists() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", old.display())));
+        }
+        std::fs::rename(&settings.trail, &old)?;
+        let name = old.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let begun = sys::append_private(&settings.trail).and_then(|file| trail.go_on_in(file, "rotated", &name));
+        if begun.is_err() {
+            // The old file is still the trail, by its old name.
+            let _ = std::fs::remove_file(&settings.trail);
+            std::fs::rename(&old, &settings.trail)?;
+        }
+        begun.map(|()| name)
+    });
+    if let Ok(name) = done {
+        tracing::info!(name, "the trail was rotated");
+    }
+}
+
+/// The daemon ends: the last signature, and everything on the disk.
+pub async fn close(state: &Shared) {
+    checkpoint(state).await;
+    sync(state).await;
+}

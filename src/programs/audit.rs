@@ -1,0 +1,271 @@
+//! `ordaind audit`: reading the trail, and proving it.
+
+use super::display::plain;
+use super::{complain, say, say_json};
+use crate::audit::{Head, Report, TrailPublic, Verifier};
+use crate::cli::{AuditFilter, AuditVerb};
+use crate::config;
+use crate::credential::{Purpose, SessionPublic};
+use crate::exit::Status;
+use crate::policy::Network;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// `ordaind audit …`
+pub fn audit(config: &Path, verb: AuditVerb) -> Status {
+    let done = match verb {
+        AuditVerb::Verify { files, key, seen, no_signatures, json } => {
+            verify(config, files, key.as_deref(), seen.as_deref(), !no_signatures).map(|report| tell(&report, json))
+        }
+        AuditVerb::Show(filter) => show(config, &filter),
+        AuditVerb::Key => key_of(config, None).map(|key| {
+            say(&key.to_string());
+            Status::OK
+        }),
+    };
+    done.unwrap_or_else(|why| {
+        complain(&format!("ordaind: {}", plain(&why)));
+        Status::FAULT
+    })
+}
+
+/// The trail's files: those that were given, or the configured one with those it was rotated into, in the order of their
+/// records.
+fn files(config: &Path, given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut files = given.to_vec();
+    if files.is_empty() {
+        let (_, trail) = config::state_and_trail(config)?;
+        let stem = format!("{}-", trail.file_stem().unwrap_or_default().to_string_lossy());
+        let folder = trail.parent().unwrap_or(Path::new("."));
+        let found = std::fs::read_dir(folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
+        files.extend(found.flatten().map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(&stem) && name.ends_with(".jsonl")
+        }));
+        files.push(trail);
+    }
+    let mut numbered = Vec::new();
+    for file in files {
+        numbered.push((first_number(&file)?, file));
+    }
+    numbered.sort();
+    Ok(numbered.into_iter().map(|(_, file)| file).collect())
+}
+
+/// The number of a file's first record that has one. A file without any comes first: it is older than the chain.
+fn first_number(path: &Path) -> Result<u64, String> {
+    let file = File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    for line in BufReader::new(file).split(b'\n') {
+        let line = line.map_err(|fault| format!("{}: {fault}", path.display()))?;
+        let number = serde_json::from_slice::<Value>(&line).ok().and_then(|record| record.get("seq").and_then(Value::as_u64));
+        if let Some(number) = number {
+            return Ok(number);
+        }
+    }
+    Ok(0)
+}
+
+fn key_of(config: &Path, given: Option<&str>) -> Result<TrailPublic, String> {
+    if let Some(key) = given.and_then(|given| given.parse().ok()) {
+        return Ok(key);
+    }
+    let path = match given {
+        Some(file) => PathBuf::from(file),
+        None => config::state_and_trail(config)?.0.join("trail.pub"),
+    };
+    let text = std::fs::read_to_string(&path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    text.parse().map_err(|why| format!("{}: {why}", path.display()))
+}
+
+fn verify(config: &Path, given: Vec<PathBuf>, key: Option<&str>, seen: Option<&str>, signatures: bool) -> Result<Report, String> {
+    let key = key_of(config, key)?;
+    let seen = seen
+        .map(|text| Head::read(text).ok_or("--seen looks like a number and a hash, as the log says them"))
+        .transpose()
+        .map_err(str::to_owned)?;
+    let check = |key: &str, text: &str, signature: &str, login: bool| {
+        let purpose = if login { Purpose::Login } else { Purpose::Request };
+        SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
+    };
+    let mut verifier = Verifier::new(Some(key), if signatures { Some(&check) } else { None }, seen);
+    for path in files(config, &given)? {
+        let file = File::open(&path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let (mut line, mut number) = (Vec::new(), 0u64);
+        loop {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line).map_err(|fault| format!("{}: {fault}", path.display()))?;
+            if read == 0 {
+                break;
+            }
+            number += 1;
+            let whole = line.last() == Some(&b'\n');
+            let bytes = if whole { line.get(..line.len() - 1).unwrap_or_default() } else { &line };
+            verifier.line(&|| format!("{}:{number}", path.display()), bytes, whole);
+        }
+    }
+    Ok(verifier.finish())
+}
+
+fn tell(report: &Report, json: bool) -> Status {
+    let status = if report.faults.is_empty() { Status::OK } else { Status::FAULT };
+    let head = report.last.text();
+    if json {
+        say_json(&json!({
+            "sound": report.faults.is_empty(),
+            "records": report.records,
+            "first": report.first,
+            "head": head,
+            "checkpoints": report.checkpoints,
+            "proved_to": report.proved.as_ref().map(|(seq, _)| seq),
+            "proved_at": report.proved.as_ref().map(|(_, time)| time),
+            "signatures": report.signatures,
+            "unknown_sessions": report.unknown_sessions,
+            "recovered": report.recovered,
+            "unchained": report.unchained,
+            "faults": report.faults.iter().map(|fault| json!({ "place": fault.place, "text": fault.text })).collect::<Vec<_>>(),
+        }));
+        return status;
+    }
+    for fault in &report.faults {
+        say(&format!("fault: {}: {}", plain(&fault.place), plain(&fault.text)));
+    }
+    say(&format!("{} records in the chain, {} to {}; {} checkpoints", report.records, report.first, report.last.seq, report.checkpoints));
+    if report.unchained > 0 {
+        say(&format!("{} lines from before the chain, which nothing proves", report.unchained));
+    }
+    if report.recovered > 0 {
+        say(&format!("{} lines that a crash left unfinished, and that are recorded as such", report.recovered));
+    }
+    say(&format!("{} signatures of users fit; of {} requests the login is in another file", report.signatures, report.unknown_sessions));
+    match &report.proved {
+        Some((seq, time)) => {
+            say(&format!("proved against whoever has not the daemon's key: records {} to {seq}, signed at {}", report.first, plain(time)))
+        }
+        None => say("proved: nothing; no checkpoint fits before the first fault"),
+    }
+    say("proved against root of this machine: up to the last checkpoint that left it; give that one with --seen");
+    say(&format!("the chain ends with {head}"));
+    status
+}
+
+/// What a filter asks of a record.
+struct Wanted<'f> {
+    filter: &'f AuditFilter,
+    source: Option<Network>,
+    since: Option<OffsetDateTime>,
+    /// The users of runs, since not every record of a run says whose it is.
+    runs: HashMap<String, (String, String)>,
+}
+
+impl Wanted<'_> {
+    fn takes(&mut self, record: &Value) -> bool {
+        let text = |key: &str| record.get(key).and_then(Value::as_str);
+        if let (Some(run), Some(user), Some(command)) = (text("run"), text("user"), text("command")) {
+            self.runs.insert(run.to_owned(), (user.to_owned(), command.to_owned()));
+        }
+        let of_run = text("run").and_then(|run| self.runs.get(run));
+        let user = text("user").or(of_run.map(|(user, _)| user.as_str()));
+        let command = text("command").or(of_run.map(|(_, command)| command.as_str()));
+        let same = |wanted: &Option<String>, is: Option<&str>| wanted.as_ref().is_none_or(|wanted| is == Some(wanted));
+        let address = text("source").and_then(|source| source.parse().map(|peer: std::net::SocketAddr| peer.ip()).ok());
+        same(&self.filter.user, user)
+            && same(&self.filter.command, command)
+            && same(&self.filter.run, text("run"))
+            && same(&self.filter.kind, text("kind"))
+            && same(&self.filter.decision, text("decision").or(text("outcome")))
+            && self.source.is_none_or(|network| address.is_some_and(|address| network.contains(address)))
+            && self.since.is_none_or(|since| {
+                text("time").and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok()).is_some_and(|time| time >= since)
+            })
+    }
+}
+
+fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
+    let since = match &filter.since {
+        None => None,
+        Some(text) => Some(match crate::units::duration(text) {
+            Some(ago) => OffsetDateTime::now_utc() - ago,
+            None => OffsetDateTime::parse(text, &Rfc3339)
+                .map_err(|_| "--since takes a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h")?,
+        }),
+    };
+    let mut wanted = Wanted { filter, source: filter.source.as_ref().map(|text| text.parse()).transpose()?, since, runs: HashMap::new() };
+    let files = files(config, &filter.files)?;
+    for path in &files {
+        let mut reader = BufReader::new(File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?);
+        let last = filter.follow && files.last() == Some(path);
+        loop {
+            follow(&mut reader, &mut wanted).map_err(|fault| format!("{}: {fault}", path.display()))?;
+            if !last {
+                break;
+            }
+            // A file has nothing that rings when it grows, short of inotify, which needs more than this is worth.
+            std::thread::sleep(Duration::from_millis(200));
+            // One that was rotated is followed into the next.
+            let moved = same_file(path, reader.get_ref()).is_some_and(|same| !same);
+            if moved {
+                follow(&mut reader, &mut wanted).map_err(|fault| format!("{}: {fault}", path.display()))?;
+                reader = BufReader::new(File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?);
+            }
+        }
+    }
+    Ok(Status::OK)
+}
+
+fn same_file(path: &Path, open: &File) -> Option<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (there, here) = (std::fs::metadata(path).ok()?, open.metadata().ok()?);
+    Some((there.dev(), there.ino()) == (here.dev(), here.ino()))
+}
+
+/// Every whole line that is there.
+fn follow(reader: &mut BufReader<File>, wanted: &mut Wanted<'_>) -> std::io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        let begun = line.len();
+        if reader.read_until(b'\n', &mut line)? == 0 || line.last() != Some(&b'\n') {
+            // The rest is still to come.
+            let rest = i64::try_from(line.len()).unwrap_or(0);
+            if begun < line.len() {
+                reader.seek_relative(-rest)?;
+            }
+            return Ok(());
+        }
+        match serde_json::from_slice::<Value>(&line) {
+            Ok(record) if wanted.takes(&record) => match wanted.filter.json {
+                true => say_json(&record),
+                false => say(&in_words(&record)),
+            },
+            _ => {}
+        }
+        line.clear();
+    }
+}
+
+/// A record in a line: when, what, and its fields, but for signatures and the texts they are over.
+fn in_words(record: &Value) -> String {
+    const LEFT_OUT: [&str; 10] =
+        ["time", "kind", "seq", "prev", "signed", "signature", "key_signature", "session_key", "connection", "reported_by"];
+    let text = |key: &str| plain(record.get(key).and_then(Value::as_str).unwrap_or_default());
+    let mut line = format!("{} {}", text("time"), text("kind"));
+    for (key, value) in record.as_object().into_iter().flatten().filter(|(key, _)| !LEFT_OUT.contains(&key.as_str())) {
+        let shown = match value {
+            Value::String(text) if text.contains(char::is_whitespace) || text.is_empty() => format!("{text:?}"),
+            Value::String(text) => text.clone(),
+            Value::Array(words) => {
+                let words: Vec<String> = words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+                super::run::quoted(&words)
+            }
+            other => other.to_string(),
+        };
+        line.push_str(&format!(" {}={}", plain(key), plain(&shown)));
+    }
+    line
+}
