@@ -13,7 +13,7 @@ use std::time::Duration;
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misdeed {
-    /// A login was refused, whatever the reason: what is told apart here could be told apart from outside.
+    /// A login was refused that could have been guessed, whatever the reason.
     Login,
     /// It connected and went away, or talked something else than TLS, without trying to log in.
     NoLogin,

@@ -272,3 +272,22 @@ fn the_trail_is_shown_to_people_and_programs() {
     following.kill().unwrap();
     following.wait().unwrap();
 }
+
+#[test]
+fn outsiders_cannot_fill_the_trail() {
+    // Not exempt, and not closed out: what they do costs them nothing here, so that all of it arrives.
+    let mut server = Server::with("[penalties]\noff = true\n", COMMANDS);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        for _ in 0..60 {
+            assert!(server.try_session("nobody", "guess").await.is_err());
+        }
+        server.session("alice").await;
+    });
+    assert_eq!(server.records("connection").len() + server.records("login").len(), 11, "ten of a source, and whoever got in");
+    stop(&mut server);
+    let summed = server.records("summed");
+    assert_eq!(summed.len(), 1, "{summed:?}");
+    let all = |key: &str| summed[0][key].as_u64().unwrap();
+    assert_eq!((all("connections") + all("logins_refused"), summed[0]["source"].as_str()), (121 - 10, Some("127.0.0.1")));
+}

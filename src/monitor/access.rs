@@ -135,7 +135,7 @@ pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u
         let reason = "the user's oldest made room for another";
         let _ = state.record(&Record::now(What::KeptEnded { kept: &id, user: &login.user, reason }));
         let id = id.parse::<SessionId>().ok();
-        sessions::end(state, |session| session.kept == id, reason);
+        sessions::end(state, |session| session.kept.is_some() && session.kept == id, reason);
     }
     match save(state).await {
         Ok(()) => Some(lifetime),
@@ -150,8 +150,12 @@ pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u
 /// Whether a kept login is worth nothing any more: its time is up, by the configuration as it is now too, or its user has
 /// lost what it was proved by.
 fn over(settings: &Settings, state: &Shared, login: &KeptLogin) -> bool {
-    let until = login.until.min(login.since.saturating_add(settings.login_lifetime.as_secs()));
-    until <= now() || gone(settings, state, &login.user, &login.factor)
+    kept_for(state, login) == 0 || gone(settings, state, &login.user, &login.factor)
+}
+
+/// For how many seconds a login is kept from now on.
+pub fn kept_for(state: &Shared, login: &KeptLogin) -> u64 {
+    login.until.min(login.since.saturating_add(state.settings().login_lifetime.as_secs())).saturating_sub(now())
 }
 
 /// The kept login of this id, if it is still worth something.

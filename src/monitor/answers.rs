@@ -1,5 +1,6 @@
 //! Answers to requests that run nothing: the policy's types as the wire shows them.
 
+use super::access;
 use super::state::{Session, Shared, now};
 use crate::policy::{Argument, Command, Explanation, Kind, OnDisconnect, Plan, Presence, Scope, Stdin};
 use crate::protocol::{Answer, ArgumentView, CommandLine, CommandView, ExplainView, PreviewView, RunLine, SessionLine, WhoamiView};
@@ -83,7 +84,7 @@ pub fn explain(explanation: &Explanation) -> ExplainView {
 
 /// To `whoami`.
 pub fn whoami(state: &Shared, session: &Session, peer: SocketAddr) -> Answer {
-    let until = session.kept.and_then(|id| state.vault.borrow().login(id, now()).map(|login| login.until));
+    let kept_s = session.kept.and_then(|id| state.vault.borrow().login(id, now()).map(|login| access::kept_for(state, login)));
     Answer::Whoami(WhoamiView {
         user: session.user.to_string(),
         source: crate::policy::canonical(peer.ip()).to_string(),
@@ -91,7 +92,7 @@ pub fn whoami(state: &Shared, session: &Session, peer: SocketAddr) -> Answer {
         roles: state.settings().policy.users.get(&*session.user).map(|user| user.roles.clone()).unwrap_or_default(),
         session: session.id.to_string(),
         kept: session.kept.map(|id| id.to_string()),
-        kept_s: until.map(|until| until.saturating_sub(now())),
+        kept_s,
     })
 }
 
@@ -135,7 +136,9 @@ pub fn session_lines(state: &Shared, own: &Session, scope: Scope) -> Vec<Session
             .map(|(session, _)| line(session, "link lost", String::new())),
     );
     let kept = state.vault.borrow().contents.logins.clone();
-    lines.extend(kept.into_iter().filter(|(_, login)| shown(&login.user) && login.until > now()).map(|(id, login)| SessionLine {
+    let shown = kept.into_iter().map(|(id, login)| (access::kept_for(state, &login), id, login));
+    let shown = shown.filter(|(kept_for, _, login)| *kept_for > 0 && (scope == Scope::All || login.user == *own.user));
+    lines.extend(shown.map(|(kept_for, id, login)| SessionLine {
         this: own.kept.is_some_and(|kept| kept.to_string() == id),
         session: id,
         by: login.factor.shown().into(),
@@ -143,7 +146,7 @@ pub fn session_lines(state: &Shared, own: &Session, scope: Scope) -> Vec<Session
         state: "kept".into(),
         source: login.source,
         age_s: now().saturating_sub(login.since),
-        kept_s: Some(login.until.saturating_sub(now())),
+        kept_s: Some(kept_for),
     }));
     lines.sort_by(|one, other| other.age_s.cmp(&one.age_s).then_with(|| one.session.cmp(&other.session)));
     lines

@@ -2,6 +2,7 @@
 //! work for everybody.
 
 use super::state::{Connection, Session, Shared, count, now};
+use super::summary::{self, Deed};
 use super::{access, penalties, sessions};
 use crate::audit::{Record, What};
 use crate::credential::{self, Factor, Hash, Purpose, SessionPublic, SshPublic};
@@ -51,7 +52,10 @@ pub fn greet(state: &Shared, number: ConnectionId, source: &str) -> Result<(), S
     state.highest.set(state.highest.get().max(number));
     count(&state.counts.connections);
     let source: String = source.chars().take(64).collect();
-    let _ = state.record(&Record::now(What::Connection { connection: number, source: &source, reported_by: "frontend" }));
+    let address = source.parse::<SocketAddr>().map_or(IpAddr::from([0; 4]), |peer| peer.ip());
+    if summary::admits(state, address, Deed::Connection) {
+        let _ = state.record(&Record::now(What::Connection { connection: number, source: &source, reported_by: "frontend" }));
+    }
     state.tell(ToFrontend::Challenge { connection: number, nonce });
     Ok(())
 }
@@ -405,6 +409,9 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
 }
 
 fn record(state: &Shared, connection: ConnectionId, peer: SocketAddr, judged: &Judged, session: Option<&Session>) -> io::Result<()> {
+    if session.is_none() && !summary::admits(state, peer.ip(), Deed::Refused) {
+        return Ok(());
+    }
     let user: String = judged.user.chars().take(limits::USER_NAME).collect();
     let id = session.map(|session| session.id.to_string());
     let key = session.map(|session| format!("{:?}", session.key));

@@ -16,6 +16,7 @@ mod seen;
 mod sessions;
 mod settings;
 mod state;
+mod summary;
 mod supervise;
 mod trail;
 

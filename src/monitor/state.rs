@@ -4,6 +4,7 @@ use super::kept::Kept;
 use super::penalties::Penalties;
 use super::seen::RequestsSeen;
 use super::settings::{Loader, Settings};
+use super::summary::Summary;
 use crate::audit::{Record, Trail};
 use crate::credential::{Factor, SessionPublic};
 use crate::exec::Means;
@@ -175,6 +176,8 @@ pub struct State {
     pub parked: RefCell<HashMap<SessionId, (Session, u64)>>,
     /// Locks, kept logins, seeds: what survives a restart.
     pub vault: RefCell<Vault>,
+    /// What outsiders did, beyond what is recorded one by one.
+    pub summary: RefCell<Summary>,
     /// Whether the vault's last write failed; it is tried again.
     pub unsaved: Cell<bool>,
     /// Who has failed how often.
@@ -271,6 +274,7 @@ impl State {
             highest: Cell::new(0),
             parked: RefCell::default(),
             vault: RefCell::new(vault),
+            summary: RefCell::default(),
             unsaved: Cell::new(false),
             penalties: RefCell::default(),
             saving: tokio::sync::Mutex::new(()),

@@ -2,6 +2,7 @@
 
 use super::CannotServe;
 use super::state::{Counts, Shared, count};
+use super::summary::{self, Deed};
 use super::{login, penalties, requests, runs, sessions};
 use crate::audit::{Record, What};
 use crate::exit::Reason;
@@ -11,7 +12,7 @@ use crate::penalty::Misdeed;
 use crate::{limits, sys};
 use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use tokio::sync::oneshot;
@@ -224,6 +225,12 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
             }
         }
         ToMonitor::Violation { connection, text } => {
+            // Of a user who is known every one is recorded.
+            let stranger = state.connections.borrow().get(&connection).is_some_and(|known| known.session.is_none());
+            let source = state.connections.borrow().get(&connection).and_then(|known| known.peer).map(|peer| peer.ip());
+            if stranger && !summary::admits(state, source.unwrap_or(IpAddr::from([0; 4])), Deed::Violation) {
+                return Ok(());
+            }
             let text: String = text.chars().take(300).collect();
             let _ = state.record(&Record::now(What::Violation { connection, text: &text, reported_by: "frontend" }));
         }

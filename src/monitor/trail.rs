@@ -2,6 +2,7 @@
 
 use super::settings::{Durability, Settings};
 use super::state::Shared;
+use super::summary;
 use crate::audit::{Head, Trail, TrailKey};
 use crate::credential;
 use crate::encoding::{base64, unbase64};
@@ -87,6 +88,7 @@ pub async fn keep(state: Shared) {
         }
         set_fault(&state, room.err());
         moved_away(&state, &settings);
+        summary::flush(&state, false);
         let due = signed.elapsed() >= CHECKPOINT_EVERY || state.checkpoint_due();
         if due {
             checkpoint(&state).await;
@@ -209,6 +211,7 @@ async fn rotate(state: &Shared, settings: &Settings) {
 
 /// The daemon ends: the last signature, and everything on the disk.
 pub async fn close(state: &Shared) {
+    summary::flush(state, true);
     checkpoint(state).await;
     sync(state).await;
 }

@@ -1,0 +1,124 @@
+//! What clients do before anybody knows who they are is recorded one by one only as far as it tells something: an outsider
+//! must not be able to fill the trail.
+
+use super::state::Shared;
+use crate::audit::{Record, What};
+use crate::policy::canonical;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Records of one source in a minute that are written one by one.
+const EACH: u32 = 10;
+/// Such records of all sources in a minute.
+const ALL: u32 = 1000;
+/// Sources that are told apart in a minute; what others do is summed in one.
+const SOURCES: usize = 200;
+/// How long is summed.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Something that a client did before its user was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It connected.
+    Connection,
+    /// Its login was refused.
+    Refused,
+    /// It broke the protocol.
+    Violation,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    connections: u64,
+    logins_refused: u64,
+    violations: u64,
+}
+
+impl Sum {
+    fn add(&mut self, deed: Deed) {
+        match deed {
+            Deed::Connection => self.connections += 1,
+            Deed::Refused => self.logins_refused += 1,
+            Deed::Violation => self.violations += 1,
+        }
+    }
+}
+
+/// What was summed since the minute began.
+#[derive(Debug)]
+pub struct Summary {
+    began: Instant,
+    written: u32,
+    sources: HashMap<IpAddr, (u32, Sum)>,
+    others: Sum,
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        Self { began: Instant::now(), written: 0, sources: HashMap::new(), others: Sum::default() }
+    }
+}
+
+impl Summary {
+    /// Whether this deed is worth a record of its own; if not, it is counted.
+    fn admits(&mut self, source: IpAddr, deed: Deed) -> bool {
+        let known = self.sources.len();
+        let entry = match self.sources.get_mut(&source) {
+            Some(entry) => entry,
+            None if known < SOURCES => self.sources.entry(source).or_default(),
+            None => {
+                self.others.add(deed);
+                return false;
+            }
+        };
+        if entry.0 < EACH && self.written < ALL {
+            entry.0 += 1;
+            self.written += 1;
+            return true;
+        }
+        entry.1.add(deed);
+        false
+    }
+}
+
+/// Whether this deed gets a record of its own. Networks that are exempt from penalties are trusted not to flood.
+pub fn admits(state: &Shared, source: IpAddr, deed: Deed) -> bool {
+    if state.settings().penalties.exempt.iter().any(|network| network.contains(source)) {
+        return true;
+    }
+    state.summary.borrow_mut().admits(canonical(source), deed)
+}
+
+/// Writes what was summed, when the minute is over or the daemon ends.
+pub fn flush(state: &Shared, now: bool) {
+    if !now && state.summary.borrow().began.elapsed() < MINUTE {
+        return;
+    }
+    let over = std::mem::take(&mut *state.summary.borrow_mut());
+    let seconds = over.began.elapsed().as_secs();
+    let named = over.sources.into_iter().map(|(source, (_, sum))| (source.to_string(), sum));
+    for (source, sum) in named.chain([("others".to_owned(), over.others)]) {
+        let Sum { connections, logins_refused, violations } = sum;
+        if connections + logins_refused + violations > 0 {
+            let _ = state.record(&Record::now(What::Summed { source: &source, connections, logins_refused, violations, seconds }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_and_not_recorded() {
+        let mut summary = Summary::default();
+        let source = |number: u32| IpAddr::from(number.to_be_bytes());
+        let each = (0..100).filter(|_| summary.admits(source(1), Deed::Connection)).count();
+        assert_eq!((each, summary.sources[&source(1)].1.connections), (10, 90));
+        let all = (0..100_000).filter(|number| summary.admits(source(*number), Deed::Refused)).count();
+        assert!(all + each <= 1000, "{all}");
+        assert!(summary.sources.len() <= SOURCES);
+        assert!(summary.others.logins_refused > 90_000);
+    }
+}
