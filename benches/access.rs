@@ -1,6 +1,6 @@
 //! Logging in: what it costs cold, by whom it can be told apart, and what a flood of logins costs those who are in.
 //!
-//! `cargo bench --bench access` runs all; `-- cold names flood signing` some.
+//! `cargo bench --bench access` runs all; `-- cold names flood signing trail` some.
 
 #![allow(
     clippy::unwrap_used,
@@ -61,7 +61,7 @@ fn main() {
     ordain::sys::steady_heap();
     let mut wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if wanted.is_empty() {
-        wanted = ["cold", "names", "flood", "signing"].map(String::from).to_vec();
+        wanted = ["cold", "names", "flood", "signing", "trail"].map(String::from).to_vec();
     }
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     for name in &wanted {
@@ -70,6 +70,7 @@ fn main() {
             "names" => runtime().block_on(names()),
             "flood" => runtime().block_on(flood()),
             "signing" => signing(),
+            "trail" => trail(),
             other => panic!("there is no bench `{other}`"),
         }
     }
@@ -323,4 +324,97 @@ fn signing() {
     let sign = each(&|| drop(key.sign(Purpose::Request, &text)));
     let verify = each(&|| assert!(public.verifies(Purpose::Request, &text, &signature)));
     println!("a request's signature: {sign:.0} µs to make, {verify:.0} µs to verify");
+}
+
+/// Writing a trail and proving it, beside hashing and reading its bytes alone.
+fn trail() {
+    use ordain::audit::{Record, Trail, TrailKey, Verifier, What, link};
+    const REQUESTS: u64 = 200_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail");
+    let file = std::fs::File::options().read(true).append(true).create_new(true).open(&path).unwrap();
+    let mut trail = Trail::open(file, TrailKey::of(&zeroize::Zeroizing::new([7; 32])).unwrap(), None, None).unwrap();
+    let public = trail.public();
+    let key = SessionKey::generate().unwrap();
+    let session = SessionId::from_random([9; 20]).to_string();
+    let login = format!("{{\"user\":\"bench\",\"session_key\":\"{}\"}}", key.public());
+    let signature = key.sign(Purpose::Login, &login);
+    trail
+        .append(&Record::now(What::Login {
+            connection: 1,
+            source: "192.0.2.1:5",
+            user: "bench",
+            method: "password",
+            outcome: "accepted",
+            reason: None,
+            by: Some("password"),
+            session: Some(&session),
+            session_key: Some(&key.public()),
+            kept: None,
+            signed: Some(&login),
+            signature: Some(&signature),
+            key_signature: None,
+        }))
+        .unwrap();
+    let texts: Vec<(String, String)> = (0..REQUESTS)
+        .map(|counter| {
+            let text = format!("{{\"session\":\"{session}\",\"counter\":{counter},\"id\":\"0123456789abcdefghjkmnpqrstvwxyz\",\"verb\":\"run\",\"command\":\"true\",\"arguments\":{{}}}}");
+            let signature = key.sign(Purpose::Request, &text);
+            (text, signature)
+        })
+        .collect();
+    let began = Instant::now();
+    for (text, signature) in &texts {
+        trail
+            .append(&Record::now(What::Request {
+                connection: 1,
+                user: "bench",
+                source: "192.0.2.1:5",
+                verb: "run",
+                command: Some("true"),
+                run: Some("0123456789abcdef"),
+                argv: Some(&["/bin/true".to_owned()]),
+                run_as: Some("root"),
+                reason: None,
+                decision: "granted",
+                rule: "roles.all.commands `true` (/etc/ordain/config.toml:12)",
+                code: None,
+                text: None,
+                signed: Some(text),
+                signature,
+            }))
+            .unwrap();
+        if trail.checkpoint_due() {
+            trail.checkpoint().unwrap();
+        }
+    }
+    trail.checkpoint().unwrap();
+    let wrote = began.elapsed().as_secs_f64() * 1e6 / REQUESTS as f64;
+    let bytes = std::fs::read(&path).unwrap();
+    let megabytes = bytes.len() as f64 / 1e6;
+    let walk = |signatures: bool| {
+        let check = |key: &str, text: &str, signature: &str, login: bool| {
+            let purpose = if login { Purpose::Login } else { Purpose::Request };
+            SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
+        };
+        let began = Instant::now();
+        let mut verifier = Verifier::new(Some(public), if signatures { Some(&check) } else { None }, None);
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            verifier.line(&|| String::new(), line, true);
+        }
+        let report = verifier.finish();
+        assert!(report.faults.is_empty() && report.records > REQUESTS, "{:?}", report.faults);
+        began.elapsed().as_secs_f64()
+    };
+    let began = Instant::now();
+    let hashed: usize = bytes.split(|byte| *byte == b'\n').map(|line| usize::from(link(line)[0])).sum();
+    let limit = began.elapsed().as_secs_f64();
+    let (plain, signed) = (walk(false), walk(true));
+    println!(
+        "trail: {wrote:.1} µs a record written; proved at {:.0} MB/s beside {:.0} of splitting and hashing alone: {:.2}; with users' signatures {:.0} requests/s ({hashed})",
+        megabytes / plain,
+        megabytes / limit,
+        limit / plain,
+        REQUESTS as f64 / signed
+    );
 }

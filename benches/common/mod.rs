@@ -42,10 +42,12 @@ impl Daemon {
         let run_as = if root { "run_as = \"root\"" } else { "" };
         // `ORDAIN_BENCH_THREADS=1 cargo bench` tries another setting than the default.
         let threads = std::env::var("ORDAIN_BENCH_THREADS").map(|count| format!("threads = {count}")).unwrap_or_default();
+        // `ORDAIN_BENCH_SYNC=always cargo bench` likewise.
+        let sync = std::env::var("ORDAIN_BENCH_SYNC").map(|sync| format!("[audit]\nsync = \"{sync}\"\n")).unwrap_or_default();
         let config = format!(
             r#"[penalties]
 exempt = ["127.0.0.0/8"]
-[server]
+{sync}[server]
 listen = ["127.0.0.1:0"]
 state = "state"
 {threads}
