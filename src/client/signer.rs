@@ -149,3 +149,34 @@ impl Signer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn an_agent_that_hangs_or_dribbles_is_given_up_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        for dribbles in [false, true] {
+            let path = folder.path().join(format!("agent-{dribbles}"));
+            let listener = UnixListener::bind(&path).unwrap();
+            let agent = std::thread::spawn(move || {
+                let (mut socket, _) = listener.accept().unwrap();
+                if dribbles {
+                    // A long answer, a byte at a time: each comes soon, all of them never.
+                    let _ = socket.write_all(&60_000u32.to_be_bytes());
+                    while socket.write_all(&[0]).is_ok() {
+                        std::thread::park_timeout(Duration::from_millis(5));
+                    }
+                } else {
+                    // Until the other side hangs up.
+                    let _ = socket.read_to_end(&mut Vec::new());
+                }
+            });
+            let fault = Agent::at(&path).ask(&[REQUEST_IDENTITIES], Duration::from_millis(200)).unwrap_err();
+            assert_eq!(fault.kind(), io::ErrorKind::TimedOut, "{fault}");
+            agent.join().unwrap();
+        }
+    }
+}

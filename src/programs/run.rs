@@ -482,6 +482,8 @@ enum Piece {
 /// Standard output and error, written in a thread of their own because writing blocks; what was written is granted
 /// to the server anew, so that a slow reader here slows the command there and fills no memory.
 struct Output {
+    /// The thread, until there is something to write: many commands write nothing, and a thread costs more than they do.
+    thread: Option<Box<dyn FnOnce() + Send>>,
     pieces: mpsc::Sender<Piece>,
     written: Arc<Written>,
     json: bool,
@@ -510,7 +512,7 @@ impl Output {
         let report = written.clone();
         let clean = |terminal: bool| (terminal && !raw && !json).then(Sanitizer::default);
         let mut sanitizers = [clean(std::io::stdout().is_terminal()), clean(std::io::stderr().is_terminal())];
-        std::thread::spawn(move || {
+        let thread = move || {
             while let Some(piece) = queue.blocking_recv() {
                 match piece {
                     Piece::Bytes { error, bytes, counted } => {
@@ -537,8 +539,16 @@ impl Output {
                     }
                 }
             }
-        });
-        Self { pieces, written, json }
+        };
+        Self { thread: Some(Box::new(thread)), pieces, written, json }
+    }
+
+    async fn send(&mut self, piece: Piece) {
+        if let Some(thread) = self.thread.take() {
+            std::thread::spawn(thread);
+        }
+        // The window bounds what can be waiting, so there is room; a thread that is gone reports by itself.
+        let _ = self.pieces.send(piece).await;
     }
 
     async fn bytes(&mut self, error: bool, bytes: Vec<u8>) -> Result<(), ClientError> {
@@ -551,23 +561,25 @@ impl Output {
                     Err(other) => fields.insert("base64".into(), crate::encoding::base64(&other.into_bytes()).into()),
                 };
             }
-            Piece::Bytes { error: false, bytes: format!("{line}\n").into_bytes(), counted }
+            Piece::Bytes { error: false, bytes: crate::audit::line(&line).unwrap_or_default(), counted }
         } else {
             Piece::Bytes { error, bytes, counted }
         };
-        // The window bounds what can be waiting, so there is room; a thread that is gone reports by itself.
-        let _ = self.pieces.send(piece).await;
+        self.send(piece).await;
         Ok(())
     }
 
-    async fn event(&self, event: serde_json::Value) {
-        let _ = self.pieces.send(Piece::Bytes { error: false, bytes: crate::audit::line(&event).unwrap_or_default(), counted: 0 }).await;
+    async fn event(&mut self, event: serde_json::Value) {
+        self.send(Piece::Bytes { error: false, bytes: crate::audit::line(&event).unwrap_or_default(), counted: 0 }).await;
     }
 
     /// Everything is written when this returns.
-    async fn finish(self) {
+    async fn finish(mut self) {
+        if self.thread.is_some() {
+            return;
+        }
         let (done, flushed) = tokio::sync::oneshot::channel();
-        let _ = self.pieces.send(Piece::Flush(done)).await;
+        self.send(Piece::Flush(done)).await;
         // Also when the thread has ended: then nobody holds the other end.
         let _ = flushed.await;
     }
