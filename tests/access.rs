@@ -942,7 +942,7 @@ fn a_run_that_waits_is_judged_again_when_its_turn_comes() {
     let config = server.path("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     let cases: [(&str, String, &str); 2] = [
-        ("removed", text.replace("[commands.goes]", "[commands.gone]"), "no role of `alice` grants"),
+        ("removed", text.replace("[commands.goes]", "[commands.gone]"), "there is no command `goes`"),
         (
             "another argv",
             text.replacen("[commands.goes]\nexec = [\"/bin/sleep\", \"1000\"]", "[commands.goes]\nexec = [\"/bin/sleep\", \"999\"]", 1),
@@ -1068,4 +1068,23 @@ fn codes_cannot_be_guessed_patiently_from_afar() {
         run(wrong);
     }
     assert_eq!(run(&totp(&secret, now() / 30 + 1)).status.code(), Some(0));
+}
+
+#[test]
+fn a_client_that_is_done_leaves_no_session_behind() {
+    let server = server();
+    for _ in 0..3 {
+        assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
+    }
+    wait("the ends of the sessions", || server.records("logout").len() == 3);
+    let listed: serde_json::Value = serde_json::from_slice(&server.ordain(&["--json", "sessions", "t"]).stdout).unwrap();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{listed}");
+}
+
+#[test]
+fn locking_again_keeps_what_is_known_of_the_lock() {
+    let server = server();
+    assert_eq!(ordaind(&server, &["lock", "alice", "--reason", "left"]).status.code(), Some(0));
+    assert_eq!(ordaind(&server, &["lock", "alice"]).status.code(), Some(0));
+    assert!(stdout(&ordaind(&server, &["lock"])).contains("left"));
 }

@@ -70,6 +70,20 @@ fn a_trail_is_proved_and_so_is_who_asked() {
     assert!(faults.iter().any(|fault| fault["text"].as_str().unwrap().contains("the user's signature")), "{forged}");
     assert!(faults.iter().any(|fault| fault["text"].as_str().unwrap().contains("was edited")), "{forged}");
 
+    // The last record, which no other vouches for yet: what it says beside what was signed.
+    let first = text.lines().take_while(|line| !line.contains("\"kind\":\"request\"")).count() + 1;
+    let until: String = text.lines().take(first).map(|line| format!("{line}\n")).collect();
+    for (from, to, expected) in [
+        ("\"command\":\"true\"", "\"command\":\"false\"", "says `false` as the command, but `true` was signed"),
+        ("\"user\":\"alice\"", "\"user\":\"bob\"", "says that `bob` asked, but the session is that of `alice`"),
+    ] {
+        let at = until.rfind(from).unwrap();
+        let changed = format!("{}{to}{}", &until[..at], &until[at + from.len()..]);
+        write(&server.path("changed"), &changed, 0o600);
+        let report = verified(&server, &[&server.path("changed").to_string_lossy()]);
+        assert!(report["faults"].to_string().contains(expected), "{report}");
+    }
+
     // Another key proves nothing.
     let other = audit(&server, &["verify", "--key", "ordain-trail-ed25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]);
     assert_eq!(other.status.code(), Some(1));
@@ -261,7 +275,7 @@ fn the_trail_is_shown_to_people_and_programs() {
     let mut following = Command::new(env!("CARGO_BIN_EXE_ordaind"))
         .arg("--config")
         .arg(server.path("config.toml"))
-        .args(["audit", "show", "--follow", "--kind", "end"])
+        .args(["audit", "show", "--follow", "--kind", "end", "--since", "1h"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();

@@ -33,6 +33,14 @@ struct Seen<'l> {
     expected: u64,
     #[serde(default)]
     code: u16,
+    #[serde(borrow, default)]
+    user: Cow<'l, str>,
+    #[serde(borrow, default)]
+    verb: Cow<'l, str>,
+    #[serde(borrow, default)]
+    command: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    reason: Option<Cow<'l, str>>,
 }
 
 impl Seen<'_> {
@@ -42,11 +50,19 @@ impl Seen<'_> {
     }
 }
 
-/// The session that a signed request names.
+/// What a signed text says, which the record beside it must say too.
 #[derive(Deserialize)]
 struct Names<'l> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     session: Cow<'l, str>,
+    #[serde(borrow, default)]
+    user: Cow<'l, str>,
+    #[serde(borrow, default)]
+    verb: Cow<'l, str>,
+    #[serde(borrow, default)]
+    command: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    reason: Option<Cow<'l, str>>,
 }
 
 /// Where the trail is not what was written.
@@ -79,6 +95,8 @@ pub struct Report {
     pub signatures: u64,
     /// Those of sessions whose login is in another file.
     pub unknown_sessions: u64,
+    /// Whether the chain passes through the checkpoint that was seen elsewhere.
+    pub passed: Option<u64>,
     /// What is wrong, in order; the first is what matters.
     pub faults: Vec<Fault>,
 }
@@ -98,7 +116,8 @@ pub struct Verifier<'v> {
     passed: bool,
     head: Head,
     begun: bool,
-    sessions: HashMap<String, String>,
+    /// By session: its key, and whose it is.
+    sessions: HashMap<String, (String, String)>,
     /// A line that is no record: its place, length and hash, to be vouched for by the next record.
     torn: Option<(String, u64, Link)>,
     report: Report,
@@ -208,20 +227,57 @@ impl<'v> Verifier<'v> {
             }
             "login" => {
                 if let (Some(session), Some(key)) = (&seen.session, &seen.session_key) {
-                    self.sessions.insert(session.clone().into_owned(), key.clone().into_owned());
+                    self.sessions.insert(session.clone().into_owned(), (key.clone().into_owned(), seen.user.clone().into_owned()));
+                    let signed = seen.signed.as_deref().and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok());
+                    if let Some(signed) = signed.filter(|signed| signed.user != seen.user) {
+                        self.fault(
+                            &place(),
+                            format!("says that `{}` logged in, but `{}` signed it", seen.user.escape_debug(), signed.user.escape_debug()),
+                        );
+                    }
                     self.signature(place, key, seen, true);
                 }
             }
             "request" => {
-                let Some(session) = seen.signed.as_deref().and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok()) else {
+                let Some(signed) = seen.signed.as_deref().and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok()) else {
                     return;
                 };
-                match self.sessions.get(session.session.as_ref()).cloned() {
-                    Some(key) => self.signature(place, &key, seen, false),
+                self.compare(place, seen, &signed);
+                match self.sessions.get(signed.session.as_ref()).cloned() {
+                    Some((key, user)) => {
+                        if user != seen.user {
+                            let text = format!(
+                                "says that `{}` asked, but the session is that of `{}`",
+                                seen.user.escape_debug(),
+                                user.escape_debug()
+                            );
+                            self.fault(&place(), text);
+                        }
+                        self.signature(place, &key, seen, false);
+                    }
                     None => self.report.unknown_sessions += 1,
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What the record says must be what was signed. (Of a request that could not be read it says nothing of it.)
+    fn compare(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>, signed: &Names<'_>) {
+        if seen.verb == "unknown" {
+            return;
+        }
+        let differs = [
+            ("verb", Some(&seen.verb), Some(&signed.verb)),
+            ("command", seen.command.as_ref(), signed.command.as_ref()),
+            // A reason that was refused is in the signed text alone.
+            ("reason", seen.reason.as_ref(), if seen.reason.is_some() { signed.reason.as_ref() } else { None }),
+        ];
+        for (what, says, was) in differs {
+            if says != was {
+                let word = |text: Option<&Cow<'_, str>>| text.map_or("nothing".to_owned(), |text| format!("`{}`", text.escape_debug()));
+                self.fault(&place(), format!("says {} as the {what}, but {} was signed", word(says), word(was)));
+            }
         }
     }
 
@@ -239,8 +295,14 @@ impl<'v> Verifier<'v> {
         if let Some((place, ..)) = self.torn.take() {
             self.fault(&place, "is no record: a crash may have left it, and the next start of the daemon says so".into());
         }
+        self.report.passed = self.seen.filter(|_| self.passed).map(|head| head.seq);
         if let Some(head) = self.seen.filter(|_| !self.passed) {
-            let text = if head.seq > self.head.seq {
+            let text = if head.seq < self.report.first {
+                format!(
+                    "record {}, which was seen elsewhere, is not in these files, which begin with {}; give the file that holds it",
+                    head.seq, self.report.first
+                )
+            } else if head.seq > self.head.seq {
                 format!("the chain ends before record {}, which was seen elsewhere: it was truncated or rolled back", head.seq)
             } else {
                 format!("the chain does not pass through what was seen elsewhere of record {}: it was rewritten", head.seq)

@@ -15,11 +15,13 @@ use crate::secret::Secret;
 use crate::tls::Fingerprint;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::ReadHalf;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -41,6 +43,8 @@ pub struct Options {
 /// A server that was reached and is the right one; nobody is logged in yet.
 pub struct Connection {
     frames: Frames,
+    /// What says goodbye when nothing is left to be sent.
+    writer: JoinHandle<io::Result<()>>,
     outbox: Outbox,
     nonce: String,
     exporter: [u8; 32],
@@ -93,7 +97,7 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
     let server_key = certificate.map(Fingerprint::of).and_then(Result::ok).ok_or_else(|| cannot(&"it showed no certificate"))?;
     let (reading, writing) = tokio::io::split(tls);
     let (outbox, outgoing) = mux::outbox();
-    tokio::spawn(mux::write_all(writing, outgoing));
+    let writer = tokio::spawn(mux::write_all(writing, outgoing));
     let mut frames = Reader::new(reading, Sender::Server);
     let hello = Hello {
         version: VERSION,
@@ -109,14 +113,19 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
     }
     frames.enter(Phase::Login);
     let nonce = theirs.nonce.ok_or_else(|| cannot(&"it sent no nonce"))?;
-    Ok(Connection { frames, outbox, nonce, exporter, server_key, peer, software: theirs.software })
+    Ok(Connection { frames, writer, outbox, nonce, exporter, server_key, peer, software: theirs.software })
 }
 
-fn untrusted(place: &str, name: &str, fault: &std::io::Error) -> ClientError {
+fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
     use rustls::{CertificateError, Error};
     let tls = fault.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let Some(tls) = tls else {
-        return ClientError::new(Code::ConnectionLost, format!("{place} closed the connection during the TLS handshake: {fault}"));
+        return ClientError::new(
+            Code::ConnectionLost,
+            format!(
+                "{place} closed the connection at once ({fault}): it is full, or does not let this address in for a while after failed logins (`ordaind penalties` there)"
+            ),
+        );
     };
     let why = match tls {
         // A CA of the same name with another key signs wrongly instead of being unknown.
@@ -246,7 +255,7 @@ impl Connection {
             Ok((id, kept_s)) => {
                 self.frames.enter(Phase::Open);
                 let kept = kept_s.map(|seconds| (Kept { id, key: key.clone() }, seconds));
-                Ok(Entered { session: Session::begin(self.frames, self.outbox, id, key, user.into(), 1), kept })
+                Ok(Entered { session: Session::begin(self.frames, (self.outbox, self.writer), id, key, user.into(), 1), kept })
             }
             Err(error) if [Code::LoginRefused, Code::LoginBusy, Code::CodeWanted, Code::Identity].iter().any(|code| error.is(*code)) => {
                 Err((Some(self), error))
@@ -263,7 +272,7 @@ impl Connection {
             return Err(ClientError::new(Code::Protocol, "the server took up another session"));
         }
         self.frames.enter(Phase::Open);
-        Ok(Session::begin(self.frames, self.outbox, id, key, user.into(), counter))
+        Ok(Session::begin(self.frames, (self.outbox, self.writer), id, key, user.into(), counter))
     }
 
     /// Returns the session, and for how many seconds the login is kept.

@@ -16,6 +16,7 @@ use crate::request::{Ask, Attachment, Invocation, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, ReadHalf};
+use tokio::task::JoinHandle;
 
 /// Something a stream brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,7 @@ struct Shared {
     next: tokio::sync::Mutex<(StreamId, u64)>,
     streams: Arc<Streams>,
     tasks: Vec<tokio::task::AbortHandle>,
+    writer: Mutex<Option<JoinHandle<std::io::Result<()>>>>,
 }
 
 impl Drop for Shared {
@@ -97,7 +99,7 @@ impl Streams {
 impl Session {
     pub(super) fn begin<R>(
         frames: Reader<ReadHalf<R>>,
-        outbox: Outbox,
+        (outbox, writer): (Outbox, JoinHandle<std::io::Result<()>>),
         id: SessionId,
         key: Arc<SessionKey>,
         user: String,
@@ -111,12 +113,32 @@ impl Session {
         let reading = tokio::spawn(receive(frames, streams.clone(), outbox.clone()));
         let pinging = tokio::spawn(ping(outbox.clone()));
         let tasks = vec![reading.abort_handle(), pinging.abort_handle()];
-        Self(Arc::new(Shared { id, user, key, outbox, next: tokio::sync::Mutex::new((1, counter)), streams, tasks }))
+        Self(Arc::new(Shared {
+            id,
+            user,
+            key,
+            outbox,
+            next: tokio::sync::Mutex::new((1, counter)),
+            streams,
+            tasks,
+            writer: Mutex::new(Some(writer)),
+        }))
     }
 
     /// Who is logged in.
     pub fn user(&self) -> &str {
         &self.0.user
+    }
+
+    /// Ends the connection as one does, so that the server need not keep the session for somebody who may come back. Of no
+    /// effect while a clone is left.
+    pub async fn close(self) {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
+        let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self);
+        if let Some(writer) = writer {
+            let _ = tokio::time::timeout(PATIENCE, writer).await;
+        }
     }
 
     /// Asks for something that runs nothing.

@@ -231,8 +231,15 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
 /// # Errors
 /// That it could not be written: it holds, but until the daemon ends only.
 pub async fn lock(state: &Shared, user: &str, reason: &str, uid: u32) -> io::Result<()> {
-    let lock = Lock { reason: reason.to_owned(), since: now(), by: uid };
-    state.vault.borrow_mut().contents.locks.insert(user.to_owned(), lock);
+    {
+        let mut vault = state.vault.borrow_mut();
+        match vault.contents.locks.get_mut(user) {
+            // Locked already: what is known of that stays, but for another reason.
+            Some(_) if reason.is_empty() => {}
+            Some(known) => reason.clone_into(&mut known.reason),
+            None => drop(vault.contents.locks.insert(user.to_owned(), Lock { reason: reason.to_owned(), since: now(), by: uid })),
+        }
+    }
     let _ = state.record(&Record::now(What::Lock { user, state: "locked", reason, uid }));
     tracing::warn!(user = user.escape_debug().to_string(), reason, uid, "locked");
     enforce(state, |_| false).await;

@@ -381,14 +381,19 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
             code
         }
         (Err((code, reason)), ..) => {
-            count(&state.counts.logins_refused);
+            let user: String = judged.user.chars().take(limits::USER_NAME).collect();
+            if code == Code::CodeWanted {
+                // Half of a login that is going well.
+                tracing::info!(connection = number, %peer, user = user.escape_debug().to_string(), "a one-time code is wanted");
+            } else {
+                count(&state.counts.logins_refused);
+                tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason, "login refused");
+            }
             if code == Code::LoginRefused {
                 // With keys nothing can be guessed: whoever shows a wrong one costs no more than whoever shows none.
                 let guessed = judged.method.is_none_or(|method| method == Method::Password) || reason.contains("code");
                 penalties::source(state, peer.ip(), if guessed { Misdeed::Login } else { Misdeed::NoLogin });
             }
-            let user: String = judged.user.chars().take(limits::USER_NAME).collect();
-            tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason, "login refused");
             if matches!(code, Code::LoginBusy | Code::CodeWanted) {
                 // Nothing was tried, or nothing was wrong yet.
                 connection.tries = connection.tries.saturating_sub(1);

@@ -391,7 +391,7 @@ impl Judge<'_> {
                 best = Some((rule, role.max_run_time));
             }
         }
-        if let (Some(command), Some((rule, time))) = (self.policy.commands.get(name), best) {
+        if let (Some(command), Some((rule, time))) = (self.policy.commands.get(name), best.clone()) {
             if within(&command.sources, self.source) {
                 return Ok((command.clone(), rule, time));
             }
@@ -399,6 +399,12 @@ impl Judge<'_> {
             let text = format!("`{name}` may not be run from {}; accepted are {}", self.source, listed(&command.sources));
             self.note(|| format!("{rule}: {text}"));
             return Err(Refusal::plain(RefusalKind::Source, &rule, text));
+        }
+        if best.is_some() && !self.policy.commands.contains_key(name) {
+            // Whoever may run whatever it is may know that it is not.
+            let text = format!("there is no command `{}`", name.escape_debug());
+            self.note(|| text.clone());
+            return Err(Refusal::plain(RefusalKind::NotPermitted, "default deny", text));
         }
         // Whether a command exists is told to nobody who may not run it.
         Err(match elsewhere.filter(|_| self.policy.commands.contains_key(name)) {

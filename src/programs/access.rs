@@ -53,6 +53,9 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
     if !policy.commands.contains_key(&question.command) {
         say(&format!("  commands.{}: there is no such command", plain(&question.command)));
     }
+    if explanation.outcome.is_ok() {
+        say("(locks and penalties are not looked at here: `ordaind lock`, `ordaind penalties`)");
+    }
     if explanation.outcome.is_ok() { Status::OK } else { Status::FAULT }
 }
 

@@ -13,7 +13,10 @@ use std::path::Path;
 /// [`Code::Usage`] when there is no terminal.
 pub fn secret(prompt: &str) -> Result<Secret, ClientError> {
     rpassword::prompt_password(prompt).map(Secret::new).map_err(|_| {
-        ClientError::new(Code::Usage, "there is no terminal to ask on; use --password-file or --password-stdin (or @FILE for an argument)")
+        let what = prompt.trim_end_matches([' ', ':']);
+        let text =
+            format!("there is no terminal to ask for the {what} on; use --password-file or --password-stdin (or @FILE for an argument)");
+        ClientError::new(Code::Usage, text)
     })
 }
 

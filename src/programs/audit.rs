@@ -137,20 +137,32 @@ fn tell(report: &Report, json: bool) -> Status {
         say(&format!("fault: {}: {}", plain(&fault.place), plain(&fault.text)));
     }
     say(&format!("{} records in the chain, {} to {}; {} checkpoints", report.records, report.first, report.last.seq, report.checkpoints));
+    if report.first > 1 {
+        say(&format!("these files begin with record {}; what is before it was not looked at", report.first));
+    }
     if report.unchained > 0 {
         say(&format!("{} lines from before the chain, which nothing proves", report.unchained));
     }
     if report.recovered > 0 {
         say(&format!("{} lines that a crash left unfinished, and that are recorded as such", report.recovered));
     }
-    say(&format!("{} signatures of users fit; of {} requests the login is in another file", report.signatures, report.unknown_sessions));
+    let elsewhere = match report.unknown_sessions {
+        0 => String::new(),
+        count => format!("; of {count} requests the login is in another file"),
+    };
+    say(&format!("{} signatures of users fit{elsewhere}", report.signatures));
     match &report.proved {
         Some((seq, time)) => {
             say(&format!("proved against whoever has not the daemon's key: records {} to {seq}, signed at {}", report.first, plain(time)))
         }
-        None => say("proved: nothing; no checkpoint fits before the first fault"),
+        None => say("proved: nothing; there is no checkpoint before the first fault, or none was written yet"),
     }
-    say("proved against root of this machine: up to the last checkpoint that left it; give that one with --seen");
+    match report.passed {
+        Some(seq) => {
+            say(&format!("proved against root of this machine too: records {} to {seq}, by the checkpoint that you gave", report.first))
+        }
+        None => say("proved against root of this machine: up to the last checkpoint that left it; give that one with --seen"),
+    }
     say(&format!("the chain ends with {head}"));
     status
 }
@@ -162,6 +174,8 @@ struct Wanted<'f> {
     since: Option<OffsetDateTime>,
     /// The users of runs, since not every record of a run says whose it is.
     runs: HashMap<String, (String, String)>,
+    /// How many were shown.
+    shown: u64,
 }
 
 impl Wanted<'_> {
@@ -196,10 +210,19 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
                 .map_err(|_| "--since takes a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h")?,
         }),
     };
-    let mut wanted = Wanted { filter, source: filter.source.as_ref().map(|text| text.parse()).transpose()?, since, runs: HashMap::new() };
-    let files = files(config, &filter.files)?;
+    let mut wanted =
+        Wanted { filter, source: filter.source.as_ref().map(|text| text.parse()).transpose()?, since, runs: HashMap::new(), shown: 0 };
+    let mut files = files(config, &filter.files)?;
+    let only_new = filter.follow && filter.since.is_none();
+    if only_new {
+        // What was is not asked for.
+        files.drain(..files.len().saturating_sub(1));
+    }
     for path in &files {
         let mut reader = BufReader::new(File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?);
+        if only_new {
+            std::io::Seek::seek(&mut reader, std::io::SeekFrom::End(0)).map_err(|fault| format!("{}: {fault}", path.display()))?;
+        }
         let last = filter.follow && files.last() == Some(path);
         loop {
             follow(&mut reader, &mut wanted).map_err(|fault| format!("{}: {fault}", path.display()))?;
@@ -215,6 +238,9 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
                 reader = BufReader::new(File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?);
             }
         }
+    }
+    if wanted.shown == 0 {
+        complain("ordaind: no record fits");
     }
     Ok(Status::OK)
 }
@@ -239,10 +265,13 @@ fn follow(reader: &mut BufReader<File>, wanted: &mut Wanted<'_>) -> std::io::Res
             return Ok(());
         }
         match serde_json::from_slice::<Value>(&line) {
-            Ok(record) if wanted.takes(&record) => match wanted.filter.json {
-                true => say_json(&record),
-                false => say(&in_words(&record)),
-            },
+            Ok(record) if wanted.takes(&record) => {
+                wanted.shown += 1;
+                match wanted.filter.json {
+                    true => say_json(&record),
+                    false => say(&in_words(&record)),
+                }
+            }
             _ => {}
         }
         line.clear();

@@ -89,7 +89,7 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         _ => {}
     }
     let session = enter::enter(args, &mut target).await?;
-    match &args.verb {
+    let outcome = match &args.verb {
         ClientVerb::Run(run) => run_verb(args, run, &target.options, &session).await,
         ClientVerb::Explain(explain) => explain_verb(args, explain, &session).await,
         ClientVerb::Attach { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), true, *raw).await,
@@ -104,7 +104,9 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         ClientVerb::Sessions { end: Some(end), .. } => end_session(args, &session, end).await,
         // Served above.
         ClientVerb::Login { .. } | ClientVerb::Logout { .. } => Ok(Status::OK),
-    }
+    };
+    session.close().await;
+    outcome
 }
 
 /// The settings file, if there is one.
@@ -126,6 +128,16 @@ async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: 
             say(&format!("granted by {}", plain(&preview.rule)));
             say(&format!("as {} in {}:", plain(&preview.run_as), plain(&preview.cwd)));
             say(&format!("  {}", run::quoted(&preview.argv)));
+            let view = match described {
+                Some(view) => view,
+                None => run::described(session, &run.command).await?,
+            };
+            if let Some(form) = view.reason.filter(|_| run.reason.is_none()) {
+                say(&format!("but it wants a reason of the form {} (--reason)", plain(&form)));
+            }
+            if view.confirm {
+                say("and to be confirmed (--yes)");
+            }
         }
         return Ok(Status::OK);
     }

@@ -104,8 +104,11 @@ async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep:
         }
     }
     if !told_password && let Some(file) = &target.identity {
-        let proof = Proof::Key(signer_of(file)?);
-        return connection.enter(&target.user, &proof, keep, || code(args)).await.map_err(|(_, error)| error);
+        let signer = signer_of(file)?;
+        let fingerprint = signer.public().fingerprint();
+        let entered = connection.enter(&target.user, &Proof::Key(signer), keep, || code(args)).await.map_err(|(_, error)| error)?;
+        login.note(&fingerprint);
+        return Ok(entered);
     }
     let from_file = match (&target.password_file, args.password_stdin) {
         (_, true) => Some(ask::secret_stdin()?),

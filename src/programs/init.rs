@@ -40,6 +40,7 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
     let option = if root && folder == Path::new("/etc/ordain") { String::new() } else { format!(" --config {}", config.display()) };
     say(&format!("wrote {}, {} and {}", config.display(), certificate.display(), key.display()));
     say(&format!("the server's key is {fingerprint}"));
+    say("it will listen on [::]:7422; the configuration says where else, and where its state is kept");
     say("");
     say("next:");
     say("  1. ordaind hash-password                 and put the line into [users] of the configuration");
@@ -60,8 +61,12 @@ fn configuration(root: bool, groups: bool) -> String {
     } else {
         ("", "# Without root every command runs as the daemon's own user.\n")
     };
+    let state = if root { "/var/lib/ordain" } else { "~/.local/state/ordain" };
     format!(
         r#"# Made by `ordaind init`. `ordaind check` says what is wrong or risky here; README.md explains every key.
+
+# Where it listens, and where trail, locks and control socket are, unless said otherwise:
+# server = {{ listen = ["[::]:7422"], state = "{state}" }}
 
 {containment}[tls]
 certificate = "server.crt"

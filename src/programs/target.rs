@@ -148,7 +148,7 @@ impl Target {
             format!(
                 "THE KEY OF {} HAS CHANGED: somebody may be in between. {}. If the server really has a new key (compare `ordaind fingerprint` there), remove the line {place}",
                 plain(&self.host),
-                error.text
+                error.text.replace("is pinned", "is known")
             ),
         )
     }
