@@ -39,7 +39,7 @@ pub const AGENT_ANSWER: usize = 256 * 1024;
 /// Logins that may wait for a verifier; past it a login is told to come back.
 pub const LOGINS_WAITING: usize = 1024;
 /// How long a login may wait for a verifier before it is told to come back.
-pub const LOGIN_QUEUE: Duration = Duration::from_secs(10);
+pub const LOGIN_QUEUE: Duration = Duration::from_secs(30);
 /// Memory of one password verification that no configuration may exceed, in KiB (1 GiB).
 pub const ARGON2_MEMORY_KIB: u32 = 1024 * 1024;
 

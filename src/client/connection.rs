@@ -300,10 +300,11 @@ impl Connection {
         match proof {
             Some(Proof::Password(password)) => login.password = password.expose().to_owned(),
             Some(Proof::Key(signer)) => {
-                let (signer, text) = (signer.clone(), login.signed.clone());
-                // Somebody may have to touch a key.
-                let signing = tokio::task::spawn_blocking(move || signer.sign(&text)).await;
-                login.key_signature = signing.unwrap_or_else(|_| Err(ClientError::new(Code::Internal, "signing failed")))?;
+                // Somebody may have to touch a key. A runtime of one thread has nothing better to do meanwhile, and a thread for
+                // this alone would cost more than most signatures.
+                let several = tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread;
+                let sign = || signer.sign(&login.signed);
+                login.key_signature = if several { tokio::task::block_in_place(sign) } else { sign() }?;
             }
             Some(Proof::Kept(_)) | None => {}
         }

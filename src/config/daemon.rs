@@ -290,7 +290,8 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
             .and_then(|table| table.item("lifetime"))
             .and_then(|item| super::command::window(&item))
             .unwrap_or(limits::LOGIN_LIFETIME),
-        verifiers: number(&login, "verifiers", 1..=64, u32::try_from(cores.min(4)).unwrap_or(2)) as usize,
+        // Half of the cores: what a flood of logins must not take is the other half.
+        verifiers: number(&login, "verifiers", 1..=64, u32::try_from((cores / 2).clamp(1, 4)).unwrap_or(1)) as usize,
         verifier_memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
         limits: Limits {
             connections: number(&bounds, "connections", 1..=1_000_000, 4096),
