@@ -1088,3 +1088,35 @@ fn locking_again_keeps_what_is_known_of_the_lock() {
     assert_eq!(ordaind(&server, &["lock", "alice"]).status.code(), Some(0));
     assert!(stdout(&ordaind(&server, &["lock"])).contains("left"));
 }
+
+#[test]
+fn silence_leaving_and_rubbish_cost_a_source_too() {
+    // What each costs, with all else costing nothing; two of them reach the floor.
+    for misdeed in ["deadline", "no_login", "violation"] {
+        let free: String = ["login", "no_login", "deadline", "violation"]
+            .into_iter()
+            .map(|name| format!("{name} = \"{}\"\n", if name == misdeed { "100s" } else { "none" }))
+            .collect();
+        let server = server_with(&format!(
+            "handshake_timeout = \"200ms\"\n[penalties]\n{free}floor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n"
+        ));
+        runtime().block_on(async {
+            for _ in 0..2 {
+                match misdeed {
+                    "deadline" => {
+                        let mut socket = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+                        // Nothing is said until the server has had enough.
+                        let _ = socket.read_to_end(&mut Vec::new());
+                    }
+                    "no_login" => drop(reach(&server).await),
+                    _ => {
+                        // A user's name that no frame may hold before the login.
+                        let _ = server.try_session(&"x".repeat(8000), "x").await;
+                    }
+                }
+            }
+            wait("the penalty", || !server.records("penalty").is_empty());
+            assert!(connect(&server.options()).await.is_err(), "{misdeed}");
+        });
+    }
+}

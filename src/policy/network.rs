@@ -114,8 +114,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_one_source() {
+        let around = |text: &str| Network::around(text.parse().unwrap(), 32, 64).to_string();
+        assert_eq!(around("192.0.2.7"), "192.0.2.7/32");
+        assert_eq!(around("::ffff:192.0.2.7"), "192.0.2.7/32");
+        assert_eq!(around("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(around("2001:db8:1:2:ffff::1"), "2001:db8:1:2::/64");
+        assert_eq!(Network::around("10.1.2.3".parse().unwrap(), 8, 64).to_string(), "10.0.0.0/8");
+    }
+
+    #[test]
     fn what_is_not_a_network() {
-        for text in ["", "10.0.0.0/33", "10.0.0.1/8", "::1/129", "10.0.0.0/+8", "10.0.0/8", "10.0.0.0/", "a/8", "1.2.3.4/8/8"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "::1/129",
+            "10.0.0.0/+8",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "a/8",
+            "1.2.3.4/8/8",
+            "::ffff:10.0.0.0/104",
+        ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
     }
