@@ -87,6 +87,18 @@ pub const REQUEST_IDS: usize = 100_000;
 pub const REQUEST_ID_AGE: Duration = Duration::from_secs(600);
 /// Sessions whose link is lost that are remembered, all users together.
 pub const SESSIONS_PARKED: usize = 4096;
+/// Logins kept for one user; the oldest makes room.
+pub const LOGINS_PER_USER: usize = 64;
+/// Places that a user has logged in from that are remembered; the oldest makes room.
+pub const PLACES: usize = 16;
+/// Records a minute of what one source does before a login; more are counted.
+pub const RECORDS_OF_A_STRANGER: u32 = 10;
+/// The same for all sources together.
+pub const RECORDS_OF_STRANGERS: u32 = 1000;
+/// Sources that are told apart in that count.
+pub const STRANGERS_TOLD_APART: usize = 200;
+/// How many records come between two signatures of the trail, as far as the disk keeps up.
+pub const CHECKPOINT_RECORDS: u64 = 1000;
 /// How often the trail is signed at least, when anything was written.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Between SIGTERM and SIGKILL of a run whose user may not run it any more: it is to be over within a second.

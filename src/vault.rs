@@ -5,6 +5,7 @@
 
 use crate::credential::Factor;
 use crate::ids::SessionId;
+use crate::limits::LOGINS_PER_USER;
 use crate::sys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -114,8 +115,6 @@ pub struct Vault {
 
 /// Bytes of the file at the most.
 const MOST: u64 = 64 << 20;
-/// Logins kept for one user; the oldest makes room.
-pub const LOGINS_PER_USER: usize = 64;
 
 impl Vault {
     /// Opens the vault of a state folder. Of a file that was put there by somebody else the logins are not believed.
@@ -201,8 +200,7 @@ impl Snapshot {
 
     fn try_write(&self) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
-            std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true)
-                .create(folder)?;
+            sys::make_folder(folder, 0o700)?;
         }
         sys::replace(&self.path, &self.bytes, 0o600, true)?;
         sys::replace(&seal_of(&self.path), which(&self.path)?.as_bytes(), 0o600, true)?;

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 /// What a checkpoint's signature begins with.
 const CONTEXT: &[u8] = b"ordain trail checkpoint\0";
-/// How many records may come between two checkpoints.
-pub const CHECKPOINT_RECORDS: u64 = 1000;
+/// No trail comes so far: a line with such a number was not written by a daemon.
+pub const NEVER: u64 = 1 << 62;
 
 /// SHA-256 of a line without its newline.
 pub type Link = [u8; 32];

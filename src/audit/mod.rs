@@ -9,12 +9,13 @@ mod record;
 mod verify;
 
 pub use ascii::line;
-pub use chain::{CHECKPOINT_RECORDS, Head, Link, TrailKey, TrailPublic, link};
+pub use chain::{Head, Link, TrailKey, TrailPublic, link};
 pub use record::{Record, What};
 pub use verify::{Fault, Report, Verifier};
 
 use crate::encoding::base64;
 use crate::ids::{RequestId, RunId};
+use crate::limits;
 use crate::policy::{Grant, Plan};
 use serde::Serialize;
 use std::fs::File;
@@ -199,7 +200,7 @@ impl Trail {
 
     /// Whether so much was written since the last checkpoint that another is due.
     pub const fn checkpoint_due(&self) -> bool {
-        self.head.seq - self.checkpoint >= CHECKPOINT_RECORDS
+        self.head.seq - self.checkpoint >= limits::CHECKPOINT_RECORDS
     }
 
     /// Where the chain has come to.
@@ -262,7 +263,8 @@ impl Tail {
         if !open {
             lines.pop();
         }
-        let record = |line: &[u8]| serde_json::from_slice::<Numbered>(line).ok().map(|found| Head { seq: found.seq, link: link(line) });
+        let numbered = |line: &[u8]| serde_json::from_slice::<Numbered>(line).ok().filter(|found| found.seq < chain::NEVER);
+        let record = |line: &[u8]| numbered(line).map(|found| Head { seq: found.seq, link: link(line) });
         let mut torn = None;
         let mut head = Head::default();
         if let Some(last) = lines.pop() {

@@ -167,6 +167,18 @@ fn what_could_not_be_written_leaves_nothing_and_is_not_forgotten() {
     assert!(walk(&[&path], None).faults.is_empty());
 }
 
+#[test]
+fn numbers_at_the_end_of_the_world_are_no_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail");
+    for line in ["{\"seq\":18446744073709551615}", "{\"seq\":7,\"kind\":\"missing\",\"expected\":18446744073709551615}"] {
+        std::fs::write(&path, format!("{line}\n{line}\n")).unwrap();
+        assert!(!walk(&[&path], None).faults.is_empty(), "{line}");
+        let mut trail = open(&path, None);
+        some(&mut trail, 2);
+    }
+}
+
 proptest! {
     #[test]
     fn every_changed_byte_shows(at in 0usize..4000, bit in 0u8..8) {

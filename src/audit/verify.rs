@@ -1,6 +1,6 @@
 //! Walking a trail: what is proved, and the first record that is not what was written.
 
-use super::chain::{Head, Link, TrailPublic, link};
+use super::chain::{Head, Link, NEVER, TrailPublic, link};
 use crate::encoding::{base64, unbase64};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -44,6 +44,10 @@ struct Seen<'l> {
 }
 
 impl Seen<'_> {
+    fn possible(&self) -> bool {
+        self.seq < NEVER && self.expected < NEVER
+    }
+
     /// Whether it was refused because its signature did not fit.
     fn refused_signature(&self) -> bool {
         self.kind == "request" && self.code == crate::protocol::Code::Signature.number()
@@ -147,7 +151,7 @@ impl<'v> Verifier<'v> {
 
     /// The next line, without its newline; `whole` says whether it had one.
     pub fn line(&mut self, place: &dyn Fn() -> String, bytes: &[u8], whole: bool) {
-        let seen = if whole { serde_json::from_slice::<Seen<'_>>(bytes).ok() } else { None };
+        let seen = if whole { serde_json::from_slice::<Seen<'_>>(bytes).ok().filter(Seen::possible) } else { None };
         let Some(seen) = seen else {
             if let Some((earlier, ..)) = self.torn.take() {
                 self.fault(&earlier, "is no record".into());

@@ -15,6 +15,29 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// Why a login is refused: what the client is told, what the trail says, and whether somebody could have guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// What the client is told.
+    pub code: Code,
+    /// For the trail.
+    pub why: &'static str,
+    /// Whether what was wrong could be guessed in the end: a password, a code.
+    pub guessed: bool,
+}
+
+impl Refused {
+    /// Because of this; nothing could have been guessed.
+    pub const fn because(why: &'static str) -> Self {
+        Self { code: Code::LoginRefused, why, guessed: false }
+    }
+
+    /// The same of something that could.
+    pub const fn guessed(self) -> Self {
+        Self { guessed: true, ..self }
+    }
+}
+
 /// What proves who this user is, if he may log in at all, from there.
 ///
 /// # Errors
@@ -38,14 +61,14 @@ pub fn standing(state: &Shared, user: &str, source: IpAddr) -> Result<Credential
 ///
 /// # Errors
 /// [`Code::CodeWanted`] when none was given; a refusal when it is wrong.
-pub fn second_factor(state: &Shared, user: &str, source: IpAddr, wanted: bool, given: &str) -> Result<(), (Code, &'static str)> {
-    let refused = |why| Err((Code::LoginRefused, why));
+pub fn second_factor(state: &Shared, user: &str, source: IpAddr, wanted: bool, given: &str) -> Result<(), Refused> {
+    let refused = |why| Err(Refused::because(why).guessed());
     let vault = state.vault.borrow();
     let Some(seed) = vault.contents.seeds.get(user) else {
         return if wanted { refused("a one-time code is wanted, and this user has no seed (`ordaind totp`)") } else { Ok(()) };
     };
     if given.is_empty() {
-        return Err((Code::CodeWanted, "a one-time code is wanted"));
+        return Err(Refused { code: Code::CodeWanted, ..Refused::because("a one-time code is wanted") });
     }
     let Some(secret) = unhex(&seed.secret) else { return refused("the seed in the vault is damaged") };
     let patience = seed.patience();
@@ -281,11 +304,7 @@ pub async fn make_seed(state: &Shared, user: &str, uid: u32) -> io::Result<Strin
     if end_kept(state, |_, login| login.user == user, "a one-time code is wanted now") {
         let _ = save(state).await;
     }
-    Ok(totp::uri(&secret, user, &host_name()))
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+    Ok(totp::uri(&secret, user, &crate::sys::host_name()))
 }
 
 /// Takes a user's seed away; `false` when he had none.

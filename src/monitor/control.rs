@@ -15,8 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 /// Opens the socket. One that nobody answers is a leftover and replaced; one that somebody does is another daemon.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
-        std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o755), true)
-            .create(folder)?;
+        crate::sys::make_folder(folder, 0o755)?;
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon serves it"));

@@ -1,9 +1,10 @@
 //! Logging in: a proof (a password, an SSH key, a key that is known already) that binds the session key, judged with equal
 //! work for everybody.
 
+use super::access::{self, Refused};
 use super::state::{Connection, Session, Shared, count, now};
 use super::summary::{self, Deed};
-use super::{access, penalties, sessions};
+use super::{penalties, sessions};
 use crate::audit::{Record, What};
 use crate::credential::{self, Factor, Hash, Purpose, SessionPublic, SshPublic};
 use crate::encoding;
@@ -91,13 +92,6 @@ struct Bound {
     source: IpAddr,
 }
 
-/// A refusal: what the client is told, and why, for the trail.
-type Refused = (Code, &'static str);
-
-const fn refused(why: &'static str) -> Refused {
-    (Code::LoginRefused, why)
-}
-
 /// What a login came to.
 struct Judged {
     user: String,
@@ -134,11 +128,11 @@ async fn judge(state: &Shared, bound: &Bound, proof: Proof) -> Judged {
     let method = text.as_ref().map(|text| text.method).ok();
     let mut verified_in = Duration::ZERO;
     let outcome = match &text {
-        Err(_) => Err(refused("the text is no login")),
+        Err(_) => Err(Refused::because("the text is no login").guessed()),
         Ok(text) => {
             let began = Instant::now();
             let outcome = match text.method {
-                Method::Password => by_password(state, text, &proof, bound, &mut verified_in).await,
+                Method::Password => by_password(state, text, &proof, bound, &mut verified_in).await.map_err(Refused::guessed),
                 Method::SshKey => by_key(state, text, &proof, bound),
                 Method::Session => come_back(state, text, &proof, bound),
                 Method::Kept => by_kept(state, text, &proof, bound),
@@ -169,25 +163,25 @@ async fn by_password(
     let (exists, hash) = (hash.is_some(), hash.unwrap_or_else(|| state.settings().dummy.clone()));
     let mark = hash.mark();
     let verified = verify(state, hash, Secret::new(proof.password.0.clone())).await;
-    let (fits, took) = verified.map_err(|code| (code, "too many logins at once"))?;
+    let (fits, took) = verified.map_err(|code| Refused { code, ..Refused::because("too many logins at once") })?;
     *verified_in = took;
     if !fits {
         // Whether there is such a user or not.
         penalties::user(state, &text.user);
     }
     if !taken {
-        return Err(refused("too many failures in this user's name, and he has never logged in from there"));
+        return Err(Refused::because("too many failures in this user's name, and he has never logged in from there"));
     }
-    let known = known.map_err(refused)?;
+    let known = known.map_err(Refused::because)?;
     if !exists {
-        return Err(refused("user without password"));
+        return Err(Refused::because("user without password"));
     }
     if !fits {
-        return Err(refused("wrong password"));
+        return Err(Refused::because("wrong password"));
     }
-    let key = key.map_err(refused)?;
+    let key = key.map_err(Refused::because)?;
     if text.session.is_some() || !proof.key_signature.is_empty() {
-        return Err(refused("a password with something else"));
+        return Err(Refused::because("a password with something else"));
     }
     access::second_factor(state, &text.user, bound.source, known.totp, &proof.code.0)?;
     Ok(Proved::User(Proven { key, factor: Factor::Password(mark), kept: None, keep: text.keep }))
@@ -197,14 +191,14 @@ async fn by_password(
 fn by_key(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Result<Proved, Refused> {
     let signer = SshPublic::signer(&proof.signed, &proof.key_signature);
     let key = connected_key(text, proof, bound);
-    let known = access::standing(state, &text.user, bound.source).map_err(refused)?;
-    let signer = signer.map_err(refused)?;
+    let known = access::standing(state, &text.user, bound.source).map_err(Refused::because)?;
+    let signer = signer.map_err(Refused::because)?;
     if !known.keys.iter().any(|known| known.is(&signer)) {
-        return Err(refused(if known.keys.is_empty() { "user without SSH keys" } else { "an SSH key that is not this user's" }));
+        return Err(Refused::because(if known.keys.is_empty() { "user without SSH keys" } else { "an SSH key that is not this user's" }));
     }
-    let key = key.map_err(refused)?;
+    let key = key.map_err(Refused::because)?;
     if text.session.is_some() || !proof.password.0.is_empty() {
-        return Err(refused("an SSH key with something else"));
+        return Err(Refused::because("an SSH key with something else"));
     }
     access::second_factor(state, &text.user, bound.source, known.totp, &proof.code.0)?;
     Ok(Proved::User(Proven { key, factor: Factor::Key(signer.fingerprint()), kept: None, keep: text.keep }))
@@ -213,20 +207,24 @@ fn by_key(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Res
 /// The key of a login that was kept. Costs a signature and no password's work: there is nothing to guess.
 fn by_kept(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Result<Proved, Refused> {
     let key = connected_key(text, proof, bound);
-    let known = access::standing(state, &text.user, bound.source).map_err(refused)?;
-    let id = text.session.as_deref().and_then(|id| id.parse::<SessionId>().ok()).ok_or_else(|| refused("a kept login without its id"))?;
-    let kept = access::kept(state, id).ok_or_else(|| refused("no such kept login, or its time is up"))?;
-    let key = key.map_err(refused)?;
+    let known = access::standing(state, &text.user, bound.source).map_err(Refused::because)?;
+    let id = text
+        .session
+        .as_deref()
+        .and_then(|id| id.parse::<SessionId>().ok())
+        .ok_or_else(|| Refused::because("a kept login without its id"))?;
+    let kept = access::kept(state, id).ok_or_else(|| Refused::because("no such kept login, or its time is up"))?;
+    let key = key.map_err(Refused::because)?;
     if kept.user != text.user
         || kept.key != text.session_key
         || text.keep
         || !proof.password.0.is_empty()
         || !proof.key_signature.is_empty()
     {
-        return Err(refused("another kept login's key"));
+        return Err(Refused::because("another kept login's key"));
     }
     if !known.holds(&kept.factor) {
-        return Err(refused("what the kept login was proved by is gone"));
+        return Err(Refused::because("what the kept login was proved by is gone"));
     }
     Ok(Proved::User(Proven { key, factor: kept.factor, kept: Some(id), keep: false }))
 }
@@ -234,15 +232,15 @@ fn by_kept(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Re
 /// The session whose key has signed this login.
 fn come_back(state: &Shared, text: &LoginText, proof: &Proof, bound: &Bound) -> Result<Proved, Refused> {
     let key = connected_key(text, proof, bound);
-    let known = access::standing(state, &text.user, bound.source).map_err(refused)?;
+    let known = access::standing(state, &text.user, bound.source).map_err(Refused::because)?;
     let id = text.session.as_deref().and_then(|id| id.parse::<SessionId>().ok());
-    let session = id.and_then(|id| sessions::find(state, id)).ok_or_else(|| refused("no such session to come back to"))?;
-    let key = key.map_err(refused)?;
+    let session = id.and_then(|id| sessions::find(state, id)).ok_or_else(|| Refused::because("no such session to come back to"))?;
+    let key = key.map_err(Refused::because)?;
     if *session.user != *text.user || key != session.key || text.keep || !proof.password.0.is_empty() || !proof.key_signature.is_empty() {
-        return Err(refused("another session's key"));
+        return Err(Refused::because("another session's key"));
     }
     if !known.holds(&session.factor) {
-        return Err(refused("what the session was proved by is gone"));
+        return Err(Refused::because("what the session was proved by is gone"));
     }
     Ok(Proved::Session(session))
 }
@@ -324,8 +322,8 @@ fn still(state: &Shared, judged: &Judged, source: IpAddr) -> Result<(), Refused>
         Ok(Proved::Session(session)) => &session.factor,
         Err(_) => return Ok(()),
     };
-    let known = access::standing(state, &judged.user, source).map_err(refused)?;
-    if known.holds(factor) { Ok(()) } else { Err(refused("changed while it was verified")) }
+    let known = access::standing(state, &judged.user, source).map_err(Refused::because)?;
+    if known.holds(factor) { Ok(()) } else { Err(Refused::because("changed while it was verified")) }
 }
 
 async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judged: Judged) {
@@ -374,24 +372,23 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
             return state.tell(ToFrontend::Login { connection: number, outcome });
         }
         (Ok(_), _, None) => Code::Trail,
-        (Ok(_), session, Some((code, reason))) => {
+        (Ok(_), session, Some(Refused { code, why, .. })) => {
             if let Some(session) = session {
-                sessions::over(state, &session, Some(reason));
+                sessions::over(state, &session, Some(why));
             }
             code
         }
-        (Err((code, reason)), ..) => {
+        (Err(Refused { code, why, guessed }), ..) => {
             let user: String = judged.user.chars().take(limits::USER_NAME).collect();
             if code == Code::CodeWanted {
                 // Half of a login that is going well.
                 tracing::info!(connection = number, %peer, user = user.escape_debug().to_string(), "a one-time code is wanted");
             } else {
                 count(&state.counts.logins_refused);
-                tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason, "login refused");
+                tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason = why, "login refused");
             }
             if code == Code::LoginRefused {
-                // With keys nothing can be guessed: whoever shows a wrong one costs no more than whoever shows none.
-                let guessed = judged.method.is_none_or(|method| method == Method::Password) || reason.contains("code");
+                // Whoever shows a wrong key costs no more than whoever shows none.
                 penalties::source(state, peer.ip(), if guessed { Misdeed::Login } else { Misdeed::NoLogin });
             }
             if matches!(code, Code::LoginBusy | Code::CodeWanted) {
@@ -427,7 +424,7 @@ fn record(state: &Shared, connection: ConnectionId, peer: SocketAddr, judged: &J
         user: &user,
         method: judged.method.map_or("unknown", Method::word),
         outcome: if session.is_some() { "accepted" } else { "refused" },
-        reason: judged.outcome.as_ref().err().map(|(_, reason)| *reason),
+        reason: judged.outcome.as_ref().err().map(|refused| refused.why),
         by: session.map(|session| session.factor.shown()),
         session: id.as_deref(),
         session_key: key.as_deref(),

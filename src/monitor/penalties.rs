@@ -22,6 +22,13 @@ pub struct PenaltyRules {
     pub exempt: Vec<Network>,
 }
 
+impl PenaltyRules {
+    /// Whether this address owes nothing, ever.
+    pub fn exempts(&self, source: IpAddr) -> bool {
+        self.exempt.iter().any(|network| network.contains(source))
+    }
+}
+
 /// Who owes what.
 #[derive(Debug)]
 pub struct Penalties {
@@ -37,9 +44,6 @@ impl Default for Penalties {
     }
 }
 
-/// Known good places of a user that are remembered.
-const PLACES: usize = 16;
-
 fn network(state: &Shared, source: IpAddr) -> Network {
     let (v4, v6) = state.settings().penalties.prefixes;
     Network::around(source, v4, v6)
@@ -49,7 +53,7 @@ fn network(state: &Shared, source: IpAddr) -> Network {
 pub fn source(state: &Shared, source: IpAddr, misdeed: Misdeed) {
     let settings = state.settings();
     let rules = &settings.penalties;
-    if rules.exempt.iter().any(|network| network.contains(source)) {
+    if rules.exempts(source) {
         return;
     }
     let who = network(state, source);
@@ -95,8 +99,8 @@ fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
     let _ = state.record(&Record::now(What::Penalty { subject: kind, who, state: "closed", misdeeds, seconds }));
 }
 
-/// Whether what could be guessed (a password, a code) is taken for this user from there now. From where he has logged in before it always is, so that
-/// nobody can lock him out by failing in his name.
+/// Whether what could be guessed (a password, a code) is taken for this user from there now. From where he has logged in
+/// before it always is, so that nobody can lock him out by failing in his name.
 pub fn takes_guess(state: &Shared, user: &str, source: IpAddr) -> bool {
     let place = network(state, source);
     let (source_closed, user_closed) = {
@@ -104,7 +108,7 @@ pub fn takes_guess(state: &Shared, user: &str, source: IpAddr) -> bool {
         let now = penalties.began.elapsed();
         (penalties.sources.closed(&place, now).is_some(), penalties.users.closed(&user.to_owned(), now).is_some())
     };
-    if state.settings().penalties.exempt.iter().any(|network| network.contains(source)) {
+    if state.settings().penalties.exempts(source) {
         return true;
     }
     // Connections that were open before the source was closed out are open still; they are not for guessing on.
@@ -127,7 +131,7 @@ pub fn known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
     let places = vault.contents.places.entry(user.to_owned()).or_default();
     // The address, and not its network: what counts as one source may change.
     places.push(crate::policy::canonical(source).to_string());
-    if places.len() > PLACES {
+    if places.len() > crate::limits::PLACES {
         places.remove(0);
     }
     true
@@ -143,12 +147,8 @@ pub fn reloaded(state: &Shared, old: &PenaltyRules) {
         if new.prefixes != old.prefixes || new.sources.entries == 0 {
             (penalties.sources, penalties.users) = (Ledger::default(), Ledger::default());
         }
-        let exempt: Vec<Network> = penalties
-            .sources
-            .all(now)
-            .map(|(network, _)| *network)
-            .filter(|network| new.exempt.iter().any(|exempt| exempt.contains(network.address())))
-            .collect();
+        let exempt: Vec<Network> =
+            penalties.sources.all(now).map(|(network, _)| *network).filter(|network| new.exempts(network.address())).collect();
         for network in &exempt {
             penalties.sources.forgive(network, now);
         }

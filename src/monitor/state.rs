@@ -15,7 +15,7 @@ use crate::policy::Command;
 use crate::request::{Ask, Attachment};
 use crate::sys::Version;
 use crate::vault::Vault;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -318,9 +318,9 @@ impl State {
         work(&mut self.trail.borrow_mut()).inspect_err(|fault| tracing::error!(%fault, "the audit trail cannot be written; nothing runs"))
     }
 
-    /// Whether the trail has come so far that it is to be signed.
-    pub fn checkpoint_due(&self) -> bool {
-        self.trail.borrow().checkpoint_due()
+    /// The trail, to be looked at.
+    pub fn trail(&self) -> Ref<'_, Trail> {
+        self.trail.borrow()
     }
 
     /// Sends to the frontend, now or as soon as its queue has room. Lost when the frontend is.

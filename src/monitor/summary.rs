@@ -3,17 +3,12 @@
 
 use super::state::Shared;
 use crate::audit::{Record, What};
+use crate::limits::{RECORDS_OF_A_STRANGER, RECORDS_OF_STRANGERS, STRANGERS_TOLD_APART};
 use crate::policy::canonical;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Records of one source in a minute that are written one by one.
-const EACH: u32 = 10;
-/// Such records of all sources in a minute.
-const ALL: u32 = 1000;
-/// Sources that are told apart in a minute; what others do is summed in one.
-const SOURCES: usize = 200;
 /// How long is summed.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -66,13 +61,13 @@ impl Summary {
         let known = self.sources.len();
         let entry = match self.sources.get_mut(&source) {
             Some(entry) => entry,
-            None if known < SOURCES => self.sources.entry(source).or_default(),
+            None if known < STRANGERS_TOLD_APART => self.sources.entry(source).or_default(),
             None => {
                 self.others.add(deed);
                 return false;
             }
         };
-        if entry.0 < EACH && self.written < ALL {
+        if entry.0 < RECORDS_OF_A_STRANGER && self.written < RECORDS_OF_STRANGERS {
             entry.0 += 1;
             self.written += 1;
             return true;
@@ -84,7 +79,7 @@ impl Summary {
 
 /// Whether this deed gets a record of its own. Networks that are exempt from penalties are trusted not to flood.
 pub fn admits(state: &Shared, source: IpAddr, deed: Deed) -> bool {
-    if state.settings().penalties.exempt.iter().any(|network| network.contains(source)) {
+    if state.settings().penalties.exempts(source) {
         return true;
     }
     state.summary.borrow_mut().admits(canonical(source), deed)
@@ -118,7 +113,7 @@ mod tests {
         assert_eq!((each, summary.sources[&source(1)].1.connections), (10, 90));
         let all = (0..100_000).filter(|number| summary.admits(source(*number), Deed::Refused)).count();
         assert!(all + each <= 1000, "{all}");
-        assert!(summary.sources.len() <= SOURCES);
+        assert!(summary.sources.len() <= STRANGERS_TOLD_APART);
         assert!(summary.others.logins_refused > 90_000);
     }
 }

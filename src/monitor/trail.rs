@@ -19,14 +19,16 @@ const KEY: &str = "trail.key";
 const PUBLIC: &str = "trail.pub";
 const HEAD: &str = "trail.head";
 
+/// How often it is looked whether the file is still there, and has grown too large or too old.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Opens the trail, and makes its key where there is none.
 ///
 /// # Errors
 /// What cannot be read or written; a key that others can read.
 pub fn open(settings: &Settings) -> io::Result<Trail> {
     for folder in [Some(settings.state.as_path()), settings.trail.parent()].into_iter().flatten() {
-        std::fs::DirBuilder::recursive(std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700), true)
-            .create(folder)?;
+        sys::make_folder(folder, 0o700)?;
     }
     let key = key(&settings.state)?;
     let known = std::fs::read_to_string(settings.state.join(HEAD)).ok().and_then(|text| Head::read(&text));
@@ -67,7 +69,8 @@ fn last_rotated(trail: &Path) -> Option<Head> {
 
 /// Keeps the trail: brings it to the disk, signs where it has come to, rotates it. Until the daemon ends.
 pub async fn keep(state: Shared) {
-    let (mut signed, mut rotated_at, mut synced) = (Instant::now(), Instant::now(), 0);
+    let (mut signed, mut rotated_at, mut looked, mut synced) = (Instant::now(), Instant::now(), Instant::now(), 0);
+    let mut unsynced = None;
     loop {
         let settings = state.settings();
         let every = match settings.audit.sync {
@@ -78,23 +81,24 @@ pub async fn keep(state: Shared) {
             () = tokio::time::sleep(every) => {}
             () = state.sync_wanted.notified() => {}
         }
-        let head = state.with_trail(|trail| Ok(trail.head())).unwrap_or_default();
-        if head.seq != synced && sync(&state).await {
-            synced = head.seq;
+        if state.trail().head().seq != synced {
+            match sync(&state).await {
+                Ok(seq) => (synced, unsynced) = (seq, None),
+                Err(fault) => unsynced = Some(format!("the trail cannot be brought to the disk: {fault}")),
+            }
         }
-        let room = room(&settings);
-        if signed.elapsed() < Duration::from_secs(1) && room.is_ok() {
-            continue;
-        }
-        set_fault(&state, room.err());
-        moved_away(&state, &settings);
-        summary::flush(&state, false);
-        let due = signed.elapsed() >= CHECKPOINT_EVERY || state.checkpoint_due();
-        if due {
+        set_fault(&state, unsynced.clone().or_else(|| room(&settings).err()));
+        if signed.elapsed() >= CHECKPOINT_EVERY || state.trail().checkpoint_due() {
             checkpoint(&state).await;
             signed = Instant::now();
         }
-        let length = state.with_trail(|trail| Ok(trail.length())).unwrap_or(0);
+        if looked.elapsed() < LOOK_EVERY {
+            continue;
+        }
+        looked = Instant::now();
+        moved_away(&state, &settings);
+        summary::flush(&state, false);
+        let length = state.trail().length();
         let large = settings.audit.rotate_size.is_some_and(|most| length >= most);
         let old = settings.audit.rotate_age.is_some_and(|most| length > 0 && rotated_at.elapsed() >= most);
         if large || old {
@@ -126,20 +130,12 @@ fn room(settings: &Settings) -> Result<(), String> {
     }
 }
 
-/// Brings what was written to the disk; whether that was done.
-async fn sync(state: &Shared) -> bool {
-    let Ok((file, head)) = state.with_trail(|trail| Ok((trail.file()?, trail.head()))) else { return false };
-    let synced = tokio::task::spawn_blocking(move || file.sync_data()).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
-    match synced {
-        Ok(()) => {
-            state.synced.send_replace(head.seq);
-            true
-        }
-        Err(fault) => {
-            set_fault(state, Some(format!("the trail cannot be brought to the disk: {fault}")));
-            false
-        }
-    }
+/// Brings what was written to the disk; up to which record.
+async fn sync(state: &Shared) -> io::Result<u64> {
+    let (file, head) = state.with_trail(|trail| Ok((trail.file()?, trail.head())))?;
+    tokio::task::spawn_blocking(move || file.sync_data()).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
+    state.synced.send_replace(head.seq);
+    Ok(head.seq)
 }
 
 /// Waits until a record is on the disk, where the configuration wants that before its effect. Records that come together
@@ -165,7 +161,7 @@ async fn checkpoint(state: &Shared) {
 }
 
 async fn note(state: &Shared) {
-    let head = state.with_trail(|trail| Ok(trail.head())).unwrap_or_default();
+    let head = state.trail().head();
     let path = state.settings().state.join(HEAD);
     let text = format!("{}\n", head.text());
     let noted = tokio::task::spawn_blocking(move || sys::replace(&path, text.as_bytes(), 0o600, true)).await;
@@ -213,5 +209,7 @@ async fn rotate(state: &Shared, settings: &Settings) {
 pub async fn close(state: &Shared) {
     summary::flush(state, true);
     checkpoint(state).await;
-    sync(state).await;
+    if let Err(fault) = sync(state).await {
+        tracing::error!(%fault, "the end of the trail could not be brought to the disk");
+    }
 }

@@ -6,7 +6,7 @@ use crate::cli::{Given, assign, speak};
 use crate::config::{self, Machine};
 use crate::exit::Status;
 use crate::monitor::{describe, explain as view};
-use crate::policy::Policy;
+use crate::policy::{Network, Policy, Role};
 use crate::request::{Arguments, Invocation, Value};
 use crate::secret::Secret;
 use serde_json::json;
@@ -53,10 +53,11 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
     if !policy.commands.contains_key(&question.command) {
         say(&format!("  commands.{}: there is no such command", plain(&question.command)));
     }
-    if explanation.outcome.is_ok() {
-        say("(locks and penalties are not looked at here: `ordaind lock`, `ordaind penalties`)");
+    if explanation.outcome.is_err() {
+        return Status::FAULT;
     }
-    if explanation.outcome.is_ok() { Status::OK } else { Status::FAULT }
+    say("(locks and penalties are not looked at here: `ordaind lock`, `ordaind penalties`)");
+    Status::OK
 }
 
 /// The words as the client would read them; a secret is stood in for, since its value decides nothing but its form.
@@ -86,57 +87,60 @@ pub fn access(path: &Path, offline: bool, user: Option<&str>, command: Option<&s
     if let Some(command) = command.filter(|command| !policy.commands.contains_key(*command)) {
         return unknown("command", command);
     }
+    let meant = |asked: Option<&str>, name: &str| asked.is_none_or(|asked| asked == name);
     let mut rows = Vec::new();
-    for (name, known) in policy.users.iter().filter(|(name, _)| user.is_none_or(|user| user == *name)) {
-        for (command, declared) in policy.commands.iter().filter(|(name, _)| command.is_none_or(|command| command == *name)) {
-            if !policy.may(name, command) {
-                continue;
-            }
-            let roles: Vec<&str> = policy
-                .roles_of(name)
-                .filter(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command)))
-                .map(|(role, _)| role)
-                .collect();
-            let mut bounds = Vec::new();
-            let from = |networks: &[crate::policy::Network]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
-            // A role that holds anywhere makes the others' addresses matter no more.
-            let anywhere = policy.roles_of(name).any(|(role_name, role)| roles.contains(&role_name) && role.sources.is_empty());
-            if !anywhere {
-                let networks: Vec<_> = policy
-                    .roles_of(name)
-                    .filter(|(role_name, _)| roles.contains(role_name))
-                    .flat_map(|(_, role)| role.sources.clone())
-                    .collect();
-                bounds.push(format!("role from {}", from(&networks)));
-            }
-            for (what, networks) in [("user", &known.sources), ("command", &declared.sources)] {
-                if !networks.is_empty() {
-                    bounds.push(format!("{what} from {}", from(networks)));
-                }
-            }
-            if declared.reason.is_some() {
-                bounds.push("with a reason".into());
-            }
-            if declared.confirm {
-                bounds.push("confirmed".into());
-            }
-            rows.push((name.as_str(), command.as_str(), roles.join(", "), declared.run_as.name().to_owned(), bounds.join(", ")));
-        }
+    for name in policy.users.keys().filter(|name| meant(user, name)) {
+        let granted = policy.commands.keys().filter(|known| meant(command, known) && policy.may(name, known));
+        rows.extend(granted.filter_map(|command| row(&policy, name, command)));
     }
     if json {
-        let row = |(user, command, roles, run_as, bounds): &(&str, &str, String, String, String)| json!({ "user": user, "command": command, "roles": roles.split(", ").collect::<Vec<_>>(), "run_as": run_as, "bounds": bounds });
+        let row = |row: &Row| json!({ "user": row.user, "command": row.command, "roles": row.roles, "run_as": row.run_as, "bounds": row.bounds.join(", ") });
         say_json(&json!({ "access": rows.iter().map(row).collect::<Vec<_>>() }));
         return Status::OK;
     }
-    let width = |of: fn(&(&str, &str, String, String, String)) -> usize| rows.iter().map(of).max().unwrap_or(0);
-    let (users, commands) = (width(|row| row.0.len()), width(|row| row.1.len()));
-    for (user, command, roles, run_as, bounds) in &rows {
+    let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let (users, commands) = (width(|row| row.user.len()), width(|row| row.command.len()));
+    for Row { user, command, roles, run_as, bounds } in &rows {
         let account = if run_as.is_empty() { String::new() } else { format!(" as {run_as}") };
-        let bounds = if bounds.is_empty() { String::new() } else { format!("; {bounds}") };
-        say(&format!("{user:users$}  {command:commands$}  by {roles}{account}{bounds}"));
+        let bounds = if bounds.is_empty() { String::new() } else { format!("; {}", bounds.join(", ")) };
+        say(&format!("{user:users$}  {command:commands$}  by {}{account}{bounds}", roles.join(", ")));
     }
     if rows.is_empty() {
         complain("ordaind: nobody may run anything of this");
     }
     Status::OK
+}
+
+/// Who may run what, and within which bounds.
+struct Row {
+    user: String,
+    command: String,
+    roles: Vec<String>,
+    run_as: String,
+    bounds: Vec<String>,
+}
+
+fn row(policy: &Policy, user: &str, command: &str) -> Option<Row> {
+    let (known, declared) = (policy.users.get(user)?, policy.commands.get(command)?);
+    let granting: Vec<(&str, &Role)> =
+        policy.roles_of(user).filter(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command))).collect();
+    // A role that holds anywhere makes the others' addresses matter no more.
+    let anywhere = granting.iter().any(|(_, role)| role.sources.is_empty());
+    let of_roles: Vec<Network> = granting.iter().filter(|_| !anywhere).flat_map(|(_, role)| role.sources.clone()).collect();
+    let networks = [("role", &of_roles), ("user", &known.sources), ("command", &declared.sources)];
+    let from = |networks: &[Network]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+    let mut bounds: Vec<String> = networks
+        .into_iter()
+        .filter(|(_, networks)| !networks.is_empty())
+        .map(|(what, networks)| format!("{what} from {}", from(networks)))
+        .collect();
+    bounds.extend(declared.reason.as_ref().map(|_| "with a reason".to_owned()));
+    bounds.extend(declared.confirm.then(|| "confirmed".to_owned()));
+    Some(Row {
+        user: user.to_owned(),
+        command: command.to_owned(),
+        roles: granting.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        run_as: declared.run_as.name().to_owned(),
+        bounds,
+    })
 }

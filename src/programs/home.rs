@@ -8,7 +8,7 @@ use crate::sys;
 use crate::tls::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,8 +33,12 @@ fn state(name: &str) -> Option<PathBuf> {
 }
 
 fn make_folder(of: &Path) -> io::Result<()> {
-    let Some(folder) = of.parent() else { return Ok(()) };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    of.parent().map_or(Ok(()), |folder| sys::make_folder(folder, 0o700))
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// A server's key, with the line of the file that says so.
@@ -136,10 +140,9 @@ impl Login {
     pub fn kept(&self, server: Fingerprint) -> Result<Option<Kept>, ClientError> {
         let Some(path) = self.file("logins").filter(|path| path.exists()) else { return Ok(None) };
         let bytes = Zeroizing::new(sys::read_private(&path, 64 * 1024).map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let read = || {
             let written: Written = serde_json::from_slice(&bytes).ok()?;
-            let good = written.login == self.name && written.until > now && written.server_key == server.to_string();
+            let good = written.login == self.name && written.until > now() && written.server_key == server.to_string();
             let seed = Zeroizing::new(unbase64::<32>(&written.key)?);
             good.then_some(Kept { id: written.id.parse().ok()?, key: Arc::new(SessionKey::from_seed(seed).ok()?) })
         };
@@ -152,14 +155,13 @@ impl Login {
     /// [`Code::Usage`].
     pub fn keep(&self, server: Fingerprint, kept: &Kept, seconds: u64) -> Result<(), ClientError> {
         let path = self.file("logins").ok_or_else(|| ClientError::new(Code::Usage, "there is no home folder to keep a login in"))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let written = Written {
             login: self.name.clone(),
             server_key: server.to_string(),
             id: kept.id.to_string(),
             key: Zeroizing::new(base64(kept.key.seed())),
             // What a server says, within reason.
-            until: now.saturating_add(seconds.min(366 * 86_400)),
+            until: now().saturating_add(seconds.min(366 * 86_400)),
         };
         let bytes = Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default());
         make_folder(&path).and_then(|()| sys::replace(&path, &bytes, 0o600, true)).map_err(|fault| usage(&path, &fault))

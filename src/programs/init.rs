@@ -26,7 +26,7 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
         return Err(format!("{} exists already; nothing was changed", file.display()));
     }
     std::fs::create_dir_all(&folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    let host = sys::host_name();
     let names = if host.is_empty() { vec!["localhost".to_owned()] } else { vec![host.clone(), "localhost".to_owned()] };
     // A pin names the key and does not look at dates, so the certificate need not be renewed.
     let pair = devca::self_signed(&names, 36_500)?;

@@ -48,43 +48,30 @@ impl Target {
             (None, None) => None,
             _ => return Err(usage("`cert` and `key` go together".into())),
         };
-        let mut target = Self {
-            options: Options {
-                // A host known by another name is still asked for by its own in TLS.
-                tls_name: args.tls_name.clone().or(tls_name).or_else(|| address.as_ref().map(|_| destination.host.clone())),
-                host: address.unwrap_or_else(|| destination.host.clone()),
-                port: destination.port.or(port).unwrap_or(PORT),
-                tls: tls::client(&Trust::FirstSight, None).map_err(usage)?,
-                timeout: args.connect_timeout,
+        // A host known by another name is still asked for by its own in TLS.
+        let tls_name = args.tls_name.clone().or(tls_name).or_else(|| address.as_ref().map(|_| destination.host.clone()));
+        let host = address.unwrap_or_else(|| destination.host.clone());
+        let port = destination.port.or(port).unwrap_or(PORT);
+        let (trust, known) = match trust {
+            Some(trust) => (trust, None),
+            None => match KnownServers::own()?.find(&server(&host, port))? {
+                Some(known) => (Trust::Pin(known.pin), Some(known.place)),
+                None => (Trust::FirstSight, None),
             },
-            user: String::new(),
+        };
+        let own_user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
+        let user = destination.user.clone().or_else(|| args.user.clone()).or(user).or_else(own_user);
+        Ok(Self {
+            options: Options { tls_name, host, port, tls: client_tls(&trust, certificate.as_ref())?, timeout: args.connect_timeout },
+            user: user.ok_or_else(|| usage("who logs in? (user@host, --user, `user` in the host's entry, or $USER)".into()))?,
             password_file: args.password_file.clone().or(password_file),
             identity: args.identity.clone().or(key_file),
             settings: place,
             host: destination.host.clone(),
-            known: None,
-            first_sight: false,
+            known,
+            first_sight: matches!(trust, Trust::FirstSight),
             certificate,
-        };
-        let trust = match trust {
-            Some(trust) => trust,
-            None => match KnownServers::own()?.find(&target.server())? {
-                Some(known) => {
-                    target.known = Some(known.place);
-                    Trust::Pin(known.pin)
-                }
-                None => {
-                    target.first_sight = true;
-                    Trust::FirstSight
-                }
-            },
-        };
-        target.options.tls = target.tls(&trust)?;
-        let own_user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
-        let user = destination.user.clone().or_else(|| args.user.clone()).or(user).or_else(own_user);
-        target.user =
-            user.ok_or_else(|| ClientError::new(Code::Usage, "who logs in? (user@host, --user, or `user` in the host's entry)"))?;
-        Ok(target)
+        })
     }
 
     /// Reaches the server and makes sure of it. One that is met for the first time is agreed to first.
@@ -108,20 +95,15 @@ impl Target {
             self.agree(args, key)?;
             self.first_sight = false;
             // What comes back later comes back to this key.
-            self.options.tls = self.tls(&Trust::Pin(key))?;
+            self.options.tls = client_tls(&Trust::Pin(key), self.certificate.as_ref())?;
         }
         Ok(connection)
-    }
-
-    fn tls(&self, trust: &Trust) -> Result<Arc<rustls::ClientConfig>, ClientError> {
-        let identity = self.certificate.as_ref().map(|(cert, key)| identity(cert, key)).transpose()?;
-        tls::client(trust, identity).map_err(|why| ClientError::new(Code::Usage, why))
     }
 
     /// Asks whether this key is the server's, and notes it.
     fn agree(&self, args: &ClientArgs, key: Fingerprint) -> Result<(), ClientError> {
         let servers = KnownServers::own()?;
-        let (server, host) = (self.server(), plain(&self.host));
+        let (server, host) = (server(&self.options.host, self.options.port), plain(&self.host));
         if !args.accept_new {
             let question = format!(
                 "{host} is not known yet. It shows the key\n  {key}\nwhich is what `ordaind fingerprint` must print there. Is it the right one?"
@@ -153,16 +135,20 @@ impl Target {
         )
     }
 
-    /// How it is called in known_servers.
-    fn server(&self) -> String {
-        let host = &self.options.host;
-        if host.contains(':') { format!("[{host}]:{}", self.options.port) } else { format!("{host}:{}", self.options.port) }
-    }
-
     /// Its files here.
     pub fn login(&self) -> Login {
         Login::new(&self.user, &self.host, self.options.port)
     }
+}
+
+/// How a server is called in known_servers.
+fn server(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn client_tls(trust: &Trust, certificate: Option<&(PathBuf, PathBuf)>) -> Result<Arc<rustls::ClientConfig>, ClientError> {
+    let identity = certificate.map(|(cert, key)| identity(cert, key)).transpose()?;
+    tls::client(trust, identity).map_err(|why| ClientError::new(Code::Usage, why))
 }
 
 fn with_defaults(entry: HostSettings, defaults: &HostSettings) -> HostSettings {

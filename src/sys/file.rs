@@ -188,6 +188,21 @@ pub fn append_private(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a regular file that only its owner can write"))
 }
 
+/// Makes a folder, and those above it, where there is none; this mode is for those that are made.
+///
+/// # Errors
+/// As mkdir(2).
+pub fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(mode).create(folder)
+}
+
+/// This machine's name; empty where it has none.
+pub fn host_name() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    Some(read("/proc/sys/kernel/hostname")).filter(|name| !name.is_empty()).unwrap_or_else(|| read("/etc/hostname"))
+}
+
 /// Bytes that the file system of a folder has left for this user.
 ///
 /// # Errors

@@ -31,7 +31,10 @@ pub use account::{Group, Names, group_is_private, lookup};
 pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
 #[cfg(target_os = "linux")]
 pub use executable::{Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable};
-pub use file::{FileFault, Trust, append_private, effective_uid, free_bytes, others_can_read, read_config, read_private, replace, trusted};
+pub use file::{
+    FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder, others_can_read, read_config, read_private,
+    replace, trusted,
+};
 #[cfg(target_os = "linux")]
 pub use jail::Files;
 #[cfg(target_os = "linux")]
