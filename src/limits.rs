@@ -111,3 +111,9 @@ pub const VERIFIER_MEMORY: Duration = Duration::from_secs(30);
 pub const NAME_SERVICE: Duration = Duration::from_secs(10);
 /// First pause before a new frontend, or before accepting again after an error; doubles up to a second.
 pub const BACK_OFF: Duration = Duration::from_millis(10);
+/// How often it is looked whether the certificate's files have changed.
+pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
+/// How long before its end a certificate is warned of.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(21 * 86_400);
+/// Lines of what a reload has changed that its record holds.
+pub const CHANGES_TOLD: usize = 500;

@@ -118,6 +118,17 @@ impl Validity {
         let until = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.until).unwrap_or(0));
         until.duration_since(now).unwrap_or_default()
     }
+
+    /// The same for people: days, or hours on the last one.
+    pub fn left_text(&self, now: SystemTime) -> String {
+        days(i64::try_from(self.left(now).as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// Its end, RFC 3339.
+    pub fn until_text(&self) -> String {
+        let until = time::OffsetDateTime::from_unix_timestamp(self.until).ok();
+        until.and_then(|until| until.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default()
+    }
 }
 
 fn days(seconds: i64) -> String {

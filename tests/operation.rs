@@ -256,6 +256,13 @@ fn reload_takes_all_or_nothing() {
     server.wait_for_trail("the refusal's record", |trail| trail.iter().filter(|record| record["kind"] == "reload").count() == 3);
     let outcomes: Vec<String> = server.records("reload").iter().map(|record| record["outcome"].as_str().unwrap().to_owned()).collect();
     assert_eq!(outcomes, ["refused", "accepted", "refused"]);
+    // What it changed, in words, to whoever asked and in the trail; no value, least of all a password's hash.
+    let changes: Vec<String> =
+        server.records("reload")[1]["changes"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect();
+    for line in ["command fresh added", "command missing removed", "role all changed: commands", "role lead removed", "user gone removed"] {
+        assert!(changes.iter().any(|change| change == line) && stdout(&accepted).contains(line), "{line}: {changes:?}");
+    }
+    assert!(!changes.iter().any(|change| change.contains("command true") || change.contains("argon2")), "{changes:?}");
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
 }
@@ -279,6 +286,25 @@ fn a_new_certificate_is_taken_over_by_reload() {
     let output = server.ordain(&["-v", "run", "t", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains(after.trim()), "{}", stderr(&output));
+}
+
+#[test]
+fn a_renewed_certificate_is_taken_over_by_itself_once_key_and_chain_fit() {
+    let server = Server::start();
+    let before = stdout(&server.local("fingerprint"));
+    let pair = ordain::devca::issue(&server.ca, &["localhost".into()], ordain::devca::Use::Server, 30).unwrap();
+    // Half of a renewal: what was in force stays.
+    write(&server.path("server.crt"), &pair.certificate, 0o644);
+    server.wait_for_log("is not taken over; the old certificate stays");
+    assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
+    // The other half, put in its place at once as tools that renew do.
+    write(&server.path("server.new"), &pair.key, 0o600);
+    std::fs::rename(server.path("server.new"), server.path("server.key")).unwrap();
+    server.wait_for_log("the certificate was renewed and is taken over");
+    server.wait_for_trail("the record", |trail| trail.iter().any(|record| record["kind"] == "certificate" && record["same_key"] == false));
+    let output = server.ordain(&["-v", "run", "t", "true"]);
+    let after = stdout(&server.local("fingerprint"));
+    assert!(output.status.success() && before != after && stderr(&output).contains(after.trim()), "{}", stderr(&output));
 }
 
 #[test]

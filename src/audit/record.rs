@@ -102,6 +102,18 @@ pub enum What<'a> {
         /// The faults, when it was refused.
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         faults: &'a [String],
+        /// What it has added, removed and changed, a line each: `command deploy changed: exec, timeout`.
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        changes: &'a [String],
+    },
+    /// The files of certificate and key have changed, and what they hold now is in force.
+    Certificate {
+        /// The key's.
+        fingerprint: &'a str,
+        /// Its end.
+        expires: &'a str,
+        /// Whether the key is the one before, so that pins still hold.
+        same_key: bool,
     },
     /// A client connected and passed the handshake.
     Connection {

@@ -2,14 +2,15 @@
 
 use super::fault::{Fault, Faults};
 use super::machine::{self, Machine};
+use super::outline;
 use super::policy::{self, Parts};
-use super::reader::{Document, Item, Table};
+use super::reader::{Document, Table};
 use crate::credential::{Credentials, Hash};
 use crate::ipc::{Limits, Logs};
 use crate::limits;
-use crate::monitor::{AuditRules, Durability, PenaltyRules, Settings, Tls};
+use crate::monitor::{AuditRules, Durability, PenaltyRules, Settings, Tls, TlsFile, TlsFiles};
 use crate::penalty::Rules;
-use crate::policy::{Account, Command, Kind, Network, Pass, Policy, RunAs};
+use crate::policy::{Account, Command, Kind, Network, Outline, Pass, Policy, RunAs};
 use crate::request::Place;
 use crate::sys::{self, Identity, Trust};
 use crate::tls;
@@ -71,6 +72,8 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let sources: Vec<Source> = included(&root, folder).iter().filter_map(|file| source(file, mode, &trust, &faults)).collect();
     let documents: Vec<Document<'_>> = sources.iter().map(|source| Document::parse(&source.name, &source.text, &faults)).collect();
+    let mut noted = Outline::default();
+    std::iter::once(&document).chain(&documents).for_each(|document| outline::note(&mut noted, document.table()));
     let mut roots = vec![root];
     roots.extend(documents.iter().map(|document| document.root(&faults)));
     let parts = policy::read(&roots, &faults);
@@ -100,7 +103,7 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
     }
     let Some(server) = server else { return Err(faults.into_parts()) };
     let (settings, warnings) = match (mode, server.tls) {
-        (Mode::Here, Some(tls)) => {
+        (Mode::Here, Some((tls_files, tls))) => {
             let hashes = || credentials.iter().filter_map(|(name, known)| Some((name, known.password.as_ref()?)));
             let dummy = Hash::nobodys(Settings::usual_cost(hashes().map(|(_, hash)| hash)));
             if credentials.values().all(|known| known.password.is_none() && known.keys.is_empty()) {
@@ -127,6 +130,7 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
                 dummy,
                 listen: server.listen,
                 tls,
+                tls_files,
                 login_lifetime: server.login_lifetime,
                 penalties: server.penalties,
                 verifiers: server.verifiers,
@@ -146,6 +150,7 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, (V
                 frontend: server.frontend,
                 threads: server.threads,
                 warnings: warnings.iter().map(Fault::to_string).collect(),
+                outline: noted,
             });
             (settings, warnings)
         }
@@ -211,7 +216,7 @@ fn included(root: &Table<'_>, folder: &Path) -> Vec<PathBuf> {
 /// Everything that is not policy.
 struct Server {
     listen: Vec<SocketAddr>,
-    tls: Option<Tls>,
+    tls: Option<(TlsFiles, Tls)>,
     login_lifetime: Duration,
     penalties: PenaltyRules,
     verifiers: usize,
@@ -439,73 +444,44 @@ fn frontend_user(named: Option<String>, place: &Place, faults: &Faults) -> Optio
     None
 }
 
-fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Option<Tls> {
+fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Option<(TlsFiles, Tls)> {
     let Some(table) = table else {
         root.fault("[tls] is missing; accepted is [tls] with certificate and key (`ordaind init` makes them)");
         return None;
     };
     let _ = table.item("handshake_timeout");
-    let file = |key: &'static str| {
-        let item = table.item(key)?;
-        let path = folder.join(item.text()?);
-        Some((item, path))
-    };
-    let public = |item: &Item<'_>, path: &Path| match sys::read_config(path, &Trust::own(), limits::PEM_FILE) {
-        Ok((text, _)) => Some(text.into_bytes()),
-        Err(fault) => {
-            item.fault(fault.to_string());
-            None
+    let item = |key: &'static str| table.item(key).and_then(|item| Some((folder.join(item.text()?), item)));
+    let needed = |key: &'static str| {
+        let found = item(key);
+        if found.is_none() {
+            table.fault(format!("`{key}` is missing; accepted is the path of a PEM file"));
         }
+        found
     };
-    let missing = |key: &str| table.fault(format!("`{key}` is missing; accepted is the path of a PEM file"));
-    let Some((certificate, certificate_path)) = file("certificate") else {
-        missing("certificate");
-        return None;
-    };
-    let Some((key, key_path)) = file("key") else {
-        missing("key");
-        return None;
-    };
-    let client_ca = file("client_ca").map(|(item, path)| {
-        public(&item, &path).and_then(|pem| match tls::certificates(&pem) {
-            Ok(_) => Some(pem),
-            Err(why) => {
-                item.fault(format!("{}: {why}", path.display()));
-                None
+    let client_ca = item("client_ca");
+    let ((certificate_path, certificate), (key_path, key)) = (needed("certificate")?, needed("key")?);
+    let (ca_path, ca) = client_ca.unzip();
+    let files = TlsFiles { certificate: certificate_path, key: key_path, client_ca: ca_path };
+    let read = match files.read() {
+        Ok(read) => read,
+        Err(faults) => {
+            for (file, why) in faults {
+                match file {
+                    TlsFile::Certificate => certificate.fault(why),
+                    TlsFile::Key => key.fault(why),
+                    TlsFile::ClientCa => ca.iter().for_each(|ca| ca.fault(why.clone())),
+                }
             }
-        })
-    });
-    let chain_pem = public(&certificate, &certificate_path);
-    let key_pem = match sys::read_private(&key_path, limits::PEM_FILE) {
-        Ok(bytes) => Some(zeroize::Zeroizing::new(bytes)),
-        Err(fault) => {
-            key.fault(fault.to_string());
-            None
+            return None;
         }
     };
-    let (chain_pem, key_pem) = (chain_pem?, key_pem?);
-    let chain = tls::certificates(&chain_pem).map_err(|why| certificate.fault(format!("{}: {why}", certificate_path.display()))).ok();
-    let private = tls::private_key(&key_pem).map_err(|why| key.fault(format!("{}: {why}", key_path.display()))).ok();
-    let (chain, private) = (chain?, private?);
-    let first = chain.first()?;
-    let read = tls::Fingerprint::of(first).and_then(|fingerprint| Ok((fingerprint, tls::Validity::of(first)?)));
-    let (fingerprint, validity) = read.map_err(|why| certificate.fault(why)).ok()?;
-    let roots = client_ca.as_ref().and_then(Option::as_deref).map(tls::certificates).and_then(Result::ok);
-    if let Err(why) = tls::server(chain, private, roots.as_deref()) {
-        key.fault(why);
-        return None;
-    }
     let now = SystemTime::now();
-    if let Some(fault) = validity.fault(now) {
+    if let Some(fault) = read.validity.fault(now) {
         certificate.warn(format!("the certificate {fault}"));
-    } else if validity.left(now) < Duration::from_secs(21 * 86_400) {
-        certificate.warn(format!("the certificate expires in {} days", validity.left(now).as_secs() / 86_400));
+    } else if read.validity.left(now) < limits::CERTIFICATE_WARNING {
+        certificate.warn(format!("the certificate expires in {}", read.validity.left_text(now)));
     }
-    // A gate that was asked for and cannot be had must not become an open door.
-    if client_ca.as_ref().is_some_and(Option::is_none) {
-        return None;
-    }
-    Some(Tls { chain: chain_pem, key: key_pem, client_ca: client_ca.flatten(), fingerprint, validity })
+    Some((files, read))
 }
 
 /// Looks up the accounts and judges what only this machine knows: executables, folders, owners.

@@ -8,6 +8,8 @@ mod fault;
 mod hosts;
 #[cfg(target_os = "linux")]
 mod machine;
+#[cfg(target_os = "linux")]
+mod outline;
 mod policy;
 mod reader;
 

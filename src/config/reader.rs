@@ -36,6 +36,11 @@ impl<'t> Document<'t> {
         Place { file: self.name.clone(), line: u32::try_from(line).unwrap_or(u32::MAX) }
     }
 
+    /// The table as it was parsed.
+    pub fn table(&self) -> &DeTable<'t> {
+        self.table.get_ref()
+    }
+
     /// The document's table.
     pub fn root<'d>(&'d self, faults: &'d Faults) -> Table<'d> {
         Table {

@@ -68,7 +68,7 @@ async fn one(state: &Shared, mut stream: UnixStream) -> io::Result<()> {
             (Verb::Lock, _) => lock(state, &asked, uid).await,
             (_, Err(_)) => json!({ "error": super::requests::TRAIL }),
             (Verb::Reload, Ok(())) => match super::reload::reload(state).await {
-                Ok(generation) => json!({ "generation": generation }),
+                Ok(done) => json!({ "generation": done.generation, "changes": done.changes }),
                 Err(faults) => json!({ "faults": faults }),
             },
             (Verb::Unlock, Ok(())) => with_user(&asked, async |user| outcome(super::access::unlock(state, user, uid).await)).await,

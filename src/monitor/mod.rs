@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod certificate;
 mod control;
 mod kept;
 mod login;
@@ -21,6 +22,7 @@ mod supervise;
 mod trail;
 
 pub use answers::{describe, explain};
+pub use certificate::{TlsFile, TlsFiles};
 pub use penalties::PenaltyRules;
 pub use settings::{AuditRules, Durability, Loader, Settings, Tls};
 pub use supervise::FRONTEND;
@@ -70,6 +72,7 @@ pub async fn serve(
     tokio::task::spawn_local(forget_old_runs(state.clone()));
     tokio::task::spawn_local(show_life());
     tokio::task::spawn_local(trail::keep(state.clone()));
+    tokio::task::spawn_local(certificate::watch(state.clone()));
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let (ready, first) = tokio::sync::oneshot::channel();
     let mut frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));

@@ -3,14 +3,25 @@
 use super::settings::Settings;
 use super::state::{Shared, State};
 use crate::audit::{Record, What};
+use crate::limits;
+use crate::policy::Outline;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+
+/// A reload that was taken over.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The configuration's number since the start.
+    pub generation: u64,
+    /// What is new, in words.
+    pub changes: Vec<String>,
+}
 
 /// Reads the configuration anew and swaps it in, or keeps the old one and says every fault.
 ///
 /// # Errors
 /// The faults; the old configuration stays in force.
-pub async fn reload(state: &Shared) -> Result<u64, Vec<String>> {
+pub async fn reload(state: &Shared) -> Result<Reloaded, Vec<String>> {
     let _one_at_a_time = state.reloading.lock().await;
     crate::sys::notify_reloading();
     let outcome = read_anew(state).await;
@@ -18,7 +29,7 @@ pub async fn reload(state: &Shared) -> Result<u64, Vec<String>> {
     outcome
 }
 
-async fn read_anew(state: &Shared) -> Result<u64, Vec<String>> {
+async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
     let loader = state.loader();
     let loaded = tokio::task::spawn_blocking(move || loader()).await.unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
     let result = loaded.and_then(|new| fits(state, &new).map(|()| new));
@@ -27,7 +38,12 @@ async fn read_anew(state: &Shared) -> Result<u64, Vec<String>> {
             for fault in &faults {
                 tracing::error!(fault, "reload refused; the old configuration stays");
             }
-            let _ = state.record(&Record::now(What::Reload { outcome: "refused", generation: state.generation.get(), faults: &faults }));
+            let _ = state.record(&Record::now(What::Reload {
+                outcome: "refused",
+                generation: state.generation.get(),
+                faults: &faults,
+                changes: &[],
+            }));
             Err(faults)
         }
         Ok(new) => {
@@ -40,14 +56,30 @@ async fn read_anew(state: &Shared) -> Result<u64, Vec<String>> {
             let new = state.settings();
             state.generation.set(state.generation.get() + 1);
             let generation = state.generation.get();
-            let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[] }));
+            let changes = changes(&old, &new);
+            let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[], changes: &changes }));
             super::access::enforce(state, |user| new.policy.takes_from(&old.policy, user)).await;
             super::supervise::configure(state, &[]).await;
             super::penalties::reloaded(state, &old.penalties);
-            tracing::info!(generation, "reloaded");
-            Ok(generation)
+            let told = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
+            tracing::info!(generation, changes = told, "reloaded");
+            Ok(Reloaded { generation, changes })
         }
     }
+}
+
+/// What is new, in words, as far as a record has room for it.
+fn changes(old: &Settings, new: &Settings) -> Vec<String> {
+    let mut lines = Outline::difference(&old.outline, &new.outline);
+    if old.tls.chain != new.tls.chain {
+        lines.push(format!("the certificate is another: {}, valid until {}", new.tls.fingerprint, new.tls.validity.until_text()));
+    }
+    if lines.len() > limits::CHANGES_TOLD {
+        let more = lines.len() - limits::CHANGES_TOLD;
+        lines.truncate(limits::CHANGES_TOLD);
+        lines.push(format!("and {more} more"));
+    }
+    lines
 }
 
 /// What only a restart can change must not change in a reload, or the file and the daemon would disagree silently.

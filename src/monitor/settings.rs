@@ -1,9 +1,10 @@
 //! What the monitor is told: read, checked and resolved by whoever starts it.
 
+use super::certificate::TlsFiles;
 use super::penalties::PenaltyRules;
 use crate::credential::{Cost, Credentials, Hash};
 use crate::ipc::{Limits, Logs};
-use crate::policy::Policy;
+use crate::policy::{Outline, Policy};
 use crate::sys::Identity;
 use crate::tls::{Fingerprint, Validity};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One configuration, whole. A reload makes a new one and swaps it in at once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Who may do what.
     pub policy: Arc<Policy>,
@@ -25,6 +26,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Certificate and key.
     pub tls: Tls,
+    /// The files that they come from.
+    pub tls_files: TlsFiles,
     /// For how long `ordain login` keeps a login; zero where it may not.
     pub login_lifetime: Duration,
     /// What failing costs.
@@ -63,6 +66,8 @@ pub struct Settings {
     pub threads: u32,
     /// What `check` warns of.
     pub warnings: Vec<String>,
+    /// What it says, key by key, so that a reload can tell what it has changed.
+    pub outline: Outline,
 }
 
 /// When a record is on the disk.

@@ -8,6 +8,7 @@ mod decision;
 mod hazard;
 mod model;
 mod network;
+mod outline;
 mod template;
 
 pub use account::{Account, RunAs};
@@ -16,4 +17,5 @@ pub use decision::{Decision, Explanation, Grant, LocalGrant, Opened, Plan, Refus
 pub use hazard::{forbidden_variable, interpreter_hole, starts_shells};
 pub use model::{Command, Confinement, OnDisconnect, OnRevoke, Pattern, Policy, Role, RunLimits, Sandbox, Signal, Stdin, User};
 pub use network::{Network, canonical};
+pub use outline::Outline;
 pub use template::{Piece, Segment, Template, TemplateFault, Word};

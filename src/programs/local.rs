@@ -48,6 +48,9 @@ pub fn reload(path: &Path) -> Status {
         }
         None => {
             say(&format!("reloaded; this is configuration {}", answer.get("generation").unwrap_or(&Value::Null)));
+            for change in answer.get("changes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+                say(&format!("  {}", plain(change)));
+            }
             Status::OK
         }
     }
