@@ -117,3 +117,9 @@ pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(21 * 86_400);
 /// Lines of what a reload has changed that its record holds.
 pub const CHANGES_TOLD: usize = 500;
+/// Warnings and errors that `status` remembers.
+pub const FAULTS_KEPT: usize = 10;
+/// Commands whose runs are counted by name; names that reloads bring beyond that are counted together.
+pub const COMMANDS_COUNTED: usize = 4096;
+/// From how much of a limit on `status` speaks of it, in percent.
+pub const LIMIT_NEAR: u64 = 80;

@@ -47,6 +47,8 @@ pub enum Verb {
     Forgive,
     /// How the daemon is (local).
     Status,
+    /// What is counted and measured (local).
+    Metrics,
     /// Take over the configuration anew (local).
     Reload,
 }
@@ -109,6 +111,7 @@ pub const VERBS: &[VerbRow] = &[
     row(Verb::Penalties, "penalties", Door::Control, Needs::LocalAdmin, "what sources and users have earned by failing"),
     row(Verb::Forgive, "forgive", Door::Control, Needs::LocalAdmin, "forget what a source or user has earned"),
     row(Verb::Status, "status", Door::Control, Needs::LocalAdmin, "how the daemon is"),
+    row(Verb::Metrics, "metrics", Door::Control, Needs::LocalAdmin, "what is counted and measured, for Prometheus"),
     row(Verb::Reload, "reload", Door::Control, Needs::LocalAdmin, "take over the configuration anew"),
 ];
 

@@ -43,7 +43,7 @@ fn main() {
     let outcome = tokio::task::LocalSet::new().block_on(&runtime, async move {
         let all = SCENARIOS.len();
         tokio::select! {
-            served = serve(settings, loader, groups, |_| {}) => Err(format!("the monitor ended: {:?}", served.err())),
+            served = serve(settings, loader, groups, ordain::monitor::LastFaults::default(), |_| {}) => Err(format!("the monitor ended: {:?}", served.err())),
             () = async {
                 while std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("result-")).count() < all {
                     tokio::time::sleep(Duration::from_millis(10)).await;

@@ -171,7 +171,22 @@ pub enum DaemonVerb {
         #[arg(long)]
         json: bool,
     },
-    /// Ask the running daemon how it is
+    /// Print what is counted and measured, as text for Prometheus
+    Metrics {
+        /// Into this file, put in place at once, for the textfile collector
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Look at everything a daemon depends on: kernel, files, clock, certificate, a login over the loopback; exit 0 or 1
+    Doctor {
+        /// Log in as this user [default: an unknown one, who must be refused]
+        #[arg(long, value_name = "NAME", requires = "password_file")]
+        user: Option<String>,
+        /// The file with his password
+        #[arg(long, value_name = "FILE", requires = "user")]
+        password_file: Option<PathBuf>,
+    },
+    /// Ask the running daemon how it is; exit 0 when all is well, else 1
     Status {
         /// For machines
         #[arg(long)]

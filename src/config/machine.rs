@@ -20,6 +20,13 @@ impl Machine {
     pub fn probe() -> Self {
         Self { groups: sys::cgroups_offered(), landlock: sys::kernel_offers().1.is_some() }
     }
+
+    /// The same for a service to which its manager has given a control group of its own with every controller: what a shell
+    /// has in its own says nothing of it.
+    #[must_use]
+    pub fn as_a_service(self) -> Self {
+        Self { groups: Ok(Controllers { memory: true, pids: true, cpu: true }), ..self }
+    }
 }
 
 /// What this machine cannot enforce is refused, instead of being a promise that nobody keeps.

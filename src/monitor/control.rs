@@ -57,12 +57,17 @@ async fn one(state: &Shared, mut stream: UnixStream) -> io::Result<()> {
     let decision = authorize_local(verb, uid, crate::sys::effective_uid());
     let word = if decision.is_ok() { "granted" } else { "refused" };
     let shown: String = verb.chars().take(crate::limits::NAME).collect();
-    let recorded = state.record(&Record::now(What::Local { verb: &shown, uid, decision: word }));
+    // Numbers are asked for every few seconds, name nobody, and would drown what is worth reading.
+    let recorded = match &decision {
+        Ok(grant) if grant.verb() == Verb::Metrics => Ok(()),
+        _ => state.record(&Record::now(What::Local { verb: &shown, uid, decision: word })),
+    };
     let answer = match (decision, recorded) {
         (Err(refusal), _) => json!({ "error": refusal.text }),
         (Ok(grant), recorded) => match (grant.verb(), recorded) {
             // Looking is allowed without a trail: it is how one finds out. Locking is too: it only takes away.
-            (Verb::Status, _) => status(state),
+            (Verb::Status, _) => super::report::status(state),
+            (Verb::Metrics, _) => json!({ "text": super::report::metrics(state) }),
             (Verb::Locks, _) => locks(state),
             (Verb::Penalties, _) => super::penalties::list(state),
             (Verb::Lock, _) => lock(state, &asked, uid).await,
@@ -153,48 +158,4 @@ fn forgive(state: &Shared, asked: &Value) -> Value {
         seconds: 0,
     }));
     json!({ "forgiven": forgiven })
-}
-
-fn status(state: &Shared) -> Value {
-    let settings = state.settings();
-    let now = std::time::SystemTime::now();
-    let confinement = state.confinement.borrow().clone();
-    let counts = &state.counts;
-    let sessions = state.connections.borrow().values().filter(|connection| connection.session.is_some()).count();
-    let (closed_sources, closed_users) = super::penalties::count(state);
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "instance": state.instance,
-        "uptime_s": now.duration_since(state.since).unwrap_or_default().as_secs(),
-        "generation": state.generation.get(),
-        "stopping": state.stopping.get(),
-        "frontend": confinement.map(|(landlock, uid)| json!({
-            "uid": uid,
-            "seccomp": "enforced",
-            "landlock": landlock,
-            "own_user": settings.frontend.is_some(),
-        })),
-        "frontends_started": counts.frontends.get(),
-        "certificate": {
-            "fingerprint": settings.tls.fingerprint.to_string(),
-            "days_left": settings.tls.validity.left(now).as_secs() / 86_400,
-            "fault": settings.tls.validity.fault(now),
-        },
-        "locked": state.vault.borrow().contents.locks.keys().collect::<Vec<_>>(),
-        "kept_logins": state.vault.borrow().contents.logins.len(),
-        "penalties": { "sources_not_let_in": closed_sources, "users_not_let_in": closed_users },
-        "connections": state.connections.borrow().len(),
-        "sessions": sessions,
-        "runs": state.runs.borrow().len(),
-        "since_start": {
-            "connections": counts.connections.get(),
-            "logins": counts.logins.get(),
-            "logins_refused": counts.logins_refused.get(),
-            "runs": counts.runs.get(),
-            "refused": counts.refused.get(),
-        },
-        "commands": settings.policy.commands.len(),
-        "users": settings.policy.users.len(),
-        "trail": settings.trail.display().to_string(),
-    })
 }

@@ -2,7 +2,8 @@
 //! work for everybody.
 
 use super::access::{self, Refused};
-use super::state::{Connection, Session, Shared, count, now};
+use super::metrics::{count, count_by};
+use super::state::{Connection, Session, Shared, now};
 use super::summary::{self, Deed};
 use super::{penalties, sessions};
 use crate::audit::{Record, What};
@@ -304,12 +305,12 @@ async fn verify(state: &Shared, hash: Hash, password: Secret) -> Result<(bool, D
 
 /// Gives the verifiers' memory back once nobody has logged in for a while.
 fn forget_memory_later(state: &Shared) {
-    let verification = state.verifications.get() + 1;
-    state.verifications.set(verification);
+    count(&state.counts.verifications);
+    let verification = state.counts.verifications.get();
     let state = state.clone();
     tokio::task::spawn_local(async move {
         tokio::time::sleep(limits::VERIFIER_MEMORY).await;
-        if state.verifications.get() == verification {
+        if state.counts.verifications.get() == verification {
             credential::forget_memory();
         }
     });
@@ -345,6 +346,7 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
         }
         Proved::Session(session) => session.clone(),
     });
+    let method = judged.method.map_or("unknown", Method::word);
     let recorded = record(state, number, peer, &judged, session.as_ref());
     let keep = matches!(&judged.outcome, Ok(Proved::User(proven)) if proven.keep);
     let mut kept_s = None;
@@ -357,7 +359,7 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
     let Some(connection) = connections.get_mut(&number) else { return };
     let refused = match (judged.outcome, session, revoked) {
         (Ok(_), Some(session), None) if recorded.is_ok() => {
-            count(&state.counts.logins);
+            count_by(&state.counts.logins, (method, "accepted"));
             let verified_us = u64::try_from(judged.verified_in.as_micros()).unwrap_or(u64::MAX);
             let (user, id) = (session.user.to_string(), session.id);
             tracing::info!(connection = number, %peer, user, by = session.factor.shown(), verified_us, "logged in");
@@ -384,7 +386,7 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
                 // Half of a login that is going well.
                 tracing::info!(connection = number, %peer, user = user.escape_debug().to_string(), "a one-time code is wanted");
             } else {
-                count(&state.counts.logins_refused);
+                count_by(&state.counts.logins, (method, "refused"));
                 tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason = why, "login refused");
             }
             if code == Code::LoginRefused {

@@ -7,10 +7,13 @@ mod access;
 mod answers;
 mod certificate;
 mod control;
+mod faults;
 mod kept;
 mod login;
+mod metrics;
 mod penalties;
 mod reload;
+mod report;
 mod requests;
 mod runs;
 mod seen;
@@ -23,6 +26,7 @@ mod trail;
 
 pub use answers::{describe, explain};
 pub use certificate::{TlsFile, TlsFiles};
+pub use faults::LastFaults;
 pub use penalties::PenaltyRules;
 pub use settings::{AuditRules, Durability, Loader, Settings, Tls};
 pub use supervise::FRONTEND;
@@ -49,6 +53,7 @@ pub async fn serve(
     settings: Settings,
     loader: Loader,
     groups: Option<Cgroups>,
+    faults: LastFaults,
     listening: impl FnOnce(&[std::net::SocketAddr]),
 ) -> Result<Status, CannotServe> {
     let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
@@ -65,7 +70,7 @@ pub async fn serve(
     let mut term = signal(SignalKind::terminate()).map_err(|fault| cannot("SIGTERM", &fault))?;
     let mut int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
     let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
-    let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance));
+    let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance, faults));
     access::opened(&state, found).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
@@ -78,6 +83,7 @@ pub async fn serve(
     let mut frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
     match first.await {
         Ok(Ok(())) => {
+            state.addresses.replace(addresses.clone());
             listening(&addresses);
             sys::notify("READY=1\nSTATUS=serving");
         }

@@ -94,6 +94,8 @@ pub fn user(state: &Shared, user: &str) {
 }
 
 fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
+    let [sources, users] = &state.counts.penalties;
+    super::metrics::count(if kind == "user" { users } else { sources });
     let seconds = left.as_secs();
     tracing::warn!(who = who.escape_debug().to_string(), kind, misdeeds, seconds, "penalty: not let in");
     let _ = state.record(&Record::now(What::Penalty { subject: kind, who, state: "closed", misdeeds, seconds }));
@@ -183,7 +185,7 @@ pub fn list(state: &Shared) -> Value {
 }
 
 /// How many are closed out, for `status`.
-pub fn count(state: &Shared) -> (usize, usize) {
+pub fn count(state: &super::state::State) -> (usize, usize) {
     let penalties = state.penalties.borrow();
     let now = penalties.began.elapsed();
     let closed = |owed: &&crate::penalty::Owed| owed.closed;

@@ -1,5 +1,6 @@
 //! Reload: the whole configuration is read and judged, and then swapped in at once, or not at all.
 
+use super::metrics::count;
 use super::settings::Settings;
 use super::state::{Shared, State};
 use crate::audit::{Record, What};
@@ -38,6 +39,8 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
             for fault in &faults {
                 tracing::error!(fault, "reload refused; the old configuration stays");
             }
+            let [_, refused] = &state.counts.reloads;
+            count(refused);
             let _ = state.record(&Record::now(What::Reload {
                 outcome: "refused",
                 generation: state.generation.get(),
@@ -56,6 +59,8 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
             let new = state.settings();
             state.generation.set(state.generation.get() + 1);
             let generation = state.generation.get();
+            let [accepted, _] = &state.counts.reloads;
+            count(accepted);
             let changes = changes(&old, &new);
             let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[], changes: &changes }));
             super::access::enforce(state, |user| new.policy.takes_from(&old.policy, user)).await;

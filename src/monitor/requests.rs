@@ -1,6 +1,7 @@
 //! A request's way: signature, text, session and counter, policy, trail, effect. Nothing is done out of this order.
 
-use super::state::{Session, Shared, count};
+use super::metrics::count_by;
+use super::state::{Session, Shared};
 use super::{access, answers, runs};
 use crate::audit::{Record, What};
 use crate::credential::Purpose;
@@ -180,7 +181,7 @@ pub(super) const TRAIL: &str = "the audit trail cannot be written, so nothing is
 
 impl Asked<'_> {
     /// The beginning of this request's record.
-    pub fn record<'r>(&'r self, verb: &'r str, command: Option<&'r str>) -> RequestRecord<'r> {
+    pub fn record<'r>(&'r self, verb: &'static str, command: Option<&'r str>) -> RequestRecord<'r> {
         RequestRecord {
             asked: self,
             verb,
@@ -212,10 +213,10 @@ impl Asked<'_> {
         argument: Option<String>,
         rule: Option<String>,
     ) {
-        count(&state.counts.refused);
         tracing::info!(connection = self.connection, user = %self.session.user, code = code.number(), text, "refused");
         // A refusal has no effect, so it is told also when the trail cannot be written; the operator knows already.
         let _ = record.write(state);
+        count_by(&state.counts.refusals, code.number());
         self.tell_refusal(state, code, text, argument, rule);
     }
 
@@ -277,11 +278,11 @@ fn shorten(text: String) -> String {
 #[derive(Clone)]
 pub(super) struct RequestRecord<'r> {
     asked: &'r Asked<'r>,
-    verb: &'r str,
+    verb: &'static str,
     command: Option<&'r str>,
     run: Option<&'r str>,
     plan: Option<&'r crate::policy::Plan>,
-    decision: &'r str,
+    decision: &'static str,
     rule: &'r str,
     code: Option<Code>,
     text: Option<&'r str>,
@@ -313,11 +314,12 @@ impl<'r> RequestRecord<'r> {
     }
 
     pub fn write(&self, state: &Shared) -> std::io::Result<()> {
-        self.with(|record| state.record(record))
+        self.with(state, |record| state.record(record))
     }
 
-    /// Gives the finished record to whoever writes it.
-    pub fn with<T>(&self, work: impl FnOnce(&Record<'_>) -> T) -> T {
+    /// Counts the request, and gives its finished record to whoever writes it.
+    pub fn with<T>(&self, state: &Shared, work: impl FnOnce(&Record<'_>) -> T) -> T {
+        count_by(&state.counts.requests, (self.verb, self.decision));
         let source = self.asked.peer.to_string();
         let signed = self.asked.signed;
         let record = Record::now(What::Request {

@@ -1,9 +1,10 @@
 //! A run's life: from the grant to the record of its end.
 
 use super::kept::Over;
+use super::metrics::count;
 use super::requests::{Asked, RequestRecord, TRAIL};
 use super::seen::{Seen, digest};
-use super::state::{Counts, Phase, Run, Shared, count};
+use super::state::{Counts, Phase, Run, Shared};
 use crate::audit::{Receipt, Record, What};
 use crate::exec::{self, NotStarted, Obstacle, Running};
 use crate::exit::Reason;
@@ -56,7 +57,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         .granted(&rule)
         .with_plan(grant.what())
         .with_run(&name)
-        .with(|record| state.with_trail(|trail| trail.append_start(&grant, id, record)));
+        .with(state, |record| state.with_trail(|trail| trail.append_start(&grant, id, record)));
     let receipt = receipt.or_else(|fault| state.with_trail(|trail| Ok(trail.go_without(&grant, id))).ok().flatten().ok_or(fault));
     let Ok(receipt) = receipt else {
         return asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None);
@@ -345,6 +346,12 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
     if reason != Reason::Exit(0) {
         tracing::info!(run = %run, user = %grant.user(), command = command.name, reason = reason.word(), number = reason.number(), ?duration, "ended");
     }
+    state.counts.run_ended(&command.name, reason.word(), Some(duration));
+    if let Some(counted) = counts {
+        for (total, bytes) in state.counts.bytes.iter().zip([counted.stdin, counted.stdout, counted.stderr]) {
+            total.set(total.get().saturating_add(bytes));
+        }
+    }
     keep(state, run, end, counts);
     let _ = state.record(&Record::now(What::End {
         run: &run.to_string(),
@@ -584,6 +591,7 @@ fn not_started(state: &Shared, grant: &Grant<Plan>, run: RunId, code: Code, text
         stdout_bytes: None,
         stderr_bytes: None,
     }));
+    state.counts.run_ended(&grant.what().command.name, "not-started", None);
     state.seen.borrow_mut().remove(grant.user(), grant.request());
     let told = state.runs.borrow_mut().get_mut(&run).map(|run| (run.owner, std::mem::take(&mut run.waiting)));
     let Some((owner, waiting)) = told else { return };

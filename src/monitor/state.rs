@@ -1,6 +1,8 @@
 //! The monitor's state: connections, sessions, runs, locks, and the configuration that is in force.
 
+use super::faults::LastFaults;
 use super::kept::Kept;
+use super::metrics::{Counters, count};
 use super::penalties::Penalties;
 use super::seen::RequestsSeen;
 use super::settings::{Loader, Settings};
@@ -156,6 +158,8 @@ pub struct State {
     trail: RefCell<Trail>,
     /// What stands in the way of new runs, though the last record could be written.
     pub trail_fault: RefCell<Option<String>>,
+    /// Why the last record could not be written, if it could not.
+    pub write_fault: RefCell<Option<String>>,
     /// The number of the last record that is on the disk.
     pub synced: watch::Sender<u64>,
     /// Rung when somebody waits for that.
@@ -200,8 +204,6 @@ pub struct State {
     pub verifiers: RefCell<Arc<Semaphore>>,
     /// Logins that wait for a place.
     pub logins_waiting: Cell<usize>,
-    /// Password verifications begun since the start.
-    pub verifications: Cell<u64>,
     /// Rung when a run has ended.
     pub run_ended: Notify,
     /// Rung when a connection is gone.
@@ -214,8 +216,12 @@ pub struct State {
     pub ready: Cell<bool>,
     /// What the frontend reported of its sandbox.
     pub confinement: RefCell<Option<(String, u32)>>,
-    /// Counters for `status`.
+    /// What is counted since the start.
     pub counts: Counters,
+    /// The last warnings and errors.
+    pub faults: LastFaults,
+    /// Where it listens.
+    pub addresses: RefCell<Vec<SocketAddr>>,
 }
 
 struct DebugLoader(Loader);
@@ -226,45 +232,24 @@ impl std::fmt::Debug for DebugLoader {
     }
 }
 
-/// What `status` counts since the start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Connections that passed the handshake.
-    pub connections: Cell<u64>,
-    /// Logins accepted.
-    pub logins: Cell<u64>,
-    /// Logins refused.
-    pub logins_refused: Cell<u64>,
-    /// Runs started.
-    pub runs: Cell<u64>,
-    /// Requests refused.
-    pub refused: Cell<u64>,
-    /// Frontends started.
-    pub frontends: Cell<u64>,
-}
-
 /// Seconds since 1970, for what must hold across restarts.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Adds one.
-pub fn count(counter: &Cell<u64>) {
-    counter.set(counter.get() + 1);
-}
-
 impl State {
     /// A fresh state.
-    pub fn new(settings: Settings, loader: Loader, trail: Trail, vault: Vault, means: Means, instance: String) -> Self {
+    pub fn new(settings: Settings, loader: Loader, trail: Trail, vault: Vault, means: Means, instance: String, faults: LastFaults) -> Self {
         let verifiers = Arc::new(Semaphore::new(settings.verifiers));
         Self {
             settings: RefCell::new(Rc::new(settings)),
             loader: DebugLoader(loader),
             generation: Cell::new(1),
             reloading: tokio::sync::Mutex::new(()),
+            synced: watch::Sender::new(trail.head().seq),
             trail: RefCell::new(trail),
             trail_fault: RefCell::default(),
-            synced: watch::Sender::new(0),
+            write_fault: RefCell::default(),
             sync_wanted: Notify::new(),
             means,
             versions: RefCell::default(),
@@ -286,7 +271,6 @@ impl State {
             locks: RefCell::default(),
             verifiers: RefCell::new(verifiers),
             logins_waiting: Cell::new(0),
-            verifications: Cell::new(0),
             run_ended: Notify::new(),
             connection_gone: Notify::new(),
             stopping: Cell::new(false),
@@ -294,6 +278,8 @@ impl State {
             ready: Cell::new(false),
             confinement: RefCell::new(None),
             counts: Counters::default(),
+            faults,
+            addresses: RefCell::default(),
         }
     }
 
@@ -315,7 +301,13 @@ impl State {
     /// # Errors
     /// What the work returns.
     pub fn with_trail<T>(&self, work: impl FnOnce(&mut Trail) -> io::Result<T>) -> io::Result<T> {
-        work(&mut self.trail.borrow_mut()).inspect_err(|fault| tracing::error!(%fault, "the audit trail cannot be written; nothing runs"))
+        let done = work(&mut self.trail.borrow_mut());
+        if let Err(fault) = &done {
+            count(&self.counts.trail_failures);
+            tracing::error!(%fault, "the audit trail cannot be written; nothing runs");
+        }
+        *self.write_fault.borrow_mut() = done.as_ref().err().map(ToString::to_string);
+        done
     }
 
     /// The trail, to be looked at.

@@ -1,7 +1,8 @@
 //! Keeps a frontend: starts it, hands it what it needs, reads what it says, and replaces it when it is gone.
 
 use super::CannotServe;
-use super::state::{Counts, Shared, count};
+use super::metrics::count;
+use super::state::{Counts, Shared};
 use super::summary::{self, Deed};
 use super::{login, penalties, requests, runs, sessions};
 use crate::audit::{Record, What};

@@ -84,7 +84,10 @@ pub async fn keep(state: Shared) {
         if state.trail().head().seq != synced {
             match sync(&state).await {
                 Ok(seq) => (synced, unsynced) = (seq, None),
-                Err(fault) => unsynced = Some(format!("the trail cannot be brought to the disk: {fault}")),
+                Err(fault) => {
+                    super::metrics::count(&state.counts.trail_failures);
+                    unsynced = Some(format!("the trail cannot be brought to the disk: {fault}"));
+                }
             }
         }
         set_fault(&state, unsynced.clone().or_else(|| room(&settings).err()));

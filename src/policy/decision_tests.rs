@@ -317,7 +317,15 @@ fn verb_by_role() {
             Verb::EndSession => {
                 rows.extend([("nobody", HOME, Ask::EndSession(Ending::All), true), ("ghost", HOME, Ask::EndSession(Ending::All), false)]);
             }
-            Verb::Status | Verb::Reload | Verb::Lock | Verb::Unlock | Verb::Locks | Verb::Totp | Verb::Penalties | Verb::Forgive => {
+            Verb::Status
+            | Verb::Metrics
+            | Verb::Reload
+            | Verb::Lock
+            | Verb::Unlock
+            | Verb::Locks
+            | Verb::Totp
+            | Verb::Penalties
+            | Verb::Forgive => {
                 panic!("{} is a local verb", row.name)
             }
         }

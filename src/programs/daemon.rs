@@ -1,18 +1,16 @@
 //! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
 
-use super::{access, ask, audit, complain, demo, init, local, say};
+use super::{access, ask, audit, complain, demo, doctor, init, local, logs, say, status};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
 use crate::exit::Status;
-use crate::ipc::Logs;
-use crate::monitor::{self, CannotServe, Loader, Settings};
+use crate::monitor::{self, CannotServe, LastFaults, Loader, Settings};
 use crate::{frontend, sys};
 use clap::Parser;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tracing_subscriber::fmt::writer::MakeWriterExt;
 
 /// The whole program.
 pub fn ordaind() -> Status {
@@ -32,7 +30,11 @@ pub fn ordaind() -> Status {
         Some(DaemonVerb::HashPassword) => hash_password(),
         Some(DaemonVerb::Fingerprint) => fingerprint(&path),
         Some(DaemonVerb::Reload) => local::reload(&path),
-        Some(DaemonVerb::Status { json }) => local::status(&path, json),
+        Some(DaemonVerb::Status { json }) => status::status(&path, json),
+        Some(DaemonVerb::Metrics { out }) => status::metrics(&path, out.as_deref()),
+        Some(DaemonVerb::Doctor { user, password_file }) => {
+            doctor::doctor(&path, &doctor::Patient { user: user.as_deref(), password_file: password_file.as_deref() })
+        }
         Some(DaemonVerb::Lock { user, reason, json, .. }) => local::lock(&path, user.as_deref(), &reason, json),
         Some(DaemonVerb::Unlock { user }) => local::unlock(&path, &user),
         Some(DaemonVerb::Totp { user, remove }) => local::totp(&path, &user, remove),
@@ -54,7 +56,7 @@ pub fn default_config() -> PathBuf {
 }
 
 fn network_side() -> Status {
-    match frontend::run(start_logs) {
+    match frontend::run(|form| logs::start(form, None)) {
         Ok(()) => Status::OK,
         Err(ended) => {
             complain(&format!("ordaind: frontend: {}", ended.0));
@@ -70,7 +72,8 @@ fn serve(path: &Path) -> Status {
         Err((faults, _)) => return faulty(path, &faults),
     };
     let Some(settings) = settings else { return Status::FAULT };
-    start_logs(settings.logs);
+    let faults = LastFaults::default();
+    logs::start(settings.logs, Some(faults.clone()));
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -101,7 +104,7 @@ fn serve(path: &Path) -> Status {
             return faulty(path, &faults);
         }
     }
-    match run(settings, path, machine, groups) {
+    match run(settings, path, machine, groups, faults) {
         Ok(status) => status,
         Err(CannotServe(why)) => {
             tracing::error!("{why}");
@@ -110,7 +113,7 @@ fn serve(path: &Path) -> Status {
     }
 }
 
-fn run(settings: Settings, path: &Path, machine: Machine, groups: Option<sys::Cgroups>) -> Result<Status, CannotServe> {
+fn run(settings: Settings, path: &Path, machine: Machine, groups: Option<sys::Cgroups>, faults: LastFaults) -> Result<Status, CannotServe> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // As many as login.verifiers may ever be, and a few for reloads; they exist while they are needed.
@@ -128,18 +131,7 @@ fn run(settings: Settings, path: &Path, machine: Machine, groups: Option<sys::Cg
             tracing::info!(%address, %fingerprint, "listening on {address}");
         }
     };
-    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, loader, groups, listening))
-}
-
-/// Logs for operators go to standard error, as text or JSON.
-fn start_logs(logs: Logs) {
-    let writer = std::io::stderr.with_max_level(tracing::Level::INFO);
-    let builder = tracing_subscriber::fmt().with_writer(writer).with_max_level(tracing::Level::INFO).with_target(false);
-    // A second subscriber (tests in one process) is refused, and the first goes on.
-    let _ = match logs {
-        Logs::Text => tracing::subscriber::set_global_default(builder.with_ansi(std::io::stderr().is_terminal()).finish()),
-        Logs::Json => tracing::subscriber::set_global_default(builder.json().finish()),
-    };
+    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, loader, groups, faults, listening))
 }
 
 pub(super) fn faulty(path: &Path, faults: &[Fault]) -> Status {

@@ -9,7 +9,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-fn ask(path: &Path, verb: &str) -> Result<Value, String> {
+/// Asks the running daemon.
+///
+/// # Errors
+/// What it says, or that nobody answers.
+pub fn ask(path: &Path, verb: &str) -> Result<Value, String> {
     ask_with(path, &json!({ "verb": verb }))
 }
 
@@ -28,7 +32,8 @@ fn ask_with(path: &Path, question: &Value) -> Result<Value, String> {
     }
 }
 
-fn failed(why: &str) -> Status {
+/// Says why not.
+pub fn failed(why: &str) -> Status {
     complain(&format!("ordaind: {why}"));
     Status::FAULT
 }
@@ -54,20 +59,6 @@ pub fn reload(path: &Path) -> Status {
             Status::OK
         }
     }
-}
-
-/// `ordaind status`
-pub fn status(path: &Path, json: bool) -> Status {
-    let answer = match ask(path, "status") {
-        Ok(answer) => answer,
-        Err(why) => return failed(&why),
-    };
-    if json {
-        say_json(&answer);
-        return Status::OK;
-    }
-    show("", &answer);
-    Status::OK
 }
 
 /// `ordaind lock`
@@ -155,20 +146,5 @@ fn tell(answer: Result<Value, String>, words: impl FnOnce(&Value) -> String) -> 
     match answer.get("warning").and_then(Value::as_str) {
         Some(warning) => failed(&plain(warning)),
         None => Status::OK,
-    }
-}
-
-/// `key: value` lines, nested keys dotted.
-fn show(prefix: &str, value: &Value) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                show(&key, value);
-            }
-        }
-        Value::String(text) => say(&plain(&format!("{prefix}: {text}"))),
-        Value::Null => say(&format!("{prefix}: none")),
-        other => say(&plain(&format!("{prefix}: {other}"))),
     }
 }

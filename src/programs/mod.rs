@@ -12,13 +12,19 @@ mod daemon;
 #[cfg(target_os = "linux")]
 mod demo;
 mod display;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod enter;
 mod home;
 #[cfg(target_os = "linux")]
 mod init;
 #[cfg(target_os = "linux")]
 mod local;
+#[cfg(target_os = "linux")]
+mod logs;
 mod run;
+#[cfg(target_os = "linux")]
+mod status;
 mod target;
 
 pub use certs::ordain_certs;

@@ -50,7 +50,7 @@ pub use process::{
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
-pub use service::{notify, notify_reloading, watchdog};
+pub use service::{Clock, clock, notify, notify_reloading, watchdog};
 #[cfg(target_os = "linux")]
 pub use spawn::{Child, Full, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take};
 pub use terminal::{RawMode, Size, own_terminal_size};

@@ -42,6 +42,31 @@ pub fn watchdog() -> Option<Duration> {
     number("WATCHDOG_USEC").filter(|time| *time > 0).map(|time| Duration::from_micros(time / 2))
 }
 
+/// Whether this machine's clock follows others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// It does.
+    Synchronized,
+    /// It goes by itself.
+    Free,
+    /// The kernel does not say, in some containers.
+    Unknown,
+}
+
+/// What the kernel knows of its clock.
+pub fn clock() -> Clock {
+    let mut told = std::mem::MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: all zeroes is a valid `timex` that asks and changes nothing; the call fills it.
+    let state = unsafe { libc::adjtimex(told.as_mut_ptr()) };
+    // SAFETY: it was zeroed and then filled.
+    let status = unsafe { told.assume_init() }.status;
+    match state {
+        -1 => Clock::Unknown,
+        _ if state == libc::TIME_ERROR || status & libc::STA_UNSYNC != 0 => Clock::Free,
+        _ => Clock::Synchronized,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,181 @@
+//! How the daemon is: for people and programs (`status`), for Prometheus (`metrics`), and whether it is well.
+
+use super::metrics::{Exposition, Kind, labels, seconds};
+use super::state::{Phase, State};
+use crate::limits::{self, LIMIT_NEAR};
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+
+/// What keeps the daemon from doing what it is for, or will soon; a sentence each.
+pub fn faults(state: &State) -> Vec<String> {
+    let mut found = Vec::new();
+    found.extend(state.trail_fault.borrow().clone());
+    found.extend(state.write_fault.borrow().as_ref().map(|fault| format!("the trail cannot be written: {fault}")));
+    if state.unsaved.get() {
+        found.push("locks and kept logins could not be written; what has changed ends with this daemon".into());
+    }
+    if !state.ready.get() {
+        found.push("there is no frontend: nobody can connect".into());
+    }
+    let now = SystemTime::now();
+    found.extend(state.settings().tls.validity.fault(now).map(|fault| format!("the certificate {fault}")));
+    found
+}
+
+/// How much is used of what is bounded: name, used, most.
+fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
+    let settings = state.settings();
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let most_of_a_user = {
+        let runs = state.runs.borrow();
+        let mut users: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
+        for run in runs.values() {
+            *users.entry(&run.user).or_default() += 1;
+        }
+        users.into_values().max().unwrap_or(0)
+    };
+    let on_disk = |run: &super::state::Run| if run.rules.capacity > limits::SPOOL_IN_MEMORY { run.rules.capacity * 2 } else { 0 };
+    let running_bytes = state.runs.borrow().values().map(on_disk).sum();
+    vec![
+        ("limits.connections", number(state.connections.borrow().len()), u64::from(settings.limits.connections)),
+        ("limits.runs_per_user", number(most_of_a_user), number(settings.runs_per_user)),
+        ("output.running", running_bytes, settings.running_bytes),
+        ("logins waiting", number(state.logins_waiting.get()), number(limits::LOGINS_WAITING)),
+        ("sessions parked", number(state.parked.borrow().len()), number(limits::SESSIONS_PARKED)),
+    ]
+}
+
+fn phases(state: &State) -> [(&'static str, usize); 3] {
+    let runs = state.runs.borrow();
+    let in_phase = |phase: Phase| runs.values().filter(|run| run.phase == phase).count();
+    [("queued", in_phase(Phase::Queued)), ("starting", in_phase(Phase::Starting)), ("running", in_phase(Phase::Running))]
+}
+
+fn sessions(state: &State) -> usize {
+    state.connections.borrow().values().filter(|connection| connection.session.is_some()).count()
+}
+
+/// Records that are written and not yet known to be on the disk.
+fn trail_lag(state: &State) -> u64 {
+    state.trail().head().seq.saturating_sub(*state.synced.borrow())
+}
+
+/// For `status`.
+pub fn status(state: &State) -> Value {
+    let settings = state.settings();
+    let now = SystemTime::now();
+    let confinement = state.confinement.borrow().clone();
+    let counts = &state.counts;
+    let faults = faults(state);
+    let (closed_sources, closed_users) = super::penalties::count(state);
+    let confined = |is: fn(&crate::policy::Command) -> bool| settings.policy.commands.values().filter(|command| is(command)).count();
+    let all = |counts: u64, more: &u64| counts.saturating_add(*more);
+    let logins = |outcome: &str| {
+        let logins = counts.logins.borrow();
+        logins.iter().filter(|((_, its), _)| *its == outcome).map(|(_, count)| count).fold(0, all)
+    };
+    let [queued, starting, running] = phases(state);
+    let near = bounded(state).into_iter().filter(|(_, used, most)| used.saturating_mul(100) >= most.saturating_mul(LIMIT_NEAR));
+    let near: Vec<_> = near.map(|(limit, used, most)| json!({ "limit": limit, "used": used, "most": most })).collect();
+    let last: Vec<_> =
+        state.faults.all().into_iter().map(|noted| json!({ "time": noted.time, "times": noted.times, "text": noted.text })).collect();
+    let seq = state.trail().head().seq;
+    json!({
+        "health": if faults.is_empty() { "ok" } else { "failing" },
+        "faults": faults,
+        "version": env!("CARGO_PKG_VERSION"),
+        "instance": state.instance,
+        "uptime_s": now.duration_since(state.since).unwrap_or_default().as_secs(),
+        "generation": state.generation.get(),
+        "stopping": state.stopping.get(),
+        "listening": state.addresses.borrow().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "frontend": confinement.map(|(landlock, uid)| json!({
+            "uid": uid,
+            "seccomp": "enforced",
+            "landlock": landlock,
+            "own_user": settings.frontend.is_some(),
+        })),
+        "frontends_started": counts.frontends.get(),
+        "containment": if settings.grouped { "cgroup" } else { "best-effort" },
+        "certificate": {
+            "fingerprint": settings.tls.fingerprint.to_string(),
+            "expires": settings.tls.validity.until_text(),
+            "days_left": settings.tls.validity.left(now).as_secs() / 86_400,
+            "fault": settings.tls.validity.fault(now),
+        },
+        "locked": state.vault.borrow().contents.locks.keys().collect::<Vec<_>>(),
+        "kept_logins": state.vault.borrow().contents.logins.len(),
+        "penalties": { "sources_not_let_in": closed_sources, "users_not_let_in": closed_users },
+        "connections": state.connections.borrow().len(),
+        "sessions": sessions(state),
+        "sessions_parked": state.parked.borrow().len(),
+        "runs": { "all": state.runs.borrow().len(), queued.0: queued.1, starting.0: starting.1, running.0: running.1 },
+        "logins_waiting": state.logins_waiting.get(),
+        "limits_near": near,
+        "since_start": {
+            "connections": counts.connections.get(),
+            "logins": logins("accepted"),
+            "logins_refused": logins("refused"),
+            "runs": counts.runs.get(),
+            "refused": counts.refusals.borrow().values().fold(0, all),
+        },
+        "commands": {
+            "all": settings.policy.commands.len(),
+            "sandboxed": confined(|command| command.confinement.sandbox.is_some()),
+            "without_network": confined(|command| !command.confinement.network),
+            "setuid_allowed": confined(|command| command.confinement.setuid_allowed),
+            "audit_best_effort": confined(|command| command.audit_best_effort),
+        },
+        "users": settings.policy.users.len(),
+        "trail": {
+            "file": settings.trail.display().to_string(),
+            "records": seq,
+            "not_on_disk_yet": trail_lag(state),
+            "missed": state.trail().missed(),
+        },
+        "last_faults": last,
+    })
+}
+
+/// For Prometheus.
+pub fn metrics(state: &State) -> String {
+    let settings = state.settings();
+    let mut out = Exposition::default();
+    let since_1970 =
+        |time: SystemTime| seconds(Duration::from_secs(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()));
+    let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
+    out.many("ordain_build_info", Kind::Gauge, "The running version.", [(version, 1)]);
+    out.one("ordain_start_time_seconds", Kind::Gauge, "When the daemon started, since 1970.", since_1970(state.since));
+    out.one("ordain_healthy", Kind::Gauge, "1 when `ordaind status` finds nothing wrong.", u8::from(faults(state).is_empty()));
+    out.one("ordain_config_generation", Kind::Gauge, "The configuration's number since the start.", state.generation.get());
+    out.one("ordain_connections", Kind::Gauge, "Open connections.", state.connections.borrow().len());
+    out.one("ordain_sessions", Kind::Gauge, "Sessions on open connections.", sessions(state));
+    out.one("ordain_sessions_parked", Kind::Gauge, "Sessions whose link is lost and that may come back.", state.parked.borrow().len());
+    let phases = phases(state).map(|(phase, count)| (labels(&[("phase", phase)]), count));
+    out.many("ordain_runs", Kind::Gauge, "Runs by phase; those that are queued wait for a lock or a place.", phases);
+    out.one("ordain_password_verifiers", Kind::Gauge, "Password verifications that may go on at once.", settings.verifiers);
+    let busy = settings.verifiers.saturating_sub(state.verifiers.borrow().available_permits());
+    out.one("ordain_password_verifiers_busy", Kind::Gauge, "Password verifications that go on.", busy);
+    out.one("ordain_logins_waiting", Kind::Gauge, "Logins that wait for a verifier or are with one.", state.logins_waiting.get());
+    let (sources, users) = super::penalties::count(state);
+    let closed = [("source", sources), ("user", users)].map(|(subject, count)| (labels(&[("subject", subject)]), count));
+    out.many("ordain_penalized", Kind::Gauge, "Sources and users that are not let in now.", closed);
+    out.one("ordain_users_locked", Kind::Gauge, "Users locked by an administrator.", state.vault.borrow().contents.locks.len());
+    out.one("ordain_trail_records_total", Kind::Counter, "Records of the audit trail since it began.", state.trail().head().seq);
+    out.one("ordain_trail_unsynced_records", Kind::Gauge, "Records that are written and not yet on the disk.", trail_lag(state));
+    out.one(
+        "ordain_trail_missed_records",
+        Kind::Gauge,
+        "Records that could not be written and are not yet told of.",
+        state.trail().missed(),
+    );
+    let until = u64::try_from(settings.tls.validity.until).unwrap_or(0);
+    out.one("ordain_certificate_expiry_timestamp_seconds", Kind::Gauge, "When the server's certificate expires, since 1970.", until);
+    let bounded: Vec<_> =
+        bounded(state).into_iter().map(|(limit, used, most)| (labels(&[("limit", &limit.replace(' ', "_"))]), used, most)).collect();
+    let used = bounded.iter().map(|(labels, used, _)| (labels.clone(), *used));
+    out.many("ordain_limit_used", Kind::Gauge, "How much is used of what is bounded.", used);
+    out.many("ordain_limit_most", Kind::Gauge, "The bound.", bounded.iter().map(|(labels, _, most)| (labels.clone(), *most)));
+    state.counts.expose(&mut out);
+    out.finish()
+}
