@@ -323,3 +323,17 @@ fn one_connection_runs_many_commands_at_once() {
         }
     });
 }
+
+/// The way to the client was kept for five seconds after the end of a run, so its connection stood for one.
+#[test]
+fn a_run_that_is_over_does_not_hold_its_connection() {
+    let server = Server::start();
+    assert!(server.ordain(&["run", "t", "true"]).status.success());
+    server.wait_for_trail("the logout", |trail| trail.iter().any(|record| record["kind"] == "logout"));
+    let at = |kind: &str| {
+        let time = server.records(kind)[0]["time"].as_str().unwrap().to_owned();
+        time::OffsetDateTime::parse(&time, &time::format_description::well_known::Rfc3339).unwrap()
+    };
+    // Neither end waits for the other; the fault made it a full second.
+    assert!(at("logout") - at("end") < time::Duration::milliseconds(900));
+}

@@ -15,7 +15,7 @@ use ordain::credential::{Purpose, SessionKey};
 use ordain::encoding::base64;
 use ordain::ids::{RequestId, SessionId};
 use ordain::ipc::{Channel, Outcome, SecretValue, ToFrontend, ToMonitor};
-use ordain::monitor::{FRONTEND, Loader, serve};
+use ordain::monitor::{FRONTEND, Given, LastFaults, Loader, serve};
 use ordain::protocol::{LoginText, request_text};
 use ordain::request::{Ask, Value};
 use ordain::{config, sys, tls};
@@ -43,7 +43,7 @@ fn main() {
     let outcome = tokio::task::LocalSet::new().block_on(&runtime, async move {
         let all = SCENARIOS.len();
         tokio::select! {
-            served = serve(settings, loader, groups, ordain::monitor::LastFaults::default(), |_| {}) => Err(format!("the monitor ended: {:?}", served.err())),
+            served = serve(settings, Given { loader, groups, faults: LastFaults::default(), sockets: Vec::new() }, |_| {}) => Err(format!("the monitor ended: {:?}", served.err())),
             () = async {
                 while std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("result-")).count() < all {
                     tokio::time::sleep(Duration::from_millis(10)).await;

@@ -216,6 +216,8 @@ fn included(root: &Table<'_>, folder: &Path) -> Vec<PathBuf> {
 /// Everything that is not policy.
 struct Server {
     listen: Vec<SocketAddr>,
+    /// Where that is said, if it is.
+    listens_at: Option<Place>,
     tls: Option<(TlsFiles, Tls)>,
     login_lifetime: Duration,
     penalties: PenaltyRules,
@@ -280,6 +282,7 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
     let memory = login.as_ref().and_then(|table| table.item("memory")).and_then(|item| item.size()).unwrap_or(256 << 20);
     let read = Server {
         listen,
+        listens_at: table.as_ref().and_then(|table| table.item("listen")).map(|item| item.place),
         tls: match mode {
             Mode::Here => read_tls(root, &tls, folder),
             Mode::Offline => {
@@ -558,6 +561,10 @@ impl Accounts {
 
 /// What the machine must be able to do for what is configured.
 fn judge_machine(server: &Server, policy: &Policy, known: &Machine, faults: &Faults) {
+    if let Some(place) = server.listens_at.as_ref().filter(|_| known.sockets) {
+        let text = "is said although the service manager passes the sockets (ordaind.socket); accepted is one of the two";
+        faults.add(place, "server.listen", text);
+    }
     match &known.groups {
         Err(why) if server.grouped => faults.add(
             &server.containment,

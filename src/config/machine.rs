@@ -13,12 +13,14 @@ pub struct Machine {
     pub groups: Result<Controllers, String>,
     /// Whether the kernel has Landlock.
     pub landlock: bool,
+    /// Whether a service manager has passed listening sockets on.
+    pub sockets: bool,
 }
 
 impl Machine {
     /// What this process could have, if it were the daemon.
     pub fn probe() -> Self {
-        Self { groups: sys::cgroups_offered(), landlock: sys::kernel_offers().1.is_some() }
+        Self { groups: sys::cgroups_offered(), landlock: sys::kernel_offers().1.is_some(), sockets: sys::has_passed_listeners() }
     }
 
     /// The same for a service to which its manager has given a control group of its own with every controller: what a shell

@@ -9,17 +9,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Accepts as long as the process lives; while the daemon stops, to say no.
-pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
+/// Accepts as long as the process lives; while the daemon stops, to say no. A listener that stays open for the next daemon
+/// is left alone then: that one takes what waits in its queue.
+pub async fn accept(shared: Arc<Shared>, listener: TcpListener, stays: bool) {
     let mut pause = limits::BACK_OFF;
     let mut quiet = Quiet::default();
     loop {
         let draining = shared.drain.notified();
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = draining, if !shared.draining() => continue,
+            () = draining, if !shared.draining() => {
+                if stays {
+                    return;
+                }
+                continue;
+            }
         };
-        if shared.draining() && accepted.is_ok() {
+        if shared.draining() && accepted.is_ok() && !stays {
             // Closed at once: left in the kernel's queue, clients would wait for nothing. Errors still back off below.
             continue;
         }

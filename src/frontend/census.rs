@@ -17,6 +17,13 @@ struct Counts {
     by_source: HashMap<IpAddr, u32>,
 }
 
+impl Census {
+    /// How many there are.
+    pub fn all(&self) -> u32 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+}
+
 /// One connection's place in the census; given back when it is dropped.
 pub struct Place {
     shared: Arc<Shared>,

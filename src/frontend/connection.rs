@@ -43,6 +43,11 @@ enum End {
 }
 
 impl End {
+    /// The daemon ends, or its monitor is gone: nothing that was not answered has been done.
+    fn stopping() -> Self {
+        Self::Tell(Code::Stopping, "the server has stopped".into())
+    }
+
     /// Whether the client may come back to what it had here.
     const fn by_accident(&self) -> bool {
         !matches!(self, Self::Violation(..) | Self::Bye | Self::Tell(Code::Revoked, _))
@@ -194,7 +199,7 @@ impl Connection {
         self.shared.tell(ToMonitor::Hello { connection: self.number, source: peer.to_string() }).await;
         let nonce = match timeout_at(deadline, messages.recv()).await.map_err(late)?.map(|message| *message) {
             Some(FromMonitor::Message(ToFrontend::Challenge { nonce, .. }, _)) => nonce,
-            _ => return Err(End::Tell(Code::Internal, "the server cannot take logins now".into())),
+            _ => return Err(End::stopping()),
         };
         let hello = Hello {
             version: VERSION,
@@ -205,7 +210,7 @@ impl Connection {
         };
         let gone = |_| End::Quiet("the client is gone".into());
         outbox.control(0, Kind::Hello, &hello).await.map_err(gone)?;
-        let frame = timeout_at(deadline, frames.frame()).await.map_err(late)??;
+        let frame = timeout_at(deadline, heard(frames, messages)).await.map_err(late)??;
         let theirs: Hello = parse(&frame)?;
         if theirs.nonce.is_some() || theirs.instance.is_some() {
             return Err(End::Violation(Code::Protocol, "HELLO with a server's fields".into()));
@@ -216,7 +221,7 @@ impl Connection {
         self.comes_back = theirs.features.iter().any(|feature| feature == RESUME);
         frames.enter(Phase::Login);
         loop {
-            let mut frame = timeout_at(deadline, frames.frame()).await.map_err(late)??;
+            let mut frame = timeout_at(deadline, heard(frames, messages)).await.map_err(late)??;
             let login = parse::<Login>(&frame);
             zeroize::Zeroize::zeroize(&mut frame.payload);
             let login = login?;
@@ -246,9 +251,17 @@ impl Connection {
                     let failure = Failure { code: code.number(), text: text.into(), argument: None, rule: None };
                     outbox.control(0, Kind::Error, &failure).await.map_err(gone)?;
                 }
-                _ => return Err(End::Tell(Code::Internal, "the server cannot take logins now".into())),
+                _ => return Err(End::stopping()),
             }
         }
+    }
+}
+
+/// The next frame of a client that is not logged in. All that the monitor has to say meanwhile is that it must go.
+async fn heard(frames: &mut Frames, messages: &mut mpsc::Receiver<Box<FromMonitor>>) -> Result<Frame, End> {
+    tokio::select! {
+        frame = frames.frame() => Ok(frame?),
+        _ = messages.recv() => Err(End::stopping()),
     }
 }
 
@@ -299,7 +312,7 @@ impl<'c> Streams<'c> {
 
     /// Serves until the connection ends; then every stream has lost its client.
     async fn serve(mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<Box<FromMonitor>>) -> End {
-        let end = self.work(frames, messages).await.err().unwrap_or_else(|| End::Tell(Code::Stopping, "the server has stopped".into()));
+        let end = self.work(frames, messages).await.err().unwrap_or_else(End::stopping);
         // What has ended meanwhile is not lost.
         while let Ok(stream) = self.ended.1.try_recv() {
             self.open.remove(&stream);
@@ -611,13 +624,15 @@ pub fn pump(shared: &Arc<Shared>, live: Arc<Live>, client: Option<Client>, pipes
             if let Err(fault) = pump.run(pipes).await {
                 tracing::error!(%fault, "a run's pipes could not be watched");
                 shared.runs.leave(run);
-                if let Some((stream, outbox)) = stream {
+                if let Some((stream, outbox)) = &stream {
                     let text = "the run's output cannot be read; what became of it is not known".into();
                     let failure = Failure { code: Code::Internal.number(), text, argument: None, rule: None };
-                    let _ = outbox.control(stream, Kind::Error, &failure).await;
+                    let _ = outbox.control(*stream, Kind::Error, &failure).await;
                 }
                 shared.tell(ToMonitor::Finished { run: *run.bytes(), stdin: 0, stdout: 0, stderr: 0, cut: false, held_open: false }).await;
             }
+            // Whoever holds a way to the client holds up the end of its connection.
+            drop(stream);
             // Its spool goes with it; the monitor has its own.
             tokio::time::sleep(crate::limits::FINISHED).await;
             shared.runs.forget(run);

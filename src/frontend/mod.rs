@@ -89,6 +89,9 @@ impl Shared {
     }
 }
 
+/// How long clients may take to hear that the daemon is over.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// Runs the frontend on the socket that the monitor left as descriptor 3.
 ///
 /// # Errors
@@ -174,15 +177,25 @@ async fn serve(
     });
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(|fault| ended("a listener", &fault))?;
-        tokio::spawn(accept::accept(shared.clone(), listener));
+        tokio::spawn(accept::accept(shared.clone(), listener, settings.listeners_stay));
     }
     shared.tell(ToMonitor::Ready { landlock: landlock.into(), uid: sys::effective_uid() }).await;
     let mut buffer = Vec::new();
     loop {
         match channel.receive::<ToFrontend>(&mut buffer).await {
             Ok((message, descriptors)) => obey(&shared, message, descriptors),
-            // The monitor is gone: so is everything here.
-            Err(ChannelFault::Gone) => return Ok(()),
+            // The monitor is gone: so is everything here. Clients in the middle of a handshake get a word, so that they know
+            // to come to the next daemon.
+            Err(ChannelFault::Gone) => {
+                shared.registry.close();
+                let told = async {
+                    while shared.draining() && shared.census.all() > 0 {
+                        tokio::time::sleep(LAST_WORD / 100).await;
+                    }
+                };
+                let _ = tokio::time::timeout(LAST_WORD, told).await;
+                return Ok(());
+            }
             Err(fault) => return Err(ended("the monitor", &fault)),
         }
     }

@@ -24,24 +24,41 @@ pub const WAITING: usize = 1024;
 
 /// The tasks by connection.
 #[derive(Debug, Default)]
-pub struct Registry(Mutex<HashMap<ConnectionId, mpsc::Sender<Box<FromMonitor>>>>);
+pub struct Registry(Mutex<Tasks>);
+
+#[derive(Debug, Default)]
+struct Tasks {
+    by_connection: HashMap<ConnectionId, mpsc::Sender<Box<FromMonitor>>>,
+    /// Whether nothing will come any more.
+    closed: bool,
+}
 
 impl Registry {
     /// A connection's task will take its messages here.
     pub fn enter(&self, number: ConnectionId) -> mpsc::Receiver<Box<FromMonitor>> {
         let (sender, receiver) = mpsc::channel(WAITING);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender);
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tasks.closed {
+            tasks.by_connection.insert(number, sender);
+        }
         receiver
     }
 
     /// The connection is gone.
     pub fn leave(&self, number: ConnectionId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).by_connection.remove(&number);
+    }
+
+    /// The monitor is gone: every task finds the end of its messages.
+    pub fn close(&self) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.closed = true;
+        tasks.by_connection.clear();
     }
 
     /// Passes something on; given back when the connection is gone.
     pub fn pass_on(&self, connection: ConnectionId, what: Box<FromMonitor>) -> Result<(), Box<FromMonitor>> {
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&connection).cloned();
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).by_connection.get(&connection).cloned();
         match sender {
             None => Err(what),
             Some(sender) => sender.try_send(what).map_err(|refused| match refused {

@@ -172,6 +172,8 @@ pub struct Frontend {
     pub client_ca: bool,
     /// How many listeners come along.
     pub listeners: u32,
+    /// Whether they belong to the service manager, and stay open for the next daemon.
+    pub listeners_stay: bool,
     /// The user and group to become, when started as root.
     pub identity: Option<(u32, u32)>,
     /// The random name of this start of the daemon.

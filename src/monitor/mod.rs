@@ -37,6 +37,7 @@ use crate::exit::{Reason, Status};
 use crate::sys::{self, Cgroups, Spawner};
 use crate::{credential, limits};
 use state::{Shared, State};
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,21 +46,29 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Debug)]
 pub struct CannotServe(pub String);
 
+/// What the daemon is given beside its configuration.
+pub struct Given {
+    /// Reads the configuration anew.
+    pub loader: Loader,
+    /// Where runs get their control groups, where they get any.
+    pub groups: Option<Cgroups>,
+    /// What the log has remembered, and goes on to.
+    pub faults: LastFaults,
+    /// Sockets that the service manager listens on; with none the daemon listens by itself.
+    pub sockets: Vec<TcpListener>,
+}
+
 /// Serves until it is told to stop. `listening` is told the addresses once clients can connect.
 ///
 /// # Errors
 /// When a part that everything depends on cannot be had: listeners, trail, control socket, frontend.
-pub async fn serve(
-    settings: Settings,
-    loader: Loader,
-    groups: Option<Cgroups>,
-    faults: LastFaults,
-    listening: impl FnOnce(&[std::net::SocketAddr]),
-) -> Result<Status, CannotServe> {
+pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[std::net::SocketAddr])) -> Result<Status, CannotServe> {
     let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
     let mut trail = trail::open(&settings).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
     let (vault, found) = crate::vault::Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
-    let listeners = supervise::bind(&settings.listen)?;
+    let Given { loader, groups, faults, sockets } = given;
+    let listeners_stay = !sockets.is_empty();
+    let listeners = if listeners_stay { sockets } else { supervise::bind(&settings.listen)? };
     let control =
         control::bind(&settings.control).map_err(|fault| cannot(&format!("the control socket {}", settings.control.display()), &fault))?;
     let spawner = Spawner::start(limits::SPAWNERS, 4096).map_err(|fault| cannot("the spawning threads", &fault))?;
@@ -70,7 +79,7 @@ pub async fn serve(
     let mut term = signal(SignalKind::terminate()).map_err(|fault| cannot("SIGTERM", &fault))?;
     let mut int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
     let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
-    let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance, faults));
+    let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance, faults, listeners_stay));
     access::opened(&state, found).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));

@@ -166,6 +166,8 @@ pub struct State {
     pub sync_wanted: Notify,
     /// What runs are started with.
     pub means: Means,
+    /// Whether the listeners are the service manager's, and stay open for the next daemon.
+    pub listeners_stay: bool,
     /// The version of each command's executable that ran last.
     pub versions: RefCell<HashMap<String, Version>>,
     /// The random name of this start.
@@ -239,7 +241,16 @@ pub fn now() -> u64 {
 
 impl State {
     /// A fresh state.
-    pub fn new(settings: Settings, loader: Loader, trail: Trail, vault: Vault, means: Means, instance: String, faults: LastFaults) -> Self {
+    pub fn new(
+        settings: Settings,
+        loader: Loader,
+        trail: Trail,
+        vault: Vault,
+        means: Means,
+        instance: String,
+        faults: LastFaults,
+        listeners_stay: bool,
+    ) -> Self {
         let verifiers = Arc::new(Semaphore::new(settings.verifiers));
         Self {
             settings: RefCell::new(Rc::new(settings)),
@@ -252,6 +263,7 @@ impl State {
             write_fault: RefCell::default(),
             sync_wanted: Notify::new(),
             means,
+            listeners_stay,
             versions: RefCell::default(),
             instance,
             since: SystemTime::now(),

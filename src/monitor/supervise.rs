@@ -64,6 +64,7 @@ pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
         logs: settings.logs,
         client_ca: settings.tls.client_ca.is_some(),
         listeners: u32::try_from(listeners.len()).unwrap_or(0),
+        listeners_stay: state.listeners_stay,
         identity: settings.frontend.map(|identity| (identity.uid, identity.gid)),
         instance: state.instance.clone(),
         first_connection: state.highest.get() + 1,

@@ -10,6 +10,7 @@ use crate::exit::Status;
 use crate::protocol::{Answer, Code, CommandView};
 use crate::request::{Ask, Attachment, Ending};
 use clap::Parser;
+use std::time::{Duration, Instant};
 
 /// The whole program.
 pub fn ordain() -> Status {
@@ -83,12 +84,63 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     };
     let known = hosts(args)?;
     let mut target = Target::new(args, destination, &known)?;
+    let mut patience = None;
+    loop {
+        let error = match attempt(args, &mut target).await {
+            Err(error) => error,
+            done => return done,
+        };
+        // A server that stops has done nothing of what it has not answered: another, after an upgrade, may do it.
+        if patience.is_none() && error.is(Code::Stopping) && !asks_stdin(args) {
+            patience = Some(Patience::new(args.connect_timeout));
+            complain("ordain: the server is stopping; waiting for it to come back");
+        }
+        let waited = match &mut patience {
+            Some(patience) => patience.pause(&error).await,
+            None => false,
+        };
+        if !waited {
+            return Err(error);
+        }
+    }
+}
+
+/// Whether standard input says something that can be read only once.
+fn asks_stdin(args: &ClientArgs) -> bool {
+    args.password_stdin || matches!(&args.verb, ClientVerb::Run(run) if run.words.iter().any(|word| word.ends_with("@-")))
+}
+
+/// Waits for a server that has said it is stopping.
+struct Patience {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new(patience: Duration) -> Self {
+        Self { until: Instant::now() + patience, pause: Duration::from_millis(50) }
+    }
+
+    /// Lets some time pass, where what has come of the last try may pass too.
+    async fn pause(&mut self, error: &ClientError) -> bool {
+        let passing = [Code::Stopping, Code::Connect, Code::ConnectionLost, Code::LoginBusy];
+        if !passing.iter().any(|code| error.is(*code)) || Instant::now() + self.pause >= self.until {
+            return false;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Duration::from_secs(1));
+        true
+    }
+}
+
+/// One login, and what is asked for in it.
+async fn attempt(args: &ClientArgs, target: &mut Target) -> Result<Status, ClientError> {
     match &args.verb {
-        ClientVerb::Login { .. } => return enter::login(args, &mut target).await,
-        ClientVerb::Logout { .. } => return enter::logout(args, &mut target).await,
+        ClientVerb::Login { .. } => return enter::login(args, target).await,
+        ClientVerb::Logout { .. } => return enter::logout(args, target).await,
         _ => {}
     }
-    let session = enter::enter(args, &mut target).await?;
+    let session = enter::enter(args, target).await?;
     let outcome = match &args.verb {
         ClientVerb::Run(run) => run_verb(args, run, &target.options, &session).await,
         ClientVerb::Explain(explain) => explain_verb(args, explain, &session).await,
@@ -206,7 +258,7 @@ fn description(view: &CommandView) -> Vec<String> {
         lines.push(format!("takes standard input{bound}"));
     }
     if let Some(milliseconds) = view.timeout_ms {
-        lines.push(format!("is ended after {}", crate::exit::Human(std::time::Duration::from_millis(milliseconds))));
+        lines.push(format!("is ended after {}", crate::exit::Human(Duration::from_millis(milliseconds))));
     }
     if view.outlives_client {
         lines.push("goes on when its client leaves; `ordain attach` follows it".into());
@@ -233,7 +285,7 @@ async fn runs(args: &ClientArgs, session: &Session) -> Result<Status, ClientErro
         let took = match run.seconds {
             0 => "under a second".to_owned(),
             seconds @ 1..60 => format!("{seconds}s"),
-            seconds => crate::exit::Human(std::time::Duration::from_secs(seconds)).to_string(),
+            seconds => crate::exit::Human(Duration::from_secs(seconds)).to_string(),
         };
         let state = match (&run.ended, run.number) {
             (None, _) if run.waiting => format!("waits for its turn, {took} so far"),
@@ -352,5 +404,5 @@ async fn end_session(args: &ClientArgs, session: &Session, which: &str) -> Resul
 }
 
 fn human(seconds: u64) -> String {
-    if seconds < 60 { format!("{seconds}s") } else { crate::exit::Human(std::time::Duration::from_secs(seconds)).to_string() }
+    if seconds < 60 { format!("{seconds}s") } else { crate::exit::Human(Duration::from_secs(seconds)).to_string() }
 }

@@ -5,7 +5,7 @@ use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
 use crate::exit::Status;
-use crate::monitor::{self, CannotServe, LastFaults, Loader, Settings};
+use crate::monitor::{self, CannotServe, Given, LastFaults, Loader, Settings};
 use crate::{frontend, sys};
 use clap::Parser;
 use std::io::IsTerminal;
@@ -89,6 +89,13 @@ fn serve(path: &Path) -> Status {
         tracing::error!(%fault, "the daemon could be looked into by a debugger");
     }
     sys::return_large_blocks();
+    let sockets = match sys::passed_listeners() {
+        Ok(sockets) => sockets,
+        Err(fault) => {
+            tracing::error!("the service manager's sockets: {fault}");
+            return Status::FAULT;
+        }
+    };
     let groups = match settings.grouped.then(sys::Cgroups::enter).transpose() {
         Ok(groups) => groups,
         Err(why) => {
@@ -104,7 +111,7 @@ fn serve(path: &Path) -> Status {
             return faulty(path, &faults);
         }
     }
-    match run(settings, path, machine, groups, faults) {
+    match run(settings, Given { loader: loader(path, machine), groups, faults, sockets }) {
         Ok(status) => status,
         Err(CannotServe(why)) => {
             tracing::error!("{why}");
@@ -113,25 +120,29 @@ fn serve(path: &Path) -> Status {
     }
 }
 
-fn run(settings: Settings, path: &Path, machine: Machine, groups: Option<sys::Cgroups>, faults: LastFaults) -> Result<Status, CannotServe> {
+/// Reads the configuration anew whenever it is asked to.
+fn loader(path: &Path, machine: Machine) -> Loader {
+    let path = path.to_owned();
+    Arc::new(move || match config::load(&path, &machine) {
+        Ok(loaded) => loaded.settings.ok_or_else(|| vec!["nothing was loaded".into()]),
+        Err((faults, _)) => Err(faults.iter().map(Fault::to_string).collect()),
+    })
+}
+
+fn run(settings: Settings, given: Given) -> Result<Status, CannotServe> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // As many as login.verifiers may ever be, and a few for reloads; they exist while they are needed.
         .max_blocking_threads(72)
         .build()
         .map_err(|fault| CannotServe(format!("the runtime: {fault}")))?;
-    let path = path.to_owned();
-    let loader: Loader = Arc::new(move || match config::load(&path, &machine) {
-        Ok(loaded) => loaded.settings.ok_or_else(|| vec!["nothing was loaded".into()]),
-        Err((faults, _)) => Err(faults.iter().map(Fault::to_string).collect()),
-    });
     let fingerprint = settings.tls.fingerprint;
     let listening = move |addresses: &[std::net::SocketAddr]| {
         for address in addresses {
             tracing::info!(%address, %fingerprint, "listening on {address}");
         }
     };
-    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, loader, groups, faults, listening))
+    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, given, listening))
 }
 
 pub(super) fn faulty(path: &Path, faults: &[Fault]) -> Status {

@@ -42,6 +42,8 @@ pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
 #[cfg(target_os = "linux")]
+use process::socket_listens;
+#[cfg(target_os = "linux")]
 pub use process::{
     Exited, adopt, kill, leave_signals_to_the_monitor, memory_file, nameless_file, null, null_for_writing, parent_death_signal, pipe,
     raise_descriptor_limit, reap, reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
@@ -50,7 +52,7 @@ pub use process::{
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
-pub use service::{Clock, clock, notify, notify_reloading, watchdog};
+pub use service::{Clock, clock, has_passed_listeners, notify, notify_reloading, passed_listeners, watchdog};
 #[cfg(target_os = "linux")]
 pub use spawn::{Child, Full, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take};
 pub use terminal::{RawMode, Size, own_terminal_size};

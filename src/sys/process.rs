@@ -4,7 +4,7 @@ use crate::limits;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -242,6 +242,20 @@ pub fn adopt(number: i32) -> io::Result<OwnedFd> {
     check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
     // SAFETY: it is open, and by contract nobody else in this process has been given it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Whether a socket listens.
+///
+/// # Errors
+/// As getsockopt(2): it is no socket.
+pub fn socket_listens(socket: &impl AsFd) -> io::Result<bool> {
+    let mut listens: libc::c_int = 0;
+    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default();
+    // SAFETY: both pointers are to locals that live through the call, and `length` is the size of the first.
+    check(unsafe {
+        libc::getsockopt(socket.as_fd().as_raw_fd(), libc::SOL_SOCKET, libc::SO_ACCEPTCONN, (&raw mut listens).cast(), &raw mut length)
+    })?;
+    Ok(listens != 0)
 }
 
 /// Makes the allocator give large blocks (password hashing) back to the kernel when they are freed.

@@ -1,6 +1,7 @@
 //! What a service manager is told (sd_notify): ready, reloading, stopping, alive. Where there is none, nothing is said.
 
 use std::io;
+use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -51,6 +52,34 @@ pub enum Clock {
     Free,
     /// The kernel does not say, in some containers.
     Unknown,
+}
+
+/// The listening sockets that the service manager has passed on (LISTEN_FDS); they are its own and outlive this process.
+/// To be called once.
+///
+/// # Errors
+/// When one of them is not open or listens for no TCP.
+pub fn passed_listeners() -> io::Result<Vec<TcpListener>> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<i32>().ok();
+    if number("LISTEN_PID").is_none_or(|pid| u32::try_from(pid) != Ok(std::process::id())) {
+        return Ok(Vec::new());
+    }
+    let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, 1024);
+    let one = |descriptor: i32| {
+        let listener = TcpListener::from(super::adopt(descriptor)?);
+        let listens = super::socket_listens(&listener)?;
+        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {descriptor} is no listening TCP socket"));
+        listener.local_addr().ok().filter(|_| listens).ok_or_else(wrong)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    (3..3 + count).map(one).collect()
+}
+
+/// Whether there are such sockets for this process, without taking them.
+pub fn has_passed_listeners() -> bool {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    number("LISTEN_PID") == Some(std::process::id()) && number("LISTEN_FDS").is_some_and(|count| count > 0)
 }
 
 /// What the kernel knows of its clock.

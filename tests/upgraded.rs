@@ -1,0 +1,222 @@
+//! Sockets that a service manager passes on, and daemons that follow one another on them while clients work.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "it says what it expects by failing"
+)]
+
+mod common;
+
+use common::{PATIENCE, prepare, signal, stderr, write};
+use std::collections::HashMap;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+const COMMANDS: &str = r#"
+[commands.note]
+exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; sleep 0.02; echo "noted $1"', "note", "{word}", "{folder}/notes"]
+args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
+[commands.restart]
+exec = ["/bin/sh", "-c", 'kill -TERM "$PPID"; echo asked']
+[commands.restart-and-wait]
+exec = ["/bin/sh", "-c", 'kill -TERM "$PPID"; while kill -0 "$PPID"; do sleep 0.05; done']
+[roles.all]
+commands = ["*"]
+[users.alice]
+roles = ["all"]
+password = "{hash}"
+"#;
+
+/// What systemd does for a service with a socket unit: it listens, and each daemon in turn gets that very socket.
+struct Manager {
+    listener: TcpListener,
+    folder: tempfile::TempDir,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path(), "", COMMANDS);
+        let config = folder.path().join("config.toml");
+        let text = std::fs::read_to_string(&config).unwrap().replace("listen = [\"127.0.0.1:0\"]\n", "");
+        write(&config, &text, 0o600);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let hosts = format!(
+            "[hosts.t]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n"
+        );
+        write(&folder.path().join("client.toml"), &hosts, 0o600);
+        Self { listener, folder }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A daemon with the socket as its descriptor 3, ready.
+    fn start(&self) -> Child {
+        let socket = std::os::unix::net::UnixDatagram::bind(self.path("notify")).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let child = activated(&self.listener, &self.path("config.toml"))
+            .env("NOTIFY_SOCKET", self.path("notify"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut buffer = [0; 4096];
+        loop {
+            let count = socket.recv(&mut buffer).unwrap();
+            if String::from_utf8_lossy(&buffer[..count]).contains("READY=1") {
+                break;
+            }
+        }
+        std::fs::remove_file(self.path("notify")).unwrap();
+        child
+    }
+
+    fn client(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_ordain"))
+            .arg("--config")
+            .arg(self.path("client.toml"))
+            .args(["--connect-timeout", "30s"])
+            .args(words)
+            .env("XDG_STATE_HOME", self.path("home"))
+            .env("XDG_CONFIG_HOME", self.path("home"))
+            .env_remove("SSH_AUTH_SOCK")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+}
+
+fn activated(listener: &TcpListener, config: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    // The number of the process is known to itself only.
+    command
+        .args(["-c", "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" --config \"$1\" 3<&0 0</dev/null", env!("CARGO_BIN_EXE_ordaind")])
+        .arg(config)
+        .stdin(OwnedFd::from(listener.try_clone().unwrap()));
+    command
+}
+
+fn end(mut child: Child) {
+    signal(child.id(), "-TERM");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_passed_socket_is_served_and_stays_open() {
+    let manager = Manager::new();
+    let daemon = manager.start();
+    assert!(manager.client(&["run", "t", "note", "first"]).status.success());
+    end(daemon);
+    // Nobody serves it, and nobody is refused: the next daemon takes what waits.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| manager.client(&["run", "t", "note", "second"]));
+        let next = manager.start();
+        let output = waiting.join().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        end(next);
+    });
+    assert_eq!(std::fs::read_to_string(manager.path("notes")).unwrap(), "first\nsecond\n");
+}
+
+#[test]
+fn a_passed_socket_and_a_listen_line_are_a_fault() {
+    let manager = Manager::new();
+    let config = manager.path("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap().replace("[server]\n", "[server]\nlisten = [\"127.0.0.1:0\"]\n");
+    write(&config, &text, 0o600);
+    let output = activated(&manager.listener, &config).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("server.listen: is said although the service manager passes the sockets"), "{}", stderr(&output));
+    // What is passed must be able to serve.
+    let text = std::fs::read_to_string(&config).unwrap().replace("listen = [\"127.0.0.1:0\"]\n", "");
+    write(&config, &text, 0o600);
+    let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let output = activated(&manager.listener, &config).stdin(OwnedFd::from(ours)).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("descriptor 3 is no listening TCP socket"), "{}", stderr(&output));
+}
+
+/// Each of many clients runs one command after the other while the daemon is replaced again and again.
+#[test]
+fn an_upgrade_under_load_refuses_nobody_and_runs_nothing_twice() {
+    const CLIENTS: usize = 50;
+    const UPGRADES: usize = 2;
+    let manager = Manager::new();
+    let mut daemon = manager.start();
+    let (over, begun) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (outcomes, daemon) = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (manager, over, begun) = (&manager, &over, &begun);
+                scope.spawn(move || {
+                    let mut outcomes = Vec::new();
+                    for number in 0.. {
+                        if over.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let word = format!("c{client}-{number}");
+                        let output = manager.client(&["run", "t", "note", &word]);
+                        begun.fetch_add(1, Ordering::Relaxed);
+                        outcomes.push((word, output));
+                    }
+                    outcomes
+                })
+            })
+            .collect();
+        for upgrade in 1..=UPGRADES {
+            common::wait("work", || begun.load(Ordering::Relaxed) >= upgrade * CLIENTS);
+            end(daemon);
+            daemon = manager.start();
+        }
+        common::wait("work after the last", || begun.load(Ordering::Relaxed) >= (UPGRADES + 1) * CLIENTS);
+        over.store(true, Ordering::Relaxed);
+        (clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>(), daemon)
+    });
+    end(daemon);
+    let mut notes = String::new();
+    std::fs::File::open(manager.path("notes")).unwrap().read_to_string(&mut notes).unwrap();
+    let mut noted: HashMap<&str, usize> = HashMap::new();
+    for line in notes.lines() {
+        *noted.entry(line).or_default() += 1;
+    }
+    let mut unknown = 0;
+    for (word, output) in &outcomes {
+        let times = noted.get(word.as_str()).copied().unwrap_or(0);
+        match output.status.code() {
+            Some(0) => assert_eq!((times, common::stdout(output)), (1, format!("noted {word}\n"))),
+            // Not knowing is honest; running twice is not.
+            Some(255) if stderr(output).contains("code 606") => {
+                unknown += 1;
+                assert!(times <= 1, "{word} ran {times} times");
+            }
+            other => panic!("{word}: {other:?}: {}", stderr(output)),
+        }
+    }
+    // A daemon that is asked to end lets what it has begun come to its end.
+    assert_eq!(unknown, 0, "{} requests", outcomes.len());
+}
+
+#[test]
+fn a_run_may_restart_its_own_daemon() {
+    let manager = Manager::new();
+    let mut daemon = manager.start();
+    let output = manager.client(&["run", "t", "restart"]);
+    assert!(output.status.success() && common::stdout(&output) == "asked\n", "{}", stderr(&output));
+    assert!(daemon.wait().unwrap().success());
+    // One that waits for the end of what waits for it is cut when the grace is over, and told so.
+    let mut daemon = manager.start();
+    let output = manager.client(&["run", "t", "restart-and-wait"]);
+    assert_eq!(output.status.code(), Some(255));
+    assert!(stderr(&output).contains("stop"), "{}", stderr(&output));
+    assert!(daemon.wait().unwrap().success());
+}
