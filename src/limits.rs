@@ -123,3 +123,7 @@ pub const FAULTS_KEPT: usize = 10;
 pub const COMMANDS_COUNTED: usize = 4096;
 /// From how much of a limit on `status` speaks of it, in percent.
 pub const LIMIT_NEAR: u64 = 80;
+/// How often a frontend is asked for a sign of life, where the service manager's watchdog does not want it more often.
+pub const FRONTEND_LOOK: Duration = Duration::from_secs(5);
+/// Looks without any sign after which it is replaced.
+pub const FRONTEND_LOOKS: u32 = 3;

@@ -608,6 +608,20 @@ fn an_expired_certificate_serves_loudly_and_clients_refuse_it() {
     assert!(stdout(&server.local("status")).contains("certificate  expired"));
 }
 
+/// A network process that hangs serves nobody, and would not be missed by anything else.
+#[test]
+fn a_frontend_without_a_sign_of_life_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = prepare(folder.path(), "", common::COMMANDS);
+    let server = Server::serve_with(folder, ca, &[("WATCHDOG_USEC", "400000")]);
+    let stuck = server.frontend();
+    signal(u32::try_from(stuck).unwrap(), "-STOP");
+    server.wait_for_log("it has given no sign of life");
+    server.wait_for_log("the frontend is confined and listens");
+    assert!(!alive(&stuck.to_string()));
+    assert!(server.ordain(&["run", "t", "true"]).status.success());
+}
+
 /// What systemd is told, in its own words, by the real daemon.
 #[test]
 fn a_service_manager_is_told_of_every_turn() {

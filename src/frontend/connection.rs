@@ -537,6 +537,7 @@ impl<'c> Streams<'c> {
             | ToFrontend::Configure(_)
             | ToFrontend::CloseOut { .. }
             | ToFrontend::LetIn
+            | ToFrontend::Ping
             | ToFrontend::Drain
             | ToFrontend::Started { .. }
             | ToFrontend::Adopt { .. }

@@ -211,6 +211,10 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
         },
         ToFrontend::CloseOut { network, milliseconds } => shared.closed_out.set(network, Duration::from_millis(milliseconds)),
         ToFrontend::LetIn => shared.closed_out.clear(),
+        ToFrontend::Ping => {
+            let shared = shared.clone();
+            tokio::spawn(async move { shared.tell(ToMonitor::Alive).await });
+        }
         ToFrontend::Drain => {
             shared.draining.store(true, Ordering::Relaxed);
             shared.drain.notify_waiters();

@@ -82,6 +82,7 @@ pub const fn connection_of(message: &ToFrontend) -> Option<ConnectionId> {
         ToFrontend::Configure(_)
         | ToFrontend::CloseOut { .. }
         | ToFrontend::LetIn
+        | ToFrontend::Ping
         | ToFrontend::Drain
         | ToFrontend::Adopt { .. }
         | ToFrontend::Exited { .. } => None,

@@ -15,6 +15,8 @@ pub enum ToMonitor {
         /// The user it runs as now.
         uid: u32,
     },
+    /// The answer to [`ToFrontend::Ping`].
+    Alive,
     /// A client passed the handshake; a nonce is wanted.
     Hello {
         /// Its number.
@@ -272,6 +274,8 @@ pub enum Bound {
 pub enum ToFrontend {
     /// Settings, at the start and after a reload.
     Configure(Box<Frontend>),
+    /// A sign of life is wanted.
+    Ping,
     /// Connections from there are closed at once, for so long; 0 is no longer.
     CloseOut {
         /// From where.

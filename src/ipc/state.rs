@@ -28,8 +28,8 @@ pub const fn expected(message: &ToMonitor, stage: Stage) -> bool {
         (ToMonitor::Request { .. }, stage) => matches!(stage, Stage::Open),
         (ToMonitor::Leave { .. }, stage) => matches!(stage, Stage::Open),
         (ToMonitor::Violation { .. } | ToMonitor::Gone { .. }, stage) => matches!(stage, Stage::Greeted | Stage::Verifying | Stage::Open),
-        // Speaks of clients that got no nonce.
-        (ToMonitor::Misdeed { .. }, _) => true,
+        // Speaks of clients that got no nonce, and of nobody.
+        (ToMonitor::Misdeed { .. } | ToMonitor::Alive, _) => true,
         // Speaks of a run, which may outlive its connection.
         (ToMonitor::Finished { .. } | ToMonitor::CutShort { .. } | ToMonitor::Exceeded { .. } | ToMonitor::Closed { .. }, _) => true,
     }
@@ -51,6 +51,7 @@ mod tests {
         let text = String::new;
         vec![
             ToMonitor::Ready { landlock: text(), uid: 1 },
+            ToMonitor::Alive,
             ToMonitor::Hello { connection: 1, source: text() },
             ToMonitor::Login {
                 connection: 1,

@@ -125,15 +125,56 @@ async fn one(state: &Shared, listeners: &[TcpListener], first: &mut Option<onesh
     why
 }
 
+/// Whether a frontend still does anything: whatever it says is a sign, and it is asked for one now and then.
+struct Life {
+    looks: tokio::time::Interval,
+    unanswered: u32,
+}
+
+impl Life {
+    fn new() -> Self {
+        let every = sys::watchdog().unwrap_or(limits::FRONTEND_LOOK).min(limits::FRONTEND_LOOK);
+        let mut looks = tokio::time::interval(every);
+        // A monitor that was held up itself has not waited.
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { looks, unanswered: 0 }
+    }
+
+    async fn look(&mut self) {
+        self.looks.tick().await;
+        self.unanswered += 1;
+    }
+
+    const fn hangs(&self) -> bool {
+        self.unanswered > limits::FRONTEND_LOOKS
+    }
+
+    const fn sign(&mut self) {
+        self.unanswered = 0;
+    }
+}
+
 async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::Sender<Result<(), String>>>) -> String {
     let mut buffer = Vec::new();
     let mut ready = false;
+    let mut life = Life::new();
     loop {
-        let (message, descriptors) = match channel.receive::<ToMonitor>(&mut buffer).await {
+        let received = tokio::select! {
+            received = channel.receive::<ToMonitor>(&mut buffer) => received,
+            () = life.look() => {
+                if life.hangs() {
+                    return "it has given no sign of life".into();
+                }
+                state.tell(ToFrontend::Ping);
+                continue;
+            }
+        };
+        let (message, descriptors) = match received {
             Ok(received) => received,
             Err(ChannelFault::Gone) => return "it is gone".into(),
             Err(fault) => return format!("it sent {fault}"),
         };
+        life.sign();
         let stage = match (&message, ready) {
             (_, false) => Stage::Starting,
             (_, true) => connection_of(&message).map_or(Stage::Unknown, |number| {
@@ -177,6 +218,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::Violation { connection, .. }
         | ToMonitor::Gone { connection, .. } => Some(*connection),
         ToMonitor::Ready { .. }
+        | ToMonitor::Alive
         | ToMonitor::Closed { .. }
         | ToMonitor::Misdeed { .. }
         | ToMonitor::Finished { .. }
@@ -187,7 +229,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
 
 fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -> Result<(), String> {
     match message {
-        ToMonitor::Ready { .. } => {}
+        ToMonitor::Ready { .. } | ToMonitor::Alive => {}
         ToMonitor::Hello { connection, source } => login::greet(state, connection, &source)?,
         ToMonitor::Login { connection, signed, signature, password, key_signature, code, exporter } => {
             let Some(socket) = descriptors.pop() else { return Err("a login without its socket".into()) };

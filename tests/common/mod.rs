@@ -198,10 +198,11 @@ pub fn prepare(folder: &Path, head: &str, commands: &str) -> Pair {
     ca
 }
 
-fn start(folder: &Path) -> (Child, Receiver<String>) {
+fn start(folder: &Path, environment: &[(&str, &str)]) -> (Child, Receiver<String>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ordaind"))
         .arg("--config")
         .arg(folder.join("config.toml"))
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -229,7 +230,12 @@ impl Server {
     }
 
     pub fn serve(folder: tempfile::TempDir, ca: Pair) -> Self {
-        let (child, log) = start(folder.path());
+        Self::serve_with(folder, ca, &[])
+    }
+
+    /// With variables in the daemon's environment.
+    pub fn serve_with(folder: tempfile::TempDir, ca: Pair, environment: &[(&str, &str)]) -> Self {
+        let (child, log) = start(folder.path(), environment);
         let mut server = Self { child, folder, port: 0, ca, log };
         server.listening();
         server.settle();
@@ -243,7 +249,7 @@ impl Server {
         let config = self.path("config.toml");
         let text = std::fs::read_to_string(&config).unwrap().replace("127.0.0.1:0", &format!("127.0.0.1:{}", self.port));
         write(&config, &text, 0o600);
-        (self.child, self.log) = start(self.folder.path());
+        (self.child, self.log) = start(self.folder.path(), &[]);
         self.listening();
     }
 
