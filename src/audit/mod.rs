@@ -5,11 +5,13 @@
 
 mod ascii;
 mod chain;
+mod files;
 mod record;
 mod verify;
 
 pub use ascii::line;
 pub use chain::{Head, Link, TrailKey, TrailPublic, link};
+pub use files::{Follower, put_aside, rotated_files, rotated_name};
 pub use record::{Record, What};
 pub use verify::{Fault, Report, Verifier};
 

@@ -312,10 +312,10 @@ pub enum What<'a> {
         /// Bytes of standard input that the command took.
         #[serde(skip_serializing_if = "Option::is_none")]
         stdin_bytes: Option<u64>,
-        /// As above.
+        /// Bytes of standard output that were read.
         #[serde(skip_serializing_if = "Option::is_none")]
         stdout_bytes: Option<u64>,
-        /// As above.
+        /// Bytes of standard error that were read.
         #[serde(skip_serializing_if = "Option::is_none")]
         stderr_bytes: Option<u64>,
     },

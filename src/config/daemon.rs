@@ -375,6 +375,23 @@ fn audit_rules(table: &Option<Table<'_>>) -> AuditRules {
         rotate_size: size("rotate_size", 64 << 20),
         rotate_age: item("rotate_age").and_then(|item| super::command::timeout(&item)).flatten(),
         reserve: size("reserve", 16 << 20),
+        journal: journal(item("journal").as_ref()),
+    }
+}
+
+/// Which journald gets the records: the usual one under systemd, unless something else is said.
+fn journal(item: Option<&super::reader::Item<'_>>) -> Option<PathBuf> {
+    let usual = || PathBuf::from("/run/systemd/journal/socket");
+    match item {
+        None => std::env::var_os("INVOCATION_ID").map(|_| usual()).filter(|socket| socket.exists()),
+        Some(item) => match item.as_text().map(str::to_owned) {
+            Some(path) if path.starts_with('/') => Some(path.into()),
+            Some(_) => {
+                item.fault("accepted is true, false, or the absolute path of a journald's socket");
+                None
+            }
+            None => item.flag().and_then(|wanted| wanted.then(usual)),
+        },
     }
 }
 

@@ -8,6 +8,7 @@ mod answers;
 mod certificate;
 mod control;
 mod faults;
+mod journal;
 mod kept;
 mod login;
 mod metrics;
@@ -36,6 +37,7 @@ use crate::exec::Means;
 use crate::exit::{Reason, Status};
 use crate::sys::{self, Cgroups, Spawner};
 use crate::{credential, limits};
+use journal::Journal;
 use state::{Shared, State};
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -65,6 +67,7 @@ pub struct Given {
 pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[std::net::SocketAddr])) -> Result<Status, CannotServe> {
     let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
     let mut trail = trail::open(&settings).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
+    let journal = Journal::start(&settings, trail.head().seq).map_err(|fault| cannot("the thread for the journal", &fault))?;
     let (vault, found) = crate::vault::Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
     let Given { loader, groups, faults, sockets } = given;
     let listeners_stay = !sockets.is_empty();
@@ -80,6 +83,7 @@ pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[st
     let mut int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
     let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
     let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance, faults, listeners_stay));
+    state.journal.replace(journal);
     access::opened(&state, found).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));

@@ -103,5 +103,6 @@ fn fits(state: &State, new: &Settings) -> Result<(), Vec<String>> {
     fixed("server.frontend_user", old.frontend == new.frontend);
     fixed("server.logs", old.logs == new.logs);
     fixed("server.threads", old.threads == new.threads);
+    fixed("audit.journal", old.audit.journal == new.audit.journal);
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }

@@ -60,6 +60,12 @@ fn trail_lag(state: &State) -> u64 {
     state.trail().head().seq.saturating_sub(*state.synced.borrow())
 }
 
+/// Records that journald has not taken yet, where it is to get them.
+fn journal_lag(state: &State) -> Option<u64> {
+    let seq = state.trail().head().seq;
+    state.journal.borrow().as_ref().map(|journal| seq.saturating_sub(journal.sent()))
+}
+
 /// For `status`.
 pub fn status(state: &State) -> Value {
     let settings = state.settings();
@@ -132,6 +138,7 @@ pub fn status(state: &State) -> Value {
             "records": seq,
             "not_on_disk_yet": trail_lag(state),
             "missed": state.trail().missed(),
+            "not_in_the_journal_yet": journal_lag(state),
         },
         "last_faults": last,
     })
@@ -169,6 +176,9 @@ pub fn metrics(state: &State) -> String {
         "Records that could not be written and are not yet told of.",
         state.trail().missed(),
     );
+    if let Some(lag) = journal_lag(state) {
+        out.one("ordain_journal_lag_records", Kind::Gauge, "Records that journald has not taken yet.", lag);
+    }
     let until = u64::try_from(settings.tls.validity.until).unwrap_or(0);
     out.one("ordain_certificate_expiry_timestamp_seconds", Kind::Gauge, "When the server's certificate expires, since 1970.", until);
     let bounded: Vec<_> =

@@ -90,6 +90,8 @@ pub struct AuditRules {
     pub rotate_age: Option<Duration>,
     /// Free bytes of its disk below which nothing new runs.
     pub reserve: Option<u64>,
+    /// The socket of the journald that gets each record too.
+    pub journal: Option<PathBuf>,
 }
 
 /// What the TLS side needs, as bytes that were validated.

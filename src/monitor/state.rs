@@ -1,6 +1,7 @@
 //! The monitor's state: connections, sessions, runs, locks, and the configuration that is in force.
 
 use super::faults::LastFaults;
+use super::journal::Journal;
 use super::kept::Kept;
 use super::metrics::{Counters, count};
 use super::penalties::Penalties;
@@ -158,6 +159,8 @@ pub struct State {
     trail: RefCell<Trail>,
     /// What stands in the way of new runs, though the last record could be written.
     pub trail_fault: RefCell<Option<String>>,
+    /// The trail's way to journald, where it has one.
+    pub journal: RefCell<Option<Journal>>,
     /// Why the last record could not be written, if it could not.
     pub write_fault: RefCell<Option<String>>,
     /// The number of the last record that is on the disk.
@@ -260,6 +263,7 @@ impl State {
             synced: watch::Sender::new(trail.head().seq),
             trail: RefCell::new(trail),
             trail_fault: RefCell::default(),
+            journal: RefCell::default(),
             write_fault: RefCell::default(),
             sync_wanted: Notify::new(),
             means,
@@ -313,12 +317,16 @@ impl State {
     /// # Errors
     /// What the work returns.
     pub fn with_trail<T>(&self, work: impl FnOnce(&mut Trail) -> io::Result<T>) -> io::Result<T> {
+        let before = self.trail().head().seq;
         let done = work(&mut self.trail.borrow_mut());
         if let Err(fault) = &done {
             count(&self.counts.trail_failures);
             tracing::error!(%fault, "the audit trail cannot be written; nothing runs");
+            *self.write_fault.borrow_mut() = Some(fault.to_string());
+        } else if self.trail().head().seq > before {
+            // Only what was written shows that it can be.
+            *self.write_fault.borrow_mut() = None;
         }
-        *self.write_fault.borrow_mut() = done.as_ref().err().map(ToString::to_string);
         done
     }
 

@@ -3,14 +3,14 @@
 use super::settings::{Durability, Settings};
 use super::state::Shared;
 use super::summary;
-use crate::audit::{Head, Trail, TrailKey};
+use crate::audit::{Head, Trail, TrailKey, rotated_files, rotated_name};
 use crate::credential;
 use crate::encoding::{base64, unbase64};
 use crate::limits::CHECKPOINT_EVERY;
 use crate::sys;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -54,16 +54,8 @@ fn key(folder: &Path) -> io::Result<TrailKey> {
     Ok(key)
 }
 
-/// The name that a file gets when it is rotated: the number of its last record is in it.
-fn rotated(trail: &Path, last: u64) -> PathBuf {
-    let stem = trail.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    trail.with_file_name(format!("{stem}-{last:012}.jsonl"))
-}
-
 fn last_rotated(trail: &Path) -> Option<Head> {
-    let stem = format!("{}-", trail.file_stem()?.to_string_lossy());
-    let names = std::fs::read_dir(trail.parent()?).ok()?.flatten().map(|entry| entry.path());
-    let newest = names.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&stem))).max()?;
+    let (_, newest) = rotated_files(trail).ok()?.pop()?;
     Trail::head_of(&mut std::fs::File::open(newest).ok()?).ok()
 }
 
@@ -80,6 +72,9 @@ pub async fn keep(state: Shared) {
         tokio::select! {
             () = tokio::time::sleep(every) => {}
             () = state.sync_wanted.notified() => {}
+        }
+        if let Some(journal) = state.journal.borrow().as_ref().filter(|journal| journal.sent() < state.trail().head().seq) {
+            journal.ring();
         }
         if state.trail().head().seq != synced {
             match sync(&state).await {
@@ -189,7 +184,7 @@ fn moved_away(state: &Shared, settings: &Settings) {
 async fn rotate(state: &Shared, settings: &Settings) {
     checkpoint(state).await;
     let done = state.with_trail(|trail| {
-        let old = rotated(&settings.trail, trail.head().seq);
+        let old = rotated_name(&settings.trail, trail.head().seq);
         if old.exists() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", old.display())));
         }
@@ -214,5 +209,9 @@ pub async fn close(state: &Shared) {
     checkpoint(state).await;
     if let Err(fault) = sync(state).await {
         tracing::error!(%fault, "the end of the trail could not be brought to the disk");
+    }
+    let journal = state.journal.borrow_mut().take();
+    if let Some(mut journal) = journal {
+        let _ = tokio::task::spawn_blocking(move || journal.finish()).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use super::display::plain;
 use super::{complain, say, say_json};
-use crate::audit::{Head, Report, TrailPublic, Verifier};
+use crate::audit::{Follower, Head, Report, Trail, TrailPublic, Verifier, put_aside};
 use crate::cli::{AuditFilter, AuditVerb};
 use crate::config;
 use crate::credential::{Purpose, SessionPublic};
@@ -41,13 +41,7 @@ fn files(config: &Path, given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = given.to_vec();
     if files.is_empty() {
         let (_, trail) = config::state_and_trail(config)?;
-        let stem = format!("{}-", trail.file_stem().unwrap_or_default().to_string_lossy());
-        let folder = trail.parent().unwrap_or(Path::new("."));
-        let found = std::fs::read_dir(folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
-        files.extend(found.flatten().map(|entry| entry.path()).filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(&stem) && name.ends_with(".jsonl")
-        }));
+        files.extend(put_aside(&trail).map_err(|fault| format!("{}: {fault}", trail.display()))?);
         files.push(trail);
     }
     let mut numbered = Vec::new();
@@ -176,9 +170,24 @@ struct Wanted<'f> {
     runs: HashMap<String, (String, String)>,
     /// How many were shown.
     shown: u64,
+    /// The number of the last record that was looked at.
+    last: u64,
 }
 
 impl Wanted<'_> {
+    /// Shows a line if it is a record that is wanted.
+    fn line(&mut self, line: &[u8]) {
+        let Ok(record) = serde_json::from_slice::<Value>(line) else { return };
+        self.last = record.get("seq").and_then(Value::as_u64).unwrap_or(self.last);
+        if self.takes(&record) {
+            self.shown += 1;
+            match self.filter.json {
+                true => say_json(&record),
+                false => say(&in_words(&record)),
+            }
+        }
+    }
+
     fn takes(&mut self, record: &Value) -> bool {
         let text = |key: &str| record.get(key).and_then(Value::as_str);
         if let (Some(run), Some(user), Some(command)) = (text("run"), text("user"), text("command")) {
@@ -210,72 +219,40 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
                 .map_err(|_| "--since takes a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h")?,
         }),
     };
-    let mut wanted =
-        Wanted { filter, source: filter.source.as_ref().map(|text| text.parse()).transpose()?, since, runs: HashMap::new(), shown: 0 };
-    let mut files = files(config, &filter.files)?;
+    let mut wanted = Wanted {
+        filter,
+        source: filter.source.as_ref().map(|text| text.parse()).transpose()?,
+        since,
+        runs: HashMap::new(),
+        shown: 0,
+        last: 0,
+    };
+    let files = files(config, &filter.files)?;
+    let at = |path: &Path, fault: std::io::Error| format!("{}: {fault}", path.display());
+    // What was is not asked for by whoever wants to see what comes.
     let only_new = filter.follow && filter.since.is_none();
-    if only_new {
-        // What was is not asked for.
-        files.drain(..files.len().saturating_sub(1));
-    }
-    for path in &files {
-        let mut reader = BufReader::new(File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?);
-        if only_new {
-            std::io::Seek::seek(&mut reader, std::io::SeekFrom::End(0)).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    for path in files.iter().filter(|_| !only_new) {
+        for line in BufReader::new(File::open(path).map_err(|fault| at(path, fault))?).split(b'\n') {
+            wanted.line(&line.map_err(|fault| at(path, fault))?);
         }
-        let last = filter.follow && files.last() == Some(path);
+    }
+    if let Some(path) = files.last().filter(|_| filter.follow) {
+        if only_new {
+            wanted.last = Trail::head_of(&mut File::open(path).map_err(|fault| at(path, fault))?).map_err(|fault| at(path, fault))?.seq;
+        }
+        let mut follower = Follower::behind(path.clone(), wanted.last);
         loop {
-            follow(&mut reader, &mut wanted).map_err(|fault| format!("{}: {fault}", path.display()))?;
-            if !last {
-                break;
+            while let Some((_, line)) = follower.next_record().map_err(|fault| at(path, fault))? {
+                wanted.line(&line);
             }
             // A file has nothing that rings when it grows, short of inotify, which needs more than this is worth.
             std::thread::sleep(Duration::from_millis(200));
-            // One that was rotated is followed into the next.
-            let moved = same_file(path, reader.get_ref()).is_some_and(|same| !same);
-            if moved {
-                follow(&mut reader, &mut wanted).map_err(|fault| format!("{}: {fault}", path.display()))?;
-                reader = BufReader::new(File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?);
-            }
         }
     }
     if wanted.shown == 0 {
         complain("ordaind: no record fits");
     }
     Ok(Status::OK)
-}
-
-fn same_file(path: &Path, open: &File) -> Option<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let (there, here) = (std::fs::metadata(path).ok()?, open.metadata().ok()?);
-    Some((there.dev(), there.ino()) == (here.dev(), here.ino()))
-}
-
-/// Every whole line that is there.
-fn follow(reader: &mut BufReader<File>, wanted: &mut Wanted<'_>) -> std::io::Result<()> {
-    let mut line = Vec::new();
-    loop {
-        let begun = line.len();
-        if reader.read_until(b'\n', &mut line)? == 0 || line.last() != Some(&b'\n') {
-            // The rest is still to come.
-            let rest = i64::try_from(line.len()).unwrap_or(0);
-            if begun < line.len() {
-                reader.seek_relative(-rest)?;
-            }
-            return Ok(());
-        }
-        match serde_json::from_slice::<Value>(&line) {
-            Ok(record) if wanted.takes(&record) => {
-                wanted.shown += 1;
-                match wanted.filter.json {
-                    true => say_json(&record),
-                    false => say(&in_words(&record)),
-                }
-            }
-            _ => {}
-        }
-        line.clear();
-    }
 }
 
 /// A record in a line: when, what, and its fields, but for signatures and the texts they are over.

@@ -130,11 +130,12 @@ fn lines(answer: &Value) -> Vec<String> {
     lines.push(row(
         "trail",
         format!(
-            "{}: {} records, {} not on disk yet, {} missed",
+            "{}: {} records, {} not on disk yet, {} missed{}",
             text("/trail/file"),
             text("/trail/records"),
             text("/trail/not_on_disk_yet"),
-            text("/trail/missed")
+            text("/trail/missed"),
+            at("/trail/not_in_the_journal_yet").as_u64().map(|lag| format!(", {lag} not in the journal yet")).unwrap_or_default()
         ),
     ));
     let field = |value: &Value, key: &str| {

@@ -1,0 +1,88 @@
+//! What the documents say and the sources know better is made from these: the trail's kinds and fields.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "it says what it expects by failing"
+)]
+
+use std::path::Path;
+
+fn source(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// `KeptEnded` as serde writes it.
+fn kebab(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('-');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// What a type is called in JSON.
+fn json_type(rust: &str) -> &'static str {
+    match rust.trim_end_matches(',').trim_start_matches("Option<").trim_end_matches('>') {
+        "&'a str" => "text",
+        "&'a [String]" => "list of texts",
+        "bool" => "boolean",
+        "u8" | "u16" | "u32" | "u64" | "i32" | "usize" => "number",
+        other => panic!("a record's field has the type {other}, which this does not know"),
+    }
+}
+
+/// The kinds with their fields, from the doc comments of the enum.
+fn kinds() -> String {
+    let text = source("src/audit/record.rs");
+    let body = text.split("pub enum What<'a> {").nth(1).unwrap();
+    let mut out = String::new();
+    let (mut comment, mut optional, mut inside) = (Vec::new(), false, false);
+    for line in body.lines().map(str::trim) {
+        if let Some(said) = line.strip_prefix("/// ") {
+            comment.push(said.to_owned());
+        } else if line.starts_with("#[serde(skip_serializing_if") {
+            optional = true;
+        } else if let Some(name) = line.strip_suffix(" {") {
+            inside = true;
+            out.push_str(&format!("### `{}`\n\n{}\n\n| field | | |\n|---|---|---|\n", kebab(name), comment.join(" ")));
+            comment.clear();
+        } else if line.starts_with("},") {
+            inside = false;
+            out.push('\n');
+        } else if let (true, Some((name, rust))) = (inside, line.split_once(": ")) {
+            let optional = if std::mem::take(&mut optional) { ", optional" } else { "" };
+            out.push_str(&format!("| `{name}` | {}{optional} | {} |\n", json_type(rust), comment.join(" ")));
+            comment.clear();
+        } else if line == "}" {
+            break;
+        }
+    }
+    out
+}
+
+#[test]
+fn the_trails_kinds_and_fields_are_documented() {
+    const BEGIN: &str = "ORDAIN_WRITE=1 cargo test --test documents writes it. -->\n\n";
+    let document = source("TRAIL.md");
+    let (head, written) = document.split_once(BEGIN).unwrap();
+    let made = kinds();
+    assert!(made.matches("### `").count() > 25, "{made}");
+    if std::env::var_os("ORDAIN_WRITE").is_some() {
+        std::fs::write(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("TRAIL.md"),
+            format!("{head}{BEGIN}{}", made.trim_end().to_owned() + "\n"),
+        )
+        .unwrap();
+        return;
+    }
+    assert_eq!(written.trim_end(), made.trim_end(), "TRAIL.md is not what record.rs says");
+    // No comment that speaks of the one before it.
+    assert!(!made.contains("As above"), "a field's meaning must stand beside it");
+}
