@@ -10,7 +10,7 @@
 )]
 
 use ordain::client::{Options, Session, connect};
-use ordain::credential::{COST, hash_password};
+use ordain::credential::{COST, Cost, hash_password};
 use ordain::devca::{self, Pair, Use};
 use ordain::secret::Secret;
 use ordain::tls;
@@ -44,10 +44,9 @@ impl Daemon {
         let threads = std::env::var("ORDAIN_BENCH_THREADS").map(|count| format!("threads = {count}")).unwrap_or_default();
         // `ORDAIN_BENCH_SYNC=always cargo bench` likewise.
         let sync = std::env::var("ORDAIN_BENCH_SYNC").map(|sync| format!("[audit]\nsync = \"{sync}\"\n")).unwrap_or_default();
+        let exempt = if rest.contains("[penalties]") { "" } else { "[penalties]\nexempt = [\"127.0.0.0/8\"]\n" };
         let config = format!(
-            r#"[penalties]
-exempt = ["127.0.0.0/8"]
-{sync}[server]
+            r#"{exempt}{sync}[server]
 listen = ["127.0.0.1:0"]
 state = "state"
 {threads}
@@ -63,7 +62,9 @@ timeout = "10m"
 {run_as}
 {rest}"#
         );
-        let config = config.replace("{hash}", &hash).replace("{folder}", &folder.path().to_string_lossy());
+        // Where what is looked at is not argon2.
+        let cheap = hash_password(&Secret::new(PASSWORD.into()), Cost { memory_kib: 64, passes: 1, lanes: 1 }).unwrap();
+        let config = config.replace("{hash}", &hash).replace("{cheap}", &cheap).replace("{folder}", &folder.path().to_string_lossy());
         for (name, text) in [
             ("ca.crt", &ca.certificate),
             ("server.crt", &server.certificate),
@@ -78,9 +79,11 @@ timeout = "10m"
         let mut child =
             Command::new(program("ordaind")).arg("--config").arg(folder.path().join("config.toml")).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
         let port = loop {
             let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the daemon did not start");
+            assert!(log.read_line(&mut line).unwrap() > 0, "the daemon did not start: {said}");
+            said.push_str(&line);
             if let Some((_, rest)) = line.split_once("listening on 127.0.0.1:") {
                 break rest.split_whitespace().next().unwrap().parse().unwrap();
             }
