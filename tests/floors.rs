@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const FLOORS: &[(usize, &[&str])] = &[
-    (0, &["ids", "limits", "secret", "exit", "encoding", "units"]),
+    (0, &["ids", "clock", "limits", "secret", "exit", "encoding", "units"]),
     // What can be asked, in words: between the words and the rules that judge it.
     (1, &["request"]),
     (2, &["protocol", "policy", "penalty"]),

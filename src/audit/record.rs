@@ -17,7 +17,7 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// A record of something that happens now.
     pub fn now(what: What<'a>) -> Self {
-        let now = OffsetDateTime::now_utc();
+        let now = OffsetDateTime::from(crate::clock::now());
         let now = now.replace_nanosecond(now.nanosecond() / 1000 * 1000).unwrap_or(now);
         Self { time: now.format(&Rfc3339).unwrap_or_default(), what }
     }

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How a configuration is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -495,7 +495,7 @@ fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Optio
             return None;
         }
     };
-    let now = SystemTime::now();
+    let now = crate::clock::now();
     if let Some(fault) = read.validity.fault(now) {
         certificate.warn(format!("the certificate {fault}"));
     } else if read.validity.left(now) < limits::CERTIFICATE_WARNING {

@@ -370,6 +370,7 @@ impl<'c> Streams<'c> {
             }
             Kind::Pong => parse::<Ping>(&frame).map(|_| ()),
             Kind::Open => {
+                crate::sys::fault_point("frontend-asked");
                 let mut frame = frame;
                 let outcome = self.open(&frame).await;
                 // It may have held secrets.

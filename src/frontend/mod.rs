@@ -243,6 +243,7 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
 
 /// A run has started. It is known from this moment on, whatever its connection's task is busy with.
 fn started(shared: &Arc<Shared>, connection: ConnectionId, stream: StreamId, run: RunId, rules: RunRules, descriptors: Vec<OwnedFd>) {
+    sys::fault_point("frontend-started");
     let mut descriptors = descriptors.into_iter();
     let (Some(spool), stdout) = (descriptors.next(), descriptors.next()) else {
         return tracing::error!(%run, "a run came without its descriptors");

@@ -325,6 +325,7 @@ impl Pump {
     async fn finish(&self, state: &mut State) -> bool {
         let Some(end) = &state.exit else { return false };
         if !state.finished {
+            sys::fault_point("frontend-exit");
             state.finished = true;
             let [stdout, stderr] = self.live.spool.both();
             let stdin = state.input.moved;
@@ -470,6 +471,7 @@ impl Pump {
                     }
                 }
                 state.left = state.left.saturating_sub(read as u64);
+                sys::fault_point("frontend-output");
                 self.live.changed.notify_waiters();
                 let Some(client) = state.client.as_ref().filter(|_| straight) else { return };
                 let length = u32::try_from(read).unwrap_or(0).to_be_bytes();

@@ -128,7 +128,7 @@ async fn take_over(state: &Shared, files: &TlsFiles) {
 
 /// Warns once a day from three weeks before the end on.
 fn warn(state: &Shared, warned: &mut Option<u64>) {
-    let (now, validity) = (SystemTime::now(), state.settings().tls.validity);
+    let (now, validity) = (crate::clock::now(), state.settings().tls.validity);
     let day = Some(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400);
     if *warned == day || validity.left(now) >= limits::CERTIFICATE_WARNING {
         return;

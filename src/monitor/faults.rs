@@ -25,7 +25,7 @@ pub struct Noted {
 impl LastFaults {
     /// Notes a message. What is said again is one entry, with the newest fields.
     pub fn note(&self, message: &str, fields: &str) {
-        let now = OffsetDateTime::now_utc();
+        let now = OffsetDateTime::from(crate::clock::now());
         let time = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
         let text: String = [message, fields].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
         let text = text.chars().take(300).collect();

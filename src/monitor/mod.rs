@@ -135,6 +135,7 @@ pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[st
 async fn show_life() {
     let Some(every) = sys::watchdog() else { return };
     loop {
+        sys::fault_point("monitor-loop");
         sys::notify("WATCHDOG=1");
         tokio::time::sleep(every).await;
     }

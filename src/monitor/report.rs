@@ -17,7 +17,7 @@ pub fn faults(state: &State) -> Vec<String> {
     if !state.ready.get() {
         found.push("there is no frontend: nobody can connect".into());
     }
-    let now = SystemTime::now();
+    let now = crate::clock::now();
     found.extend(state.settings().tls.validity.fault(now).map(|fault| format!("the certificate {fault}")));
     found
 }
@@ -69,7 +69,7 @@ fn journal_lag(state: &State) -> Option<u64> {
 /// For `status`.
 pub fn status(state: &State) -> Value {
     let settings = state.settings();
-    let now = SystemTime::now();
+    let now = crate::clock::now();
     let confinement = state.confinement.borrow().clone();
     let counts = &state.counts;
     let faults = faults(state);

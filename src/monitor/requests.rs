@@ -10,6 +10,7 @@ use crate::ipc::{SecretValue, ToFrontend};
 use crate::policy::{Decision, Refusal, RefusalKind, Scope};
 use crate::protocol::{Answer, Code, SecretPart, SessionLine, SignedRequest, read_request};
 use crate::request::{Ask, Ending};
+use crate::sys::fault_point;
 use std::net::SocketAddr;
 
 /// A request as it came.
@@ -33,6 +34,7 @@ pub(super) struct Asked<'a> {
 
 /// Judges a request and sees to what it asks for.
 pub fn request(state: &Shared, connection: ConnectionId, stream: StreamId, signed: &Signed) {
+    fault_point("monitor-asked");
     let found = state.connections.borrow().get(&connection).and_then(|known| known.session.clone().zip(known.peer));
     let Some((session, peer)) = found else { return };
     let asked = Asked { connection, stream, session, peer, signed };

@@ -13,7 +13,7 @@ use crate::ipc::{End, RunRules, ToFrontend};
 use crate::policy::{Command, Decision, Grant, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
 use crate::request::{Ask, Attachment, Invocation};
-use crate::sys::{self, Exited};
+use crate::sys::{self, Exited, fault_point};
 use crate::{credential, limits};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -276,6 +276,7 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
     if super::trail::on_disk(state, receipt.seq()).await.is_err() {
         return not_started(state, grant, run, Code::Trail, "the audit trail could not be brought to the disk, so nothing is done", None);
     }
+    fault_point("monitor-recorded");
     let spool = match spool(state, command) {
         Ok(spool) => spool,
         Err(fault) => return not_started(state, grant, run, Code::Start, &format!("its output cannot be kept: {fault}"), None),
@@ -285,6 +286,7 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
         Err(fault) => return not_started(state, grant, run, code_of(&fault), &fault.text, fault.argument.as_deref()),
     };
     let mut running = running;
+    fault_point("monitor-started");
     count(&state.counts.runs);
     tracing::debug!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
     let duplicates = if command.on_disconnect == OnDisconnect::Continue { pipes.duplicates() } else { [None, None, None] };
@@ -297,6 +299,7 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
     let Some(((connection, stream), rules)) = place else { return };
     let descriptors: Vec<_> = [Some(spool), Some(pipes.stdout), pipes.stderr, pipes.stdin].into_iter().flatten().collect();
     state.tell_with(ToFrontend::Started { connection, stream, run: *run.bytes(), rules }, &descriptors).await;
+    fault_point("monitor-told");
     // The frontend has its own copies; ours would hide the end of input and output.
     drop(descriptors);
     let waiting = state.runs.borrow_mut().get_mut(&run).map(|run| {
@@ -314,6 +317,7 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
     note_version(state, grant, &running);
     let (mut reason, mut exited) = watch(&mut running, grant.what().timeout, command.grace, &mut orders).await;
     let duration = running.since.elapsed();
+    fault_point("monitor-over");
     // What ended by itself may finish its output; what was ended leaves nothing.
     let by_itself = matches!(reason, Reason::Exit(_) | Reason::Signal(_));
     let linger = if by_itself { command.linger } else { Duration::ZERO };
@@ -341,6 +345,7 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
         run.over = Some(end.clone());
     }
     state.tell_with(ToFrontend::Exited { run: *run.bytes(), end: end.clone() }, &[]).await;
+    fault_point("monitor-exited");
     let counts = counted(state, counts).await;
     // The trail has every end; the log only what an operator may want to look into.
     if reason != Reason::Exit(0) {
@@ -372,6 +377,7 @@ async fn live(state: &Shared, grant: &Grant<Plan>, receipt: Receipt, mut orders:
         stdout_bytes: counts.map(|counts| counts.stdout),
         stderr_bytes: counts.map(|counts| counts.stderr),
     }));
+    fault_point("monitor-ended");
 }
 
 /// What the frontend counted, when it has read everything. A frontend that is gone meanwhile leaves that to the next.

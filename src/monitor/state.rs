@@ -239,7 +239,7 @@ impl std::fmt::Debug for DebugLoader {
 
 /// Seconds since 1970, for what must hold across restarts.
 pub fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    crate::clock::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 impl State {
@@ -270,7 +270,7 @@ impl State {
             listeners_stay,
             versions: RefCell::default(),
             instance,
-            since: SystemTime::now(),
+            since: crate::clock::now(),
             connections: RefCell::default(),
             highest: Cell::new(0),
             parked: RefCell::default(),

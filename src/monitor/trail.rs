@@ -131,7 +131,11 @@ fn room(settings: &Settings) -> Result<(), String> {
 /// Brings what was written to the disk; up to which record.
 async fn sync(state: &Shared) -> io::Result<u64> {
     let (file, head) = state.with_trail(|trail| Ok((trail.file()?, trail.head())))?;
-    tokio::task::spawn_blocking(move || file.sync_data()).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
+    let bring = move || {
+        sys::fault_point("trail-sync");
+        file.sync_data()
+    };
+    tokio::task::spawn_blocking(bring).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
     state.synced.send_replace(head.seq);
     Ok(head.seq)
 }

@@ -214,7 +214,7 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
     let since = match &filter.since {
         None => None,
         Some(text) => Some(match crate::units::duration(text) {
-            Some(ago) => OffsetDateTime::now_utc() - ago,
+            Some(ago) => OffsetDateTime::from(crate::clock::now()) - ago,
             None => OffsetDateTime::parse(text, &Rfc3339)
                 .map_err(|_| "--since takes a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h")?,
         }),

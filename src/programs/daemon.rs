@@ -77,7 +77,7 @@ fn serve(path: &Path) -> Status {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    if let Some(fault) = settings.tls.validity.fault(std::time::SystemTime::now()) {
+    if let Some(fault) = settings.tls.validity.fault(crate::clock::now()) {
         tracing::error!("the server's certificate {fault}");
     }
     if sys::effective_uid() != 0 {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Who logs in, when somebody is to.
 pub struct Patient<'a> {
@@ -148,7 +148,7 @@ fn files(path: &Path, loaded: Option<&crate::monitor::Settings>) -> Vec<Finding>
 }
 
 fn clock(loaded: Option<&crate::monitor::Settings>) -> Finding {
-    let now = SystemTime::now();
+    let now = crate::clock::now();
     if let Some(fault) = loaded.and_then(|settings| settings.tls.validity.fault(now)) {
         return Mind(format!("is it right? The certificate {fault}"));
     }

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 use zeroize::Zeroizing;
 
 fn usage(path: &Path, fault: &dyn std::fmt::Display) -> ClientError {
@@ -38,7 +38,7 @@ fn make_folder(of: &Path) -> io::Result<()> {
 
 /// Seconds since 1970.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    crate::clock::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// A server's key, with the line of the file that says so.

@@ -8,6 +8,8 @@ mod account;
 mod cgroup;
 #[cfg(target_os = "linux")]
 mod executable;
+#[cfg(target_os = "linux")]
+mod fault;
 mod file;
 #[cfg(target_os = "linux")]
 mod jail;
@@ -31,6 +33,8 @@ pub use account::{Group, Names, group_is_private, lookup};
 pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
 #[cfg(target_os = "linux")]
 pub use executable::{Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable};
+#[cfg(target_os = "linux")]
+pub use fault::fault_point;
 pub use file::{
     FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder, others_can_read, read_config, read_private,
     replace, trusted,

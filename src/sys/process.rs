@@ -201,6 +201,10 @@ pub fn reexecute(name: &str, argument: &OsStr, socket: OwnedFd) -> io::Result<(u
     let raw = socket.as_raw_fd();
     let mut command = Command::new("/proc/self/exe");
     command.arg0(name).arg(argument).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    #[cfg(debug_assertions)]
+    if let Some(fault) = first_fault() {
+        command.env("ORDAIN_FAULT", fault);
+    }
     let parent = std::process::id();
     // SAFETY: between fork and exec only async-signal-safe calls are made: dup2, prctl, getppid.
     unsafe {
@@ -220,6 +224,14 @@ pub fn reexecute(name: &str, argument: &OsStr, socket: OwnedFd) -> io::Result<(u
     let child = command.spawn()?;
     let pidfd = pidfd_of(child.id())?;
     Ok((child.id(), pidfd))
+}
+
+/// What tests want to go wrong in the first process that is started so, and in no later one.
+#[cfg(debug_assertions)]
+fn first_fault() -> Option<std::ffi::OsString> {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static GIVEN: AtomicBool = AtomicBool::new(false);
+    if GIVEN.swap(true, Ordering::Relaxed) { None } else { std::env::var_os("ORDAIN_FAULT") }
 }
 
 fn pidfd_of(pid: u32) -> io::Result<OwnedFd> {

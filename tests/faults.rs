@@ -1,0 +1,257 @@
+//! Processes that die or hang at every step of a run, clocks that jump, reloads that storm: what is stated of each, shown.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "it says what it expects by failing"
+)]
+// Release builds have no points to fail at.
+#![cfg(debug_assertions)]
+
+mod common;
+
+use common::{Server, prepare, signal, stderr, stdout, wait, write};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Output, Stdio};
+
+const COMMANDS: &str = r#"
+[commands.note]
+exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; echo "noted $1"; cat "$3" >/dev/null; echo done', "note", "{word}", "{folder}/notes", "{folder}/gate"]
+args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
+[commands.true]
+exec = ["/bin/true"]
+[commands.stays]
+exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; echo "noted $1"; cat "$3" >/dev/null; echo done', "stays", "{word}", "{folder}/notes", "{folder}/gate"]
+args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
+on_disconnect = "continue"
+[commands.gated]
+exec = ["/bin/cat", "{folder}/fifo"]
+[roles.all]
+commands = ["*"]
+[users.alice]
+roles = ["all"]
+password = "{hash}"
+"#;
+
+fn server(environment: &[(&str, &str)]) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = prepare(folder.path(), "# comes back", COMMANDS);
+    write(&folder.path().join("gate"), "", 0o600);
+    Server::serve_with(folder, ca, environment)
+}
+
+fn notes(server: &Server, word: &str) -> usize {
+    std::fs::read_to_string(server.path("notes")).unwrap_or_default().lines().filter(|line| *line == word).count()
+}
+
+fn proved(server: &Server) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ordaind")).args(["audit", "verify", "--config"]).arg(server.path("config.toml")).output().unwrap()
+}
+
+/// Whatever step it dies at: the client is told what is known, nothing runs twice or without its record, nothing goes on
+/// running, and the trail that the next daemon goes on with is whole.
+#[test]
+fn a_monitor_that_dies_at_any_step_leaves_an_honest_outcome() {
+    let points =
+        ["monitor-asked", "monitor-recorded", "monitor-started", "monitor-told", "monitor-over", "monitor-exited", "monitor-ended"];
+    std::thread::scope(|scope| {
+        for point in points {
+            scope.spawn(move || {
+                let mut server = server(&[("ORDAIN_FAULT", point)]);
+                let mut client = server.client();
+                client.args(["run", "t", "note", point]);
+                // The first request asks what the command takes; that is the step for the first point.
+                let client = client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+                let died = server.child.wait().unwrap();
+                assert!(!died.success(), "{point}: it did not die");
+                server.restart();
+                let output = client.wait_with_output().unwrap();
+                let times = notes(&server, point);
+                let recorded = |trail: &[serde_json::Value]| {
+                    trail
+                        .iter()
+                        .filter(|record| record["kind"] == "request" && record["verb"] == "run" && record["decision"] == "granted")
+                        .count()
+                };
+                match output.status.code() {
+                    Some(0) => assert_eq!((times, stdout(&output)), (1, format!("noted {point}\ndone\n")), "{point}"),
+                    Some(255) => {
+                        let told = stderr(&output);
+                        assert!(told.contains("code 606") || told.contains("code 603"), "{point}: {told}");
+                        assert!(times <= 1, "{point}: ran {times} times");
+                        // Never asked for is known to the client; whatever may have begun is called unknown.
+                        assert!(told.contains("code 606") || recorded(&server.trail()) == 0, "{point}: {told}");
+                    }
+                    other => panic!("{point}: {other:?} {}", stderr(&output)),
+                }
+                assert!(times == 0 || recorded(&server.trail()) == 1, "{point}: it ran without a record");
+                assert!(server.ordain(&["run", "t", "true"]).status.success(), "{point}");
+                let verified = proved(&server);
+                assert!(verified.status.success(), "{point}: {}", stdout(&verified));
+            });
+        }
+    });
+}
+
+/// The monitor holds what matters: a frontend may die at any step, and the client goes on with the next one.
+#[test]
+fn a_frontend_that_dies_at_any_step_is_survived_by_what_outlives_it() {
+    let points = ["frontend-asked", "frontend-started", "frontend-output", "frontend-exit"];
+    std::thread::scope(|scope| {
+        for point in points {
+            scope.spawn(move || {
+                let server = server(&[("ORDAIN_FAULT", point)]);
+                let output = server.ordain(&["run", "t", "stays", point]);
+                let told = stderr(&output);
+                match output.status.code() {
+                    Some(0) => {
+                        assert_eq!((notes(&server, point), stdout(&output)), (1, format!("noted {point}\ndone\n")), "{point}: {told}")
+                    }
+                    // It died while it was asked what the command takes: nothing had been asked to run.
+                    Some(255) => assert!(told.contains("code 603") && notes(&server, point) == 0, "{point}: {told}"),
+                    other => panic!("{point}: {other:?} {told}"),
+                }
+                wait("the next frontend", || server.records("frontend").iter().filter(|record| record["state"] == "started").count() == 2);
+                assert!(server.ordain(&["run", "t", "true"]).status.success(), "{point}");
+            });
+        }
+    });
+}
+
+/// The watchdog is fed by the loop that decides, so one that is stuck is not fed, and systemd replaces the daemon.
+#[test]
+fn a_stuck_loop_starves_the_watchdog() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path(), "", COMMANDS);
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("--config")
+        .arg(folder.path().join("config.toml"))
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .env("ORDAIN_FAULT", "monitor-asked:stuck")
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map_while(Result::ok);
+    let line = log.find(|line| line.contains("listening on ")).unwrap();
+    let port: u16 = line.split_once("127.0.0.1:").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
+    let mut buffer = [0; 4096];
+    let mut said = |patience: u64| {
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(patience))).unwrap();
+        socket.recv(&mut buffer).map(|count| String::from_utf8_lossy(&buffer[..count]).into_owned()).unwrap_or_default()
+    };
+    while !said(60_000).contains("WATCHDOG=1") {}
+    let mut client = Command::new(env!("CARGO_BIN_EXE_ordain"))
+        .args(["--ca"])
+        .arg(folder.path().join("ca.crt"))
+        .arg("--password-file")
+        .arg(folder.path().join("password"))
+        .args(["list", &format!("alice@localhost:{port}")])
+        .env("XDG_STATE_HOME", folder.path())
+        .env("XDG_CONFIG_HOME", folder.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It asks, and from then on nothing is said: systemd would have killed it five times over.
+    while !said(1_000).is_empty() {}
+    child.kill().unwrap();
+    child.wait().unwrap();
+    client.wait().unwrap();
+}
+
+/// A disk that takes seconds to write: by default nobody waits for it, and what is not on it yet is told; with
+/// `sync = "always"` each run does.
+#[test]
+fn a_slow_disk_delays_only_those_who_asked_for_it() {
+    let slow = |head: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = prepare(folder.path(), head, COMMANDS);
+        Server::serve_with(folder, ca, &[("ORDAIN_FAULT", "trail-sync:slow")])
+    };
+    let unsynced = |server: &Server| {
+        let text = stdout(&server.local("metrics"));
+        text.lines().find_map(|line| line.strip_prefix("ordain_trail_unsynced_records ")?.parse::<u64>().ok()).unwrap()
+    };
+    let mut server = slow("");
+    assert!(server.ordain(&["run", "t", "true"]).status.success());
+    assert!(unsynced(&server) > 0, "the run waited for the disk");
+    signal(server.child.id(), "-TERM");
+    assert!(server.child.wait().unwrap().success() && proved(&server).status.success());
+    let server = slow("[audit]\nsync = \"always\"");
+    assert!(server.ordain(&["run", "t", "true"]).status.success());
+    let at = |kind: &str| {
+        let trail = server.trail();
+        let record = trail.iter().find(|record| record["kind"] == kind && record["command"] != "none").unwrap();
+        time::OffsetDateTime::parse(record["time"].as_str().unwrap(), &time::format_description::well_known::Rfc3339).unwrap()
+    };
+    assert!(at("start") - at("request") >= time::Duration::seconds(1), "it started before its record was on the disk");
+}
+
+/// A clock that jumps: what is timed goes on as if nothing had happened, and the trail's order is its numbers.
+#[test]
+fn a_clock_that_jumps_ends_nothing_and_breaks_no_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock");
+    let ca = prepare(folder.path(), "", COMMANDS);
+    write(&clock, "0", 0o600);
+    assert!(Command::new("mkfifo").arg(folder.path().join("fifo")).status().unwrap().success());
+    let server = Server::serve_with(folder, ca, &[("ORDAIN_CLOCK", &clock.to_string_lossy())]);
+    let running = server.client().args(["run", "t", "gated"]).stdout(Stdio::piped()).spawn().unwrap();
+    server.wait_for_trail("the start", |trail| trail.iter().any(|record| record["kind"] == "start"));
+    let status = || stdout(&server.local("status"));
+    // A year on: the certificate has expired by this clock, which is said; who is in stays in, and what runs, runs.
+    write(&clock, &(365 * 86_400).to_string(), 0o600);
+    assert!(status().contains("certificate  expired") && status().contains("1 running"), "{}", status());
+    // And back again, before the start.
+    write(&clock, "0", 0o600);
+    assert!(status().contains("health       ok"), "{}", status());
+    assert!(server.ordain(&["run", "t", "true"]).status.success());
+    write(&server.path("fifo"), "through", 0o600);
+    let output = running.wait_with_output().unwrap();
+    assert!(output.status.success() && stdout(&output) == "through", "{output:?}");
+    let times: Vec<String> = server.trail().iter().map(|record| record["time"].as_str().unwrap().to_owned()).collect();
+    assert!(!times.is_sorted(), "the jump is in the records");
+    let verified = proved(&server);
+    assert!(verified.status.success(), "{}", stdout(&verified));
+}
+
+/// Hundreds of reloads under load, some of them of a file that is only half written: no request is lost or refused for it.
+#[test]
+fn a_storm_of_reloads_disturbs_nobody() {
+    let server = server(&[]);
+    let config = server.path("config.toml");
+    let sound = std::fs::read_to_string(&config).unwrap();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..300 {
+                // Written in place, as editors should not: the end is missing in the middle of the last line.
+                let text = if round % 3 == 0 { &sound[..sound.len() - 5 * (round % 7) - 3] } else { &sound };
+                write(&config, text, 0o600);
+                signal(server.child.id(), "-HUP");
+            }
+            write(&config, &sound, 0o600);
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let session = server.session("alice").await;
+            let mut runs = 0;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) || runs < 20 {
+                let (_, _, ended) = session.run(common::invocation("true", &[])).await.unwrap().collect().await.unwrap();
+                assert_eq!(ended.number, Some(0));
+                runs += 1;
+            }
+            session.close().await;
+        });
+    });
+    assert!(server.local("reload").status.success());
+    let reloads = server.records("reload");
+    assert!(reloads.iter().any(|record| record["outcome"] == "refused") && reloads.iter().any(|record| record["outcome"] == "accepted"));
+    assert!(server.ordain(&["run", "t", "true"]).status.success());
+}
