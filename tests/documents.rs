@@ -86,3 +86,31 @@ fn the_trails_kinds_and_fields_are_documented() {
     // No comment that speaks of the one before it.
     assert!(!made.contains("As above"), "a field's meaning must stand beside it");
 }
+
+/// The generator of the man pages, as `cargo run --example documents` runs it.
+#[path = "../examples/documents.rs"]
+mod pages;
+
+#[test]
+fn man_pages_are_made_from_what_help_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = pages::make(folder.path()).unwrap();
+    for page in ["ordain.1", "ordain-run.1", "ordaind.8", "ordaind-audit-verify.8", "ordain-certs.1", "ordain.toml.5"] {
+        assert!(made.iter().any(|name| name == page), "{page}: {made:?}");
+    }
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(text("ordain-run.1").contains("dry\\-run") && text("ordaind.8").contains("doctor"));
+    let configuration = text("ordain.toml.5");
+    // Every key of the README's table has its paragraph.
+    for key in ["include", "listen", "handshake_timeout", "penalties", "rotate_size", "journal", "on_disconnect", "pattern"] {
+        assert!(configuration.contains(key), "{key}");
+    }
+    // groff's own judgement, where it is installed.
+    for page in &made {
+        let Ok(judged) = std::process::Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]).arg(folder.path().join(page)).output()
+        else {
+            return;
+        };
+        assert!(judged.status.success() && judged.stderr.is_empty(), "{page}: {}", String::from_utf8_lossy(&judged.stderr));
+    }
+}

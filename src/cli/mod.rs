@@ -1,14 +1,15 @@
-//! argv: the words of the three programs, in one definition each, from which help (and later man pages and
-//! completions) are made.
+//! argv: the words of the three programs, in one definition each, from which help (and man pages and completions) are made.
 
 mod certs;
 mod client;
+mod complete;
 #[cfg(target_os = "linux")]
 mod daemon;
 mod words;
 
 pub use certs::{CertsArgs, CertsVerb};
 pub use client::{ClientArgs, ClientVerb, Destination, ExplainArgs, RunArgs};
+pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
 pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb};
 pub use words::{Given, Spoken, WordFault, assign, speak};

@@ -6,13 +6,24 @@ use crate::secret::Secret;
 use crate::sys;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether nobody is asked anything any more, whatever there is to ask on.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Asks nobody anything from now on.
+pub fn never() {
+    NEVER.store(true, Ordering::Relaxed);
+}
 
 /// Asks for a secret on the terminal, without echo; standard input is not touched.
 ///
 /// # Errors
 /// [`Code::Usage`] when there is no terminal.
 pub fn secret(prompt: &str) -> Result<Secret, ClientError> {
-    rpassword::prompt_password(prompt).map(Secret::new).map_err(|_| {
+    let typed =
+        if NEVER.load(Ordering::Relaxed) { Err(std::io::ErrorKind::Unsupported.into()) } else { rpassword::prompt_password(prompt) };
+    typed.map(Secret::new).map_err(|_| {
         let what = prompt.trim_end_matches([' ', ':']);
         let text =
             format!("there is no terminal to ask for the {what} on; use --password-file or --password-stdin (or @FILE for an argument)");
@@ -42,7 +53,7 @@ pub fn secret_stdin() -> Result<Secret, ClientError> {
 
 /// Whether there is somebody to ask.
 pub fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    !NEVER.load(Ordering::Relaxed) && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Asks for a line that may be seen.

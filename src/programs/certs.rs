@@ -6,7 +6,7 @@ use crate::devca::{self, Pair, Use};
 use crate::exit::Status;
 use crate::sys;
 use crate::tls::{Fingerprint, Validity, certificates};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::path::{Path, PathBuf};
 
 const CA_DAYS: u32 = 3650;
@@ -15,6 +15,9 @@ const LEAF_DAYS: u32 = 825;
 
 /// The whole program.
 pub fn ordain_certs() -> Status {
+    if let Some(status) = super::complete::asked(CertsArgs::command) {
+        return status;
+    }
     let args = CertsArgs::parse();
     let made = match args.verb {
         None => development(&args.output.out, &args.hosts, args.output.days, args.output.force),

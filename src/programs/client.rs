@@ -2,18 +2,21 @@
 
 use super::display::plain;
 use super::target::Target;
-use super::{complain, enter, home, run, say, say_json};
+use super::{complain, complete, enter, home, run, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, ExplainArgs, RunArgs};
 use crate::client::{ClientError, Durable, Options, Session};
 use crate::config::{Hosts, load_hosts};
 use crate::exit::Status;
 use crate::protocol::{Answer, Code, CommandView};
 use crate::request::{Ask, Attachment, Ending};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::time::{Duration, Instant};
 
 /// The whole program.
 pub fn ordain() -> Status {
+    if let Some(status) = complete::asked(ClientArgs::command) {
+        return status;
+    }
     let args = match ClientArgs::try_parse() {
         Ok(args) => args,
         Err(error) => return usage(&error),

@@ -1,13 +1,13 @@
 //! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
 
-use super::{access, ask, audit, complain, demo, doctor, init, local, logs, say, status};
+use super::{access, ask, audit, complain, complete, demo, doctor, init, local, logs, say, status};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
 use crate::exit::Status;
 use crate::monitor::{self, CannotServe, Given, LastFaults, Loader, Settings};
 use crate::{frontend, sys};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,9 @@ pub fn ordaind() -> Status {
     }
     if std::env::args_os().nth(1).is_some_and(|argument| argument == crate::exec::KEEPER) {
         return if sys::keep().is_ok() { Status::OK } else { Status::FAULT };
+    }
+    if let Some(status) = complete::asked(DaemonArgs::command) {
+        return status;
     }
     let args = DaemonArgs::parse();
     let path = args.config.clone().unwrap_or_else(default_config);

@@ -32,12 +32,18 @@ fn state(name: &str) -> Option<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state").map(|folder| folder.join(name))
 }
 
+/// A file that may be lost: `$XDG_CACHE_HOME/ordain/…`, whatever its name has in it.
+pub fn cache(name: &str) -> Option<PathBuf> {
+    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-.@".contains(c) { c } else { '_' }).take(200).collect();
+    folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join(safe))
+}
+
 fn make_folder(of: &Path) -> io::Result<()> {
     of.parent().map_or(Ok(()), |folder| sys::make_folder(folder, 0o700))
 }
 
 /// Seconds since 1970.
-fn now() -> u64 {
+pub fn now() -> u64 {
     crate::clock::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
@@ -87,6 +93,13 @@ impl KnownServers {
             }
         }
         Ok(None)
+    }
+
+    /// The servers that are known, `host:port`.
+    pub fn names(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
     }
 
     /// Notes a server.

@@ -22,9 +22,12 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
     let root = sys::effective_uid() == 0;
     let folder = folder.map_or_else(|| PathBuf::from(if root { "/etc/ordain" } else { "." }), Path::to_owned);
     let files = ["config.toml", "server.key", "server.crt"].map(|name| folder.join(name));
-    if let Some(file) = files.iter().find(|file| file.exists()) {
+    let [config, key, certificate] = &files;
+    if let Some(file) = [key, certificate].into_iter().find(|file| file.exists()) {
         return Err(format!("{} exists already; nothing was changed", file.display()));
     }
+    // A configuration that is there, a package's or one's own, is kept.
+    let kept = config.exists();
     std::fs::create_dir_all(&folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
     let host = sys::host_name();
     let names = if host.is_empty() { vec!["localhost".to_owned()] } else { vec![host.clone(), "localhost".to_owned()] };
@@ -32,13 +35,16 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
     let pair = devca::self_signed(&names, 36_500)?;
     let fingerprint =
         certificates(pair.certificate.as_bytes())?.first().map(Fingerprint::of).transpose()?.ok_or("no certificate was made")?;
-    let [config, key, certificate] = &files;
     let text = configuration(root, sys::cgroups_offered().is_ok());
-    for (file, bytes, mode) in [(key, &pair.key, 0o600), (certificate, &pair.certificate, 0o644), (config, &text, 0o600)] {
+    let written = [(key, &pair.key, 0o600), (certificate, &pair.certificate, 0o644), (config, &text, 0o600)];
+    for (file, bytes, mode) in written.into_iter().filter(|(file, ..)| !(kept && *file == config)) {
         sys::replace(file, bytes.as_bytes(), mode, false).map_err(|fault| format!("{}: {fault}", file.display()))?;
     }
     let option = if root && folder == Path::new("/etc/ordain") { String::new() } else { format!(" --config {}", config.display()) };
-    say(&format!("wrote {}, {} and {}", config.display(), certificate.display(), key.display()));
+    match kept {
+        true => say(&format!("wrote {} and {}; {} was there and is kept", certificate.display(), key.display(), config.display())),
+        false => say(&format!("wrote {}, {} and {}", config.display(), certificate.display(), key.display())),
+    }
     say(&format!("the server's key is {fingerprint}"));
     say("it will listen on [::]:7422; the configuration says where else, and where its state is kept");
     say("");
@@ -63,7 +69,7 @@ fn configuration(root: bool, groups: bool) -> String {
     };
     let state = if root { "/var/lib/ordain" } else { "~/.local/state/ordain" };
     format!(
-        r#"# Made by `ordaind init`. `ordaind check` says what is wrong or risky here; README.md explains every key.
+        r#"# ordain's configuration. `ordaind check` says what is wrong or risky here; ordain.toml(5) and README.md explain every key.
 
 # Where it listens, and where trail, locks and control socket are, unless said otherwise:
 # server = {{ listen = ["[::]:7422"], state = "{state}" }}
@@ -101,5 +107,17 @@ mod tests {
         let loaded = crate::config::load(&inner.join("config.toml"), &crate::config::Machine::probe());
         assert!(loaded.is_ok(), "{loaded:?}");
         assert!(make(Some(&inner)).unwrap_err().contains("exists already"));
+        // One's own configuration is kept.
+        let own = folder.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(own.join("config.toml"), "# mine").unwrap();
+        make(Some(&own)).unwrap();
+        assert_eq!(std::fs::read_to_string(own.join("config.toml")).unwrap(), "# mine");
+        assert!(own.join("server.key").exists());
+    }
+
+    #[test]
+    fn the_package_ships_what_init_would_write() {
+        assert_eq!(include_str!("../../packaging/config.toml"), configuration(true, true), "packaging/config.toml");
     }
 }

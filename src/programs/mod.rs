@@ -7,6 +7,7 @@ mod ask;
 mod audit;
 mod certs;
 mod client;
+mod complete;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,235 @@
+//! `ordain complete SHELL -- WORD…`, which the shells' completions ask: words from the definitions, hosts from the settings, and
+//! commands, arguments and choices from what the server has told this user, kept for an hour.
+
+use super::target::Target;
+use super::{ask, enter, home, run, say};
+use crate::cli::{Candidate, ClientArgs, Completing, Destination, completing};
+use crate::client::{ClientError, Session};
+use crate::config::{Hosts, load_hosts};
+use crate::exit::Status;
+use crate::protocol::{Answer, ArgumentView, CommandView};
+use crate::request::Ask;
+use crate::sys;
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// The word by which a shell asks; no verb of a person's.
+const COMPLETE: &str = "complete";
+/// How long what a server has told is believed.
+const FRESH: u64 = 3600;
+/// How long a server that could not be asked is left alone.
+const LEFT_ALONE: u64 = 60;
+/// How long a person who has pressed a key may wait.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a shell wants to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Answers a shell, if it is a shell that asks.
+pub fn asked(program: fn() -> clap::Command) -> Option<Status> {
+    if std::env::args_os().nth(1).is_none_or(|word| word != COMPLETE) {
+        return None;
+    }
+    let words: Vec<String> = std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
+    Some(complete(program(), &words))
+}
+
+/// A candidate a line; `@files` first where the shell should complete a file's name.
+fn complete(program: clap::Command, arguments: &[String]) -> Status {
+    let shell = match arguments.first().map(String::as_str) {
+        Some("zsh") => Shell::Zsh,
+        Some("fish") => Shell::Fish,
+        _ => Shell::Bash,
+    };
+    let words: Vec<String> = arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    // Nobody is asked for a password because a key was pressed.
+    ask::never();
+    let ordain = program.get_name() == "ordain";
+    let mut found = completing(program, &words);
+    if ordain {
+        let more = dynamic(&found);
+        found.candidates.extend(more);
+    }
+    if found.files {
+        say("@files");
+    }
+    for candidate in &found.candidates {
+        say(&spelled(shell, candidate, &found.partial));
+    }
+    Status::OK
+}
+
+/// A candidate as the shell takes it.
+fn spelled(shell: Shell, candidate: &Candidate, partial: &str) -> String {
+    let help = super::display::plain(&candidate.help);
+    let word = super::display::plain(&candidate.word);
+    match shell {
+        // bash replaces what stands behind the last `:` or `=` only.
+        Shell::Bash => {
+            let kept = partial.rfind([':', '=']).map_or(0, |at| at + 1);
+            word.get(kept..).unwrap_or_default().to_owned()
+        }
+        Shell::Zsh => format!("{}:{help}", word.replace(':', "\\:")),
+        Shell::Fish => format!("{word}\t{help}"),
+    }
+}
+
+fn dynamic(found: &Completing) -> Vec<Candidate> {
+    match found.value.as_str() {
+        "host" => hosts(found),
+        "command" => {
+            let commands = schema(found, None).map(|schema| schema.commands).unwrap_or_default();
+            let candidates = commands.into_iter().map(|(word, help)| Candidate { word, help });
+            candidates.filter(|candidate| candidate.word.starts_with(&found.partial)).collect()
+        }
+        "words" => {
+            let command = found.given("command").unwrap_or_default();
+            let view = schema(found, Some(command)).and_then(|mut schema| schema.views.remove(command));
+            view.map(|view| arguments(&view, &found.all("words"), &found.partial)).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn settings(args: &ClientArgs) -> Hosts {
+    let path = args.config.clone().or_else(|| home::config("config.toml")).filter(|path| path.exists());
+    path.and_then(|path| load_hosts(&path).ok()).unwrap_or_default()
+}
+
+/// Hosts of the settings, and servers that are known.
+fn hosts(found: &Completing) -> Vec<Candidate> {
+    let Some(args) = options(found, "h") else { return Vec::new() };
+    let (user, partial) = match found.partial.rsplit_once('@') {
+        Some((user, rest)) => (format!("{user}@"), rest),
+        None => (String::new(), found.partial.as_str()),
+    };
+    let configured = settings(&args).hosts.into_iter().map(|(name, host)| (name, host.address.unwrap_or_default()));
+    let known = home::KnownServers::own().map(|servers| servers.names()).unwrap_or_default();
+    let usual = format!(":{}", crate::protocol::PORT);
+    let known =
+        known.into_iter().map(|name| (name.strip_suffix(&usual).map_or_else(|| name.clone(), str::to_owned), "known server".to_owned()));
+    let all: BTreeMap<String, String> = known.chain(configured).filter(|(name, _)| name.starts_with(partial)).collect();
+    all.into_iter().map(|(name, help)| Candidate { word: format!("{user}{name}"), help }).collect()
+}
+
+/// The client's arguments as if `list HOST` had been typed with the same options.
+fn options(found: &Completing, host: &str) -> Option<ClientArgs> {
+    // What is agreed to by pressing a key is nothing.
+    let kept = found.options.iter().filter(|word| *word != "--accept-new" && *word != "--password-stdin");
+    let words = std::iter::once("ordain".to_owned()).chain(kept.cloned()).chain(["list".to_owned(), host.to_owned()]);
+    ClientArgs::try_parse_from(words).ok()
+}
+
+/// What a server has told this user.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Schema {
+    /// Since 1970, in seconds.
+    at: u64,
+    /// Names and summaries.
+    commands: BTreeMap<String, String>,
+    /// Those whose arguments were wanted.
+    views: BTreeMap<String, CommandView>,
+}
+
+/// What is kept, or what the server tells now.
+fn schema(found: &Completing, command: Option<&str>) -> Option<Schema> {
+    let host = found.given("host")?;
+    let args = options(found, host)?;
+    let destination: Destination = host.parse().ok()?;
+    let mut target = Target::new(&args, &destination, &settings(&args)).ok()?;
+    let file = home::cache(&format!("schema {}@{}:{}", target.user, target.options.host, target.options.port))?;
+    let now = home::now();
+    let kept: Option<Schema> = sys::read_private(&file, 16 << 20).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let kept = kept.filter(|schema| schema.at <= now && now - schema.at < FRESH);
+    let asked = kept
+        .as_ref()
+        .is_some_and(|kept| command.is_none_or(|command| kept.views.contains_key(command) || !kept.commands.contains_key(command)));
+    if asked {
+        return kept;
+    }
+    let mut schema = kept.unwrap_or_default();
+    let told = tokio::runtime::Builder::new_current_thread().enable_all().build().ok().and_then(|runtime| {
+        let told =
+            runtime.block_on(async { tokio::time::timeout(PATIENCE, fetch(&args, &mut target, &mut schema, command)).await.ok()?.ok() });
+        runtime.shutdown_background();
+        told
+    });
+    // One that cannot be asked is not asked at every key.
+    schema.at = if told.is_some() { now } else { now.saturating_sub(FRESH - LEFT_ALONE) };
+    keep(&file, &schema);
+    Some(schema)
+}
+
+fn keep(file: &Path, schema: &Schema) {
+    let folder = file.parent().map_or(Ok(()), |folder| sys::make_folder(folder, 0o700));
+    if let (Ok(()), Ok(bytes)) = (folder, serde_json::to_vec(schema)) {
+        let _ = sys::replace(file, &bytes, 0o600, true);
+    }
+}
+
+async fn fetch(args: &ClientArgs, target: &mut Target, schema: &mut Schema, command: Option<&str>) -> Result<(), ClientError> {
+    let session: Session = enter::enter(args, target).await?;
+    if let Answer::List { commands } = session.ask(&Ask::List).await? {
+        schema.commands = commands.into_iter().map(|command| (command.name, command.summary)).collect();
+    }
+    if let Some(command) = command.filter(|command| schema.commands.contains_key(*command)) {
+        schema.views.insert(command.to_owned(), run::described(&session, command).await?);
+    }
+    session.close().await;
+    Ok(())
+}
+
+/// A command's own words: names that were not given, and choices where one is wanted.
+fn arguments(view: &CommandView, before: &[String], partial: &str) -> Vec<Candidate> {
+    let named = |name: &str| view.arguments.iter().find(|argument| argument.name == name);
+    let choices = |argument: &ArgumentView, prefix: &str, partial: &str| -> Vec<Candidate> {
+        let candidates = argument.choices.iter().filter(|choice| choice.starts_with(partial));
+        candidates.map(|choice| Candidate { word: format!("{prefix}{choice}"), help: argument.summary.clone() }).collect()
+    };
+    let takes_value = |word: &str| {
+        let name = word.strip_prefix("--").filter(|name| !name.contains('='))?;
+        named(name).filter(|argument| argument.kind != "flag")
+    };
+    if before.iter().any(|word| word == "--") {
+        return Vec::new();
+    }
+    if let Some(argument) = before.last().and_then(|last| takes_value(last)) {
+        return choices(argument, "", partial);
+    }
+    if let Some((name, value)) = partial.strip_prefix("--").and_then(|rest| rest.split_once('=')) {
+        return named(name).map(|argument| choices(argument, &format!("--{name}="), value)).unwrap_or_default();
+    }
+    let given = |argument: &ArgumentView| {
+        let (name, with_value) = (format!("--{}", argument.name), format!("--{}=", argument.name));
+        before.iter().any(|word| *word == name || word.starts_with(&with_value))
+    };
+    if partial.starts_with('-') {
+        let open = view.arguments.iter().filter(|argument| argument.repeated || !given(argument));
+        let candidates = open.map(|argument| Candidate { word: format!("--{}", argument.name), help: described(argument) });
+        return candidates.filter(|candidate| candidate.word.starts_with(partial)).collect();
+    }
+    let mut by_position = 0;
+    let mut skip = false;
+    for word in before {
+        if std::mem::take(&mut skip) {
+            continue;
+        }
+        skip = takes_value(word).is_some();
+        by_position += usize::from(!word.starts_with("--"));
+    }
+    let mut open = view.arguments.iter().filter(|argument| argument.positional && !given(argument));
+    open.nth(by_position).map(|argument| choices(argument, "", partial)).unwrap_or_default()
+}
+
+fn described(argument: &ArgumentView) -> String {
+    let parts = [argument.summary.as_str(), argument.kind.as_str(), argument.bounds.as_str()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
