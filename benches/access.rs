@@ -1,6 +1,6 @@
 //! Logging in: what it costs cold, by whom it can be told apart, and what a flood of logins costs those who are in.
 //!
-//! `cargo bench --bench access` runs all; `-- cold names flood signing trail` some.
+//! `cargo bench --bench access` runs all; `-- cold names flood signing trail reload` some.
 
 #![allow(
     clippy::unwrap_used,
@@ -61,7 +61,7 @@ fn main() {
     ordain::sys::steady_heap();
     let mut wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if wanted.is_empty() {
-        wanted = ["cold", "names", "flood", "signing", "trail"].map(String::from).to_vec();
+        wanted = ["cold", "names", "flood", "signing", "trail", "reload"].map(String::from).to_vec();
     }
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     for name in &wanted {
@@ -71,6 +71,7 @@ fn main() {
             "flood" => runtime().block_on(flood()),
             "signing" => signing(),
             "trail" => trail(),
+            "reload" => reload(),
             other => panic!("there is no bench `{other}`"),
         }
     }
@@ -416,5 +417,73 @@ fn trail() {
         megabytes / limit,
         limit / plain,
         REQUESTS as f64 / signed
+    );
+}
+
+/// A large configuration taken over while somebody works: how long it takes, and how long his requests wait at the most.
+fn reload() {
+    use std::fmt::Write as _;
+    use std::io::{BufRead, BufReader, Write as _};
+    const MANY: usize = 1000;
+    const ROUNDS: usize = 20;
+    let mut rest = String::from(
+        "[users.bench]\nroles = [\"all\"]\npassword = \"{cheap}\"\n[roles.all]\ncommands = [\"*\"]\n[commands.true]\nexec = [\"/bin/true\"]\n",
+    );
+    for number in 0..MANY {
+        writeln!(rest, "[commands.c{number}]\nexec = [\"/bin/echo\", \"{{word}}\"]\nargs.word = {{ type = \"string\", pattern = \"[a-z]+-{number}\", max = 40 }}").unwrap();
+        writeln!(rest, "[users.u{number}]\nroles = [\"all\"]\npassword = \"{{cheap}}\"").unwrap();
+    }
+    let daemon = Daemon::start(&rest);
+    let config = daemon.folder.path().join("config.toml");
+    let sound = std::fs::read_to_string(&config).unwrap();
+    let control = daemon.folder.path().join("state/control.sock");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let session = runtime.block_on(daemon.session());
+    let over = Arc::new(AtomicBool::new(false));
+    let asking = |over: Arc<AtomicBool>, session: Session| async move {
+        let mut took = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            session.ask(&ordain::request::Ask::Whoami).await.unwrap();
+            took.push(began.elapsed().as_secs_f64() * 1e3);
+            // One that asked without a pause would take a processor for itself, and measure the want of those.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        took
+    };
+    // Alone, for as long as the reloads will take together.
+    let alone = runtime.spawn(asking(over.clone(), session.clone()));
+    std::thread::sleep(Duration::from_secs(1));
+    over.store(true, Ordering::Relaxed);
+    let alone = runtime.block_on(alone).unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let meanwhile = runtime.spawn(asking(over.clone(), session));
+    let mut took = Vec::new();
+    for round in 0..ROUNDS {
+        // Something is new each time.
+        std::fs::write(&config, sound.replace("[a-z]+-7\"", &format!("[a-z]+-{round}\""))).unwrap();
+        let began = Instant::now();
+        let mut socket = std::os::unix::net::UnixStream::connect(&control).unwrap();
+        socket.write_all(b"{\"verb\":\"reload\"}\n").unwrap();
+        let mut answer = String::new();
+        BufReader::new(socket).read_line(&mut answer).unwrap();
+        took.push(began.elapsed().as_secs_f64() * 1e3);
+        assert!(answer.contains("generation"), "{answer}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    over.store(true, Ordering::Relaxed);
+    let meanwhile = runtime.block_on(meanwhile).unwrap();
+    let worst = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    println!(
+        "reload of {MANY} commands and {MANY} users ({} KiB): {:.1} ms (median of {ROUNDS}, worst {:.1}); a request waits {:.2} ms at the most meanwhile, {:.2} alone (medians {:.3} and {:.3} of {} and {})",
+        sound.len() / 1024,
+        median(took.clone()),
+        worst(&took),
+        worst(&meanwhile),
+        worst(&alone),
+        median(meanwhile.clone()),
+        median(alone.clone()),
+        meanwhile.len(),
+        alone.len(),
     );
 }

@@ -2,6 +2,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+#[path = "../bodies/config.rs"]
+mod body;
 
-fuzz_target!(|text: &str| ordain::config::read_any(text));
+libfuzzer_sys::fuzz_target!(|given: &str| body::check(given));

@@ -2,10 +2,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ordain::ipc::{ToFrontend, ToMonitor, read};
+#[path = "../bodies/ipc.rs"]
+mod body;
 
-fuzz_target!(|bytes: &[u8]| {
-    let _ = read::<ToMonitor>(bytes);
-    let _ = read::<ToFrontend>(bytes);
-});
+libfuzzer_sys::fuzz_target!(|given: &[u8]| body::check(given));

@@ -2,17 +2,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ordain::protocol::{Answer, Credit, Ended, Failure, Hello, Login, Open, read, write};
+#[path = "../bodies/messages.rs"]
+mod body;
 
-macro_rules! there_and_back {
-    ($bytes:expr, $($message:ty),+) => {
-        $(if let Ok(message) = read::<$message>($bytes) {
-            assert_eq!(read::<$message>(&write(&message)).as_ref(), Ok(&message));
-        })+
-    };
-}
-
-fuzz_target!(|bytes: &[u8]| {
-    there_and_back!(bytes, Hello, Login, Open, Credit, Ended, Failure, Answer);
-});
+libfuzzer_sys::fuzz_target!(|given: &[u8]| body::check(given));

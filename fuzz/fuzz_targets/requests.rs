@@ -2,11 +2,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ordain::protocol::{read_login, read_request};
-use std::collections::BTreeMap;
+#[path = "../bodies/requests.rs"]
+mod body;
 
-fuzz_target!(|text: &str| {
-    let _ = read_request(text, &BTreeMap::new());
-    let _ = read_login(text);
-});
+libfuzzer_sys::fuzz_target!(|given: &str| body::check(given));

@@ -2,15 +2,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ordain::credential::{SshPrivate, SshPublic};
-use ordain::encoding::base64;
+#[path = "../bodies/ssh.rs"]
+mod body;
 
-fuzz_target!(|bytes: &[u8]| {
-    let _ = SshPublic::signer("text", &base64(bytes));
-    let _ = SshPublic::of_bytes(bytes);
-    let _ = SshPrivate::read(bytes, None);
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        let _ = SshPublic::read(text);
-    }
-});
+libfuzzer_sys::fuzz_target!(|given: &[u8]| body::check(given));

@@ -2,14 +2,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ordain::audit::Verifier;
+#[path = "../bodies/trail.rs"]
+mod body;
 
-fuzz_target!(|bytes: &[u8]| {
-    let verifies = |_: &str, _: &str, _: &str, _: bool| true;
-    let mut verifier = Verifier::new(None, Some(&verifies), None);
-    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        verifier.line(&|| number.to_string(), line, true);
-    }
-    let _ = verifier.finish();
-});
+libfuzzer_sys::fuzz_target!(|given: &[u8]| body::check(given));

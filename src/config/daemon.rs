@@ -508,6 +508,7 @@ fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Optio
 fn resolve(parts: Parts, mode: Mode, frontend: Option<Identity>, trust: &Trust, faults: &Faults) -> Policy {
     let mut accounts = Accounts { known: HashMap::new(), frontend, own: trust.own };
     let mut policy = Policy { roles: parts.roles, ..Policy::default() };
+    let mut judged = machine::Judged::default();
     for (name, user) in parts.users {
         policy.users.insert(name, user.user);
     }
@@ -518,7 +519,7 @@ fn resolve(parts: Parts, mode: Mode, frontend: Option<Identity>, trust: &Trust, 
                 Ok(run_as) => command.run_as = run_as,
                 Err(why) => faults.add(&command.place, format!("commands.{name}.run_as"), why),
             }
-            judge_files(&command, trust, faults);
+            judge_files(&command, trust, &mut judged, faults);
         }
         policy.commands.insert(name, Arc::new(command));
     }
@@ -599,8 +600,8 @@ fn judge_machine(server: &Server, policy: &Policy, known: &Machine, faults: &Fau
     }
 }
 
-fn judge_files(command: &Command, trust: &Trust, faults: &Faults) {
-    machine::judge_executable(command, trust, faults);
+fn judge_files(command: &Command, trust: &Trust, judged: &mut machine::Judged, faults: &Faults) {
+    machine::judge_executable(command, trust, judged, faults);
     let key = format!("commands.{}", command.name);
     for argument in &command.arguments {
         let Kind::Path { beneath, pass } = &argument.kind else { continue };

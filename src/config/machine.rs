@@ -3,6 +3,7 @@
 use super::fault::Faults;
 use crate::policy::Command;
 use crate::sys::{self, Controllers};
+use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -88,18 +89,46 @@ pub fn enforcement(command: &Command) -> Option<String> {
     (!told.is_empty()).then(|| told.join("; "))
 }
 
+/// Executables that were judged in one load: many commands share one.
+#[derive(Default)]
+pub struct Judged(HashMap<(String, Option<[u8; 32]>), Judgement>);
+
+/// Whether it has privileges of its own, or what is wrong, of the pin or of the file.
+#[derive(Clone)]
+enum Judgement {
+    Sound { privileged: bool },
+    Digest(String),
+    Fault(String),
+}
+
+impl Judged {
+    fn judge(&mut self, command: &Command, trust: &sys::Trust) -> Judgement {
+        let key = (command.executable().to_owned(), command.sha256);
+        let judge = || {
+            let path = Path::new(command.executable());
+            match sys::open_executable(path, trust, command.sha256.as_ref()) {
+                Err(fault @ sys::ExecutableFault::Digest(..)) => Judgement::Digest(fault.to_string()),
+                Err(fault) => Judgement::Fault(fault.to_string()),
+                Ok(_) => {
+                    let setuid =
+                        std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o6000 != 0 && meta.uid() != trust.own);
+                    Judgement::Sound { privileged: setuid || sys::has_capabilities(path) }
+                }
+            }
+        };
+        self.0.entry(key).or_insert_with(judge).clone()
+    }
+}
+
 /// Says what is worth knowing of an executable: privileges that it would not get, and a pin that does not fit.
-pub fn judge_executable(command: &Command, trust: &sys::Trust, faults: &Faults) {
+pub fn judge_executable(command: &Command, trust: &sys::Trust, judged: &mut Judged, faults: &Faults) {
     let key = format!("commands.{}.exec", command.name);
     let path = Path::new(command.executable());
-    match sys::open_executable(path, trust, command.sha256.as_ref()) {
-        Err(fault @ sys::ExecutableFault::Digest(..)) => {
-            faults.add(&command.place, format!("commands.{}.sha256", command.name), fault.to_string())
-        }
-        Err(fault) => faults.add(&command.place, key, fault.to_string()),
-        Ok(_) => {
-            let setuid = std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o6000 != 0 && meta.uid() != trust.own);
-            if (setuid || sys::has_capabilities(path)) && !command.confinement.setuid_allowed {
+    match judged.judge(command, trust) {
+        Judgement::Digest(fault) => faults.add(&command.place, format!("commands.{}.sha256", command.name), fault),
+        Judgement::Fault(fault) => faults.add(&command.place, key, fault),
+        Judgement::Sound { privileged } => {
+            if privileged && !command.confinement.setuid_allowed {
                 let text = "has the setuid bit or file capabilities, which have no effect without `setuid_allowed = true`";
                 faults.warn(&command.place, key, format!("{} {text}", path.display()));
             }

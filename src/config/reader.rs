@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 /// A parsed file.
 pub struct Document<'t> {
@@ -84,14 +84,18 @@ impl<'d> Table<'d> {
     }
 
     fn find(&self, name: &str) -> Option<Item<'d>> {
-        self.entries.iter().find(|(key, _)| key.get_ref() == name).map(|(key, value)| Item {
+        self.entries.iter().find(|(key, _)| key.get_ref() == name).map(|(key, value)| self.entry(key, value))
+    }
+
+    fn entry(&self, key: &Spanned<DeString<'_>>, value: &'d Spanned<DeValue<'d>>) -> Item<'d> {
+        Item {
             document: self.document,
             value: value.get_ref(),
-            key: self.path(name),
+            key: self.path(key.get_ref()),
             // The key's place: a table's value spans from its first entry.
             place: self.document.place(key.span()),
             faults: self.faults,
-        })
+        }
     }
 
     /// The value of a key, whatever it is.
@@ -102,7 +106,7 @@ impl<'d> Table<'d> {
 
     /// All entries of a table whose keys are names of the administrator's own.
     pub fn named(&self) -> Vec<(String, Item<'d>)> {
-        self.entries.keys().filter_map(|key| Some((key.get_ref().to_string(), self.find(key.get_ref())?))).collect()
+        self.entries.iter().map(|(key, value)| (key.get_ref().to_string(), self.entry(key, value))).collect()
     }
 
     /// A string.

@@ -2,10 +2,12 @@
 
 use super::metrics::count;
 use super::settings::Settings;
-use super::state::{Shared, State};
+use super::state::{Shared, State, let_go};
 use crate::audit::{Record, What};
 use crate::limits;
 use crate::policy::Outline;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -32,7 +34,12 @@ pub async fn reload(state: &Shared) -> Result<Reloaded, Vec<String>> {
 
 async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
     let loader = state.loader();
-    let loaded = tokio::task::spawn_blocking(move || loader()).await.unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
+    let load = move || {
+        // What is asked meanwhile goes first.
+        crate::sys::step_back();
+        loader()
+    };
+    let loaded = tokio::task::spawn_blocking(load).await.unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
     let result = loaded.and_then(|new| fits(state, &new).map(|()| new));
     match result {
         Err(faults) => {
@@ -63,11 +70,15 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
             count(accepted);
             let changes = changes(&old, &new);
             let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[], changes: &changes }));
-            super::access::enforce(state, |user| new.policy.takes_from(&old.policy, user)).await;
+            let known = RefCell::new(HashMap::new());
+            let narrowed =
+                |user: &str| *known.borrow_mut().entry(user.to_owned()).or_insert_with(|| new.policy.takes_from(&old.policy, user));
+            super::access::enforce(state, narrowed).await;
             super::supervise::configure(state, &[]).await;
             super::penalties::reloaded(state, &old.penalties);
             let told = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
             tracing::info!(generation, changes = told, "reloaded");
+            let_go(old);
             Ok(Reloaded { generation, changes })
         }
     }

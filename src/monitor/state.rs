@@ -150,7 +150,7 @@ impl Run {
 /// Everything the monitor knows.
 #[derive(Debug)]
 pub struct State {
-    settings: RefCell<Rc<Settings>>,
+    settings: RefCell<Arc<Settings>>,
     loader: DebugLoader,
     /// The configuration's number since the start.
     pub generation: Cell<u64>,
@@ -242,6 +242,15 @@ pub fn now() -> u64 {
     crate::clock::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// Drops a configuration, if nobody else needs it: a thousand patterns take their time to be taken apart, and that is no
+/// business of the thread that decides.
+pub fn let_go(old: Arc<Settings>) {
+    tokio::task::spawn_blocking(move || {
+        crate::sys::step_back();
+        drop(old);
+    });
+}
+
 impl State {
     /// A fresh state.
     pub fn new(
@@ -256,7 +265,7 @@ impl State {
     ) -> Self {
         let verifiers = Arc::new(Semaphore::new(settings.verifiers));
         Self {
-            settings: RefCell::new(Rc::new(settings)),
+            settings: RefCell::new(Arc::new(settings)),
             loader: DebugLoader(loader),
             generation: Cell::new(1),
             reloading: tokio::sync::Mutex::new(()),
@@ -300,7 +309,7 @@ impl State {
     }
 
     /// The configuration in force; a snapshot stays what it is through a reload.
-    pub fn settings(&self) -> Rc<Settings> {
+    pub fn settings(&self) -> Arc<Settings> {
         self.settings.borrow().clone()
     }
 
@@ -366,6 +375,6 @@ impl State {
 
     /// Puts another configuration in force.
     pub fn swap(&self, new: Settings) {
-        *self.settings.borrow_mut() = Rc::new(new);
+        let_go(self.settings.replace(Arc::new(new)));
     }
 }
