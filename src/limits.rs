@@ -127,3 +127,5 @@ pub const LIMIT_NEAR: u64 = 80;
 pub const FRONTEND_LOOK: Duration = Duration::from_secs(5);
 /// Looks without any sign after which it is replaced.
 pub const FRONTEND_LOOKS: u32 = 3;
+/// How long clients may take to hear how their runs ended and that the daemon is over.
+pub const LAST_WORD: Duration = Duration::from_secs(1);

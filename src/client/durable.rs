@@ -196,6 +196,11 @@ impl Durable {
             }
             Err(error) => {
                 self.feed.end();
+                // Before a run begins this means that it never will; here it means that its end was not told.
+                if error.is(Code::Stopping) && !self.over {
+                    let text = "the server has stopped, and what became of the run is not known";
+                    return Err(ClientError::new(Code::OutcomeUnknown, text));
+                }
                 Err(error)
             }
         }

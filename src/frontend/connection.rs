@@ -8,7 +8,7 @@ use super::registry::FromMonitor;
 use super::{Current, Shared};
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{Misdeed, Outcome, SecretValue, ToFrontend, ToMonitor};
-use crate::limits::{SILENCE, STREAM_WINDOW};
+use crate::limits::{LAST_WORD, SILENCE, STREAM_WINDOW};
 use crate::mux::{self, Outbox, ReadFault, Reader};
 use crate::protocol::{
     Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Queued, RESUME, Resize,
@@ -291,6 +291,8 @@ struct Streams<'c> {
     open: HashMap<StreamId, Stream>,
     highest: StreamId,
     ended: (mpsc::Sender<StreamId>, mpsc::Receiver<StreamId>),
+    /// When the connection ends, once the daemon has said that it is over: the ends of runs go before.
+    closing: Option<Instant>,
 }
 
 /// One stream.
@@ -307,7 +309,7 @@ enum Stream {
 
 impl<'c> Streams<'c> {
     fn new(connection: &'c Connection, outbox: Outbox) -> Self {
-        Self { connection, outbox, open: HashMap::new(), highest: 0, ended: mpsc::channel(64) }
+        Self { connection, outbox, open: HashMap::new(), highest: 0, ended: mpsc::channel(64), closing: None }
     }
 
     /// Serves until the connection ends; then every stream has lost its client.
@@ -339,8 +341,15 @@ impl<'c> Streams<'c> {
                 told = true;
                 let _ = self.outbox.try_control(0, Kind::Goaway, &serde_json::json!({ "text": "the server is stopping" }));
             }
+            if self.closing.is_some() && !self.open.values().any(|stream| matches!(stream, Stream::Running { .. })) {
+                return Err(End::stopping());
+            }
+            let last = self.closing;
             let draining = shared.drain.notified();
             tokio::select! {
+                () = async { tokio::time::sleep_until(last.unwrap_or_else(Instant::now)).await }, if last.is_some() => {
+                    return Err(End::stopping());
+                }
                 frame = frames.frame() => {
                     silence.as_mut().reset(Instant::now() + SILENCE);
                     self.take(frame?).await?;
@@ -523,10 +532,14 @@ impl<'c> Streams<'c> {
                 });
                 self.attach(stream, run, over, from, follow, resume).await
             }
+            ToFrontend::Close { code, .. } if code == Code::Stopping.number() => {
+                // The monitor knows how every run has ended; the pumps may still be saying so.
+                self.closing = Some(Instant::now() + LAST_WORD);
+                Ok(())
+            }
             ToFrontend::Close { code, .. } => {
                 let code = Code::numbered(code).unwrap_or(Code::Internal);
                 let text = match code {
-                    Code::Stopping => "the server has stopped",
                     Code::Revoked => "this session was ended",
                     Code::TakenOver => "this session has gone on over another connection",
                     _ => "the server ends this connection",

@@ -11,6 +11,7 @@ mod registry;
 
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{self, Channel, ChannelFault, Frontend, Limits, Logs, Misdeed, RunRules, ToFrontend, ToMonitor};
+use crate::limits;
 use crate::spool::Spool;
 use crate::sys::{self, Identity};
 use crate::{credential, tls};
@@ -89,9 +90,6 @@ impl Shared {
     }
 }
 
-/// How long clients may take to hear that the daemon is over.
-const LAST_WORD: Duration = Duration::from_secs(1);
-
 /// Runs the frontend on the socket that the monitor left as descriptor 3.
 ///
 /// # Errors
@@ -126,7 +124,7 @@ pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
 fn first_settings(socket: &OwnedFd) -> Result<(Frontend, Vec<OwnedFd>), Ended> {
     let wrong = |why: &dyn std::fmt::Display| Ended(format!("the monitor's first message: {why}"));
     sys::wait_readable(socket.as_fd(), Duration::from_secs(10)).map_err(|fault| wrong(&fault))?;
-    let mut buffer = vec![0; crate::limits::IPC_MESSAGE];
+    let mut buffer = vec![0; limits::IPC_MESSAGE];
     let received = sys::receive(socket.as_fd(), &mut buffer).map_err(|fault| wrong(&fault))?;
     match ipc::read(buffer.get(..received.length).unwrap_or_default()) {
         Ok(ToFrontend::Configure(settings)) if !received.cut => Ok((*settings, received.descriptors)),
@@ -190,10 +188,10 @@ async fn serve(
                 shared.registry.close();
                 let told = async {
                     while shared.draining() && shared.census.all() > 0 {
-                        tokio::time::sleep(LAST_WORD / 100).await;
+                        tokio::time::sleep(limits::LAST_WORD / 100).await;
                     }
                 };
-                let _ = tokio::time::timeout(LAST_WORD, told).await;
+                let _ = tokio::time::timeout(limits::LAST_WORD, told).await;
                 return Ok(());
             }
             Err(fault) => return Err(ended("the monitor", &fault)),

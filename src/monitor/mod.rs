@@ -207,5 +207,5 @@ async fn close_connections(state: &Shared) {
             state.connection_gone.notified().await;
         }
     };
-    let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
+    let _ = tokio::time::timeout(limits::LAST_WORD + Duration::from_millis(500), gone).await;
 }

@@ -237,7 +237,8 @@ async fn turn(state: &Shared, run: RunId, grant: &Grant<Plan>, orders: &mut Orde
             }
             reason = orders.ends.recv() => {
                 let reason = reason.unwrap_or(Reason::Stopped);
-                break Err((Code::QueueLeft, format!("ended before its turn came ({})", reason.word())));
+                let code = if reason == Reason::Stopped { Code::Stopping } else { Code::QueueLeft };
+                break Err((code, format!("ended before its turn came ({})", reason.word())));
             }
         }
     };
