@@ -4,7 +4,7 @@ _ordain() {
     # Words as the shell splits them by blanks; what is quoted is left to the person.
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
-    mapfile -t reply < <("${words[0]}" complete bash -- "${words[@]:1}" 2>/dev/null)
+    mapfile -t reply < <("$1" complete bash -- "${words[@]:1}" 2>/dev/null)
     if [[ ${reply[0]-} == @files ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")

@@ -129,3 +129,5 @@ pub const FRONTEND_LOOK: Duration = Duration::from_secs(5);
 pub const FRONTEND_LOOKS: u32 = 3;
 /// How long clients may take to hear how their runs ended and that the daemon is over.
 pub const LAST_WORD: Duration = Duration::from_secs(1);
+/// How long a certificate's files may not fit before that is a fault of the daemon's health.
+pub const CERTIFICATE_PATIENCE: Duration = Duration::from_secs(60);

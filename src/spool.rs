@@ -48,6 +48,18 @@ pub struct Spool {
 /// Bytes before the first stream's: the counts, and whether a read was under way.
 const HEAD: u64 = 4096;
 
+/// Where in the head stands what was lost: for each stream the offset and one more, or 0.
+const LOST: u64 = 32;
+
+fn marks(file: &File) -> [Option<u64>; 2] {
+    let mut words = [0; 16];
+    if file.read_exact_at(&mut words, LOST).is_err() {
+        return [None; 2];
+    }
+    let (stdout, stderr) = words.split_at(8);
+    [stdout, stderr].map(|word| word.try_into().map_or(0, u64::from_le_bytes).checked_sub(1))
+}
+
 /// The offset is not among the bytes that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
@@ -63,9 +75,12 @@ impl Spool {
         Self { file: file.into(), capacity, published: Default::default(), floor: Default::default(), crash_safe }
     }
 
-    /// A file that was written to the end, as its writer counted.
-    pub fn finished(file: OwnedFd, capacity: u64, published: [u64; 2]) -> Self {
-        Self { file: file.into(), capacity, published: published.map(AtomicU64::new), floor: Default::default(), crash_safe: false }
+    /// A file that was written to the end, as its last writer counted, and from which offset on one before it may have lost
+    /// bytes of each stream.
+    pub fn finished(file: OwnedFd, capacity: u64, published: [u64; 2]) -> (Self, [Option<u64>; 2]) {
+        let file = File::from(file);
+        let lost = marks(&file);
+        (Self { file, capacity, published: published.map(AtomicU64::new), floor: Default::default(), crash_safe: false }, lost)
     }
 
     /// A file whose writer is gone. With each stream comes the offset from which bytes may have been lost, if a read
@@ -80,7 +95,12 @@ impl Spool {
         let _ = file.read_at(&mut head, 0)?;
         let word = |at: usize| head.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
         let published = [word(0), word(16)];
-        let lost = [(published[0], word(8)), (published[1], word(24))].map(|(offset, reading)| (reading != 0).then_some(offset));
+        let now = [(published[0], word(8)), (published[1], word(24))].map(|(offset, reading)| (reading != 0).then_some(offset));
+        // What was lost stays lost, for whoever looks later, also after a third.
+        let [before, now] = [marks(&file), now];
+        let lost = [before[0].or(now[0]), before[1].or(now[1])];
+        let marks: Vec<u8> = lost.iter().flat_map(|lost| lost.map_or(0, |offset| offset + 1).to_le_bytes()).collect();
+        file.write_all_at(&marks, LOST)?;
         let spool = Self { file, capacity, published: published.map(AtomicU64::new), floor: Default::default(), crash_safe: true };
         for stream in Stream::BOTH {
             spool.note(stream, false);
@@ -248,6 +268,8 @@ mod tests {
         assert_eq!((spool.both(), all(&spool, Stream::Stdout).as_slice()), ([4, 3], b"seen".as_slice()));
         spool.append(Stream::Stdout, b" more");
         assert_eq!(all(&spool, Stream::Stdout), b"seen more");
-        assert_eq!(Spool::left_behind(again(), 64).unwrap().1, [None, None]);
+        // Whoever comes later is told the same, also when the run is over.
+        assert_eq!(Spool::left_behind(again(), 64).unwrap().1, [Some(4), None]);
+        assert_eq!(Spool::finished(again(), 64, [9, 3]).1, [Some(4), None]);
     }
 }

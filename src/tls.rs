@@ -234,6 +234,20 @@ pub fn client(trust: &Trust, identity: Option<Identity>) -> Result<Arc<ClientCon
     Ok(Arc::new(config))
 }
 
+/// Whether clients that trust this system's CAs would accept a chain for a name, now.
+///
+/// # Errors
+/// Why not.
+pub fn trusted_by_system(chain: &[CertificateDer<'_>], name: &str) -> Result<(), String> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider());
+    let verifier = verifier.build().map_err(|fault| fault.to_string())?;
+    let (first, rest) = chain.split_first().ok_or("holds no certificate")?;
+    let server = ServerName::try_from(name).map_err(|_| format!("`{name}` is not a name that a certificate could have"))?;
+    verifier.verify_server_cert(first, rest, &server, &[], UnixTime::now()).map(drop).map_err(|fault| fault.to_string())
+}
+
 /// Accepts one public key, or any at first sight, and proves that the server has its private half.
 #[derive(Debug)]
 struct Pinned(Option<Fingerprint>);

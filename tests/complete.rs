@@ -20,7 +20,7 @@ const COMMANDS: &str = r#"
 [commands.deploy]
 summary = "Brings a version out"
 exec = ["/bin/echo", "{target}", ["--version", "{version}"], "{force}"]
-args.target = { type = "choice", choices = ["staging", "production"], summary = "where" }
+args.target = { type = "choice", choices = ["staging", "production", "$(id); x"], summary = "where" }
 args.version = { type = "string", pattern = "[0-9.]+", max = 20, optional = true }
 args.force = { type = "flag", word = "--force" }
 [commands.disk]
@@ -57,9 +57,13 @@ fn hosts_commands_arguments_and_choices_are_completed_and_kept() {
     assert_eq!(complete(&server, "bash", "run bob@"), ["bob@t"]);
     assert_eq!(complete(&server, "fish", "run t d"), ["deploy\tBrings a version out", "disk\t"]);
     assert_eq!(complete(&server, "zsh", "describe t de"), ["deploy:Brings a version out"]);
-    assert_eq!(complete(&server, "bash", "run t deploy "), ["staging", "production"]);
+    assert_eq!(
+        complete(&server, "bash", "run t deploy "),
+        ["staging", "production", "\\$\\(id\\)\\;\\ x"],
+        "what bash types means nothing to it"
+    );
     assert_eq!(complete(&server, "bash", "run t deploy st"), ["staging"]);
-    assert_eq!(complete(&server, "bash", "run t deploy --target "), ["staging", "production"]);
+    assert_eq!(complete(&server, "bash", "run t deploy --target p"), ["production"]);
     assert_eq!(complete(&server, "bash", "run t deploy --target=pro"), ["production"], "bash replaces what is behind the = only");
     assert_eq!(complete(&server, "fish", "run t deploy --target=pro")[0].split('\t').next(), Some("--target=production"));
     assert_eq!(complete(&server, "bash", "run t deploy staging --"), ["--target", "--version", "--force"]);
@@ -117,7 +121,7 @@ fn the_shells_scripts_work() {
         Some(stdout(&output))
     };
     let bash = format!(
-        "source {}/ordain.bash; COMP_LINE='ordain des'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=(ordain des); COMP_CWORD=1; _ordain; echo \"${{COMPREPLY[*]}}\"",
+        "source {}/ordain.bash; COMP_LINE='ordain des'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=(ordain des); COMP_CWORD=1; _ordain ordain; echo \"${{COMPREPLY[*]}}\"",
         folder.display()
     );
     assert_eq!(run("bash", &bash).as_deref(), Some("describe\n"), "bash is needed for this");

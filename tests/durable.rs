@@ -651,3 +651,55 @@ fn places_of_streams_that_end_together_are_all_given_back() {
         }
     });
 }
+
+/// Taking a run up at bytes that are not kept fails, and the run stays with whom it was: the monitor had given it away.
+#[test]
+fn a_refused_attempt_does_not_become_the_runs_client() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let mut run = session.run(invocation("waits", &[])).await.unwrap();
+        assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
+        let wrong = Attachment { run: run.id().unwrap(), stdout: Some(1 << 40), stderr: Some(0), follow: true, resume: true };
+        let error = match session.attach(wrong).await {
+            Err(error) => error,
+            Ok(mut attached) => attached.next().await.err().unwrap(),
+        };
+        assert_eq!(error.code, 408, "{error}");
+        // Asked and answered behind it on the way to the monitor.
+        session.ask(&Ask::Whoami).await.unwrap();
+        drop(run);
+        while server.records("end").is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(server.records("end")[0]["reason"], "disconnected");
+        session.close().await;
+    });
+}
+
+/// The stream that had waited for it was left without any answer.
+#[test]
+fn a_request_asked_again_while_it_waits_answers_both_streams() {
+    let server = server();
+    block(async {
+        let session = server.session("alice").await;
+        let holder = session.run(invocation("exclusive", &[])).await.unwrap();
+        let id = RequestId::from_random([9; 20]);
+        let (queued, mut waits) = tokio::sync::mpsc::unbounded_channel();
+        let first = {
+            let session = session.clone();
+            tokio::spawn(
+                async move { session.ask_for_run(invocation("patient", &[]), id, |_| assert!(queued.send(()).is_ok())).await.err() },
+            )
+        };
+        waits.recv().await.unwrap();
+        let again = {
+            let session = session.clone();
+            tokio::spawn(async move { session.ask_for_run(invocation("patient", &[]), id, |_| {}).await.unwrap().collect().await.unwrap() })
+        };
+        assert_eq!(first.await.unwrap().unwrap().code, 107);
+        session.ask(&Ask::Cancel { run: holder.id().unwrap() }).await.unwrap();
+        let (stdout, _, _) = again.await.unwrap();
+        assert_eq!(stdout, b"my turn\n");
+    });
+}

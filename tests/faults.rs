@@ -121,6 +121,16 @@ fn a_frontend_that_dies_at_any_step_is_survived_by_what_outlives_it() {
     });
 }
 
+/// Bytes that had left the pipe and were not kept yet are told of, from which one on: never passed over in silence.
+#[test]
+fn bytes_that_died_with_a_frontend_are_told_of() {
+    let server = server(&[("ORDAIN_FAULT", "frontend-read")]);
+    let output = server.ordain(&["run", "t", "stays", "lost"]);
+    assert_eq!((output.status.code(), notes(&server, "lost")), (Some(0), 1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("standard output may lack bytes from byte 0 on: the server lost them"), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("noted") && stdout(&output).ends_with("done\n"), "{}", stdout(&output));
+}
+
 /// The watchdog is fed by the loop that decides, so one that is stuck is not fed, and systemd replaces the daemon.
 #[test]
 fn a_stuck_loop_starves_the_watchdog() {

@@ -320,7 +320,7 @@ fn status_tells_what_holds() {
     assert_eq!(status["frontend"]["own_user"], is_root());
     let mode = std::fs::metadata(server.path("state/control.sock")).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(stdout(&server.local("status")).contains("started 1 times"));
+    assert!(stdout(&server.local("status")).contains("started 1 time"));
     assert_eq!(server.records("local").len(), 2);
 }
 

@@ -1,6 +1,7 @@
 //! The trail as files: how those are called into which it is rotated, and reading it from a record on, across them.
 
 use serde::Deserialize;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +20,9 @@ pub fn rotated_name(trail: &Path, last: u64) -> PathBuf {
 pub fn put_aside(trail: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = trail.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    Ok(entries.filter(|path| name_in(trail, path).is_some()).collect())
+    // Anything but a file would be waited for, or read for ever.
+    let is_file = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+    Ok(entries.filter(|path| name_in(trail, path).is_some() && is_file(path)).collect())
 }
 
 /// The part of a file's name that tells it from the trail it belongs to.
@@ -34,7 +37,9 @@ fn name_in(trail: &Path, path: &Path) -> Option<String> {
 /// # Errors
 /// As reading the folder.
 pub fn rotated_files(trail: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let numbered = |path: PathBuf| Some((name_in(trail, &path)?.parse().ok()?, path));
+    // As they are named here; what an administrator calls so by a date or a word is his own.
+    let number = |path: &PathBuf| name_in(trail, path).filter(|name| name.len() >= 12).and_then(|name| name.parse().ok());
+    let numbered = |path: PathBuf| Some((number(&path)?, path));
     let mut found: Vec<_> = put_aside(trail)?.into_iter().filter_map(numbered).collect();
     found.sort();
     Ok(found)
@@ -49,6 +54,10 @@ pub struct Follower {
     last: u64,
     /// The part of a line whose end is still to come.
     begun: Vec<u8>,
+    /// The rotated file that is being read.
+    reading: Option<PathBuf>,
+    /// Rotated files that hold less than their names say: not read again and again.
+    exhausted: HashSet<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -59,8 +68,8 @@ struct Numbered {
 
 impl Follower {
     /// Begins behind this record; 0 is the beginning of what there is.
-    pub const fn behind(trail: PathBuf, last: u64) -> Self {
-        Self { trail, reader: None, last, begun: Vec::new() }
+    pub fn behind(trail: PathBuf, last: u64) -> Self {
+        Self { trail, reader: None, last, begun: Vec::new(), reading: None, exhausted: HashSet::new() }
     }
 
     /// The last record that was given.
@@ -92,6 +101,7 @@ impl Follower {
                 if reader.fill_buf()?.is_empty() {
                     self.begun.clear();
                     self.reader = None;
+                    self.exhausted.extend(self.reading.take());
                 }
                 continue;
             }
@@ -107,9 +117,10 @@ impl Follower {
     }
 
     /// The file that holds the next record: the earliest that was rotated and goes so far, or the one that is written to.
-    fn file(&self) -> io::Result<Option<File>> {
-        let rotated = rotated_files(&self.trail)?.into_iter().find(|(last, _)| *last > self.last).map(|(_, path)| path);
-        match File::open(rotated.as_ref().unwrap_or(&self.trail)) {
+    fn file(&mut self) -> io::Result<Option<File>> {
+        let next = |(last, path): &(u64, PathBuf)| *last > self.last && !self.exhausted.contains(path);
+        self.reading = rotated_files(&self.trail)?.into_iter().find(next).map(|(_, path)| path);
+        match File::open(self.reading.as_ref().unwrap_or(&self.trail)) {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
             opened => opened.map(Some),
         }
@@ -164,5 +175,23 @@ mod tests {
         std::fs::rename(&trail, folder.path().join("elsewhere")).unwrap();
         std::fs::write(&trail, lines(8..=8)).unwrap();
         assert_eq!(read(&mut early), [8]);
+    }
+
+    /// A backup with a date, an emptied file and a folder beside the trail were read again and again, for ever.
+    #[test]
+    fn files_that_hold_less_than_their_names_say_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = folder.path().join("trail.jsonl");
+        std::fs::write(rotated_name(&trail, 2), lines(1..=2)).unwrap();
+        std::fs::write(rotated_name(&trail, 4), "").unwrap();
+        std::fs::write(rotated_name(&trail, 999_999), lines(1..=3)).unwrap();
+        std::fs::write(folder.path().join("trail-20261122.jsonl"), lines(1..=3)).unwrap();
+        std::fs::create_dir(rotated_name(&trail, 7)).unwrap();
+        std::fs::write(&trail, lines(5..=6)).unwrap();
+        let mut follower = Follower::behind(trail.clone(), 0);
+        assert_eq!(read(&mut follower), [1, 2, 3, 5, 6]);
+        std::fs::rename(&trail, folder.path().join("trail-elsewhere.jsonl")).unwrap();
+        std::fs::write(&trail, lines(7..=7)).unwrap();
+        assert_eq!(read(&mut follower), [7]);
     }
 }

@@ -187,11 +187,9 @@ pub struct RunArgs {
     pub raw: bool,
     /// `[user@]host[:port]`
     pub host: Destination,
-    /// The command
-    pub command: String,
-    /// Its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
-    pub words: Vec<String>,
+    /// The command and its arguments; whatever follows COMMAND is its own
+    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
+    line: Vec<String>,
 }
 
 /// `ordain explain`.
@@ -202,11 +200,33 @@ pub struct ExplainArgs {
     pub reason: Option<String>,
     /// `[user@]host[:port]`
     pub host: Destination,
-    /// The command
-    pub command: String,
-    /// Its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
-    pub words: Vec<String>,
+    /// The command and its arguments; whatever follows COMMAND is its own
+    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
+    line: Vec<String>,
+}
+
+impl RunArgs {
+    /// The command.
+    pub fn command(&self) -> &str {
+        self.line.first().map_or("", String::as_str)
+    }
+
+    /// Its arguments.
+    pub fn words(&self) -> &[String] {
+        self.line.get(1..).unwrap_or_default()
+    }
+}
+
+impl ExplainArgs {
+    /// The command.
+    pub fn command(&self) -> &str {
+        self.line.first().map_or("", String::as_str)
+    }
+
+    /// Its arguments.
+    pub fn words(&self) -> &[String] {
+        self.line.get(1..).unwrap_or_default()
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -293,7 +313,19 @@ mod tests {
         assert!(!args.json);
         let ClientVerb::Run(run) = args.verb else { panic!("not run") };
         assert!(run.nagios);
-        assert_eq!(run.words, ["--lines", "5", "--json", "-x", "--", "--y"]);
+        assert_eq!((run.command(), run.words()), ("tail", ["--lines", "5", "--json", "-x", "--", "--y"].map(String::from).as_slice()));
+    }
+
+    /// Options of ordain's own were taken from what followed the command, as long as nothing else had.
+    #[test]
+    fn the_first_word_after_the_command_is_the_commands_too() {
+        for words in [["--timeout", "1s"], ["--", "--dry-run"], ["--verbose", "x"], ["--json", "--raw"]] {
+            let args = ClientArgs::parse_from(["ordain", "run", "--raw", "web1", "slow"].iter().chain(&words));
+            assert!(!args.json && !args.verbose);
+            let ClientVerb::Run(run) = args.verb else { panic!("not run") };
+            assert!(run.timeout.is_none() && !run.dry_run && run.raw);
+            assert_eq!(run.words(), words);
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub fn completing(mut command: Command, words: &[String]) -> Completing {
 /// The argument that takes every word from here on, whatever it looks like.
 fn rest_of_line(at: &Command, positions: usize) -> Option<&Arg> {
     let last = at.get_positionals().last().filter(|last| last.is_trailing_var_arg_set())?;
-    (positions + 1 >= at.get_positionals().count()).then_some(last)
+    (positions >= at.get_positionals().count()).then_some(last)
 }
 
 fn takes_value(option: &Arg) -> bool {
@@ -173,17 +173,19 @@ mod tests {
         let command = at("run --connect-timeout=3s web1 ");
         assert_eq!(
             (command.value.as_str(), command.given("host"), command.options.as_slice()),
-            ("command", Some("web1"), &["--connect-timeout=3s".to_owned()][..])
+            ("line", Some("web1"), &["--connect-timeout=3s".to_owned()][..])
         );
     }
 
     #[test]
     fn what_follows_the_command_is_the_commands() {
         let found = at("run web1 deploy --json --target ");
-        assert_eq!((found.value.as_str(), found.given("command")), ("words", Some("deploy")));
-        assert_eq!(found.all("words"), ["--json", "--target"]);
+        assert_eq!(
+            (found.value.as_str(), found.all("line").as_slice()),
+            ("line", ["deploy", "--json", "--target"].map(String::from).as_slice())
+        );
         assert!(found.options.is_empty() && found.candidates.is_empty(), "{found:?}");
-        assert_eq!(at("run web1 deploy --ta").value, "words");
+        assert_eq!(at("run web1 deploy --ta").value, "line");
     }
 
     #[test]

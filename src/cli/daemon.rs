@@ -151,11 +151,9 @@ pub enum DaemonVerb {
         offline: bool,
         /// Who
         user: String,
-        /// The command
-        command: String,
-        /// Its arguments, as for `ordain run`
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
-        words: Vec<String>,
+        /// The command and its arguments, as for `ordain run`; whatever follows COMMAND is its own
+        #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
+        line: Vec<String>,
     },
     /// Tabulate who may run what, by which rule
     Access {

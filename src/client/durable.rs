@@ -111,6 +111,11 @@ impl Durable {
         Ok(Self { options, session, run: Some(run), id, offsets: [0; 2], again, feed, window, healing: None, over: false })
     }
 
+    /// From which offsets on the server may have lost bytes of the outputs before this link.
+    pub fn missing(&self) -> [Option<u64>; 2] {
+        lost(self.started())
+    }
+
     fn started(&self) -> Option<&Started> {
         self.run.as_ref()?.started()
     }
@@ -166,7 +171,7 @@ impl Durable {
             self.healing = None;
             let (session, run) = healed.inspect_err(|_| self.feed.end())?;
             let started = run.started();
-            let missing = [started.and_then(|told| told.stdout_lost_from), started.and_then(|told| told.stderr_lost_from)];
+            let missing = lost(started);
             let arrived = started.filter(|told| told.stdin).and_then(|told| told.stdin_bytes);
             self.feed.go_on(run.input(), arrived);
             self.session = session;
@@ -270,6 +275,10 @@ impl Durable {
             }
         }
     }
+}
+
+fn lost(started: Option<&Started>) -> [Option<u64>; 2] {
+    [started.and_then(|told| told.stdout_lost_from), started.and_then(|told| told.stderr_lost_from)]
 }
 
 impl Drop for Durable {

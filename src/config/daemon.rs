@@ -479,7 +479,8 @@ fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Optio
         found
     };
     let client_ca = item("client_ca");
-    let ((certificate_path, certificate), (key_path, key)) = (needed("certificate")?, needed("key")?);
+    let (certificate, key) = (needed("certificate"), needed("key"));
+    let ((certificate_path, certificate), (key_path, key)) = (certificate?, key?);
     let (ca_path, ca) = client_ca.unzip();
     let files = TlsFiles { certificate: certificate_path, key: key_path, client_ca: ca_path };
     let read = match files.read() {

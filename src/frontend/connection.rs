@@ -580,6 +580,7 @@ impl<'c> Streams<'c> {
 
     fn client(&self, stream: StreamId, sent: [u64; 2]) -> Client {
         Client {
+            connection: self.connection.number,
             stream,
             outbox: self.outbox.clone(),
             inbox: Arc::new(Inbox::default()),

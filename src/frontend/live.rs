@@ -1,7 +1,7 @@
 //! A run as the frontend knows it: what was kept of its output, who follows it, and what the monitor said of it.
 
 use super::inbox::Inbox;
-use crate::ids::{RunId, StreamId};
+use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{End, RunRules};
 use crate::limits::DATA_FRAME;
 use crate::mux::{Allowance, Outbox};
@@ -53,7 +53,7 @@ impl Live {
     }
 
     /// A run that has ended.
-    pub fn over(run: RunId, spool: Spool, ended: Ended) -> Self {
+    pub fn over(run: RunId, (spool, lost): (Spool, [Option<u64>; 2]), ended: Ended) -> Self {
         let rules = RunRules {
             stdin: None,
             timeout_ms: None,
@@ -64,7 +64,7 @@ impl Live {
             capacity: 0,
             terminal: false,
         };
-        let live = Self::new(run, spool, rules, [None; 2]);
+        let live = Self::new(run, spool, rules, lost);
         live.mail().closed = true;
         live.end(ended);
         live
@@ -198,6 +198,8 @@ impl Runs {
 /// A client that is told a run's output, on one stream of one connection.
 #[derive(Debug)]
 pub struct Client {
+    /// Its connection.
+    pub connection: ConnectionId,
     /// The stream.
     pub stream: StreamId,
     /// The way to the client.

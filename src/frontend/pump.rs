@@ -290,7 +290,8 @@ impl Pump {
         if let Some((stream, gone)) = client.missing(&self.live.spool) {
             client.refuse(stream, gone).await;
             client.stream_is_over();
-            return;
+            let (connection, stream) = (client.connection, client.stream);
+            return self.shared.tell(ToMonitor::NotTakenUp { run: *self.live.run.bytes(), connection, stream }).await;
         }
         if let Some(old) = state.client.take() {
             // Input that had arrived there counts.
@@ -328,7 +329,8 @@ impl Pump {
             sys::fault_point("frontend-exit");
             state.finished = true;
             let [stdout, stderr] = self.live.spool.both();
-            let stdin = state.input.moved;
+            // The key that ends a terminal's input is nobody's byte.
+            let stdin = state.input.moved.saturating_sub(u64::from(self.live.rules.terminal && state.input.ended));
             self.live.end(live::ended(self.live.run, end.clone(), [stdin, stdout, stderr], state.cut, state.held_open));
             self.shared
                 .tell(ToMonitor::Finished {
@@ -463,6 +465,7 @@ impl Pump {
                 self.close(state, stream).await;
             }
             Some(Ok(read)) => {
+                sys::fault_point("frontend-read");
                 self.live.spool.append(stream, frame.get(HEADER..).unwrap_or_default());
                 if read == output.chunk && output.chunk < DATA_FRAME {
                     output.chunk = (output.chunk * 4).min(DATA_FRAME);

@@ -61,6 +61,15 @@ pub enum ToMonitor {
         /// Its stream.
         stream: StreamId,
     },
+    /// A run was not taken up by this stream, which asked for bytes that are not kept; whoever had it has it still.
+    NotTakenUp {
+        /// The run's id.
+        run: [u8; 10],
+        /// The connection that has asked.
+        connection: ConnectionId,
+        /// Its stream.
+        stream: StreamId,
+    },
     /// A run's output was read to its end.
     Finished {
         /// The run's id.

@@ -82,6 +82,8 @@ pub async fn watch(state: Shared) {
     let files = |state: &Shared| state.settings().tls_files.clone();
     let mut seen = (files(&state), files(&state).stamp());
     let mut warned = None;
+    // They may have changed between the start and here.
+    take_over(&state, &seen.0).await;
     loop {
         warn(&state, &mut warned);
         tokio::time::sleep(limits::CERTIFICATE_LOOK).await;
@@ -106,24 +108,41 @@ async fn take_over(state: &Shared, files: &TlsFiles) {
         Ok(new) => new,
         // A renewal writes one file after the other: the next look sees the second.
         Err(faults) => {
-            for (_, fault) in faults {
-                tracing::warn!(fault, "a certificate file has changed and is not taken over; the old certificate stays");
-            }
+            note_fault(state, Some(faults.into_iter().map(|(_, fault)| fault).collect::<Vec<_>>().join("; ")));
             return;
         }
     };
     let old = state.settings();
     if (&old.tls.chain, &old.tls.key, &old.tls.client_ca) == (&new.chain, &new.key, &new.client_ca) {
+        return note_fault(state, None);
+    }
+    let now = crate::clock::now();
+    if let (Some(fault), None) = (new.validity.fault(now), old.tls.validity.fault(now)) {
+        note_fault(state, Some(format!("the certificate on the disk {fault}; the one that is in force stays")));
         return;
     }
+    note_fault(state, None);
     let (fingerprint, expires) = (new.fingerprint.to_string(), new.validity.until_text());
     let same_key = old.tls.fingerprint == new.fingerprint;
     let mut settings = (*old).clone();
     settings.tls = new;
     state.swap(settings);
-    tracing::info!(fingerprint, expires, same_key, "the certificate was renewed and is taken over");
+    match same_key {
+        true => tracing::info!(fingerprint, expires, "the certificate was renewed and is taken over"),
+        false => tracing::warn!(fingerprint, expires, "the certificate was renewed and is taken over, with another key: pins must follow"),
+    }
     let _ = state.record(&Record::now(What::Certificate { fingerprint: &fingerprint, expires: &expires, same_key }));
     super::supervise::configure(state, &[]).await;
+}
+
+/// What stands on the disk cannot be used: said at once, and a fault of the daemon's health if it stays so.
+fn note_fault(state: &Shared, fault: Option<String>) {
+    let mut known = state.certificate_fault.borrow_mut();
+    if let Some(fault) = &fault {
+        tracing::warn!(fault, "a certificate file has changed and is not taken over; the old certificate stays");
+    }
+    let since = known.as_ref().map_or_else(std::time::Instant::now, |(since, _)| *since);
+    *known = fault.map(|fault| (since, fault));
 }
 
 /// Warns once a day from three weeks before the end on.

@@ -29,10 +29,11 @@ impl LastFaults {
         let time = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
         let text: String = [message, fields].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
         let text = text.chars().take(300).collect();
+        let message: String = message.chars().take(300).collect();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.iter().position(|noted| noted.message == message).and_then(|at| all.remove(at));
         let times = before.map_or(0, |noted| noted.times) + 1;
-        all.push_back(Noted { time, text, times, message: message.chars().take(300).collect() });
+        all.push_back(Noted { time, text, times, message });
         if all.len() > FAULTS_KEPT {
             all.pop_front();
         }

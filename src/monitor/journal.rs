@@ -19,6 +19,8 @@ const NOTE: &str = "trail.journal";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often the note is written while records flow.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
+/// How long the daemon's end may wait for a journald that is slow; the rest goes with the next daemon.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 /// Bytes of a record that goes along whole; of a longer one only the fields do, and its number says where it stands.
 const WHOLE: usize = 48 * 1024;
 /// Characters of one field.
@@ -50,7 +52,11 @@ impl Journal {
     pub fn start(settings: &Settings, head: u64) -> io::Result<Option<Self>> {
         let Some(socket) = settings.audit.journal.clone() else { return Ok(None) };
         let note = settings.state.join(NOTE);
-        let sent = std::fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(head);
+        let noted: Option<u64> = std::fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(beyond) = noted.filter(|noted| *noted > head) {
+            tracing::warn!(beyond, head, "the note of what the journal has got is beyond the trail; records go on from here");
+        }
+        let sent = noted.filter(|noted| *noted <= head).unwrap_or(head);
         let shared = Arc::new(Shared { sent: AtomicU64::new(sent), stop: AtomicBool::new(false) });
         let sender = Sender { socket, note, follower: Follower::behind(settings.trail.clone(), sent), shared: shared.clone() };
         let handle = std::thread::Builder::new().name("journal".into()).stack_size(256 * 1024).spawn(move || sender.run())?;
@@ -87,10 +93,15 @@ struct Sender {
 impl Sender {
     fn run(mut self) {
         let (mut noted, mut at) = (self.shared.sent.load(Ordering::Relaxed), Instant::now());
+        let mut until = None;
         let mut reachable = true;
         let mut socket = None;
         loop {
             let stopping = self.shared.stop.load(Ordering::Relaxed);
+            if stopping && Instant::now() > *until.get_or_insert_with(|| Instant::now() + LAST_RECORDS) {
+                self.note(noted);
+                return;
+            }
             let next = self.follower.next_record().unwrap_or_else(|fault| {
                 tracing::warn!(%fault, "the trail cannot be read for the journal");
                 None

@@ -18,6 +18,9 @@ pub fn faults(state: &State) -> Vec<String> {
         found.push("there is no frontend: nobody can connect".into());
     }
     let now = crate::clock::now();
+    // A renewal writes one file after the other; what is wrong for longer would keep the next daemon from starting.
+    let pending = state.certificate_fault.borrow().clone().filter(|(since, _)| since.elapsed() > limits::CERTIFICATE_PATIENCE);
+    found.extend(pending.map(|(_, fault)| format!("the certificate's files cannot be used: {fault}")));
     found.extend(state.settings().tls.validity.fault(now).map(|fault| format!("the certificate {fault}")));
     found
 }
@@ -108,6 +111,7 @@ pub fn status(state: &State) -> Value {
             "expires": settings.tls.validity.until_text(),
             "days_left": settings.tls.validity.left(now).as_secs() / 86_400,
             "fault": settings.tls.validity.fault(now),
+            "files": state.certificate_fault.borrow().as_ref().map(|(_, fault)| fault.clone()),
         },
         "locked": state.vault.borrow().contents.locks.keys().collect::<Vec<_>>(),
         "kept_logins": state.vault.borrow().contents.logins.len(),

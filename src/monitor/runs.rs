@@ -78,6 +78,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         pid: 0,
         since: Instant::now(),
         owner: Some((asked.connection, asked.stream)),
+        before: None,
         changes: 0,
         end,
         signals,
@@ -428,14 +429,20 @@ pub fn attach(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Resu
         if let Some(run) = runs.get_mut(&attachment.run) {
             // Only the session that asked for a run goes on with its input.
             attachment.resume &= run.session == asked.session.id;
+            const MOST: usize = 16;
+            if run.phase != Phase::Running && run.waiting.len() >= MOST {
+                return Err(());
+            }
             if attachment.resume {
-                run.owner = Some((connection, stream));
+                run.before = run.owner.replace((connection, stream));
                 run.changes += 1;
             }
             if run.phase != Phase::Running {
-                const MOST: usize = 16;
-                if run.waiting.len() >= MOST {
-                    return Err(());
+                // Nobody else will tell the stream that has waited so far.
+                if let Some((connection, stream)) = run.before.take().filter(|_| attachment.resume) {
+                    let text = "the run was taken up over another stream".into();
+                    let code = Code::TakenOver.number();
+                    state.tell(ToFrontend::Refused { connection, stream, code, text, argument: None, rule: None });
                 }
                 run.waiting.push((connection, stream, attachment));
                 return Ok(());
@@ -443,6 +450,17 @@ pub fn attach(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Resu
         }
     }
     if pass_attachment(state, connection, stream, attachment) { Ok(()) } else { Err(()) }
+}
+
+/// Whoever asked to take a run up could not: it stays with whom it was.
+pub fn not_taken_up(state: &Shared, run: RunId, asked: (ConnectionId, StreamId)) {
+    let mut runs = state.runs.borrow_mut();
+    let Some(run) = runs.get_mut(&run).filter(|run| run.owner == Some(asked)) else { return };
+    run.owner = run.before.take().filter(|(connection, _)| state.connections.borrow().contains_key(connection));
+    run.changes += 1;
+    if run.owner.is_none() && run.command.on_disconnect == OnDisconnect::Cancel {
+        end_unless_back(state, run);
+    }
 }
 
 fn pass_attachment(state: &Shared, connection: ConnectionId, stream: StreamId, attachment: Attachment) -> bool {

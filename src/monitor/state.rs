@@ -109,6 +109,8 @@ pub struct Run {
     pub since: Instant,
     /// The connection and stream it talks to, while it has any.
     pub owner: Option<(ConnectionId, StreamId)>,
+    /// The one before, until the new one is known to have taken it up.
+    pub before: Option<(ConnectionId, StreamId)>,
     /// How often its client has changed: a wait for one that came back since is over.
     pub changes: u64,
     /// Tells its task to end it; the first reason counts.
@@ -223,6 +225,8 @@ pub struct State {
     pub confinement: RefCell<Option<(String, u32)>>,
     /// What is counted since the start.
     pub counts: Counters,
+    /// What is wrong with the certificate's files as they are now, and since when.
+    pub certificate_fault: RefCell<Option<(Instant, String)>>,
     /// The last warnings and errors.
     pub faults: LastFaults,
     /// Where it listens.
@@ -303,6 +307,7 @@ impl State {
             ready: Cell::new(false),
             confinement: RefCell::new(None),
             counts: Counters::default(),
+            certificate_fault: RefCell::default(),
             faults,
             addresses: RefCell::default(),
         }

@@ -219,6 +219,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::Gone { connection, .. } => Some(*connection),
         ToMonitor::Ready { .. }
         | ToMonitor::Alive
+        | ToMonitor::NotTakenUp { .. }
         | ToMonitor::Closed { .. }
         | ToMonitor::Misdeed { .. }
         | ToMonitor::Finished { .. }
@@ -244,6 +245,9 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
             if let Some(finished) = finished {
                 let _ = finished.send(Counts { stdin, stdout, stderr, cut, held_open });
             }
+        }
+        ToMonitor::NotTakenUp { run, connection, stream } => {
+            runs::not_taken_up(state, RunId::from_random(run), (connection, stream));
         }
         ToMonitor::CutShort { run } => {
             if let Some(run) = state.runs.borrow().get(&RunId::from_random(run)) {

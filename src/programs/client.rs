@@ -87,10 +87,11 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     };
     let known = hosts(args)?;
     let mut target = Target::new(args, destination, &known)?;
-    let mut patience = None;
+    let (mut patience, mut begun) = (None, false);
     loop {
-        let error = match attempt(args, &mut target).await {
-            Err(error) => error,
+        let error = match attempt(args, &mut target, &mut begun).await {
+            // What has begun is never asked for again: its outcome is what it is, or unknown.
+            Err(error) if !begun => error,
             done => return done,
         };
         // A server that stops has done nothing of what it has not answered: another, after an upgrade, may do it.
@@ -110,7 +111,7 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
 
 /// Whether standard input says something that can be read only once.
 fn asks_stdin(args: &ClientArgs) -> bool {
-    args.password_stdin || matches!(&args.verb, ClientVerb::Run(run) if run.words.iter().any(|word| word.ends_with("@-")))
+    args.password_stdin || matches!(&args.verb, ClientVerb::Run(run) if run.words().iter().any(|word| word.ends_with("@-")))
 }
 
 /// Waits for a server that has said it is stopping.
@@ -136,8 +137,8 @@ impl Patience {
     }
 }
 
-/// One login, and what is asked for in it.
-async fn attempt(args: &ClientArgs, target: &mut Target) -> Result<Status, ClientError> {
+/// One login, and what is asked for in it. `begun` once a command may be running.
+async fn attempt(args: &ClientArgs, target: &mut Target, begun: &mut bool) -> Result<Status, ClientError> {
     match &args.verb {
         ClientVerb::Login { .. } => return enter::login(args, target).await,
         ClientVerb::Logout { .. } => return enter::logout(args, target).await,
@@ -145,7 +146,7 @@ async fn attempt(args: &ClientArgs, target: &mut Target) -> Result<Status, Clien
     }
     let session = enter::enter(args, target).await?;
     let outcome = match &args.verb {
-        ClientVerb::Run(run) => run_verb(args, run, &target.options, &session).await,
+        ClientVerb::Run(run) => run_verb(args, run, &target.options, &session, begun).await,
         ClientVerb::Explain(explain) => explain_verb(args, explain, &session).await,
         ClientVerb::Attach { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), true, *raw).await,
         ClientVerb::Output { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), false, *raw).await,
@@ -173,7 +174,7 @@ fn hosts(args: &ClientArgs) -> Result<Hosts, ClientError> {
     load_hosts(&path).map_err(|faults| ClientError::new(Code::Usage, faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }
 
-async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: &Session) -> Result<Status, ClientError> {
+async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: &Session, begun: &mut bool) -> Result<Status, ClientError> {
     let (mut invocation, described) = run::invocation(args, run, session).await?;
     if run.dry_run {
         let Answer::Preview(preview) = session.ask(&Ask::Preview(invocation)).await? else { return Err(unexpected("preview")) };
@@ -185,7 +186,7 @@ async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: 
             say(&format!("  {}", run::quoted(&preview.argv)));
             let view = match described {
                 Some(view) => view,
-                None => run::described(session, &run.command).await?,
+                None => run::described(session, run.command()).await?,
             };
             if let Some(form) = view.reason.filter(|_| run.reason.is_none()) {
                 say(&format!("but it wants a reason of the form {} (--reason)", plain(&form)));
@@ -197,7 +198,7 @@ async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: 
         return Ok(Status::OK);
     }
     invocation.confirmed = run.yes;
-    run::perform(args, run, options, session, invocation, described).await
+    run::perform(args, run, (options, session), invocation, described, begun).await
 }
 
 fn unexpected(verb: &str) -> ClientError {

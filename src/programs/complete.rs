@@ -75,28 +75,45 @@ fn spelled(shell: Shell, candidate: &Candidate, partial: &str) -> String {
         // bash replaces what stands behind the last `:` or `=` only.
         Shell::Bash => {
             let kept = partial.rfind([':', '=']).map_or(0, |at| at + 1);
-            word.get(kept..).unwrap_or_default().to_owned()
+            // What bash gets it types as it is, and a server chose the words.
+            quoted(word.get(kept..).unwrap_or_default())
         }
-        Shell::Zsh => format!("{}:{help}", word.replace(':', "\\:")),
+        Shell::Zsh => format!("{}:{help}", word.replace('\\', "\\\\").replace(':', "\\:")),
         Shell::Fish => format!("{word}\t{help}"),
     }
+}
+
+/// A word in which nothing means anything to a shell.
+fn quoted(word: &str) -> String {
+    let mut out = String::new();
+    for c in word.chars() {
+        if !(c.is_alphanumeric() || "-_./=:,@%+".contains(c)) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn dynamic(found: &Completing) -> Vec<Candidate> {
     match found.value.as_str() {
         "host" => hosts(found),
-        "command" => {
-            let commands = schema(found, None).map(|schema| schema.commands).unwrap_or_default();
-            let candidates = commands.into_iter().map(|(word, help)| Candidate { word, help });
-            candidates.filter(|candidate| candidate.word.starts_with(&found.partial)).collect()
-        }
-        "words" => {
-            let command = found.given("command").unwrap_or_default();
-            let view = schema(found, Some(command)).and_then(|mut schema| schema.views.remove(command));
-            view.map(|view| arguments(&view, &found.all("words"), &found.partial)).unwrap_or_default()
-        }
+        "command" => commands(found),
+        "line" => match found.all("line").split_first() {
+            None => commands(found),
+            Some((command, words)) => {
+                let view = schema(found, Some(command)).and_then(|mut schema| schema.views.remove(command));
+                view.map(|view| arguments(&view, words, &found.partial)).unwrap_or_default()
+            }
+        },
         _ => Vec::new(),
     }
+}
+
+fn commands(found: &Completing) -> Vec<Candidate> {
+    let commands = schema(found, None).map(|schema| schema.commands).unwrap_or_default();
+    let candidates = commands.into_iter().map(|(word, help)| Candidate { word, help });
+    candidates.filter(|candidate| candidate.word.starts_with(&found.partial)).collect()
 }
 
 fn settings(args: &ClientArgs) -> Hosts {

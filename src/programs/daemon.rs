@@ -29,6 +29,10 @@ pub fn ordaind() -> Status {
     match args.verb {
         None => serve(&path),
         Some(DaemonVerb::Check { offline }) => check(&path, offline),
+        Some(DaemonVerb::Init { dir: None }) if args.config.is_some() => {
+            complain("ordaind: init: say with --dir which folder; --config names a file that is there");
+            Status(2)
+        }
         Some(DaemonVerb::Init { dir }) => init::init(dir.as_deref()),
         Some(DaemonVerb::HashPassword) => hash_password(),
         Some(DaemonVerb::Fingerprint) => fingerprint(&path),
@@ -42,7 +46,9 @@ pub fn ordaind() -> Status {
         Some(DaemonVerb::Unlock { user }) => local::unlock(&path, &user),
         Some(DaemonVerb::Totp { user, remove }) => local::totp(&path, &user, remove),
         Some(DaemonVerb::Penalties { clear, json }) => local::penalties(&path, clear.as_deref(), json),
-        Some(DaemonVerb::Explain { source, reason, offline, user, command, words }) => {
+        Some(DaemonVerb::Explain { source, reason, offline, user, mut line }) => {
+            let words = line.split_off(1.min(line.len()));
+            let command = line.pop().unwrap_or_default();
             access::explain(&path, offline, &access::Question { user, command, words, reason, source })
         }
         Some(DaemonVerb::Access { user, command, offline, json }) => {

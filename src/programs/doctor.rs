@@ -1,20 +1,22 @@
 //! `ordaind doctor`: looks at what a running daemon depends on, from the kernel to a login over TLS, a line for each.
 
 use super::{complain, local, say};
-use crate::client::{Connection, Options, connect};
+use crate::client::{ClientError, Kept, Options, Proof, connect};
 use crate::config::{self, Machine};
-use crate::credential;
-use crate::encoding;
-use crate::exit::Status;
+use crate::credential::{self, SessionKey};
+use crate::exit::{Human, Status};
+use crate::ids::SessionId;
+use crate::monitor::Settings;
 use crate::protocol::Code;
 use crate::request::Ask;
 use crate::secret::Secret;
 use crate::sys::{self, Clock, Trust};
-use crate::tls::{self, Fingerprint};
+use crate::tls;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Who logs in, when somebody is to.
@@ -60,8 +62,9 @@ pub fn doctor(config: &Path, patient: &Patient<'_>) -> Status {
     let status = local::ask(config, "status");
     tell("daemon", daemon(&status));
     if let Ok(status) = &status {
-        tell("certificate", certificate(status, loaded.as_ref()));
-        tell("login", vec![login(status, loaded.as_ref(), patient)]);
+        for (what, finding) in as_a_client(status, loaded.as_ref(), patient) {
+            tell(what, vec![finding]);
+        }
     }
     if wrong == 0 {
         return Status::OK;
@@ -96,7 +99,7 @@ fn control_groups() -> Finding {
     }
 }
 
-fn configuration(path: &Path) -> (Vec<Finding>, Option<crate::monitor::Settings>) {
+fn configuration(path: &Path) -> (Vec<Finding>, Option<Settings>) {
     // What control groups a shell has says nothing of the service's.
     let machine = Machine::probe().as_a_service();
     match config::load(path, &machine) {
@@ -109,7 +112,7 @@ fn configuration(path: &Path) -> (Vec<Finding>, Option<crate::monitor::Settings>
     }
 }
 
-fn files(path: &Path, loaded: Option<&crate::monitor::Settings>) -> Vec<Finding> {
+fn files(path: &Path, loaded: Option<&Settings>) -> Vec<Finding> {
     let (state, trail) = match loaded {
         Some(settings) => (settings.state.clone(), settings.trail.clone()),
         None => match config::state_and_trail(path) {
@@ -133,21 +136,23 @@ fn files(path: &Path, loaded: Option<&crate::monitor::Settings>) -> Vec<Finding>
         });
     }
     if let Some(settings) = loaded {
-        let free = sys::free_bytes(trail.parent().unwrap_or(Path::new("."))).unwrap_or(0);
+        // Before the first start its folder is not there yet.
+        let there = trail.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+        let free = sys::free_bytes(there).unwrap_or(0);
         let reserve = settings.audit.reserve.unwrap_or(0);
         found.push(if free <= reserve {
             Wrong(format!("the trail's disk has {} MiB left; nothing new runs below {} MiB (audit.reserve)", free >> 20, reserve >> 20))
         } else {
             Well(format!("the trail's disk has {} MiB left", free >> 20))
         });
-        if let Err(fault) = sys::trusted(&settings.trail, &Trust::own()) {
+        if let (true, Err(fault)) = (settings.trail.exists(), sys::trusted(&settings.trail, &Trust::own())) {
             found.push(Wrong(fault.to_string()));
         }
     }
     found
 }
 
-fn clock(loaded: Option<&crate::monitor::Settings>) -> Finding {
+fn clock(loaded: Option<&Settings>) -> Finding {
     let now = crate::clock::now();
     if let Some(fault) = loaded.and_then(|settings| settings.tls.validity.fault(now)) {
         return Mind(format!("is it right? The certificate {fault}"));
@@ -188,11 +193,11 @@ fn reachable(address: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, address.port()))
 }
 
-fn options(address: SocketAddr, trust: &tls::Trust, name: Option<String>) -> Result<Options, String> {
+fn options(address: SocketAddr, trust: &tls::Trust) -> Result<Options, String> {
     Ok(Options {
         host: address.ip().to_string(),
         port: address.port(),
-        tls_name: name,
+        tls_name: None,
         tls: tls::client(trust, None)?,
         timeout: Duration::from_secs(10),
     })
@@ -203,76 +208,85 @@ fn block<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> 
     runtime.block_on(work)
 }
 
-async fn reach(options: &Options) -> Result<Connection, String> {
-    connect(options).await.map_err(|error| error.to_string())
-}
-
-fn certificate(status: &Value, loaded: Option<&crate::monitor::Settings>) -> Vec<Finding> {
-    if loaded.is_some_and(|settings| settings.tls.client_ca.is_some()) {
-        return vec![Mind("the server wants client certificates, so it cannot be looked at from here".into())];
+/// The certificate as a client sees it, and a login over the loopback, all the way: somebody's own, or nobody's, who must be
+/// refused.
+fn as_a_client(status: &Value, loaded: Option<&Settings>, patient: &Patient<'_>) -> Vec<(&'static str, Finding)> {
+    let Some(settings) = loaded else {
+        return vec![("login", Mind("not tried: there is no sound configuration to say which key is right".into()))];
+    };
+    let mut found = vec![("certificate", accepted(settings))];
+    if settings.tls.client_ca.is_some() {
+        found.push(("login", Mind("not tried: the server wants client certificates".into())));
+        return found;
     }
-    let mut found = Vec::new();
-    for listener in texts(status, "/listening") {
-        let Some(address) = reachable(&listener) else { continue };
-        let seen = options(address, &tls::Trust::FirstSight, None)
-            .and_then(|options| block(async move { reach(&options).await.map(|connection| connection.server_key()) }));
-        let expected = loaded.map(|settings| settings.tls.fingerprint);
-        found.push(match seen {
-            Err(why) => Wrong(format!("{listener}: {why}")),
-            Ok(key) if expected.is_some_and(|expected| expected != key) => {
-                Wrong(format!("{listener} shows the key {key}, which is not the configured file's; reload or restart"))
+    let listeners = texts(status, "/listening");
+    for (number, listener) in listeners.iter().enumerate() {
+        let Some(address) = reachable(listener) else { continue };
+        let expected = settings.tls.fingerprint;
+        // Nothing is told to a server with another key.
+        let reached = options(address, &tls::Trust::Pin(expected))
+            .and_then(|options| block(async move { Ok(examined(&options, (number == 0).then_some(patient)).await) }));
+        match reached.and_then(|reached| reached) {
+            Err(why) => found.push(("certificate", Wrong(format!("{listener}: {why}")))),
+            Ok(login) => {
+                found.push(("certificate", Well(format!("{listener} shows the configured key, {expected}"))));
+                found.extend(login.map(|login| ("login", login)));
             }
-            Ok(key) => Well(format!("{listener} shows {key}")),
-        });
-        // As somebody far away would see it, by this machine's name.
-        let name = sys::host_name();
-        let trusted = options(address, &tls::Trust::System, Some(name.clone()))
-            .and_then(|options| block(async move { reach(&options).await.map(drop) }));
-        found.push(match trusted {
-            Ok(()) => Well(format!("clients with ca = \"system\" accept it as {name}")),
-            Err(why) => Mind(format!("clients need its pin, its CA or their known_servers; by this system's CAs, as {name}: {why}")),
-        });
+        }
+    }
+    if listeners.is_empty() {
+        found.push(("login", Wrong("there is no address to connect to".into())));
     }
     found
 }
 
-/// A login over the loopback, all the way: somebody's own, or nobody's, who must be refused.
-fn login(status: &Value, loaded: Option<&crate::monitor::Settings>, patient: &Patient<'_>) -> Finding {
-    let Some(address) = texts(status, "/listening").iter().find_map(|listener| reachable(listener)) else {
-        return Wrong("there is no address to connect to".into());
-    };
-    if loaded.is_some_and(|settings| settings.tls.client_ca.is_some()) {
-        return Mind("not tried: the server wants client certificates".into());
+/// Whether clients that trust the system's CAs accept it, by this machine's name.
+fn accepted(settings: &Settings) -> Finding {
+    let name = sys::host_name();
+    match tls::certificates(&settings.tls.chain).and_then(|chain| tls::trusted_by_system(&chain, &name)) {
+        Ok(()) => Well(format!("clients with ca = \"system\" accept it as {name}")),
+        Err(why) => Mind(format!("clients need its pin, its CA or their known_servers; by this system's CAs, as {name}: {why}")),
     }
-    let pin = status.pointer("/certificate/fingerprint").and_then(Value::as_str).and_then(|pin| pin.parse::<Fingerprint>().ok());
-    let trust = pin.map_or(tls::Trust::FirstSight, tls::Trust::Pin);
-    let password = match patient.password_file.map(|file| sys::read_private(file, 4096)) {
-        Some(Ok(bytes)) => String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned(),
-        Some(Err(fault)) => return Wrong(fault.to_string()),
-        None => encoding::hex(&credential::random::<16>()),
-    };
+}
+
+/// Reaches a listener; logs in there, if somebody is to.
+async fn examined(options: &Options, patient: Option<&Patient<'_>>) -> Result<Option<Finding>, String> {
     let began = Instant::now();
-    let outcome = options(address, &trust, None).and_then(|options| {
-        block(async move {
-            let connection = reach(&options).await?;
-            let user = patient.user.unwrap_or("ordain-doctor");
-            match connection.log_in(user, &Secret::new(password)).await {
+    let connection = connect(options).await.map_err(|error| error.to_string())?;
+    let Some(patient) = patient else { return Ok(None) };
+    let finding = match (patient.user, patient.password_file) {
+        (Some(user), Some(file)) => {
+            let password = match sys::read_private(file, 4096) {
+                Ok(bytes) => Secret::new(String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned()),
+                Err(fault) => return Ok(Some(Wrong(fault.to_string()))),
+            };
+            match connection.log_in(user, &password).await {
                 Ok(session) => {
                     let answered = session.ask(&Ask::Whoami).await;
                     session.close().await;
-                    answered.map(|_| true).map_err(|error| error.to_string())
+                    answered.map_or_else(
+                        |error| Wrong(error.to_string()),
+                        |_| Well(format!("{user} was let in and answered, in {}", Human(began.elapsed()))),
+                    )
                 }
-                Err((_, error)) if error.is(Code::LoginRefused) => Ok(false),
-                Err((_, error)) => Err(error.to_string()),
+                Err((_, error)) if error.is(Code::LoginRefused) => Wrong(format!("{user} was refused; the trail says why")),
+                Err((_, error)) => Wrong(error.to_string()),
             }
-        })
-    });
-    let took = crate::exit::Human(began.elapsed());
-    match (outcome, patient.user) {
-        (Ok(true), Some(user)) => Well(format!("{user} was let in and answered, in {took}")),
-        (Ok(false), Some(user)) => Wrong(format!("{user} was refused; the trail says why")),
-        (Ok(false), None) => Well(format!("an unknown user was refused as he should be, in {took}, over TLS, frontend, monitor and trail")),
-        (Ok(true), None) => Wrong("an unknown user was let in".into()),
-        (Err(why), _) => Wrong(why),
-    }
+        }
+        // A key that nobody keeps: refused without costing its source what a guess does.
+        _ => {
+            let key = SessionKey::generate().map_err(|fault| fault.clone())?;
+            let nobody = Proof::Kept(Kept { id: SessionId::from_random(credential::random()), key: Arc::new(key) });
+            let no_code = || Err(ClientError::new(Code::CodeWanted, "a one-time code is wanted"));
+            match connection.enter("ordain-doctor", &nobody, false, no_code).await {
+                Ok(_) => Wrong("an unknown user was let in".into()),
+                Err((_, error)) if error.is(Code::LoginRefused) => Well(format!(
+                    "an unknown user was refused as he should be, in {}, over TLS, frontend, monitor and trail",
+                    Human(began.elapsed())
+                )),
+                Err((_, error)) => Wrong(error.to_string()),
+            }
+        }
+    };
+    Ok(Some(finding))
 }

@@ -24,7 +24,7 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
     let files = ["config.toml", "server.key", "server.crt"].map(|name| folder.join(name));
     let [config, key, certificate] = &files;
     if let Some(file) = [key, certificate].into_iter().find(|file| file.exists()) {
-        return Err(format!("{} exists already; nothing was changed", file.display()));
+        return Err(format!("{} exists already; nothing was changed (--dir makes a new key elsewhere)", file.display()));
     }
     // A configuration that is there, a package's or one's own, is kept.
     let kept = config.exists();
@@ -57,24 +57,25 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
 }
 
 fn configuration(root: bool, groups: bool) -> String {
-    let containment = if groups {
-        ""
-    } else {
-        "# No control group could be made when this file was: under systemd with Delegate=yes this line can go.\n[server]\ncontainment = \"best-effort\"\n\n"
-    };
     let (run_as, here) = if root {
         ("run_as = \"daemon\"\n", "# Who a command runs as must be said, here or at each command.\n")
     } else {
         ("", "# Without root every command runs as the daemon's own user.\n")
     };
     let state = if root { "/var/lib/ordain" } else { "~/.local/state/ordain" };
+    let server = if groups {
+        format!("# server = {{ listen = [\"[::]:7422\"], state = \"{state}\" }}\n")
+    } else {
+        format!(
+            "[server]\n# listen = [\"[::]:7422\"]\n# state = \"{state}\"\n# No control group could be made when this file was: under systemd with Delegate=yes this line can go.\ncontainment = \"best-effort\"\n"
+        )
+    };
     format!(
         r#"# ordain's configuration. `ordaind check` says what is wrong or risky here; ordain.toml(5) and README.md explain every key.
 
 # Where it listens, and where trail, locks and control socket are, unless said otherwise:
-# server = {{ listen = ["[::]:7422"], state = "{state}" }}
-
-{containment}[tls]
+{server}
+[tls]
 certificate = "server.crt"
 key = "server.key"
 

@@ -4,10 +4,18 @@ use super::display::plain;
 use super::{complain, say, say_json};
 use crate::config;
 use crate::exit::Status;
+use crate::sys;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long an answer may take: a reload of much on a slow disk.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of an answer.
+const ANSWER: u64 = 64 << 20;
 
 /// Asks the running daemon.
 ///
@@ -21,10 +29,16 @@ fn ask_with(path: &Path, question: &Value) -> Result<Value, String> {
     // The socket's place is the configuration's to say; a faulty one (the reason for many a reload) says it too.
     let control = config::control_socket(path)?;
     let cannot = |fault: &dyn std::fmt::Display| format!("{}: {fault} (is the daemon running?)", control.display());
+    // Somebody else's socket in a place that others can write to is not the daemon's.
+    let owner = std::fs::symlink_metadata(&control).map_err(|fault| cannot(&fault))?.uid();
+    if owner != 0 && owner != sys::effective_uid() {
+        return Err(cannot(&format!("it belongs to user id {owner}")));
+    }
     let mut stream = UnixStream::connect(&control).map_err(|fault| cannot(&fault))?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|fault| cannot(&fault))?;
     stream.write_all(format!("{question}\n").as_bytes()).map_err(|fault| cannot(&fault))?;
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).map_err(|fault| cannot(&fault))?;
+    BufReader::new(stream.take(ANSWER)).read_line(&mut line).map_err(|fault| cannot(&fault))?;
     let answer: Value = serde_json::from_str(&line).map_err(|fault| cannot(&fault))?;
     match answer.get("error").and_then(Value::as_str) {
         Some(error) => Err(error.to_owned()),
@@ -34,7 +48,7 @@ fn ask_with(path: &Path, question: &Value) -> Result<Value, String> {
 
 /// Says why not.
 pub fn failed(why: &str) -> Status {
-    complain(&format!("ordaind: {why}"));
+    complain(&format!("ordaind: {}", plain(why)));
     Status::FAULT
 }
 
@@ -47,12 +61,15 @@ pub fn reload(path: &Path) -> Status {
     match answer.get("faults").and_then(Value::as_array) {
         Some(faults) => {
             for fault in faults.iter().filter_map(Value::as_str) {
-                complain(&format!("ordaind: {fault}"));
+                complain(&format!("ordaind: {}", plain(fault)));
             }
             failed("the configuration was not taken over; the old one stays")
         }
         None => {
             say(&format!("reloaded; this is configuration {}", answer.get("generation").unwrap_or(&Value::Null)));
+            if answer.get("changes").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                say("  nothing is new");
+            }
             for change in answer.get("changes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
                 say(&format!("  {}", plain(change)));
             }
@@ -83,7 +100,7 @@ fn locks(path: &Path, json: bool) -> Status {
             |key: &str| lock.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default();
         let why = text("reason");
         let why = if why.is_empty() { "no reason given".to_owned() } else { plain(&why) };
-        say(&format!("{}  since {}, by user id {}: {why}", plain(user), text("since"), text("by")));
+        say(&format!("{}  since {}, by user id {}: {why}", plain(user), plain(&text("since")), plain(&text("by"))));
     }
     Status::OK
 }
@@ -100,7 +117,7 @@ pub fn unlock(path: &Path, user: &str) -> Status {
 pub fn totp(path: &Path, user: &str, remove: bool) -> Status {
     let question = json!({ "verb": "totp", "user": user, "remove": remove });
     tell(ask_with(path, &question), |answer| match (answer.get("uri").and_then(Value::as_str), answer.get("was")) {
-        (Some(uri), _) => uri.to_owned(),
+        (Some(uri), _) => plain(uri),
         (None, Some(Value::Bool(true))) => format!("{} needs no one-time code any more, unless the configuration says so", plain(user)),
         _ => format!("{} had no seed", plain(user)),
     })

@@ -25,13 +25,13 @@ pub async fn described(session: &Session, command: &str) -> Result<CommandView, 
 
 /// The invocation that the words mean. A command without words is asked for as it is, which saves a round trip.
 pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> Result<(Invocation, Option<CommandView>), ClientError> {
-    let command = run.command.clone();
+    let command = run.command().to_owned();
     let bare = Invocation { command, arguments: Vec::new(), confirmed: false, terminal: own_terminal(), reason: run.reason.clone() };
-    if run.words.is_empty() {
+    if run.words().is_empty() {
         return Ok((bare, None));
     }
-    let view = described(session, &run.command).await?;
-    let mut arguments = given(&run.words, &view, view.stdin || args.password_stdin)?;
+    let view = described(session, run.command()).await?;
+    let mut arguments = given(run.words(), &view, view.stdin || args.password_stdin)?;
     ask_for_secrets(&mut arguments, &view)?;
     Ok((Invocation { arguments, ..bare }, Some(view)))
 }
@@ -39,18 +39,18 @@ pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> 
 /// The same for `explain`, where nothing is asked for: a command that may not be described is explained all the same.
 pub async fn explained(args: &ClientArgs, explain: &ExplainArgs, session: &Session) -> Result<Invocation, ClientError> {
     let bare = Invocation {
-        command: explain.command.clone(),
+        command: explain.command().to_owned(),
         arguments: Vec::new(),
         // Whether a person agrees is not what is asked here.
         confirmed: true,
         terminal: None,
         reason: explain.reason.clone(),
     };
-    if explain.words.is_empty() {
+    if explain.words().is_empty() {
         return Ok(bare);
     }
-    match described(session, &explain.command).await {
-        Ok(view) => Ok(Invocation { arguments: given(&explain.words, &view, args.password_stdin)?, ..bare }),
+    match described(session, explain.command()).await {
+        Ok(view) => Ok(Invocation { arguments: given(explain.words(), &view, args.password_stdin)?, ..bare }),
         Err(error) if error.is(Code::NotPermitted) || error.is(Code::Source) => Ok(bare),
         Err(error) => Err(error),
     }
@@ -100,10 +100,10 @@ fn ask_for_secrets(arguments: &mut Arguments, view: &CommandView) -> Result<(), 
 pub async fn perform(
     args: &ClientArgs,
     run: &RunArgs,
-    options: &Options,
-    session: &Session,
+    (options, session): (&Options, &Session),
     mut invocation: Invocation,
     view: Option<CommandView>,
+    begun: &mut bool,
 ) -> Result<Status, ClientError> {
     let start = async |invocation: &Invocation| {
         Durable::start(options.clone(), session.clone(), invocation.clone(), |queued| {
@@ -112,7 +112,7 @@ pub async fn perform(
         .await
     };
     if run.detach {
-        detachable(session, &run.command, view.as_ref()).await?;
+        detachable(session, run.command(), view.as_ref()).await?;
     }
     let mut started = start(&invocation).await;
     if let Err(error) = &started
@@ -120,7 +120,7 @@ pub async fn perform(
         && error.is(Code::Argument)
     {
         // Asked for without words: perhaps all that is missing is a secret.
-        let view = described(session, &run.command).await?;
+        let view = described(session, run.command()).await?;
         let before = invocation.arguments.len();
         ask_for_secrets(&mut invocation.arguments, &view)?;
         if invocation.arguments.len() > before {
@@ -132,7 +132,7 @@ pub async fn perform(
         && invocation.reason.is_none()
         && ask::can_ask()
     {
-        let view = described(session, &run.command).await?;
+        let view = described(session, run.command()).await?;
         let form = view.reason.map(|form| format!(" ({})", plain(&form))).unwrap_or_default();
         invocation.reason = Some(ask::line(&format!("reason{form}: "))?);
         started = start(&invocation).await;
@@ -148,6 +148,7 @@ pub async fn perform(
         started = start(&invocation).await;
     }
     let started = started?;
+    *begun = true;
     if run.detach {
         return Ok(detach(args, started).await);
     }
@@ -223,6 +224,15 @@ pub struct How {
     pub watching: bool,
 }
 
+/// What nobody will see is not passed over in silence.
+fn tell_missing(missing: [Option<u64>; 2]) {
+    for (name, offset) in ["standard output", "standard error"].into_iter().zip(missing) {
+        if let Some(offset) = offset {
+            complain(&format!("ordain: {name} may lack bytes from byte {offset} on: the server lost them"));
+        }
+    }
+}
+
 /// Output here, input there, until the end; exits as the command did.
 pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Result<Status, ClientError> {
     let id = run.id();
@@ -232,6 +242,7 @@ pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Re
     if how.verbose {
         complain(&format!("ordain: run {id}"));
     }
+    tell_missing(run.missing());
     let mut output = Output::begin(how.json, how.raw || raw_mode.is_some());
     if how.json {
         output.event(serde_json::json!({ "event": "started", "run": id.to_string() })).await;
@@ -282,11 +293,7 @@ pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Re
                 Told::Lost(error) => complain(&format!("ordain: {}; reaching the server again", plain(&error.text))),
                 Told::Healed { after, missing } => {
                     complain(&format!("ordain: back after {}; going on where it was", crate::exit::Human(after)));
-                    for (name, offset) in ["standard output", "standard error"].into_iter().zip(missing) {
-                        if let Some(offset) = offset {
-                            complain(&format!("ordain: {name} may lack bytes from byte {offset} on: the server lost them"));
-                        }
-                    }
+                    tell_missing(missing);
                     if cancelled {
                         cancel(&run);
                     }

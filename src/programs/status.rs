@@ -70,12 +70,15 @@ fn lines(answer: &Value) -> Vec<String> {
         },
     ));
     lines.push(row("", text("/certificate/fingerprint")));
+    if let Some(fault) = at("/certificate/files").as_str() {
+        lines.push(row("", format!("the files as they are now: {fault}")));
+    }
     lines.push(row(
         "frontend",
         match at("/frontend") {
             Value::Null => "none: nobody can connect".into(),
             _ => format!(
-                "{}, seccomp {}, Landlock {}, started {} times",
+                "{}, seccomp {}, Landlock {}, started {} {}",
                 if at("/frontend/own_user") == &Value::Bool(true) {
                     format!("user id {}", text("/frontend/uid"))
                 } else {
@@ -83,7 +86,8 @@ fn lines(answer: &Value) -> Vec<String> {
                 },
                 text("/frontend/seccomp"),
                 text("/frontend/landlock"),
-                text("/frontends_started")
+                text("/frontends_started"),
+                if text("/frontends_started") == "1" { "time" } else { "times" }
             ),
         },
     ));

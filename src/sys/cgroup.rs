@@ -194,7 +194,9 @@ impl Cgroups {
     pub fn give_back(&self, group: Cgroup) {
         // A group that was killed is not used again: Linux 6.18 compares its count of kills with that of the group the
         // new process is forked from, and kills what is started in it.
-        if !group.limited && !group.killed.load(Ordering::Relaxed) {
+        // Nor is one in which a command of root's has made its own: the links of a group's folder count those.
+        let inner = fs::metadata(&group.path).map_or(0, |meta| std::os::unix::fs::MetadataExt::nlink(&meta)) > 2;
+        if !group.limited && !inner && !group.killed.load(Ordering::Relaxed) {
             let mut free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
             if free.len() < KEPT {
                 free.push(group);
@@ -257,13 +259,13 @@ fn clear(outer: &Path) {
     let stays = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(STAYS));
     for group in folders(outer).filter(stays) {
         // Goes when it is empty; what lives in it was to go on.
-        let _ = fs::remove_dir(group);
+        let _ = remove(&group);
     }
     for base in folders(outer).filter(left) {
         for run in folders(&base) {
             let _ = put(&run.join("cgroup.kill"), "1");
             for _ in 0..100 {
-                if fs::remove_dir(&run).is_ok() {
+                if remove(&run).is_ok() {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(5));
@@ -293,8 +295,19 @@ pub struct Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         // Fails while a process lives in it; the next daemon clears up.
-        let _ = fs::remove_dir(&self.path);
+        let _ = remove(&self.path);
     }
+}
+
+/// Removes a group, with those that a command of root's may have made in it.
+fn remove(group: &Path) -> io::Result<()> {
+    if fs::remove_dir(group).is_ok() {
+        return Ok(());
+    }
+    for inner in fs::read_dir(group)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove(&inner.path())?;
+    }
+    fs::remove_dir(group)
 }
 
 /// Processor time that a group has spent.
