@@ -83,6 +83,9 @@ fn the_trails_kinds_and_fields_are_documented() {
         return;
     }
     assert_eq!(written.trim_end(), made.trim_end(), "TRAIL.md is not what record.rs says");
+    for reason in ["exit", "signal", "timeout", "idle", "output-limit", "oom", "cancelled", "disconnected", "stopped", "revoked", "lost"] {
+        assert!(source("src/exit.rs").contains(&format!("=> \"{reason}\",")), "{reason}");
+    }
     // No comment that speaks of the one before it.
     assert!(!made.contains("As above"), "a field's meaning must stand beside it");
 }

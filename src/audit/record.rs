@@ -284,7 +284,8 @@ pub enum What<'a> {
         user: &'a str,
         /// Which command.
         command: &'a str,
-        /// A word of `exit::Reason`, or `not-started`.
+        /// `exit` (by itself), `signal`, `timeout`, `idle`, `output-limit`, `oom`, `cancelled`, `disconnected`,
+        /// `stopped` (with the daemon), `revoked`, `lost` (not known), or `not-started`.
         reason: &'a str,
         /// Exit status or signal.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -337,7 +338,8 @@ pub enum What<'a> {
     },
     /// A local verb was asked for over the control socket.
     Local {
-        /// The verb.
+        /// The verb: `status`, `reload`, `lock`, `unlock`, `locks` (who is locked), `totp`, `penalties`, `forgive`
+        /// (`penalties --clear`).
         verb: &'a str,
         /// The user id of the asking process.
         uid: u32,
