@@ -12,7 +12,7 @@ mod verify;
 pub use ascii::line;
 pub use chain::{Head, Link, TrailKey, TrailPublic, link};
 pub use files::{Follower, put_aside, rotated_files, rotated_name};
-pub use record::{Record, What};
+pub use record::{KINDS, Record, What};
 pub use verify::{Fault, Report, Verifier};
 
 use crate::encoding::base64;

@@ -23,6 +23,36 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The kinds, as they are written.
+pub const KINDS: &[&str] = &[
+    "started",
+    "checkpoint",
+    "recovered",
+    "missing",
+    "gap",
+    "continued",
+    "summed",
+    "stopping",
+    "frontend",
+    "reload",
+    "certificate",
+    "connection",
+    "violation",
+    "login",
+    "logout",
+    "kept-ended",
+    "lock",
+    "vault",
+    "penalty",
+    "totp",
+    "request",
+    "start",
+    "end",
+    "handed-on",
+    "executable",
+    "local",
+];
+
 /// What happened. `reported_by: frontend` marks what rests on the network process's word.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]

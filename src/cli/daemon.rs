@@ -1,5 +1,7 @@
 //! `ordaind`.
 
+use crate::audit::KINDS;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -59,10 +61,10 @@ pub struct AuditFilter {
     #[arg(long, value_name = "ADDRESS")]
     pub source: Option<String>,
     /// Of this kind, such as login or request
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(KINDS), hide_possible_values = true)]
     pub kind: Option<String>,
     /// With this decision or outcome: granted, refused, accepted
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", value_parser = ["granted", "refused", "accepted"])]
     pub decision: Option<String>,
     /// Not older than this: a time as in the records, or how long ago (`2h`)
     #[arg(long, value_name = "TIME")]

@@ -92,6 +92,8 @@ struct Sender {
 
 impl Sender {
     fn run(mut self) {
+        // Runs go first; what it is behind with waits in the file.
+        sys::step_back();
         let (mut noted, mut at) = (self.shared.sent.load(Ordering::Relaxed), Instant::now());
         let mut until = None;
         let mut reachable = true;
