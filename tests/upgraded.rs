@@ -25,9 +25,9 @@ const COMMANDS: &str = r#"
 exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; sleep 0.02; echo "noted $1"', "note", "{word}", "{folder}/notes"]
 args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
 [commands.restart]
-exec = ["/bin/sh", "-c", 'kill -TERM "$PPID"; echo asked']
+exec = ["/bin/sh", "-c", 'kill -TERM "$(cat "$1")"; echo asked', "restart", "{folder}/pid"]
 [commands.restart-and-wait]
-exec = ["/bin/sh", "-c", 'kill -TERM "$PPID"; while kill -0 "$PPID"; do sleep 0.05; done']
+exec = ["/bin/sh", "-c", 'read pid < "$1"; kill -TERM "$pid"; while kill -0 "$pid"; do sleep 0.05; done', "restart", "{folder}/pid"]
 [roles.all]
 commands = ["*"]
 [users.alice]
@@ -78,6 +78,8 @@ impl Manager {
             }
         }
         std::fs::remove_file(self.path("notify")).unwrap();
+        // The parent of a command is the daemon only where runs have control groups.
+        write(&self.path("pid"), &format!("{}\n", child.id()), 0o644);
         child
     }
 
