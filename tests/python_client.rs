@@ -60,10 +60,12 @@ fn hash(password: &str) -> String {
 fn config(folder: &Path) -> String {
     // Root has to say as whom commands run, others cannot choose.
     let run_as = if std::fs::metadata(folder).unwrap().uid() == 0 { "run_as = \"root\"" } else { "" };
+    // A plain user's tests have no control groups to put runs into.
+    let containment = if ordain::sys::cgroups_offered().is_ok() { "" } else { "containment = \"best-effort\"\n" };
     format!(
         r#"
 [server]
-listen = ["127.0.0.1:0"]
+{containment}listen = ["127.0.0.1:0"]
 state = "state"
 
 [tls]
