@@ -214,10 +214,15 @@ fn without_room_nothing_runs_and_with_room_again_it_does() {
     }
     let refused = refused.expect("the disk was never full");
     assert_eq!(refused.code, 520, "{refused}");
+    // The health check fails, and says why.
+    let status = server.local("status");
+    assert!(status.status.code() == Some(1) && stdout(&status).contains("the trail cannot be written"), "{}", stdout(&status));
+    assert!(stdout(&server.local("metrics")).contains("ordain_healthy 0\n"));
     // What may go on without does, and is counted.
     run("quiet").unwrap();
     std::fs::remove_file(&filler).unwrap();
     run("true").unwrap();
+    assert_eq!(server.local("status").status.code(), Some(0));
     let text = std::fs::read_to_string(&trail).unwrap();
     assert!(text.contains("\"kind\":\"gap\",\"missed\":1"), "{text}");
     stop(&mut server);
@@ -234,6 +239,7 @@ fn a_reserve_is_kept_before_the_disk_is_full() {
     assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
     std::fs::write(server.path("small/filler"), vec![0u8; 3 << 20]).unwrap();
     server.wait_for_log("audit.reserve");
+    assert_eq!(server.local("status").status.code(), Some(1));
     let output = server.ordain(&["run", "t", "true"]);
     assert!(stderr(&output).contains("code 520") && stderr(&output).contains("audit.reserve"), "{}", stderr(&output));
     std::fs::remove_file(server.path("small/filler")).unwrap();
