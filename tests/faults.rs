@@ -230,6 +230,39 @@ fn a_clock_that_jumps_ends_nothing_and_breaks_no_trail() {
     assert!(verified.status.success(), "{}", stdout(&verified));
 }
 
+/// What has expired does not replace what has not; what may be used later is taken over later, without another change; and what
+/// was wrong with files that a reload no longer names is no fault any more.
+#[test]
+fn a_certificate_that_cannot_be_used_now_is_looked_at_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock");
+    let ca = prepare(folder.path(), "", COMMANDS);
+    write(&clock, "0", 0o600);
+    let server = Server::serve_with(folder, ca, &[("ORDAIN_CLOCK", &clock.to_string_lossy())]);
+    let shown = || stdout(&server.local("status"));
+    // A day and a half on: the server's has half a day left, the new one is over.
+    write(&clock, &(36 * 3600).to_string(), 0o600);
+    let short = ordain::devca::issue(&server.ca, &["localhost".into()], ordain::devca::Use::Server, 1).unwrap();
+    let chain = std::fs::read_to_string(server.path("server.crt")).unwrap();
+    write(&server.path("server.key"), &short.key, 0o600);
+    write(&server.path("server.crt"), &short.certificate, 0o644);
+    server.wait_for_log("the one that is in force stays");
+    assert!(shown().contains("the files as they are now: ") && !shown().contains("certificate  expired"), "{}", shown());
+    write(&clock, "0", 0o600);
+    server.wait_for_log("is taken over, with another key");
+    assert!(!shown().contains("the files as they are now: "), "{}", shown());
+    // Other files, by a reload.
+    write(&server.path("server.crt"), &chain, 0o644);
+    server.wait_for_log("does not belong to the certificate");
+    assert!(shown().contains("the files as they are now: "), "{}", shown());
+    write(&server.path("other.key"), &short.key, 0o600);
+    write(&server.path("other.crt"), &short.certificate, 0o644);
+    let config = std::fs::read_to_string(server.path("config.toml")).unwrap().replace("\"server.", "\"other.");
+    write(&server.path("config.toml"), &config, 0o600);
+    assert!(server.local("reload").status.success());
+    assert!(!shown().contains("the files as they are now: "), "{}", shown());
+}
+
 /// Hundreds of reloads under load, some of them of a file that is only half written: no request is lost or refused for it.
 #[test]
 fn a_storm_of_reloads_disturbs_nobody() {

@@ -88,13 +88,9 @@ pub async fn watch(state: Shared) {
         warn(&state, &mut warned);
         tokio::time::sleep(limits::CERTIFICATE_LOOK).await;
         let now = (files(&state), files(&state).stamp());
-        if now == seen {
-            continue;
-        }
-        // Other files are a reload's doing, which has read them.
-        if now.0 == seen.0 {
-            // Not in the middle of a reload, which would put its own reading in force after this one.
-            let _one_at_a_time = state.reloading.lock().await;
+        // Other files are a reload's doing, which has read them. What could not be used may be usable by now: time passes.
+        let wrong = state.certificate_fault.borrow().is_some();
+        if now.0 == seen.0 && (now.1 != seen.1 || wrong) {
             take_over(&state, &now.0).await;
         }
         seen = now;
@@ -102,6 +98,8 @@ pub async fn watch(state: Shared) {
 }
 
 async fn take_over(state: &Shared, files: &TlsFiles) {
+    // Not in the middle of a reload, which would put its own reading in force after this one.
+    let _one_at_a_time = state.reloading.lock().await;
     let reading = files.clone();
     let read = tokio::task::spawn_blocking(move || reading.read()).await;
     let new = match read.unwrap_or_else(|_| Err(vec![(TlsFile::Certificate, "could not be read".into())])) {
@@ -138,7 +136,8 @@ async fn take_over(state: &Shared, files: &TlsFiles) {
 /// What stands on the disk cannot be used: said at once, and a fault of the daemon's health if it stays so.
 fn note_fault(state: &Shared, fault: Option<String>) {
     let mut known = state.certificate_fault.borrow_mut();
-    if let Some(fault) = &fault {
+    let said = known.as_ref().map(|(_, fault)| fault);
+    if let Some(fault) = fault.as_ref().filter(|fault| said != Some(*fault)) {
         tracing::warn!(fault, "a certificate file has changed and is not taken over; the old certificate stays");
     }
     let since = known.as_ref().map_or_else(std::time::Instant::now, |(since, _)| *since);

@@ -63,6 +63,8 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
             *state.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
             let old = state.settings();
             state.swap(new);
+            // What stood on the disk was read, and is in force.
+            state.certificate_fault.take();
             let new = state.settings();
             state.generation.set(state.generation.get() + 1);
             let generation = state.generation.get();

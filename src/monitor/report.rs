@@ -37,12 +37,10 @@ fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
         }
         users.into_values().max().unwrap_or(0)
     };
-    let on_disk = |run: &super::state::Run| if run.rules.capacity > limits::SPOOL_IN_MEMORY { run.rules.capacity * 2 } else { 0 };
-    let running_bytes = state.runs.borrow().values().map(on_disk).sum();
     vec![
         ("limits.connections", number(state.connections.borrow().len()), u64::from(settings.limits.connections)),
         ("limits.runs_per_user", number(most_of_a_user), number(settings.runs_per_user)),
-        ("output.running", running_bytes, settings.running_bytes),
+        ("output.running", state.running_bytes(), settings.running_bytes),
         ("logins waiting", number(state.logins_waiting.get()), number(limits::LOGINS_WAITING)),
         ("sessions parked", number(state.parked.borrow().len()), number(limits::SESSIONS_PARKED)),
     ]

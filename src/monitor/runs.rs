@@ -4,7 +4,7 @@ use super::kept::Over;
 use super::metrics::count;
 use super::requests::{Asked, RequestRecord, TRAIL};
 use super::seen::{Seen, digest};
-use super::state::{Counts, Phase, Run, Shared};
+use super::state::{Counts, Phase, Run, Shared, bytes_on_disk};
 use crate::audit::{Receipt, Record, What};
 use crate::exec::{self, NotStarted, Obstacle, Running};
 use crate::exit::Reason;
@@ -160,10 +160,9 @@ fn hindrance(state: &Shared, grant: &Grant<Plan>) -> Option<Hindrance> {
         return Some(Hindrance::Refusal(Code::TooManyRuns, text));
     }
     let command = &grant.what().command;
-    let on_disk = |capacity: u64| if capacity > limits::SPOOL_IN_MEMORY { capacity.saturating_mul(2) } else { 0 };
-    let own = on_disk(command.spool);
+    let own = bytes_on_disk(command.spool);
     let most = state.settings().running_bytes;
-    if own > 0 && state.runs.borrow().values().map(|run| on_disk(run.rules.capacity)).sum::<u64>().saturating_add(own) > most {
+    if own > 0 && state.running_bytes().saturating_add(own) > most {
         let text = format!("the output of the runs that go on may take {most} bytes on disk, as much as output.running allows");
         return Some(Hindrance::Refusal(Code::TooManyRuns, text));
     }

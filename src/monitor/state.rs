@@ -142,6 +142,11 @@ pub enum Phase {
     Running,
 }
 
+/// Bytes on disk that a run's output may take, both streams in full; small ones are kept in memory.
+pub const fn bytes_on_disk(capacity: u64) -> u64 {
+    if capacity > crate::limits::SPOOL_IN_MEMORY { capacity.saturating_mul(2) } else { 0 }
+}
+
 impl Run {
     /// Asks for its end.
     pub fn end_for(&self, reason: Reason) {
@@ -256,6 +261,11 @@ pub fn let_go(old: Arc<Settings>) {
 }
 
 impl State {
+    /// Bytes on disk that the output of all runs that go on may take.
+    pub fn running_bytes(&self) -> u64 {
+        self.runs.borrow().values().map(|run| bytes_on_disk(run.rules.capacity)).fold(0, u64::saturating_add)
+    }
+
     /// A fresh state.
     pub fn new(
         settings: Settings,

@@ -43,8 +43,7 @@ pub fn ordain_certs() -> Status {
 /// A CA, and a server certificate for this machine by all its usual names.
 fn development(folder: &Path, hosts: &[String], days: Option<u32>, force: bool) -> Result<(), String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let own =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname")).unwrap_or_default();
+    let own = sys::host_name();
     for name in std::iter::once(own.trim().to_owned()).chain(hosts.iter().cloned()) {
         if !name.is_empty() && !names.contains(&name) {
             names.push(name);

@@ -166,7 +166,7 @@ async fn attempt(args: &ClientArgs, target: &mut Target, begun: &mut bool) -> Re
 }
 
 /// The settings file, if there is one.
-fn hosts(args: &ClientArgs) -> Result<Hosts, ClientError> {
+pub fn hosts(args: &ClientArgs) -> Result<Hosts, ClientError> {
     if let Some(given) = args.config.as_ref().filter(|path| !path.exists()) {
         return Err(ClientError::new(Code::Usage, format!("{} does not exist", given.display())));
     }

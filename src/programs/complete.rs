@@ -5,7 +5,7 @@ use super::target::Target;
 use super::{ask, enter, home, run, say};
 use crate::cli::{Candidate, ClientArgs, Completing, Destination, completing};
 use crate::client::{ClientError, Session};
-use crate::config::{Hosts, load_hosts};
+use crate::config::Hosts;
 use crate::exit::Status;
 use crate::protocol::{Answer, ArgumentView, CommandView};
 use crate::request::Ask;
@@ -117,8 +117,7 @@ fn commands(found: &Completing) -> Vec<Candidate> {
 }
 
 fn settings(args: &ClientArgs) -> Hosts {
-    let path = args.config.clone().or_else(|| home::config("config.toml")).filter(|path| path.exists());
-    path.and_then(|path| load_hosts(&path).ok()).unwrap_or_default()
+    super::client::hosts(args).unwrap_or_default()
 }
 
 /// Hosts of the settings, and servers that are known.

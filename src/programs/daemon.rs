@@ -187,8 +187,7 @@ fn check(path: &Path, offline: bool) -> Status {
         say(&format!("kernel: seccomp {}, Landlock {landlock}", if seccomp { "present" } else { "missing" }));
         match sys::cgroups_offered() {
             Ok(controllers) => {
-                let has = [(controllers.memory, "memory"), (controllers.pids, "pids"), (controllers.cpu, "cpu")];
-                let names: Vec<_> = has.into_iter().filter_map(|(has, name)| has.then_some(name)).collect();
+                let names = controllers.names(true);
                 let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
                 say(&format!("control groups: can be made from here, controllers: {names}"));
             }

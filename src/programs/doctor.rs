@@ -87,8 +87,7 @@ fn kernel() -> Vec<Finding> {
 fn control_groups() -> Finding {
     match sys::cgroups_offered() {
         Ok(controllers) => {
-            let has = [(controllers.memory, "memory"), (controllers.pids, "pids"), (controllers.cpu, "cpu")];
-            let missing: Vec<_> = has.into_iter().filter_map(|(has, name)| (!has).then_some(name)).collect();
+            let missing = controllers.names(false);
             if missing.is_empty() {
                 Well("can be made, with memory, pids and cpu".into())
             } else {

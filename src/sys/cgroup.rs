@@ -49,8 +49,12 @@ impl Controllers {
         Self { memory: has("memory"), pids: has("pids"), cpu: has("cpu") }
     }
 
-    fn words(self) -> impl Iterator<Item = &'static str> {
-        [(self.memory, "+memory"), (self.pids, "+pids"), (self.cpu, "+cpu")].into_iter().filter_map(|(has, word)| has.then_some(word))
+    /// Their names, those that are there or those that are not.
+    pub fn names(self, there: bool) -> Vec<&'static str> {
+        [(self.memory, "memory"), (self.pids, "pids"), (self.cpu, "cpu")]
+            .into_iter()
+            .filter_map(|(has, name)| (has == there).then_some(name))
+            .collect()
     }
 }
 
@@ -138,11 +142,11 @@ impl Cgroups {
             cannot(&leaf, fault)
         })?;
         // One by one: one that cannot be had must not cost the others.
-        for word in Controllers::listed(&outer.join("cgroup.controllers")).words() {
-            let _ = put(&outer.join("cgroup.subtree_control"), word);
+        for name in Controllers::listed(&outer.join("cgroup.controllers")).names(true) {
+            let _ = put(&outer.join("cgroup.subtree_control"), &format!("+{name}"));
         }
-        for word in Controllers::listed(&base.join("cgroup.controllers")).words() {
-            let _ = put(&base.join("cgroup.subtree_control"), word);
+        for name in Controllers::listed(&base.join("cgroup.controllers")).names(true) {
+            let _ = put(&base.join("cgroup.subtree_control"), &format!("+{name}"));
         }
         let controllers = Controllers::listed(&base.join("cgroup.subtree_control"));
         Ok(Self(Arc::new(Shared { outer, base, controllers, next: AtomicU64::new(1), free: Mutex::default(), left: Mutex::default() })))

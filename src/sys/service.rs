@@ -35,7 +35,6 @@ pub fn notify_reloading() {
 
 /// How often the service manager wants a sign of life, when it wants any.
 pub fn watchdog() -> Option<Duration> {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     if number("WATCHDOG_PID").is_some_and(|pid| pid != u64::from(std::process::id())) {
         return None;
     }
@@ -60,11 +59,6 @@ pub enum Clock {
 /// # Errors
 /// When one of them is not open or listens for no TCP.
 pub fn passed_listeners() -> io::Result<Vec<TcpListener>> {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<i32>().ok();
-    if number("LISTEN_PID").is_none_or(|pid| u32::try_from(pid) != Ok(std::process::id())) {
-        return Ok(Vec::new());
-    }
-    let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, 1024);
     let one = |descriptor: i32| {
         let listener = TcpListener::from(super::adopt(descriptor)?);
         let listens = super::socket_listens(&listener)?;
@@ -73,13 +67,22 @@ pub fn passed_listeners() -> io::Result<Vec<TcpListener>> {
         listener.set_nonblocking(true)?;
         Ok(listener)
     };
-    (3..3 + count).map(one).collect()
+    (3..3 + passed()).map(one).collect()
 }
 
 /// Whether there are such sockets for this process, without taking them.
 pub fn has_passed_listeners() -> bool {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
-    number("LISTEN_PID") == Some(std::process::id()) && number("LISTEN_FDS").is_some_and(|count| count > 0)
+    passed() > 0
+}
+
+/// How many sockets there are for this process, from descriptor 3 on.
+fn passed() -> i32 {
+    let ours = number("LISTEN_PID") == Some(u64::from(std::process::id()));
+    number("LISTEN_FDS").filter(|_| ours).and_then(|count| i32::try_from(count).ok()).map_or(0, |count| count.min(1024))
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 /// What the kernel knows of its clock.
