@@ -367,6 +367,108 @@ fn killed(head: &str, grouped: bool) {
     }
 }
 
+/// A control group for one daemon, with controllers for its runs: as a service manager delegates one.
+struct Delegated(std::path::PathBuf);
+
+impl Delegated {
+    /// `None` where these controllers cannot be had, which is said.
+    fn with(controllers: &[&str]) -> Option<Self> {
+        let root = std::path::Path::new("/sys/fs/cgroup");
+        let group = root.join(format!("ordain-test-{}", std::process::id()));
+        let own = (root.join("cgroup.controllers").exists() && std::fs::create_dir(&group).is_ok()).then(|| Self(group)).filter(|group| {
+            let offered = std::fs::read_to_string(group.0.join("cgroup.controllers")).unwrap();
+            controllers.iter().all(|name| offered.split_whitespace().any(|word| word == *name))
+        });
+        if own.is_none() {
+            println!("this machine gives no group with {controllers:?} to this test");
+        }
+        own
+    }
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        fn remove(group: &std::path::Path) {
+            for inner in std::fs::read_dir(group).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
+                remove(&inner.path());
+            }
+            wait("the end of what lived in the test's group", || std::fs::remove_dir(group).is_ok());
+        }
+        let _ = std::fs::write(self.0.join("cgroup.kill"), "1");
+        remove(&self.0);
+    }
+}
+
+const BOUNDED: &str = r#"
+[commands.hungry]
+exec = ["/bin/sh", "-c", 'sleep 1000 & echo $!; tail /dev/zero; echo "not reached"; sleep 1000']
+limits = { memory = "32MiB" }
+[commands.many]
+exec = ["/bin/sh", "-c", 'i=0; while [ $i -lt 60 ]; do sleep 1000 & echo $!; i=$((i+1)); done; wait']
+limits = { processes = 20 }
+linger = "none"
+[commands.bomb]
+exec = ["/bin/sh", "-c", 'bomb() ( bomb | bomb & ); bomb; while :; do bomb; sleep 0.01; done 2>/dev/null']
+limits = { processes = 50 }
+timeout = "1s"
+grace = "100ms"
+[commands.busy]
+exec = ["/bin/sh", "-c", 'while :; do :; done & while :; do :; done']
+limits = { cpu = "20%" }
+timeout = "2s"
+grace = "100ms"
+[commands.true]
+exec = ["/bin/true"]
+[roles.all]
+commands = ["*"]
+[users.alice]
+roles = ["all"]
+password = "{hash}"
+"#;
+
+/// Bounds on a whole run by the kernel's controllers. A machine that has them bound to cgroup v1 cannot try this.
+#[test]
+fn bounds_on_the_whole_tree_strike_and_say_so() {
+    let Some(group) = is_root().then(|| Delegated::with(&["memory", "pids", "cpu"])).flatten() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let ca = common::prepare(folder.path(), "", BOUNDED);
+    let server = Server::serve_in(folder, ca, &group.0);
+    let check = stdout(&server.local("check"));
+    println!("{check}");
+    block(async {
+        let session = server.session("alice").await;
+        // Memory: the kernel ends the whole run, not one process of it, and the reason is told.
+        let (out, ended) = collect(&session, "hungry").await;
+        assert_eq!((ended.reason.as_str(), ended.verified), ("oom", true), "{ended:?}");
+        assert!(!alive(out.trim()), "{out}");
+        assert!((16 * 1024..=32 * 1024).contains(&ended.peak_kib), "{ended:?}");
+        // Processes: the twentieth cannot start another, and the shell says so by its status.
+        let (out, ended) = collect(&session, "many").await;
+        assert_eq!((ended.number, out.lines().count(), ended.left_killed), (Some(2), 19, 19), "{ended:?}");
+        assert!(out.lines().all(|pid| !alive(pid)));
+        // A fork bomb, with a run beside it that does not notice.
+        let mut bomb = session.run(invocation("bomb", &[])).await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(collect(&session, "true").await.1.number, Some(0));
+        }
+        let ended = loop {
+            if let Event::Ended(ended) = bomb.next().await.unwrap() {
+                break ended;
+            }
+        };
+        assert_eq!((ended.reason.as_str(), ended.verified), ("timeout", true), "{ended:?}");
+        // Processor time: two busy loops for two seconds get a fifth of one core.
+        let (_, ended) = collect(&session, "busy").await;
+        assert_eq!(ended.reason, "timeout");
+        assert!((100..900).contains(&(ended.user_ms + ended.system_ms)), "{ended:?}");
+        assert_eq!(collect(&session, "true").await.1.number, Some(0));
+    });
+    let output = server.ordain(&["run", "t", "hungry"]);
+    assert_eq!(output.status.code(), Some(137), "{}", stderr(&output));
+    assert!(stderr(&output).contains("memory"), "{}", stderr(&output));
+    drop(server);
+}
+
 #[test]
 fn bounds_that_cannot_be_kept_are_refused() {
     let folder = tempfile::tempdir().unwrap();

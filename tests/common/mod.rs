@@ -198,8 +198,13 @@ pub fn prepare(folder: &Path, head: &str, commands: &str) -> Pair {
     ca
 }
 
-fn start(folder: &Path, environment: &[(&str, &str)]) -> (Child, Receiver<String>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+fn start(folder: &Path, environment: &[(&str, &str)], group: Option<&Path>) -> (Child, Receiver<String>) {
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_ordaind"));
+    if let Some(group) = group {
+        daemon = Command::new("/bin/sh");
+        daemon.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.join("cgroup.procs")).arg(env!("CARGO_BIN_EXE_ordaind"));
+    }
+    let mut child = daemon
         .arg("--config")
         .arg(folder.join("config.toml"))
         .envs(environment.iter().copied())
@@ -235,7 +240,16 @@ impl Server {
 
     /// With variables in the daemon's environment.
     pub fn serve_with(folder: tempfile::TempDir, ca: Pair, environment: &[(&str, &str)]) -> Self {
-        let (child, log) = start(folder.path(), environment);
+        Self::serve_as(folder, ca, environment, None)
+    }
+
+    /// In a control group that is there for it alone.
+    pub fn serve_in(folder: tempfile::TempDir, ca: Pair, group: &Path) -> Self {
+        Self::serve_as(folder, ca, &[], Some(group))
+    }
+
+    fn serve_as(folder: tempfile::TempDir, ca: Pair, environment: &[(&str, &str)], group: Option<&Path>) -> Self {
+        let (child, log) = start(folder.path(), environment, group);
         let mut server = Self { child, folder, port: 0, ca, log };
         server.listening();
         server.settle();
@@ -249,7 +263,7 @@ impl Server {
         let config = self.path("config.toml");
         let text = std::fs::read_to_string(&config).unwrap().replace("127.0.0.1:0", &format!("127.0.0.1:{}", self.port));
         write(&config, &text, 0o600);
-        (self.child, self.log) = start(self.folder.path(), &[]);
+        (self.child, self.log) = start(self.folder.path(), &[], None);
         self.listening();
     }
 
