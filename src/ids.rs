@@ -1,7 +1,7 @@
 //! Names for things that live for a while: runs, sessions, requests, connections, streams.
 //!
 //! Ids that reach the wire are random bytes made by whoever owns the thing, written in base32 without
-//! vowels that could spell words. They are compared, stored and printed, never used as a path.
+//! vowels that could spell words. They are compared, stored and printed; a text that came from outside is never used as a path.
 
 use std::fmt;
 use std::str::FromStr;

@@ -51,6 +51,9 @@ const HEAD: u64 = 4096;
 /// Where in the head stands what was lost: for each stream the offset and one more, or 0.
 const LOST: u64 = 32;
 
+/// Where in the head stands how much of a terminal's input was passed on.
+const INPUT: u64 = 48;
+
 fn marks(file: &File) -> [Option<u64>; 2] {
     let mut words = [0; 16];
     if file.read_exact_at(&mut words, LOST).is_err() {
@@ -188,6 +191,20 @@ impl Spool {
         if read.is_err() || offset < from { Err(Gone { from, to }) } else { Ok(most) }
     }
 
+    /// So many bytes of input will have been passed on. Noted before they are: a key that is lost is pressed again, one that
+    /// counts twice may say yes to what nobody has read.
+    pub fn feeding(&self, bytes: u64) {
+        if self.crash_safe {
+            let _ = self.file.write_all_at(&bytes.to_le_bytes(), INPUT);
+        }
+    }
+
+    /// Bytes of input that were passed on before this writer, if that was noted.
+    pub fn fed(&self) -> u64 {
+        let mut word = [0; 8];
+        self.file.read_exact_at(&mut word, INPUT).map_or(0, |()| u64::from_le_bytes(word))
+    }
+
     /// Writes count and mark of a stream into the head.
     fn note(&self, stream: Stream, reading: bool) {
         let mut words = [0; 16];
@@ -197,6 +214,30 @@ impl Spool {
         // If this fails the next frontend says too much is lost, never too little.
         let _ = self.file.write_all_at(&words, 16 * stream.index() as u64);
     }
+}
+
+/// Copies the head and the kept bytes of a file whose writer is done, and leaves out what was never written.
+///
+/// # Errors
+/// As reading one and writing the other.
+pub fn copy(from: &File, to: &File, capacity: u64, published: [u64; 2]) -> io::Result<()> {
+    let [stdout, stderr] = published.map(|bytes| bytes.min(capacity));
+    for (start, length) in [(0, HEAD), (HEAD, stdout), (HEAD + capacity, stderr)] {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut at = start;
+        while at < start + length {
+            let most = usize::try_from(start + length - at).unwrap_or(usize::MAX).min(buffer.len());
+            let piece = buffer.get_mut(..most).unwrap_or_default();
+            let count = from.read_at(piece, at)?;
+            // A head that was never written, or a file that is shorter than its writer said.
+            if count == 0 {
+                break;
+            }
+            to.write_all_at(piece.get(..count).unwrap_or_default(), at)?;
+            at += count as u64;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -271,5 +312,8 @@ mod tests {
         // Whoever comes later is told the same, also when the run is over.
         assert_eq!(Spool::left_behind(again(), 64).unwrap().1, [Some(4), None]);
         assert_eq!(Spool::finished(again(), 64, [9, 3]).1, [Some(4), None]);
+        assert_eq!(spool.fed(), 0);
+        spool.feeding(7);
+        assert_eq!(Spool::left_behind(again(), 64).unwrap().0.fed(), 7);
     }
 }

@@ -17,6 +17,7 @@ use ordain::protocol::Answer;
 use ordain::request::{Ask, Attachment};
 use ordain::secret::Secret;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,6 +60,10 @@ signals = ["USR1"]
 exec = ["/bin/sh", "-c", 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done']
 [commands.screen]
 exec = ["/bin/sh", "-c", 'echo begun; sleep 0.4; echo done']
+pty = true
+on_disconnect = "continue"
+[commands.keys]
+exec = ["/bin/sh", "-c", 'stty -echo; echo ready; while read -r word; do [ "$word" != end ] || exit 3; echo "got $word"; done']
 pty = true
 on_disconnect = "continue"
 [commands.half]
@@ -233,6 +238,62 @@ fn a_run_is_watched_listed_and_kept_after_its_end() {
     let output = server.ordain(&["output", "t", id, "--from", "100000"]);
     assert!(stderr(&output).contains("code 408") && stderr(&output).contains("0 to 110"), "{}", stderr(&output));
     assert!(stderr(&server.ordain(&["run", "--detach", "t", "waits"])).contains("cannot be detached"));
+}
+
+#[test]
+fn what_is_kept_of_runs_is_there_after_a_restart() {
+    let mut server = server();
+    let whole = server.ordain(&["run", "t", "counts", "100000"]);
+    assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
+    let run = server.records("end")[0]["run"].as_str().unwrap().to_owned();
+    // One that the stop cuts: it goes on for longer than the grace.
+    let cut = stdout(&server.ordain(&["run", "--detach", "t", "slow"])).trim().to_owned();
+    let mut following = server.client().args(["attach", "t", &cut]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Read::read_exact(following.stdout.as_mut().unwrap(), &mut [0; 4]).unwrap();
+    let folder = server.path("state/output");
+    let names = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let mut all = vec![run.clone(), cut.clone(), "runs.json".into()];
+    all.sort();
+    // More than once: what a daemon has found is left to the next one too.
+    for _ in 0..2 {
+        server.stop_and_start(&[]);
+        assert_eq!(names(), all);
+        for name in &all {
+            assert_eq!(std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let kept = server.ordain(&["output", "t", &run]);
+        assert!(kept.status.success() && kept.stdout.len() == 2 << 20, "{} {}", kept.stdout.len(), stderr(&kept));
+        assert!(whole.stdout.ends_with(&kept.stdout) && stderr(&kept).contains("error 99999\n"));
+        let part = server.ordain(&["output", "t", &cut]);
+        assert!(stdout(&part).starts_with("0\n1\n"), "{} {}", stdout(&part), stderr(&part));
+        let listed = stdout(&server.ordain(&["runs", "t"]));
+        assert!(listed.contains(&run) && listed.lines().any(|line| line.contains(&cut) && line.contains("stopped")), "{listed}");
+        let other = server.ordain(&["--user", "bob", "output", "t", &run]);
+        assert!(stderr(&other).contains("no such run"), "{}", stderr(&other));
+    }
+    following.wait().unwrap();
+    // Whoever was killed leaves what he had found; what nobody knows of is cleared away.
+    write(&folder.join("0123456789abcdef"), "left by a daemon that was killed", 0o600);
+    server.restart();
+    assert_eq!(names(), all);
+    assert!(server.ordain(&["output", "t", &run]).status.success());
+    // Its time is over.
+    write(&server.path("clock"), "7200", 0o600);
+    let clock = server.path("clock");
+    server.stop_and_start(&[("ORDAIN_CLOCK", clock.to_str().unwrap())]);
+    assert_eq!(names(), ["runs.json"]);
+    assert!(stderr(&server.ordain(&["output", "t", &run])).contains("no such run"));
+    // A list that somebody has spoilt costs what was in it, and no start.
+    server.ordain(&["run", "t", "counts", "1"]);
+    server.stop_and_start(&[]);
+    write(&folder.join("runs.json"), "[{\"run\": \"../../x\"", 0o600);
+    server.restart();
+    assert_eq!((names(), stdout(&server.ordain(&["runs", "t"])).lines().count()), (vec!["runs.json".to_owned()], 0));
 }
 
 #[test]
@@ -561,6 +622,42 @@ fn an_end_that_crosses_a_frontends_death_is_told() {
             let (out, _, ended) = session.attach(attachment).await.unwrap().collect().await.unwrap();
             assert_eq!((out.as_slice(), ended.number), (b"begun\ndone\n".as_slice(), Some(4)), "{run}");
         }
+    });
+}
+
+/// What is typed goes on through the next frontend, nothing of it twice.
+#[test]
+fn a_terminal_takes_keys_after_a_frontends_death() {
+    let server = server();
+    block(async {
+        let mut invocation = invocation("keys", &[]);
+        invocation.terminal = Some(ordain::request::Terminal { kind: "xterm".into(), size: (80, 24) });
+        let options = server.options();
+        let mut run = Durable::start(options.clone(), log_in(&options).await, invocation, |_| {}).await.unwrap();
+        let input = run.input();
+        let (mut out, mut typed, mut healed) = (String::new(), 0, 0);
+        let ended = loop {
+            match run.next().await.unwrap() {
+                Told::Event(Event::Stdout(bytes)) => {
+                    run.consumed(bytes.len()).await.unwrap();
+                    out.push_str(&String::from_utf8(bytes).unwrap());
+                    // A key after each answer; the frontend dies twice between them.
+                    if out.lines().count() > typed && out.ends_with('\n') {
+                        if typed == 2 || typed == 4 {
+                            common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+                        }
+                        let word = if typed == 6 { "end\n".to_owned() } else { format!("{typed}\n") };
+                        assert!(input.send(word.as_bytes()).await);
+                        typed += 1;
+                    }
+                }
+                Told::Healed { .. } => healed += 1,
+                Told::Event(Event::Ended(ended)) => break ended,
+                _ => {}
+            }
+        };
+        let expected: String = std::iter::once("ready\r\n".to_owned()).chain((0..6).map(|word| format!("got {word}\r\n"))).collect();
+        assert_eq!((out, ended.number, healed), (expected, Some(3), 2));
     });
 }
 

@@ -222,8 +222,8 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
                 live.exited(end);
             }
         }
-        ToFrontend::Adopt { run, rules, stdout, stderr } => {
-            if let Err(fault) = adopt(shared, RunId::from_random(run), rules, (stdout, stderr), descriptors) {
+        ToFrontend::Adopt { run, rules, stdout, stderr, stdin } => {
+            if let Err(fault) = adopt(shared, RunId::from_random(run), rules, [stdout, stderr, stdin], descriptors) {
                 tracing::error!(%fault, run = %RunId::from_random(run), "a run of the frontend before this one could not be taken on");
             }
         }
@@ -260,14 +260,15 @@ fn started(shared: &Arc<Shared>, connection: ConnectionId, stream: StreamId, run
 }
 
 /// Goes on with a run whose frontend is gone.
-fn adopt(shared: &Arc<Shared>, run: RunId, rules: RunRules, (stdout, stderr): (bool, bool), descriptors: Vec<OwnedFd>) -> io::Result<()> {
+fn adopt(shared: &Arc<Shared>, run: RunId, rules: RunRules, open: [bool; 3], descriptors: Vec<OwnedFd>) -> io::Result<()> {
     let mut descriptors = descriptors.into_iter();
     let spool = descriptors.next().ok_or(io::ErrorKind::InvalidInput)?;
-    let stdout = if stdout { descriptors.next() } else { None };
-    let stderr = if stderr { descriptors.next() } else { None };
+    let [stdout, stderr, stdin] = open.map(|open| if open { descriptors.next() } else { None });
     let (spool, lost) = Spool::left_behind(spool, rules.capacity)?;
-    let live = Arc::new(live::Live::new(run, spool, RunRules { stdin: None, ..rules }, lost));
+    // Input that was cut is over; what is typed goes on.
+    let rules = RunRules { stdin: rules.stdin.filter(|_| stdin.is_some()), ..rules };
+    let live = Arc::new(live::Live::new(run, spool, rules, lost));
     shared.runs.enter(live.clone());
-    connection::pump(shared, live, None, pump::Pipes { stdout, stderr, stdin: None });
+    connection::pump(shared, live, None, pump::Pipes { stdout, stderr, stdin });
     Ok(())
 }

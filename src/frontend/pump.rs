@@ -125,7 +125,7 @@ impl Pump {
         let mut state = State {
             stdout: output(pipes.stdout)?,
             stderr: output(pipes.stderr)?,
-            input: Input { pipe, waiting: Vec::new(), written: 0, eof: false, ended: false, widened: false, moved: 0 },
+            input: Input { pipe, waiting: Vec::new(), written: 0, eof: false, ended: false, widened: false, moved: self.live.spool.fed() },
             client: self.client.take(),
             alone: Alone::Runs,
             exit: None,
@@ -502,7 +502,14 @@ impl Pump {
         if !ready {
             input.pipe = None;
         }
+        let terminal = self.live.rules.terminal;
+        if terminal {
+            self.live.spool.feeding(input.moved + input.outstanding() as u64);
+        }
         let consumed = input.write();
+        if terminal && !input.waiting.is_empty() {
+            self.live.spool.feeding(input.moved);
+        }
         if was_open && input.pipe.is_none() {
             let by_itself = !input.eof;
             self.closed(0).await;

@@ -356,8 +356,8 @@ pub enum ToFrontend {
         /// What holds for it.
         rules: RunRules,
     },
-    /// A run whose frontend is gone goes on with this one. Comes with its spool, and those of standard output and error
-    /// that are still open.
+    /// A run whose frontend is gone goes on with this one. Comes with its spool, and those of standard output, standard error
+    /// and a terminal's input that are still open.
     Adopt {
         /// Its id.
         run: [u8; 10],
@@ -367,6 +367,8 @@ pub enum ToFrontend {
         stdout: bool,
         /// Whether standard error does.
         stderr: bool,
+        /// Whether the input of a terminal does.
+        stdin: bool,
     },
     /// Somebody may see a run's output. Comes with its spool.
     Attach {

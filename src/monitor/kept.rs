@@ -1,13 +1,21 @@
 //! What is remembered of runs that have ended: how, and the end of their output. Bounded in number, age and bytes.
+//!
+//! A daemon that stops leaves it to the next one, in a folder of the state's: a list, and a file for each run's output.
+//! Large output is in the state's file system already and is only given a name there.
 
 use super::state::Counts;
 use crate::ids::RunId;
 use crate::ipc::End;
 use crate::limits::RUNS_KEPT;
+use crate::{clock, spool, sys};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A run that has ended.
 #[derive(Debug)]
@@ -26,46 +34,204 @@ pub struct Over {
     pub spool: Option<OwnedFd>,
     /// Bytes of each stream that the spool keeps.
     pub capacity: u64,
-    /// When it ended.
-    pub at: Instant,
+    /// When it ended, or when this daemon found it.
+    at: Instant,
+    /// How old it was then.
+    before: Duration,
+    /// Whether its output has a name in the folder.
+    named: bool,
 }
 
 impl Over {
+    /// A run that ends now.
+    pub fn now(run: RunId, user: Arc<str>, command: String, end: End, counts: Counts, output: Option<OwnedFd>, capacity: u64) -> Self {
+        Self { run, user, command, end, counts, spool: output, capacity, at: Instant::now(), before: Duration::ZERO, named: false }
+    }
+
     fn bytes(&self) -> u64 {
         self.counts.stdout.min(self.capacity) + self.counts.stderr.min(self.capacity)
     }
+
+    fn age(&self) -> Duration {
+        self.before + self.at.elapsed()
+    }
 }
+
+/// A line of the list.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    run: String,
+    user: String,
+    command: String,
+    end: End,
+    counts: Counts,
+    capacity: u64,
+    /// Seconds since 1970.
+    ended: u64,
+    /// Whether its output is in a file beside the list.
+    output: bool,
+}
+
+/// The list's name, and its bytes at the most.
+const LIST: &str = "runs.json";
+const MOST: u64 = 4 << 20;
 
 /// Oldest first.
 #[derive(Debug, Default)]
-pub struct Kept(VecDeque<Over>);
+pub struct Kept {
+    runs: VecDeque<Over>,
+    /// Where daemons leave it to one another.
+    folder: PathBuf,
+}
 
 impl Kept {
+    /// What the daemon before has left, as far as it is still to be kept. What cannot be read is gone, and said so.
+    pub fn open(folder: PathBuf, retention: Duration, most_bytes: u64) -> Self {
+        let mut kept = Self { runs: VecDeque::new(), folder };
+        let list = kept.folder.join(LIST);
+        let lines = match fs::symlink_metadata(&list) {
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Vec::new(),
+            _ => sys::read_private(&list, MOST)
+                .map_err(|fault| fault.to_string())
+                .and_then(|bytes| serde_json::from_slice::<Vec<Line>>(&bytes).map_err(|fault| format!("{}: {fault}", list.display())))
+                .unwrap_or_else(|fault| {
+                    tracing::warn!(fault, "output that was kept of ended runs cannot be read");
+                    Vec::new()
+                }),
+        };
+        let now = since_1970();
+        for line in lines {
+            // No ring has room for nothing.
+            let Ok(run) = line.run.parse::<RunId>() else { continue };
+            if line.capacity == 0 {
+                continue;
+            }
+            let output = line.output.then(|| File::open(kept.folder.join(run.to_string())).ok()).flatten();
+            let over = Over {
+                run,
+                user: line.user.into(),
+                command: line.command,
+                end: line.end,
+                counts: line.counts,
+                named: output.is_some(),
+                spool: output.map(OwnedFd::from),
+                capacity: line.capacity,
+                at: Instant::now(),
+                before: Duration::from_secs(now.saturating_sub(line.ended)),
+            };
+            kept.add(over, retention, most_bytes);
+        }
+        kept.forget_old(retention);
+        kept.tidy();
+        kept
+    }
+
+    /// Leaves it to the next daemon. Nothing is added afterwards.
+    pub fn leave(&mut self) {
+        if self.runs.is_empty() && !self.folder.exists() {
+            return;
+        }
+        if let Err(fault) = self.write() {
+            tracing::warn!(%fault, folder = %self.folder.display(), "output of ended runs could not be left to the next daemon");
+        }
+        self.tidy();
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        sys::make_folder(&self.folder, 0o700)?;
+        let now = since_1970();
+        let mut lines = Vec::new();
+        for over in &mut self.runs {
+            if let Some(output) = &over.spool
+                && !over.named
+            {
+                let path = self.folder.join(over.run.to_string());
+                over.named = name(output.as_fd(), &path, over.capacity, [over.counts.stdout, over.counts.stderr])
+                    .inspect_err(|fault| tracing::warn!(run = %over.run, %fault, "its output could not be left to the next daemon"))
+                    .is_ok();
+            }
+            lines.push(Line {
+                run: over.run.to_string(),
+                user: over.user.to_string(),
+                command: over.command.clone(),
+                end: over.end.clone(),
+                counts: over.counts,
+                capacity: over.capacity,
+                ended: now.saturating_sub(over.age().as_secs()),
+                output: over.named,
+            });
+        }
+        sys::replace(&self.folder.join(LIST), &serde_json::to_vec(&lines)?, 0o600, true)
+    }
+
+    /// Removes what nobody knows of: what a daemon that was killed has left.
+    fn tidy(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let known = |over: &Over| over.named && name.to_str().is_some_and(|name| name == over.run.to_string());
+            if name != LIST && !self.runs.iter().any(known) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// Keeps one more, and forgets what is too old or too much.
     pub fn add(&mut self, over: Over, retention: Duration, most_bytes: u64) {
-        self.0.push_back(over);
-        let mut bytes: u64 = self.0.iter().map(Over::bytes).sum();
-        while let Some(oldest) = self.0.front() {
-            if self.0.len() <= RUNS_KEPT && bytes <= most_bytes && oldest.at.elapsed() <= retention {
+        self.runs.push_back(over);
+        let mut bytes: u64 = self.runs.iter().map(Over::bytes).sum();
+        while let Some(oldest) = self.runs.front() {
+            if self.runs.len() <= RUNS_KEPT && bytes <= most_bytes && oldest.age() <= retention {
                 return;
             }
             bytes -= oldest.bytes();
-            self.0.pop_front();
+            forget(&self.folder, oldest);
+            self.runs.pop_front();
         }
     }
 
     /// Forgets what is older.
     pub fn forget_old(&mut self, retention: Duration) {
-        self.0.retain(|over| over.at.elapsed() <= retention);
+        let folder = &self.folder;
+        self.runs.retain(|over| {
+            let stays = over.age() <= retention;
+            if !stays {
+                forget(folder, over);
+            }
+            stays
+        });
     }
 
     /// A run that has ended and is not forgotten.
     pub fn find(&self, run: RunId, retention: Duration) -> Option<&Over> {
-        self.0.iter().rev().find(|over| over.run == run && over.at.elapsed() <= retention)
+        self.runs.iter().rev().find(|over| over.run == run && over.age() <= retention)
     }
 
     /// All of them, oldest first.
     pub fn iter(&self, retention: Duration) -> impl Iterator<Item = &Over> {
-        self.0.iter().filter(move |over| over.at.elapsed() <= retention)
+        self.runs.iter().filter(move |over| over.age() <= retention)
     }
+}
+
+/// Its output has no name any more.
+fn forget(folder: &Path, over: &Over) {
+    if over.named {
+        let _ = fs::remove_file(folder.join(over.run.to_string()));
+    }
+}
+
+/// Gives output a name: its file, if that lies in this file system, else a copy of what it keeps.
+fn name(output: BorrowedFd<'_>, path: &Path, capacity: u64, published: [u64; 2]) -> io::Result<()> {
+    if sys::give_name(output, path).is_ok() {
+        return Ok(());
+    }
+    let copied =
+        sys::private_file(path).and_then(|copy| spool::copy(&File::from(output.try_clone_to_owned()?), &copy, capacity, published));
+    if copied.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    copied
+}
+
+fn since_1970() -> u64 {
+    clock::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -84,6 +84,8 @@ pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[st
     let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
     let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance, faults, listeners_stay));
     state.journal.replace(journal);
+    let (retention, most) = (state.settings().retention, state.settings().kept_bytes);
+    state.kept.replace(kept::Kept::open(state.settings().state.join("output"), retention, most));
     access::opened(&state, found).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
@@ -123,6 +125,7 @@ pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[st
     let _ = frontend.await;
     // It ends when nobody listens to it any more.
     *state.frontend.borrow_mut() = None;
+    state.kept.borrow_mut().leave();
     trail::close(&state).await;
     let _ = std::fs::remove_file(&state.settings().control);
     if let Some(groups) = &state.means.groups {

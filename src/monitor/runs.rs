@@ -401,15 +401,9 @@ fn spool(state: &Shared, command: &Command) -> std::io::Result<OwnedFd> {
 /// A run that has ended is remembered for a while.
 fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
     let settings = state.settings();
-    let over = state.runs.borrow_mut().get_mut(&run).map(|run| Over {
-        run: run.id,
-        user: run.user.clone(),
-        command: run.command.name.clone(),
-        end,
-        counts: counts.unwrap_or_default(),
-        spool: run.spool.take().filter(|_| counts.is_some()),
-        capacity: run.rules.capacity,
-        at: Instant::now(),
+    let over = state.runs.borrow_mut().get_mut(&run).map(|run| {
+        let output = run.spool.take().filter(|_| counts.is_some());
+        Over::now(run.id, run.user.clone(), run.command.name.clone(), end, counts.unwrap_or_default(), output, run.rules.capacity)
     });
     if let Some(over) = over {
         state.kept.borrow_mut().add(over, settings.retention, settings.kept_bytes);
@@ -511,13 +505,14 @@ pub async fn hand_on(state: &Shared) {
             if cut {
                 run.end_for(Reason::Disconnected);
             }
-            let [stdout, stderr, _] = &run.pipes;
+            let [stdout, stderr, stdin] = &run.pipes;
             let copy = |pipe: &Option<OwnedFd>| pipe.as_ref().and_then(|pipe| pipe.try_clone().ok());
-            let (stdout, stderr) = (copy(stdout), copy(stderr));
-            let message =
-                ToFrontend::Adopt { run: *run.id.bytes(), rules: run.rules.clone(), stdout: stdout.is_some(), stderr: stderr.is_some() };
+            let typed = if run.rules.terminal { copy(stdin) } else { None };
+            let open = [copy(stdout), copy(stderr), typed];
+            let [stdout, stderr, stdin] = open.each_ref().map(Option::is_some);
+            let message = ToFrontend::Adopt { run: *run.id.bytes(), rules: run.rules.clone(), stdout, stderr, stdin };
             let spool = run.spool.as_ref()?.try_clone().ok()?;
-            let descriptors: Vec<_> = [Some(spool), stdout, stderr].into_iter().flatten().collect();
+            let descriptors: Vec<_> = std::iter::once(Some(spool)).chain(open).flatten().collect();
             Some((run.id, message, descriptors, cut, run.over.clone()))
         })
         .collect();

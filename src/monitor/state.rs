@@ -18,6 +18,7 @@ use crate::policy::Command;
 use crate::request::{Ask, Attachment};
 use crate::sys::Version;
 use crate::vault::Vault;
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -70,7 +71,7 @@ pub struct Session {
 }
 
 /// Bytes that a run's streams carried, by the frontend's count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Standard input.
     pub stdin: u64,

@@ -220,6 +220,14 @@ pub fn free_bytes(folder: &Path) -> io::Result<u64> {
     Ok((found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
 }
 
+/// A new file that only its owner reads and writes.
+///
+/// # Errors
+/// As open(2); `AlreadyExists` where the name is taken.
+pub fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Writes a file at once: readers see the old one or the whole new one. The mode holds from the first byte.
 ///
 /// # Errors

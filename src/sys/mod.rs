@@ -36,8 +36,8 @@ pub use executable::{Executable, ExecutableFault, Version, executable_digest, ha
 #[cfg(target_os = "linux")]
 pub use fault::fault_point;
 pub use file::{
-    FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder, others_can_read, read_config, read_private,
-    replace, trusted,
+    FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder, others_can_read, private_file, read_config,
+    read_private, replace, trusted,
 };
 #[cfg(target_os = "linux")]
 pub use jail::Files;
@@ -49,8 +49,8 @@ pub use message::{Received, pair, receive, send};
 use process::socket_listens;
 #[cfg(target_os = "linux")]
 pub use process::{
-    Exited, adopt, kill, leave_signals_to_the_monitor, memory_file, nameless_file, null, null_for_writing, parent_death_signal, pipe,
-    raise_descriptor_limit, reap, reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
+    Exited, adopt, give_name, kill, leave_signals_to_the_monitor, memory_file, nameless_file, null, null_for_writing, parent_death_signal,
+    pipe, raise_descriptor_limit, reap, reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
     wait_readable, watch, widen,
 };
 #[cfg(target_os = "linux")]

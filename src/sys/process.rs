@@ -1,10 +1,11 @@
 //! Processes: waiting, signalling, starting oneself again, and what the kernel may show of us.
 
 use crate::limits;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -174,6 +175,18 @@ pub fn memory_file() -> io::Result<OwnedFd> {
 pub fn nameless_file(folder: &std::path::Path) -> io::Result<OwnedFd> {
     use std::os::unix::fs::OpenOptionsExt;
     Ok(File::options().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(folder)?.into())
+}
+
+/// Gives a file without a name one, in the file system that it is in.
+///
+/// # Errors
+/// As linkat(2): `CrossesDevices` for another file system, `NotFound` for a file that once had a name.
+pub fn give_name(file: BorrowedFd<'_>, path: &std::path::Path) -> io::Result<()> {
+    let text = |path: &std::path::Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
+    let own = text(std::path::Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())))?;
+    let name = text(path)?;
+    // SAFETY: both paths end with a zero and live through the call.
+    check(unsafe { libc::linkat(libc::AT_FDCWD, own.as_ptr(), libc::AT_FDCWD, name.as_ptr(), libc::AT_SYMLINK_FOLLOW) })
 }
 
 /// `/dev/null`, to read from.

@@ -260,11 +260,26 @@ impl Server {
     pub fn restart(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.start_again(&[]);
+    }
+
+    /// The same, after the first has stopped as it is to stop.
+    pub fn stop_and_start(&mut self, environment: &[(&str, &str)]) {
+        signal(self.child.id(), "-TERM");
+        let _ = self.child.wait();
+        self.start_again(environment);
+    }
+
+    fn start_again(&mut self, environment: &[(&str, &str)]) {
         let config = self.path("config.toml");
         let text = std::fs::read_to_string(&config).unwrap().replace("127.0.0.1:0", &format!("127.0.0.1:{}", self.port));
         write(&config, &text, 0o600);
-        (self.child, self.log) = start(self.folder.path(), &[], None);
+        // Files that a start asks for and a running daemon is to miss.
+        write(&self.path("gone"), "#!/bin/sh\n", 0o755);
+        write(&self.path("noexec"), "#!/bin/sh\n", 0o755);
+        (self.child, self.log) = start(self.folder.path(), environment, None);
         self.listening();
+        self.settle();
     }
 
     fn listening(&mut self) {
