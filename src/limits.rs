@@ -36,6 +36,8 @@ pub const SSH_KEYS: usize = 64;
 pub const AGENT: Duration = Duration::from_secs(60);
 /// Bytes of an SSH agent's answer.
 pub const AGENT_ANSWER: usize = 256 * 1024;
+/// Nonces that the frontend has in stock: clients that shake hands at once. Whoever finds none waits for one of his own.
+pub const NONCES: usize = 64;
 /// Logins that may wait for a verifier; past it a login is told to come back.
 pub const LOGINS_WAITING: usize = 1024;
 /// How long a login may wait for a verifier before it is told to come back.

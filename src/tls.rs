@@ -166,6 +166,8 @@ pub fn server(
     })?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.send_tls13_tickets = 0;
+    // The server's HELLO leaves with its half of the handshake; rustls holds it back where a client certificate is wanted.
+    config.send_half_rtt_data = true;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     Ok(Arc::new(config))
 }

@@ -98,6 +98,8 @@ scenarios! {
     bytes_that_are_no_message_end_the_frontend,
     a_second_ready_ends_the_frontend,
     an_unexpected_descriptor_ends_the_frontend,
+    a_nonce_of_its_own_ends_the_frontend,
+    a_nonce_that_was_used_ends_the_frontend,
     a_login_without_its_socket_ends_the_frontend,
     an_overlong_message_ends_the_frontend,
     a_session_is_no_use_without_its_key,
@@ -158,7 +160,7 @@ impl Monitor {
     }
 
     async fn nonce(&mut self, connection: u64) -> [u8; 32] {
-        self.say(ToMonitor::Hello { connection, source: "203.0.113.1:1".into() }).await;
+        self.say(ToMonitor::Hello { connection, source: "203.0.113.1:1".into(), nonce: None }).await;
         loop {
             match self.next().await {
                 Some((ToFrontend::Challenge { nonce, .. }, _)) => return nonce,
@@ -304,11 +306,37 @@ async fn a_second_ready_ends_the_frontend(monitor: &mut Monitor) -> Result<(), S
     expect_end(monitor, Some(ToMonitor::Ready { landlock: "full".into(), uid: 0 })).await
 }
 
+async fn a_nonce_of_its_own_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    expect_end(monitor, Some(ToMonitor::Hello { connection: 1, source: "x".into(), nonce: Some([7; 32]) })).await
+}
+
+/// A login that was seen once must not be shown a second time.
+async fn a_nonce_that_was_used_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    let nonce = loop {
+        match monitor.next().await {
+            Some((ToFrontend::Nonces(nonces), _)) => break nonces[0],
+            Some(_) => {}
+            None => return Err("no nonces came".into()),
+        }
+    };
+    monitor.say(ToMonitor::Hello { connection: 1, source: "x".into(), nonce: Some(nonce) }).await;
+    // Another for the one that was used: it was taken.
+    loop {
+        match monitor.next().await {
+            Some((ToFrontend::Nonces(nonces), _)) if nonces.len() == 1 && nonces[0] != nonce => break,
+            Some(_) => {}
+            None => return Err("its first use was refused".into()),
+        }
+    }
+    monitor.say(ToMonitor::Gone { connection: 1, lost: false }).await;
+    expect_end(monitor, Some(ToMonitor::Hello { connection: 1, source: "x".into(), nonce: Some(nonce) })).await
+}
+
 async fn an_unexpected_descriptor_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
     let index =
         std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
     std::fs::write(format!("result-{index}"), "held").unwrap();
-    monitor.say_with(ToMonitor::Hello { connection: 1, source: "x".into() }, &connected()).await;
+    monitor.say_with(ToMonitor::Hello { connection: 1, source: "x".into(), nonce: None }, &connected()).await;
     expect_end(monitor, None).await
 }
 

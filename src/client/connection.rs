@@ -303,8 +303,13 @@ impl Connection {
                 // Somebody may have to touch a key. A runtime of one thread has nothing better to do meanwhile, and a thread for
                 // this alone would cost more than most signatures.
                 let several = tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread;
-                let sign = || signer.sign(&login.signed);
-                login.key_signature = if several { tokio::task::block_in_place(sign) } else { sign() }?;
+                login.key_signature = if several {
+                    let (signer, text) = (signer.clone(), login.signed.clone());
+                    let signed = tokio::task::spawn_blocking(move || signer.sign(&text)).await;
+                    signed.map_err(|fault| ClientError::new(Code::Internal, fault.to_string()))?
+                } else {
+                    signer.sign(&login.signed)
+                }?;
             }
             Some(Proof::Kept(_)) | None => {}
         }

@@ -5,17 +5,21 @@ use super::inbox::Inbox;
 use super::live::{self, Client, Live};
 use super::pump::{Pipes, Pump};
 use super::registry::FromMonitor;
+use super::stock::Nonce;
 use super::{Current, Shared};
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{Misdeed, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::limits::{LAST_WORD, SILENCE, STREAM_WINDOW};
 use crate::mux::{self, Outbox, ReadFault, Reader};
 use crate::protocol::{
-    Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Queued, RESUME, Resize,
-    Sender, VERSION, read,
+    ALPN, Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Queued, RESUME,
+    Resize, Sender, VERSION, encode, read, write,
 };
 use crate::spool::{Spool, Stream as SpoolStream};
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -24,7 +28,7 @@ use tokio::io::ReadHalf;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::Instrument;
 
@@ -76,24 +80,27 @@ pub async fn serve(shared: Arc<Shared>, current: Current, socket: TcpStream, pee
         let _ = socket.set_nodelay(true);
         // The monitor asks this socket for its peer; given away with the login, closed when the login is over.
         let Ok(proof) = socket.as_fd().try_clone_to_owned() else { return };
-        let tls = match timeout_at(deadline, TlsAcceptor::from(current.tls.clone()).accept(socket)).await {
+        let mut nonce = None;
+        let tls = match timeout_at(deadline, shake_hands(&shared, current.tls.clone(), socket, &mut nonce)).await {
             Ok(Ok(tls)) => tls,
-            Ok(Err(fault)) => {
+            failed => {
+                // Nobody can log in with it where the handshake was not finished.
+                shared.stock.add(nonce);
+                let Ok(Err(fault)) = failed else {
+                    tracing::info!("the handshake took too long");
+                    return shared.misdeed(peer, Misdeed::Deadline).await;
+                };
                 tracing::info!(%fault, "the handshake failed");
                 return shared.misdeed(peer, Misdeed::NoLogin).await;
             }
-            Err(_) => {
-                tracing::info!("the handshake took too long");
-                return shared.misdeed(peer, Misdeed::Deadline).await;
-            }
         };
-        if tls.get_ref().1.alpn_protocol() != Some(crate::protocol::ALPN) {
+        if tls.get_ref().1.alpn_protocol() != Some(ALPN) {
             tracing::info!("the client did not ask for ordain/1");
             return shared.misdeed(peer, Misdeed::NoLogin).await;
         }
         let mut messages = shared.registry.enter(number);
         let connection = Connection { shared: shared.clone(), number, limits: current.limits, place, comes_back: false, tried: false };
-        let lost = connection.talk(tls, proof, peer, &mut messages).await;
+        let lost = connection.talk(tls, proof, peer, nonce, &mut messages).await;
         shared.registry.leave(number);
         while let Ok(message) = messages.try_recv() {
             if let FromMonitor::Started(_, live, pipes) = *message {
@@ -105,6 +112,38 @@ pub async fn serve(shared: Arc<Shared>, current: Current, socket: TcpStream, pee
     }
     .instrument(span)
     .await;
+}
+
+/// The handshake. To a client that speaks ordain/1 our HELLO goes with our half of it, where a nonce is in stock: it can log in
+/// together with the other half, a round trip earlier. With client certificates TLS holds it back until there is one.
+async fn shake_hands(
+    shared: &Shared,
+    tls: Arc<ServerConfig>,
+    socket: TcpStream,
+    nonce: &mut Option<Nonce>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+    if begun.client_hello().alpn().is_some_and(|mut names| names.any(|name| name == ALPN)) {
+        *nonce = shared.stock.take();
+    }
+    let hello = nonce.map(|nonce| encode(0, Kind::Hello, &write(&hello(shared, &nonce))));
+    let shaken = begun.into_stream_with(tls, |tls| {
+        if let Some(hello) = hello {
+            // Into memory: it leaves with the handshake.
+            let _ = tls.writer().write_all(&hello);
+        }
+    });
+    shaken.await
+}
+
+fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
+    Hello {
+        version: VERSION,
+        software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
+        features: vec![RESUME.into()],
+        nonce: Some(crate::encoding::base64(nonce)),
+        instance: Some(shared.instance.clone()),
+    }
 }
 
 struct Connection {
@@ -125,6 +164,7 @@ impl Connection {
         tls: TlsStream<TcpStream>,
         proof: OwnedFd,
         peer: SocketAddr,
+        nonce: Option<Nonce>,
         messages: &mut mpsc::Receiver<Box<FromMonitor>>,
     ) -> bool {
         let exporter = tls.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, None).ok();
@@ -133,7 +173,7 @@ impl Connection {
         let mut writer = tokio::spawn(mux::write_all(writing, outgoing));
         let mut frames = Reader::new(reading, Sender::Client);
         let mut logged_in = false;
-        let ended = match self.log_in(&mut frames, &outbox, messages, proof, peer, exporter).await {
+        let ended = match self.log_in(&mut frames, &outbox, messages, Greeting { nonce, proof, peer, exporter }).await {
             Ok(()) => {
                 self.place.logged_in();
                 frames.enter(Phase::Open);
@@ -184,32 +224,25 @@ impl Connection {
         let _ = outbox.try_control(0, Kind::Error, &failure);
     }
 
-    /// Hello, nonce, login: all under one absolute deadline.
+    /// Hello, login: all under one absolute deadline.
     async fn log_in(
         &mut self,
         frames: &mut Frames,
         outbox: &Outbox,
         messages: &mut mpsc::Receiver<Box<FromMonitor>>,
-        proof: OwnedFd,
-        peer: SocketAddr,
-        exporter: Option<[u8; 32]>,
+        Greeting { nonce, proof, peer, exporter }: Greeting,
     ) -> Result<(), End> {
         let deadline = Instant::now() + Duration::from_millis(self.limits.login_ms);
         let late = |_| End::Tell(Code::Deadline, "the login took too long".into());
-        self.shared.tell(ToMonitor::Hello { connection: self.number, source: peer.to_string() }).await;
-        let nonce = match timeout_at(deadline, messages.recv()).await.map_err(late)?.map(|message| *message) {
-            Some(FromMonitor::Message(ToFrontend::Challenge { nonce, .. }, _)) => nonce,
-            _ => return Err(End::stopping()),
-        };
-        let hello = Hello {
-            version: VERSION,
-            software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
-            features: vec![RESUME.into()],
-            nonce: Some(crate::encoding::base64(&nonce)),
-            instance: Some(self.shared.instance.clone()),
-        };
         let gone = |_| End::Quiet("the client is gone".into());
-        outbox.control(0, Kind::Hello, &hello).await.map_err(gone)?;
+        self.shared.tell(ToMonitor::Hello { connection: self.number, source: peer.to_string(), nonce }).await;
+        if nonce.is_none() {
+            let nonce = match timeout_at(deadline, messages.recv()).await.map_err(late)?.map(|message| *message) {
+                Some(FromMonitor::Message(ToFrontend::Challenge { nonce, .. }, _)) => nonce,
+                _ => return Err(End::stopping()),
+            };
+            outbox.control(0, Kind::Hello, &hello(&self.shared, &nonce)).await.map_err(gone)?;
+        }
         let frame = timeout_at(deadline, heard(frames, messages)).await.map_err(late)??;
         let theirs: Hello = parse(&frame)?;
         if theirs.nonce.is_some() || theirs.instance.is_some() {
@@ -255,6 +288,16 @@ impl Connection {
             }
         }
     }
+}
+
+/// What is known of a client after its handshake.
+struct Greeting {
+    /// The one it was given with our half of it.
+    nonce: Option<Nonce>,
+    /// Its socket, to be asked for its peer.
+    proof: OwnedFd,
+    peer: SocketAddr,
+    exporter: Option<[u8; 32]>,
 }
 
 /// The next frame of a client that is not logged in. All that the monitor has to say meanwhile is that it must go.
@@ -502,7 +545,7 @@ impl<'c> Streams<'c> {
                 let Some(Stream::Asked(held)) = self.open.get_mut(&stream) else { return Ok(()) };
                 held.extend_from_slice(&part);
                 if last {
-                    let frame = crate::protocol::encode(stream, Kind::Answer, held);
+                    let frame = encode(stream, Kind::Answer, held);
                     self.open.remove(&stream);
                     return patiently(self.outbox.bytes(frame)).await;
                 }
@@ -549,6 +592,7 @@ impl<'c> Streams<'c> {
             ToFrontend::Challenge { .. }
             | ToFrontend::Login { .. }
             | ToFrontend::Configure(_)
+            | ToFrontend::Nonces(_)
             | ToFrontend::CloseOut { .. }
             | ToFrontend::LetIn
             | ToFrontend::Ping

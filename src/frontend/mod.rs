@@ -8,6 +8,7 @@ mod inbox;
 mod live;
 mod pump;
 mod registry;
+mod stock;
 
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{self, Channel, ChannelFault, Frontend, Limits, Logs, Misdeed, RunRules, ToFrontend, ToMonitor};
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     census: census::Census,
     /// Sources that are not let in for a while.
     closed_out: closed_out::ClosedOut,
+    /// Nonces for the next connections.
+    stock: stock::Stock,
 }
 
 #[derive(Debug, Clone)]
@@ -172,6 +175,7 @@ async fn serve(
         drain: Notify::new(),
         census: census::Census::default(),
         closed_out: closed_out::ClosedOut::default(),
+        stock: stock::Stock::default(),
     });
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(|fault| ended("a listener", &fault))?;
@@ -209,6 +213,7 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
         },
         ToFrontend::CloseOut { network, milliseconds } => shared.closed_out.set(network, Duration::from_millis(milliseconds)),
         ToFrontend::LetIn => shared.closed_out.clear(),
+        ToFrontend::Nonces(nonces) => shared.stock.add(nonces),
         ToFrontend::Ping => {
             let shared = shared.clone();
             tokio::spawn(async move { shared.tell(ToMonitor::Alive).await });

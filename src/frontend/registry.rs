@@ -80,6 +80,7 @@ pub const fn connection_of(message: &ToFrontend) -> Option<ConnectionId> {
         | ToFrontend::Attach { connection, .. }
         | ToFrontend::Close { connection, .. } => Some(*connection),
         ToFrontend::Configure(_)
+        | ToFrontend::Nonces(_)
         | ToFrontend::CloseOut { .. }
         | ToFrontend::LetIn
         | ToFrontend::Ping

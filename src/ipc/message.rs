@@ -17,12 +17,14 @@ pub enum ToMonitor {
     },
     /// The answer to [`ToFrontend::Ping`].
     Alive,
-    /// A client passed the handshake; a nonce is wanted.
+    /// A client passed the handshake.
     Hello {
         /// Its number.
         connection: ConnectionId,
         /// Address and port by the frontend's word.
         source: String,
+        /// The nonce that it was given, out of the stock; with none, one is wanted.
+        nonce: Option<[u8; 32]>,
     },
     /// A login. Comes with the client's socket, whose peer the monitor asks for itself.
     Login {
@@ -294,6 +296,8 @@ pub enum ToFrontend {
     },
     /// Nobody is closed out any more, but for those who are named after this.
     LetIn,
+    /// Nonces for the stock: the first of them, and then one for each that was used.
+    Nonces(Vec<[u8; 32]>),
     /// The nonce that was wanted.
     Challenge {
         /// For this connection.

@@ -10,7 +10,7 @@ pub enum Stage {
     Starting,
     /// The connection is unknown to the monitor.
     Unknown,
-    /// It has its nonce.
+    /// Its client has its nonce.
     Greeted,
     /// A login is being verified.
     Verifying,
@@ -58,7 +58,7 @@ mod tests {
         let text = String::new;
         vec![
             ToMonitor::Ready { landlock: text(), uid: 1 },
-            ToMonitor::Hello { connection: 1, source: text() },
+            ToMonitor::Hello { connection: 1, source: text(), nonce: None },
             ToMonitor::Login {
                 connection: 1,
                 signed: text(),

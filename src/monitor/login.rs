@@ -37,17 +37,33 @@ pub struct Proof {
     pub exporter: Option<[u8; 32]>,
 }
 
-/// A client passed the handshake: it gets the nonce that its login must sign.
+/// A new frontend gets nonces that it may give to clients before it asks. What one before it had is worth nothing now.
+pub fn stock_up(state: &Shared) {
+    let nonces: Vec<[u8; 32]> = std::iter::repeat_with(credential::random).take(limits::NONCES).collect();
+    *state.nonces.borrow_mut() = nonces.iter().copied().collect();
+    state.tell(ToFrontend::Nonces(nonces));
+}
+
+/// A client passed the handshake: its login must sign the nonce that it was given, or gets now.
 ///
 /// # Errors
-/// When the frontend holds more connections than it was told it may.
-pub fn greet(state: &Shared, number: ConnectionId, source: &str) -> Result<(), String> {
+/// When the frontend holds more connections than it was told it may, or gave a nonce that it was not given.
+pub fn greet(state: &Shared, number: ConnectionId, source: &str, given: Option<[u8; 32]>) -> Result<(), String> {
     let most = state.settings().limits.connections as usize;
     // Twice as many, because a reload may have lowered the bound, and connections that are gone are told of later.
     if state.connections.borrow().len() > most.saturating_mul(2).max(65_536) {
         return Err("more connections than were allowed".into());
     }
-    let nonce = credential::random::<32>();
+    let another = credential::random::<32>();
+    let (nonce, tell) = match given {
+        None => (another, ToFrontend::Challenge { connection: number, nonce: another }),
+        // Once: a login that was seen cannot be shown again.
+        Some(nonce) if state.nonces.borrow_mut().remove(&nonce) => {
+            state.nonces.borrow_mut().insert(another);
+            (nonce, ToFrontend::Nonces(vec![another]))
+        }
+        Some(_) => return Err("a nonce that it was not given".into()),
+    };
     let server_key = state.settings().tls.fingerprint;
     let connection = Connection { stage: Stage::Greeted, nonce, server_key, peer: None, tries: 0, codes_wanted: 0, session: None };
     state.connections.borrow_mut().insert(number, connection);
@@ -58,7 +74,7 @@ pub fn greet(state: &Shared, number: ConnectionId, source: &str) -> Result<(), S
     if summary::admits(state, address, Deed::Connection) {
         let _ = state.record(&Record::now(What::Connection { connection: number, source: &source, reported_by: "frontend" }));
     }
-    state.tell(ToFrontend::Challenge { connection: number, nonce });
+    state.tell(tell);
     Ok(())
 }
 

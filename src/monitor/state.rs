@@ -20,7 +20,7 @@ use crate::sys::Version;
 use crate::vault::Vault;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -187,6 +187,8 @@ pub struct State {
     pub since: SystemTime,
     /// By number.
     pub connections: RefCell<HashMap<ConnectionId, Connection>>,
+    /// Nonces that the frontend has in stock: nobody has logged in with them.
+    pub nonces: RefCell<HashSet<[u8; 32]>>,
     /// The highest connection's number that a frontend has named; the next frontend goes on behind it.
     pub highest: Cell<ConnectionId>,
     /// Sessions whose link was lost, and that may come back.
@@ -296,6 +298,7 @@ impl State {
             instance,
             since: crate::clock::now(),
             connections: RefCell::default(),
+            nonces: RefCell::default(),
             highest: Cell::new(0),
             parked: RefCell::default(),
             vault: RefCell::new(vault),

@@ -196,6 +196,7 @@ async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::S
             let _ = state.record(&Record::now(What::Frontend { state: "started" }));
             *state.confinement.borrow_mut() = Some((landlock.clone(), *uid));
             state.ready.set(true);
+            login::stock_up(state);
             penalties::tell_all(state);
             runs::hand_on(state).await;
             if let Some(first) = first.take() {
@@ -231,7 +232,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
 fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -> Result<(), String> {
     match message {
         ToMonitor::Ready { .. } | ToMonitor::Alive => {}
-        ToMonitor::Hello { connection, source } => login::greet(state, connection, &source)?,
+        ToMonitor::Hello { connection, source, nonce } => login::greet(state, connection, &source, nonce)?,
         ToMonitor::Login { connection, signed, signature, password, key_signature, code, exporter } => {
             let Some(socket) = descriptors.pop() else { return Err("a login without its socket".into()) };
             login::login(state, connection, socket, login::Proof { signed, signature, password, key_signature, code, exporter })?;

@@ -26,7 +26,8 @@ pub fn ordain() -> Status {
     let nagios = matches!(&args.verb, ClientVerb::Run(run) if run.nagios);
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
+        // And not `build`, which would bring the scheduler of many threads along, and with it another library to load.
+        .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|fault| ClientError::new(Code::Internal, format!("the runtime: {fault}")))
         .and_then(|runtime| {
             let outcome = runtime.block_on(story(&args));

@@ -172,12 +172,15 @@ fn schema(found: &Completing, command: Option<&str>) -> Option<Schema> {
         return kept;
     }
     let mut schema = kept.unwrap_or_default();
-    let told = tokio::runtime::Builder::new_current_thread().enable_all().build().ok().and_then(|runtime| {
-        let told =
-            runtime.block_on(async { tokio::time::timeout(PATIENCE, fetch(&args, &mut target, &mut schema, command)).await.ok()?.ok() });
-        runtime.shutdown_background();
-        told
-    });
+    let told =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default()).ok().and_then(
+            |runtime| {
+                let told = runtime
+                    .block_on(async { tokio::time::timeout(PATIENCE, fetch(&args, &mut target, &mut schema, command)).await.ok()?.ok() });
+                runtime.shutdown_background();
+                told
+            },
+        );
     // One that cannot be asked is not asked at every key.
     schema.at = if told.is_some() { now } else { now.saturating_sub(FRESH - LEFT_ALONE) };
     keep(&file, &schema);

@@ -274,6 +274,8 @@ impl Server {
         let config = self.path("config.toml");
         let text = std::fs::read_to_string(&config).unwrap().replace("127.0.0.1:0", &format!("127.0.0.1:{}", self.port));
         write(&config, &text, 0o600);
+        // Another test's client may have got the port meanwhile, for as long as its connection lives.
+        wait("the port", || std::net::TcpListener::bind(("127.0.0.1", self.port)).is_ok());
         // Files that a start asks for and a running daemon is to miss.
         write(&self.path("gone"), "#!/bin/sh\n", 0o755);
         write(&self.path("noexec"), "#!/bin/sh\n", 0o755);
