@@ -377,8 +377,7 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
         (Ok(_), Some(session), None) if recorded.is_ok() => {
             count_by(&state.counts.logins, (method, "accepted"));
             let verified_us = u64::try_from(judged.verified_in.as_micros()).unwrap_or(u64::MAX);
-            let (user, id) = (session.user.to_string(), session.id);
-            tracing::info!(connection = number, %peer, user, by = session.factor.shown(), verified_us, "logged in");
+            let (user, id, by) = (session.user.to_string(), session.id, session.factor.clone());
             connection.stage = Stage::Open;
             connection.session = Some(session);
             drop(connections);
@@ -386,8 +385,11 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
             if penalties::known_place(state, &user, peer.ip()) {
                 access::save_soon(state);
             }
-            let outcome = Outcome::Accepted { session: id.to_string(), user, kept_s };
-            return state.tell(ToFrontend::Login { connection: number, outcome });
+            let outcome = Outcome::Accepted { session: id.to_string(), user: user.clone(), kept_s };
+            state.tell(ToFrontend::Login { connection: number, outcome });
+            // The client is not kept waiting for the log.
+            tracing::info!(connection = number, %peer, user, by = by.shown(), verified_us, "logged in");
+            return;
         }
         (Ok(_), _, None) => Code::Trail,
         (Ok(_), session, Some(Refused { code, why, .. })) => {

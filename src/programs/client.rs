@@ -9,7 +9,7 @@ use crate::config::{Hosts, load_hosts};
 use crate::exit::Status;
 use crate::protocol::{Answer, Code, CommandView};
 use crate::request::{Ask, Attachment, Ending};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use std::time::{Duration, Instant};
 
 /// The whole program.
@@ -17,7 +17,8 @@ pub fn ordain() -> Status {
     if let Some(status) = complete::asked(ClientArgs::command) {
         return status;
     }
-    let args = match ClientArgs::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    let args = match ClientArgs::read(&words) {
         Ok(args) => args,
         Err(error) => return usage(&error),
     };
