@@ -14,6 +14,15 @@ check:
     cargo build --bins
     cargo test
 
+# The client for macOS, from Linux: type-checked with the C parts built. Needs `rustup target add aarch64-apple-darwin`, and zig
+# with cargo-zigbuild (`pip install ziglang cargo-zigbuild`). Linking needs Apple's SDK.
+macos:
+    cargo zigbuild check --target aarch64-apple-darwin --lib --bins
+
+# Advisories, licences and sources of the dependencies. Needs cargo-deny.
+deny:
+    cargo deny check
+
 # Speed and memory, each beside the limit measured in the same run.
 bench:
     cargo bench
