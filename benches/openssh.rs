@@ -137,7 +137,17 @@ impl Sshd {
 
     fn client(&self, cipher: Option<&str>, command: &str) -> Command {
         let mut client = Command::new("ssh");
-        client.args(["-q", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes"]);
+        client.args([
+            "-q",
+            "-F",
+            "none",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "IdentitiesOnly=yes",
+        ]);
         client.arg("-i").arg(self.folder.join("key")).arg("-p").arg(self.port.to_string());
         if let Some(cipher) = cipher {
             client.args(["-c", cipher]);

@@ -182,6 +182,7 @@ impl Daemon {
         let root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
         let run_as = if root { "run_as = \"daemon\"" } else { "" };
         let containment = if sys::cgroups_offered().is_ok() { "cgroup" } else { "best-effort" };
+        let bounds = if bounded() { BOUNDED } else { "" };
         let config = format!(
             r#"
 [server]
@@ -216,6 +217,7 @@ exec = ["/usr/bin/python3", "-c", "import os\nfor n in range(1000000): os.write(
 [commands.never-reads]
 exec = ["/bin/sleep", "300"]
 stdin = true
+{bounds}
 [commands.sleeps]
 exec = ["/bin/sleep", "300"]
 on_disconnect = "continue"
@@ -394,13 +396,26 @@ async fn neighbours() {
         median(times)
     };
     latency().await;
-    for (name, reads) in [("yes", false), ("no-newline", false), ("one-byte", true), ("never-reads", false)] {
+    let mut noises = vec![("yes", false), ("no-newline", false), ("one-byte", true), ("never-reads", false)];
+    if bounded() {
+        noises.extend([("bomb", false), ("hog", true)]);
+    } else {
+        println!("neighbours: a fork bomb and a memory hog are bounded by controllers, which this process has none of to give");
+    }
+    for (name, reads) in noises {
         let alone = latency().await;
         let other = daemon.session(daemon.port).await;
         let mut run = other.run(invocation(name)).await.unwrap();
         let input = run.input();
         let id = run.id().unwrap();
+        let again = other.clone();
         let noise = tokio::spawn(async move {
+            // It is killed at once, each time.
+            if name == "hog" {
+                loop {
+                    assert_eq!(again.run(invocation(name)).await.unwrap().collect().await.unwrap().2.reason, "oom");
+                }
+            }
             if name == "never-reads" {
                 while input.send(&[0; 65_536]).await.unwrap_or(false) {}
             }
@@ -420,6 +435,21 @@ async fn neighbours() {
         noise.abort();
     }
 }
+
+/// Whether the daemon can bound its runs by controllers: this process lives in the root group, as a service does in its own.
+fn bounded() -> bool {
+    let root = std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.lines().any(|line| line == "0::/"));
+    root && sys::cgroups_offered().is_ok_and(|has| has.memory && has.pids && has.cpu)
+}
+
+const BOUNDED: &str = r#"
+[commands.bomb]
+exec = ["/bin/sh", "-c", 'bomb() ( bomb | bomb & ); while :; do bomb; sleep 0.01; done 2>/dev/null']
+limits = { processes = 50, cpu = "25%" }
+[commands.hog]
+exec = ["/usr/bin/tail", "/dev/zero"]
+limits = { memory = "32MiB" }
+"#;
 
 async fn detached() {
     let daemon = Daemon::start();

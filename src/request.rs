@@ -257,6 +257,13 @@ pub struct Invocation {
     pub reason: Option<String>,
 }
 
+impl Invocation {
+    /// Whether a secret is among its arguments.
+    pub fn holds_secret(&self) -> bool {
+        self.arguments.iter().any(|(_, value)| matches!(value, Value::Secret(_)))
+    }
+}
+
 /// A client's terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terminal {

@@ -13,7 +13,7 @@ mod common;
 use common::{PASSWORD, Server, alive, invocation, stderr, stdout, wait, write};
 use ordain::client::{Durable, Event, Options, Session, Told, connect};
 use ordain::ids::{RequestId, RunId};
-use ordain::protocol::Answer;
+use ordain::protocol::{Answer, RequestName};
 use ordain::request::{Ask, Attachment};
 use ordain::secret::Secret;
 use std::net::SocketAddr;
@@ -351,6 +351,51 @@ fn the_same_request_never_runs_twice() {
     });
     assert_eq!(std::fs::read_to_string(server.path("once")).unwrap(), "ran\n");
     assert_eq!(server.records("start").len(), 1);
+}
+
+/// Another daemon has the answer where the one before has left it, and otherwise says that it does not know.
+#[test]
+fn a_request_never_runs_twice_across_daemons() {
+    let mut server = server();
+    let id = RequestId::from_random([6; 20]);
+    let ran = |server: &Server| std::fs::read_to_string(server.path("once")).unwrap();
+    let again = async |server: &Server, name: RequestName, command: &str| {
+        let session = server.session("alice").await;
+        session.ask_for_run(invocation(command, &[]), name, |_| {}).await.map(async |run| run.collect().await.unwrap())
+    };
+    let first = block(async {
+        let session = server.session("alice").await;
+        let (out, _, ended) = session.ask_for_run(invocation("once", &[]), id, |_| {}).await.unwrap().collect().await.unwrap();
+        assert_eq!((out.as_slice(), ended.number), (b"ran\n".as_slice(), Some(0)));
+        session.instance().unwrap().to_owned()
+    });
+    let name = |id| RequestName { id, instance: Some(first.clone()) };
+    server.stop_and_start(&[]);
+    block(async {
+        let (out, _, ended) = again(&server, name(id), "once").await.unwrap().await;
+        assert_eq!((out.as_slice(), ended.number), (b"ran\n".as_slice(), Some(0)), "as it ran the first time");
+        assert_eq!(again(&server, name(id), "traps").await.err().unwrap().code, 304);
+        let unknown = again(&server, name(RequestId::from_random([5; 20])), "once").await.err().unwrap();
+        assert_eq!(unknown.code, 606, "{unknown}");
+    });
+    assert_eq!(ran(&server), "ran\n");
+    // Once more: what was found is left too. One that is killed leaves nothing new, and then nobody knows.
+    server.stop_and_start(&[]);
+    let other = RequestId::from_random([4; 20]);
+    let second = block(async {
+        again(&server, name(id), "once").await.unwrap().await;
+        let session = server.session("alice").await;
+        session.ask_for_run(invocation("once", &[]), other, |_| {}).await.unwrap().collect().await.unwrap();
+        session.instance().unwrap().to_owned()
+    });
+    server.restart();
+    block(async {
+        let unknown = again(&server, RequestName { id: other, instance: Some(second) }, "once").await.err().unwrap();
+        assert_eq!(unknown.code, 606, "{unknown}");
+        // Whoever does not say that he asks again, asks for the first time.
+        assert!(again(&server, RequestId::from_random([3; 20]).into(), "once").await.is_ok());
+    });
+    assert_eq!(ran(&server), "ran\nran\nran\n");
 }
 
 #[test]

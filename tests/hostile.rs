@@ -125,7 +125,7 @@ impl Raw {
 }
 
 fn run_true(session: SessionId, counter: u64) -> String {
-    request_text(session, counter, RequestId::from_random([7; 20]), &Ask::Run(invocation("true", &[])), || [0; 32]).text
+    request_text(session, counter, &RequestId::from_random([7; 20]).into(), &Ask::Run(invocation("true", &[])), || [0; 32]).text
 }
 
 #[tokio::test]
@@ -411,7 +411,7 @@ async fn input_beyond_its_credit_ends_the_connection_and_memory_stays_flat() {
     let server = Server::start();
     let (mut raw, key, session) = Raw::log_in(&server, "alice").await;
     // A command that takes input and reads none of it.
-    let signed = request_text(session, 1, RequestId::from_random([1; 20]), &Ask::Run(invocation("early", &[])), || [0; 32]).text;
+    let signed = request_text(session, 1, &RequestId::from_random([1; 20]).into(), &Ask::Run(invocation("early", &[])), || [0; 32]).text;
     let signature = key.sign(Purpose::Request, &signed);
     assert_eq!(raw.open(1, &signed, &signature).await, 0);
     let memory = || {

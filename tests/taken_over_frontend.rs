@@ -264,7 +264,7 @@ fn connected() -> OwnedFd {
 
 fn run(session: SessionId, counter: u64, command: &str, arguments: &[(&str, Value)]) -> String {
     let ask = Ask::Run(common::invocation(command, arguments));
-    request_text(session, counter, RequestId::from_random(ordain::credential::random()), &ask, || [0; 32]).text
+    request_text(session, counter, &RequestId::from_random(ordain::credential::random()).into(), &ask, || [0; 32]).text
 }
 
 async fn an_honest_login_and_run_work(monitor: &mut Monitor) -> Result<(), String> {

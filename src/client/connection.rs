@@ -51,6 +51,7 @@ pub struct Connection {
     server_key: Fingerprint,
     peer: SocketAddr,
     software: String,
+    instance: Option<String>,
 }
 
 type Frames = Reader<ReadHalf<TlsStream<TcpStream>>>;
@@ -113,7 +114,7 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
     }
     frames.enter(Phase::Login);
     let nonce = theirs.nonce.ok_or_else(|| cannot(&"it sent no nonce"))?;
-    Ok(Connection { frames, writer, outbox, nonce, exporter, server_key, peer, software: theirs.software })
+    Ok(Connection { frames, writer, outbox, nonce, exporter, server_key, peer, software: theirs.software, instance: theirs.instance })
 }
 
 fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
@@ -255,7 +256,10 @@ impl Connection {
             Ok((id, kept_s)) => {
                 self.frames.enter(Phase::Open);
                 let kept = kept_s.map(|seconds| (Kept { id, key: key.clone() }, seconds));
-                Ok(Entered { session: Session::begin(self.frames, (self.outbox, self.writer), id, key, user.into(), 1), kept })
+                Ok(Entered {
+                    session: Session::begin(self.frames, (self.outbox, self.writer), id, key, (user.into(), self.instance), 1),
+                    kept,
+                })
             }
             Err(error) if [Code::LoginRefused, Code::LoginBusy, Code::CodeWanted, Code::Identity].iter().any(|code| error.is(*code)) => {
                 Err((Some(self), error))
@@ -272,7 +276,7 @@ impl Connection {
             return Err(ClientError::new(Code::Protocol, "the server took up another session"));
         }
         self.frames.enter(Phase::Open);
-        Ok(Session::begin(self.frames, (self.outbox, self.writer), id, key, user.into(), counter))
+        Ok(Session::begin(self.frames, (self.outbox, self.writer), id, key, (user.into(), self.instance), counter))
     }
 
     /// Returns the session, and for how many seconds the login is kept.

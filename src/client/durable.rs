@@ -6,7 +6,7 @@ use super::{ClientError, Options};
 use crate::credential::random;
 use crate::ids::{RequestId, RunId};
 use crate::limits::{DATA_FRAME, RESUME_WINDOW, STREAM_WINDOW};
-use crate::protocol::{Code, Ended, Queued, Started};
+use crate::protocol::{Code, Ended, Queued, RequestName, Started};
 use crate::request::{Attachment, Invocation};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,16 +65,18 @@ impl Durable {
         invocation: Invocation,
         mut waits: impl FnMut(Queued),
     ) -> Result<Self, ClientError> {
-        let id = RequestId::from_random(random());
+        let mut name = RequestName::from(RequestId::from_random(random()));
         let (mut session, mut lost) = (session, None::<Instant>);
         let run = loop {
-            let error = match session.ask_for_run(invocation.clone(), id, &mut waits).await {
+            let error = match session.ask_for_run(invocation.clone(), name.clone(), &mut waits).await {
                 Ok(run) => break run,
                 Err(error) => error,
             };
             if !error.is(Code::ConnectionLost) {
                 return Err(error);
             }
+            // Another daemon does not know what this one may have begun.
+            name.instance = name.instance.or_else(|| session.instance().map(str::to_owned));
             let since = *lost.get_or_insert_with(Instant::now);
             session = reach(&options, &session, since + RESUME_WINDOW).await.map_err(|why| unknown(&error, &why))?;
         };

@@ -10,7 +10,7 @@ use crate::ids::{RequestId, RunId, SessionId, StreamId};
 use crate::limits::{CONTROL_FRAME, DATA_FRAME, PING_EVERY, SIGNED_TEXT, SILENCE};
 use crate::mux::{Outbox, Reader};
 use crate::protocol::{
-    Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, Resize, Started, encode, read, request_text, write,
+    Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, RequestName, Resize, Started, encode, read, request_text, write,
 };
 use crate::request::{Ask, Attachment, Invocation, Value};
 use std::collections::HashMap;
@@ -53,6 +53,7 @@ pub struct Session(Arc<Shared>);
 struct Shared {
     id: SessionId,
     user: String,
+    instance: Option<String>,
     key: Arc<SessionKey>,
     outbox: Outbox,
     /// Stream and counter are taken together with the place in the queue, so that they arrive in order.
@@ -102,7 +103,7 @@ impl Session {
         (outbox, writer): (Outbox, JoinHandle<std::io::Result<()>>),
         id: SessionId,
         key: Arc<SessionKey>,
-        user: String,
+        (user, instance): (String, Option<String>),
         counter: u64,
     ) -> Self
     where
@@ -116,6 +117,7 @@ impl Session {
         Self(Arc::new(Shared {
             id,
             user,
+            instance,
             key,
             outbox,
             next: tokio::sync::Mutex::new((1, counter)),
@@ -166,8 +168,18 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub async fn ask_for_run(&self, invocation: Invocation, id: RequestId, waits: impl FnMut(Queued)) -> Result<Run, ClientError> {
-        self.open_with(&Ask::Run(invocation), id).await?.begun(waits).await
+    pub async fn ask_for_run(
+        &self,
+        invocation: Invocation,
+        name: impl Into<RequestName>,
+        waits: impl FnMut(Queued),
+    ) -> Result<Run, ClientError> {
+        self.open_with(&Ask::Run(invocation), name.into()).await?.begun(waits).await
+    }
+
+    /// Which start of the daemon this session is with: what a request that is sent again names.
+    pub fn instance(&self) -> Option<&str> {
+        self.0.instance.as_deref()
     }
 
     /// Follows a run's output, or takes up this session's own run again.
@@ -189,15 +201,15 @@ impl Session {
     }
 
     async fn open(&self, ask: &Ask) -> Result<Run, ClientError> {
-        self.open_with(ask, RequestId::from_random(random())).await
+        self.open_with(ask, RequestId::from_random(random()).into()).await
     }
 
-    async fn open_with(&self, ask: &Ask, id: RequestId) -> Result<Run, ClientError> {
+    async fn open_with(&self, ask: &Ask, name: RequestName) -> Result<Run, ClientError> {
         let shared = &self.0;
         let inbox = Arc::new(Inbox::default());
         let mut next = shared.next.lock().await;
         let (stream, counter) = *next;
-        let text = request_text(shared.id, counter, id, ask, random);
+        let text = request_text(shared.id, counter, &name, ask, random);
         let signature = shared.key.sign(Purpose::Request, &text.text);
         let too_long = text.text.len() > SIGNED_TEXT;
         let payload = write(&Open { signed: text.text, signature, secrets: text.secrets });

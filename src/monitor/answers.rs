@@ -158,15 +158,15 @@ pub fn runs(state: &Shared, user: &Arc<str>, scope: Scope) -> Answer {
     let over = state.kept.borrow();
     let mut lines: Vec<RunLine> = over
         .iter(state.settings().retention)
-        .filter(|over| shown(&over.user))
+        .filter(|over| shown(&over.ran.user))
         .map(|over| RunLine {
-            run: over.run.to_string(),
-            user: over.user.to_string(),
-            command: over.command.clone(),
-            seconds: over.end.duration_ms / 1000,
+            run: over.ran.run.to_string(),
+            user: over.ran.user.to_string(),
+            command: over.ran.command.clone(),
+            seconds: over.ran.end.duration_ms / 1000,
             waiting: false,
-            ended: Some(over.end.reason.clone()),
-            number: over.end.number,
+            ended: Some(over.ran.end.reason.clone()),
+            number: over.ran.end.number,
         })
         .collect();
     let runs = state.runs.borrow();

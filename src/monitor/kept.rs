@@ -3,8 +3,10 @@
 //! A daemon that stops leaves it to the next one, in a folder of the state's: a list, and a file for each run's output.
 //! Large output is in the state's file system already and is only given a name there.
 
+use super::seen::Digest;
 use super::state::Counts;
-use crate::ids::RunId;
+use crate::encoding::{base64, unbase64};
+use crate::ids::{RequestId, RunId};
 use crate::ipc::End;
 use crate::limits::RUNS_KEPT;
 use crate::{clock, spool, sys};
@@ -17,17 +19,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// A run that has ended.
+/// What has run.
 #[derive(Debug)]
-pub struct Over {
+pub struct Ran {
     /// Its id.
     pub run: RunId,
     /// Whose.
     pub user: Arc<str>,
     /// Which command.
     pub command: String,
-    /// How.
+    /// The request that has led to it, and what that asked for.
+    pub request: Option<(RequestId, Digest)>,
+    /// How it ended.
     pub end: End,
+}
+
+/// A run that has ended, with its output.
+#[derive(Debug)]
+pub struct Over {
+    /// What has run.
+    pub ran: Ran,
     /// Bytes of its streams.
     pub counts: Counts,
     /// Its output; `None` when nobody counted what is in it.
@@ -44,8 +55,8 @@ pub struct Over {
 
 impl Over {
     /// A run that ends now.
-    pub fn now(run: RunId, user: Arc<str>, command: String, end: End, counts: Counts, output: Option<OwnedFd>, capacity: u64) -> Self {
-        Self { run, user, command, end, counts, spool: output, capacity, at: Instant::now(), before: Duration::ZERO, named: false }
+    pub fn now(ran: Ran, counts: Counts, output: Option<OwnedFd>, capacity: u64) -> Self {
+        Self { ran, counts, spool: output, capacity, at: Instant::now(), before: Duration::ZERO, named: false }
     }
 
     fn bytes(&self) -> u64 {
@@ -63,6 +74,8 @@ struct Line {
     run: String,
     user: String,
     command: String,
+    /// The request's id and the digest of what it asked for, in base64.
+    request: Option<(String, String)>,
     end: End,
     counts: Counts,
     capacity: u64,
@@ -107,11 +120,9 @@ impl Kept {
                 continue;
             }
             let output = line.output.then(|| File::open(kept.folder.join(run.to_string())).ok()).flatten();
+            let request = line.request.and_then(|(id, digest)| Some((id.parse().ok()?, unbase64(&digest)?)));
             let over = Over {
-                run,
-                user: line.user.into(),
-                command: line.command,
-                end: line.end,
+                ran: Ran { run, user: line.user.into(), command: line.command, request, end: line.end },
                 counts: line.counts,
                 named: output.is_some(),
                 spool: output.map(OwnedFd::from),
@@ -145,16 +156,17 @@ impl Kept {
             if let Some(output) = &over.spool
                 && !over.named
             {
-                let path = self.folder.join(over.run.to_string());
+                let path = self.folder.join(over.ran.run.to_string());
                 over.named = name(output.as_fd(), &path, over.capacity, [over.counts.stdout, over.counts.stderr])
-                    .inspect_err(|fault| tracing::warn!(run = %over.run, %fault, "its output could not be left to the next daemon"))
+                    .inspect_err(|fault| tracing::warn!(run = %over.ran.run, %fault, "its output could not be left to the next daemon"))
                     .is_ok();
             }
             lines.push(Line {
-                run: over.run.to_string(),
-                user: over.user.to_string(),
-                command: over.command.clone(),
-                end: over.end.clone(),
+                run: over.ran.run.to_string(),
+                user: over.ran.user.to_string(),
+                command: over.ran.command.clone(),
+                request: over.ran.request.map(|(id, digest)| (id.to_string(), base64(&digest))),
+                end: over.ran.end.clone(),
                 counts: over.counts,
                 capacity: over.capacity,
                 ended: now.saturating_sub(over.age().as_secs()),
@@ -168,7 +180,7 @@ impl Kept {
     fn tidy(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let known = |over: &Over| over.named && name.to_str().is_some_and(|name| name == over.run.to_string());
+            let known = |over: &Over| over.named && name.to_str().is_some_and(|name| name == over.ran.run.to_string());
             if name != LIST && !self.runs.iter().any(known) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -203,7 +215,7 @@ impl Kept {
 
     /// A run that has ended and is not forgotten.
     pub fn find(&self, run: RunId, retention: Duration) -> Option<&Over> {
-        self.runs.iter().rev().find(|over| over.run == run && over.age() <= retention)
+        self.runs.iter().rev().find(|over| over.ran.run == run && over.age() <= retention)
     }
 
     /// All of them, oldest first.
@@ -215,7 +227,7 @@ impl Kept {
 /// Its output has no name any more.
 fn forget(folder: &Path, over: &Over) {
     if over.named {
-        let _ = fs::remove_file(folder.join(over.run.to_string()));
+        let _ = fs::remove_file(folder.join(over.ran.run.to_string()));
     }
 }
 

@@ -85,7 +85,13 @@ pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[st
     let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance, faults, listeners_stay));
     state.journal.replace(journal);
     let (retention, most) = (state.settings().retention, state.settings().kept_bytes);
-    state.kept.replace(kept::Kept::open(state.settings().state.join("output"), retention, most));
+    let kept = kept::Kept::open(state.settings().state.join("output"), retention, most);
+    for ran in kept.iter(retention).map(|over| &over.ran) {
+        if let Some((id, digest)) = ran.request {
+            state.seen.borrow_mut().add(&ran.user, id, digest, ran.run);
+        }
+    }
+    state.kept.replace(kept);
     access::opened(&state, found).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));

@@ -72,7 +72,7 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
     let settings = state.settings();
     let owner = |run: RunId| {
         let live = state.runs.borrow().get(&run).map(|run| run.user.clone());
-        live.or_else(|| state.kept.borrow().find(run, settings.retention).map(|over| over.user.clone()))
+        live.or_else(|| state.kept.borrow().find(run, settings.retention).map(|over| over.ran.user.clone()))
     };
     let decision = settings.policy.authorize(&asked.session.user, request.id, &request.ask, asked.peer.ip(), owner);
     let verb = request.ask.verb().name();
@@ -81,7 +81,7 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
         Decision::Refused(refusal) => return asked.refuse_by_policy(state, record, refusal),
         Decision::Run(grant) => {
             let Ask::Run(invocation) = &request.ask else { return };
-            return runs::begin(state, asked, record, *grant, invocation);
+            return runs::begin(state, asked, record, *grant, invocation, request.instance.as_deref());
         }
         Decision::Attach(grant) => {
             let run = grant.what().run.to_string();

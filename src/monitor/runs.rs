@@ -1,6 +1,6 @@
 //! A run's life: from the grant to the record of its end.
 
-use super::kept::Over;
+use super::kept::{Over, Ran};
 use super::metrics::count;
 use super::requests::{Asked, RequestRecord, TRAIL};
 use super::seen::{Seen, digest};
@@ -20,7 +20,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Checks the limits, writes the trail, and sets the run going. The same request again gets the run that exists.
-pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant: Grant<Plan>, invocation: &Invocation) {
+pub fn begin(
+    state: &Shared,
+    asked: &Asked<'_>,
+    record: RequestRecord<'_>,
+    grant: Grant<Plan>,
+    invocation: &Invocation,
+    first_sent_to: Option<&str>,
+) {
     let command = grant.what().command.clone();
     let digest = digest(invocation);
     let place = format!("commands.{} ({})", command.name, command.place);
@@ -30,6 +37,11 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
     let goes_on = |run: RunId| state.runs.borrow().contains_key(&run);
     let looked = state.seen.borrow_mut().look(grant.user(), grant.request(), &digest, goes_on);
     match looked {
+        // What a daemon before this one has begun, and has not left to be remembered, must not be begun again.
+        Seen::New if first_sent_to.is_some_and(|instance| instance != state.instance) => {
+            let text = "it was first sent to a daemon that is gone; what became of it is in the audit trail".into();
+            return refuse(Code::OutcomeUnknown, text, "a request that is sent again runs once");
+        }
         Seen::New => {}
         Seen::Run(run) => return again(state, asked, record, run),
         Seen::Reused => {
@@ -77,6 +89,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, record: RequestRecord<'_>, grant
         phase: if waits.is_some() { Phase::Queued } else { Phase::Starting },
         pid: 0,
         since: Instant::now(),
+        request: (!invocation.holds_secret()).then(|| (grant.request(), digest)),
         owner: Some((asked.connection, asked.stream)),
         before: None,
         changes: 0,
@@ -403,7 +416,8 @@ fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
     let settings = state.settings();
     let over = state.runs.borrow_mut().get_mut(&run).map(|run| {
         let output = run.spool.take().filter(|_| counts.is_some());
-        Over::now(run.id, run.user.clone(), run.command.name.clone(), end, counts.unwrap_or_default(), output, run.rules.capacity)
+        let ran = Ran { run: run.id, user: run.user.clone(), command: run.command.name.clone(), request: run.request, end };
+        Over::now(ran, counts.unwrap_or_default(), output, run.rules.capacity)
     });
     if let Some(over) = over {
         state.kept.borrow_mut().add(over, settings.retention, settings.kept_bytes);
@@ -469,7 +483,7 @@ fn pass_attachment(state: &Shared, connection: ConnectionId, stream: StreamId, a
                     None => ([0, attachment.stdout.unwrap_or(0), attachment.stderr.unwrap_or(0)], sys::memory_file().ok()),
                 };
                 over.spool.as_ref().or(empty.as_ref()).map(|spool| {
-                    (spool.try_clone(), over.capacity, Some((over.end.clone(), counts, (over.counts.cut, over.counts.held_open))))
+                    (spool.try_clone(), over.capacity, Some((over.ran.end.clone(), counts, (over.counts.cut, over.counts.held_open))))
                 })
             }
             (None, None) => None,

@@ -5,14 +5,14 @@ use super::journal::Journal;
 use super::kept::Kept;
 use super::metrics::{Counters, count};
 use super::penalties::Penalties;
-use super::seen::RequestsSeen;
+use super::seen::{Digest, RequestsSeen};
 use super::settings::{Loader, Settings};
 use super::summary::Summary;
 use crate::audit::{Record, Trail};
 use crate::credential::{Factor, SessionPublic};
 use crate::exec::Means;
 use crate::exit::Reason;
-use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
+use crate::ids::{ConnectionId, RequestId, RunId, SessionId, StreamId};
 use crate::ipc::{Channel, End, RunRules, Stage, ToFrontend};
 use crate::policy::Command;
 use crate::request::{Ask, Attachment};
@@ -100,6 +100,8 @@ pub struct Run {
     pub source: IpAddr,
     /// What was asked for, of one that has had to wait: it is judged again when its turn comes.
     pub asked: Option<Ask>,
+    /// The request that has led to it, and what that asked for; none where that holds a secret, of which no trace is kept.
+    pub request: Option<(RequestId, Digest)>,
     /// Which command.
     pub command: Arc<Command>,
     /// How far it has come.

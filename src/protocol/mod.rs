@@ -12,8 +12,8 @@ pub use message::{
     Queued, Resize, RunLine, SecretPart, SessionLine, Started, WhoamiView, read, write,
 };
 pub use signed::{
-    LOGIN_CONTEXT, LoginText, Method, REQUEST_CONTEXT, RequestFault, RequestText, SSH_NAMESPACE, SignedRequest, commit, read_login,
-    read_request, request_text,
+    LOGIN_CONTEXT, LoginText, Method, REQUEST_CONTEXT, RequestFault, RequestName, RequestText, SSH_NAMESPACE, SignedRequest, commit,
+    read_login, read_request, request_text,
 };
 
 /// The version this program speaks; also the ALPN name's number.

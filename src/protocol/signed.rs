@@ -113,6 +113,7 @@ struct Raw {
     terminal: Option<RawTerminal>,
     reason: Option<String>,
     target: Option<String>,
+    instance: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,6 +139,8 @@ pub struct SignedRequest {
     pub counter: u64,
     /// The client's name for it.
     pub id: RequestId,
+    /// Where it is sent again: which start of the daemon it was first sent to.
+    pub instance: Option<String>,
     /// What is asked.
     pub ask: Ask,
 }
@@ -169,6 +172,7 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
     let attached = raw.stdout.is_some() || raw.stderr.is_some() || raw.follow || raw.resume;
     let misplaced = (attached && verb != Verb::Attach)
         || (raw.signal.is_some() && verb != Verb::Signal)
+        || (raw.instance.is_some() && verb != Verb::Run)
         || (raw.target.is_some() && verb != Verb::EndSession);
     if misplaced {
         return Err(malformed(format!("these are not the fields of `{}`", verb.name())));
@@ -217,7 +221,22 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
         }
         _ => return Err(malformed(format!("these are not the fields of `{}`", verb.name()))),
     };
-    Ok(SignedRequest { session, counter: raw.counter, id, ask })
+    Ok(SignedRequest { session, counter: raw.counter, id, instance: raw.instance, ask })
+}
+
+/// Which request it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestName {
+    /// The client's name for it.
+    pub id: RequestId,
+    /// Where it is sent again: which start of the daemon it was first sent to, from its HELLO.
+    pub instance: Option<String>,
+}
+
+impl From<RequestId> for RequestName {
+    fn from(id: RequestId) -> Self {
+        Self { id, instance: None }
+    }
 }
 
 /// The text of a request as the client writes it, with the secrets that go beside it.
@@ -229,13 +248,16 @@ pub struct RequestText {
 }
 
 /// Writes a request's text. `salt` gives 32 random bytes for each secret.
-pub fn request_text(session: SessionId, counter: u64, id: RequestId, ask: &Ask, mut salt: impl FnMut() -> [u8; 32]) -> RequestText {
+pub fn request_text(session: SessionId, counter: u64, name: &RequestName, ask: &Ask, mut salt: impl FnMut() -> [u8; 32]) -> RequestText {
     use serde_json::{Map, json};
     let mut secrets = BTreeMap::new();
     let mut fields = Map::new();
     fields.insert("session".into(), json!(session.to_string()));
     fields.insert("counter".into(), json!(counter));
-    fields.insert("id".into(), json!(id.to_string()));
+    fields.insert("id".into(), json!(name.id.to_string()));
+    if let Some(instance) = &name.instance {
+        fields.insert("instance".into(), json!(instance));
+    }
     fields.insert("verb".into(), json!(ask.verb().name()));
     if let Some(command) = ask.command() {
         fields.insert("command".into(), json!(command));
@@ -509,14 +531,15 @@ mod tests {
                 prop::collection::vec("\\PC{0,5}", 0..4).prop_map(Value::Many),
                 "\\PC{0,20}".prop_map(|text| Value::Secret(Secret::new(text))),
             ], 0..6),
-            confirmed: bool, counter: u64,
+            confirmed: bool, counter: u64, again: bool,
         ) {
             let (session, id) = ids();
             let command_kind = command.clone();
             let ask = Ask::Run(Invocation { command, arguments: arguments.into_iter().collect(), confirmed, terminal: confirmed.then_some(Terminal { kind: command_kind, size: (80, 24) }), reason: confirmed.then(|| "OPS-1".into()) });
-            let written = request_text(session, counter, id, &ask, || [5; 32]);
+            let instance = again.then(|| "rkdxhghe7j8r8g3n".to_owned()).filter(|_| matches!(ask, Ask::Run(_)));
+            let written = request_text(session, counter, &RequestName { id, instance: instance.clone() }, &ask, || [5; 32]);
             let read = read_request(&written.text, &written.secrets).unwrap();
-            prop_assert_eq!(read, SignedRequest { session, counter, id, ask });
+            prop_assert_eq!(read, SignedRequest { session, counter, id, instance, ask });
         }
 
         #[test]
