@@ -24,6 +24,8 @@ pub enum Reason {
     Idle,
     /// It wrote more than it may; what came before the bound was passed on.
     OutputLimit,
+    /// More input came than it takes.
+    InputLimit,
     /// It took more memory than it may, and the kernel killed it.
     OutOfMemory,
     /// The monitor does not know what became of it.
@@ -43,6 +45,7 @@ impl Reason {
             Self::Stopped => "stopped",
             Self::Idle => "idle",
             Self::OutputLimit => "output-limit",
+            Self::InputLimit => "input-limit",
             Self::OutOfMemory => "oom",
             Self::Lost => "lost",
         }
@@ -68,6 +71,7 @@ impl Reason {
             ("stopped", None) => Self::Stopped,
             ("idle", None) => Self::Idle,
             ("output-limit", None) => Self::OutputLimit,
+            ("input-limit", None) => Self::InputLimit,
             ("oom", None) => Self::OutOfMemory,
             ("lost", None) => Self::Lost,
             _ => return None,
@@ -82,7 +86,9 @@ impl Reason {
             Self::Timeout | Self::Idle => Status::TIMEOUT,
             // As a shell says it of a process that the kernel killed.
             Self::OutOfMemory => Status(128 + 9),
-            Self::Cancelled | Self::Disconnected | Self::Revoked | Self::Stopped | Self::OutputLimit | Self::Lost => Status::OWN_FAILURE,
+            Self::Cancelled | Self::Disconnected | Self::Revoked | Self::Stopped | Self::OutputLimit | Self::InputLimit | Self::Lost => {
+                Status::OWN_FAILURE
+            }
         }
     }
 }
@@ -142,6 +148,7 @@ mod tests {
             Reason::Revoked,
             Reason::Idle,
             Reason::OutputLimit,
+            Reason::InputLimit,
             Reason::OutOfMemory,
             Reason::Lost,
         ];

@@ -79,6 +79,8 @@ pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(600);
 pub const SPOOL_LEAST: u64 = 2 * 1024 * 1024;
 /// Bytes of each stream that are kept of a run that outlives its client, where the command does not say otherwise.
 pub const SPOOL_DURABLE: u64 = 64 * 1024 * 1024;
+/// Bytes of each stream that may be kept: both streams lie in one file, behind one another.
+pub const SPOOL_MOST: u64 = 1 << 40;
 /// Spools up to this size are kept in memory, larger ones in a file without a name.
 pub const SPOOL_IN_MEMORY: u64 = SPOOL_LEAST;
 /// Runs that have ended and whose output is kept.

@@ -51,7 +51,7 @@ const HEAD: u64 = 4096;
 /// Where in the head stands what was lost: for each stream the offset and one more, or 0.
 const LOST: u64 = 32;
 
-/// Where in the head stands how much of a terminal's input was passed on.
+/// Where in the head stands how much of a terminal's input was passed on, and one more; 0 where it was never noted.
 const INPUT: u64 = 48;
 
 fn marks(file: &File) -> [Option<u64>; 2] {
@@ -103,7 +103,8 @@ impl Spool {
         let [before, now] = [marks(&file), now];
         let lost = [before[0].or(now[0]), before[1].or(now[1])];
         let marks: Vec<u8> = lost.iter().flat_map(|lost| lost.map_or(0, |offset| offset + 1).to_le_bytes()).collect();
-        file.write_all_at(&marks, LOST)?;
+        // On a full disk they are known for as long as this writer lives.
+        let _ = file.write_all_at(&marks, LOST);
         let spool = Self { file, capacity, published: published.map(AtomicU64::new), floor: Default::default(), crash_safe: true };
         for stream in Stream::BOTH {
             spool.note(stream, false);
@@ -195,14 +196,15 @@ impl Spool {
     /// counts twice may say yes to what nobody has read.
     pub fn feeding(&self, bytes: u64) {
         if self.crash_safe {
-            let _ = self.file.write_all_at(&bytes.to_le_bytes(), INPUT);
+            let _ = self.file.write_all_at(&(bytes + 1).to_le_bytes(), INPUT);
         }
     }
 
-    /// Bytes of input that were passed on before this writer, if that was noted.
-    pub fn fed(&self) -> u64 {
+    /// Bytes of input that were passed on before this writer; `None` where that could not be noted (a full disk).
+    pub fn fed(&self) -> Option<u64> {
         let mut word = [0; 8];
-        self.file.read_exact_at(&mut word, INPUT).map_or(0, |()| u64::from_le_bytes(word))
+        self.file.read_exact_at(&mut word, INPUT).ok()?;
+        u64::from_le_bytes(word).checked_sub(1)
     }
 
     /// Writes count and mark of a stream into the head.
@@ -312,8 +314,8 @@ mod tests {
         // Whoever comes later is told the same, also when the run is over.
         assert_eq!(Spool::left_behind(again(), 64).unwrap().1, [Some(4), None]);
         assert_eq!(Spool::finished(again(), 64, [9, 3]).1, [Some(4), None]);
-        assert_eq!(spool.fed(), 0);
+        assert_eq!(spool.fed(), None, "nobody noted that nothing was passed on");
         spool.feeding(7);
-        assert_eq!(Spool::left_behind(again(), 64).unwrap().0.fed(), 7);
+        assert_eq!(Spool::left_behind(again(), 64).unwrap().0.fed(), Some(7));
     }
 }

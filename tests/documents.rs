@@ -84,7 +84,20 @@ fn the_trails_kinds_and_fields_are_documented() {
         return;
     }
     assert_eq!(written.trim_end(), made.trim_end(), "TRAIL.md is not what record.rs says");
-    for reason in ["exit", "signal", "timeout", "idle", "output-limit", "oom", "cancelled", "disconnected", "stopped", "revoked", "lost"] {
+    for reason in [
+        "exit",
+        "signal",
+        "timeout",
+        "idle",
+        "output-limit",
+        "input-limit",
+        "oom",
+        "cancelled",
+        "disconnected",
+        "stopped",
+        "revoked",
+        "lost",
+    ] {
         assert!(source("src/exit.rs").contains(&format!("=> \"{reason}\",")), "{reason}");
     }
     // No comment that speaks of the one before it.

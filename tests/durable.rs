@@ -288,7 +288,55 @@ fn what_is_kept_of_runs_is_there_after_a_restart() {
     server.stop_and_start(&[("ORDAIN_CLOCK", clock.to_str().unwrap())]);
     assert_eq!(names(), ["runs.json"]);
     assert!(stderr(&server.ordain(&["output", "t", &run])).contains("no such run"));
+    // What lies in the place of output is not opened, waited for, or taken for a run that has written nothing.
+    server.stop_and_start(&[]);
+    server.ordain(&["run", "t", "counts", "1"]);
+    let run = server.records("end").last().unwrap()["run"].as_str().unwrap().to_owned();
+    write(&folder.join("notes.txt"), "not a run's", 0o644);
+    server.stop_and_start(&[]);
+    write(&server.path("secret"), &"x".repeat(10_000), 0o600);
+    for spoilt in ["fifo", "link", "open", "missing"] {
+        common::signal(server.child.id(), "-KILL");
+        server.child.wait().unwrap();
+        let output = folder.join(&run);
+        let _ = std::fs::remove_file(&output);
+        match spoilt {
+            "fifo" => assert!(std::process::Command::new("mkfifo").arg(&output).status().unwrap().success()),
+            "link" => std::os::unix::fs::symlink(server.path("secret"), &output).unwrap(),
+            "open" => write(&output, "anybody could have written this", 0o666),
+            _ => {}
+        }
+        server.restart();
+        let told = server.ordain(&["output", "t", &run]);
+        assert!(told.stdout.is_empty() && stderr(&told).contains("could not be kept"), "{spoilt}: {}", stderr(&told));
+        assert!(stdout(&server.ordain(&["runs", "t"])).contains(&run), "{spoilt}");
+    }
+    assert_eq!(std::fs::read_to_string(folder.join("notes.txt")).unwrap(), "not a run's");
+    std::fs::remove_file(folder.join("notes.txt")).unwrap();
+    // Numbers and words that no daemon has written.
+    server.stop_and_start(&[]);
+    let list = std::fs::read_to_string(folder.join("runs.json")).unwrap();
+    for (from, to) in
+        [("\"capacity\":2097152", "\"capacity\":18446744073709551615"), ("\"exit\"", "\"ended well\""), ("\"counts\",", "\"\",")]
+    {
+        let spoilt = list.replace(from, to);
+        assert_ne!(spoilt, list, "{from}");
+        write(&folder.join("runs.json"), &spoilt, 0o600);
+        server.restart();
+        assert_eq!(stdout(&server.ordain(&["runs", "t"])), "", "{to}");
+    }
+    // A folder that is not the daemon's own is left alone.
+    common::signal(server.child.id(), "-TERM");
+    server.child.wait().unwrap();
+    std::fs::rename(&folder, server.path("elsewhere")).unwrap();
+    write(&server.path("elsewhere/0123456789abcdef"), "somebody's", 0o600);
+    std::os::unix::fs::symlink(server.path("elsewhere"), &folder).unwrap();
+    server.stop_and_start(&[]);
+    server.stop_and_start(&[]);
+    assert_eq!(std::fs::read_to_string(server.path("elsewhere/0123456789abcdef")).unwrap(), "somebody's");
+    std::fs::remove_file(&folder).unwrap();
     // A list that somebody has spoilt costs what was in it, and no start.
+    server.stop_and_start(&[]);
     server.ordain(&["run", "t", "counts", "1"]);
     server.stop_and_start(&[]);
     write(&folder.join("runs.json"), "[{\"run\": \"../../x\"", 0o600);
@@ -393,7 +441,7 @@ fn a_request_never_runs_twice_across_daemons() {
         let unknown = again(&server, RequestName { id: other, instance: Some(second) }, "once").await.err().unwrap();
         assert_eq!(unknown.code, 606, "{unknown}");
         // Whoever does not say that he asks again, asks for the first time.
-        assert!(again(&server, RequestId::from_random([3; 20]).into(), "once").await.is_ok());
+        again(&server, RequestId::from_random([3; 20]).into(), "once").await.unwrap().await;
     });
     assert_eq!(ran(&server), "ran\nran\nran\n");
 }

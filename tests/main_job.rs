@@ -81,6 +81,7 @@ fn input_is_streamed_where_it_is_declared_and_never_read_where_it_is_not() {
     let output = server.ordain_with_input(&["run", "t", "small"], &[7; 2000]);
     assert_eq!(output.status.code(), Some(255));
     assert!(stderr(&output).contains("code 405"), "{}", stderr(&output));
+    server.wait_for_trail("what ended it", |trail| trail.iter().any(|record| record["reason"] == "input-limit"));
     // A loop that reads hosts from its standard input keeps its lines.
     let client = server.client().get_program().to_owned();
     let script = format!(
@@ -336,4 +337,16 @@ fn a_run_that_is_over_does_not_hold_its_connection() {
     };
     // Neither end waits for the other; the fault made it a full second.
     assert!(at("logout") - at("end") < time::Duration::milliseconds(900));
+}
+
+/// Whoever puts an option of ordain's own behind the command is told where it belongs.
+#[test]
+fn an_option_behind_the_command_is_told_its_place() {
+    let server = Server::start();
+    for (word, told) in [("--yes", true), ("--dry-run", true), ("--nonsense", false)] {
+        let output = server.ordain(&["run", "t", "args", word]);
+        assert_eq!(output.status.code(), Some(255));
+        assert!(stderr(&output).contains("is unknown"), "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("stand before COMMAND"), told, "{}", stderr(&output));
+    }
 }

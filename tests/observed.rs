@@ -130,7 +130,7 @@ fn status_is_for_people_and_its_exit_status_for_programs() {
         assert_eq!(server.ordain(&["run", "t", "missing"]).status.code(), Some(255));
     }
     let said = stdout(&ordaind(&server, &["status"]));
-    assert!(said.lines().any(|line| line.contains("not started") && line.contains("(3 times)")), "{said}");
+    assert!(said.lines().any(|line| line.contains("not started") && line.contains("(the last of 3)")), "{said}");
     // A limit that is near is named.
     let config = std::fs::read_to_string(server.path("config.toml")).unwrap();
     write(&server.path("config.toml"), &format!("{}\n[limits]\nruns_per_user = 1\n", config.replace("/gone", "/plain")), 0o600);

@@ -24,6 +24,8 @@ const COMMANDS: &str = r#"
 [commands.note]
 exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; sleep 0.02; echo "noted $1"', "note", "{word}", "{folder}/notes"]
 args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
+[commands.gated]
+exec = ["/bin/sh", "-c", 'echo gated >> "$1"; exec sleep 1000', "gated", "{folder}/notes"]
 [commands.restart]
 exec = ["/bin/sh", "-c", 'kill -TERM "$(cat "$1")"; echo asked', "restart", "{folder}/pid"]
 [commands.restart-and-wait]
@@ -67,6 +69,7 @@ impl Manager {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let child = activated(&self.listener, &self.path("config.toml"))
             .env("NOTIFY_SOCKET", self.path("notify"))
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -221,4 +224,50 @@ fn a_run_may_restart_its_own_daemon() {
     assert_eq!(output.status.code(), Some(255));
     assert!(stderr(&output).contains("stop"), "{}", stderr(&output));
     assert!(daemon.wait().unwrap().success());
+}
+
+/// Says HELLO to the next client and that it is stopping, as a daemon does that ends in this moment.
+fn stopping(manager: &Manager) {
+    use ordain::protocol::{Code, Failure, Hello, Kind, VERSION, encode, write};
+    let read = |name: &str| std::fs::read(manager.path(name)).unwrap();
+    let certificates = ordain::tls::certificates(&read("server.crt")).unwrap();
+    let config = ordain::tls::server(certificates, ordain::tls::private_key(&read("server.key")).unwrap(), None).unwrap();
+    let (mut socket, _) = manager.listener.accept().unwrap();
+    let mut tls = rustls::ServerConnection::new(config).unwrap();
+    let mut stream = rustls::Stream::new(&mut tls, &mut socket);
+    let hello = Hello {
+        version: VERSION,
+        software: "a daemon that stops".into(),
+        features: vec![],
+        nonce: Some(ordain::encoding::base64(&[1; 32])),
+        instance: Some("rkdxhghe7j8r8g3n".into()),
+    };
+    let over = Failure { code: Code::Stopping.number(), text: "the server has stopped".into(), argument: None, rule: None };
+    for (kind, payload) in [(Kind::Hello, write(&hello)), (Kind::Error, write(&over))] {
+        std::io::Write::write_all(&mut stream, &encode(0, kind, &payload)).unwrap();
+    }
+    stream.conn.send_close_notify();
+    let _ = std::io::copy(&mut stream, &mut std::io::sink());
+}
+
+/// A client that was told of a stop waits for the next daemon; but what has begun there is not asked for a second time.
+#[test]
+fn patience_ends_where_a_run_has_begun() {
+    let manager = Manager::new();
+    let noted = || std::fs::read_to_string(manager.path("notes")).unwrap_or_default();
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| manager.client(&["run", "t", "gated"]));
+        stopping(&manager);
+        let mut daemon = manager.start();
+        common::wait("the run", || noted() == "gated\n");
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+        let next = manager.start();
+        let output = client.join().unwrap();
+        let told = stderr(&output);
+        assert!(told.contains("waiting for it to come back"), "{told}");
+        assert_eq!((output.status.code(), noted().as_str()), (Some(255), "gated\n"), "{told}");
+        assert!(told.contains("code 606"), "{told}");
+        end(next);
+    });
 }

@@ -314,7 +314,7 @@ pub enum What<'a> {
         user: &'a str,
         /// Which command.
         command: &'a str,
-        /// `exit` (by itself), `signal`, `timeout`, `idle`, `output-limit`, `oom`, `cancelled`, `disconnected`,
+        /// `exit` (by itself), `signal`, `timeout`, `idle`, `output-limit`, `input-limit`, `oom`, `cancelled`, `disconnected`,
         /// `stopped` (with the daemon), `revoked`, `lost` (not known), or `not-started`.
         reason: &'a str,
         /// Exit status or signal.

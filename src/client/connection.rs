@@ -124,7 +124,7 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
         return ClientError::new(
             Code::ConnectionLost,
             format!(
-                "{place} closed the connection at once ({fault}): it is full, or does not let this address in for a while after failed logins (`ordaind penalties` there)"
+                "{place} closed the connection at once ({fault}): it stops, is full, or does not let this address in for a while after failed logins (`ordaind penalties` there)"
             ),
         );
     };
@@ -138,6 +138,9 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
         }
         Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
             format!("its certificate is not for the name `{name}` (tls_name sets another name)")
+        }
+        Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol) => {
+            return ClientError::new(Code::Untrusted, format!("{place} does not speak ordain/1: what answers there is no ordaind"));
         }
         Error::AlertReceived(rustls::AlertDescription::CertificateRequired) => "it wants a client certificate (--cert, --key)".into(),
         Error::General(text) => text.clone(),

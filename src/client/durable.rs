@@ -203,9 +203,10 @@ impl Durable {
             }
             Err(error) => {
                 self.feed.end();
-                // Before a run begins this means that it never will; here it means that its end was not told.
-                if error.is(Code::Stopping) && !self.over {
-                    let text = "the server has stopped, and what became of the run is not known";
+                // Before a run begins this means that nothing has; here it means that its end was not told.
+                if [Code::Stopping, Code::ConnectionLost].iter().any(|code| error.is(*code)) && !self.over {
+                    let what = if error.is(Code::Stopping) { "the server has stopped" } else { error.text.as_str() };
+                    let text = format!("{what}, and what became of the run is not known");
                     return Err(ClientError::new(Code::OutcomeUnknown, text));
                 }
                 Err(error)

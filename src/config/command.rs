@@ -172,6 +172,10 @@ fn spool(table: &Table<'_>, on_disconnect: OnDisconnect) -> u64 {
             item.fault("is under 2 MiB, which is what a lost link may need");
             usual
         }
+        Some(size) if size > limits::SPOOL_MOST => {
+            item.fault("is over 1 TiB");
+            usual
+        }
         Some(size) => size,
         None => usual,
     }

@@ -204,6 +204,9 @@ fn included(root: &Table<'_>, folder: &Path) -> Vec<PathBuf> {
                 .filter(|entry| entry.file_name().to_str().is_some_and(|name| !name.starts_with('.') && pattern.matches(name)))
                 .map(|entry| entry.path())
                 .collect();
+            if found.is_empty() {
+                item.warn("matches no file");
+            }
             found.sort();
             files.extend(found);
         } else {
@@ -679,7 +682,16 @@ pub fn state_and_trail(path: &Path) -> Result<(PathBuf, PathBuf), String> {
 
 /// The state folder and the control socket.
 fn state_and_control(server: &Option<Table<'_>>, folder: &Path) -> (PathBuf, PathBuf) {
-    let text = |key| server.as_ref().and_then(|table| table.text(key));
+    let text = |key| {
+        let item = server.as_ref()?.item(key)?;
+        let path = item.text()?;
+        if path.starts_with('~') {
+            item.fault(format!(
+                "is `{path}`: `~` is not expanded here; accepted is a path, from this file's folder on where it is not absolute"
+            ));
+        }
+        Some(path)
+    };
     let own_state = text("state").map(|path| folder.join(path));
     let control = text("control").map(|path| folder.join(path));
     let default_control = match &own_state {

@@ -8,7 +8,7 @@ use super::registry::FromMonitor;
 use super::stock::Nonce;
 use super::{Current, Shared};
 use crate::ids::{ConnectionId, RunId, StreamId};
-use crate::ipc::{Misdeed, Outcome, SecretValue, ToFrontend, ToMonitor};
+use crate::ipc::{Bound, Misdeed, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::limits::{LAST_WORD, SILENCE, STREAM_WINDOW};
 use crate::mux::{self, Outbox, ReadFault, Reader};
 use crate::protocol::{
@@ -518,6 +518,13 @@ impl<'c> Streams<'c> {
             }
         };
         if excess {
+            let run = match self.open.get(&frame.stream) {
+                Some(Stream::Running { input: Some(live), .. }) => Some(*live.run.bytes()),
+                _ => None,
+            };
+            if let Some(run) = run {
+                self.connection.shared.tell(ToMonitor::Exceeded { run, bound: Bound::Input }).await;
+            }
             if let Some(Stream::Running { inbox, .. }) = self.open.remove(&frame.stream) {
                 inbox.leave(left);
             }

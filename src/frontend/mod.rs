@@ -270,7 +270,8 @@ fn adopt(shared: &Arc<Shared>, run: RunId, rules: RunRules, open: [bool; 3], des
     let spool = descriptors.next().ok_or(io::ErrorKind::InvalidInput)?;
     let [stdout, stderr, stdin] = open.map(|open| if open { descriptors.next() } else { None });
     let (spool, lost) = Spool::left_behind(spool, rules.capacity)?;
-    // Input that was cut is over; what is typed goes on.
+    // Input that was cut is over; what is typed goes on, unless it is not known how much of it has arrived.
+    let stdin = stdin.filter(|_| spool.fed().is_some());
     let rules = RunRules { stdin: rules.stdin.filter(|_| stdin.is_some()), ..rules };
     let live = Arc::new(live::Live::new(run, spool, rules, lost));
     shared.runs.enter(live.clone());

@@ -125,7 +125,15 @@ impl Pump {
         let mut state = State {
             stdout: output(pipes.stdout)?,
             stderr: output(pipes.stderr)?,
-            input: Input { pipe, waiting: Vec::new(), written: 0, eof: false, ended: false, widened: false, moved: self.live.spool.fed() },
+            input: Input {
+                pipe,
+                waiting: Vec::new(),
+                written: 0,
+                eof: false,
+                ended: false,
+                widened: false,
+                moved: self.live.spool.fed().unwrap_or(0),
+            },
             client: self.client.take(),
             alone: Alone::Runs,
             exit: None,
@@ -135,6 +143,9 @@ impl Pump {
             cut_short: None,
             finished: false,
         };
+        if terminal && state.input.pipe.is_some() {
+            self.live.spool.feeding(state.input.moved);
+        }
         let [out, err] = self.live.spool.both();
         state.left = state.left.saturating_sub(out + err);
         if state.client.is_none() {

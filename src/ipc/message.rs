@@ -278,6 +278,8 @@ pub enum Bound {
     Idle,
     /// It wrote too much.
     Output,
+    /// More input came than it takes.
+    Input,
 }
 
 /// What the monitor says.

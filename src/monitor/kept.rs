@@ -6,6 +6,7 @@
 use super::seen::Digest;
 use super::state::Counts;
 use crate::encoding::{base64, unbase64};
+use crate::exit::Reason;
 use crate::ids::{RequestId, RunId};
 use crate::ipc::End;
 use crate::limits::RUNS_KEPT;
@@ -41,8 +42,10 @@ pub struct Over {
     pub ran: Ran,
     /// Bytes of its streams.
     pub counts: Counts,
-    /// Its output; `None` when nobody counted what is in it.
+    /// Its output; `None` when nobody counted what is in it, or it is gone.
     pub spool: Option<OwnedFd>,
+    /// Whether there was output that could not be kept from one daemon to the next.
+    pub gone: bool,
     /// Bytes of each stream that the spool keeps.
     pub capacity: u64,
     /// When it ended, or when this daemon found it.
@@ -56,11 +59,11 @@ pub struct Over {
 impl Over {
     /// A run that ends now.
     pub fn now(ran: Ran, counts: Counts, output: Option<OwnedFd>, capacity: u64) -> Self {
-        Self { ran, counts, spool: output, capacity, at: Instant::now(), before: Duration::ZERO, named: false }
+        Self { ran, counts, spool: output, gone: false, capacity, at: Instant::now(), before: Duration::ZERO, named: false }
     }
 
     fn bytes(&self) -> u64 {
-        self.counts.stdout.min(self.capacity) + self.counts.stderr.min(self.capacity)
+        self.counts.stdout.min(self.capacity).saturating_add(self.counts.stderr.min(self.capacity))
     }
 
     fn age(&self) -> Duration {
@@ -85,6 +88,16 @@ struct Line {
     output: bool,
 }
 
+impl Line {
+    /// The run's id, where the line is one that a daemon could have written.
+    fn sound(&self) -> Option<RunId> {
+        let short = |text: &str| (1..=256).contains(&text.len());
+        let ended = Reason::from_parts(&self.end.reason, self.end.number).is_some();
+        let fits = (1..=crate::limits::SPOOL_MOST).contains(&self.capacity);
+        self.run.parse().ok().filter(|_| ended && fits && short(&self.user) && short(&self.command))
+    }
+}
+
 /// The list's name, and its bytes at the most.
 const LIST: &str = "runs.json";
 const MOST: u64 = 4 << 20;
@@ -93,15 +106,25 @@ const MOST: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub struct Kept {
     runs: VecDeque<Over>,
-    /// Where daemons leave it to one another.
-    folder: PathBuf,
+    /// Where daemons leave it to one another; none where that is not the daemon's own to write and clear.
+    folder: Option<PathBuf>,
 }
 
 impl Kept {
     /// What the daemon before has left, as far as it is still to be kept. What cannot be read is gone, and said so.
     pub fn open(folder: PathBuf, retention: Duration, most_bytes: u64) -> Self {
+        let folder = match sys::private_folder(&folder) {
+            Ok(true) => Some(folder),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Some(folder),
+            _ => {
+                let folder = folder.display();
+                tracing::warn!(%folder, "is not a folder of the daemon's own, with mode 0700: output of ended runs is not left to the next daemon");
+                None
+            }
+        };
         let mut kept = Self { runs: VecDeque::new(), folder };
-        let list = kept.folder.join(LIST);
+        let Some(folder) = kept.folder.clone() else { return kept };
+        let list = folder.join(LIST);
         let lines = match fs::symlink_metadata(&list) {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => Vec::new(),
             _ => sys::read_private(&list, MOST)
@@ -114,17 +137,16 @@ impl Kept {
         };
         let now = since_1970();
         for line in lines {
-            // No ring has room for nothing.
-            let Ok(run) = line.run.parse::<RunId>() else { continue };
-            if line.capacity == 0 {
-                continue;
-            }
-            let output = line.output.then(|| File::open(kept.folder.join(run.to_string())).ok()).flatten();
+            let Some(run) = line.sound() else { continue };
+            let output = line.output.then(|| sys::open_private(&folder.join(run.to_string())).ok()).flatten();
+            // What was there and is not would look like a run that has written nothing.
+            let gone = output.is_none() && (line.output || line.counts.stdout > 0 || line.counts.stderr > 0);
             let request = line.request.and_then(|(id, digest)| Some((id.parse().ok()?, unbase64(&digest)?)));
             let over = Over {
                 ran: Ran { run, user: line.user.into(), command: line.command, request, end: line.end },
                 counts: line.counts,
                 named: output.is_some(),
+                gone,
                 spool: output.map(OwnedFd::from),
                 capacity: line.capacity,
                 at: Instant::now(),
@@ -139,24 +161,25 @@ impl Kept {
 
     /// Leaves it to the next daemon. Nothing is added afterwards.
     pub fn leave(&mut self) {
-        if self.runs.is_empty() && !self.folder.exists() {
+        let Some(folder) = self.folder.clone() else { return };
+        if self.runs.is_empty() && !folder.exists() {
             return;
         }
-        if let Err(fault) = self.write() {
-            tracing::warn!(%fault, folder = %self.folder.display(), "output of ended runs could not be left to the next daemon");
+        if let Err(fault) = self.write(&folder) {
+            tracing::warn!(%fault, folder = %folder.display(), "output of ended runs could not be left to the next daemon");
         }
         self.tidy();
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        sys::make_folder(&self.folder, 0o700)?;
+    fn write(&mut self, folder: &Path) -> io::Result<()> {
+        sys::make_folder(folder, 0o700)?;
         let now = since_1970();
         let mut lines = Vec::new();
         for over in &mut self.runs {
             if let Some(output) = &over.spool
                 && !over.named
             {
-                let path = self.folder.join(over.ran.run.to_string());
+                let path = folder.join(over.ran.run.to_string());
                 over.named = name(output.as_fd(), &path, over.capacity, [over.counts.stdout, over.counts.stderr])
                     .inspect_err(|fault| tracing::warn!(run = %over.ran.run, %fault, "its output could not be left to the next daemon"))
                     .is_ok();
@@ -173,15 +196,17 @@ impl Kept {
                 output: over.named,
             });
         }
-        sys::replace(&self.folder.join(LIST), &serde_json::to_vec(&lines)?, 0o600, true)
+        sys::replace(&folder.join(LIST), &serde_json::to_vec(&lines)?, 0o600, true)
     }
 
-    /// Removes what nobody knows of: what a daemon that was killed has left.
+    /// Removes output that nobody knows of: what a daemon that was killed has left. Nothing that has another name.
     fn tidy(&self) {
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+        for entry in self.folder.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
             let name = entry.file_name();
-            let known = |over: &Over| over.named && name.to_str().is_some_and(|name| name == over.ran.run.to_string());
-            if name != LIST && !self.runs.iter().any(known) {
+            let Some(run) = name.to_str().and_then(|name| name.parse::<RunId>().ok().filter(|run| run.to_string() == name)) else {
+                continue;
+            };
+            if !self.runs.iter().any(|over| over.named && over.ran.run == run) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -196,14 +221,14 @@ impl Kept {
                 return;
             }
             bytes -= oldest.bytes();
-            forget(&self.folder, oldest);
+            forget(self.folder.as_deref(), oldest);
             self.runs.pop_front();
         }
     }
 
     /// Forgets what is older.
     pub fn forget_old(&mut self, retention: Duration) {
-        let folder = &self.folder;
+        let folder = self.folder.as_deref();
         self.runs.retain(|over| {
             let stays = over.age() <= retention;
             if !stays {
@@ -225,8 +250,8 @@ impl Kept {
 }
 
 /// Its output has no name any more.
-fn forget(folder: &Path, over: &Over) {
-    if over.named {
+fn forget(folder: Option<&Path>, over: &Over) {
+    if let Some(folder) = folder.filter(|_| over.named) {
         let _ = fs::remove_file(folder.join(over.ran.run.to_string()));
     }
 }

@@ -86,9 +86,9 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
         Decision::Attach(grant) => {
             let run = grant.what().run.to_string();
             let recorded = record.granted(grant.rule()).with_run(&run).write(state);
-            match recorded {
-                Ok(()) if runs::attach(state, asked, *grant.what()).is_ok() => {}
-                Ok(()) => asked.tell_refusal(state, Code::NoSuchRun, "there is no such run".into(), None, None),
+            match recorded.map(|()| runs::attach(state, asked, *grant.what())) {
+                Ok(Ok(())) => {}
+                Ok(Err((code, text))) => asked.tell_refusal(state, code, text.into(), None, None),
                 Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
             }
             return;

@@ -197,7 +197,7 @@ fn before(state: &Shared, command: &Command, own: Option<RunId>) -> Option<(Code
     if let Some(most) = command.max_running
         && runs.values().filter(same).count() >= most
     {
-        return Some((Code::TooManyRuns, format!("`{}` runs {most} times, as often as its max_running allows", command.name)));
+        return Some((Code::TooManyRuns, format!("`{}` runs as often as its max_running allows ({most})", command.name)));
     }
     let queue = state.queue.borrow();
     let rival = |id: &&RunId| {
@@ -427,8 +427,8 @@ fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
 /// Sees to it that a run's output is told to whoever may see it.
 ///
 /// # Errors
-/// When there is no such run any more.
-pub fn attach(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result<(), ()> {
+/// When there is no such run any more, or nothing of its output.
+pub fn attach(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result<(), (Code, &'static str)> {
     let (connection, stream) = (asked.connection, asked.stream);
     let mut attachment = attachment;
     {
@@ -438,7 +438,7 @@ pub fn attach(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Resu
             attachment.resume &= run.session == asked.session.id;
             const MOST: usize = 16;
             if run.phase != Phase::Running && run.waiting.len() >= MOST {
-                return Err(());
+                return Err(NO_SUCH_RUN);
             }
             if attachment.resume {
                 run.before = run.owner.replace((connection, stream));
@@ -456,8 +456,16 @@ pub fn attach(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Resu
             }
         }
     }
-    if pass_attachment(state, connection, stream, attachment) { Ok(()) } else { Err(()) }
+    if pass_attachment(state, connection, stream, attachment) {
+        return Ok(());
+    }
+    let kept = state.kept.borrow();
+    let gone = kept.find(attachment.run, state.settings().retention).is_some_and(|over| over.gone);
+    Err(if gone { (Code::Offset, "it has ended, and what it wrote could not be kept") } else { NO_SUCH_RUN })
 }
+
+/// What is not there, and what is somebody else's.
+const NO_SUCH_RUN: (Code, &str) = (Code::NoSuchRun, "there is no such run");
 
 /// Whoever asked to take a run up could not: it stays with whom it was.
 pub fn not_taken_up(state: &Shared, run: RunId, asked: (ConnectionId, StreamId)) {
@@ -476,6 +484,7 @@ fn pass_attachment(state: &Shared, connection: ConnectionId, stream: StreamId, a
         let over = kept.find(attachment.run, state.settings().retention);
         match (runs.get(&attachment.run), over) {
             (Some(run), None) => run.spool.as_ref().map(|spool| (spool.try_clone(), run.rules.capacity, None)),
+            (_, Some(over)) if over.gone => None,
             (_, Some(over)) => {
                 // Of one whose output nobody counted the end alone is known: there is nothing behind any offset.
                 let (counts, empty) = match &over.spool {

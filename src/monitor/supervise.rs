@@ -270,6 +270,7 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
                 run.end_for(match bound {
                     Bound::Idle => Reason::Idle,
                     Bound::Output => Reason::OutputLimit,
+                    Bound::Input => Reason::InputLimit,
                 });
             }
         }

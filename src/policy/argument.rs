@@ -152,7 +152,7 @@ impl Argument {
     /// # Errors
     /// A sentence that names bound and value, without the argument's name.
     pub fn one(&self, text: &str) -> Result<String, String> {
-        let shown = if self.secret { "its value".to_owned() } else { format!("`{}`", shorten(text)) };
+        let shown = if self.secret { "the value".to_owned() } else { format!("`{}`", shorten(text)) };
         if text.len() > limits::ARGUMENT {
             return Err(format!("has {} bytes, {} are allowed", text.len(), limits::ARGUMENT));
         }

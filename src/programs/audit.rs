@@ -149,7 +149,9 @@ fn tell(report: &Report, json: bool) -> Status {
         Some((seq, time)) => {
             say(&format!("proved against whoever has not the daemon's key: records {} to {seq}, signed at {}", report.first, plain(time)))
         }
-        None => say("proved: nothing; there is no checkpoint before the first fault, or none was written yet"),
+        None => {
+            say("proved against whoever has not the daemon's key: nothing yet; no checkpoint was written before the first fault or the end")
+        }
     }
     match report.passed {
         Some(seq) => {

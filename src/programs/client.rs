@@ -68,7 +68,21 @@ fn report(error: &ClientError, nagios: bool, json: bool) -> Status {
         );
     }
     complain(&format!("ordain: {text}"));
+    if error.is(Code::OutcomeUnknown) {
+        complain("ordain: `ordain runs` there may show what became of it, and `ordain output` what it wrote");
+    }
+    // Only an argument that the command does not have can be named so: what has a hole comes first.
+    if error.argument.as_deref().is_some_and(|name| error.text.contains("is unknown") && is_option(name)) {
+        complain("ordain: options of ordain's own stand before COMMAND");
+    }
     Status::OWN_FAILURE
+}
+
+/// Whether `ordain run` has an option of this name.
+fn is_option(name: &str) -> bool {
+    let mut whole = ClientArgs::command();
+    whole.build();
+    whole.find_subcommand("run").is_some_and(|run| run.get_arguments().any(|argument| argument.get_long() == Some(name)))
 }
 
 async fn story(args: &ClientArgs) -> Result<Status, ClientError> {

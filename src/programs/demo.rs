@@ -62,8 +62,29 @@ fn tour(folder: &Path, exit: bool) -> Result<(), String> {
     }
     say("The server stays up until you press Ctrl-C. Try:");
     say(&format!("  {} --config {} run demo tail-log --lines 5 --file dpkg.log", client.program.display(), client.config.display()));
-    let _ = daemon.child.wait();
-    Ok(())
+    until_told(&mut daemon.child)?;
+    daemon.stop()
+}
+
+/// Returns when somebody ends the demo, or the daemon has ended by itself.
+fn until_told(daemon: &mut Child) -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
+    runtime.block_on(async {
+        let told = |kind| signal(kind).map_err(|fault| fault.to_string());
+        let (mut int, mut term, mut hup) = (told(SignalKind::interrupt())?, told(SignalKind::terminate())?, told(SignalKind::hangup())?);
+        let mut looks = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            tokio::select! {
+                _ = int.recv() => return Ok(()),
+                _ = term.recv() => return Ok(()),
+                _ = hup.recv() => return Ok(()),
+                _ = looks.tick() => if !matches!(daemon.try_wait(), Ok(None)) {
+                    return Ok(());
+                },
+            }
+        }
+    })
 }
 
 /// A program that was built together with this one.

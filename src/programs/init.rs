@@ -62,7 +62,8 @@ fn configuration(root: bool, groups: bool) -> String {
     } else {
         ("", "# Without root every command runs as the daemon's own user.\n")
     };
-    let state = if root { "/var/lib/ordain" } else { "~/.local/state/ordain" };
+    let home = std::env::home_dir().unwrap_or_default().join(".local/state/ordain");
+    let state = if root { "/var/lib/ordain".into() } else { home.display().to_string() };
     let server = if groups {
         format!("# server = {{ listen = [\"[::]:7422\"], state = \"{state}\" }}\n")
     } else {

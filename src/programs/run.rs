@@ -325,7 +325,7 @@ pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Re
                 let session = run.session();
                 tokio::spawn(async move {
                     if let Err(error) = session.ask(&Ask::Signal { run: id, signal: "INT".into() }).await {
-                        complain(&format!("ordain: {}", plain(&error.to_string())));
+                        complain(&format!("ordain: it was not interrupted: {}", plain(&error.to_string())));
                     }
                 });
             }
@@ -412,6 +412,7 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
             "ordain: the command wrote more than its output_max and was ended; its output is cut after {} bytes",
             ended.stdout_bytes + ended.stderr_bytes
         )),
+        Reason::InputLimit => complain(&format!("ordain: more input came than the command's stdin.max; it was ended after {spent}")),
         Reason::OutOfMemory => complain(&format!("ordain: the command took more memory than it may and was killed after {spent}")),
         Reason::Cancelled if by_timeout => return Ok(Status::TIMEOUT),
         Reason::Cancelled => complain(&format!("ordain: the run was cancelled after {spent}")),

@@ -156,7 +156,7 @@ fn lines(answer: &Value) -> Vec<String> {
             "lately",
             match field(fault, "times").as_str() {
                 "1" => format!("{} {}", field(fault, "time"), field(fault, "text")),
-                times => format!("{} {} ({times} times)", field(fault, "time"), field(fault, "text")),
+                times => format!("{} {} (the last of {times})", field(fault, "time"), field(fault, "text")),
             },
         )
     }));

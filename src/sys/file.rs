@@ -168,6 +168,32 @@ pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
     Ok(bytes)
 }
 
+/// Opens a file that only its owner (this user or root) can read, never through a link and without waiting for anybody.
+///
+/// # Errors
+/// As open(2); `PermissionDenied` for what is no regular file, or others could have written or can read.
+pub fn open_private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK).open(path)?;
+    let meta = file.metadata()?;
+    if meta.is_file() && own(&meta) && !others_can_read(&meta) && meta.mode() & 0o022 == 0 {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a regular file of the daemon's own"))
+}
+
+/// Whether a folder is this user's (or root's), no link, and closed to everybody else.
+///
+/// # Errors
+/// As lstat(2).
+pub fn private_folder(path: &Path) -> io::Result<bool> {
+    let meta = std::fs::symlink_metadata(path)?;
+    Ok(meta.is_dir() && own(&meta) && meta.mode() & 0o077 == 0)
+}
+
+fn own(meta: &Metadata) -> bool {
+    meta.uid() == effective_uid() || meta.uid() == 0
+}
+
 /// Opens a file to read and append to, made where it does not exist, readable by its owner only, never through a link.
 ///
 /// # Errors
@@ -181,8 +207,7 @@ pub fn append_private(path: &Path) -> io::Result<File> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
         .open(path)?;
     let meta = file.metadata()?;
-    let ours = meta.uid() == effective_uid() || meta.uid() == 0;
-    if meta.is_file() && ours && meta.mode() & 0o022 == 0 {
+    if meta.is_file() && own(&meta) && meta.mode() & 0o022 == 0 {
         return Ok(file);
     }
     Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a regular file that only its owner can write"))

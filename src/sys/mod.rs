@@ -36,8 +36,8 @@ pub use executable::{Executable, ExecutableFault, Version, executable_digest, ha
 #[cfg(target_os = "linux")]
 pub use fault::fault_point;
 pub use file::{
-    FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder, others_can_read, private_file, read_config,
-    read_private, replace, trusted,
+    FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder, open_private, others_can_read, private_file,
+    private_folder, read_config, read_private, replace, trusted,
 };
 #[cfg(target_os = "linux")]
 pub use jail::Files;

@@ -265,7 +265,9 @@ impl Server {
 
     /// The same, after the first has stopped as it is to stop.
     pub fn stop_and_start(&mut self, environment: &[(&str, &str)]) {
-        signal(self.child.id(), "-TERM");
+        if self.child.try_wait().unwrap().is_none() {
+            signal(self.child.id(), "-TERM");
+        }
         let _ = self.child.wait();
         self.start_again(environment);
     }
