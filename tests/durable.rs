@@ -245,7 +245,13 @@ fn what_is_kept_of_runs_is_there_after_a_restart() {
     let mut server = server();
     let whole = server.ordain(&["run", "t", "counts", "100000"]);
     assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
-    let run = server.records("end")[0]["run"].as_str().unwrap().to_owned();
+    // A client may know of an end before the trail does.
+    let ended = |server: &Server, times: usize| {
+        let of_counts = |record: &&serde_json::Value| record["kind"] == "end" && record["command"] == "counts";
+        server.wait_for_trail("the record of the end", |trail| trail.iter().filter(of_counts).count() == times);
+        server.trail().iter().rfind(of_counts).unwrap()["run"].as_str().unwrap().to_owned()
+    };
+    let run = ended(&server, 1);
     // One that the stop cuts: it goes on for longer than the grace.
     let cut = stdout(&server.ordain(&["run", "--detach", "t", "slow"])).trim().to_owned();
     let mut following = server.client().args(["attach", "t", &cut]).stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -291,7 +297,7 @@ fn what_is_kept_of_runs_is_there_after_a_restart() {
     // What lies in the place of output is not opened, waited for, or taken for a run that has written nothing.
     server.stop_and_start(&[]);
     server.ordain(&["run", "t", "counts", "1"]);
-    let run = server.records("end").last().unwrap()["run"].as_str().unwrap().to_owned();
+    let run = ended(&server, 2);
     write(&folder.join("notes.txt"), "not a run's", 0o644);
     server.stop_and_start(&[]);
     write(&server.path("secret"), &"x".repeat(10_000), 0o600);

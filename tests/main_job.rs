@@ -350,3 +350,20 @@ fn an_option_behind_the_command_is_told_its_place() {
         assert_eq!(stderr(&output).contains("stand before COMMAND"), told, "{}", stderr(&output));
     }
 }
+
+/// A server counts whoever reaches it and does not log in: a client that has nothing to log in with does not go there.
+#[test]
+fn a_client_with_nothing_to_log_in_with_stays_at_home() {
+    let folder = tempfile::tempdir().unwrap();
+    // Without a terminal of its own. Nobody listens there, which it does not find out.
+    let output = Command::new("setsid")
+        .args(["--wait", env!("CARGO_BIN_EXE_ordain"), "--user", "alice", "run", "127.0.0.1:1", "true"])
+        .env("XDG_STATE_HOME", folder.path())
+        .env("XDG_CONFIG_HOME", folder.path())
+        .env_remove("SSH_AUTH_SOCK")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(255));
+    assert!(stderr(&output).contains("no terminal to ask") && stderr(&output).contains("code 604"), "{}", stderr(&output));
+}

@@ -8,6 +8,7 @@ use crate::limits;
 use crate::policy::{Network, Pattern, Role, User};
 use crate::request::{Place, rights};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What was read; names of accounts are not looked up here.
 #[derive(Default)]
@@ -76,7 +77,8 @@ fn each<T>(
 fn defaults(table: Table<'_>) -> Defaults {
     let read = Defaults {
         run_as: table.text("run_as"),
-        timeout: table.item("timeout").and_then(|item| command::timeout(&item)),
+        // One that is wrong is a fault here; it is not missing at every command as well.
+        timeout: table.item("timeout").map(|item| command::timeout(&item).unwrap_or(Some(Duration::from_secs(60)))),
         grace: table.duration("grace"),
         resume_window: table.item("resume_window").and_then(|item| command::window(&item)),
     };

@@ -23,12 +23,19 @@ pub fn never() {
 pub fn secret(prompt: &str) -> Result<Secret, ClientError> {
     let typed =
         if NEVER.load(Ordering::Relaxed) { Err(std::io::ErrorKind::Unsupported.into()) } else { rpassword::prompt_password(prompt) };
-    typed.map(Secret::new).map_err(|_| {
-        let what = prompt.trim_end_matches([' ', ':']);
-        let text =
-            format!("there is no terminal to ask for the {what} on; use --password-file or --password-stdin (or @FILE for an argument)");
-        ClientError::new(Code::Usage, text)
-    })
+    typed.map(Secret::new).map_err(|_| nobody(prompt))
+}
+
+/// Whether there is a terminal to ask on.
+pub fn possible() -> bool {
+    !NEVER.load(Ordering::Relaxed) && std::fs::File::open("/dev/tty").is_ok()
+}
+
+/// There is nobody to ask.
+pub fn nobody(prompt: &str) -> ClientError {
+    let what = prompt.trim_end_matches([' ', ':']);
+    let text = format!("there is no terminal to ask for the {what} on; use --password-file or --password-stdin (or @FILE for an argument)");
+    ClientError::new(Code::Usage, text)
 }
 
 /// The first line of a file that only its owner can read.

@@ -21,8 +21,22 @@ const AGENT_KEYS: usize = 2;
 
 /// Reaches the server, makes sure of it, and only then proves who we are.
 pub async fn enter(args: &ClientArgs, target: &mut Target) -> Result<Session, ClientError> {
+    // A server counts whoever reaches it and does not log in: who cannot, need not.
+    if !may_prove(args, target) {
+        return Err(ask::nobody(&prompt(target)));
+    }
     let connection = target.reach(args).await?;
     prove(args, target, connection, false).await.map(|entered| entered.session)
+}
+
+/// Whether there is anything to log in with, as far as that is known before the server is.
+fn may_prove(args: &ClientArgs, target: &Target) -> bool {
+    let told = args.password_stdin || target.password_file.is_some() || target.identity.is_some();
+    told || target.login().is_there() || Agent::own().is_some() || ask::possible()
+}
+
+fn prompt(target: &Target) -> String {
+    format!("password of {} at {}: ", plain(&target.user), plain(&target.host))
 }
 
 /// `ordain login`
@@ -148,7 +162,7 @@ async fn by_password(
     login: &Login,
     refused: usize,
 ) -> Result<Entered, ClientError> {
-    let prompt = format!("password of {} at {}: ", plain(&target.user), plain(&target.host));
+    let prompt = prompt(target);
     loop {
         let password = ask::secret(&prompt).map_err(|error| match refused {
             0 => error,

@@ -146,6 +146,11 @@ impl Login {
         state(folder).map(|folder| folder.join(name.get(..32).unwrap_or(&name)))
     }
 
+    /// Whether a login is kept, good or not.
+    pub fn is_there(&self) -> bool {
+        self.file("logins").is_some_and(|path| path.exists())
+    }
+
     /// The login that is kept for this server, as far as it is good.
     ///
     /// # Errors
