@@ -100,6 +100,10 @@ pub async fn watch(state: Shared) {
 async fn take_over(state: &Shared, files: &TlsFiles) {
     // Not in the middle of a reload, which would put its own reading in force after this one.
     let _one_at_a_time = state.reloading.lock().await;
+    // One that has just ended may have named others, and has read them.
+    if state.settings().tls_files != *files {
+        return;
+    }
     let reading = files.clone();
     let read = tokio::task::spawn_blocking(move || reading.read()).await;
     let new = match read.unwrap_or_else(|_| Err(vec![(TlsFile::Certificate, "could not be read".into())])) {
