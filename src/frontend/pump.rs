@@ -12,7 +12,8 @@ use crate::spool::Stream;
 use crate::sys;
 use bytes::BufMut;
 use serde::Serialize;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -204,10 +205,16 @@ impl Pump {
             could_read = may_read == [true, true];
             let exited = state.exit.is_some();
             if exited && read_on >= HELD_OPEN && !state.read_out() {
-                // The processes of the run are gone or are to go on, and somebody holds the pipe.
-                state.held_open = true;
-                self.close(state, Stream::Stdout).await;
-                self.close(state, Stream::Stderr).await;
+                // The processes of the run are gone or are to go on, and somebody holds the pipe; or this task has not been
+                // let look for so long, on a machine that has too much to do. What is in the pipe is the run's.
+                for stream in Stream::BOTH {
+                    self.take_the_rest(state, stream).await;
+                }
+                if !state.read_out() {
+                    state.held_open = true;
+                    self.close(state, Stream::Stdout).await;
+                    self.close(state, Stream::Stderr).await;
+                }
                 continue;
             }
             let bell = async {
@@ -402,6 +409,37 @@ impl Pump {
     }
 
     /// Closes an output.
+    /// Takes what is in a pipe now, and no more than fits into one: somebody may write for ever. Asks the kernel itself, because
+    /// the runtime may not have heard of it yet. Its client gets it from the spool.
+    async fn take_the_rest(&self, state: &mut State, stream: Stream) {
+        let pipe = state.output(stream).pipe.as_ref().and_then(|pipe| pipe.as_fd().try_clone_to_owned().ok());
+        let Some(mut pipe) = pipe.map(File::from) else { return };
+        let spool = &self.live.spool;
+        let most = spool.published(stream) + PIPE_BUFFER as u64;
+        let mut buffer = vec![0; DATA_FRAME];
+        while spool.published(stream) < most {
+            spool.reading(stream);
+            let read = pipe.read(&mut buffer);
+            let count = read.as_ref().map_or(0, |count| *count);
+            let kept = usize::try_from(state.left).unwrap_or(usize::MAX).min(count);
+            spool.append(stream, buffer.get(..kept).unwrap_or_default());
+            state.left = state.left.saturating_sub(kept as u64);
+            match read {
+                Ok(0) => return self.close(state, stream).await,
+                Ok(_) if kept == count => self.live.changed.notify_waiters(),
+                Ok(_) => {
+                    if !std::mem::replace(&mut state.cut, true) {
+                        self.exceeded(Bound::Output).await;
+                    }
+                    return;
+                }
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => return self.close(state, stream).await,
+            }
+        }
+    }
+
     async fn close(&self, state: &mut State, stream: Stream) {
         if state.output(stream).pipe.take().is_some() {
             self.closed(1 + u8::from(stream == Stream::Stderr)).await;
