@@ -14,6 +14,7 @@
 mod common;
 
 use common::{Server, prepare, signal, stderr, stdout, wait, write};
+use ordain::client::Event;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output, Stdio};
 
@@ -27,6 +28,8 @@ exec = ["/bin/true"]
 exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; echo "noted $1"; cat "$3" >/dev/null; echo done', "stays", "{word}", "{folder}/notes", "{folder}/gate"]
 args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
 on_disconnect = "continue"
+[commands.window]
+exec = ["/bin/sh", "-c", 'head -c 574288 /dev/zero']
 [commands.gated]
 exec = ["/bin/cat", "{folder}/fifo"]
 [roles.all]
@@ -135,6 +138,37 @@ fn bytes_that_died_with_a_frontend_are_told_of() {
     assert_eq!((output.status.code(), notes(&server, "lost")), (Some(0), 1), "{}", stderr(&output));
     assert!(stderr(&output).contains("standard output may lack bytes from byte 0 on: the server lost them"), "{}", stderr(&output));
     assert!(!stdout(&output).contains("noted") && stdout(&output).ends_with("done\n"), "{}", stdout(&output));
+}
+
+/// Output of a run that had ended was lost when the frontend, on a machine with too much to do, did not look for half a second:
+/// the pipe was taken for one that somebody else held open.
+#[test]
+fn output_is_not_lost_by_a_frontend_that_is_late() {
+    let server = server(&[("ORDAIN_FAULT", "frontend-late:slow")]);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let session = server.session("alice").await;
+        let mut run = session.run(common::invocation("window", &[])).await.unwrap();
+        // More than a window: the rest is in the pipe when the command ends, because nothing is granted before.
+        let (mut out, mut ended) = (0, None);
+        while out < 512 * 1024 {
+            match run.next().await.unwrap() {
+                Event::Stdout(bytes) => out += bytes.len(),
+                other => panic!("{other:?}"),
+            }
+        }
+        let over = |record: &serde_json::Value| record["kind"] == "end";
+        server.wait_for_trail("the end", |trail| trail.iter().any(over));
+        run.consumed(out).await.unwrap();
+        while ended.is_none() {
+            match run.next().await.unwrap() {
+                Event::Stdout(bytes) => out += bytes.len(),
+                Event::Ended(told) => ended = Some(told),
+                _ => {}
+            }
+        }
+        let ended = ended.unwrap();
+        assert_eq!((out, ended.stdout_bytes, ended.held_open), (574_288, 574_288, false), "{ended:?}");
+    });
 }
 
 /// The watchdog is fed by the loop that decides, so one that is stuck is not fed, and systemd replaces the daemon.

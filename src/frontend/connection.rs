@@ -502,29 +502,23 @@ impl<'c> Streams<'c> {
 
     async fn stdin(&mut self, frame: Frame) -> Result<(), End> {
         let length = frame.payload.len() as u64;
-        let excess = match self.open.get_mut(&frame.stream) {
+        let ended = match self.open.get_mut(&frame.stream) {
             // The stream has ended; what was on its way then is nobody's fault.
             None => return Ok(()),
             Some(Stream::Asked(_)) => return Err(End::Violation(Code::Protocol, "STDIN before STARTED".into())),
             Some(Stream::Running { input: None, .. }) => {
                 return Err(End::Violation(Code::Protocol, "STDIN that was not asked for, or after EOF".into()));
             }
-            Some(Stream::Running { input: Some(live), .. }) if !live.takes(length) => true,
+            Some(Stream::Running { input: Some(live), .. }) if !live.takes(length) => Some(live.run),
             Some(Stream::Running { inbox, .. }) => {
                 if !inbox.input(frame.payload) {
                     return Err(End::Violation(Code::Protocol, "STDIN beyond its credit".into()));
                 }
-                false
+                None
             }
         };
-        if excess {
-            let run = match self.open.get(&frame.stream) {
-                Some(Stream::Running { input: Some(live), .. }) => Some(*live.run.bytes()),
-                _ => None,
-            };
-            if let Some(run) = run {
-                self.connection.shared.tell(ToMonitor::Exceeded { run, bound: Bound::Input }).await;
-            }
+        if let Some(run) = ended {
+            self.connection.shared.tell(ToMonitor::Exceeded { run: *run.bytes(), bound: Bound::Input }).await;
             if let Some(Stream::Running { inbox, .. }) = self.open.remove(&frame.stream) {
                 inbox.leave(left);
             }

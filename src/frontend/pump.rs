@@ -173,6 +173,9 @@ impl Pump {
             }
             turn = Instant::now();
             let (exited, back) = self.live.take_mail();
+            if exited.is_some() {
+                sys::fault_point("frontend-late");
+            }
             state.exit = state.exit.take().or(exited);
             if let Some(client) = back {
                 self.take_up(state, client, &mut held).await;
@@ -414,28 +417,24 @@ impl Pump {
     async fn take_the_rest(&self, state: &mut State, stream: Stream) {
         let pipe = state.output(stream).pipe.as_ref().and_then(|pipe| pipe.as_fd().try_clone_to_owned().ok());
         let Some(mut pipe) = pipe.map(File::from) else { return };
-        let spool = &self.live.spool;
-        let most = spool.published(stream) + PIPE_BUFFER as u64;
-        let mut buffer = vec![0; DATA_FRAME];
-        while spool.published(stream) < most {
-            spool.reading(stream);
+        let (mut buffer, mut taken) = (vec![0; DATA_FRAME], 0);
+        while taken < PIPE_BUFFER {
+            self.live.spool.reading(stream);
             let read = pipe.read(&mut buffer);
             let count = read.as_ref().map_or(0, |count| *count);
             let kept = usize::try_from(state.left).unwrap_or(usize::MAX).min(count);
-            spool.append(stream, buffer.get(..kept).unwrap_or_default());
+            self.live.spool.append(stream, buffer.get(..kept).unwrap_or_default());
+            self.live.changed.notify_waiters();
             state.left = state.left.saturating_sub(kept as u64);
+            taken += count;
+            if kept < count && !std::mem::replace(&mut state.cut, true) {
+                self.exceeded(Bound::Output).await;
+            }
             match read {
-                Ok(0) => return self.close(state, stream).await,
-                Ok(_) if kept == count => self.live.changed.notify_waiters(),
-                Ok(_) => {
-                    if !std::mem::replace(&mut state.cut, true) {
-                        self.exceeded(Bound::Output).await;
-                    }
-                    return;
-                }
+                Ok(1..) => {}
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => return self.close(state, stream).await,
+                Ok(0) | Err(_) => return self.close(state, stream).await,
             }
         }
     }
