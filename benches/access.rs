@@ -14,7 +14,7 @@
 
 mod common;
 
-use common::{Daemon, PASSWORD, median, program};
+use common::{Daemon, PASSWORD, median, program, timed};
 use ordain::client::{ClientError, Kept, Proof, Session, Signer, connect};
 use ordain::credential::{Purpose, SessionKey, SessionPublic, SshPrivate};
 use ordain::ids::SessionId;
@@ -102,21 +102,10 @@ fn daemon() -> (Daemon, tempfile::TempDir) {
 
 /// The client without a password file.
 fn client(daemon: &Daemon, words: &[&str]) -> Command {
-    let settings = daemon.folder.path().join("bare.toml");
-    if !settings.exists() {
-        let text = std::fs::read_to_string(daemon.folder.path().join("client.toml")).unwrap();
-        std::fs::write(&settings, text.replace("password_file = \"password\"\n", "")).unwrap();
-    }
     let mut command = Command::new(program("ordain"));
-    command.arg("--config").arg(settings).args(words).stdin(Stdio::null()).stdout(Stdio::null());
+    command.arg("--config").arg(daemon.without_password()).args(words).stdin(Stdio::null()).stdout(Stdio::null());
     command.env("XDG_STATE_HOME", daemon.folder.path().join("home")).env_remove("SSH_AUTH_SOCK");
     command
-}
-
-fn timed(command: &mut Command) -> f64 {
-    let began = Instant::now();
-    assert!(command.status().unwrap().success());
-    began.elapsed().as_secs_f64() * 1e3
 }
 
 /// So many clients at once, each run to its end and started again; how many ends a second.

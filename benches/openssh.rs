@@ -16,7 +16,7 @@
 
 mod common;
 
-use common::{Daemon, median, program};
+use common::{Daemon, median, program, timed};
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -53,9 +53,7 @@ fn main() {
     let sshd = Sshd::start(folder.path());
     let key = std::fs::read_to_string(folder.path().join("key.pub")).unwrap();
     let daemon = Daemon::start(&COMMANDS.replace("{key}", key.trim()));
-    let settings = daemon.folder.path().join("bare.toml");
-    let text = std::fs::read_to_string(daemon.folder.path().join("client.toml")).unwrap();
-    std::fs::write(&settings, text.replace("password_file = \"password\"\n", "")).unwrap();
+    let settings = daemon.without_password();
     let ours = |command: &str| {
         let mut client = Command::new(program("ordain"));
         client.arg("--config").arg(&settings).arg("--identity").arg(folder.path().join("key"));
@@ -76,7 +74,7 @@ fn main() {
 fn cold(ours: impl Fn() -> Command, theirs: impl Fn() -> Command) {
     let (mut one, mut other, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..21 {
-        let (mine, its) = (timed(&mut ours(), None) * 1e3, timed(&mut theirs(), None) * 1e3);
+        let (mine, its) = (timed(ours().stdin(Stdio::null())), timed(theirs().stdin(Stdio::null())));
         one.push(mine);
         other.push(its);
         ratio.push(its / mine);
@@ -87,19 +85,13 @@ fn cold(ours: impl Fn() -> Command, theirs: impl Fn() -> Command) {
 fn bulk(what: &str, ours: impl Fn() -> Command, theirs: impl Fn() -> Command, input: Option<&Path>) {
     let (mut one, mut other, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
-        let (mine, its) = (GIB / timed(&mut ours(), input) / 1e6, GIB / timed(&mut theirs(), input) / 1e6);
+        let input = || input.map_or_else(Stdio::null, |path| File::open(path).unwrap().into());
+        let (mine, its) = (GIB / timed(ours().stdin(input())) / 1e3, GIB / timed(theirs().stdin(input())) / 1e3);
         one.push(mine);
         other.push(its);
         ratio.push(mine / its);
     }
     println!("1 GiB {what}: {:.0} MB/s beside {:.0} MB/s: {:.1}", median(one), median(other), median(ratio));
-}
-
-fn timed(client: &mut Command, input: Option<&Path>) -> f64 {
-    client.stdin(input.map_or_else(Stdio::null, |path| File::open(path).unwrap().into())).stdout(Stdio::null()).stderr(Stdio::null());
-    let began = Instant::now();
-    assert!(client.status().unwrap().success(), "{client:?}");
-    began.elapsed().as_secs_f64()
 }
 
 /// An sshd of our own.

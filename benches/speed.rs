@@ -14,7 +14,7 @@
 
 mod common;
 
-use common::{Daemon, median, program};
+use common::{Daemon, median, program, timed};
 use ordain::client::{Event, Session};
 use ordain::devca::{self, Use};
 use ordain::request::Invocation;
@@ -370,12 +370,6 @@ async fn echo() {
         ratios.push(each / (tls + pipe));
     }
     println!("echo on one core: {:.1} us beside {:.1} us of TLS and pipe alone: {:.2}", median(ours), median(limit), median(ratios));
-}
-
-fn timed(command: &mut Command) -> f64 {
-    let began = Instant::now();
-    assert!(command.stdout(Stdio::null()).status().unwrap().success());
-    began.elapsed().as_secs_f64() * 1e3
 }
 
 async fn cold() {

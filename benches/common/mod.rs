@@ -114,6 +114,16 @@ timeout = "10m"
         }
     }
 
+    /// The client's settings, with nothing to log in with.
+    pub fn without_password(&self) -> PathBuf {
+        let settings = self.folder.path().join("bare.toml");
+        if !settings.exists() {
+            let text = std::fs::read_to_string(self.folder.path().join("client.toml")).unwrap();
+            std::fs::write(&settings, text.replace("password_file = \"password\"\n", "")).unwrap();
+        }
+        settings
+    }
+
     pub async fn session(&self) -> Session {
         let connection = connect(&self.options()).await.unwrap();
         connection.log_in("bench", &Secret::new(PASSWORD.into())).await.map_err(|(_, error)| error).unwrap()
@@ -137,6 +147,14 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a program takes from start to end, in milliseconds; nobody reads what it says.
+pub fn timed(command: &mut Command) -> f64 {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let began = std::time::Instant::now();
+    assert!(command.status().unwrap().success(), "{command:?}");
+    began.elapsed().as_secs_f64() * 1e3
 }
 
 /// A program of this build.

@@ -91,7 +91,7 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
         TlsConnector::from(options.tls.clone()).connect(server_name, socket).await.map_err(|fault| untrusted(&place, name, &fault))?;
     let (_, state) = tls.get_ref();
     if state.alpn_protocol() != Some(crate::protocol::ALPN) {
-        return Err(ClientError::new(Code::Untrusted, format!("{place} does not speak ordain/1")));
+        return Err(no_ordaind(&place));
     }
     let exporter = state.export_keying_material([0; 32], EXPORTER_LABEL, None).map_err(|fault| cannot(&fault))?;
     let certificate = state.peer_certificates().and_then(<[_]>::first);
@@ -117,6 +117,10 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
     Ok(Connection { frames, writer, outbox, nonce, exporter, server_key, peer, software: theirs.software, instance: theirs.instance })
 }
 
+fn no_ordaind(place: &str) -> ClientError {
+    ClientError::new(Code::Untrusted, format!("{place} does not speak ordain/1: what answers there is no ordaind"))
+}
+
 fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
     use rustls::{CertificateError, Error};
     let tls = fault.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
@@ -140,7 +144,7 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
             format!("its certificate is not for the name `{name}` (tls_name sets another name)")
         }
         Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol) => {
-            return ClientError::new(Code::Untrusted, format!("{place} does not speak ordain/1: what answers there is no ordaind"));
+            return no_ordaind(place);
         }
         Error::AlertReceived(rustls::AlertDescription::CertificateRequired) => "it wants a client certificate (--cert, --key)".into(),
         Error::General(text) => text.clone(),

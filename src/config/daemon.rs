@@ -187,8 +187,7 @@ fn source(path: &Path, mode: Mode, trust: &Trust, faults: &Faults) -> Option<Sou
 fn included(root: &Table<'_>, folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for item in root.texts("include").unwrap_or_default() {
-        let Some(text) = item.text() else { continue };
-        let path = folder.join(&text);
+        let Some(path) = item.file(folder) else { continue };
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
             item.fault("is not a path");
             continue;
@@ -262,7 +261,7 @@ fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Optio
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
 
     let (state, control) = state_and_control(&table, folder);
-    let trail = text(&audit, "file").map_or_else(|| state.join("trail.jsonl"), |path| folder.join(path));
+    let trail = trail_of(&audit, &state, folder);
     let listen = table.as_ref().and_then(|table| table.texts("listen")).map_or_else(
         || vec![SocketAddr::from(([0u16; 8], crate::protocol::PORT))],
         |items| {
@@ -473,7 +472,7 @@ fn read_tls(root: &Table<'_>, table: &Option<Table<'_>>, folder: &Path) -> Optio
         return None;
     };
     let _ = table.item("handshake_timeout");
-    let item = |key: &'static str| table.item(key).and_then(|item| Some((folder.join(item.text()?), item)));
+    let item = |key: &'static str| table.item(key).and_then(|item| Some((item.file(folder)?, item)));
     let needed = |key: &'static str| {
         let found = item(key);
         if found.is_none() {
@@ -675,25 +674,19 @@ pub fn state_and_trail(path: &Path) -> Result<(PathBuf, PathBuf), String> {
     let root = document.root(&faults);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (state, _) = state_and_control(&root.table("server"), folder);
-    let trail =
-        root.table("audit").and_then(|table| table.text("file")).map_or_else(|| state.join("trail.jsonl"), |file| folder.join(file));
+    let trail = trail_of(&root.table("audit"), &state, folder);
     Ok((state, trail))
+}
+
+/// The trail's file.
+fn trail_of(audit: &Option<Table<'_>>, state: &Path, folder: &Path) -> PathBuf {
+    audit.as_ref().and_then(|table| table.file("file", folder)).unwrap_or_else(|| state.join("trail.jsonl"))
 }
 
 /// The state folder and the control socket.
 fn state_and_control(server: &Option<Table<'_>>, folder: &Path) -> (PathBuf, PathBuf) {
-    let text = |key| {
-        let item = server.as_ref()?.item(key)?;
-        let path = item.text()?;
-        if path.starts_with('~') {
-            item.fault(format!(
-                "is `{path}`: `~` is not expanded here; accepted is a path, from this file's folder on where it is not absolute"
-            ));
-        }
-        Some(path)
-    };
-    let own_state = text("state").map(|path| folder.join(path));
-    let control = text("control").map(|path| folder.join(path));
+    let file = |key| server.as_ref().and_then(|table| table.file(key, folder));
+    let (own_state, control) = (file("state"), file("control"));
     let default_control = match &own_state {
         None if sys::effective_uid() == 0 => PathBuf::from("/run/ordain/control.sock"),
         own => own.clone().unwrap_or_else(default_state).join("control.sock"),

@@ -5,6 +5,7 @@ use crate::request::Place;
 use crate::units;
 use std::cell::RefCell;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
@@ -114,6 +115,11 @@ impl<'d> Table<'d> {
         self.item(name)?.text()
     }
 
+    /// A path, as [`Item::file`].
+    pub fn file(&self, name: &'static str, folder: &Path) -> Option<PathBuf> {
+        self.item(name)?.file(folder)
+    }
+
     /// A boolean.
     pub fn flag(&self, name: &'static str) -> Option<bool> {
         self.item(name)?.flag()
@@ -210,6 +216,17 @@ impl<'d> Item<'d> {
             self.wrong("a string");
         }
         text
+    }
+
+    /// A path of the daemon's: from the file's folder on where it is not absolute. Whose home `~` would be depends on who starts it.
+    pub fn file(&self, folder: &Path) -> Option<PathBuf> {
+        let path = self.text()?;
+        if path.starts_with('~') {
+            self.fault(format!(
+                "is `{path}`: `~` is not expanded here; accepted is a path, from this file's folder on where it is not absolute"
+            ));
+        }
+        Some(folder.join(path))
     }
 
     /// A string that is read into something else; the error says what is accepted.
