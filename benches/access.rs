@@ -1,4 +1,5 @@
-//! Logging in: what it costs cold, by whom it can be told apart, and what a flood of logins costs those who are in.
+//! Logging in: what it costs cold, by whom it can be told apart, and what a flood of logins costs
+//! those who are in.
 //!
 //! `cargo bench --bench access` runs all; `-- cold names flood signing trail reload` some.
 
@@ -59,11 +60,24 @@ sources = ["10.0.0.0/8"]
 
 fn main() {
     ordain::sys::steady_heap();
-    let mut wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let mut wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
     if wanted.is_empty() {
-        wanted = ["cold", "names", "flood", "signing", "trail", "reload"].map(String::from).to_vec();
+        wanted = ["cold", "names", "flood", "signing", "trail", "reload"]
+            .map(String::from)
+            .to_vec();
     }
-    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+
     for name in &wanted {
         match name.as_str() {
             "cold" => cold(),
@@ -81,9 +95,16 @@ fn main() {
 fn daemon() -> (Daemon, tempfile::TempDir) {
     let keys = tempfile::tempdir().unwrap();
     for name in ["key", "other"] {
-        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(keys.path().join(name)).status();
-        assert!(made.is_ok_and(|status| status.success()), "ssh-keygen (OpenSSH) is needed");
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(keys.path().join(name))
+            .status();
+        assert!(
+            made.is_ok_and(|status| status.success()),
+            "ssh-keygen (OpenSSH) is needed"
+        );
     }
+
     let public = std::fs::read_to_string(keys.path().join("key.pub")).unwrap();
     let daemon = Daemon::start(&COMMANDS.replace("{key}", public.trim()));
     let config = daemon.folder.path().join("config.toml");
@@ -97,14 +118,22 @@ fn daemon() -> (Daemon, tempfile::TempDir) {
             .unwrap()
             .success()
     );
+
     (daemon, keys)
 }
 
 /// The client without a password file.
 fn client(daemon: &Daemon, words: &[&str]) -> Command {
     let mut command = Command::new(program("ordain"));
-    command.arg("--config").arg(daemon.without_password()).args(words).stdin(Stdio::null()).stdout(Stdio::null());
-    command.env("XDG_STATE_HOME", daemon.folder.path().join("home")).env_remove("SSH_AUTH_SOCK");
+    command
+        .arg("--config")
+        .arg(daemon.without_password())
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command
+        .env("XDG_STATE_HOME", daemon.folder.path().join("home"))
+        .env_remove("SSH_AUTH_SOCK");
     command
 }
 
@@ -121,27 +150,58 @@ fn rate(clients: usize, seconds: f64, command: impl Fn() -> Command + Sync) -> f
                         assert!(command().status().unwrap().success());
                         ran += 1;
                     }
+
                     ran
                 })
             })
             .collect();
         std::thread::sleep(Duration::from_secs_f64(seconds));
         stop.store(true, Ordering::Relaxed);
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
     });
+
     count as f64 / began.elapsed().as_secs_f64()
 }
 
 fn cold() {
     let (daemon, keys) = daemon();
-    let password = daemon.folder.path().join("password").to_string_lossy().into_owned();
-    assert!(client(&daemon, &["login", "bench", "--password-file", &password]).status().unwrap().success());
+    let password = daemon
+        .folder
+        .path()
+        .join("password")
+        .to_string_lossy()
+        .into_owned();
+    assert!(
+        client(&daemon, &["login", "bench", "--password-file", &password])
+            .status()
+            .unwrap()
+            .success()
+    );
+
     let socket = keys.path().join("agent");
-    let mut agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    let mut agent = Command::new("ssh-agent")
+        .arg("-D")
+        .arg("-a")
+        .arg(&socket)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     while !socket.exists() {
         std::thread::yield_now();
     }
-    assert!(Command::new("ssh-add").arg("-q").arg(keys.path().join("key")).env("SSH_AUTH_SOCK", &socket).status().unwrap().success());
+    assert!(
+        Command::new("ssh-add")
+            .arg("-q")
+            .arg(keys.path().join("key"))
+            .env("SSH_AUTH_SOCK", &socket)
+            .status()
+            .unwrap()
+            .success()
+    );
+
     let kept = || client(&daemon, &["run", "bench", "true"]);
     let public = keys.path().join("key.pub").to_string_lossy().into_owned();
     let by_agent = || {
@@ -149,6 +209,7 @@ fn cold() {
         command.env("SSH_AUTH_SOCK", &socket);
         command
     };
+
     let file = keys.path().join("key").to_string_lossy().into_owned();
     let by_file = || client(&daemon, &["--identity", &file, "run", "bench", "true"]);
     let limit = || {
@@ -156,6 +217,7 @@ fn cold() {
         command.stdout(Stdio::null());
         command
     };
+
     let mut times = [const { Vec::new() }; 4];
     for _ in 0..41 {
         times[0].push(timed(&mut kept()));
@@ -163,6 +225,7 @@ fn cold() {
         times[2].push(timed(&mut by_file()));
         times[3].push(timed(&mut limit()));
     }
+
     let [kept_ms, agent_ms, file_ms, true_ms] = times.map(median);
     println!(
         "cold `ordain run … true`: kept login {kept_ms:.1} ms, ssh-agent {agent_ms:.1} ms, key file {file_ms:.1} ms; /bin/true {true_ms:.1} ms"
@@ -173,6 +236,7 @@ fn cold() {
         rate(32, 4.0, by_agent),
         rate(32, 4.0, limit)
     );
+
     let _ = agent.kill();
     let _ = agent.wait();
 }
@@ -181,7 +245,12 @@ async fn refused(daemon: &Daemon, user: &str, proof: &Proof) -> (f64, ClientErro
     let connection = connect(&daemon.options()).await.unwrap();
     let no_code = || Err(ClientError::new(Code::CodeWanted, "none"));
     let began = Instant::now();
-    let error = connection.enter(user, proof, false, no_code).await.err().unwrap().1;
+    let error = connection
+        .enter(user, proof, false, no_code)
+        .await
+        .err()
+        .unwrap()
+        .1;
     (began.elapsed().as_secs_f64() * 1e6, error)
 }
 
@@ -207,14 +276,37 @@ fn larger(these: &[f64], those: &[f64]) -> f64 {
 /// Whether the time or the words of a refusal tell who exists.
 async fn names() {
     let (daemon, keys) = daemon();
-    let signer = |name: &str| Signer::Own(Arc::new(SshPrivate::read(&std::fs::read(keys.path().join(name)).unwrap(), None).unwrap()));
-    let kept = Kept { id: SessionId::from_random([7; 20]), key: Arc::new(SessionKey::generate().unwrap()) };
+    let signer = |name: &str| {
+        Signer::Own(Arc::new(
+            SshPrivate::read(&std::fs::read(keys.path().join(name)).unwrap(), None).unwrap(),
+        ))
+    };
+
+    let kept = Kept {
+        id: SessionId::from_random([7; 20]),
+        key: Arc::new(SessionKey::generate().unwrap()),
+    };
+
     let methods = [
-        ("password", 2000, Proof::Password(Secret::new("wrong".into()))),
+        (
+            "password",
+            2000,
+            Proof::Password(Secret::new("wrong".into())),
+        ),
         ("ssh-key", 2000, Proof::Key(signer("other"))),
         ("kept", 2000, Proof::Kept(kept)),
     ];
-    const USERS: [&str; 7] = ["bench", "nobody-at-all", "disabled", "locked", "keyed", "keyless", "elsewhere"];
+
+    const USERS: [&str; 7] = [
+        "bench",
+        "nobody-at-all",
+        "disabled",
+        "locked",
+        "keyed",
+        "keyless",
+        "elsewhere",
+    ];
+
     for (method, tries, proof) in methods {
         let mut times = vec![Vec::new(); USERS.len()];
         let mut words = Vec::new();
@@ -227,18 +319,39 @@ async fn names() {
                 words.push((error.code, error.text));
             }
         }
+
         words.dedup();
         let known = median(times[0].clone());
-        print!("{method}, {tries} tries, told {} way(s); existing user {known:.0} µs; ", words.len());
+        print!(
+            "{method}, {tries} tries, told {} way(s); existing user {known:.0} µs; ",
+            words.len()
+        );
+
         let others: Vec<String> = (1..USERS.len())
-            .map(|index| format!("{} {:.3} ({:.2})", USERS[index], median(times[index].clone()) / known, larger(&times[index], &times[0])))
+            .map(|index| {
+                format!(
+                    "{} {:.3} ({:.2})",
+                    USERS[index],
+                    median(times[index].clone()) / known,
+                    larger(&times[index], &times[0])
+                )
+            })
             .collect();
-        println!("beside it (and how often larger, 0.5 is even): {}", others.join(", "));
+        println!(
+            "beside it (and how often larger, 0.5 is even): {}",
+            others.join(", ")
+        );
     }
 }
 
 fn invocation() -> Invocation {
-    Invocation { command: "true".into(), arguments: Vec::new(), confirmed: false, terminal: None, reason: None }
+    Invocation {
+        command: "true".into(),
+        arguments: Vec::new(),
+        confirmed: false,
+        terminal: None,
+        reason: None,
+    }
 }
 
 async fn latency(session: &Session, seconds: f64) -> Vec<f64> {
@@ -246,9 +359,16 @@ async fn latency(session: &Session, seconds: f64) -> Vec<f64> {
     let mut times = Vec::new();
     while Instant::now() < until {
         let began = Instant::now();
-        session.run(invocation()).await.unwrap().collect().await.unwrap();
+        session
+            .run(invocation())
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
+
     times
 }
 
@@ -265,6 +385,7 @@ async fn flood() {
     let alone = latency(&session, 3.0).await;
     let before = daemon.pss();
     let mut connections = Vec::new();
+
     for _ in 0..500 {
         connections.push(connect(&daemon.options()).await.unwrap());
     }
@@ -272,7 +393,13 @@ async fn flood() {
     let logging_in: Vec<_> = connections
         .into_iter()
         .map(|connection| {
-            tokio::spawn(async move { connection.log_in("bench", &Secret::new(PASSWORD.into())).await.map_err(|(_, error)| error).is_ok() })
+            tokio::spawn(async move {
+                connection
+                    .log_in("bench", &Secret::new(PASSWORD.into()))
+                    .await
+                    .map_err(|(_, error)| error)
+                    .is_ok()
+            })
         })
         .collect();
     let (mut crowded, mut during) = (Vec::new(), 0);
@@ -280,6 +407,7 @@ async fn flood() {
         crowded.extend(latency(&session, 0.2).await);
         during = during.max(daemon.pss());
     }
+
     let took = began.elapsed().as_secs_f64();
     let mut accepted = 0;
     for task in logging_in {
@@ -308,8 +436,10 @@ fn signing() {
             work();
             count += 1;
         }
+
         began.elapsed().as_secs_f64() * 1e6 / f64::from(count)
     };
+
     let signature = key.sign(Purpose::Request, &text);
     let sign = each(&|| drop(key.sign(Purpose::Request, &text)));
     let verify = each(&|| assert!(public.verifies(Purpose::Request, &text, &signature)));
@@ -322,12 +452,27 @@ fn trail() {
     const REQUESTS: u64 = 200_000;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trail");
-    let file = std::fs::File::options().read(true).append(true).create_new(true).open(&path).unwrap();
-    let mut trail = Trail::open(file, TrailKey::of(&zeroize::Zeroizing::new([7; 32])).unwrap(), None, None).unwrap();
+    let file = std::fs::File::options()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&path)
+        .unwrap();
+    let mut trail = Trail::open(
+        file,
+        TrailKey::of(&zeroize::Zeroizing::new([7; 32])).unwrap(),
+        None,
+        None,
+    )
+    .unwrap();
     let public = trail.public();
     let key = SessionKey::generate().unwrap();
     let session = SessionId::from_random([9; 20]).to_string();
-    let login = format!("{{\"user\":\"bench\",\"session_key\":\"{}\"}}", key.public());
+    let login = format!(
+        "{{\"user\":\"bench\",\"session_key\":\"{}\"}}",
+        key.public()
+    );
+
     let signature = key.sign(Purpose::Login, &login);
     trail
         .append(&Record::now(What::Login {
@@ -378,26 +523,50 @@ fn trail() {
             trail.checkpoint().unwrap();
         }
     }
+
     trail.checkpoint().unwrap();
     let wrote = began.elapsed().as_secs_f64() * 1e6 / REQUESTS as f64;
     let bytes = std::fs::read(&path).unwrap();
     let megabytes = bytes.len() as f64 / 1e6;
     let walk = |signatures: bool| {
         let check = |key: &str, text: &str, signature: &str, login: bool| {
-            let purpose = if login { Purpose::Login } else { Purpose::Request };
+            let purpose = if login {
+                Purpose::Login
+            } else {
+                Purpose::Request
+            };
+
             SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
         };
+
         let began = Instant::now();
-        let mut verifier = Verifier::new(Some(public), if signatures { Some(&check) } else { None }, None);
-        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let mut verifier = Verifier::new(
+            Some(public),
+            if signatures { Some(&check) } else { None },
+            None,
+        );
+
+        for line in bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             verifier.line(&|| String::new(), line, true);
         }
         let report = verifier.finish();
-        assert!(report.faults.is_empty() && report.records > REQUESTS, "{:?}", report.faults);
+        assert!(
+            report.faults.is_empty() && report.records > REQUESTS,
+            "{:?}",
+            report.faults
+        );
+
         began.elapsed().as_secs_f64()
     };
+
     let began = Instant::now();
-    let hashed: usize = bytes.split(|byte| *byte == b'\n').map(|line| usize::from(link(line)[0])).sum();
+    let hashed: usize = bytes
+        .split(|byte| *byte == b'\n')
+        .map(|line| usize::from(link(line)[0]))
+        .sum();
     let limit = began.elapsed().as_secs_f64();
     let (plain, signed) = (walk(false), walk(true));
     println!(
@@ -409,7 +578,8 @@ fn trail() {
     );
 }
 
-/// A large configuration taken over while somebody works: how long it takes, and how long his requests wait at the most.
+/// A large configuration taken over while somebody works: how long it takes, and how long his
+/// requests wait at the most.
 fn reload() {
     use std::fmt::Write as _;
     use std::io::{BufRead, BufReader, Write as _};
@@ -420,13 +590,22 @@ fn reload() {
     );
     for number in 0..MANY {
         writeln!(rest, "[commands.c{number}]\nexec = [\"/bin/echo\", \"{{word}}\"]\nargs.word = {{ type = \"string\", pattern = \"[a-z]+-{number}\", max = 40 }}").unwrap();
-        writeln!(rest, "[users.u{number}]\nroles = [\"all\"]\npassword = \"{{cheap}}\"").unwrap();
+        writeln!(
+            rest,
+            "[users.u{number}]\nroles = [\"all\"]\npassword = \"{{cheap}}\""
+        )
+        .unwrap();
     }
+
     let daemon = Daemon::start(&rest);
     let config = daemon.folder.path().join("config.toml");
     let sound = std::fs::read_to_string(&config).unwrap();
     let control = daemon.folder.path().join("state/control.sock");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let session = runtime.block_on(daemon.session());
     let over = Arc::new(AtomicBool::new(false));
     let asking = |over: Arc<AtomicBool>, session: Session| async move {
@@ -435,11 +614,15 @@ fn reload() {
             let began = Instant::now();
             session.ask(&ordain::request::Ask::Whoami).await.unwrap();
             took.push(began.elapsed().as_secs_f64() * 1e3);
-            // One that asked without a pause would take a processor for itself, and measure the want of those.
+
+            // One that asked without a pause would take a processor for itself, and measure the
+            // want of those.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+
         took
     };
+
     // Alone, for as long as the reloads will take together.
     let alone = runtime.spawn(asking(over.clone(), session.clone()));
     std::thread::sleep(Duration::from_secs(1));
@@ -448,9 +631,14 @@ fn reload() {
     let over = Arc::new(AtomicBool::new(false));
     let meanwhile = runtime.spawn(asking(over.clone(), session));
     let mut took = Vec::new();
+
     for round in 0..ROUNDS {
         // Something is new each time.
-        std::fs::write(&config, sound.replace("[a-z]+-7\"", &format!("[a-z]+-{round}\""))).unwrap();
+        std::fs::write(
+            &config,
+            sound.replace("[a-z]+-7\"", &format!("[a-z]+-{round}\"")),
+        )
+        .unwrap();
         let began = Instant::now();
         let mut socket = std::os::unix::net::UnixStream::connect(&control).unwrap();
         socket.write_all(b"{\"verb\":\"reload\"}\n").unwrap();
@@ -460,6 +648,7 @@ fn reload() {
         assert!(answer.contains("generation"), "{answer}");
         std::thread::sleep(Duration::from_millis(50));
     }
+
     over.store(true, Ordering::Relaxed);
     let meanwhile = runtime.block_on(meanwhile).unwrap();
     let worst = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);

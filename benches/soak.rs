@@ -1,8 +1,10 @@
-//! A soak: clients that log in, run, feed, cancel, cut, flood and wait at random against the real daemon, while it is reloaded and
-//! its frontend is killed; then whether memory, descriptors and processes are what they were, and the trail is proved.
+//! A soak: clients that log in, run, feed, cancel, cut, flood and wait at random against the real
+//! daemon, while it is reloaded and its frontend is killed; then whether memory, descriptors and
+//! processes are what they were, and the trail is proved.
 //!
-//! `cargo bench --bench soak` soaks for half a minute, `-- 20m` for twenty; `-- failed-logins 100000` lets so many logins fail
-//! from many sources of the loopback while a user works. Exit status 1 when anything was not as it should be.
+//! `cargo bench --bench soak` soaks for half a minute, `-- 20m` for twenty; `-- failed-logins
+//! 100000` lets so many logins fail from many sources of the loopback while a user works. Exit
+//! status 1 when anything was not as it should be.
 
 #![allow(
     clippy::unwrap_used,
@@ -72,12 +74,18 @@ password = "{hash}"
 "#;
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"))
+        .collect();
     let sound = match words.first().map(String::as_str) {
-        Some("failed-logins") => failed_logins(words.get(1).map_or(100_000, |count| count.parse().unwrap())),
+        Some("failed-logins") => {
+            failed_logins(words.get(1).map_or(100_000, |count| count.parse().unwrap()))
+        }
         Some(time) => soak(ordain::units::duration(time).expect("a duration such as 20m")),
         None => soak(Duration::from_secs(30)),
     };
+
     if !sound {
         std::process::exit(1);
     }
@@ -95,7 +103,9 @@ impl Dice {
     }
 
     fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| u8::try_from(self.roll(256)).unwrap()).collect()
+        (0..count)
+            .map(|_| u8::try_from(self.roll(256)).unwrap())
+            .collect()
     }
 }
 
@@ -138,17 +148,35 @@ impl From<ClientError> for Fault {
             Code::QueueDeadline,
             Code::NoSuchRun,
         ];
-        if told.iter().any(|code| error.is(*code)) { Self::Expected } else { Self::Wrong(error.to_string()) }
+
+        if told.iter().any(|code| error.is(*code)) {
+            Self::Expected
+        } else {
+            Self::Wrong(error.to_string())
+        }
     }
 }
 
 fn check(holds: bool, text: impl FnOnce() -> String) -> Result<(), Fault> {
-    if holds { Ok(()) } else { Err(Fault::Wrong(text())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Fault::Wrong(text()))
+    }
 }
 
 fn bare(command: &str, arguments: &[(&str, &str)]) -> Invocation {
-    let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), Value::Text((*value).to_owned()))).collect();
-    Invocation { command: command.into(), arguments, confirmed: true, terminal: None, reason: None }
+    let arguments = arguments
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Value::Text((*value).to_owned())))
+        .collect();
+    Invocation {
+        command: command.into(),
+        arguments,
+        confirmed: true,
+        terminal: None,
+        reason: None,
+    }
 }
 
 /// One client that does one thing after the other.
@@ -168,7 +196,10 @@ impl Worker {
 
     async fn log_in(&self, password: &str) -> Result<Session, ClientError> {
         let connection = connect(&self.daemon.options()).await?;
-        connection.log_in("bench", &Secret::new(password.into())).await.map_err(|(_, error)| error)
+        connection
+            .log_in("bench", &Secret::new(password.into()))
+            .await
+            .map_err(|(_, error)| error)
     }
 
     async fn act(&mut self) -> (&'static str, Result<(), Fault>) {
@@ -187,6 +218,7 @@ impl Worker {
             92..96 => ("much output", self.much().await),
             _ => ("real client", self.real_client().await),
         };
+
         if outcome.is_err() {
             self.session = None;
         }
@@ -196,8 +228,15 @@ impl Worker {
     async fn echo(&mut self) -> Result<(), Fault> {
         let word = format!("w{}", self.dice.roll(u64::MAX));
         let session = self.held().await?;
-        let (stdout, _, ended) = session.run(bare("echo", &[("word", &word)])).await?.collect().await?;
-        check(stdout == format!("{word}\n").as_bytes() && ended.number == Some(0), || format!("{word}: {stdout:?} {ended:?}"))
+        let (stdout, _, ended) = session
+            .run(bare("echo", &[("word", &word)]))
+            .await?
+            .collect()
+            .await?;
+        check(
+            stdout == format!("{word}\n").as_bytes() && ended.number == Some(0),
+            || format!("{word}: {stdout:?} {ended:?}"),
+        )
     }
 
     async fn feed(&mut self) -> Result<(), Fault> {
@@ -211,9 +250,12 @@ impl Worker {
             let _ = input.send(&sent).await;
             let _ = input.end().await;
         });
+
         let (stdout, _, _) = run.collect().await?;
         feeding.abort();
-        check(stdout == bytes, || format!("{} bytes of {}", stdout.len(), bytes.len()))
+        check(stdout == bytes, || {
+            format!("{} bytes of {}", stdout.len(), bytes.len())
+        })
     }
 
     async fn cold(&mut self) -> Result<(), Fault> {
@@ -224,21 +266,37 @@ impl Worker {
     }
 
     async fn cancel(&mut self) -> Result<(), Fault> {
-        let command = if self.dice.roll(2) == 0 { "sleep" } else { "forks" };
+        let command = if self.dice.roll(2) == 0 {
+            "sleep"
+        } else {
+            "forks"
+        };
+
         let session = self.held().await?;
         let run = session.run(bare(command, &[])).await?;
-        let Some(id) = run.id() else { return Err(Fault::Wrong("a run without an id".into())) };
+        let Some(id) = run.id() else {
+            return Err(Fault::Wrong("a run without an id".into()));
+        };
         session.ask(&Ask::Cancel { run: id }).await?;
         let (_, _, ended) = run.collect().await?;
-        check(ended.reason == "cancelled" || ended.reason == "disconnected", || format!("{ended:?}"))
+        check(
+            ended.reason == "cancelled" || ended.reason == "disconnected",
+            || format!("{ended:?}"),
+        )
     }
 
     async fn cut(&mut self) -> Result<(), Fault> {
-        let socket = TcpStream::connect(("127.0.0.1", self.daemon.port)).await.map_err(|_| Fault::Expected)?;
+        let socket = TcpStream::connect(("127.0.0.1", self.daemon.port))
+            .await
+            .map_err(|_| Fault::Expected)?;
         let socket = socket.into_std().unwrap();
         let knife = socket.try_clone().unwrap();
-        let connection = connect_over(TcpStream::from_std(socket).unwrap(), &self.daemon.options()).await?;
-        let session = connection.log_in("bench", &Secret::new(PASSWORD.into())).await.map_err(|(_, error)| error)?;
+        let connection =
+            connect_over(TcpStream::from_std(socket).unwrap(), &self.daemon.options()).await?;
+        let session = connection
+            .log_in("bench", &Secret::new(PASSWORD.into()))
+            .await
+            .map_err(|(_, error)| error)?;
         let command = ["sleep", "forks", "floods"][usize::try_from(self.dice.roll(3)).unwrap()];
         let _run = session.run(bare(command, &[])).await?;
         tokio::time::sleep(Duration::from_millis(self.dice.roll(50))).await;
@@ -247,18 +305,24 @@ impl Worker {
     }
 
     async fn flood(&mut self) -> Result<(), Fault> {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.daemon.port)).await.map_err(|_| Fault::Expected)?;
+        let mut socket = TcpStream::connect(("127.0.0.1", self.daemon.port))
+            .await
+            .map_err(|_| Fault::Expected)?;
         let count = usize::try_from(self.dice.roll(4096)).unwrap();
         let rubbish = self.dice.bytes(count);
         let _ = socket.write_all(&rubbish).await;
         let _ = socket.shutdown().await;
         let mut back = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(15), socket.read_to_end(&mut back)).await;
-        check(back.len() < 100, || format!("{} bytes for rubbish", back.len()))
+        check(back.len() < 100, || {
+            format!("{} bytes for rubbish", back.len())
+        })
     }
 
     async fn silence(&mut self) -> Result<(), Fault> {
-        let socket = TcpStream::connect(("127.0.0.1", self.daemon.port)).await.map_err(|_| Fault::Expected)?;
+        let socket = TcpStream::connect(("127.0.0.1", self.daemon.port))
+            .await
+            .map_err(|_| Fault::Expected)?;
         tokio::time::sleep(Duration::from_millis(self.dice.roll(500))).await;
         drop(socket);
         Ok(())
@@ -281,12 +345,21 @@ impl Worker {
     async fn attach(&mut self) -> Result<(), Fault> {
         let session = self.log_in(PASSWORD).await?;
         let run = session.run(bare("stays", &[])).await?;
-        let Some(id) = run.id() else { return Err(Fault::Wrong("a run without an id".into())) };
+        let Some(id) = run.id() else {
+            return Err(Fault::Wrong("a run without an id".into()));
+        };
         drop(run);
         session.close().await;
         tokio::time::sleep(Duration::from_millis(self.dice.roll(300))).await;
         let session = self.held().await?;
-        let whole = Attachment { run: id, stdout: Some(0), stderr: Some(0), follow: true, resume: false };
+        let whole = Attachment {
+            run: id,
+            stdout: Some(0),
+            stderr: Some(0),
+            follow: true,
+            resume: false,
+        };
+
         let mut run = session.attach(whole).await?;
         let mut stdout = Vec::new();
         loop {
@@ -296,31 +369,49 @@ impl Worker {
                 _ => {}
             }
         }
+
         check(stdout == b"begun\ndone\n", || format!("{stdout:?}"))
     }
 
     async fn leaves(&mut self) -> Result<(), Fault> {
         let session = self.held().await?;
         let (stdout, _, ended) = session.run(bare("leaves", &[])).await?.collect().await?;
-        check(stdout == b"left\n" && ended.number == Some(3), || format!("{ended:?}"))
+        check(stdout == b"left\n" && ended.number == Some(3), || {
+            format!("{ended:?}")
+        })
     }
 
     async fn much(&mut self) -> Result<(), Fault> {
         let session = self.held().await?;
         let (stdout, _, _) = session.run(bare("floods", &[])).await?.collect().await?;
-        check(stdout.len() == 3_000_000, || format!("{} bytes", stdout.len()))
+        check(stdout.len() == 3_000_000, || {
+            format!("{} bytes", stdout.len())
+        })
     }
 
     async fn real_client(&mut self) -> Result<(), Fault> {
         let word = format!("r{}", self.dice.roll(u64::MAX));
         let mut client = Command::new(program("ordain"));
-        client.arg("--config").arg(self.daemon.folder.path().join("client.toml")).args(["run", "bench", "echo", &word]);
-        client.env("XDG_STATE_HOME", self.daemon.folder.path().join("home")).env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
-        let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
+        client
+            .arg("--config")
+            .arg(self.daemon.folder.path().join("client.toml"))
+            .args(["run", "bench", "echo", &word]);
+        client
+            .env("XDG_STATE_HOME", self.daemon.folder.path().join("home"))
+            .env_remove("SSH_AUTH_SOCK")
+            .stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || client.output().unwrap())
+            .await
+            .unwrap();
         match output.status.code() {
-            Some(0) => check(output.stdout == format!("{word}\n").as_bytes(), || format!("{word}: {:?}", output.stdout)),
+            Some(0) => check(output.stdout == format!("{word}\n").as_bytes(), || {
+                format!("{word}: {:?}", output.stdout)
+            }),
             Some(255) => Err(Fault::Expected),
-            other => Err(Fault::Wrong(format!("{other:?}: {}", String::from_utf8_lossy(&output.stderr)))),
+            other => Err(Fault::Wrong(format!(
+                "{other:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            ))),
         }
     }
 }
@@ -338,32 +429,56 @@ struct Look {
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let text = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok()).collect::<String>();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let text = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+        .collect::<String>();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 /// Everything below a process.
 fn below(pid: u32) -> Vec<u32> {
-    children(pid).into_iter().flat_map(|child| std::iter::once(child).chain(below(child)).collect::<Vec<_>>()).collect()
+    children(pid)
+        .into_iter()
+        .flat_map(|child| {
+            std::iter::once(child)
+                .chain(below(child))
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn frontend(monitor: u32) -> Option<u32> {
-    children(monitor)
-        .into_iter()
-        .find(|child| std::fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.starts_with(b"ordaind: frontend")))
+    children(monitor).into_iter().find(|child| {
+        std::fs::read(format!("/proc/{child}/cmdline"))
+            .is_ok_and(|line| line.starts_with(b"ordaind: frontend"))
+    })
 }
 
 fn mib(pid: u32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let pss = text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    let pss = text.lines().find_map(|line| {
+        line.strip_prefix("Pss:")?
+            .trim()
+            .trim_end_matches(" kB")
+            .parse::<f64>()
+            .ok()
+    });
+
     pss.unwrap_or(0.0) / 1024.0
 }
 
 fn look(monitor: u32) -> Option<Look> {
     let frontend = frontend(monitor)?;
-    let files = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count) as f64;
-    let threads = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) as f64;
+    let files =
+        |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count) as f64;
+    let threads =
+        |pid: u32| std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) as f64;
     Some(Look {
         monitor_mib: mib(monitor),
         frontend_mib: mib(frontend),
@@ -375,7 +490,14 @@ fn look(monitor: u32) -> Option<Look> {
 }
 
 fn row(name: &str, looks: &[Look], runs: f64) {
-    let of = |part: fn(&Look) -> f64| if looks.is_empty() { 0.0 } else { median(looks.iter().map(part).collect()) };
+    let of = |part: fn(&Look) -> f64| {
+        if looks.is_empty() {
+            0.0
+        } else {
+            median(looks.iter().map(part).collect())
+        }
+    };
+
     println!(
         "  {name:<12} {:>7.1} {:>7.1} {:>7.0} {:>7.0} {:>7.0} {:>7.0} {runs:>8.0}",
         of(|look| look.monitor_mib),
@@ -391,20 +513,35 @@ fn soak(time: Duration) -> bool {
     const CLIENTS: u64 = 24;
     let daemon = Arc::new(Daemon::start(COMMANDS));
     let monitor = daemon.child.id();
-    let (tally, over, actions) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (tally, over, actions) = (
+        Arc::new(Tally::default()),
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let fresh = look(monitor).unwrap();
     let began = Instant::now();
     let workers: Vec<_> = (0..CLIENTS)
         .map(|number| {
-            let mut worker = Worker { daemon: daemon.clone(), dice: Dice(0x9E37_79B9_7F4A_7C15 ^ (number + 1)), session: None };
+            let mut worker = Worker {
+                daemon: daemon.clone(),
+                dice: Dice(0x9E37_79B9_7F4A_7C15 ^ (number + 1)),
+                session: None,
+            };
+
             let (tally, over, actions) = (tally.clone(), over.clone(), actions.clone());
             runtime.spawn(async move {
                 while !over.load(Ordering::Relaxed) {
-                    let (action, outcome) = match tokio::time::timeout(Duration::from_secs(60), worker.act()).await {
-                        Ok(done) => done,
-                        Err(_) => ("any", Err(Fault::Wrong("stuck for a minute".into()))),
-                    };
+                    let (action, outcome) =
+                        match tokio::time::timeout(Duration::from_secs(60), worker.act()).await {
+                            Ok(done) => done,
+                            Err(_) => ("any", Err(Fault::Wrong("stuck for a minute".into()))),
+                        };
                     tally.count(action, outcome);
                     actions.fetch_add(1, Ordering::Relaxed);
                     let pause = worker.dice.roll(40);
@@ -413,10 +550,12 @@ fn soak(time: Duration) -> bool {
             })
         })
         .collect();
-    // What happens to the daemon: reloads all the time, and frontends that die in the first half; in the second it is looked at.
+    // What happens to the daemon: reloads all the time, and frontends that die in the first half;
+    // in the second it is looked at.
     let (mut looks, mut rates) = (Vec::new(), Vec::new());
     let (mut reloads, mut kills, mut last) = (0, 0, 0);
     let step = (time / 400).max(Duration::from_millis(50));
+
     for number in 0u32.. {
         if began.elapsed() >= time {
             break;
@@ -427,32 +566,49 @@ fn soak(time: Duration) -> bool {
         rates.push((now - last) as f64 / step.as_secs_f64());
         last = now;
         if number % 20 == 7 {
-            reloads += u32::from(Command::new("kill").args(["-HUP", &monitor.to_string()]).status().unwrap().success());
+            reloads += u32::from(
+                Command::new("kill")
+                    .args(["-HUP", &monitor.to_string()])
+                    .status()
+                    .unwrap()
+                    .success(),
+            );
         }
+
         if number % 60 == 31
             && began.elapsed() < time / 2
             && let Some(frontend) = frontend(monitor)
         {
-            kills += u32::from(Command::new("kill").args(["-KILL", &frontend.to_string()]).status().unwrap().success());
+            kills += u32::from(
+                Command::new("kill")
+                    .args(["-KILL", &frontend.to_string()])
+                    .status()
+                    .unwrap()
+                    .success(),
+            );
         }
     }
+
     over.store(true, Ordering::Relaxed);
     runtime.block_on(async {
         for worker in workers {
             worker.await.unwrap();
         }
     });
+
     // Everything that was left alone has its second to end in, and what was kept its ten.
     let settled = (0..300).find_map(|_| {
         std::thread::sleep(Duration::from_millis(100));
         look(monitor).filter(|look| look.processes == 0.0)
     });
+
     std::thread::sleep(Duration::from_secs(12));
     let end = look(monitor).unwrap_or_default();
     println!(
         "soak: {CLIENTS} clients for {time:?}, {} actions, {reloads} reloads, {kills} frontends killed",
         actions.load(Ordering::Relaxed)
     );
+
     for (action, [done, told]) in tally.done.lock().unwrap().iter() {
         println!("  {action:<18} {done:>8} done, {told:>6} told of a lost link or a limit");
     }
@@ -460,30 +616,54 @@ fn soak(time: Duration) -> bool {
         "  {:<12} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>8}",
         "medians of", "monitor", "front.", "m.files", "f.files", "threads", "procs", "acts/s"
     );
+
     row("fresh", &[fresh], 0.0);
     for quarter in 0..4 {
         let part = |count: usize| quarter * count / 4..(quarter + 1) * count / 4;
         let rate = rates[part(rates.len())].to_vec();
-        row(&format!("quarter {}", quarter + 1), &looks[part(looks.len())], if rate.is_empty() { 0.0 } else { median(rate) });
+        row(
+            &format!("quarter {}", quarter + 1),
+            &looks[part(looks.len())],
+            if rate.is_empty() { 0.0 } else { median(rate) },
+        );
     }
+
     row("afterwards", &[end], 0.0);
     let mut wrong = tally.wrong.lock().unwrap().clone();
     if settled.is_none() {
         wrong.push(format!("{} processes are left", end.processes));
     }
     let quarter = |number: usize, part: fn(&Look) -> f64| {
-        median(looks[number * looks.len() / 4..(number + 1) * looks.len() / 4].iter().map(part).collect())
+        median(
+            looks[number * looks.len() / 4..(number + 1) * looks.len() / 4]
+                .iter()
+                .map(part)
+                .collect(),
+        )
     };
-    for (name, part) in [("monitor", (|look| look.monitor_mib) as fn(&Look) -> f64), ("frontend", |look| look.frontend_mib)] {
+
+    for (name, part) in [
+        ("monitor", (|look| look.monitor_mib) as fn(&Look) -> f64),
+        ("frontend", |look| look.frontend_mib),
+    ] {
         let (third, fourth) = (quarter(2, part), quarter(3, part));
-        println!("  {name}: {:.2} of the third quarter's memory in the fourth", fourth / third);
+        println!(
+            "  {name}: {:.2} of the third quarter's memory in the fourth",
+            fourth / third
+        );
+
         if fourth > third * 1.25 + 2.0 {
-            wrong.push(format!("the {name} grows: {third:.1} MiB, then {fourth:.1} MiB"));
+            wrong.push(format!(
+                "the {name} grows: {third:.1} MiB, then {fourth:.1} MiB"
+            ));
         }
     }
+
     // Empty control groups are kept for the next runs, a descriptor each.
     let groups = 64.0;
-    if end.monitor_files > fresh.monitor_files + groups + 8.0 || end.frontend_files > fresh.frontend_files + 8.0 {
+    if end.monitor_files > fresh.monitor_files + groups + 8.0
+        || end.frontend_files > fresh.frontend_files + 8.0
+    {
         wrong.push(format!("descriptors are left: {fresh:?}, then {end:?}"));
     }
     verdict(Arc::into_inner(daemon).unwrap(), wrong)
@@ -491,7 +671,14 @@ fn soak(time: Duration) -> bool {
 
 /// Stops the daemon and proves its trail.
 fn verdict(mut daemon: Daemon, mut wrong: Vec<String>) -> bool {
-    assert!(Command::new("kill").args(["-TERM", &daemon.child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &daemon.child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+
     if !daemon.child.wait().unwrap().success() {
         wrong.push("the daemon did not stop well".into());
     }
@@ -509,7 +696,15 @@ fn verdict(mut daemon: Daemon, mut wrong: Vec<String>) -> bool {
     for line in wrong.iter().take(20) {
         println!("  WRONG {line}");
     }
-    println!("  {}", if wrong.is_empty() { "all is well".to_owned() } else { format!("{} things went wrong", wrong.len()) });
+    println!(
+        "  {}",
+        if wrong.is_empty() {
+            "all is well".to_owned()
+        } else {
+            format!("{} things went wrong", wrong.len())
+        }
+    );
+
     wrong.is_empty()
 }
 
@@ -518,27 +713,50 @@ fn failed_logins(count: u32) -> bool {
     const AT_ONCE: u32 = 64;
     let commands = "[penalties]\nexempt = [\"127.0.0.1\"]\n[commands.true]\nexec = [\"/bin/true\"]\n[roles.all]\ncommands = [\"true\"]\n[users.bench]\nroles = [\"all\"]\npassword = \"{cheap}\"\n";
     let daemon = Daemon::start(commands);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let session = runtime.block_on(daemon.session());
     let work = |times: usize| {
         let mut took: Vec<f64> = Vec::new();
         runtime.block_on(async {
             for _ in 0..times {
                 let began = Instant::now();
-                session.run(bare("true", &[])).await.unwrap().collect().await.unwrap();
+                session
+                    .run(bare("true", &[]))
+                    .await
+                    .unwrap()
+                    .collect()
+                    .await
+                    .unwrap();
                 took.push(began.elapsed().as_secs_f64() * 1e3);
             }
         });
+
         took
     };
+
     let alone = median(work(300));
     let before = (bytes_of_trail(&daemon), daemon.pss());
-    let (next, refused, turned_away) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (next, refused, turned_away) = (
+        Arc::new(AtomicU64::new(0)),
+        Arc::new(AtomicU64::new(0)),
+        Arc::new(AtomicU64::new(0)),
+    );
+
     let options = daemon.options();
     let began = Instant::now();
     let attackers: Vec<_> = (0..AT_ONCE)
         .map(|_| {
-            let (next, refused, turned_away, options) = (next.clone(), refused.clone(), turned_away.clone(), options.clone());
+            let (next, refused, turned_away, options) = (
+                next.clone(),
+                refused.clone(),
+                turned_away.clone(),
+                options.clone(),
+            );
+
             runtime.spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -546,17 +764,36 @@ fn failed_logins(count: u32) -> bool {
                         return;
                     }
                     // Two tries of each source, so that most get as far as to fail.
-                    let source = Ipv4Addr::from(0x7F01_0000 + u32::try_from(number / 2 % 0xFF_0000).unwrap());
+                    let source = Ipv4Addr::from(
+                        0x7F01_0000 + u32::try_from(number / 2 % 0xFF_0000).unwrap(),
+                    );
                     let attempt = async {
                         let socket = TcpSocket::new_v4().ok()?;
                         socket.bind((source, 0).into()).ok()?;
-                        let socket = socket.connect(([127, 0, 0, 1], options.port).into()).await.ok()?;
+                        let socket = socket
+                            .connect(([127, 0, 0, 1], options.port).into())
+                            .await
+                            .ok()?;
                         let connection = connect_over(socket, &options).await.ok()?;
-                        let user = if number % 3 == 0 { "bench".to_owned() } else { format!("nobody{number}") };
-                        let (_, error) = connection.log_in(&user, &Secret::new("guess".into())).await.err()?;
+                        let user = if number % 3 == 0 {
+                            "bench".to_owned()
+                        } else {
+                            format!("nobody{number}")
+                        };
+
+                        let (_, error) = connection
+                            .log_in(&user, &Secret::new("guess".into()))
+                            .await
+                            .err()?;
                         (error.is(Code::LoginRefused) || error.is(Code::LoginBusy)).then_some(())
                     };
-                    if attempt.await.is_some() { &refused } else { &turned_away }.fetch_add(1, Ordering::Relaxed);
+
+                    if attempt.await.is_some() {
+                        &refused
+                    } else {
+                        &turned_away
+                    }
+                    .fetch_add(1, Ordering::Relaxed);
                 }
             })
         })
@@ -568,10 +805,19 @@ fn failed_logins(count: u32) -> bool {
     let took = began.elapsed();
     let (bytes, pss) = (bytes_of_trail(&daemon), daemon.pss());
     let mut wrong = Vec::new();
+
     // A user is not locked out by those who fail in his name: he has been here before.
-    if !runtime.block_on(async { connect(&options).await.unwrap().log_in("bench", &Secret::new(PASSWORD.into())).await.is_ok() }) {
+    if !runtime.block_on(async {
+        connect(&options)
+            .await
+            .unwrap()
+            .log_in("bench", &Secret::new(PASSWORD.into()))
+            .await
+            .is_ok()
+    }) {
         wrong.push("the user cannot log in any more".to_owned());
     }
+
     let minutes = took.as_secs_f64() / 60.0;
     let own = meanwhile.len() as f64;
     println!(
@@ -582,30 +828,57 @@ fn failed_logins(count: u32) -> bool {
         before.1 as f64 / 1024.0,
         pss as f64 / 1024.0
     );
-    println!("  a command of the user's who is in: {alone:.2} ms alone, {:.2} ms meanwhile (median of {own:.0})", median(meanwhile));
+
+    println!(
+        "  a command of the user's who is in: {alone:.2} ms alone, {:.2} ms meanwhile (median of {own:.0})",
+        median(meanwhile)
+    );
+
     let strangers = records_of_strangers(&daemon);
-    println!("  {strangers} records of strangers, at most {} a minute are written one by one", ordain::limits::RECORDS_OF_STRANGERS);
+    println!(
+        "  {strangers} records of strangers, at most {} a minute are written one by one",
+        ordain::limits::RECORDS_OF_STRANGERS
+    );
+
     let quota = (minutes.ceil() + 1.0) * f64::from(ordain::limits::RECORDS_OF_STRANGERS + 300);
     if strangers as f64 > quota * 2.0 {
-        wrong.push(format!("{strangers} records of strangers in {minutes:.1} minutes"));
+        wrong.push(format!(
+            "{strangers} records of strangers in {minutes:.1} minutes"
+        ));
     }
+
     drop(session);
     verdict(daemon, wrong)
 }
 
 fn trail_files(daemon: &Daemon) -> Vec<std::path::PathBuf> {
-    let files = std::fs::read_dir(daemon.folder.path().join("state")).unwrap().flatten().map(|entry| entry.path());
-    files.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect()
+    let files = std::fs::read_dir(daemon.folder.path().join("state"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    files
+        .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        .collect()
 }
 
 fn bytes_of_trail(daemon: &Daemon) -> u64 {
-    trail_files(daemon).iter().map(|path| std::fs::metadata(path).unwrap().len()).sum()
+    trail_files(daemon)
+        .iter()
+        .map(|path| std::fs::metadata(path).unwrap().len())
+        .sum()
 }
 
 fn records_of_strangers(daemon: &Daemon) -> usize {
     let of_a_stranger = |line: &&str| {
-        ["connection", "login", "violation", "summed", "penalty"].iter().any(|kind| line.contains(&format!("\"kind\":\"{kind}\"")))
+        ["connection", "login", "violation", "summed", "penalty"]
+            .iter()
+            .any(|kind| line.contains(&format!("\"kind\":\"{kind}\"")))
     };
-    let texts = trail_files(daemon).into_iter().map(|path| std::fs::read_to_string(path).unwrap());
-    texts.map(|text| text.lines().filter(of_a_stranger).count()).sum()
+
+    let texts = trail_files(daemon)
+        .into_iter()
+        .map(|path| std::fs::read_to_string(path).unwrap());
+    texts
+        .map(|text| text.lines().filter(of_a_stranger).count())
+        .sum()
 }

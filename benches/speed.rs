@@ -1,6 +1,8 @@
-//! Speed and memory, each beside the physical limit measured in the same run. What counts are the ratios.
+//! Speed and memory, each beside the physical limit measured in the same run. What counts are the
+//! ratios.
 //!
-//! `cargo bench` runs all; `cargo bench -- held bulk` runs some of: held bulk echo cold memory crowd.
+//! `cargo bench` runs all; `cargo bench -- held bulk` runs some of: held bulk echo cold memory
+//! crowd.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,20 +33,31 @@ const GIB: u64 = 1 << 30;
 
 fn main() {
     ordain::sys::steady_heap();
-    let mut wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let mut wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
     if wanted.is_empty() {
-        wanted = ["held", "bulk", "echo", "cold", "memory", "crowd"].map(String::from).to_vec();
+        wanted = ["held", "bulk", "echo", "cold", "memory", "crowd"]
+            .map(String::from)
+            .to_vec();
         // The echo is measured on one core; the rest on all.
     }
+
     for name in &wanted {
         match name.as_str() {
             "echo" => {
                 let own = std::env::current_exe().unwrap();
-                let status = Command::new("taskset").args(["-c", "0"]).arg(own).arg("echo-pinned").status();
+                let status = Command::new("taskset")
+                    .args(["-c", "0"])
+                    .arg(own)
+                    .arg("echo-pinned")
+                    .status();
                 if !status.is_ok_and(|status| status.success()) {
                     println!("echo: taskset (util-linux) is needed to pin to one core");
                 }
             }
+
             // A client that does one thing at a time has one thread; what it saves is the server's.
             "held" => block(1, held()),
             "bulk" => bulk(),
@@ -60,9 +73,15 @@ fn main() {
 
 fn block(threads: usize, story: impl Future<Output = ()>) {
     let runtime = match threads {
-        1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-        _ => tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
+        1 => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build(),
+        _ => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build(),
     };
+
     runtime.unwrap().block_on(story);
 }
 
@@ -84,11 +103,23 @@ password = "{hash}"
 "#;
 
 fn invocation(command: &str) -> Invocation {
-    Invocation { command: command.into(), arguments: Vec::new(), confirmed: false, terminal: None, reason: None }
+    Invocation {
+        command: command.into(),
+        arguments: Vec::new(),
+        confirmed: false,
+        terminal: None,
+        reason: None,
+    }
 }
 
 async fn run_true(session: &Session) {
-    let (_, _, ended) = session.run(invocation("true")).await.unwrap().collect().await.unwrap();
+    let (_, _, ended) = session
+        .run(invocation("true"))
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
     assert_eq!((ended.reason.as_str(), ended.number), ("exit", Some(0)));
 }
 
@@ -102,12 +133,15 @@ fn spawn_limit(threads: usize) -> f64 {
             assert!(Command::new("/bin/true").status().unwrap().success());
             count += 1;
         }
+
         count
     };
+
     let total: u32 = std::thread::scope(|scope| {
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(spawner)).collect();
         all.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
+
     f64::from(total) / began.elapsed().as_secs_f64()
 }
 
@@ -115,6 +149,7 @@ async fn rate(session: &Session, in_flight: usize) -> f64 {
     let began = Instant::now();
     let until = began + Duration::from_secs(2);
     let mut tasks = Vec::new();
+
     for _ in 0..in_flight {
         let session = session.clone();
         tasks.push(tokio::spawn(async move {
@@ -123,9 +158,11 @@ async fn rate(session: &Session, in_flight: usize) -> f64 {
                 run_true(&session).await;
                 count += 1;
             }
+
             count
         }));
     }
+
     let mut total = 0;
     for task in tasks {
         total += task.await.unwrap();
@@ -137,6 +174,7 @@ async fn held() {
     let daemon = Daemon::start(COMMANDS);
     let session = daemon.session().await;
     rate(&session, 8).await;
+
     for (in_flight, threads) in [(1, 1), (32, 2)] {
         let (mut ours, mut limits, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..3 {
@@ -146,6 +184,7 @@ async fn held() {
             limits.push(limit);
             ratios.push(rate / limit);
         }
+
         println!(
             "held x{in_flight}: {:.0} commands/s beside {:.0} plain spawns/s from {threads} thread(s): {:.2}",
             median(ours),
@@ -156,11 +195,24 @@ async fn held() {
 }
 
 /// TLS with nothing in between, over loopback: both ends of one connection.
-async fn plain_tls(ca: &Pair) -> (tokio_rustls::server::TlsStream<TcpStream>, tokio_rustls::client::TlsStream<TcpStream>) {
+async fn plain_tls(
+    ca: &Pair,
+) -> (
+    tokio_rustls::server::TlsStream<TcpStream>,
+    tokio_rustls::client::TlsStream<TcpStream>,
+) {
     let pair = devca::issue(ca, &["localhost".into()], Use::Server, 1).unwrap();
-    let server =
-        tls::server(tls::certificates(pair.certificate.as_bytes()).unwrap(), tls::private_key(pair.key.as_bytes()).unwrap(), None).unwrap();
-    let client = tls::client(&tls::Trust::Ca(tls::certificates(ca.certificate.as_bytes()).unwrap()), None).unwrap();
+    let server = tls::server(
+        tls::certificates(pair.certificate.as_bytes()).unwrap(),
+        tls::private_key(pair.key.as_bytes()).unwrap(),
+        None,
+    )
+    .unwrap();
+    let client = tls::client(
+        &tls::Trust::Ca(tls::certificates(ca.certificate.as_bytes()).unwrap()),
+        None,
+    )
+    .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepting = tokio::spawn(async move {
@@ -170,7 +222,10 @@ async fn plain_tls(ca: &Pair) -> (tokio_rustls::server::TlsStream<TcpStream>, to
     });
     let socket = TcpStream::connect(address).await.unwrap();
     socket.set_nodelay(true).unwrap();
-    let ours = TlsConnector::from(client).connect("localhost".try_into().unwrap(), socket).await.unwrap();
+    let ours = TlsConnector::from(client)
+        .connect("localhost".try_into().unwrap(), socket)
+        .await
+        .unwrap();
     (accepting.await.unwrap(), ours)
 }
 
@@ -179,7 +234,11 @@ async fn plain_out(ca: &Pair) -> f64 {
     let began = Instant::now();
     let sending = tokio::spawn(async move {
         let (reader, writer) = std::io::pipe().unwrap();
-        let mut child = Command::new("/usr/bin/head").args(["-c", "1073741824", "/dev/zero"]).stdout(writer).spawn().unwrap();
+        let mut child = Command::new("/usr/bin/head")
+            .args(["-c", "1073741824", "/dev/zero"])
+            .stdout(writer)
+            .spawn()
+            .unwrap();
         let mut reader = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).unwrap();
         let mut buffer = vec![0; 65536];
         loop {
@@ -189,9 +248,11 @@ async fn plain_out(ca: &Pair) -> f64 {
             }
             server.write_all(&buffer[..count]).await.unwrap();
         }
+
         server.shutdown().await.unwrap();
         child.wait().unwrap();
     });
+
     let mut buffer = vec![0; 65536];
     let mut total = 0;
     while let Ok(count @ 1..) = client.read(&mut buffer).await {
@@ -207,7 +268,11 @@ async fn plain_in(ca: &Pair) -> f64 {
     let began = Instant::now();
     let receiving = tokio::spawn(async move {
         let (reader, writer) = std::io::pipe().unwrap();
-        let mut child = Command::new("/bin/cat").stdin(reader).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = Command::new("/bin/cat")
+            .stdin(reader)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut writer = tokio::net::unix::pipe::Sender::from_owned_fd(writer.into()).unwrap();
         let mut buffer = vec![0; 65536];
         while let Ok(count @ 1..) = server.read(&mut buffer).await {
@@ -216,6 +281,7 @@ async fn plain_in(ca: &Pair) -> f64 {
         drop(writer);
         child.wait().unwrap();
     });
+
     let buffer = vec![0; 65536];
     for _ in 0..GIB / 65536 {
         client.write_all(&buffer).await.unwrap();
@@ -229,16 +295,19 @@ async fn ordain_out(session: &Session) -> f64 {
     let began = Instant::now();
     let mut run = session.run(invocation("source")).await.unwrap();
     let mut total = 0;
+
     loop {
         match run.next().await.unwrap() {
             Event::Stdout(bytes) => {
                 total += bytes.len() as u64;
                 run.consumed(bytes.len()).await.unwrap();
             }
+
             Event::Ended(ended) => {
                 assert_eq!((ended.number, total), (Some(0), GIB));
                 return GIB as f64 / began.elapsed().as_secs_f64() / 1e6;
             }
+
             _ => {}
         }
     }
@@ -255,6 +324,7 @@ async fn ordain_in(session: &Session) -> f64 {
         }
         input.end().await.unwrap();
     });
+
     let (_, _, ended) = run.collect().await.unwrap();
     sending.await.unwrap();
     assert_eq!((ended.number, ended.stdin_bytes), (Some(0), GIB));
@@ -262,40 +332,74 @@ async fn ordain_in(session: &Session) -> f64 {
 }
 
 fn bulk() {
-    // Each side as it is fastest: pipe and TLS alone on two threads, one for each end; ours with a client of one
-    // thread, its other end being the daemon.
-    let both = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let one = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Each side as it is fastest: pipe and TLS alone on two threads, one for each end; ours with a
+    // client of one thread, its other end being the daemon.
+    let both = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let one = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let daemon = Daemon::start(COMMANDS);
     let session = one.block_on(daemon.session());
     let (mut out, mut plain, mut out_ratio) = (Vec::new(), Vec::new(), Vec::new());
     let (mut into, mut plain_into, mut in_ratio) = (Vec::new(), Vec::new(), Vec::new());
+
     for _ in 0..3 {
-        let (limit, ours) = (both.block_on(plain_out(&daemon.ca)), one.block_on(ordain_out(&session)));
+        let (limit, ours) = (
+            both.block_on(plain_out(&daemon.ca)),
+            one.block_on(ordain_out(&session)),
+        );
+
         plain.push(limit);
         out.push(ours);
         out_ratio.push(ours / limit);
-        let (limit, ours) = (both.block_on(plain_in(&daemon.ca)), one.block_on(ordain_in(&session)));
+        let (limit, ours) = (
+            both.block_on(plain_in(&daemon.ca)),
+            one.block_on(ordain_in(&session)),
+        );
+
         plain_into.push(limit);
         into.push(ours);
         in_ratio.push(ours / limit);
     }
-    println!("bulk out: {:.0} MB/s beside {:.0} MB/s of pipe and TLS alone: {:.2}", median(out), median(plain), median(out_ratio));
-    println!("bulk in: {:.0} MB/s beside {:.0} MB/s of pipe and TLS alone: {:.2}", median(into), median(plain_into), median(in_ratio));
+
+    println!(
+        "bulk out: {:.0} MB/s beside {:.0} MB/s of pipe and TLS alone: {:.2}",
+        median(out),
+        median(plain),
+        median(out_ratio)
+    );
+
+    println!(
+        "bulk in: {:.0} MB/s beside {:.0} MB/s of pipe and TLS alone: {:.2}",
+        median(into),
+        median(plain_into),
+        median(in_ratio)
+    );
 }
 
-/// The other end of the echo's limit, in a process of its own as any server is: certificate and key by standard
-/// input, the port on standard output.
+/// The other end of the echo's limit, in a process of its own as any server is: certificate and key
+/// by standard input, the port on standard output.
 async fn tls_echo() {
     let mut pem = Vec::new();
     std::io::stdin().read_to_end(&mut pem).unwrap();
-    let config = tls::server(tls::certificates(&pem).unwrap(), tls::private_key(&pem).unwrap(), None).unwrap();
+    let config = tls::server(
+        tls::certificates(&pem).unwrap(),
+        tls::private_key(&pem).unwrap(),
+        None,
+    )
+    .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap().port());
     let (socket, _) = listener.accept().await.unwrap();
     socket.set_nodelay(true).unwrap();
     let mut server = TlsAcceptor::from(config).accept(socket).await.unwrap();
     let mut byte = [0];
+
     while let Ok(1) = server.read(&mut byte).await {
         server.write_all(&byte).await.unwrap();
         server.flush().await.unwrap();
@@ -307,30 +411,57 @@ async fn echo_limits(ca: &Pair) -> (f64, f64) {
     const ROUNDS: u32 = 5000;
     let pair = devca::issue(ca, &["localhost".into()], Use::Server, 1).unwrap();
     let own = std::env::current_exe().unwrap();
-    let mut server = Command::new(own).arg("tls-echo").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    server.stdin.take().unwrap().write_all(format!("{}{}", pair.certificate, pair.key).as_bytes()).unwrap();
+    let mut server = Command::new(own)
+        .arg("tls-echo")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    server
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(format!("{}{}", pair.certificate, pair.key).as_bytes())
+        .unwrap();
     let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let config = tls::client(&tls::Trust::Ca(tls::certificates(ca.certificate.as_bytes()).unwrap()), None).unwrap();
-    let socket = TcpStream::connect(("127.0.0.1", line.trim().parse::<u16>().unwrap())).await.unwrap();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let config = tls::client(
+        &tls::Trust::Ca(tls::certificates(ca.certificate.as_bytes()).unwrap()),
+        None,
+    )
+    .unwrap();
+    let socket = TcpStream::connect(("127.0.0.1", line.trim().parse::<u16>().unwrap()))
+        .await
+        .unwrap();
     socket.set_nodelay(true).unwrap();
-    let mut client = TlsConnector::from(config).connect("localhost".try_into().unwrap(), socket).await.unwrap();
+    let mut client = TlsConnector::from(config)
+        .connect("localhost".try_into().unwrap(), socket)
+        .await
+        .unwrap();
     let began = Instant::now();
     for _ in 0..ROUNDS {
         client.write_all(b"\n").await.unwrap();
         client.flush().await.unwrap();
         client.read_exact(&mut [0]).await.unwrap();
     }
+
     let tls = began.elapsed().as_secs_f64() / f64::from(ROUNDS) * 1e6;
     drop(client);
     server.wait().unwrap();
-    let mut cat = Command::new("/bin/cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut cat = Command::new("/bin/cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let (mut stdin, mut stdout) = (cat.stdin.take().unwrap(), cat.stdout.take().unwrap());
     let began = Instant::now();
     for _ in 0..ROUNDS {
         stdin.write_all(b"\n").unwrap();
         stdout.read_exact(&mut [0]).unwrap();
     }
+
     let pipe = began.elapsed().as_secs_f64() / f64::from(ROUNDS) * 1e6;
     drop(stdin);
     cat.wait().unwrap();
@@ -342,6 +473,7 @@ async fn echo_once(session: &Session) -> f64 {
     let mut run = session.run(invocation("cat")).await.unwrap();
     let input = run.input();
     let began = Instant::now();
+
     for _ in 0..ROUNDS {
         input.send(b"\n").await.unwrap();
         let mut seen = 0;
@@ -352,6 +484,7 @@ async fn echo_once(session: &Session) -> f64 {
             }
         }
     }
+
     let each = began.elapsed().as_secs_f64() / f64::from(ROUNDS) * 1e6;
     input.end().await.unwrap();
     each
@@ -362,6 +495,7 @@ async fn echo() {
     let session = daemon.session().await;
     echo_once(&session).await;
     let (mut ours, mut limit, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+
     for _ in 0..5 {
         let (tls, pipe) = echo_limits(&daemon.ca).await;
         let each = echo_once(&session).await;
@@ -369,29 +503,53 @@ async fn echo() {
         limit.push(tls + pipe);
         ratios.push(each / (tls + pipe));
     }
-    println!("echo on one core: {:.1} us beside {:.1} us of TLS and pipe alone: {:.2}", median(ours), median(limit), median(ratios));
+
+    println!(
+        "echo on one core: {:.1} us beside {:.1} us of TLS and pipe alone: {:.2}",
+        median(ours),
+        median(limit),
+        median(ratios)
+    );
 }
 
 async fn cold() {
     let daemon = Daemon::start(COMMANDS);
-    let (mut whole, mut verify, mut start, mut spawn, mut rest) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut whole, mut verify, mut start, mut spawn, mut rest) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..21 {
         let client = daemon.folder.path().join("client.toml");
-        let ran = timed(Command::new(program("ordain")).arg("--config").arg(client).args(["run", "bench", "true"]));
-        let verified = daemon.verified.lock().unwrap().recv_timeout(Duration::from_secs(5)).unwrap();
+        let ran = timed(
+            Command::new(program("ordain"))
+                .arg("--config")
+                .arg(client)
+                .args(["run", "bench", "true"]),
+        );
+
+        let verified = daemon
+            .verified
+            .lock()
+            .unwrap()
+            .recv_timeout(Duration::from_secs(5))
+            .unwrap();
         whole.push(ran);
         verify.push(verified);
         rest.push(ran - verified);
         start.push(timed(Command::new(program("ordain")).arg("--version")));
         spawn.push(timed(&mut Command::new("/bin/true")));
     }
+
     println!(
         "cold run: {:.1} ms, of which argon2 {:.1} ms; the rest {:.1} ms (median of differences)",
         median(whole),
         median(verify),
         median(rest)
     );
-    println!("ordain --version: {:.2} ms beside {:.2} ms of /bin/true", median(start), median(spawn));
+
+    println!(
+        "ordain --version: {:.2} ms beside {:.2} ms of /bin/true",
+        median(start),
+        median(spawn)
+    );
 }
 
 /// Eight sessions, logged in at once: what is measured with them is holding, not logging in.
@@ -414,30 +572,44 @@ async fn memory() {
     let daemon = Daemon::start(COMMANDS);
     println!("fresh daemon: {} KiB in both processes (PSS)", daemon.pss());
     let daemon = Arc::new(daemon);
+
     // Warm first, both verifiers included: their memory is kept for a while and is no connection's.
     let kept = eight(&daemon).await;
     run_true(&kept[0]).await;
     let before = daemon.pss();
     let mut sessions = Vec::new();
+
     while sessions.len() < MANY {
         sessions.extend(eight(&daemon).await);
     }
     let after = daemon.pss();
     let each = (after.saturating_sub(before)) as f64 / sessions.len() as f64;
-    println!("idle connection: {each:.1} KiB each over {} ({before} KiB before, {after} KiB with them)", sessions.len());
+    println!(
+        "idle connection: {each:.1} KiB each over {} ({before} KiB before, {after} KiB with them)",
+        sessions.len()
+    );
 }
 
 async fn crowd() {
     const MANY: usize = 1000;
     let daemon = Arc::new(Daemon::start(COMMANDS));
     let mut sessions = Vec::new();
+
     while sessions.len() < MANY {
         sessions.extend(eight(&daemon).await);
     }
     let began = Instant::now();
-    let tasks: Vec<_> = sessions.iter().cloned().map(|session| tokio::spawn(async move { run_true(&session).await })).collect();
+    let tasks: Vec<_> = sessions
+        .iter()
+        .cloned()
+        .map(|session| tokio::spawn(async move { run_true(&session).await }))
+        .collect();
     for task in tasks {
         task.await.unwrap();
     }
-    println!("crowd: {} connected clients ran a command each within {:.2} s", sessions.len(), began.elapsed().as_secs_f64());
+    println!(
+        "crowd: {} connected clients ran a command each within {:.2} s",
+        sessions.len(),
+        began.elapsed().as_secs_f64()
+    );
 }

@@ -1,5 +1,5 @@
-//! The wall clock: for what is told to people, and for what must hold across restarts. Whatever is timed within a process
-//! uses a clock that nobody can set.
+//! The wall clock: for what is told to people, and for what must hold across restarts. Whatever is
+//! timed within a process uses a clock that nobody can set.
 
 use std::time::SystemTime;
 
@@ -8,11 +8,14 @@ pub fn now() -> SystemTime {
     SystemTime::now() + set_forward()
 }
 
-/// Tests set the clock of one process forward and back: `ORDAIN_CLOCK` names a file with seconds to add. Not in release builds.
+/// Tests set the clock of one process forward and back: `ORDAIN_CLOCK` names a file with seconds to
+/// add. Not in release builds.
 #[cfg(debug_assertions)]
 fn set_forward() -> std::time::Duration {
     let file = std::env::var_os("ORDAIN_CLOCK");
-    let seconds = file.and_then(|file| std::fs::read_to_string(file).ok()).and_then(|text| text.trim().parse().ok());
+    let seconds = file
+        .and_then(|file| std::fs::read_to_string(file).ok())
+        .and_then(|text| text.trim().parse().ok());
     std::time::Duration::from_secs(seconds.unwrap_or(0))
 }
 

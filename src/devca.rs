@@ -1,8 +1,9 @@
-//! Certificates made on the spot: a CA of one's own, and certificates for servers and clients below it.
+//! Certificates made on the spot: a CA of one's own, and certificates for servers and clients below
+//! it.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use std::net::IpAddr;
 use time::{Duration, OffsetDateTime};
@@ -30,6 +31,7 @@ fn params(name: &str, days: u32) -> CertificateParams {
     subject.push(DnType::CommonName, name);
     params.distinguished_name = subject;
     let now = OffsetDateTime::now_utc();
+
     // An hour back, for machines whose clocks differ a little.
     params.not_before = now - Duration::hours(1);
     params.not_after = now + Duration::days(i64::from(days));
@@ -54,7 +56,10 @@ pub fn ca(days: u32) -> Result<Pair, String> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = key()?;
     let certificate = params.self_signed(&key).map_err(|fault| sentence(&fault))?;
-    Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+    Ok(Pair {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    })
 }
 
 fn leaf(names: &[String], purpose: Use, days: u32) -> Result<CertificateParams, String> {
@@ -68,9 +73,14 @@ fn leaf(names: &[String], purpose: Use, days: u32) -> Result<CertificateParams, 
     for name in names {
         params.subject_alt_names.push(match name.parse::<IpAddr>() {
             Ok(address) => SanType::IpAddress(address),
-            Err(_) => SanType::DnsName(name.as_str().try_into().map_err(|_| format!("`{}` is no DNS name", name.escape_debug()))?),
+            Err(_) => SanType::DnsName(
+                name.as_str()
+                    .try_into()
+                    .map_err(|_| format!("`{}` is no DNS name", name.escape_debug()))?,
+            ),
         });
     }
+
     Ok(params)
 }
 
@@ -79,12 +89,18 @@ fn leaf(names: &[String], purpose: Use, days: u32) -> Result<CertificateParams, 
 /// # Errors
 /// A sentence: unusable names, or a CA that cannot be read.
 pub fn issue(ca: &Pair, names: &[String], purpose: Use, days: u32) -> Result<Pair, String> {
-    let ca_key = KeyPair::from_pem(&ca.key).map_err(|fault| format!("the CA's key cannot be used: {fault}"))?;
-    let issuer =
-        Issuer::from_ca_cert_pem(&ca.certificate, ca_key).map_err(|fault| format!("the CA's certificate cannot be used: {fault}"))?;
+    let ca_key = KeyPair::from_pem(&ca.key)
+        .map_err(|fault| format!("the CA's key cannot be used: {fault}"))?;
+    let issuer = Issuer::from_ca_cert_pem(&ca.certificate, ca_key)
+        .map_err(|fault| format!("the CA's certificate cannot be used: {fault}"))?;
     let key = key()?;
-    let certificate = leaf(names, purpose, days)?.signed_by(&key, &issuer).map_err(|fault| sentence(&fault))?;
-    Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+    let certificate = leaf(names, purpose, days)?
+        .signed_by(&key, &issuer)
+        .map_err(|fault| sentence(&fault))?;
+    Ok(Pair {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    })
 }
 
 /// A certificate that vouches for itself: enough for clients that pin its key.
@@ -96,7 +112,10 @@ pub fn self_signed(names: &[String], days: u32) -> Result<Pair, String> {
     let mut params = leaf(names, Use::Server, days)?;
     params.use_authority_key_identifier_extension = false;
     let certificate = params.self_signed(&key).map_err(|fault| sentence(&fault))?;
-    Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+    Ok(Pair {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    })
 }
 
 #[cfg(test)]
@@ -107,25 +126,49 @@ mod tests {
     #[test]
     fn what_is_issued_can_be_served_and_trusted() {
         let root = ca(10).unwrap();
-        let pair = issue(&root, &["localhost".into(), "127.0.0.1".into(), "::1".into()], Use::Server, 5).unwrap();
+        let pair = issue(
+            &root,
+            &["localhost".into(), "127.0.0.1".into(), "::1".into()],
+            Use::Server,
+            5,
+        )
+        .unwrap();
         let chain = tls::certificates(pair.certificate.as_bytes()).unwrap();
         let roots = tls::certificates(root.certificate.as_bytes()).unwrap();
         let validity = tls::Validity::of(&chain[0]).unwrap();
         let now = std::time::SystemTime::now();
         assert_eq!(validity.fault(now), None);
-        assert!(validity.left(now).as_secs() > 4 * 86_400 && validity.left(now).as_secs() <= 5 * 86_400);
-        assert!(validity.fault(now + std::time::Duration::from_secs(6 * 86_400)).unwrap().contains("expired"));
-        tls::server(chain.clone(), tls::private_key(pair.key.as_bytes()).unwrap(), Some(&roots)).unwrap();
+        assert!(
+            validity.left(now).as_secs() > 4 * 86_400 && validity.left(now).as_secs() <= 5 * 86_400
+        );
+        assert!(
+            validity
+                .fault(now + std::time::Duration::from_secs(6 * 86_400))
+                .unwrap()
+                .contains("expired")
+        );
+
+        tls::server(
+            chain.clone(),
+            tls::private_key(pair.key.as_bytes()).unwrap(),
+            Some(&roots),
+        )
+        .unwrap();
         tls::client(&tls::Trust::Ca(roots), None).unwrap();
         let other = self_signed(&["x".into()], 1).unwrap();
-        let mismatch = tls::server(chain, tls::private_key(other.key.as_bytes()).unwrap(), None).unwrap_err();
+        let mismatch =
+            tls::server(chain, tls::private_key(other.key.as_bytes()).unwrap(), None).unwrap_err();
         assert!(mismatch.contains("does not belong"), "{mismatch}");
     }
 
     #[test]
     fn names_that_are_none() {
         let root = ca(1).unwrap();
-        assert!(issue(&root, &["a b".into()], Use::Server, 1).is_ok(), "IA5 text is a name to X.509, and matches no host");
+        assert!(
+            issue(&root, &["a b".into()], Use::Server, 1).is_ok(),
+            "IA5 text is a name to X.509, and matches no host"
+        );
+
         assert!(issue(&root, &["ä".into()], Use::Server, 1).is_err());
     }
 }

@@ -21,16 +21,24 @@ pub fn unbase64_any(text: &str) -> Option<Vec<u8>> {
 /// Bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Bytes in base32 without padding, as authenticator apps read it (RFC 4648).
 pub fn base32(bytes: &[u8]) -> String {
     const SYMBOLS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let symbol = |value: u32| SYMBOLS.get((value & 31) as usize).copied().map_or('A', char::from);
+    let symbol = |value: u32| {
+        SYMBOLS
+            .get((value & 31) as usize)
+            .copied()
+            .map_or('A', char::from)
+    };
+
     let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
     let (mut held, mut bits) = (0u32, 0);
     for byte in bytes {
@@ -41,6 +49,7 @@ pub fn base32(bytes: &[u8]) -> String {
             text.push(symbol(held >> bits));
         }
     }
+
     if bits > 0 {
         text.push(symbol(held << (5 - bits)));
     }
@@ -49,12 +58,20 @@ pub fn base32(bytes: &[u8]) -> String {
 
 /// Lower-case hexadecimal back to bytes.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {
         return None;
     }
-    pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(high)? << 4 | digit(low)?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -63,9 +80,17 @@ mod tests {
 
     #[test]
     fn base32_of_the_rfc() {
-        for (text, expected) in [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foob", "MZXW6YQ"), ("foobar", "MZXW6YTBOI")] {
+        for (text, expected) in [
+            ("", ""),
+            ("f", "MY"),
+            ("fo", "MZXQ"),
+            ("foo", "MZXW6"),
+            ("foob", "MZXW6YQ"),
+            ("foobar", "MZXW6YTBOI"),
+        ] {
             assert_eq!(base32(text.as_bytes()), expected);
         }
+
         assert_eq!(unhex(&hex(&[0, 1, 0xfe])), Some(vec![0, 1, 0xfe]));
         assert_eq!(unhex("0"), None);
         assert_eq!(unhex("0g"), None);

@@ -86,9 +86,13 @@ impl Reason {
             Self::Timeout | Self::Idle => Status::TIMEOUT,
             // As a shell says it of a process that the kernel killed.
             Self::OutOfMemory => Status(128 + 9),
-            Self::Cancelled | Self::Disconnected | Self::Revoked | Self::Stopped | Self::OutputLimit | Self::InputLimit | Self::Lost => {
-                Status::OWN_FAILURE
-            }
+            Self::Cancelled
+            | Self::Disconnected
+            | Self::Revoked
+            | Self::Stopped
+            | Self::OutputLimit
+            | Self::InputLimit
+            | Self::Lost => Status::OWN_FAILURE,
         }
     }
 }
@@ -152,9 +156,14 @@ mod tests {
             Reason::OutOfMemory,
             Reason::Lost,
         ];
+
         for reason in all {
-            assert_eq!(Reason::from_parts(reason.word(), reason.number()), Some(reason));
+            assert_eq!(
+                Reason::from_parts(reason.word(), reason.number()),
+                Some(reason)
+            );
         }
+
         assert_eq!(Reason::from_parts("exit", None), None);
         assert_eq!(Reason::from_parts("timeout", Some(1)), None);
     }
@@ -162,9 +171,16 @@ mod tests {
     #[test]
     fn only_a_command_that_exited_with_zero_is_a_success() {
         assert_eq!(Reason::Exit(0).status(), Status::OK);
-        for reason in [Reason::Signal(15), Reason::Timeout, Reason::Cancelled, Reason::Stopped, Reason::Lost] {
+        for reason in [
+            Reason::Signal(15),
+            Reason::Timeout,
+            Reason::Cancelled,
+            Reason::Stopped,
+            Reason::Lost,
+        ] {
             assert_ne!(reason.status(), Status::OK, "{reason:?}");
         }
+
         assert_eq!(Reason::Signal(9).status(), Status(137));
     }
 }

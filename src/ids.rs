@@ -1,7 +1,8 @@
 //! Names for things that live for a while: runs, sessions, requests, connections, streams.
 //!
-//! Ids that reach the wire are random bytes made by whoever owns the thing, written in base32 without
-//! vowels that could spell words. They are compared, stored and printed; a text that came from outside is never used as a path.
+//! Ids that reach the wire are random bytes made by whoever owns the thing, written in base32
+//! without vowels that could spell words. They are compared, stored and printed; a text that came
+//! from outside is never used as a path.
 
 use std::fmt;
 use std::str::FromStr;
@@ -45,6 +46,7 @@ impl<const N: usize> fmt::Display for Id<N> {
                 text.push(SYMBOLS.get(index).copied().map_or('0', char::from));
             }
         }
+
         out.write_str(&text)
     }
 }
@@ -69,6 +71,7 @@ impl<const N: usize> FromStr for Id<N> {
         let mut bytes = [0u8; N];
         let mut free = bytes.iter_mut();
         let (mut held, mut bits) = (0u32, 0u32);
+
         for symbol in text.bytes() {
             let value = SYMBOLS.iter().position(|s| *s == symbol).ok_or(NotAnId)?;
             held = (held << 5) | value as u32;
@@ -78,6 +81,7 @@ impl<const N: usize> FromStr for Id<N> {
                 *free.next().ok_or(NotAnId)? = (held >> bits) as u8;
             }
         }
+
         Ok(Self(bytes))
     }
 }
@@ -110,7 +114,13 @@ mod tests {
 
     #[test]
     fn paths_are_not_ids() {
-        for text in ["", "../../x", "0000000000000000/", "AAAAAAAAAAAAAAAA", "000000000000000\0"] {
+        for text in [
+            "",
+            "../../x",
+            "0000000000000000/",
+            "AAAAAAAAAAAAAAAA",
+            "000000000000000\0",
+        ] {
             assert_eq!(text.parse::<RunId>(), Err(NotAnId), "{text:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! ordain: vetted remote commands over TLS. See ARCHITECTURE.md for the floors and the journey of a command.
+//! ordain: vetted remote commands over TLS. See ARCHITECTURE.md for the floors and the journey of a
+//! command.
 
 pub mod audit;
 pub mod cli;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 /// Bytes of a frame's payload before the login: enough for a login, too little to hoard.
 pub const FRAME_BEFORE_LOGIN: usize = 4 * 1024;
-/// Bytes of a control payload after the login. A signed request passes to the monitor in one message,
-/// whose values are capped at 16 KiB, so a request is smaller than that.
+/// Bytes of a control payload after the login. A signed request passes to the monitor in one
+/// message, whose values are capped at 16 KiB, so a request is smaller than that.
 pub const CONTROL_FRAME: usize = 16 * 1024;
-/// Bytes of the signed text inside a request frame; what remains holds signature, secrets and escapes.
+/// Bytes of the signed text inside a request frame; what remains holds signature, secrets and
+/// escapes.
 pub const SIGNED_TEXT: usize = 12 * 1024;
 /// Bytes of a data payload: 4 TLS records, which amortises a system call without hoarding memory.
 pub const DATA_FRAME: usize = 64 * 1024;
@@ -28,7 +29,8 @@ pub const LOGIN_TRIES: u32 = 3;
 pub const USER_NAME: usize = 64;
 /// Bytes of a password; argon2 itself would take 4 GiB.
 pub const PASSWORD: usize = 1024;
-/// For how long `ordain login` keeps a login, where the configuration does not say otherwise: a working day.
+/// For how long `ordain login` keeps a login, where the configuration does not say otherwise: a
+/// working day.
 pub const LOGIN_LIFETIME: Duration = Duration::from_secs(8 * 3600);
 /// SSH keys that one user may have.
 pub const SSH_KEYS: usize = 64;
@@ -36,7 +38,8 @@ pub const SSH_KEYS: usize = 64;
 pub const AGENT: Duration = Duration::from_secs(60);
 /// Bytes of an SSH agent's answer.
 pub const AGENT_ANSWER: usize = 256 * 1024;
-/// Nonces that the frontend has in stock: clients that shake hands at once. Whoever finds none waits for one of his own.
+/// Nonces that the frontend has in stock: clients that shake hands at once. Whoever finds none
+/// waits for one of his own.
 pub const NONCES: usize = 64;
 /// Logins that may wait for a verifier; past it a login is told to come back.
 pub const LOGINS_WAITING: usize = 1024;
@@ -45,7 +48,8 @@ pub const LOGIN_QUEUE: Duration = Duration::from_secs(30);
 /// Memory of one password verification that no configuration may exceed, in KiB (1 GiB).
 pub const ARGON2_MEMORY_KIB: u32 = 1024 * 1024;
 
-/// Bytes of one argument after the template: Linux's own cap on one word is 128 KiB, frames are smaller.
+/// Bytes of one argument after the template: Linux's own cap on one word is 128 KiB, frames are
+/// smaller.
 pub const ARGUMENT: usize = 8 * 1024;
 /// Arguments one command may declare, and one request may carry.
 pub const ARGUMENTS: usize = 64;
@@ -58,7 +62,8 @@ pub const PEM_FILE: u64 = 60 * 1024;
 /// Bytes of one configuration file.
 pub const CONFIG_FILE: u64 = 4 * 1024 * 1024;
 
-/// The client asks for a sign of life this often: shorter than the 60 s that harsh NATs forget after.
+/// The client asks for a sign of life this often: shorter than the 60 s that harsh NATs forget
+/// after.
 pub const PING_EVERY: Duration = Duration::from_secs(30);
 /// Silence after which the server takes a client for gone: three lost pings.
 pub const SILENCE: Duration = Duration::from_secs(100);
@@ -74,10 +79,11 @@ pub const HELD_OPEN: Duration = Duration::from_millis(500);
 pub const RESUME_WINDOW: Duration = Duration::from_secs(60);
 /// How long a run may wait for its turn, where the command does not say otherwise.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(600);
-/// Bytes of each stream that are kept of every run: what a lost link may have swallowed (a window), what a full pipe
-/// holds, and some to spare.
+/// Bytes of each stream that are kept of every run: what a lost link may have swallowed (a window),
+/// what a full pipe holds, and some to spare.
 pub const SPOOL_LEAST: u64 = 2 * 1024 * 1024;
-/// Bytes of each stream that are kept of a run that outlives its client, where the command does not say otherwise.
+/// Bytes of each stream that are kept of a run that outlives its client, where the command does not
+/// say otherwise.
 pub const SPOOL_DURABLE: u64 = 64 * 1024 * 1024;
 /// Bytes of each stream that may be kept: both streams lie in one file, behind one another.
 pub const SPOOL_MOST: u64 = 1 << 40;
@@ -85,7 +91,8 @@ pub const SPOOL_MOST: u64 = 1 << 40;
 pub const SPOOL_IN_MEMORY: u64 = SPOOL_LEAST;
 /// Runs that have ended and whose output is kept.
 pub const RUNS_KEPT: usize = 512;
-/// Request ids that are remembered for a user; past it he is refused, because none may be forgotten early.
+/// Request ids that are remembered for a user; past it he is refused, because none may be forgotten
+/// early.
 pub const REQUEST_IDS: usize = 100_000;
 /// How long a request's id is remembered.
 pub const REQUEST_ID_AGE: Duration = Duration::from_secs(600);
@@ -105,15 +112,18 @@ pub const STRANGERS_TOLD_APART: usize = 200;
 pub const CHECKPOINT_RECORDS: u64 = 1000;
 /// How often the trail is signed at least, when anything was written.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
-/// Between SIGTERM and SIGKILL of a run whose user may not run it any more: it is to be over within a second.
+/// Between SIGTERM and SIGKILL of a run whose user may not run it any more: it is to be over within
+/// a second.
 pub const REVOKED_GRACE: Duration = Duration::from_millis(500);
-/// How long the monitor waits for the frontend's byte counts before it records the end without them.
+/// How long the monitor waits for the frontend's byte counts before it records the end without
+/// them.
 pub const FINISHED: Duration = Duration::from_secs(5);
 /// How long the memory of a password verification is kept for the next one.
 pub const VERIFIER_MEMORY: Duration = Duration::from_secs(30);
 /// How long name service (users and groups) may take while a configuration loads.
 pub const NAME_SERVICE: Duration = Duration::from_secs(10);
-/// First pause before a new frontend, or before accepting again after an error; doubles up to a second.
+/// First pause before a new frontend, or before accepting again after an error; doubles up to a
+/// second.
 pub const BACK_OFF: Duration = Duration::from_millis(10);
 /// How often it is looked whether the certificate's files have changed.
 pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
@@ -123,11 +133,13 @@ pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(21 * 86_400);
 pub const CHANGES_TOLD: usize = 500;
 /// Warnings and errors that `status` remembers.
 pub const FAULTS_KEPT: usize = 10;
-/// Commands whose runs are counted by name; names that reloads bring beyond that are counted together.
+/// Commands whose runs are counted by name; names that reloads bring beyond that are counted
+/// together.
 pub const COMMANDS_COUNTED: usize = 4096;
 /// From how much of a limit on `status` speaks of it, in percent.
 pub const LIMIT_NEAR: u64 = 80;
-/// How often a frontend is asked for a sign of life, where the service manager's watchdog does not want it more often.
+/// How often a frontend is asked for a sign of life, where the service manager's watchdog does not
+/// want it more often.
 pub const FRONTEND_LOOK: Duration = Duration::from_secs(5);
 /// Looks without any sign after which it is replaced.
 pub const FRONTEND_LOOKS: u32 = 3;

@@ -1,10 +1,12 @@
-//! What a source earns by failing: time during which it is not let in. Pure; the clock is the caller's, and runs forward
-//! only, so that a step of the machine's clock frees and punishes nobody.
+//! What a source earns by failing: time during which it is not let in. Pure; the clock is the
+//! caller's, and runs forward only, so that a step of the machine's clock frees and punishes
+//! nobody.
 //!
-//! Each failure adds seconds to what is still owed; what is owed passes by itself, second by second. Below the floor
-//! nothing is enforced, so that a typing error costs nothing; once it is reached the source is closed until all that it
-//! owes has passed. The cap bounds what can be owed. As OpenSSH's PerSourcePenalties, whose shortcomings are mended: users
-//! are counted too, but from sources they have logged in from before they are always let in.
+//! Each failure adds seconds to what is still owed; what is owed passes by itself, second by
+//! second. Below the floor nothing is enforced, so that a typing error costs nothing; once it is
+//! reached the source is closed until all that it owes has passed. The cap bounds what can be owed.
+//! As OpenSSH's PerSourcePenalties, whose shortcomings are mended: users are counted too, but from
+//! sources they have logged in from before they are always let in.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -87,8 +89,9 @@ pub struct Added<K> {
     pub evicted: Option<K>,
 }
 
-/// A bounded table of who owes what. When it is full, whoever would be free first makes room: an attacker with many
-/// addresses can make the table forget small debts, never the large ones of others.
+/// A bounded table of who owes what. When it is full, whoever would be free first makes room: an
+/// attacker with many addresses can make the table forget small debts, never the large ones of
+/// others.
 #[derive(Debug, Clone)]
 pub struct Ledger<K> {
     owed: HashMap<K, Owed>,
@@ -98,7 +101,10 @@ pub struct Ledger<K> {
 
 impl<K> Default for Ledger<K> {
     fn default() -> Self {
-        Self { owed: HashMap::new(), order: BTreeSet::new() }
+        Self {
+            owed: HashMap::new(),
+            order: BTreeSet::new(),
+        }
     }
 }
 
@@ -107,28 +113,51 @@ impl<K: Clone + Eq + Hash + Ord> Ledger<K> {
     pub fn add(&mut self, rules: &Rules, who: &K, misdeed: Misdeed, now: Duration) -> Added<K> {
         let cost = rules.cost(misdeed);
         if cost.is_zero() || rules.entries == 0 {
-            return Added { closed: None, evicted: None };
+            return Added {
+                closed: None,
+                evicted: None,
+            };
         }
+
         self.forget_free(now);
-        let before = self.owed.get(who).copied().unwrap_or(Owed { until: now, closed: false, misdeeds: 0 });
+        let before = self.owed.get(who).copied().unwrap_or(Owed {
+            until: now,
+            closed: false,
+            misdeeds: 0,
+        });
+
         let until = (before.until.max(now) + cost).min(now + rules.cap);
         let closed = before.closed || until - now >= rules.floor;
-        let owed = Owed { until, closed, misdeeds: before.misdeeds.saturating_add(1) };
+        let owed = Owed {
+            until,
+            closed,
+            misdeeds: before.misdeeds.saturating_add(1),
+        };
+
         self.remove(who);
         let mut evicted = None;
         while self.owed.len() >= rules.entries {
-            let Some((_, first)) = self.order.pop_first() else { break };
+            let Some((_, first)) = self.order.pop_first() else {
+                break;
+            };
             self.owed.remove(&first);
             evicted = Some(first);
         }
+
         self.owed.insert(who.clone(), owed);
         self.order.insert((until, who.clone()));
-        Added { closed: (closed && !before.closed).then_some(owed), evicted }
+        Added {
+            closed: (closed && !before.closed).then_some(owed),
+            evicted,
+        }
     }
 
     /// For how long somebody is still closed out.
     pub fn closed(&self, who: &K, now: Duration) -> Option<Duration> {
-        self.owed.get(who).filter(|owed| owed.closed && owed.until > now).map(|owed| owed.until - now)
+        self.owed
+            .get(who)
+            .filter(|owed| owed.closed && owed.until > now)
+            .map(|owed| owed.until - now)
     }
 
     /// Forgives one; whether there was anything to forgive.
@@ -139,7 +168,10 @@ impl<K: Clone + Eq + Hash + Ord> Ledger<K> {
 
     /// Everyone who owes something, those who owe most last.
     pub fn all(&self, now: Duration) -> impl Iterator<Item = (&K, &Owed)> {
-        self.order.iter().filter(move |(until, _)| *until > now).filter_map(|(_, who)| self.owed.get_key_value(who))
+        self.order
+            .iter()
+            .filter(move |(until, _)| *until > now)
+            .filter_map(|(_, who)| self.owed.get_key_value(who))
     }
 
     fn remove(&mut self, who: &K) -> bool {
@@ -174,16 +206,44 @@ mod tests {
         let (rules, mut ledger) = (Rules::default(), Ledger::default());
         assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)).closed, None);
         assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)).closed, None);
-        assert_eq!(ledger.closed(&1, s(100)), None, "ten seconds are under the floor");
-        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)).closed, Some(Owed { until: s(115), closed: true, misdeeds: 3 }));
-        assert_eq!(ledger.closed(&1, s(114)), Some(s(1)), "closed until all has passed, not only what is over the floor");
+        assert_eq!(
+            ledger.closed(&1, s(100)),
+            None,
+            "ten seconds are under the floor"
+        );
+
+        assert_eq!(
+            ledger.add(&rules, &1, Misdeed::Login, s(100)).closed,
+            Some(Owed {
+                until: s(115),
+                closed: true,
+                misdeeds: 3
+            })
+        );
+
+        assert_eq!(
+            ledger.closed(&1, s(114)),
+            Some(s(1)),
+            "closed until all has passed, not only what is over the floor"
+        );
+
         assert_eq!(ledger.closed(&1, s(115)), None);
         assert_eq!(ledger.closed(&2, s(100)), None);
-        assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(200)).closed, None, "all was forgotten");
+        assert_eq!(
+            ledger.add(&rules, &1, Misdeed::Login, s(200)).closed,
+            None,
+            "all was forgotten"
+        );
+
         for _ in 0..1000 {
             ledger.add(&rules, &1, Misdeed::Violation, s(200));
         }
-        assert_eq!(ledger.closed(&1, s(200)), Some(s(600)), "no more than the cap");
+        assert_eq!(
+            ledger.closed(&1, s(200)),
+            Some(s(600)),
+            "no more than the cap"
+        );
+
         assert!(ledger.forgive(&1, s(201)));
         assert!(!ledger.forgive(&1, s(201)));
         assert_eq!(ledger.closed(&1, s(201)), None);
@@ -191,7 +251,11 @@ mod tests {
 
     #[test]
     fn a_full_table_forgets_small_debts_first() {
-        let rules = Rules { entries: 100, ..Rules::default() };
+        let rules = Rules {
+            entries: 100,
+            ..Rules::default()
+        };
+
         let mut ledger = Ledger::default();
         for _ in 0..50 {
             ledger.add(&rules, &0, Misdeed::Violation, s(0));
@@ -200,7 +264,10 @@ mod tests {
             ledger.add(&rules, &who, Misdeed::Login, s(1));
         }
         assert_eq!(ledger.all(s(1)).count(), 100);
-        assert!(ledger.closed(&0, s(1)).is_some(), "the largest debt is still known");
+        assert!(
+            ledger.closed(&0, s(1)).is_some(),
+            "the largest debt is still known"
+        );
     }
 
     proptest! {

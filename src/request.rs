@@ -1,7 +1,7 @@
 //! What can be asked: every verb in one table, and a request as typed values.
 //!
-//! The table is the single definition of a verb: protocol, authorisation, the verb × role test and the
-//! control socket read it, and a verb without a row does not exist.
+//! The table is the single definition of a verb: protocol, authorisation, the verb × role test and
+//! the control socket read it, and a verb without a row does not exist.
 
 use crate::ids::RunId;
 use crate::secret::Secret;
@@ -92,37 +92,178 @@ pub struct VerbRow {
 
 /// Every verb there is.
 pub const VERBS: &[VerbRow] = &[
-    row(Verb::List, "list", Door::Wire, Needs::Nothing, "the commands this user may run"),
-    row(Verb::Describe, "describe", Door::Wire, Needs::Command, "the arguments of a command"),
-    row(Verb::Preview, "preview", Door::Wire, Needs::Command, "the decision and the exact argv, nothing run"),
-    row(Verb::Run, "run", Door::Wire, Needs::Command, "run a command"),
-    row(Verb::Cancel, "cancel", Door::Wire, Needs::OwnOr("cancel-of-others"), "end a run"),
-    row(Verb::Runs, "runs", Door::Wire, Needs::OwnOr("runs-of-others"), "the runs that are going on"),
-    row(Verb::Attach, "attach", Door::Wire, Needs::OwnOr("output-of-others"), "follow a run's output, or see what was kept of it"),
-    row(Verb::Signal, "signal", Door::Wire, Needs::OwnOr("signal-of-others"), "send a signal that the command accepts"),
-    row(Verb::Explain, "explain", Door::Wire, Needs::Nothing, "what would be decided, and every rule that was considered"),
-    row(Verb::Whoami, "whoami", Door::Wire, Needs::Nothing, "who one is here, by what, and until when"),
-    row(Verb::Sessions, "sessions", Door::Wire, Needs::OwnOr("sessions-of-others"), "the sessions and kept logins"),
-    row(Verb::EndSession, "end-session", Door::Wire, Needs::OwnOr("end-sessions-of-others"), "end sessions and kept logins"),
-    row(Verb::Lock, "lock", Door::Control, Needs::LocalAdmin, "lock a user, at once and whatever the configuration says"),
-    row(Verb::Unlock, "unlock", Door::Control, Needs::LocalAdmin, "unlock a user"),
-    row(Verb::Locks, "locks", Door::Control, Needs::LocalAdmin, "who is locked, since when and why"),
-    row(Verb::Totp, "totp", Door::Control, Needs::LocalAdmin, "make a user's seed for one-time codes, or remove it"),
-    row(Verb::Penalties, "penalties", Door::Control, Needs::LocalAdmin, "what sources and users have earned by failing"),
-    row(Verb::Forgive, "forgive", Door::Control, Needs::LocalAdmin, "forget what a source or user has earned"),
-    row(Verb::Status, "status", Door::Control, Needs::LocalAdmin, "how the daemon is"),
-    row(Verb::Metrics, "metrics", Door::Control, Needs::LocalAdmin, "what is counted and measured, for Prometheus"),
-    row(Verb::Reload, "reload", Door::Control, Needs::LocalAdmin, "take over the configuration anew"),
+    row(
+        Verb::List,
+        "list",
+        Door::Wire,
+        Needs::Nothing,
+        "the commands this user may run",
+    ),
+    row(
+        Verb::Describe,
+        "describe",
+        Door::Wire,
+        Needs::Command,
+        "the arguments of a command",
+    ),
+    row(
+        Verb::Preview,
+        "preview",
+        Door::Wire,
+        Needs::Command,
+        "the decision and the exact argv, nothing run",
+    ),
+    row(
+        Verb::Run,
+        "run",
+        Door::Wire,
+        Needs::Command,
+        "run a command",
+    ),
+    row(
+        Verb::Cancel,
+        "cancel",
+        Door::Wire,
+        Needs::OwnOr("cancel-of-others"),
+        "end a run",
+    ),
+    row(
+        Verb::Runs,
+        "runs",
+        Door::Wire,
+        Needs::OwnOr("runs-of-others"),
+        "the runs that are going on",
+    ),
+    row(
+        Verb::Attach,
+        "attach",
+        Door::Wire,
+        Needs::OwnOr("output-of-others"),
+        "follow a run's output, or see what was kept of it",
+    ),
+    row(
+        Verb::Signal,
+        "signal",
+        Door::Wire,
+        Needs::OwnOr("signal-of-others"),
+        "send a signal that the command accepts",
+    ),
+    row(
+        Verb::Explain,
+        "explain",
+        Door::Wire,
+        Needs::Nothing,
+        "what would be decided, and every rule that was considered",
+    ),
+    row(
+        Verb::Whoami,
+        "whoami",
+        Door::Wire,
+        Needs::Nothing,
+        "who one is here, by what, and until when",
+    ),
+    row(
+        Verb::Sessions,
+        "sessions",
+        Door::Wire,
+        Needs::OwnOr("sessions-of-others"),
+        "the sessions and kept logins",
+    ),
+    row(
+        Verb::EndSession,
+        "end-session",
+        Door::Wire,
+        Needs::OwnOr("end-sessions-of-others"),
+        "end sessions and kept logins",
+    ),
+    row(
+        Verb::Lock,
+        "lock",
+        Door::Control,
+        Needs::LocalAdmin,
+        "lock a user, at once and whatever the configuration says",
+    ),
+    row(
+        Verb::Unlock,
+        "unlock",
+        Door::Control,
+        Needs::LocalAdmin,
+        "unlock a user",
+    ),
+    row(
+        Verb::Locks,
+        "locks",
+        Door::Control,
+        Needs::LocalAdmin,
+        "who is locked, since when and why",
+    ),
+    row(
+        Verb::Totp,
+        "totp",
+        Door::Control,
+        Needs::LocalAdmin,
+        "make a user's seed for one-time codes, or remove it",
+    ),
+    row(
+        Verb::Penalties,
+        "penalties",
+        Door::Control,
+        Needs::LocalAdmin,
+        "what sources and users have earned by failing",
+    ),
+    row(
+        Verb::Forgive,
+        "forgive",
+        Door::Control,
+        Needs::LocalAdmin,
+        "forget what a source or user has earned",
+    ),
+    row(
+        Verb::Status,
+        "status",
+        Door::Control,
+        Needs::LocalAdmin,
+        "how the daemon is",
+    ),
+    row(
+        Verb::Metrics,
+        "metrics",
+        Door::Control,
+        Needs::LocalAdmin,
+        "what is counted and measured, for Prometheus",
+    ),
+    row(
+        Verb::Reload,
+        "reload",
+        Door::Control,
+        Needs::LocalAdmin,
+        "take over the configuration anew",
+    ),
 ];
 
-const fn row(verb: Verb, name: &'static str, door: Door, needs: Needs, summary: &'static str) -> VerbRow {
-    VerbRow { verb, name, door, needs, summary }
+const fn row(
+    verb: Verb,
+    name: &'static str,
+    door: Door,
+    needs: Needs,
+    summary: &'static str,
+) -> VerbRow {
+    VerbRow {
+        verb,
+        name,
+        door,
+        needs,
+        summary,
+    }
 }
 
 impl Verb {
     /// The verb of this name.
     pub fn named(name: &str) -> Option<Self> {
-        VERBS.iter().find(|row| row.name == name).map(|row| row.verb)
+        VERBS
+            .iter()
+            .find(|row| row.name == name)
+            .map(|row| row.verb)
     }
 
     /// Its row; `None` only if the table lost one, which authorisation takes for a refusal.
@@ -157,7 +298,8 @@ pub enum Value {
     Many(Vec<String>),
     /// A secret; what was signed and is kept is a commitment to it.
     Secret(Secret),
-    /// Something no argument can be (null, an object, a fraction): kept so that the refusal can name it.
+    /// Something no argument can be (null, an object, a fraction): kept so that the refusal can
+    /// name it.
     Misfit(&'static str),
 }
 
@@ -238,7 +380,8 @@ pub struct Attachment {
     pub stderr: Option<u64>,
     /// Whether to stay until the run ends; otherwise what is there already is all.
     pub follow: bool,
-    /// Whether this session takes its own run up again after a lost link: standard input goes on here too.
+    /// Whether this session takes its own run up again after a lost link: standard input goes on
+    /// here too.
     pub resume: bool,
 }
 
@@ -260,7 +403,9 @@ pub struct Invocation {
 impl Invocation {
     /// Whether a secret is among its arguments.
     pub fn holds_secret(&self) -> bool {
-        self.arguments.iter().any(|(_, value)| matches!(value, Value::Secret(_)))
+        self.arguments
+            .iter()
+            .any(|(_, value)| matches!(value, Value::Secret(_)))
     }
 }
 
@@ -296,7 +441,9 @@ impl Ask {
     pub fn command(&self) -> Option<&str> {
         match self {
             Self::Describe { command } => Some(command),
-            Self::Preview(invocation) | Self::Run(invocation) | Self::Explain(invocation) => Some(&invocation.command),
+            Self::Preview(invocation) | Self::Run(invocation) | Self::Explain(invocation) => {
+                Some(&invocation.command)
+            }
             Self::List
             | Self::Cancel { .. }
             | Self::Runs

@@ -1,7 +1,9 @@
-//! A run's output, kept by byte offset per stream: the last so many bytes of each, in a file that has no name.
+//! A run's output, kept by byte offset per stream: the last so many bytes of each, in a file that
+//! has no name.
 //!
-//! The monitor makes the file and gives it to the frontend, which writes. When the frontend dies, the next one finds in
-//! its head how far the last one had come, and whether bytes were on their way that nobody will see again.
+//! The monitor makes the file and gives it to the frontend, which writes. When the frontend dies,
+//! the next one finds in its head how far the last one had come, and whether bytes were on their
+//! way that nobody will see again.
 
 use std::fs::File;
 use std::io;
@@ -51,7 +53,8 @@ const HEAD: u64 = 4096;
 /// Where in the head stands what was lost: for each stream the offset and one more, or 0.
 const LOST: u64 = 32;
 
-/// Where in the head stands how much of a terminal's input was passed on, and one more; 0 where it was never noted.
+/// Where in the head stands how much of a terminal's input was passed on, and one more; 0 where it
+/// was never noted.
 const INPUT: u64 = 48;
 
 fn marks(file: &File) -> [Option<u64>; 2] {
@@ -75,37 +78,69 @@ pub struct Gone {
 impl Spool {
     /// A new, empty file.
     pub fn new(file: OwnedFd, capacity: u64, crash_safe: bool) -> Self {
-        Self { file: file.into(), capacity, published: Default::default(), floor: Default::default(), crash_safe }
+        Self {
+            file: file.into(),
+            capacity,
+            published: Default::default(),
+            floor: Default::default(),
+            crash_safe,
+        }
     }
 
-    /// A file that was written to the end, as its last writer counted, and from which offset on one before it may have lost
-    /// bytes of each stream.
+    /// A file that was written to the end, as its last writer counted, and from which offset on one
+    /// before it may have lost bytes of each stream.
     pub fn finished(file: OwnedFd, capacity: u64, published: [u64; 2]) -> (Self, [Option<u64>; 2]) {
         let file = File::from(file);
         let lost = marks(&file);
-        (Self { file, capacity, published: published.map(AtomicU64::new), floor: Default::default(), crash_safe: false }, lost)
+        (
+            Self {
+                file,
+                capacity,
+                published: published.map(AtomicU64::new),
+                floor: Default::default(),
+                crash_safe: false,
+            },
+            lost,
+        )
     }
 
-    /// A file whose writer is gone. With each stream comes the offset from which bytes may have been lost, if a read
-    /// was under way.
+    /// A file whose writer is gone. With each stream comes the offset from which bytes may have
+    /// been lost, if a read was under way.
     ///
     /// # Errors
     /// As reading it.
     pub fn left_behind(file: OwnedFd, capacity: u64) -> io::Result<(Self, [Option<u64>; 2])> {
         let file = File::from(file);
         let mut head = [0; 32];
+
         // A run that has written nothing has no head.
         let _ = file.read_at(&mut head, 0)?;
-        let word = |at: usize| head.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let word = |at: usize| {
+            head.get(at..at + 8)
+                .and_then(|bytes| bytes.try_into().ok())
+                .map_or(0, u64::from_le_bytes)
+        };
+
         let published = [word(0), word(16)];
-        let now = [(published[0], word(8)), (published[1], word(24))].map(|(offset, reading)| (reading != 0).then_some(offset));
+        let now = [(published[0], word(8)), (published[1], word(24))]
+            .map(|(offset, reading)| (reading != 0).then_some(offset));
         // What was lost stays lost, for whoever looks later, also after a third.
         let [before, now] = [marks(&file), now];
         let lost = [before[0].or(now[0]), before[1].or(now[1])];
-        let marks: Vec<u8> = lost.iter().flat_map(|lost| lost.map_or(0, |offset| offset + 1).to_le_bytes()).collect();
+        let marks: Vec<u8> = lost
+            .iter()
+            .flat_map(|lost| lost.map_or(0, |offset| offset + 1).to_le_bytes())
+            .collect();
         // On a full disk they are known for as long as this writer lives.
         let _ = file.write_all_at(&marks, LOST);
-        let spool = Self { file, capacity, published: published.map(AtomicU64::new), floor: Default::default(), crash_safe: true };
+        let spool = Self {
+            file,
+            capacity,
+            published: published.map(AtomicU64::new),
+            floor: Default::default(),
+            crash_safe: true,
+        };
+
         for stream in Stream::BOTH {
             spool.note(stream, false);
         }
@@ -114,7 +149,8 @@ impl Spool {
 
     /// Bytes of a stream that came so far.
     pub fn published(&self, stream: Stream) -> u64 {
-        self.counter(&self.published, stream).load(Ordering::Acquire)
+        self.counter(&self.published, stream)
+            .load(Ordering::Acquire)
     }
 
     /// Both counts.
@@ -134,7 +170,10 @@ impl Spool {
     pub fn range(&self, stream: Stream) -> (u64, u64) {
         let published = self.published(stream);
         let floor = self.counter(&self.floor, stream).load(Ordering::Acquire);
-        (floor.max(published.saturating_sub(self.capacity)), published)
+        (
+            floor.max(published.saturating_sub(self.capacity)),
+            published,
+        )
     }
 
     /// Bytes are about to be taken out of a pipe, where nobody can put them back.
@@ -147,15 +186,21 @@ impl Spool {
     /// Keeps bytes. What cannot be written (a full disk) is counted and not kept.
     pub fn append(&self, stream: Stream, bytes: &[u8]) {
         let from = self.published(stream);
+
         // Of more than there is room for, only the end would survive.
-        let skipped = bytes.len().saturating_sub(usize::try_from(self.capacity).unwrap_or(usize::MAX));
+        let skipped = bytes
+            .len()
+            .saturating_sub(usize::try_from(self.capacity).unwrap_or(usize::MAX));
         let kept = bytes.get(skipped..).unwrap_or_default();
         let written = self.write_at(stream, from + skipped as u64, kept);
         let to = from + bytes.len() as u64;
         if written.is_err() {
-            self.counter(&self.floor, stream).store(to, Ordering::Release);
+            self.counter(&self.floor, stream)
+                .store(to, Ordering::Release);
         }
-        self.counter(&self.published, stream).store(to, Ordering::Release);
+
+        self.counter(&self.published, stream)
+            .store(to, Ordering::Release);
         if self.crash_safe {
             self.note(stream, false);
         }
@@ -163,15 +208,28 @@ impl Spool {
 
     fn write_at(&self, stream: Stream, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let (place, until_wrap) = self.place(stream, offset);
-        let (first, rest) = bytes.split_at(bytes.len().min(usize::try_from(until_wrap).unwrap_or(usize::MAX)));
+        let (first, rest) = bytes.split_at(
+            bytes
+                .len()
+                .min(usize::try_from(until_wrap).unwrap_or(usize::MAX)),
+        );
+
         self.file.write_all_at(first, place)?;
-        if rest.is_empty() { Ok(()) } else { self.file.write_all_at(rest, self.place(stream, offset + first.len() as u64).0) }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            self.file
+                .write_all_at(rest, self.place(stream, offset + first.len() as u64).0)
+        }
     }
 
     /// Where in the file an offset is, and how many bytes follow it before the ring begins again.
     fn place(&self, stream: Stream, offset: u64) -> (u64, u64) {
         let within = offset % self.capacity;
-        (HEAD + self.capacity * stream.index() as u64 + within, self.capacity - within)
+        (
+            HEAD + self.capacity * stream.index() as u64 + within,
+            self.capacity - within,
+        )
     }
 
     /// Reads kept bytes from an offset; as many as there are, up to the buffer's size.
@@ -186,21 +244,28 @@ impl Spool {
         let (place, until_wrap) = self.place(stream, offset);
         let most = (to - offset).min(until_wrap).min(into.len() as u64);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let read = self.file.read_exact_at(into.get_mut(..most).unwrap_or_default(), place);
+        let read = self
+            .file
+            .read_exact_at(into.get_mut(..most).unwrap_or_default(), place);
         // The writer may have come round meanwhile and have written over what was just read.
         let (from, to) = self.range(stream);
-        if read.is_err() || offset < from { Err(Gone { from, to }) } else { Ok(most) }
+        if read.is_err() || offset < from {
+            Err(Gone { from, to })
+        } else {
+            Ok(most)
+        }
     }
 
-    /// So many bytes of input will have been passed on. Noted before they are: a key that is lost is pressed again, one that
-    /// counts twice may say yes to what nobody has read.
+    /// So many bytes of input will have been passed on. Noted before they are: a key that is lost
+    /// is pressed again, one that counts twice may say yes to what nobody has read.
     pub fn feeding(&self, bytes: u64) {
         if self.crash_safe {
             let _ = self.file.write_all_at(&(bytes + 1).to_le_bytes(), INPUT);
         }
     }
 
-    /// Bytes of input that were passed on before this writer; `None` where that could not be noted (a full disk).
+    /// Bytes of input that were passed on before this writer; `None` where that could not be noted
+    /// (a full disk).
     pub fn fed(&self) -> Option<u64> {
         let mut word = [0; 8];
         self.file.read_exact_at(&mut word, INPUT).ok()?;
@@ -213,12 +278,14 @@ impl Spool {
         let (count, mark) = words.split_at_mut(8);
         count.copy_from_slice(&self.published(stream).to_le_bytes());
         mark.copy_from_slice(&u64::from(reading).to_le_bytes());
+
         // If this fails the next frontend says too much is lost, never too little.
         let _ = self.file.write_all_at(&words, 16 * stream.index() as u64);
     }
 }
 
-/// Copies the head and the kept bytes of a file whose writer is done, and leaves out what was never written.
+/// Copies the head and the kept bytes of a file whose writer is done, and leaves out what was never
+/// written.
 ///
 /// # Errors
 /// As reading one and writing the other.
@@ -228,9 +295,12 @@ pub fn copy(from: &File, to: &File, capacity: u64, published: [u64; 2]) -> io::R
         let mut buffer = vec![0; 64 * 1024];
         let mut at = start;
         while at < start + length {
-            let most = usize::try_from(start + length - at).unwrap_or(usize::MAX).min(buffer.len());
+            let most = usize::try_from(start + length - at)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
             let piece = buffer.get_mut(..most).unwrap_or_default();
             let count = from.read_at(piece, at)?;
+
             // A head that was never written, or a file that is shorter than its writer said.
             if count == 0 {
                 break;
@@ -239,6 +309,7 @@ pub fn copy(from: &File, to: &File, capacity: u64, published: [u64; 2]) -> io::R
             at += count as u64;
         }
     }
+
     Ok(())
 }
 
@@ -261,11 +332,13 @@ mod tests {
             bytes.extend_from_slice(&buffer[..count]);
             at += count as u64;
         }
+
         bytes
     }
 
     proptest! {
-        /// Whatever is written in whichever pieces: the end of it is there, byte for byte, and the streams do not mix.
+        /// Whatever is written in whichever pieces: the end of it is there, byte for byte, and the
+        /// streams do not mix.
         #[test]
         fn the_last_bytes_are_kept(pieces in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..40)), 0..30)) {
             let spool = Spool::new(file(), 16, true);
@@ -276,6 +349,7 @@ mod tests {
                 spool.append(stream, piece);
                 whole[stream.index()].extend_from_slice(piece);
             }
+
             for stream in Stream::BOTH {
                 let whole = &whole[stream.index()];
                 let from = whole.len().saturating_sub(16);
@@ -290,9 +364,21 @@ mod tests {
         let spool = Spool::new(file(), 8, false);
         spool.append(Stream::Stdout, b"0123456789");
         let mut buffer = [0; 8];
-        assert_eq!(spool.read(Stream::Stdout, 1, &mut buffer), Err(Gone { from: 2, to: 10 }));
-        assert_eq!(spool.read(Stream::Stdout, 11, &mut buffer), Err(Gone { from: 2, to: 10 }));
-        assert_eq!(spool.read(Stream::Stdout, u64::MAX, &mut buffer), Err(Gone { from: 2, to: 10 }));
+        assert_eq!(
+            spool.read(Stream::Stdout, 1, &mut buffer),
+            Err(Gone { from: 2, to: 10 })
+        );
+
+        assert_eq!(
+            spool.read(Stream::Stdout, 11, &mut buffer),
+            Err(Gone { from: 2, to: 10 })
+        );
+
+        assert_eq!(
+            spool.read(Stream::Stdout, u64::MAX, &mut buffer),
+            Err(Gone { from: 2, to: 10 })
+        );
+
         assert_eq!(spool.read(Stream::Stdout, 10, &mut buffer), Ok(0));
     }
 
@@ -308,9 +394,14 @@ mod tests {
         drop(spool);
         let (spool, lost) = Spool::left_behind(again(), 64).unwrap();
         assert_eq!(lost, [Some(4), None]);
-        assert_eq!((spool.both(), all(&spool, Stream::Stdout).as_slice()), ([4, 3], b"seen".as_slice()));
+        assert_eq!(
+            (spool.both(), all(&spool, Stream::Stdout).as_slice()),
+            ([4, 3], b"seen".as_slice())
+        );
+
         spool.append(Stream::Stdout, b" more");
         assert_eq!(all(&spool, Stream::Stdout), b"seen more");
+
         // Whoever comes later is told the same, also when the run is over.
         assert_eq!(Spool::left_behind(again(), 64).unwrap().1, [Some(4), None]);
         assert_eq!(Spool::finished(again(), 64, [9, 3]).1, [Some(4), None]);

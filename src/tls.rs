@@ -1,4 +1,5 @@
-//! TLS 1.3 with ordain's ALPN: configurations for both sides, fingerprints, and what a certificate says.
+//! TLS 1.3 with ordain's ALPN: configurations for both sides, fingerprints, and what a certificate
+//! says.
 
 use crate::encoding::{base64, unbase64};
 use crate::protocol::ALPN;
@@ -6,7 +7,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,11 +19,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 fn provider() -> Arc<CryptoProvider> {
     // One for the process: building it anew would cost every connection of a client library.
     static PROVIDER: std::sync::OnceLock<Arc<CryptoProvider>> = std::sync::OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())).clone()
+    PROVIDER
+        .get_or_init(|| Arc::new(aws_lc_rs::default_provider()))
+        .clone()
 }
 
-/// The SHA-256 of a server's public key (SubjectPublicKeyInfo): what a pin names. It outlives renewals of the
-/// certificate that keep the key.
+/// The SHA-256 of a server's public key (SubjectPublicKeyInfo): what a pin names. It outlives
+/// renewals of the certificate that keep the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -29,7 +35,8 @@ impl Fingerprint {
     /// # Errors
     /// When it is not a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
-        let parsed = ParsedCertificate::try_from(certificate).map_err(|fault| format!("not a certificate: {fault}"))?;
+        let parsed = ParsedCertificate::try_from(certificate)
+            .map_err(|fault| format!("not a certificate: {fault}"))?;
         Ok(Self(sha256(&parsed.subject_public_key_info())))
     }
 }
@@ -62,8 +69,14 @@ impl FromStr for Fingerprint {
 /// # Errors
 /// A sentence.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Vec<_> = rustls_pemfile::certs(&mut &*pem).collect::<Result<_, _>>().map_err(|fault| format!("not PEM: {fault}"))?;
-    if found.is_empty() { Err("holds no certificate (-----BEGIN CERTIFICATE-----)".into()) } else { Ok(found) }
+    let found: Vec<_> = rustls_pemfile::certs(&mut &*pem)
+        .collect::<Result<_, _>>()
+        .map_err(|fault| format!("not PEM: {fault}"))?;
+    if found.is_empty() {
+        Err("holds no certificate (-----BEGIN CERTIFICATE-----)".into())
+    } else {
+        Ok(found)
+    }
 }
 
 /// The one private key out of a PEM file's bytes.
@@ -97,17 +110,28 @@ impl Validity {
     /// # Errors
     /// When it is not a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
-        let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(|fault| format!("not a certificate: {fault}"))?;
-        Ok(Self { from: parsed.validity().not_before.timestamp(), until: parsed.validity().not_after.timestamp() })
+        let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+            .map_err(|fault| format!("not a certificate: {fault}"))?;
+        Ok(Self {
+            from: parsed.validity().not_before.timestamp(),
+            until: parsed.validity().not_after.timestamp(),
+        })
     }
 
     /// What is wrong with it at this time, as a sentence.
     pub fn fault(&self, now: SystemTime) -> Option<String> {
-        let now = i64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+        let now = i64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+            .unwrap_or(i64::MAX);
         if now > self.until {
-            Some(format!("expired {} ago; clients refuse it", days(now - self.until)))
+            Some(format!(
+                "expired {} ago; clients refuse it",
+                days(now - self.until)
+            ))
         } else if now < self.from {
-            Some(format!("is not valid for another {}; clients refuse it", days(self.from - now)))
+            Some(format!(
+                "is not valid for another {}; clients refuse it",
+                days(self.from - now)
+            ))
         } else {
             None
         }
@@ -127,7 +151,13 @@ impl Validity {
     /// Its end, RFC 3339.
     pub fn until_text(&self) -> String {
         let until = time::OffsetDateTime::from_unix_timestamp(self.until).ok();
-        until.and_then(|until| until.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default()
+        until
+            .and_then(|until| {
+                until
+                    .format(&time::format_description::well_known::Rfc3339)
+                    .ok()
+            })
+            .unwrap_or_default()
     }
 }
 
@@ -138,8 +168,8 @@ fn days(seconds: i64) -> String {
     }
 }
 
-/// The server's configuration: TLS 1.3 only, no tickets (a resumed connection would have to be authenticated anew
-/// anyway), and a client certificate when a CA for those is given.
+/// The server's configuration: TLS 1.3 only, no tickets (a resumed connection would have to be
+/// authenticated anew anyway), and a client certificate when a CA for those is given.
 ///
 /// # Errors
 /// A sentence: a key that does not match its certificate, a CA that is none.
@@ -154,19 +184,27 @@ pub fn server(
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(certificates) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(certificates)?), provider())
-                .build()
-                .map_err(|fault| format!("client_ca: {fault}"))?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(
+                Arc::new(roots(certificates)?),
+                provider(),
+            )
+            .build()
+            .map_err(|fault| format!("client_ca: {fault}"))?;
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|fault| match fault {
-        rustls::Error::InconsistentKeys(_) => "the private key does not belong to the certificate".to_owned(),
-        other => other.to_string(),
-    })?;
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|fault| match fault {
+            rustls::Error::InconsistentKeys(_) => {
+                "the private key does not belong to the certificate".to_owned()
+            }
+            other => other.to_string(),
+        })?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.send_tls13_tickets = 0;
-    // The server's HELLO leaves with its half of the handshake; rustls holds it back where a client certificate is wanted.
+    // The server's HELLO leaves with its half of the handshake; rustls holds it back where a client
+    // certificate is wanted.
     config.send_half_rtt_data = true;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     Ok(Arc::new(config))
@@ -175,22 +213,26 @@ pub fn server(
 fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
-        roots.add(certificate.clone()).map_err(|fault| format!("not a CA certificate: {fault}"))?;
+        roots
+            .add(certificate.clone())
+            .map_err(|fault| format!("not a CA certificate: {fault}"))?;
     }
+
     Ok(roots)
 }
 
 /// What makes a server the right one.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// A certificate that one of these CAs signed, for the name that was asked for, and not expired.
+    /// A certificate that one of these CAs signed, for the name that was asked for, and not
+    /// expired.
     Ca(Vec<CertificateDer<'static>>),
     /// As above, by the CAs of this system.
     System,
     /// This very key; names and expiry do not matter.
     Pin(Fingerprint),
-    /// Whatever key it has: for looking at it, and nothing else. Nothing may be told to such a server before somebody has
-    /// agreed to its key.
+    /// Whatever key it has: for looking at it, and nothing else. Nothing may be told to such a
+    /// server before somebody has agreed to its key.
     FirstSight,
 }
 
@@ -221,16 +263,27 @@ pub fn client(trust: &Trust, identity: Option<Identity>) -> Result<Arc<ClientCon
             }
             builder.with_root_certificates(store)
         }
-        Trust::Pin(pin) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned(Some(*pin)))),
-        Trust::FirstSight => builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned(None))),
+
+        Trust::Pin(pin) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Pinned(Some(*pin)))),
+        Trust::FirstSight => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Pinned(None))),
     };
+
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(identity) => builder.with_client_auth_cert(identity.chain, identity.key).map_err(|fault| match fault {
-            rustls::Error::InconsistentKeys(_) => "the private key does not belong to the client certificate".to_owned(),
-            other => other.to_string(),
-        })?,
+        Some(identity) => builder
+            .with_client_auth_cert(identity.chain, identity.key)
+            .map_err(|fault| match fault {
+                rustls::Error::InconsistentKeys(_) => {
+                    "the private key does not belong to the client certificate".to_owned()
+                }
+                other => other.to_string(),
+            })?,
     };
+
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
@@ -243,11 +296,16 @@ pub fn client(trust: &Trust, identity: Option<Identity>) -> Result<Arc<ClientCon
 pub fn trusted_by_system(chain: &[CertificateDer<'_>], name: &str) -> Result<(), String> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider());
+    let verifier =
+        rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider());
     let verifier = verifier.build().map_err(|fault| fault.to_string())?;
     let (first, rest) = chain.split_first().ok_or("holds no certificate")?;
-    let server = ServerName::try_from(name).map_err(|_| format!("`{name}` is not a name that a certificate could have"))?;
-    verifier.verify_server_cert(first, rest, &server, &[], UnixTime::now()).map(drop).map_err(|fault| fault.to_string())
+    let server = ServerName::try_from(name)
+        .map_err(|_| format!("`{name}` is not a name that a certificate could have"))?;
+    verifier
+        .verify_server_cert(first, rest, &server, &[], UnixTime::now())
+        .map(drop)
+        .map_err(|fault| fault.to_string())
 }
 
 /// Accepts one public key, or any at first sight, and proves that the server has its private half.
@@ -265,7 +323,9 @@ impl ServerCertVerifier for Pinned {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let seen = Fingerprint::of(certificate).map_err(rustls::Error::General)?;
         match self.0 {
-            Some(pin) if pin != seen => Err(rustls::Error::General(format!("the server has the key {seen}, but {pin} is pinned"))),
+            Some(pin) if pin != seen => Err(rustls::Error::General(format!(
+                "the server has the key {seen}, but {pin} is pinned"
+            ))),
             _ => Ok(ServerCertVerified::assertion()),
         }
     }
@@ -285,11 +345,18 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &provider().signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &provider().signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 
     fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
@@ -312,13 +379,21 @@ mod tests {
 
     #[test]
     fn rubbish_is_named() {
-        assert!(certificates(b"hello").unwrap_err().contains("no certificate"));
+        assert!(
+            certificates(b"hello")
+                .unwrap_err()
+                .contains("no certificate")
+        );
+
         assert!(private_key(b"").unwrap_err().contains("no private key"));
         assert!(Fingerprint::of(&CertificateDer::from(vec![1, 2, 3])).is_err());
     }
 
     #[test]
     fn post_quantum_key_exchange_comes_first() {
-        assert_eq!(provider().kx_groups.first().map(|group| group.name()), Some(rustls::NamedGroup::X25519MLKEM768));
+        assert_eq!(
+            provider().kx_groups.first().map(|group| group.name()),
+            Some(rustls::NamedGroup::X25519MLKEM768)
+        );
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 /// `500ms`, `60s`, `30m`, `2h`, `1d`.
 pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let number: u64 = digits
+        .parse()
+        .ok()
+        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     let seconds = match text.get(digits.len()..)? {
         "ms" => return Some(Duration::from_millis(number)),
         "s" => 1,
@@ -14,13 +17,20 @@ pub fn duration(text: &str) -> Option<Duration> {
         "d" => 86_400,
         _ => return None,
     };
-    number.checked_mul(seconds).filter(|seconds| *seconds <= 10 * 365 * 86_400).map(Duration::from_secs)
+
+    number
+        .checked_mul(seconds)
+        .filter(|seconds| *seconds <= 10 * 365 * 86_400)
+        .map(Duration::from_secs)
 }
 
 /// `512`, `512B`, `64KiB`, `10MiB`, `2GiB`, `1TiB`, and the decimal `kB`, `MB`, `GB`, `TB`.
 pub fn size(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let number: u64 = digits
+        .parse()
+        .ok()
+        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     let unit: u64 = match text.get(digits.len()..)? {
         "" | "B" => 1,
         "KiB" => 1 << 10,
@@ -33,6 +43,7 @@ pub fn size(text: &str) -> Option<u64> {
         "TB" => 1_000_000_000_000,
         _ => return None,
     };
+
     number.checked_mul(unit)
 }
 
@@ -46,9 +57,20 @@ mod tests {
         assert_eq!(duration("2h"), Some(Duration::from_secs(7200)));
         assert_eq!(size("2GiB"), Some(2 << 30));
         assert_eq!(size("7"), Some(7));
-        for bad in ["", "s", "1", "1 s", "-1s", "1.5s", "+1s", "1y", "99999999999d"] {
+        for bad in [
+            "",
+            "s",
+            "1",
+            "1 s",
+            "-1s",
+            "1.5s",
+            "+1s",
+            "1y",
+            "99999999999d",
+        ] {
             assert_eq!(duration(bad), None, "{bad}");
         }
+
         for bad in ["", "GiB", "1 GiB", "-1", "1gib", "99999999999TiB"] {
             assert_eq!(size(bad), None, "{bad}");
         }

@@ -1,7 +1,9 @@
-//! What must survive a restart and is nobody else's to see: locks, logins that are kept, seeds of one-time codes.
+//! What must survive a restart and is nobody else's to see: locks, logins that are kept, seeds of
+//! one-time codes.
 //!
-//! One file in the state folder, written whole and at once. Beside it lies a seal: which file on this disk it is. A file
-//! that was put back from a backup is another file, so logins that were ended since cannot come back with it.
+//! One file in the state folder, written whole and at once. Beside it lies a seal: which file on
+//! this disk it is. A file that was put back from a backup is another file, so logins that were
+//! ended since cannot come back with it.
 
 use crate::credential::Factor;
 use crate::ids::SessionId;
@@ -60,9 +62,9 @@ impl Seed {
     /// Wrong codes that cost nothing more than any failure.
     const FREE: u32 = 5;
 
-    /// Until when codes are not taken from where the user is not known, in seconds since 1970: a minute after the fifth wrong
-    /// one in a row, twice as long after each more, a day at the most. Otherwise a code could be guessed in the end by
-    /// whoever is patient enough.
+    /// Until when codes are not taken from where the user is not known, in seconds since 1970: a
+    /// minute after the fifth wrong one in a row, twice as long after each more, a day at the most.
+    /// Otherwise a code could be guessed in the end by whoever is patient enough.
     pub fn patience(&self) -> u64 {
         if self.wrong < Self::FREE {
             return 0;
@@ -88,7 +90,8 @@ pub struct Contents {
     pub logins: BTreeMap<String, KeptLogin>,
     /// By user.
     pub seeds: BTreeMap<String, Seed>,
-    /// By user: where he has logged in from, so that nobody can lock him out of there by failing in his name.
+    /// By user: where he has logged in from, so that nobody can lock him out of there by failing in
+    /// his name.
     pub places: BTreeMap<String, Vec<String>>,
 }
 
@@ -117,7 +120,8 @@ pub struct Vault {
 const MOST: u64 = 64 << 20;
 
 impl Vault {
-    /// Opens the vault of a state folder. Of a file that was put there by somebody else the logins are not believed.
+    /// Opens the vault of a state folder. Of a file that was put there by somebody else the logins
+    /// are not believed.
     ///
     /// # Errors
     /// A file that others can read, or that cannot be read at all: nothing is guessed about locks.
@@ -126,41 +130,72 @@ impl Vault {
         match std::fs::symlink_metadata(&path) {
             Ok(_) => {}
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                let found = if std::fs::symlink_metadata(seal_of(&path)).is_ok() { Found::Removed } else { Found::Nothing };
-                return Ok((Self { path, contents: Contents::default() }, found));
+                let found = if std::fs::symlink_metadata(seal_of(&path)).is_ok() {
+                    Found::Removed
+                } else {
+                    Found::Nothing
+                };
+
+                return Ok((
+                    Self {
+                        path,
+                        contents: Contents::default(),
+                    },
+                    found,
+                ));
             }
+
             // Nothing is guessed about locks.
             Err(fault) => return Err(format!("{}: {fault}", path.display())),
         }
+
         let bytes = sys::read_private(&path, MOST).map_err(|fault| fault.to_string())?;
+
         // serde would take a list for an object with its fields in order.
         if !bytes.starts_with(b"{") {
             return Err(format!("{}: it is not an object", path.display()));
         }
-        let mut contents: Contents = serde_json::from_slice(&bytes).map_err(|fault| format!("{}: {fault}", path.display()))?;
-        let same = std::fs::read_to_string(seal_of(&path)).is_ok_and(|seal| which(&path).is_ok_and(|now| now == seal));
+        let mut contents: Contents = serde_json::from_slice(&bytes)
+            .map_err(|fault| format!("{}: {fault}", path.display()))?;
+        let same = std::fs::read_to_string(seal_of(&path))
+            .is_ok_and(|seal| which(&path).is_ok_and(|now| now == seal));
         if !same {
             contents.logins.clear();
         }
-        Ok((Self { path, contents }, if same { Found::Same } else { Found::Other }))
+        Ok((
+            Self { path, contents },
+            if same { Found::Same } else { Found::Other },
+        ))
     }
 
     /// What is to be written now.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { path: self.path.clone(), bytes: serde_json::to_vec_pretty(&self.contents).unwrap_or_default() }
+        Snapshot {
+            path: self.path.clone(),
+            bytes: serde_json::to_vec_pretty(&self.contents).unwrap_or_default(),
+        }
     }
 
     /// A kept login that is still good at this time.
     pub fn login(&self, id: SessionId, now: u64) -> Option<&KeptLogin> {
-        self.contents.logins.get(&id.to_string()).filter(|login| login.until > now)
+        self.contents
+            .logins
+            .get(&id.to_string())
+            .filter(|login| login.until > now)
     }
 
     /// Keeps a login; the user's oldest makes room, and is returned.
     pub fn keep(&mut self, id: SessionId, login: KeptLogin) -> Option<(String, KeptLogin)> {
         let mut evicted = None;
-        let own = self.contents.logins.iter().filter(|(_, known)| known.user == login.user);
+        let own = self
+            .contents
+            .logins
+            .iter()
+            .filter(|(_, known)| known.user == login.user);
         if own.clone().count() >= LOGINS_PER_USER
-            && let Some(oldest) = own.min_by_key(|(_, known)| known.since).map(|(id, _)| id.clone())
+            && let Some(oldest) = own
+                .min_by_key(|(_, known)| known.since)
+                .map(|(id, _)| id.clone())
         {
             evicted = self.contents.logins.remove_entry(&oldest);
         }
@@ -169,9 +204,17 @@ impl Vault {
     }
 
     /// Ends kept logins; returns which.
-    pub fn end_logins(&mut self, ended: impl Fn(&str, &KeptLogin) -> bool) -> Vec<(String, KeptLogin)> {
-        let gone: Vec<_> =
-            self.contents.logins.iter().filter(|(id, login)| ended(id, login)).map(|(id, login)| (id.clone(), login.clone())).collect();
+    pub fn end_logins(
+        &mut self,
+        ended: impl Fn(&str, &KeptLogin) -> bool,
+    ) -> Vec<(String, KeptLogin)> {
+        let gone: Vec<_> = self
+            .contents
+            .logins
+            .iter()
+            .filter(|(id, login)| ended(id, login))
+            .map(|(id, login)| (id.clone(), login.clone()))
+            .collect();
         for (id, _) in &gone {
             self.contents.logins.remove(id);
         }
@@ -193,7 +236,8 @@ impl Snapshot {
     /// As the calls it makes.
     pub fn write(&self) -> io::Result<()> {
         self.try_write().inspect_err(|_| {
-            // What lies there now is older than what holds: without its seal the next start does not believe its logins.
+            // What lies there now is older than what holds: without its seal the next start does
+            // not believe its logins.
             let _ = std::fs::remove_file(seal_of(&self.path));
         })
     }
@@ -203,7 +247,13 @@ impl Snapshot {
             sys::make_folder(folder, 0o700)?;
         }
         sys::replace(&self.path, &self.bytes, 0o600, true)?;
-        sys::replace(&seal_of(&self.path), which(&self.path)?.as_bytes(), 0o600, true)?;
+        sys::replace(
+            &seal_of(&self.path),
+            which(&self.path)?.as_bytes(),
+            0o600,
+            true,
+        )?;
+
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::File::open(folder)?.sync_all()
     }
@@ -213,10 +263,18 @@ fn seal_of(path: &Path) -> PathBuf {
     path.with_extension("seal")
 }
 
-/// Which file it is: where it lies on the disk, and when that was last changed, which nobody can set.
+/// Which file it is: where it lies on the disk, and when that was last changed, which nobody can
+/// set.
 fn which(path: &Path) -> io::Result<String> {
     let meta = std::fs::symlink_metadata(path)?;
-    Ok(format!("{} {} {}.{:09} {}\n", meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec(), meta.len()))
+    Ok(format!(
+        "{} {} {}.{:09} {}\n",
+        meta.dev(),
+        meta.ino(),
+        meta.ctime(),
+        meta.ctime_nsec(),
+        meta.len()
+    ))
 }
 
 #[cfg(test)]
@@ -225,7 +283,14 @@ mod tests {
 
     fn login(user: &str, since: u64) -> KeptLogin {
         let factor = Factor::Key("SHA256:x".into());
-        KeptLogin { user: user.into(), key: "k".into(), factor, source: "::1".into(), since, until: since + 100 }
+        KeptLogin {
+            user: user.into(),
+            key: "k".into(),
+            factor,
+            source: "::1".into(),
+            since,
+            until: since + 100,
+        }
     }
 
     fn id(number: u8) -> SessionId {
@@ -237,15 +302,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut vault, found) = Vault::open(folder.path()).unwrap();
         assert_eq!(found, Found::Nothing);
-        vault.contents.locks.insert("mallory".into(), Lock { reason: "left".into(), since: 1, by: 0 });
+        vault.contents.locks.insert(
+            "mallory".into(),
+            Lock {
+                reason: "left".into(),
+                since: 1,
+                by: 0,
+            },
+        );
+
         vault.keep(id(1), login("alice", 1000));
         vault.snapshot().write().unwrap();
         let (again, found) = Vault::open(folder.path()).unwrap();
         assert_eq!((found, &again.contents), (Found::Same, &vault.contents));
         assert!(again.login(id(1), 1050).is_some());
         assert!(again.login(id(1), 1100).is_none(), "its time is up");
+
         // A backup of this moment, seal and all, put back after the login was ended.
-        let backup: Vec<_> = ["vault.json", "vault.seal"].map(|name| (name, std::fs::read(folder.path().join(name)).unwrap())).into();
+        let backup: Vec<_> = ["vault.json", "vault.seal"]
+            .map(|name| (name, std::fs::read(folder.path().join(name)).unwrap()))
+            .into();
         vault.end_logins(|_, _| true);
         vault.snapshot().write().unwrap();
         for (name, bytes) in backup {
@@ -254,7 +330,10 @@ mod tests {
         let (restored, found) = Vault::open(folder.path()).unwrap();
         assert_eq!(found, Found::Other);
         assert!(restored.contents.logins.is_empty());
-        assert!(restored.contents.locks.contains_key("mallory"), "what takes rights away is believed");
+        assert!(
+            restored.contents.locks.contains_key("mallory"),
+            "what takes rights away is believed"
+        );
     }
 
     #[test]
@@ -264,8 +343,14 @@ mod tests {
         vault.keep(id(1), login("alice", 1000));
         vault.snapshot().write().unwrap();
         vault.end_logins(|_, _| true);
+
         // Where the new file would be made there is a folder.
-        std::fs::create_dir(folder.path().join(format!(".vault.json.{}.new", std::process::id()))).unwrap();
+        std::fs::create_dir(
+            folder
+                .path()
+                .join(format!(".vault.json.{}.new", std::process::id())),
+        )
+        .unwrap();
         assert!(vault.snapshot().write().is_err());
         let (restarted, found) = Vault::open(folder.path()).unwrap();
         assert_eq!((found, restarted.contents.logins.len()), (Found::Other, 0));
@@ -284,8 +369,20 @@ mod tests {
 
     #[test]
     fn guessing_codes_takes_ever_longer() {
-        let seed = |wrong| Seed { secret: String::new(), last: 0, wrong, wrong_at: 1000 }.patience();
-        assert_eq!([0, 4, 5, 6, 7, 100].map(seed), [0, 0, 1060, 1120, 1240, 87_400]);
+        let seed = |wrong| {
+            Seed {
+                secret: String::new(),
+                last: 0,
+                wrong,
+                wrong_at: 1000,
+            }
+            .patience()
+        };
+
+        assert_eq!(
+            [0, 4, 5, 6, 7, 100].map(seed),
+            [0, 0, 1060, 1120, 1240, 87_400]
+        );
     }
 
     #[test]
@@ -293,11 +390,13 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vault.json");
+
         for text in ["", "{", "[]", "{\"locks\": 3}", "{\"x\": {}}"] {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
             assert!(Vault::open(folder.path()).is_err(), "{text}");
         }
+
         std::fs::write(&path, "{}").unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         assert!(Vault::open(folder.path()).is_err());
@@ -311,6 +410,7 @@ mod tests {
             let evicted = vault.keep(id(number), login("alice", u64::from(number)));
             assert_eq!(evicted.is_some(), usize::from(number) == LOGINS_PER_USER);
         }
+
         vault.keep(id(200), login("bob", 0));
         assert_eq!(vault.contents.logins.len(), LOGINS_PER_USER + 1);
         assert!(vault.login(id(0), 0).is_none(), "the oldest made room");

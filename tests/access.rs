@@ -1,4 +1,5 @@
-//! Who gets in, by what, and for how long: SSH keys, kept logins, one-time codes, known servers, locks, penalties, and why.
+//! Who gets in, by what, and for how long: SSH keys, kept logins, one-time codes, known servers,
+//! locks, penalties, and why.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -87,7 +88,9 @@ disabled = true
 /// A key pair in OpenSSH's format, as ssh-keygen would make it, which not every machine has.
 fn keygen(folder: &Path, kind: &str, passphrase: &str) -> PathBuf {
     use aws_lc_rs::encoding::AsBigEndian;
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    };
     let put = |parts: &[&[u8]]| {
         parts.iter().fold(Vec::new(), |mut all: Vec<u8>, part| {
             all.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
@@ -95,46 +98,106 @@ fn keygen(folder: &Path, kind: &str, passphrase: &str) -> PathBuf {
             all
         })
     };
+
     let (public, private) = match kind {
         "ed25519" => {
             let seed = ordain::credential::random::<32>();
             let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
             let public = pair.public_key().as_ref().to_vec();
             let both = [seed.as_slice(), &public].concat();
-            (put(&[b"ssh-ed25519", &public]), put(&[b"ssh-ed25519", &public, &both]))
+            (
+                put(&[b"ssh-ed25519", &public]),
+                put(&[b"ssh-ed25519", &public, &both]),
+            )
         }
+
         _ => {
             let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-            let public = put(&[b"ecdsa-sha2-nistp256", b"nistp256", pair.public_key().as_ref()]);
+            let public = put(&[
+                b"ecdsa-sha2-nistp256",
+                b"nistp256",
+                pair.public_key().as_ref(),
+            ]);
             let number = pair.private_key().as_be_bytes().unwrap();
+
             // The zero keeps the number positive where its first bit is set.
-            let zero: &[u8] = if number.as_ref()[0] & 0x80 != 0 { &[0] } else { &[] };
+            let zero: &[u8] = if number.as_ref()[0] & 0x80 != 0 {
+                &[0]
+            } else {
+                &[]
+            };
+
             let number = [zero, number.as_ref()].concat();
             (public.clone(), [public, put(&[&number])].concat())
         }
     };
+
     let mut section = [&[7u8; 8], private.as_slice(), &put(&[b"ops@laptop"])].concat();
     section.extend((1..=u8::try_from((8 - section.len() % 8) % 8).unwrap()).collect::<Vec<_>>());
-    let blob = [b"openssh-key-v1\0".as_slice(), &put(&[b"none", b"none", b""]), &1u32.to_be_bytes(), &put(&[&public, &section])].concat();
-    let lines = base64(&blob).into_bytes().chunks(70).map(|line| String::from_utf8(line.to_vec()).unwrap() + "\n").collect::<String>();
-    let mut text = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{lines}-----END OPENSSH PRIVATE KEY-----\n");
+    let blob = [
+        b"openssh-key-v1\0".as_slice(),
+        &put(&[b"none", b"none", b""]),
+        &1u32.to_be_bytes(),
+        &put(&[&public, &section]),
+    ]
+    .concat();
+    let lines = base64(&blob)
+        .into_bytes()
+        .chunks(70)
+        .map(|line| String::from_utf8(line.to_vec()).unwrap() + "\n")
+        .collect::<String>();
+    let mut text =
+        format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{lines}-----END OPENSSH PRIVATE KEY-----\n");
     if !passphrase.is_empty() {
-        let kdf = ssh_key::Kdf::Bcrypt { salt: vec![5; 16], rounds: 4 };
+        let kdf = ssh_key::Kdf::Bcrypt {
+            salt: vec![5; 16],
+            rounds: 4,
+        };
+
         let key = ssh_key::PrivateKey::from_openssh(&text).unwrap();
-        let locked = key.encrypt_with(ssh_key::Cipher::Aes256Ctr, kdf, 9, passphrase).unwrap();
-        text = locked.to_openssh(ssh_key::LineEnding::LF).unwrap().to_string();
+        let locked = key
+            .encrypt_with(ssh_key::Cipher::Aes256Ctr, kdf, 9, passphrase)
+            .unwrap();
+        text = locked
+            .to_openssh(ssh_key::LineEnding::LF)
+            .unwrap()
+            .to_string();
     }
-    let path = folder.join(format!("id_{kind}{}", if passphrase.is_empty() { "" } else { "_locked" }));
+
+    let path = folder.join(format!(
+        "id_{kind}{}",
+        if passphrase.is_empty() { "" } else { "_locked" }
+    ));
     write(&path, &text, 0o600);
-    let name = if kind == "ed25519" { "ssh-ed25519" } else { "ecdsa-sha2-nistp256" };
-    write(&path.with_extension("pub"), &format!("{name} {} ops@laptop\n", base64(&public)), 0o644);
+    let name = if kind == "ed25519" {
+        "ssh-ed25519"
+    } else {
+        "ecdsa-sha2-nistp256"
+    };
+
+    write(
+        &path.with_extension("pub"),
+        &format!("{name} {} ops@laptop\n", base64(&public)),
+        0o644,
+    );
+
     path
 }
 
 /// Whether OpenSSH's own programs are there to test with.
 fn openssh() -> bool {
-    let found = Command::new("ssh-keygen").arg("-?").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-        && Command::new("ssh-agent").arg("-?").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let found = Command::new("ssh-keygen")
+        .arg("-?")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
+        && Command::new("ssh-agent")
+            .arg("-?")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok();
     if !found {
         println!("skipped: OpenSSH's programs are not installed");
     }
@@ -142,14 +205,19 @@ fn openssh() -> bool {
 }
 
 fn public(path: &Path) -> String {
-    std::fs::read_to_string(path.with_extension("pub")).unwrap().trim().to_owned()
+    std::fs::read_to_string(path.with_extension("pub"))
+        .unwrap()
+        .trim()
+        .to_owned()
 }
 
 /// A server whose users have keys, made in its folder.
 fn server_with(head: &str) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let keys = ["ed25519", "ecdsa"].map(|kind| public(&keygen(folder.path(), kind, "")));
-    let commands = COMMANDS.replace("{ed25519}", &keys[0]).replace("{ecdsa}", &keys[1]);
+    let commands = COMMANDS
+        .replace("{ed25519}", &keys[0])
+        .replace("{ecdsa}", &keys[1]);
     let ca = common::prepare(folder.path(), head, &commands);
     Server::serve(folder, ca)
 }
@@ -163,7 +231,9 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn own_key(path: &Path) -> Proof {
-    Proof::Key(Signer::Own(Arc::new(SshPrivate::read(&std::fs::read(path).unwrap(), None).unwrap())))
+    Proof::Key(Signer::Own(Arc::new(
+        SshPrivate::read(&std::fs::read(path).unwrap(), None).unwrap(),
+    )))
 }
 
 async fn reach(server: &Server) -> Connection {
@@ -172,7 +242,12 @@ async fn reach(server: &Server) -> Connection {
 
 async fn enter(server: &Server, user: &str, proof: &Proof) -> Result<Session, ClientError> {
     let no_code = || Err(ClientError::new(Code::CodeWanted, "no code"));
-    reach(server).await.enter(user, proof, false, no_code).await.map(|entered| entered.session).map_err(|(_, error)| error)
+    reach(server)
+        .await
+        .enter(user, proof, false, no_code)
+        .await
+        .map(|entered| entered.session)
+        .map_err(|(_, error)| error)
 }
 
 /// The client as it is without a password file: its home is in the server's folder.
@@ -181,18 +256,31 @@ fn bare(server: &Server, words: &[&str]) -> Command {
         "[hosts.t]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\n",
         server.port
     );
+
     // Others may be reading it.
     if !server.path("bare.toml").exists() {
         write(&server.path("bare.toml"), &settings, 0o600);
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
-    command.arg("--config").arg(server.path("bare.toml")).args(words).stdin(Stdio::null());
-    command.env("XDG_STATE_HOME", server.path("home")).env("XDG_CONFIG_HOME", server.path("home")).env_remove("SSH_AUTH_SOCK");
+    command
+        .arg("--config")
+        .arg(server.path("bare.toml"))
+        .args(words)
+        .stdin(Stdio::null());
+    command
+        .env("XDG_STATE_HOME", server.path("home"))
+        .env("XDG_CONFIG_HOME", server.path("home"))
+        .env_remove("SSH_AUTH_SOCK");
     command
 }
 
 fn ordaind(server: &Server, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ordaind")).arg("--config").arg(server.path("config.toml")).args(words).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("--config")
+        .arg(server.path("config.toml"))
+        .args(words)
+        .output()
+        .unwrap()
 }
 
 /// A real ssh-agent with keys in it; ended when dropped.
@@ -204,11 +292,27 @@ struct RealAgent {
 impl RealAgent {
     fn with(folder: &Path, keys: &[PathBuf]) -> Self {
         let socket = folder.join("agent");
-        let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         wait("the agent's socket", || socket.exists());
         for key in keys {
-            assert!(Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).status().unwrap().success());
+            assert!(
+                Command::new("ssh-add")
+                    .arg("-q")
+                    .arg(key)
+                    .env("SSH_AUTH_SOCK", &socket)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }
+
         Self { child, socket }
     }
 }
@@ -223,7 +327,10 @@ impl Drop for RealAgent {
 /// The reason in the trail of the login that was refused last.
 fn last_refusal(server: &Server) -> String {
     let logins = server.records("login");
-    let last = logins.iter().rfind(|record| record["outcome"] == "refused").unwrap();
+    let last = logins
+        .iter()
+        .rfind(|record| record["outcome"] == "refused")
+        .unwrap();
     last["reason"].as_str().unwrap().to_owned()
 }
 
@@ -232,35 +339,79 @@ fn ssh_keys_log_in_by_file_and_by_agent() {
     let server = server();
     for kind in ["ed25519", "ecdsa"] {
         let key = server.path(&format!("id_{kind}"));
-        let output = bare(&server, &["--identity", &key.to_string_lossy(), "run", "t", "true"]).output().unwrap();
+        let output = bare(
+            &server,
+            &["--identity", &key.to_string_lossy(), "run", "t", "true"],
+        )
+        .output()
+        .unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     }
+
     if !openssh() {
         return;
     }
     // By the agent's first key, and by the one that a public key names.
-    let agent = RealAgent::with(server.folder.path(), &[server.path("id_ecdsa"), server.path("id_ed25519")]);
-    let with_agent = |words: &[&str]| bare(&server, words).env("SSH_AUTH_SOCK", &agent.socket).output().unwrap();
+    let agent = RealAgent::with(
+        server.folder.path(),
+        &[server.path("id_ecdsa"), server.path("id_ed25519")],
+    );
+
+    let with_agent = |words: &[&str]| {
+        bare(&server, words)
+            .env("SSH_AUTH_SOCK", &agent.socket)
+            .output()
+            .unwrap()
+    };
+
     let output = with_agent(&["run", "t", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let named = server.path("id_ed25519.pub");
     let output = with_agent(&["--identity", &named.to_string_lossy(), "run", "t", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+
     // The second key is the right one; from then on it is the first that is tried.
     for expected in [1, 0] {
-        let before = server.records("login").iter().filter(|record| record["outcome"] == "refused").count();
+        let before = server
+            .records("login")
+            .iter()
+            .filter(|record| record["outcome"] == "refused")
+            .count();
         let output = with_agent(&["run", "keyed@t", "true"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        let after = server.records("login").iter().filter(|record| record["outcome"] == "refused").count();
+        let after = server
+            .records("login")
+            .iter()
+            .filter(|record| record["outcome"] == "refused")
+            .count();
         assert_eq!(after - before, expected);
     }
+
     let last = server.records("login").pop().unwrap();
-    let listed = Command::new("ssh-keygen").arg("-lf").arg(&named).output().unwrap();
+    let listed = Command::new("ssh-keygen")
+        .arg("-lf")
+        .arg(&named)
+        .output()
+        .unwrap();
     assert_eq!(last["method"], "ssh-key");
-    assert_eq!(last["by"].as_str().unwrap(), stdout(&listed).split_whitespace().nth(1).unwrap(), "as ssh-keygen names it");
+    assert_eq!(
+        last["by"].as_str().unwrap(),
+        stdout(&listed).split_whitespace().nth(1).unwrap(),
+        "as ssh-keygen names it"
+    );
+
     // What the trail keeps is a signature that OpenSSH itself verifies.
-    write(&server.path("allowed"), &format!("keyed {}\n", public(&server.path("id_ed25519"))), 0o644);
-    let armored = format!("-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n", last["key_signature"].as_str().unwrap());
+    write(
+        &server.path("allowed"),
+        &format!("keyed {}\n", public(&server.path("id_ed25519"))),
+        0o644,
+    );
+
+    let armored = format!(
+        "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n",
+        last["key_signature"].as_str().unwrap()
+    );
+
     write(&server.path("signature"), &armored, 0o644);
     let mut verify = Command::new("ssh-keygen")
         .args(["-Y", "verify", "-n", "ordain", "-I", "keyed", "-f"])
@@ -281,10 +432,37 @@ fn ssh_keys_log_in_by_file_and_by_agent() {
 fn a_key_that_is_not_the_users_gets_nobody_in() {
     let server = server();
     let stranger = keygen(server.folder.path(), "ed25519", "x");
-    let locked = bare(&server, &["--identity", &stranger.to_string_lossy(), "run", "t", "true"]).output().unwrap();
-    assert!(stderr(&locked).contains("wants its passphrase") && stderr(&locked).contains("code 608"), "{}", stderr(&locked));
-    assert!(SshPrivate::read(&std::fs::read(&stranger).unwrap(), Some(&Secret::new("y".into()))).is_err());
-    let stranger = SshPrivate::read(&std::fs::read(&stranger).unwrap(), Some(&Secret::new("x".into()))).unwrap();
+    let locked = bare(
+        &server,
+        &[
+            "--identity",
+            &stranger.to_string_lossy(),
+            "run",
+            "t",
+            "true",
+        ],
+    )
+    .output()
+    .unwrap();
+    assert!(
+        stderr(&locked).contains("wants its passphrase") && stderr(&locked).contains("code 608"),
+        "{}",
+        stderr(&locked)
+    );
+
+    assert!(
+        SshPrivate::read(
+            &std::fs::read(&stranger).unwrap(),
+            Some(&Secret::new("y".into()))
+        )
+        .is_err()
+    );
+
+    let stranger = SshPrivate::read(
+        &std::fs::read(&stranger).unwrap(),
+        Some(&Secret::new("x".into())),
+    )
+    .unwrap();
     let stranger = Proof::Key(Signer::Own(Arc::new(stranger)));
     let known = own_key(&server.path("id_ed25519"));
     runtime().block_on(async {
@@ -294,12 +472,17 @@ fn a_key_that_is_not_the_users_gets_nobody_in() {
             ("bob", &known, "user without SSH keys"),
             ("ghost", &known, "unknown user"),
             ("disabled", &known, "disabled user"),
-            ("elsewhere", &known, "a source that this user may not come from"),
+            (
+                "elsewhere",
+                &known,
+                "a source that this user may not come from",
+            ),
         ] {
             let error = enter(&server, user, proof).await.err().unwrap();
             assert_eq!(last_refusal(&server), why, "{user}");
             answers.push(error);
         }
+
         answers.dedup();
         assert_eq!(answers.len(), 1, "outsiders are told the same: {answers:?}");
         assert!(answers[0].is(Code::LoginRefused));
@@ -327,6 +510,7 @@ fn ssh_signatures_hold_for_one_text_namespace_and_key() {
     let folder = tempfile::tempdir().unwrap();
     let session = SessionKey::generate().unwrap();
     let signed = serde_json::to_string(&text(&session, "alice")).unwrap();
+
     for kind in ["ed25519", "ecdsa"] {
         let path = keygen(folder.path(), kind, "");
         let key = SshPrivate::read(&std::fs::read(&path).unwrap(), None).unwrap();
@@ -334,26 +518,48 @@ fn ssh_signatures_hold_for_one_text_namespace_and_key() {
         assert_eq!(listed.comment(), "ops@laptop");
         let own = Signer::Own(Arc::new(key)).sign(&signed).unwrap();
         assert!(SshPublic::signer(&signed, &own).unwrap().is(&listed));
-        assert!(SshPublic::signer(&signed.replace("alice", "bob"), &own).is_err(), "another text");
+        assert!(
+            SshPublic::signer(&signed.replace("alice", "bob"), &own).is_err(),
+            "another text"
+        );
+
         // Every byte counts.
         let bytes = ordain::encoding::unbase64_any(&own).unwrap();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
-            assert!(SshPublic::signer(&signed, &base64(&changed)).is_err(), "{kind} byte {at}");
+            assert!(
+                SshPublic::signer(&signed, &base64(&changed)).is_err(),
+                "{kind} byte {at}"
+            );
         }
+
         let longer = [bytes.as_slice(), &[0]].concat();
         assert!(SshPublic::signer(&signed, &base64(&longer)).is_err());
         assert!(SshPublic::signer(&signed, "").is_err());
         assert!(SshPublic::signer(&signed, &base64(b"SSHSIG")).is_err());
-        assert!(SshPublic::signer(&signed, &"A".repeat(10 << 20)).unwrap_err().contains("too long"));
+        assert!(
+            SshPublic::signer(&signed, &"A".repeat(10 << 20))
+                .unwrap_err()
+                .contains("too long")
+        );
+
         if !openssh() {
             continue;
         }
         // By ssh-keygen itself: right, for another namespace, with another hash.
         let by_openssh = |namespace: &str, hash: &str, message: &[u8]| {
             let mut child = Command::new("ssh-keygen")
-                .args(["-Y", "sign", "-q", "-n", namespace, "-O", &format!("hashalg={hash}"), "-f"])
+                .args([
+                    "-Y",
+                    "sign",
+                    "-q",
+                    "-n",
+                    namespace,
+                    "-O",
+                    &format!("hashalg={hash}"),
+                    "-f",
+                ])
                 .arg(&path)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -361,16 +567,43 @@ fn ssh_signatures_hold_for_one_text_namespace_and_key() {
                 .unwrap();
             child.stdin.take().unwrap().write_all(message).unwrap();
             let armored = stdout(&child.wait_with_output().unwrap());
-            armored.lines().filter(|line| !line.starts_with('-')).collect::<String>()
+            armored
+                .lines()
+                .filter(|line| !line.starts_with('-'))
+                .collect::<String>()
         };
+
         let message = [b"ordain/1 login\0".as_slice(), signed.as_bytes()].concat();
-        assert!(SshPublic::signer(&signed, &by_openssh("ordain", "sha512", &message)).unwrap().is(&listed));
-        assert!(SshPublic::signer(&signed, &by_openssh("ordain", "sha256", &message)).unwrap().is(&listed));
-        assert!(SshPublic::signer(&signed, &by_openssh("file", "sha512", &message)).unwrap_err().contains("namespace"));
-        assert!(SshPublic::signer(&signed, &by_openssh("ordain", "sha512", signed.as_bytes())).is_err(), "without the purpose");
+        assert!(
+            SshPublic::signer(&signed, &by_openssh("ordain", "sha512", &message))
+                .unwrap()
+                .is(&listed)
+        );
+
+        assert!(
+            SshPublic::signer(&signed, &by_openssh("ordain", "sha256", &message))
+                .unwrap()
+                .is(&listed)
+        );
+
+        assert!(
+            SshPublic::signer(&signed, &by_openssh("file", "sha512", &message))
+                .unwrap_err()
+                .contains("namespace")
+        );
+
+        assert!(
+            SshPublic::signer(&signed, &by_openssh("ordain", "sha512", signed.as_bytes())).is_err(),
+            "without the purpose"
+        );
+
         let request = [b"ordain/1 request\0".as_slice(), signed.as_bytes()].concat();
-        assert!(SshPublic::signer(&signed, &by_openssh("ordain", "sha512", &request)).is_err(), "another purpose");
+        assert!(
+            SshPublic::signer(&signed, &by_openssh("ordain", "sha512", &request)).is_err(),
+            "another purpose"
+        );
     }
+
     // A session key's signature is no SSH key's, and the other way round.
     assert!(SshPublic::signer(&signed, &session.sign(Purpose::Login, &signed)).is_err());
 }
@@ -379,7 +612,9 @@ fn ssh_signatures_hold_for_one_text_namespace_and_key() {
 #[test]
 fn fido_keys_must_have_been_touched() {
     use aws_lc_rs::rand::SystemRandom;
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    };
     let put = |parts: &[&[u8]]| {
         parts.iter().fold(Vec::new(), |mut all: Vec<u8>, part| {
             all.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
@@ -387,10 +622,20 @@ fn fido_keys_must_have_been_touched() {
             all
         })
     };
+
     let number = |bytes: &[u8]| {
-        let bytes: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
-        if bytes[0] & 0x80 != 0 { [&[0], bytes.as_slice()].concat() } else { bytes }
+        let bytes: Vec<u8> = bytes
+            .iter()
+            .copied()
+            .skip_while(|byte| *byte == 0)
+            .collect();
+        if bytes[0] & 0x80 != 0 {
+            [&[0], bytes.as_slice()].concat()
+        } else {
+            bytes
+        }
     };
+
     let ed25519 = Ed25519KeyPair::generate().unwrap();
     let p256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
     let session = SessionKey::generate().unwrap();
@@ -398,26 +643,63 @@ fn fido_keys_must_have_been_touched() {
     let shown = |flags: u8| {
         let data = ordain::credential::to_sign(&signed).unwrap();
         let trailer = [&[flags], 7u32.to_be_bytes().as_slice()].concat();
-        let hashed = [ordain::credential::sha256(b"ssh:").as_slice(), &trailer, &ordain::credential::sha256(&data)].concat();
+        let hashed = [
+            ordain::credential::sha256(b"ssh:").as_slice(),
+            &trailer,
+            &ordain::credential::sha256(&data),
+        ]
+        .concat();
         (hashed, trailer)
     };
+
     for flags in [0u8, 1, 4, 5] {
         let (hashed, trailer) = shown(flags);
-        let sk_ed25519 = put(&[b"sk-ssh-ed25519@openssh.com", ed25519.public_key().as_ref(), b"ssh:"]);
-        let raw = [put(&[b"sk-ssh-ed25519@openssh.com", ed25519.sign(&hashed).as_ref()]), trailer.clone()].concat();
+        let sk_ed25519 = put(&[
+            b"sk-ssh-ed25519@openssh.com",
+            ed25519.public_key().as_ref(),
+            b"ssh:",
+        ]);
+        let raw = [
+            put(&[
+                b"sk-ssh-ed25519@openssh.com",
+                ed25519.sign(&hashed).as_ref(),
+            ]),
+            trailer.clone(),
+        ]
+        .concat();
         let key = SshPublic::of_bytes(&sk_ed25519).unwrap();
         let verdict = SshPublic::signer(&signed, &ordain::credential::blob(&key, &raw));
-        assert_eq!(verdict.as_ref().is_ok_and(|signer| signer.is(&key)), flags & 1 == 1, "{flags} {verdict:?}");
+        assert_eq!(
+            verdict.as_ref().is_ok_and(|signer| signer.is(&key)),
+            flags & 1 == 1,
+            "{flags} {verdict:?}"
+        );
 
-        let sk_p256 = put(&[b"sk-ecdsa-sha2-nistp256@openssh.com", b"nistp256", p256.public_key().as_ref(), b"ssh:"]);
+        let sk_p256 = put(&[
+            b"sk-ecdsa-sha2-nistp256@openssh.com",
+            b"nistp256",
+            p256.public_key().as_ref(),
+            b"ssh:",
+        ]);
         let der = p256.sign(&SystemRandom::new(), &hashed).unwrap();
         let der = der.as_ref();
         let r = &der[4..4 + usize::from(der[3])];
         let s = &der[6 + usize::from(der[3])..];
-        let raw = [put(&[b"sk-ecdsa-sha2-nistp256@openssh.com", &put(&[&number(r), &number(s)])]), trailer].concat();
+        let raw = [
+            put(&[
+                b"sk-ecdsa-sha2-nistp256@openssh.com",
+                &put(&[&number(r), &number(s)]),
+            ]),
+            trailer,
+        ]
+        .concat();
         let key = SshPublic::of_bytes(&sk_p256).unwrap();
         let verdict = SshPublic::signer(&signed, &ordain::credential::blob(&key, &raw));
-        assert_eq!(verdict.as_ref().is_ok_and(|signer| signer.is(&key)), flags & 1 == 1, "{flags} {verdict:?}");
+        assert_eq!(
+            verdict.as_ref().is_ok_and(|signer| signer.is(&key)),
+            flags & 1 == 1,
+            "{flags} {verdict:?}"
+        );
     }
 }
 
@@ -425,7 +707,9 @@ fn fido_keys_must_have_been_touched() {
 fn agents_that_hang_die_or_lie_are_told_of() {
     let server = server();
     let key = own_key(&server.path("id_ed25519"));
-    let Proof::Key(Signer::Own(private)) = &key else { panic!("no key") };
+    let Proof::Key(Signer::Own(private)) = &key else {
+        panic!("no key")
+    };
     let public = private.public().clone();
     let identities = {
         let mut answer = vec![12, 0, 0, 0, 1];
@@ -433,18 +717,42 @@ fn agents_that_hang_die_or_lie_are_told_of() {
             answer.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
             answer.extend(part);
         }
+
         answer
     };
-    let framed = |answer: &[u8]| [&u32::try_from(answer.len()).unwrap().to_be_bytes(), answer].concat();
+
+    let framed =
+        |answer: &[u8]| [&u32::try_from(answer.len()).unwrap().to_be_bytes(), answer].concat();
     // What it answers to the list, and to the wish to sign.
     let cases: [(&str, Vec<u8>, Vec<u8>, &str); 6] = [
         ("hangs up", vec![], vec![], "hung up"),
         ("announces too much", vec![0xff; 4], vec![], "announces"),
-        ("answers something else", framed(&[5]), vec![], "no list of keys"),
-        ("lists rubbish", framed(&[12, 0, 0, 0, 9, 0, 0]), vec![], "cannot be read"),
-        ("refuses to sign", framed(&identities), framed(&[5]), "did not sign"),
-        ("signs something else", framed(&identities), framed(&[14, 0, 0, 0, 4, 1, 2, 3, 4]), "an SSH signature that is none"),
+        (
+            "answers something else",
+            framed(&[5]),
+            vec![],
+            "no list of keys",
+        ),
+        (
+            "lists rubbish",
+            framed(&[12, 0, 0, 0, 9, 0, 0]),
+            vec![],
+            "cannot be read",
+        ),
+        (
+            "refuses to sign",
+            framed(&identities),
+            framed(&[5]),
+            "did not sign",
+        ),
+        (
+            "signs something else",
+            framed(&identities),
+            framed(&[14, 0, 0, 0, 4, 1, 2, 3, 4]),
+            "an SSH signature that is none",
+        ),
     ];
+
     for (name, list, sign, expected) in cases {
         let socket = server.path(&format!("agent-{}", name.replace(' ', "-")));
         let listener = UnixListener::bind(&socket).unwrap();
@@ -456,19 +764,42 @@ fn agents_that_hang_die_or_lie_are_told_of() {
                 stream.read_exact(&mut length).unwrap();
                 let mut question = vec![0; u32::from_be_bytes(length) as usize];
                 stream.read_exact(&mut question).unwrap();
-                stream.write_all(if question[0] == 11 { &list } else { &sign }).unwrap();
+                stream
+                    .write_all(if question[0] == 11 { &list } else { &sign })
+                    .unwrap();
             }
         });
-        let output = bare(&server, &["run", "t", "true"]).env("SSH_AUTH_SOCK", &socket).output().unwrap();
+
+        let output = bare(&server, &["run", "t", "true"])
+            .env("SSH_AUTH_SOCK", &socket)
+            .output()
+            .unwrap();
         answering.join().unwrap();
         assert_eq!(output.status.code(), Some(255), "{name}");
-        assert!(stderr(&output).contains(expected), "{name}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(expected),
+            "{name}: {}",
+            stderr(&output)
+        );
     }
-    let dead = bare(&server, &["run", "t", "true"]).env("SSH_AUTH_SOCK", server.path("nothing")).output().unwrap();
-    assert!(stderr(&dead).contains("the SSH agent at"), "{}", stderr(&dead));
+
+    let dead = bare(&server, &["run", "t", "true"])
+        .env("SSH_AUTH_SOCK", server.path("nothing"))
+        .output()
+        .unwrap();
+    assert!(
+        stderr(&dead).contains("the SSH agent at"),
+        "{}",
+        stderr(&dead)
+    );
+
     // One that signs with another key than it was asked to.
     let other = keygen(server.folder.path(), "ed25519", "other");
-    let other = SshPrivate::read(&std::fs::read(other).unwrap(), Some(&Secret::new("other".into()))).unwrap();
+    let other = SshPrivate::read(
+        &std::fs::read(other).unwrap(),
+        Some(&Secret::new("other".into())),
+    )
+    .unwrap();
     let socket = server.path("liar");
     let listener = UnixListener::bind(&socket).unwrap();
     let answering = std::thread::spawn(move || {
@@ -480,10 +811,18 @@ fn agents_that_hang_die_or_lie_are_told_of() {
         let key = u32::from_be_bytes(question[1..5].try_into().unwrap()) as usize;
         let data = &question[9 + key..question.len() - 4];
         let raw = other.sign(data).unwrap();
-        let answer = [&[14], u32::try_from(raw.len()).unwrap().to_be_bytes().as_slice(), &raw].concat();
+        let answer = [
+            &[14],
+            u32::try_from(raw.len()).unwrap().to_be_bytes().as_slice(),
+            &raw,
+        ]
+        .concat();
         stream.write_all(&framed(&answer)).unwrap();
     });
-    let lied = Signer::Agent(Agent::at(&socket), public).sign("text").unwrap_err();
+
+    let lied = Signer::Agent(Agent::at(&socket), public)
+        .sign("text")
+        .unwrap_err();
     answering.join().unwrap();
     assert!(lied.is(Code::Identity), "{lied}");
 }
@@ -494,60 +833,119 @@ fn a_login_is_kept_and_asks_nothing_until_it_is_ended() {
     let password = server.path("password");
     let password = password.to_string_lossy().into_owned();
     let run = |server: &Server| bare(server, &["run", "t", "true"]).output().unwrap();
-    assert_ne!(run(&server).status.code(), Some(0), "there is nothing to log in with");
+    assert_ne!(
+        run(&server).status.code(),
+        Some(0),
+        "there is nothing to log in with"
+    );
+
     let login = |server: &Server| {
-        let output = bare(server, &["login", "t", "--password-file", &password]).output().unwrap();
+        let output = bare(server, &["login", "t", "--password-file", &password])
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(stdout(&output).contains("for 8h00m"), "{}", stdout(&output));
     };
+
     login(&server);
     for _ in 0..3 {
         assert_eq!(run(&server).status.code(), Some(0));
     }
     assert_eq!(server.records("login").pop().unwrap()["method"], "kept");
-    let whoami: serde_json::Value = serde_json::from_slice(&bare(&server, &["--json", "whoami", "t"]).output().unwrap().stdout).unwrap();
-    assert_eq!((whoami["user"].as_str(), whoami["by"].as_str()), (Some("alice"), Some("password")));
+    let whoami: serde_json::Value = serde_json::from_slice(
+        &bare(&server, &["--json", "whoami", "t"])
+            .output()
+            .unwrap()
+            .stdout,
+    )
+    .unwrap();
+    assert_eq!(
+        (whoami["user"].as_str(), whoami["by"].as_str()),
+        (Some("alice"), Some("password"))
+    );
+
     assert!(whoami["kept_s"].as_u64().unwrap() > 28_000);
+
     // Many at once.
-    let many: Vec<Child> = (0..16).map(|_| bare(&server, &["run", "t", "true"]).spawn().unwrap()).collect();
+    let many: Vec<Child> = (0..16)
+        .map(|_| bare(&server, &["run", "t", "true"]).spawn().unwrap())
+        .collect();
     for mut child in many {
         assert!(child.wait().unwrap().success());
     }
     // The file is the user's alone.
-    let file = std::fs::read_dir(server.path("home/ordain/logins")).unwrap().flatten().next().unwrap().path();
+    let file = std::fs::read_dir(server.path("home/ordain/logins"))
+        .unwrap()
+        .flatten()
+        .next()
+        .unwrap()
+        .path();
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
     // It survives the daemon, killed without a word.
     server.restart();
     assert_eq!(run(&server).status.code(), Some(0));
+
     // It ends, and the file with it.
     let out = bare(&server, &["logout", "t"]).output().unwrap();
     assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
     assert!(!file.exists());
     assert_ne!(run(&server).status.code(), Some(0));
-    wait("the record of its end", || server.records("kept-ended").len() == 1);
+    wait("the record of its end", || {
+        server.records("kept-ended").len() == 1
+    });
     // A copy of the file is worth nothing afterwards.
     login(&server);
-    let file = std::fs::read_dir(server.path("home/ordain/logins")).unwrap().flatten().next().unwrap().path();
+    let file = std::fs::read_dir(server.path("home/ordain/logins"))
+        .unwrap()
+        .flatten()
+        .next()
+        .unwrap()
+        .path();
     let copy = std::fs::read(&file).unwrap();
-    assert_eq!(bare(&server, &["logout", "t"]).status().unwrap().code(), Some(0));
+    assert_eq!(
+        bare(&server, &["logout", "t"]).status().unwrap().code(),
+        Some(0)
+    );
+
     std::fs::write(&file, copy).unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
     let output = run(&server);
     assert_ne!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("was refused") && !file.exists(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("was refused") && !file.exists(),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
 fn a_kept_login_out_of_a_backup_stays_ended() {
     let mut server = server();
     let password = server.path("password").to_string_lossy().into_owned();
-    assert!(bare(&server, &["login", "t", "--password-file", &password]).status().unwrap().success());
+    assert!(
+        bare(&server, &["login", "t", "--password-file", &password])
+            .status()
+            .unwrap()
+            .success()
+    );
+
     let logins = server.path("home/ordain/logins");
-    let file = std::fs::read_dir(&logins).unwrap().flatten().next().unwrap().path();
+    let file = std::fs::read_dir(&logins)
+        .unwrap()
+        .flatten()
+        .next()
+        .unwrap()
+        .path();
     let own = std::fs::read(&file).unwrap();
-    let backup = ["vault.json", "vault.seal"].map(|name| std::fs::read(server.path(&format!("state/{name}"))).unwrap());
+    let backup = ["vault.json", "vault.seal"]
+        .map(|name| std::fs::read(server.path(&format!("state/{name}"))).unwrap());
     assert!(bare(&server, &["logout", "t"]).status().unwrap().success());
+
     // Both sides put last week's files back.
     for (name, bytes) in ["vault.json", "vault.seal"].iter().zip(backup) {
         std::fs::write(server.path(&format!("state/{name}")), bytes).unwrap();
@@ -556,31 +954,70 @@ fn a_kept_login_out_of_a_backup_stays_ended() {
     server.restart();
     let output = bare(&server, &["run", "t", "true"]).output().unwrap();
     assert_ne!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("was refused"), "{}", stderr(&output));
-    assert_eq!(server.records("vault").len(), 1, "and the administrator knows of it");
+    assert!(
+        stderr(&output).contains("was refused"),
+        "{}",
+        stderr(&output)
+    );
+
+    assert_eq!(
+        server.records("vault").len(),
+        1,
+        "and the administrator knows of it"
+    );
 }
 
 #[test]
 fn sessions_are_listed_and_ended() {
     let server = server();
     runtime().block_on(async {
-        let (alice, other, warden) = (server.session("alice").await, server.session("alice").await, server.session("warden").await);
+        let (alice, other, warden) = (
+            server.session("alice").await,
+            server.session("alice").await,
+            server.session("warden").await,
+        );
+
         let list = async |session: &Session| match session.ask(&Ask::Sessions).await.unwrap() {
             Answer::Sessions { sessions } => sessions,
             other => panic!("{other:?}"),
         };
+
         let own = list(&alice).await;
-        assert_eq!((own.len(), own.iter().filter(|line| line.this).count()), (2, 1));
+        assert_eq!(
+            (own.len(), own.iter().filter(|line| line.this).count()),
+            (2, 1)
+        );
+
         assert_eq!(list(&warden).await.len(), 3);
-        let victim = own.iter().find(|line| !line.this).unwrap().session.parse().unwrap();
+        let victim = own
+            .iter()
+            .find(|line| !line.this)
+            .unwrap()
+            .session
+            .parse()
+            .unwrap();
         let bob = server.session("bob").await;
-        let refused = bob.ask(&Ask::EndSession(Ending::One(victim))).await.unwrap_err();
-        assert!(refused.is(Code::NoSuchSession), "another's session is none: {refused}");
-        warden.ask(&Ask::EndSession(Ending::One(victim))).await.unwrap();
+        let refused = bob
+            .ask(&Ask::EndSession(Ending::One(victim)))
+            .await
+            .unwrap_err();
+        assert!(
+            refused.is(Code::NoSuchSession),
+            "another's session is none: {refused}"
+        );
+
+        warden
+            .ask(&Ask::EndSession(Ending::One(victim)))
+            .await
+            .unwrap();
         wait("the end", || server.records("logout").len() == 1);
         let ended = other.ask(&Ask::List).await.unwrap_err();
         assert!(ended.is(Code::Revoked), "{ended}");
-        let Answer::EndSession { ended_sessions } = alice.ask(&Ask::EndSession(Ending::All)).await.unwrap() else { panic!("no answer") };
+        let Answer::EndSession { ended_sessions } =
+            alice.ask(&Ask::EndSession(Ending::All)).await.unwrap()
+        else {
+            panic!("no answer")
+        };
         assert_eq!(ended_sessions, 1);
         assert_eq!(list(&warden).await.len(), 2);
     });
@@ -590,9 +1027,13 @@ fn sessions_are_listed_and_ended() {
 fn one_time_codes_serve_once() {
     let server = server();
     let code = |secret: &str, step_off: i64| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         totp(secret, (now / 30).checked_add_signed(step_off).unwrap())
     };
+
     let password = server.path("password").to_string_lossy().into_owned();
     let run = |user: &str, code: Option<&str>| {
         let host = format!("{user}@t");
@@ -601,41 +1042,113 @@ fn one_time_codes_serve_once() {
         words.extend(["run", &host, "true"]);
         bare(&server, &words).output().unwrap()
     };
+
     // The configuration wants a code, and there is no seed: nobody gets in with less.
     assert!(stderr(&run("coded", None)).contains("code 200"));
     let made = ordaind(&server, &["totp", "coded"]);
     assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
     let uri = stdout(&made).trim().to_owned();
-    let secret = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let secret = uri
+        .split("secret=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap()
+        .to_owned();
     assert!(uri.starts_with("otpauth://totp/ordain:coded@"), "{uri}");
-    assert!(stderr(&run("coded", None)).contains("code 203"), "{}", stderr(&run("coded", None)));
-    let wrong = stderr(&bare(&server, &["--password-stdin", "--code", "000000", "run", "coded@t", "true"]).output().unwrap());
-    assert!(wrong.contains("code 200"), "with a wrong password nobody hears of codes: {wrong}");
+    assert!(
+        stderr(&run("coded", None)).contains("code 203"),
+        "{}",
+        stderr(&run("coded", None))
+    );
+
+    let wrong = stderr(
+        &bare(
+            &server,
+            &[
+                "--password-stdin",
+                "--code",
+                "000000",
+                "run",
+                "coded@t",
+                "true",
+            ],
+        )
+        .output()
+        .unwrap(),
+    );
+
+    assert!(
+        wrong.contains("code 200"),
+        "with a wrong password nobody hears of codes: {wrong}"
+    );
+
     let now = code(&secret, 0);
     let output = run("coded", Some(&now));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&run("coded", Some(&now))).contains("code 200"), "a code serves once");
-    assert!(stderr(&run("coded", Some(&code(&secret, 10)))).contains("code 200"), "from a clock that is five minutes off");
+    assert!(
+        stderr(&run("coded", Some(&now))).contains("code 200"),
+        "a code serves once"
+    );
+
+    assert!(
+        stderr(&run("coded", Some(&code(&secret, 10)))).contains("code 200"),
+        "from a clock that is five minutes off"
+    );
+
     assert_eq!(run("coded", Some(&code(&secret, 1))).status.code(), Some(0));
+
     // A seed alone wants a code too, with keys as with passwords; without one all is as before.
     assert_eq!(run("alice", None).status.code(), Some(0));
     assert_eq!(ordaind(&server, &["totp", "alice"]).status.code(), Some(0));
     assert!(stderr(&run("alice", None)).contains("code 203"));
     let key = server.path("id_ed25519").to_string_lossy().into_owned();
-    assert!(stderr(&bare(&server, &["--identity", &key, "run", "t", "true"]).output().unwrap()).contains("code 203"));
-    assert_eq!(ordaind(&server, &["totp", "alice", "--remove"]).status.code(), Some(0));
+    assert!(
+        stderr(
+            &bare(&server, &["--identity", &key, "run", "t", "true"])
+                .output()
+                .unwrap()
+        )
+        .contains("code 203")
+    );
+
+    assert_eq!(
+        ordaind(&server, &["totp", "alice", "--remove"])
+            .status
+            .code(),
+        Some(0)
+    );
+
     assert_eq!(run("alice", None).status.code(), Some(0));
     assert_eq!(ordaind(&server, &["totp", "ghost"]).status.code(), Some(1));
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(std::fs::metadata(server.path("state/vault.json")).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!std::fs::read_to_string(server.path("state/trail.jsonl")).unwrap().contains(&secret));
+    assert_eq!(
+        std::fs::metadata(server.path("state/vault.json"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
+
+    assert!(
+        !std::fs::read_to_string(server.path("state/trail.jsonl"))
+            .unwrap()
+            .contains(&secret)
+    );
 }
 
 /// RFC 6238 as an app has it, out of what the URI says.
 fn totp(secret: &str, step: u64) -> String {
     let symbols = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bits: String = secret.bytes().map(|c| format!("{:05b}", symbols.iter().position(|s| *s == c).unwrap())).collect();
-    let seed: Vec<u8> = (0..bits.len() / 8).map(|at| u8::from_str_radix(&bits[at * 8..at * 8 + 8], 2).unwrap()).collect();
+    let bits: String = secret
+        .bytes()
+        .map(|c| format!("{:05b}", symbols.iter().position(|s| *s == c).unwrap()))
+        .collect();
+    let seed: Vec<u8> = (0..bits.len() / 8)
+        .map(|at| u8::from_str_radix(&bits[at * 8..at * 8 + 8], 2).unwrap())
+        .collect();
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &seed);
     let mac = aws_lc_rs::hmac::sign(&key, &step.to_be_bytes());
     let at = usize::from(mac.as_ref()[19] & 15);
@@ -646,16 +1159,35 @@ fn totp(secret: &str, step: u64) -> String {
 #[test]
 fn servers_are_known_by_their_keys() {
     let mut server = server();
-    let settings =
-        |port: u16| format!("[hosts.t]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"alice\"\npassword_file = \"password\"\n");
+    let settings = |port: u16| {
+        format!(
+            "[hosts.t]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"alice\"\npassword_file = \"password\"\n"
+        )
+    };
+
     write(&server.path("known.toml"), &settings(server.port), 0o600);
     let run = |server: &Server, words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
-        command.arg("--config").arg(server.path("known.toml")).args(words).args(["run", "t", "true"]).stdin(Stdio::null());
-        command.env("XDG_STATE_HOME", server.path("home")).env("XDG_CONFIG_HOME", server.path("home")).output().unwrap()
+        command
+            .arg("--config")
+            .arg(server.path("known.toml"))
+            .args(words)
+            .args(["run", "t", "true"])
+            .stdin(Stdio::null());
+        command
+            .env("XDG_STATE_HOME", server.path("home"))
+            .env("XDG_CONFIG_HOME", server.path("home"))
+            .output()
+            .unwrap()
     };
+
     let first = run(&server, &[]);
-    assert!(stderr(&first).contains("code 607") && stderr(&first).contains("sha256:"), "{}", stderr(&first));
+    assert!(
+        stderr(&first).contains("code 607") && stderr(&first).contains("sha256:"),
+        "{}",
+        stderr(&first)
+    );
+
     assert!(server.records("login").is_empty(), "nothing was sent to it");
     let accepted = run(&server, &["--accept-new"]);
     assert_eq!(accepted.status.code(), Some(0), "{}", stderr(&accepted));
@@ -663,19 +1195,26 @@ fn servers_are_known_by_their_keys() {
     let fingerprint = stdout(&server.local("fingerprint")).trim().to_owned();
     let known = std::fs::read_to_string(server.path("home/ordain/known_servers")).unwrap();
     assert_eq!(known, format!("127.0.0.1:{} {fingerprint}\n", server.port));
+
     // Another key: refused, loudly, also with --accept-new.
     let pair = ordain::devca::self_signed(&["localhost".into()], 1).unwrap();
     write(&server.path("server.key"), &pair.key, 0o600);
     write(&server.path("server.crt"), &pair.certificate, 0o644);
     assert_eq!(server.local("reload").status.code(), Some(0));
     let renewed = stdout(&server.local("fingerprint")).trim().to_owned();
+
     for words in [&[][..], &["--accept-new"]] {
         let changed = run(&server, words);
         assert_eq!(changed.status.code(), Some(255));
         let said = stderr(&changed);
-        assert!(said.contains("HAS CHANGED") && said.contains(&fingerprint) && said.contains(&renewed), "{said}");
+        assert!(
+            said.contains("HAS CHANGED") && said.contains(&fingerprint) && said.contains(&renewed),
+            "{said}"
+        );
+
         assert!(said.contains("known_servers:1"), "{said}");
     }
+
     server.child.kill().unwrap();
 }
 
@@ -683,42 +1222,112 @@ fn servers_are_known_by_their_keys() {
 fn a_lock_ends_everything_at_once_and_beats_the_configuration() {
     let mut server = server();
     let password = server.path("password").to_string_lossy().into_owned();
-    assert!(bare(&server, &["login", "t", "--password-file", &password]).status().unwrap().success());
-    let detach = |command: &str| stdout(&server.ordain(&["run", "--detach", "t", command])).trim().to_owned();
+    assert!(
+        bare(&server, &["login", "t", "--password-file", &password])
+            .status()
+            .unwrap()
+            .success()
+    );
+
+    let detach = |command: &str| {
+        stdout(&server.ordain(&["run", "--detach", "t", command]))
+            .trim()
+            .to_owned()
+    };
+
     let (goes, stays) = (detach("goes"), detach("stays"));
     let (mut queued, mut attached) = (
-        server.client().args(["run", "t", "goes"]).stderr(Stdio::null()).spawn().unwrap(),
-        server.client().args(["run", "t", "sleep"]).stderr(Stdio::null()).spawn().unwrap(),
+        server
+            .client()
+            .args(["run", "t", "goes"])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+        server
+            .client()
+            .args(["run", "t", "sleep"])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
     );
-    let mut others = server.client().args(["run", "bob@t", "sleep"]).spawn().unwrap();
-    server.wait_for_trail("the starts", |trail| trail.iter().filter(|record| record["kind"] == "start").count() == 4);
-    server.wait_for_trail("the wait", |trail| {
-        trail.iter().filter(|record| record["kind"] == "request" && record["verb"] == "run" && record["decision"] == "granted").count() == 5
+
+    let mut others = server
+        .client()
+        .args(["run", "bob@t", "sleep"])
+        .spawn()
+        .unwrap();
+    server.wait_for_trail("the starts", |trail| {
+        trail
+            .iter()
+            .filter(|record| record["kind"] == "start")
+            .count()
+            == 4
     });
+
+    server.wait_for_trail("the wait", |trail| {
+        trail
+            .iter()
+            .filter(|record| {
+                record["kind"] == "request"
+                    && record["verb"] == "run"
+                    && record["decision"] == "granted"
+            })
+            .count()
+            == 5
+    });
+
     let began = Instant::now();
     let locked = ordaind(&server, &["lock", "alice", "--reason", "left the company"]);
     assert_eq!(locked.status.code(), Some(0), "{}", stderr(&locked));
     assert!(!queued.wait().unwrap().success());
     assert!(!attached.wait().unwrap().success());
-    server.wait_for_trail("the ends", |trail| trail.iter().filter(|record| record["kind"] == "end").count() == 3);
-    assert!(began.elapsed() < Duration::from_secs(5), "one second is asked for, and the machine may be busy");
+    server.wait_for_trail("the ends", |trail| {
+        trail
+            .iter()
+            .filter(|record| record["kind"] == "end")
+            .count()
+            == 3
+    });
+
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "one second is asked for, and the machine may be busy"
+    );
+
     let ends = server.records("end");
-    let of = |run: &str| ends.iter().find(|end| end["run"] == run).map(|end| end["reason"].as_str().unwrap().to_owned());
+    let of = |run: &str| {
+        ends.iter()
+            .find(|end| end["run"] == run)
+            .map(|end| end["reason"].as_str().unwrap().to_owned())
+    };
+
     assert_eq!((of(&goes).as_deref(), of(&stays)), (Some("revoked"), None));
-    assert!(others.try_wait().unwrap().is_none(), "nobody else is touched");
+    assert!(
+        others.try_wait().unwrap().is_none(),
+        "nobody else is touched"
+    );
+
     let refused = |server: &Server| {
-        let by = [vec!["run", "t", "true"], vec!["--password-file", &password, "run", "t", "true"]];
+        let by = [
+            vec!["run", "t", "true"],
+            vec!["--password-file", &password, "run", "t", "true"],
+        ];
+
         for words in by {
             let output = bare(server, &words).output().unwrap();
             assert_eq!(output.status.code(), Some(255), "{words:?}");
         }
+
         assert_eq!(last_refusal(server), "locked user");
     };
+
     refused(&server);
+
     // It holds through a reload and a new daemon.
     assert_eq!(server.local("reload").status.code(), Some(0));
     refused(&server);
-    let status: serde_json::Value = serde_json::from_slice(&ordaind(&server, &["status", "--json"]).stdout).unwrap();
+    let status: serde_json::Value =
+        serde_json::from_slice(&ordaind(&server, &["status", "--json"]).stdout).unwrap();
     assert_eq!(status["locked"], serde_json::json!(["alice"]));
     assert!(stdout(&ordaind(&server, &["lock"])).contains("left the company"));
     let _ = others.kill();
@@ -727,13 +1336,31 @@ fn a_lock_ends_everything_at_once_and_beats_the_configuration() {
     refused(&server);
     assert!(stdout(&ordaind(&server, &["unlock", "alice"])).contains("unlocked"));
     assert_eq!(
-        bare(&server, &["--password-file", &server.path("password").to_string_lossy(), "run", "t", "true"]).status().unwrap().code(),
+        bare(
+            &server,
+            &[
+                "--password-file",
+                &server.path("password").to_string_lossy(),
+                "run",
+                "t",
+                "true"
+            ]
+        )
+        .status()
+        .unwrap()
+        .code(),
         Some(0)
     );
+
     assert_eq!(server.records("lock").len(), 2);
+
     // A name that nobody has yet can be locked too.
     let nobody = ordaind(&server, &["lock", "nobody-yet"]);
-    assert!(stderr(&nobody).contains("no such user is configured"), "{}", stderr(&nobody));
+    assert!(
+        stderr(&nobody).contains("no such user is configured"),
+        "{}",
+        stderr(&nobody)
+    );
 }
 
 #[test]
@@ -748,32 +1375,62 @@ fn a_reload_that_takes_something_away_takes_it_at_once() {
         let output = server.local("reload");
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     };
+
     runtime().block_on(async {
         let (alice, bob) = (server.session("alice").await, server.session("bob").await);
         let keyed = enter(&server, "alice", &own_key(&key)).await.unwrap();
+
         // More for everybody ends nothing.
-        reload(&text.replace("[roles.less]\ncommands = [\"true\"]", "[roles.less]\ncommands = [\"true\", \"sleep\"]"));
+        reload(&text.replace(
+            "[roles.less]\ncommands = [\"true\"]",
+            "[roles.less]\ncommands = [\"true\", \"sleep\"]",
+        ));
         for session in [&alice, &bob, &keyed] {
             session.ask(&Ask::List).await.unwrap();
         }
         // A key that is gone ends what it has begun, and nothing else.
-        let line = text.lines().find(|line| line.starts_with("ssh_keys = [") && line.contains("ecdsa")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("ssh_keys = [") && line.contains("ecdsa"))
+            .unwrap();
         let public = public(&key);
         reload(&text.replace(line, &line.replace(&format!("\"{public}\", "), "")));
         assert!(keyed.ask(&Ask::List).await.unwrap_err().is(Code::Revoked));
         alice.ask(&Ask::List).await.unwrap();
         assert!(enter(&server, "alice", &own_key(&key)).await.is_err());
+
         // A role that is narrower.
-        reload(&text.replace("[users.bob]\nroles = [\"all\"]", "[users.bob]\nroles = [\"less\"]"));
+        reload(&text.replace(
+            "[users.bob]\nroles = [\"all\"]",
+            "[users.bob]\nroles = [\"less\"]",
+        ));
         assert!(bob.ask(&Ask::List).await.unwrap_err().is(Code::Revoked));
         alice.ask(&Ask::List).await.unwrap();
+
         // Another password: sessions and kept logins that the old one has proved.
-        assert!(bare(&server, &["login", "t", "--password-file", &password]).status().unwrap().success());
-        let hash = text.split("[users.alice]").nth(1).unwrap().lines().find(|line| line.starts_with("password")).unwrap();
+        assert!(
+            bare(&server, &["login", "t", "--password-file", &password])
+                .status()
+                .unwrap()
+                .success()
+        );
+
+        let hash = text
+            .split("[users.alice]")
+            .nth(1)
+            .unwrap()
+            .lines()
+            .find(|line| line.starts_with("password"))
+            .unwrap();
         reload(&text.replacen(hash, &format!("password = \"{}\"", common::hash()), 1));
         assert!(alice.ask(&Ask::List).await.unwrap_err().is(Code::Revoked));
         let output = bare(&server, &["run", "t", "true"]).output().unwrap();
-        assert!(stderr(&output).contains("was refused"), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("was refused"),
+            "{}",
+            stderr(&output)
+        );
+
         assert_eq!(server.records("kept-ended").len(), 1);
     });
 }
@@ -786,43 +1443,103 @@ fn why_not_is_told_with_every_rule() {
         all.extend(words);
         server.ordain(&all)
     };
+
     let granted = explain(&["--reason", "OPS-1", "t", "deploy", "v1"]);
     assert_eq!(granted.status.code(), Some(0), "{}", stderr(&granted));
-    assert!(stdout(&granted).contains("granted, by roles.all.commands `*`") && stdout(&granted).contains("would run: /bin/echo v1"));
+    assert!(
+        stdout(&granted).contains("granted, by roles.all.commands `*`")
+            && stdout(&granted).contains("would run: /bin/echo v1")
+    );
+
     let refused = stdout(&explain(&["t", "deploy", "v1"]));
-    assert!(refused.starts_with("refused, by commands.deploy.require.reason (") && refused.contains("OPS-[0-9]+"), "{refused}");
+    assert!(
+        refused.starts_with("refused, by commands.deploy.require.reason (")
+            && refused.contains("OPS-[0-9]+"),
+        "{refused}"
+    );
+
     let denied = stdout(&explain(&["careful@t", "deploy", "v1"]));
-    assert!(denied.contains("roles.careful.deny `deploy`") && denied.contains("config.toml:"), "{denied}");
+    assert!(
+        denied.contains("roles.careful.deny `deploy`") && denied.contains("config.toml:"),
+        "{denied}"
+    );
+
     // The administrator asks for anybody, from anywhere, without a daemon.
     let config = server.path("config.toml").to_string_lossy().into_owned();
     let ask = |words: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_ordaind")).args(["--config", &config, "explain", "--offline"]).args(words).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_ordaind"))
+            .args(["--config", &config, "explain", "--offline"])
+            .args(words)
+            .output()
+            .unwrap()
     };
+
     let here = ask(&["elsewhere", "true"]);
     assert_eq!(here.status.code(), Some(1));
-    assert!(stdout(&here).contains("users.elsewhere.sources"), "{}", stdout(&here));
-    assert_eq!(ask(&["--source", "10.1.1.1", "elsewhere", "true"]).status.code(), Some(0));
+    assert!(
+        stdout(&here).contains("users.elsewhere.sources"),
+        "{}",
+        stdout(&here)
+    );
+
+    assert_eq!(
+        ask(&["--source", "10.1.1.1", "elsewhere", "true"])
+            .status
+            .code(),
+        Some(0)
+    );
+
     let argument = ask(&["--reason", "OPS-1", "alice", "deploy", "latest"]);
-    assert!(stdout(&argument).contains("commands.deploy.args.version"), "{}", stdout(&argument));
+    assert!(
+        stdout(&argument).contains("commands.deploy.args.version"),
+        "{}",
+        stdout(&argument)
+    );
+
     assert!(stdout(&ask(&["ghost", "true"])).contains("there is no such user"));
     let access = ordaind(&server, &["access", "--command", "deploy", "--offline"]);
     let table = stdout(&access);
-    assert!(table.lines().any(|line| line.starts_with("alice ") && line.contains("by all") && line.contains("with a reason")), "{table}");
+    assert!(
+        table.lines().any(|line| line.starts_with("alice ")
+            && line.contains("by all")
+            && line.contains("with a reason")),
+        "{table}"
+    );
+
     assert!(!table.contains("careful "), "{table}");
     assert!(table.contains("user from 10.0.0.0/8"), "{table}");
+
     // And the reason is asked for and kept.
     let without = server.ordain(&["run", "t", "deploy", "v1"]);
-    assert!(stderr(&without).contains("code 406"), "{}", stderr(&without));
-    assert_eq!(server.ordain(&["run", "--reason", "OPS-12", "t", "deploy", "v1"]).status.code(), Some(0));
-    let kept = server.records("request").into_iter().rfind(|record| record["decision"] == "granted" && record["verb"] == "run").unwrap();
+    assert!(
+        stderr(&without).contains("code 406"),
+        "{}",
+        stderr(&without)
+    );
+
+    assert_eq!(
+        server
+            .ordain(&["run", "--reason", "OPS-12", "t", "deploy", "v1"])
+            .status
+            .code(),
+        Some(0)
+    );
+
+    let kept = server
+        .records("request")
+        .into_iter()
+        .rfind(|record| record["decision"] == "granted" && record["verb"] == "run")
+        .unwrap();
     assert_eq!(kept["reason"], "OPS-12");
 }
 
 #[test]
 fn whoever_fails_too_often_waits_and_is_seen_to() {
-    // A loopback address is a source of its own; the server is reached from the second and the third.
-    let server =
-        server_with("[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\nuser_floor = \"10m\"\ncap = \"20m\"\nexempt = [\"127.0.0.3\"]\n");
+    // A loopback address is a source of its own; the server is reached from the second and the
+    // third.
+    let server = server_with(
+        "[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\nuser_floor = \"10m\"\ncap = \"20m\"\nexempt = [\"127.0.0.3\"]\n",
+    );
     runtime().block_on(async {
         let session = server.session("alice").await;
         for _ in 0..2 {
@@ -831,58 +1548,109 @@ fn whoever_fails_too_often_waits_and_is_seen_to() {
         wait("the penalty", || !server.records("penalty").is_empty());
         let penalty = server.records("penalty").pop().unwrap();
         assert_eq!(
-            (penalty["subject"].as_str(), penalty["who"].as_str(), penalty["state"].as_str()),
+            (
+                penalty["subject"].as_str(),
+                penalty["who"].as_str(),
+                penalty["state"].as_str()
+            ),
             (Some("source"), Some("127.0.0.1/32"), Some("closed"))
         );
+
         let closed = connect(&server.options()).await.err().unwrap();
         assert!(closed.is(Code::ConnectionLost), "{closed}");
         session.ask(&Ask::List).await.unwrap();
-        let listed: serde_json::Value = serde_json::from_slice(&ordaind(&server, &["penalties", "--json"]).stdout).unwrap();
+        let listed: serde_json::Value =
+            serde_json::from_slice(&ordaind(&server, &["penalties", "--json"]).stdout).unwrap();
         assert_eq!(listed["sources"][0]["who"], "127.0.0.1/32");
         assert_eq!(listed["sources"][0]["enforced"], true);
-        let status: serde_json::Value = serde_json::from_slice(&ordaind(&server, &["status", "--json"]).stdout).unwrap();
+        let status: serde_json::Value =
+            serde_json::from_slice(&ordaind(&server, &["status", "--json"]).stdout).unwrap();
         assert_eq!(status["penalties"]["sources_not_let_in"], 1);
+
         // A new frontend has to know too.
         signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
         server.wait_for_trail("the next frontend", |trail| {
-            trail.iter().filter(|record| record["kind"] == "frontend" && record["state"] == "started").count() == 2
+            trail
+                .iter()
+                .filter(|record| record["kind"] == "frontend" && record["state"] == "started")
+                .count()
+                == 2
         });
+
         assert!(connect(&server.options()).await.is_err());
-        assert!(stdout(&ordaind(&server, &["penalties", "--clear", "127.0.0.1"])).contains("forgave 1"));
+        assert!(
+            stdout(&ordaind(&server, &["penalties", "--clear", "127.0.0.1"])).contains("forgave 1")
+        );
         server.session("alice").await;
     });
 }
 
 #[test]
 fn nobody_is_locked_out_of_where_he_has_logged_in_from() {
-    let server = server_with("[penalties]\nlogin = \"100s\"\nfloor = \"10h\"\ncap = \"20h\"\nuser_floor = \"250s\"\n");
+    let server = server_with(
+        "[penalties]\nlogin = \"100s\"\nfloor = \"10h\"\ncap = \"20h\"\nuser_floor = \"250s\"\n",
+    );
     runtime().block_on(async {
         // From the second loopback address alice is known; from the first she is not.
         let bound = async |source: &str, password: &str| {
             let options = server.options();
             let socket = tokio::net::TcpSocket::new_v4().unwrap();
             socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
-            let stream = socket.connect(format!("127.0.0.1:{}", server.port).parse().unwrap()).await.unwrap();
-            let connection = ordain::client::connect_over(stream, &options).await.unwrap();
-            connection.log_in("alice", &Secret::new(password.into())).await.map(|_| ()).map_err(|(_, error)| error)
+            let stream = socket
+                .connect(format!("127.0.0.1:{}", server.port).parse().unwrap())
+                .await
+                .unwrap();
+            let connection = ordain::client::connect_over(stream, &options)
+                .await
+                .unwrap();
+            connection
+                .log_in("alice", &Secret::new(password.into()))
+                .await
+                .map(|_| ())
+                .map_err(|(_, error)| error)
         };
+
         bound("127.0.0.2", common::PASSWORD).await.unwrap();
         for _ in 0..3 {
             assert!(bound("127.0.0.4", "guess").await.is_err());
         }
-        wait("the penalty", || server.records("penalty").iter().any(|record| record["subject"] == "user" && record["who"] == "alice"));
+        wait("the penalty", || {
+            server
+                .records("penalty")
+                .iter()
+                .any(|record| record["subject"] == "user" && record["who"] == "alice")
+        });
+
         let refused = bound("127.0.0.5", common::PASSWORD).await.unwrap_err();
-        assert!(refused.is(Code::LoginRefused), "a stranger with the right password is told nothing");
+        assert!(
+            refused.is(Code::LoginRefused),
+            "a stranger with the right password is told nothing"
+        );
+
         assert!(last_refusal(&server).contains("too many failures"));
         bound("127.0.0.2", common::PASSWORD).await.unwrap();
-        assert!(stdout(&ordaind(&server, &["penalties", "--clear", "alice"])).contains("forgave 1"));
+        assert!(
+            stdout(&ordaind(&server, &["penalties", "--clear", "alice"])).contains("forgave 1")
+        );
         bound("127.0.0.5", common::PASSWORD).await.unwrap();
+
         // Names that nobody has are counted in the same way.
-        assert!(server.records("penalty").iter().all(|record| record["who"] != "ghost"));
+        assert!(
+            server
+                .records("penalty")
+                .iter()
+                .all(|record| record["who"] != "ghost")
+        );
+
         for _ in 0..3 {
             assert!(server.try_session("ghost", "guess").await.is_err());
         }
-        wait("the penalty", || server.records("penalty").iter().any(|record| record["who"] == "ghost"));
+        wait("the penalty", || {
+            server
+                .records("penalty")
+                .iter()
+                .any(|record| record["who"] == "ghost")
+        });
     });
 }
 
@@ -910,29 +1678,56 @@ fn names_and_passwords_of_every_shape_are_refused_alike() {
             let error = server.try_session(user, password).await.err().unwrap();
             seen.push((error.code, error.text));
         }
+
         seen.dedup();
         assert_eq!(seen, [(200, "login refused".to_owned())]);
+
         // A megabyte does not fit into a frame before the login.
-        let huge = server.try_session("alice", &"x".repeat(1 << 20)).await.err().unwrap();
-        assert!(huge.is(Code::FrameTooLarge) || huge.is(Code::ConnectionLost), "{huge}");
+        let huge = server
+            .try_session("alice", &"x".repeat(1 << 20))
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            huge.is(Code::FrameTooLarge) || huge.is(Code::ConnectionLost),
+            "{huge}"
+        );
     });
 }
 
 #[test]
 fn a_connection_that_was_open_before_its_source_was_closed_out_is_not_for_guessing_on() {
-    let server = server_with("[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n");
+    let server = server_with(
+        "[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n",
+    );
     runtime().block_on(async {
         let (held, keyed) = (reach(&server).await, reach(&server).await);
         for _ in 0..2 {
             assert!(server.try_session("ghost", "guess").await.is_err());
         }
         wait("the penalty", || !server.records("penalty").is_empty());
-        let error = held.log_in("alice", &Secret::new(common::PASSWORD.into())).await.err().unwrap().1;
+        let error = held
+            .log_in("alice", &Secret::new(common::PASSWORD.into()))
+            .await
+            .err()
+            .unwrap()
+            .1;
         assert!(error.is(Code::LoginRefused), "{error}");
         assert!(last_refusal(&server).contains("too many failures"));
+
         // Nothing can be guessed of a key.
         let no_code = || Err(ClientError::new(Code::CodeWanted, "no code"));
-        assert!(keyed.enter("alice", &own_key(&server.path("id_ed25519")), false, no_code).await.is_ok());
+        assert!(
+            keyed
+                .enter(
+                    "alice",
+                    &own_key(&server.path("id_ed25519")),
+                    false,
+                    no_code
+                )
+                .await
+                .is_ok()
+        );
     });
 }
 
@@ -942,43 +1737,76 @@ fn a_run_that_waits_is_judged_again_when_its_turn_comes() {
     let config = server.path("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     let cases: [(&str, String, &str); 2] = [
-        ("removed", text.replace("[commands.goes]", "[commands.gone]"), "there is no command `goes`"),
+        (
+            "removed",
+            text.replace("[commands.goes]", "[commands.gone]"),
+            "there is no command `goes`",
+        ),
         (
             "another argv",
-            text.replacen("[commands.goes]\nexec = [\"/bin/sleep\", \"1000\"]", "[commands.goes]\nexec = [\"/bin/sleep\", \"999\"]", 1),
+            text.replacen(
+                "[commands.goes]\nexec = [\"/bin/sleep\", \"1000\"]",
+                "[commands.goes]\nexec = [\"/bin/sleep\", \"999\"]",
+                1,
+            ),
             "was changed",
         ),
     ];
+
     for (name, changed, expected) in cases {
         write(&config, &text, 0o600);
         assert_eq!(server.local("reload").status.code(), Some(0));
-        let first = stdout(&server.ordain(&["run", "--detach", "t", "goes"])).trim().to_owned();
+        let first = stdout(&server.ordain(&["run", "--detach", "t", "goes"]))
+            .trim()
+            .to_owned();
         let granted = || {
             let requests = server.records("request");
-            requests.iter().filter(|record| record["verb"] == "run" && record["decision"] == "granted").count()
+            requests
+                .iter()
+                .filter(|record| record["verb"] == "run" && record["decision"] == "granted")
+                .count()
         };
+
         let before = granted();
-        let waiting = server.client().args(["run", "t", "goes"]).stderr(Stdio::piped()).spawn().unwrap();
+        let waiting = server
+            .client()
+            .args(["run", "t", "goes"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         wait("the wait", || granted() > before);
         assert_ne!(changed, text, "{name}");
         write(&config, &changed, 0o600);
         let reloaded = server.local("reload");
         assert_eq!(reloaded.status.code(), Some(0), "{}", stderr(&reloaded));
-        assert_eq!(server.ordain(&["cancel", "t", &first]).status.code(), Some(0));
+        assert_eq!(
+            server.ordain(&["cancel", "t", &first]).status.code(),
+            Some(0)
+        );
+
         let output = waiting.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(255), "{name}");
-        assert!(stderr(&output).contains(expected), "{name}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(expected),
+            "{name}: {}",
+            stderr(&output)
+        );
     }
 }
 
 #[test]
 fn the_reload_reaches_whoever_is_closed_out() {
-    let head = "[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n";
+    let head =
+        "[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n";
     let server = server_with(head);
     let config = server.path("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     runtime().block_on(async {
-        for (instead, opened) in [("exempt = [\"127.0.0.0/8\"]\n", true), ("off = true\n", true), ("cap = \"30m\"\n", false)] {
+        for (instead, opened) in [
+            ("exempt = [\"127.0.0.0/8\"]\n", true),
+            ("off = true\n", true),
+            ("cap = \"30m\"\n", false),
+        ] {
             write(&config, &text, 0o600);
             assert_eq!(server.local("reload").status.code(), Some(0));
             while connect(&server.options()).await.is_ok() {
@@ -989,10 +1817,15 @@ fn the_reload_reaches_whoever_is_closed_out() {
                 "cap = \"30m\"\n" => text.replace("cap = \"20m\"\n", instead),
                 _ => text.replace(head, &format!("{head}{instead}")),
             };
+
             write(&config, &changed, 0o600);
             let reloaded = server.local("reload");
             assert_eq!(reloaded.status.code(), Some(0), "{}", stderr(&reloaded));
-            assert_eq!(connect(&server.options()).await.is_ok(), opened, "{instead}");
+            assert_eq!(
+                connect(&server.options()).await.is_ok(),
+                opened,
+                "{instead}"
+            );
         }
     });
 }
@@ -1001,16 +1834,42 @@ fn the_reload_reaches_whoever_is_closed_out() {
 fn a_lifetime_that_was_made_shorter_binds_logins_that_are_kept() {
     let server = server();
     let password = server.path("password").to_string_lossy().into_owned();
-    assert!(bare(&server, &["login", "t", "--password-file", &password]).status().unwrap().success());
-    assert_eq!(bare(&server, &["run", "t", "true"]).status().unwrap().code(), Some(0));
+    assert!(
+        bare(&server, &["login", "t", "--password-file", &password])
+            .status()
+            .unwrap()
+            .success()
+    );
+
+    assert_eq!(
+        bare(&server, &["run", "t", "true"])
+            .status()
+            .unwrap()
+            .code(),
+        Some(0)
+    );
+
     let config = server.path("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
-    write(&config, &text.replacen("[server]", "[login]\nlifetime = \"none\"\n[server]", 1), 0o600);
+    write(
+        &config,
+        &text.replacen("[server]", "[login]\nlifetime = \"none\"\n[server]", 1),
+        0o600,
+    );
+
     assert_eq!(server.local("reload").status.code(), Some(0));
-    assert!(stderr(&bare(&server, &["run", "t", "true"]).output().unwrap()).contains("was refused"));
+    assert!(
+        stderr(&bare(&server, &["run", "t", "true"]).output().unwrap()).contains("was refused")
+    );
     assert_eq!(server.records("kept-ended").len(), 1);
-    let none = bare(&server, &["login", "t", "--password-file", &password]).output().unwrap();
-    assert!(stderr(&none).contains("keeps no login"), "{}", stderr(&none));
+    let none = bare(&server, &["login", "t", "--password-file", &password])
+        .output()
+        .unwrap();
+    assert!(
+        stderr(&none).contains("keeps no login"),
+        "{}",
+        stderr(&none)
+    );
 }
 
 #[test]
@@ -1019,14 +1878,34 @@ fn a_lock_does_not_wait_for_a_program_that_ignores_it() {
     let config = server.path("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     let stubborn = "[commands.stubborn]\nexec = [\"/bin/sh\", \"-c\", 'trap \"\" TERM; echo ready; while :; do sleep 1; done']\ngrace = \"1h\"\n[commands.true]";
-    write(&config, &text.replacen("[commands.true]", stubborn, 1), 0o600);
+    write(
+        &config,
+        &text.replacen("[commands.true]", stubborn, 1),
+        0o600,
+    );
+
     assert_eq!(server.local("reload").status.code(), Some(0));
-    let mut child = server.client().args(["run", "t", "stubborn"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = server
+        .client()
+        .args(["run", "t", "stubborn"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut ready = [0; 6];
-    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut ready)
+        .unwrap();
     assert_eq!(ordaind(&server, &["lock", "alice"]).status.code(), Some(0));
     assert!(!child.wait().unwrap().success());
-    server.wait_for_trail("the end", |trail| trail.iter().any(|record| record["kind"] == "end" && record["reason"] == "revoked"));
+    server.wait_for_trail("the end", |trail| {
+        trail
+            .iter()
+            .any(|record| record["kind"] == "end" && record["reason"] == "revoked")
+    });
 }
 
 #[test]
@@ -1035,23 +1914,66 @@ fn explaining_keeps_no_secret_either() {
     runtime().block_on(async {
         let session = server.session("alice").await;
         let clear = common::invocation("secret", &[("token", common::text("hunter2"))]);
-        let Answer::Explain(view) = session.ask(&Ask::Explain(clear)).await.unwrap() else { panic!("no answer") };
+        let Answer::Explain(view) = session.ask(&Ask::Explain(clear)).await.unwrap() else {
+            panic!("no answer")
+        };
         assert_eq!(view.decision, "refused");
     });
-    assert!(!std::fs::read_to_string(server.path("state/trail.jsonl")).unwrap().contains("hunter2"));
+
+    assert!(
+        !std::fs::read_to_string(server.path("state/trail.jsonl"))
+            .unwrap()
+            .contains("hunter2")
+    );
 }
 
 #[test]
 fn codes_cannot_be_guessed_patiently_from_afar() {
     let server = server();
     assert_eq!(ordaind(&server, &["totp", "coded"]).status.code(), Some(0));
-    let uri = stdout(&ordaind(&server, &["totp", "coded"])).trim().to_owned();
-    let secret = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
-    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let uri = stdout(&ordaind(&server, &["totp", "coded"]))
+        .trim()
+        .to_owned();
+    let secret = uri
+        .split("secret=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap()
+        .to_owned();
+    let now = || {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+    };
+
     let password = server.path("password").to_string_lossy().into_owned();
-    let run = |code: &str| bare(&server, &["--password-file", &password, "--code", code, "run", "coded@t", "true"]).output().unwrap();
+    let run = |code: &str| {
+        bare(
+            &server,
+            &[
+                "--password-file",
+                &password,
+                "--code",
+                code,
+                "run",
+                "coded@t",
+                "true",
+            ],
+        )
+        .output()
+        .unwrap()
+    };
+
     let right = totp(&secret, now() / 30);
-    let wrong = if right == "000000" { "000001" } else { "000000" };
+    let wrong = if right == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
+
     for _ in 0..5 {
         assert!(stderr(&run(wrong)).contains("code 200"));
     }
@@ -1059,10 +1981,21 @@ fn codes_cannot_be_guessed_patiently_from_afar() {
         stderr(&run(&totp(&secret, now() / 30))).contains("code 200"),
         "the right one, after five wrong ones, from nowhere that is known"
     );
+
     assert!(last_refusal(&server).contains("too many wrong codes"));
+
     // A new seed begins anew; then this place is known, and stays open however many fail.
-    let uri = stdout(&ordaind(&server, &["totp", "coded"])).trim().to_owned();
-    let secret = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let uri = stdout(&ordaind(&server, &["totp", "coded"]))
+        .trim()
+        .to_owned();
+    let secret = uri
+        .split("secret=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap()
+        .to_owned();
     assert_eq!(run(&totp(&secret, now() / 30)).status.code(), Some(0));
     for _ in 0..6 {
         run(wrong);
@@ -1076,15 +2009,24 @@ fn a_client_that_is_done_leaves_no_session_behind() {
     for _ in 0..3 {
         assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
     }
-    wait("the ends of the sessions", || server.records("logout").len() == 3);
-    let listed: serde_json::Value = serde_json::from_slice(&server.ordain(&["--json", "sessions", "t"]).stdout).unwrap();
+    wait("the ends of the sessions", || {
+        server.records("logout").len() == 3
+    });
+    let listed: serde_json::Value =
+        serde_json::from_slice(&server.ordain(&["--json", "sessions", "t"]).stdout).unwrap();
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{listed}");
 }
 
 #[test]
 fn locking_again_keeps_what_is_known_of_the_lock() {
     let server = server();
-    assert_eq!(ordaind(&server, &["lock", "alice", "--reason", "left"]).status.code(), Some(0));
+    assert_eq!(
+        ordaind(&server, &["lock", "alice", "--reason", "left"])
+            .status
+            .code(),
+        Some(0)
+    );
+
     assert_eq!(ordaind(&server, &["lock", "alice"]).status.code(), Some(0));
     assert!(stdout(&ordaind(&server, &["lock"])).contains("left"));
 }
@@ -1095,7 +2037,12 @@ fn silence_leaving_and_rubbish_cost_a_source_too() {
     for misdeed in ["deadline", "no_login", "violation"] {
         let free: String = ["login", "no_login", "deadline", "violation"]
             .into_iter()
-            .map(|name| format!("{name} = \"{}\"\n", if name == misdeed { "100s" } else { "none" }))
+            .map(|name| {
+                format!(
+                    "{name} = \"{}\"\n",
+                    if name == misdeed { "100s" } else { "none" }
+                )
+            })
             .collect();
         let server = server_with(&format!(
             "handshake_timeout = \"200ms\"\n[penalties]\n{free}floor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n"
@@ -1104,10 +2051,12 @@ fn silence_leaving_and_rubbish_cost_a_source_too() {
             for _ in 0..2 {
                 match misdeed {
                     "deadline" => {
-                        let mut socket = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+                        let mut socket =
+                            std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
                         // Nothing is said until the server has had enough.
                         let _ = socket.read_to_end(&mut Vec::new());
                     }
+
                     "no_login" => drop(reach(&server).await),
                     _ => {
                         // A user's name that no frame may hold before the login.
@@ -1115,6 +2064,7 @@ fn silence_leaving_and_rubbish_cost_a_source_too() {
                     }
                 }
             }
+
             wait("the penalty", || !server.records("penalty").is_empty());
             assert!(connect(&server.options()).await.is_err(), "{misdeed}");
         });

@@ -1,4 +1,5 @@
-//! Completions: what the programs tell the shells, and the shells' own scripts where these shells are installed.
+//! Completions: what the programs tell the shells, and the shells' own scripts where these shells
+//! are installed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -38,11 +39,22 @@ password = "{hash}"
 fn complete(server: &Server, shell: &str, line: &str) -> Vec<String> {
     let command = server.client();
     let settings = server.path("client.toml");
-    let words = ["complete".to_owned(), shell.to_owned(), "--".to_owned(), "--config".to_owned(), settings.to_string_lossy().into_owned()];
+    let words = [
+        "complete".to_owned(),
+        shell.to_owned(),
+        "--".to_owned(),
+        "--config".to_owned(),
+        settings.to_string_lossy().into_owned(),
+    ];
+
     let output = Command::new(command.get_program())
         .args(words)
         .args(line.split(' '))
-        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
         .env("XDG_CACHE_HOME", server.path("cache"))
         .env_remove("SSH_AUTH_SOCK")
         .output()
@@ -55,23 +67,67 @@ fn hosts_commands_arguments_and_choices_are_completed_and_kept() {
     let mut server = Server::with("", COMMANDS);
     assert_eq!(complete(&server, "bash", "run "), ["t"]);
     assert_eq!(complete(&server, "bash", "run bob@"), ["bob@t"]);
-    assert_eq!(complete(&server, "fish", "run t d"), ["deploy\tBrings a version out", "disk\t"]);
-    assert_eq!(complete(&server, "zsh", "describe t de"), ["deploy:Brings a version out"]);
+    assert_eq!(
+        complete(&server, "fish", "run t d"),
+        ["deploy\tBrings a version out", "disk\t"]
+    );
+
+    assert_eq!(
+        complete(&server, "zsh", "describe t de"),
+        ["deploy:Brings a version out"]
+    );
+
     assert_eq!(
         complete(&server, "bash", "run t deploy "),
         ["staging", "production", "\\$\\(id\\)\\;\\ x"],
         "what bash types means nothing to it"
     );
+
     assert_eq!(complete(&server, "bash", "run t deploy st"), ["staging"]);
-    assert_eq!(complete(&server, "bash", "run t deploy --target p"), ["production"]);
-    assert_eq!(complete(&server, "bash", "run t deploy --target=pro"), ["production"], "bash replaces what is behind the = only");
-    assert_eq!(complete(&server, "fish", "run t deploy --target=pro")[0].split('\t').next(), Some("--target=production"));
-    assert_eq!(complete(&server, "bash", "run t deploy staging --"), ["--target", "--version", "--force"]);
-    assert_eq!(complete(&server, "bash", "run t deploy --force --"), ["--target", "--version"]);
-    assert_eq!(complete(&server, "bash", "run t deploy staging --version "), Vec::<String>::new());
+    assert_eq!(
+        complete(&server, "bash", "run t deploy --target p"),
+        ["production"]
+    );
+
+    assert_eq!(
+        complete(&server, "bash", "run t deploy --target=pro"),
+        ["production"],
+        "bash replaces what is behind the = only"
+    );
+
+    assert_eq!(
+        complete(&server, "fish", "run t deploy --target=pro")[0]
+            .split('\t')
+            .next(),
+        Some("--target=production")
+    );
+
+    assert_eq!(
+        complete(&server, "bash", "run t deploy staging --"),
+        ["--target", "--version", "--force"]
+    );
+
+    assert_eq!(
+        complete(&server, "bash", "run t deploy --force --"),
+        ["--target", "--version"]
+    );
+
+    assert_eq!(
+        complete(&server, "bash", "run t deploy staging --version "),
+        Vec::<String>::new()
+    );
+
     // The server was asked twice: for its commands, and for the arguments of one.
-    server.wait_for_trail("the logins", |trail| trail.iter().filter(|record| record["kind"] == "logout").count() == 2);
+    server.wait_for_trail("the logins", |trail| {
+        trail
+            .iter()
+            .filter(|record| record["kind"] == "logout")
+            .count()
+            == 2
+    });
+
     assert_eq!(server.records("login").len(), 2);
+
     // What it told is kept, for the user alone, and serves without it.
     server.child.kill().unwrap();
     server.child.wait().unwrap();
@@ -81,8 +137,16 @@ fn hosts_commands_arguments_and_choices_are_completed_and_kept() {
         Vec::<String>::new(),
         "one whose arguments are not known, of a server that is gone"
     );
-    for entry in std::fs::read_dir(server.path("cache/ordain")).unwrap().flatten() {
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&entry.metadata().unwrap().permissions()) & 0o777, 0o600);
+
+    for entry in std::fs::read_dir(server.path("cache/ordain"))
+        .unwrap()
+        .flatten()
+    {
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&entry.metadata().unwrap().permissions())
+                & 0o777,
+            0o600
+        );
     }
 }
 
@@ -92,7 +156,11 @@ fn a_server_that_is_not_known_is_not_agreed_to() {
     let server = Server::with("", COMMANDS);
     let address = format!("run alice@127.0.0.1:{} ", server.port);
     assert_eq!(complete(&server, "bash", &address), Vec::<String>::new());
-    assert_eq!(complete(&server, "bash", &format!("--accept-new {address}")), Vec::<String>::new());
+    assert_eq!(
+        complete(&server, "bash", &format!("--accept-new {address}")),
+        Vec::<String>::new()
+    );
+
     assert!(!server.path("home/ordain/known_servers").exists());
     assert!(server.records("login").is_empty());
 }
@@ -100,12 +168,30 @@ fn a_server_that_is_not_known_is_not_agreed_to() {
 #[test]
 fn every_program_completes_its_own_words() {
     let said = |program: &str, words: &[&str]| {
-        let output = Command::new(program).args(["complete", "bash", "--"]).args(words).output().unwrap();
-        stdout(&output).lines().map(str::to_owned).collect::<Vec<_>>()
+        let output = Command::new(program)
+            .args(["complete", "bash", "--"])
+            .args(words)
+            .output()
+            .unwrap();
+        stdout(&output)
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
-    assert_eq!(said(env!("CARGO_BIN_EXE_ordaind"), &["audit", "ver"]), ["verify"]);
-    assert_eq!(said(env!("CARGO_BIN_EXE_ordaind"), &["--config", ""]), ["@files"]);
-    assert!(said(env!("CARGO_BIN_EXE_ordain-certs"), &["server", "--"]).contains(&"--ca".to_owned()));
+
+    assert_eq!(
+        said(env!("CARGO_BIN_EXE_ordaind"), &["audit", "ver"]),
+        ["verify"]
+    );
+
+    assert_eq!(
+        said(env!("CARGO_BIN_EXE_ordaind"), &["--config", ""]),
+        ["@files"]
+    );
+
+    assert!(
+        said(env!("CARGO_BIN_EXE_ordain-certs"), &["server", "--"]).contains(&"--ca".to_owned())
+    );
     assert!(said(env!("CARGO_BIN_EXE_ordain"), &["ru"]) == ["run", "runs"]);
 }
 
@@ -116,16 +202,36 @@ fn the_shells_scripts_work() {
     let programs = Path::new(env!("CARGO_BIN_EXE_ordain")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let run = |shell: &str, script: &str| {
-        let output = Command::new(shell).args(["-c", script]).env("PATH", &path).output().ok()?;
-        assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(shell)
+            .args(["-c", script])
+            .env("PATH", &path)
+            .output()
+            .ok()?;
+        assert!(
+            output.status.success(),
+            "{shell}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+
         Some(stdout(&output))
     };
+
     let bash = format!(
         "source {}/ordain.bash; COMP_LINE='ordain des'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=(ordain des); COMP_CWORD=1; _ordain ordain; echo \"${{COMPREPLY[*]}}\"",
         folder.display()
     );
-    assert_eq!(run("bash", &bash).as_deref(), Some("describe\n"), "bash is needed for this");
-    let fish = format!("source {}/ordain.fish; complete -C 'ordain des'", folder.display());
+
+    assert_eq!(
+        run("bash", &bash).as_deref(),
+        Some("describe\n"),
+        "bash is needed for this"
+    );
+
+    let fish = format!(
+        "source {}/ordain.fish; complete -C 'ordain des'",
+        folder.display()
+    );
+
     if let Some(said) = run("fish", &fish) {
         assert!(said.starts_with("describe\t"), "{said}");
     }
@@ -134,6 +240,7 @@ fn the_shells_scripts_work() {
         "words=(ordain des); CURRENT=2; _describe() {{ print -l -- \"${{(@P)2}}\" }}; _files() {{ print files }}; source {}/_ordain",
         folder.display()
     );
+
     if let Some(said) = run("zsh", &zsh) {
         assert!(said.starts_with("describe:"), "{said}");
     }

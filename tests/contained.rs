@@ -1,5 +1,6 @@
-//! Runs one can trust: whole trees are killed, limits hold, and what was vetted is what runs. Each through the real
-//! daemon, with control groups where this machine has them and with keepers everywhere.
+//! Runs one can trust: whole trees are killed, limits hold, and what was vetted is what runs. Each
+//! through the real daemon, with control groups where this machine has them and with keepers
+//! everywhere.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -99,23 +100,43 @@ password = "{hash}"
 fn server(head: &str) -> Server {
     let folder = tempfile::tempdir().unwrap();
     script(folder.path(), "tool", "echo vetted");
-    script(folder.path(), "other", "echo \"$0|$1|$(cat \"$(dirname \"$0\")/files/one\")\"");
+    script(
+        folder.path(),
+        "other",
+        "echo \"$0|$1|$(cat \"$(dirname \"$0\")/files/one\")\"",
+    );
+
     let pin = ordain::sys::executable_digest(&folder.path().join("tool")).unwrap();
     let ca = common::prepare(folder.path(), head, &COMMANDS.replace("{pin}", &pin));
     Server::serve(folder, ca)
 }
 
 fn script(folder: &std::path::Path, name: &str, body: &str) {
-    write(&folder.join(format!(".{name}")), &format!("#!/bin/sh\n{body}\n"), 0o755);
+    write(
+        &folder.join(format!(".{name}")),
+        &format!("#!/bin/sh\n{body}\n"),
+        0o755,
+    );
+
     std::fs::rename(folder.join(format!(".{name}")), folder.join(name)).unwrap();
 }
 
 fn block<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
 async fn collect(session: &Session, command: &str) -> (String, Ended) {
-    let (stdout, _, ended) = session.run(invocation(command, &[])).await.unwrap().collect().await.unwrap();
+    let (stdout, _, ended) = session
+        .run(invocation(command, &[]))
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
     (String::from_utf8(stdout).unwrap(), ended)
 }
 
@@ -125,12 +146,21 @@ fn a_whole_tree(head: &str) {
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("tree", &[])).await.unwrap();
-        assert_eq!(run.next().await.unwrap(), Event::Stdout(b"ready\n".to_vec()));
+        assert_eq!(
+            run.next().await.unwrap(),
+            Event::Stdout(b"ready\n".to_vec())
+        );
+
         let pids = std::fs::read_to_string(server.path("pids")).unwrap();
         let pids: Vec<&str> = pids.lines().collect();
         assert_eq!(pids.len(), 4);
         assert!(pids.iter().all(|pid| alive(pid)));
-        session.ask(&Ask::Cancel { run: run.id().unwrap() }).await.unwrap();
+        session
+            .ask(&Ask::Cancel {
+                run: run.id().unwrap(),
+            })
+            .await
+            .unwrap();
         let began = Instant::now();
         let ended = loop {
             match run.next().await.unwrap() {
@@ -138,13 +168,18 @@ fn a_whole_tree(head: &str) {
                 other => assert!(!matches!(other, Event::Answer(_))),
             }
         };
+
         assert_eq!((ended.reason.as_str(), ended.verified), ("cancelled", true));
         assert!(ended.left_killed >= 3, "{ended:?}");
+
         // The end is told after the last of them, not before.
         assert!(pids.iter().all(|pid| !alive(pid)), "{pids:?}");
         assert!(began.elapsed() < Duration::from_secs(8));
     });
-    server.wait_for_trail("the record of the end", |trail| trail.iter().any(|record| record["kind"] == "end"));
+
+    server.wait_for_trail("the record of the end", |trail| {
+        trail.iter().any(|record| record["kind"] == "end")
+    });
     let ends = server.records("end");
     assert_eq!(ends.len(), 1, "told exactly once");
     assert_eq!(ends[0]["tree"], "verified");
@@ -169,13 +204,29 @@ fn what_is_left_behind(head: &str) {
     block(async {
         let session = server.session("alice").await;
         let (out, ended) = collect(&session, "leaves").await;
-        assert_eq!((ended.reason.as_str(), ended.number, ended.left_killed), ("exit", Some(5), 1), "{ended:?}");
+        assert_eq!(
+            (ended.reason.as_str(), ended.number, ended.left_killed),
+            ("exit", Some(5), 1),
+            "{ended:?}"
+        );
+
         assert!(!alive(out.trim()));
         let (out, ended) = collect(&session, "late").await;
-        assert_eq!((out.as_str(), ended.left_killed), ("early\nlate\n", 0), "output on its way is waited for");
+        assert_eq!(
+            (out.as_str(), ended.left_killed),
+            ("early\nlate\n", 0),
+            "output on its way is waited for"
+        );
+
         let (out, ended) = collect(&session, "stays").await;
-        assert_eq!((ended.number, ended.left_killed, ended.left_running), (Some(0), 0, 1), "{ended:?}");
+        assert_eq!(
+            (ended.number, ended.left_killed, ended.left_running),
+            (Some(0), 0, 1),
+            "{ended:?}"
+        );
+
         assert!(alive(out.trim()), "it was to go on");
+
         // A run after it is not disturbed by what was left.
         assert_eq!(collect(&session, "ticks").await.1.number, Some(0));
         assert!(alive(out.trim()));
@@ -198,7 +249,12 @@ fn leftovers_that_write_for_ever_do_not_hold_up_the_end() {
     block(async {
         let session = server.session("alice").await;
         let (out, ended) = collect(&session, "chatters").await;
-        assert_eq!((ended.number, ended.left_running > 0, ended.held_open), (Some(0), true, true), "{ended:?}");
+        assert_eq!(
+            (ended.number, ended.left_running > 0, ended.held_open),
+            (Some(0), true, true),
+            "{ended:?}"
+        );
+
         assert!(out.len() < 100);
     });
 }
@@ -209,11 +265,13 @@ fn what_was_left_running_outlives_the_daemon() {
         println!("this machine has no control group to write to");
         return;
     }
+
     let mut server = server("");
     let pid = block(async {
         let session = server.session("alice").await;
         collect(&session, "stays-on").await.0
     });
+
     common::signal(server.child.id(), "-TERM");
     server.child.wait().unwrap();
     drop(Server::start());
@@ -226,7 +284,9 @@ fn a_command_is_not_idle_while_nobody_takes_its_output() {
     let server = server("");
     block(async {
         let session = server.session("alice").await;
-        // It writes all the time it may; the client grants nothing for longer than its idle_timeout.
+
+        // It writes all the time it may; the client grants nothing for longer than its
+        // idle_timeout.
         let mut run = session.run(invocation("pressed", &[])).await.unwrap();
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let mut count = 0;
@@ -236,10 +296,12 @@ fn a_command_is_not_idle_while_nobody_takes_its_output() {
                     count += bytes.len();
                     run.consumed(bytes.len()).await.unwrap();
                 }
+
                 Event::Ended(ended) => break ended,
                 _ => {}
             }
         };
+
         assert_eq!((count, ended.number), (3_000_000, Some(0)), "{ended:?}");
     });
 }
@@ -253,31 +315,69 @@ fn limits_end_runs_and_say_so() {
         assert_eq!((out.as_str(), ended.reason.as_str()), ("one\n", "idle"));
         assert_eq!(collect(&session, "ticks").await.1.number, Some(0));
         let (out, ended) = collect(&session, "yes").await;
-        assert_eq!((out.len(), ended.reason.as_str(), ended.cut), (102_400, "output-limit", true));
+        assert_eq!(
+            (out.len(), ended.reason.as_str(), ended.cut),
+            (102_400, "output-limit", true)
+        );
+
         let (out, ended) = collect(&session, "exactly").await;
-        assert_eq!((out.len(), ended.number, ended.cut), (102_400, Some(0), false), "the bound itself is allowed");
+        assert_eq!(
+            (out.len(), ended.number, ended.cut),
+            (102_400, Some(0), false),
+            "the bound itself is allowed"
+        );
+
         let (_, ended) = collect(&session, "spends").await;
-        assert!(matches!(ended.number, Some(9 | 24)) && ended.user_ms >= 500, "{ended:?}");
+        assert!(
+            matches!(ended.number, Some(9 | 24)) && ended.user_ms >= 500,
+            "{ended:?}"
+        );
+
         let (_, ended) = collect(&session, "file").await;
         assert_ne!(ended.number, Some(0));
         assert_eq!(std::fs::metadata(server.path("big")).unwrap().len(), 10_240);
     });
+
     let output = server.ordain(&["run", "t", "yes"]);
     assert_eq!(output.status.code(), Some(255));
-    assert!(stderr(&output).contains("cut after 102400 bytes"), "{}", stderr(&output));
-    assert_eq!(server.ordain(&["run", "t", "quiet"]).status.code(), Some(124));
+    assert!(
+        stderr(&output).contains("cut after 102400 bytes"),
+        "{}",
+        stderr(&output)
+    );
+
+    assert_eq!(
+        server.ordain(&["run", "t", "quiet"]).status.code(),
+        Some(124)
+    );
 }
 
 #[test]
 fn confinement_holds() {
     let server = server("");
     assert!(stderr(&server.ordain(&["run", "t", "offline"])).contains("PermissionError"));
-    assert_eq!(stdout(&server.ordain(&["run", "t", "privileges"])), "NoNewPrivs:\t1\n0077\n0\n64\n");
-    assert_eq!(stdout(&server.ordain(&["run", "t", "more-privileges"])), "NoNewPrivs:\t0\n");
+    assert_eq!(
+        stdout(&server.ordain(&["run", "t", "privileges"])),
+        "NoNewPrivs:\t1\n0077\n0\n64\n"
+    );
+
+    assert_eq!(
+        stdout(&server.ordain(&["run", "t", "more-privileges"])),
+        "NoNewPrivs:\t0\n"
+    );
+
     if ordain::sys::kernel_offers().1.is_some() {
         let output = server.ordain(&["run", "t", "boxed"]);
-        assert_eq!((stdout(&output).as_str(), output.status.code()), ("one\n", Some(1)));
-        assert!(stderr(&output).contains("/etc/passwd"), "{}", stderr(&output));
+        assert_eq!(
+            (stdout(&output).as_str(), output.status.code()),
+            ("one\n", Some(1))
+        );
+
+        assert!(
+            stderr(&output).contains("/etc/passwd"),
+            "{}",
+            stderr(&output)
+        );
     }
 }
 
@@ -286,26 +386,48 @@ fn what_was_vetted_is_what_runs() {
     let server = server("");
     assert_eq!(stdout(&server.ordain(&["run", "t", "pinned"])), "vetted\n");
     let own = format!("{}|x y|one\n", server.path("other").display());
-    assert_eq!(stdout(&server.ordain(&["run", "t", "unpinned"])), own, "a script prints its path and reads its own folder");
-    // An upgrade: the unpinned goes on, and the trail knows; the pinned is refused by a code of its own.
+    assert_eq!(
+        stdout(&server.ordain(&["run", "t", "unpinned"])),
+        own,
+        "a script prints its path and reads its own folder"
+    );
+
+    // An upgrade: the unpinned goes on, and the trail knows; the pinned is refused by a code of its
+    // own.
     script(server.folder.path(), "tool", "echo other");
     script(server.folder.path(), "other", "echo upgraded");
-    assert_eq!(stdout(&server.ordain(&["run", "t", "unpinned"])), "upgraded\n");
+    assert_eq!(
+        stdout(&server.ordain(&["run", "t", "unpinned"])),
+        "upgraded\n"
+    );
+
     let output = server.ordain(&["run", "t", "pinned"]);
     assert_eq!(output.status.code(), Some(255));
-    assert!(stderr(&output).contains("(code 507)"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("(code 507)"),
+        "{}",
+        stderr(&output)
+    );
+
     let changes = server.records("executable");
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0]["command"], "unpinned");
+
     // `check` tells the digest to pin now.
     let digest = ordain::sys::executable_digest(&server.path("tool")).unwrap();
     assert!(stdout(&server.local("check")).contains(&digest));
+
     // A folder above it that others can write to.
-    std::fs::set_permissions(server.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(
+        server.folder.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o777),
+    )
+    .unwrap();
     let refused = block(async {
         let session = server.session("alice").await;
         session.run(invocation("unpinned", &[])).await.err()
     });
+
     assert_eq!(refused.unwrap().code, 506);
 }
 
@@ -318,11 +440,22 @@ fn a_swap_under_way_runs_one_file_or_the_other_whole() {
     let swapping = std::thread::spawn(move || {
         let mut count = 0u32;
         while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
-            script(&folder, "other", if count.is_multiple_of(2) { "echo even" } else { "echo odd" });
+            script(
+                &folder,
+                "other",
+                if count.is_multiple_of(2) {
+                    "echo even"
+                } else {
+                    "echo odd"
+                },
+            );
+
             count += 1;
         }
+
         count
     });
+
     block(async {
         let session = server.session("alice").await;
         for _ in 0..100 {
@@ -330,12 +463,18 @@ fn a_swap_under_way_runs_one_file_or_the_other_whole() {
                 Ok(run) => {
                     let (out, _, ended) = run.collect().await.unwrap();
                     let out = String::from_utf8(out).unwrap();
-                    assert!(ended.number == Some(0) && (out == "even\n" || out == "odd\n" || out.contains("|x y|")), "{out:?} {ended:?}");
+                    assert!(
+                        ended.number == Some(0)
+                            && (out == "even\n" || out == "odd\n" || out.contains("|x y|")),
+                        "{out:?} {ended:?}"
+                    );
                 }
+
                 Err(error) => assert!((500..508).contains(&error.code), "{error}"),
             }
         }
     });
+
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(swapping.join().unwrap() > 10);
 }
@@ -353,8 +492,12 @@ fn killed(head: &str, grouped: bool) {
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("tree", &[])).await.unwrap();
-        assert_eq!(run.next().await.unwrap(), Event::Stdout(b"ready\n".to_vec()));
+        assert_eq!(
+            run.next().await.unwrap(),
+            Event::Stdout(b"ready\n".to_vec())
+        );
     });
+
     let text = std::fs::read_to_string(server.path("pids")).unwrap();
     server.child.kill().unwrap();
     server.child.wait().unwrap();
@@ -362,12 +505,16 @@ fn killed(head: &str, grouped: bool) {
         // The next daemon, of any configuration, clears up.
         drop(Server::start());
     }
+
     for pid in text.lines() {
-        wait("the end of what a killed daemon had started", || !alive(pid));
+        wait("the end of what a killed daemon had started", || {
+            !alive(pid)
+        });
     }
 }
 
-/// A control group for one daemon, with controllers for its runs: as a service manager delegates one.
+/// A control group for one daemon, with controllers for its runs: as a service manager delegates
+/// one.
 struct Delegated(std::path::PathBuf);
 
 impl Delegated {
@@ -375,10 +522,14 @@ impl Delegated {
     fn with(controllers: &[&str]) -> Option<Self> {
         let root = std::path::Path::new("/sys/fs/cgroup");
         let group = root.join(format!("ordain-test-{}", std::process::id()));
-        let own = (root.join("cgroup.controllers").exists() && std::fs::create_dir(&group).is_ok()).then(|| Self(group)).filter(|group| {
-            let offered = std::fs::read_to_string(group.0.join("cgroup.controllers")).unwrap();
-            controllers.iter().all(|name| offered.split_whitespace().any(|word| word == *name))
-        });
+        let own = (root.join("cgroup.controllers").exists() && std::fs::create_dir(&group).is_ok())
+            .then(|| Self(group))
+            .filter(|group| {
+                let offered = std::fs::read_to_string(group.0.join("cgroup.controllers")).unwrap();
+                controllers
+                    .iter()
+                    .all(|name| offered.split_whitespace().any(|word| word == *name))
+            });
         if own.is_none() {
             println!("this machine gives no group with {controllers:?} to this test");
         }
@@ -389,11 +540,18 @@ impl Delegated {
 impl Drop for Delegated {
     fn drop(&mut self) {
         fn remove(group: &std::path::Path) {
-            for inner in std::fs::read_dir(group).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
+            for inner in std::fs::read_dir(group)
+                .unwrap()
+                .flatten()
+                .filter(|entry| entry.path().is_dir())
+            {
                 remove(&inner.path());
             }
-            wait("the end of what lived in the test's group", || std::fs::remove_dir(group).is_ok());
+            wait("the end of what lived in the test's group", || {
+                std::fs::remove_dir(group).is_ok()
+            });
         }
+
         let _ = std::fs::write(self.0.join("cgroup.kill"), "1");
         remove(&self.0);
     }
@@ -426,10 +584,16 @@ roles = ["all"]
 password = "{hash}"
 "#;
 
-/// Bounds on a whole run by the kernel's controllers. A machine that has them bound to cgroup v1 cannot try this.
+/// Bounds on a whole run by the kernel's controllers. A machine that has them bound to cgroup v1
+/// cannot try this.
 #[test]
 fn bounds_on_the_whole_tree_strike_and_say_so() {
-    let Some(group) = is_root().then(|| Delegated::with(&["memory", "pids", "cpu"])).flatten() else { return };
+    let Some(group) = is_root()
+        .then(|| Delegated::with(&["memory", "pids", "cpu"]))
+        .flatten()
+    else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let ca = common::prepare(folder.path(), "", BOUNDED);
     let server = Server::serve_in(folder, ca, &group.0);
@@ -437,15 +601,31 @@ fn bounds_on_the_whole_tree_strike_and_say_so() {
     println!("{check}");
     block(async {
         let session = server.session("alice").await;
+
         // Memory: the kernel ends the whole run, not one process of it, and the reason is told.
         let (out, ended) = collect(&session, "hungry").await;
-        assert_eq!((ended.reason.as_str(), ended.verified), ("oom", true), "{ended:?}");
+        assert_eq!(
+            (ended.reason.as_str(), ended.verified),
+            ("oom", true),
+            "{ended:?}"
+        );
+
         assert!(!alive(out.trim()), "{out}");
-        assert!((16 * 1024..=32 * 1024).contains(&ended.peak_kib), "{ended:?}");
+        assert!(
+            (16 * 1024..=32 * 1024).contains(&ended.peak_kib),
+            "{ended:?}"
+        );
+
         // Processes: the twentieth cannot start another, and the shell says so by its status.
         let (out, ended) = collect(&session, "many").await;
-        assert_eq!((ended.number, out.lines().count(), ended.left_killed), (Some(2), 19, 19), "{ended:?}");
+        assert_eq!(
+            (ended.number, out.lines().count(), ended.left_killed),
+            (Some(2), 19, 19),
+            "{ended:?}"
+        );
+
         assert!(out.lines().all(|pid| !alive(pid)));
+
         // A fork bomb, with a run beside it that does not notice.
         let mut bomb = session.run(invocation("bomb", &[])).await.unwrap();
         for _ in 0..20 {
@@ -456,13 +636,24 @@ fn bounds_on_the_whole_tree_strike_and_say_so() {
                 break ended;
             }
         };
-        assert_eq!((ended.reason.as_str(), ended.verified), ("timeout", true), "{ended:?}");
+
+        assert_eq!(
+            (ended.reason.as_str(), ended.verified),
+            ("timeout", true),
+            "{ended:?}"
+        );
+
         // Processor time: two busy loops for two seconds get a fifth of one core.
         let (_, ended) = collect(&session, "busy").await;
         assert_eq!(ended.reason, "timeout");
-        assert!((100..900).contains(&(ended.user_ms + ended.system_ms)), "{ended:?}");
+        assert!(
+            (100..900).contains(&(ended.user_ms + ended.system_ms)),
+            "{ended:?}"
+        );
+
         assert_eq!(collect(&session, "true").await.1.number, Some(0));
     });
+
     let output = server.ordain(&["run", "t", "hungry"]);
     assert_eq!(output.status.code(), Some(137), "{}", stderr(&output));
     assert!(stderr(&output).contains("memory"), "{}", stderr(&output));
@@ -477,6 +668,7 @@ fn bounds_that_cannot_be_kept_are_refused() {
             "[commands.true]\nexec = [\"/bin/true\"]\nlimits = {limits}\n[roles.all]\ncommands = [\"true\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{{hash}}\"\n"
         )
     };
+
     let check = |head: &str, limits: &str| {
         common::prepare(folder.path(), head, &commands(limits));
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_ordaind"))
@@ -486,17 +678,44 @@ fn bounds_that_cannot_be_kept_are_refused() {
             .unwrap();
         (output.status.code(), stdout(&output))
     };
+
     let (status, text) = check("# best effort", "{ memory = \"64MiB\" }");
-    assert!(status == Some(1) && text.contains("commands.true.limits.memory") && text.contains("per_process"), "{text}");
+    assert!(
+        status == Some(1)
+            && text.contains("commands.true.limits.memory")
+            && text.contains("per_process"),
+        "{text}"
+    );
+
     let (status, text) = check("# best effort", "{ cpu = \"50%\" }");
-    assert!(status == Some(1) && text.contains("commands.true.limits.cpu"), "{text}");
-    let (status, text) = check("# best effort", "{ memory = \"64MiB\", per_process = true, cpu_time = \"10s\" }");
-    assert!(status == Some(0) && text.contains("memory for each process, by rlimit; cpu_time for each process, by rlimit"), "{text}");
-    for bad in
-        ["{ memory = \"1KiB\" }", "{ cpu = \"much\" }", "{ processes = 0 }", "{ speed = 1 }", "{ cpu = \"50%\", per_process = true }"]
-    {
+    assert!(
+        status == Some(1) && text.contains("commands.true.limits.cpu"),
+        "{text}"
+    );
+
+    let (status, text) = check(
+        "# best effort",
+        "{ memory = \"64MiB\", per_process = true, cpu_time = \"10s\" }",
+    );
+
+    assert!(
+        status == Some(0)
+            && text.contains(
+                "memory for each process, by rlimit; cpu_time for each process, by rlimit"
+            ),
+        "{text}"
+    );
+
+    for bad in [
+        "{ memory = \"1KiB\" }",
+        "{ cpu = \"much\" }",
+        "{ processes = 0 }",
+        "{ speed = 1 }",
+        "{ cpu = \"50%\", per_process = true }",
+    ] {
         assert_eq!(check("# best effort", bad).0, Some(1), "{bad}");
     }
+
     if !is_root() {
         println!("not root: the account's own bounds apply");
     }

@@ -1,5 +1,6 @@
-//! The fuzz targets without a fuzzer: each takes its committed seeds, and some thousands of what they become when bytes are
-//! changed, cut out, doubled and put together, the same at every run. What `cargo fuzz` found once stays found.
+//! The fuzz targets without a fuzzer: each takes its committed seeds, and some thousands of what
+//! they become when bytes are changed, cut out, doubled and put together, the same at every run.
+//! What `cargo fuzz` found once stays found.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,40 +54,60 @@ fn mutated(seeds: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
         let at = dice.roll(bytes.len());
         match dice.roll(7) {
             0 if !bytes.is_empty() => bytes[at] ^= 1 << dice.roll(8),
-            1 if !bytes.is_empty() => bytes[at] = [0, 0xff, b'"', b'{', b'\\', b'\n', b'=', 0x80][dice.roll(8)],
+            1 if !bytes.is_empty() => {
+                bytes[at] = [0, 0xff, b'"', b'{', b'\\', b'\n', b'=', 0x80][dice.roll(8)]
+            }
             2 => bytes.truncate(at),
             3 => drop(bytes.drain(at..(at + dice.roll(16)).min(bytes.len()))),
             4 => {
                 let piece = bytes[at..(at + dice.roll(64)).min(bytes.len())].to_vec();
                 bytes.splice(at..at, piece);
             }
+
             5 => {
                 let other = &seeds[dice.roll(seeds.len())];
                 let from = dice.roll(other.len());
                 bytes.extend_from_slice(&other[from..]);
             }
+
             _ => bytes.insert(at, u8::try_from(dice.roll(256)).unwrap()),
         }
     }
+
     bytes.truncate(256 * 1024);
     bytes
 }
 
 fn tried(name: &str, check: impl Fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
-    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(name);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     files.sort();
+
     // What a fuzzer has left there beside the seeds is its own, and may be much.
     let seeds: Vec<Vec<u8>> = files
         .iter()
-        .filter(|file| file.file_name().unwrap().to_string_lossy().starts_with("seed"))
+        .filter(|file| {
+            file.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("seed")
+        })
         .map(|file| std::fs::read(file).unwrap())
         .collect();
     assert!(seeds.len() >= 4, "{name} has {} seeds", seeds.len());
     for seed in &seeds {
         check(seed);
     }
-    let count = std::env::var("ORDAIN_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(MUTATIONS);
+    let count = std::env::var("ORDAIN_MUTATIONS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(MUTATIONS);
     let mut dice = Dice(0x2545_F491_4F6C_DD1D ^ name.len() as u64);
     for _ in 0..count {
         check(&mutated(&seeds, &mut dice));

@@ -1,4 +1,5 @@
-//! What the documents say and the sources know better is made from these: the trail's kinds and fields.
+//! What the documents say and the sources know better is made from these: the trail's kinds and
+//! fields.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,12 +25,17 @@ fn kebab(name: &str) -> String {
         }
         out.push(c.to_ascii_lowercase());
     }
+
     out
 }
 
 /// What a type is called in JSON.
 fn json_type(rust: &str) -> &'static str {
-    match rust.trim_end_matches(',').trim_start_matches("Option<").trim_end_matches('>') {
+    match rust
+        .trim_end_matches(',')
+        .trim_start_matches("Option<")
+        .trim_end_matches('>')
+    {
         "&'a str" => "text",
         "&'a [String]" => "list of texts",
         "bool" => "boolean",
@@ -44,6 +50,7 @@ fn kinds() -> String {
     let body = text.split("pub enum What<'a> {").nth(1).unwrap();
     let mut out = String::new();
     let (mut comment, mut optional, mut inside) = (Vec::new(), false, false);
+
     for line in body.lines().map(str::trim) {
         if let Some(said) = line.strip_prefix("/// ") {
             comment.push(said.to_owned());
@@ -51,19 +58,33 @@ fn kinds() -> String {
             optional = true;
         } else if let Some(name) = line.strip_suffix(" {") {
             inside = true;
-            out.push_str(&format!("### `{}`\n\n{}\n\n| field | | |\n|---|---|---|\n", kebab(name), comment.join(" ")));
+            out.push_str(&format!(
+                "### `{}`\n\n{}\n\n| field | | |\n|---|---|---|\n",
+                kebab(name),
+                comment.join(" ")
+            ));
             comment.clear();
         } else if line.starts_with("},") {
             inside = false;
             out.push('\n');
         } else if let (true, Some((name, rust))) = (inside, line.split_once(": ")) {
-            let optional = if std::mem::take(&mut optional) { ", optional" } else { "" };
-            out.push_str(&format!("| `{name}` | {}{optional} | {} |\n", json_type(rust), comment.join(" ")));
+            let optional = if std::mem::take(&mut optional) {
+                ", optional"
+            } else {
+                ""
+            };
+
+            out.push_str(&format!(
+                "| `{name}` | {}{optional} | {} |\n",
+                json_type(rust),
+                comment.join(" ")
+            ));
             comment.clear();
         } else if line == "}" {
             break;
         }
     }
+
     out
 }
 
@@ -73,7 +94,10 @@ fn the_trails_kinds_and_fields_are_documented() {
     let document = source("TRAIL.md");
     let (head, written) = document.split_once(BEGIN).unwrap();
     let made = kinds();
-    let kinds: Vec<&str> = made.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    let kinds: Vec<&str> = made
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .collect();
     assert_eq!(kinds, ordain::audit::KINDS);
     if std::env::var_os("ORDAIN_WRITE").is_some() {
         std::fs::write(
@@ -83,7 +107,13 @@ fn the_trails_kinds_and_fields_are_documented() {
         .unwrap();
         return;
     }
-    assert_eq!(written.trim_end(), made.trim_end(), "TRAIL.md is not what record.rs says");
+
+    assert_eq!(
+        written.trim_end(),
+        made.trim_end(),
+        "TRAIL.md is not what record.rs says"
+    );
+
     for reason in [
         "exit",
         "signal",
@@ -98,10 +128,17 @@ fn the_trails_kinds_and_fields_are_documented() {
         "revoked",
         "lost",
     ] {
-        assert!(source("src/exit.rs").contains(&format!("=> \"{reason}\",")), "{reason}");
+        assert!(
+            source("src/exit.rs").contains(&format!("=> \"{reason}\",")),
+            "{reason}"
+        );
     }
+
     // No comment that speaks of the one before it.
-    assert!(!made.contains("As above"), "a field's meaning must stand beside it");
+    assert!(
+        !made.contains("As above"),
+        "a field's meaning must stand beside it"
+    );
 }
 
 /// The generator of the man pages, as `cargo run --example documents` runs it.
@@ -112,22 +149,48 @@ mod pages;
 fn man_pages_are_made_from_what_help_says() {
     let folder = tempfile::tempdir().unwrap();
     let made = pages::make(folder.path()).unwrap();
-    for page in ["ordain.1", "ordain-run.1", "ordaind.8", "ordaind-audit-verify.8", "ordain-certs.1", "ordain.toml.5"] {
+    for page in [
+        "ordain.1",
+        "ordain-run.1",
+        "ordaind.8",
+        "ordaind-audit-verify.8",
+        "ordain-certs.1",
+        "ordain.toml.5",
+    ] {
         assert!(made.iter().any(|name| name == page), "{page}: {made:?}");
     }
+
     let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     assert!(text("ordain-run.1").contains("dry\\-run") && text("ordaind.8").contains("doctor"));
     let configuration = text("ordain.toml.5");
+
     // Every key of the README's table has its paragraph.
-    for key in ["include", "listen", "handshake_timeout", "penalties", "rotate_size", "journal", "on_disconnect", "pattern"] {
+    for key in [
+        "include",
+        "listen",
+        "handshake_timeout",
+        "penalties",
+        "rotate_size",
+        "journal",
+        "on_disconnect",
+        "pattern",
+    ] {
         assert!(configuration.contains(key), "{key}");
     }
+
     // groff's own judgement, where it is installed.
     for page in &made {
-        let Ok(judged) = std::process::Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]).arg(folder.path().join(page)).output()
+        let Ok(judged) = std::process::Command::new("groff")
+            .args(["-man", "-Tutf8", "-ww", "-z"])
+            .arg(folder.path().join(page))
+            .output()
         else {
             return;
         };
-        assert!(judged.status.success() && judged.stderr.is_empty(), "{page}: {}", String::from_utf8_lossy(&judged.stderr));
+        assert!(
+            judged.status.success() && judged.stderr.is_empty(),
+            "{page}: {}",
+            String::from_utf8_lossy(&judged.stderr)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Runs that outlive their link: cut by a proxy of the test's own, taken up again by the client itself, byte for byte.
+//! Runs that outlive their link: cut by a proxy of the test's own, taken up again by the client
+//! itself, byte for byte.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -96,11 +97,15 @@ fn server() -> Server {
 }
 
 fn block<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
-/// A link that is cut after so many bytes, again and again; every other cut is a reset, the rest are ends without a
-/// word. Returns its address and how often it has cut.
+/// A link that is cut after so many bytes, again and again; every other cut is a reset, the rest
+/// are ends without a word. Returns its address and how often it has cut.
 async fn cutting(to: u16, every: u64) -> (SocketAddr, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -113,18 +118,22 @@ async fn cutting(to: u16, every: u64) -> (SocketAddr, Arc<AtomicU64>) {
             let counted = counted.clone();
             tokio::spawn(async move {
                 let number = counted.load(Ordering::Relaxed);
+
                 // The handshake and the login take some 6 KiB; a different place each time.
                 let left = Arc::new(AtomicU64::new(12_000 + every / 2 + (number * 7919) % every));
-                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
+                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                    (client.into_split(), server.into_split());
                 let down = left.clone();
                 let mut one = tokio::spawn(async move {
                     pass(&mut from_server, &mut to_client, &down).await;
                     (from_server, to_client)
                 });
+
                 let mut other = tokio::spawn(async move {
                     pass(&mut from_client, &mut to_server, &left).await;
                     (from_client, to_server)
                 });
+
                 tokio::select! { _ = &mut one => {} _ = &mut other => {} }
                 one.abort();
                 other.abort();
@@ -132,13 +141,22 @@ async fn cutting(to: u16, every: u64) -> (SocketAddr, Arc<AtomicU64>) {
             });
         }
     });
+
     (address, cuts)
 }
 
-async fn pass(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteExt + Unpin), left: &AtomicU64) {
+async fn pass(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    left: &AtomicU64,
+) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer).await {
-        let allowed = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(count as u64))).unwrap();
+        let allowed = left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                Some(left.saturating_sub(count as u64))
+            })
+            .unwrap();
         let now = count.min(usize::try_from(allowed).unwrap());
         if to.write_all(&buffer[..now]).await.is_err() || now < count || count == 0 {
             return;
@@ -147,17 +165,35 @@ async fn pass(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteE
 }
 
 fn through(server: &Server, address: SocketAddr) -> Options {
-    Options { port: address.port(), ..server.options() }
+    Options {
+        port: address.port(),
+        ..server.options()
+    }
 }
 
 async fn log_in(options: &Options) -> Session {
     let connection = connect(options).await.unwrap();
-    connection.log_in("alice", &Secret::new(PASSWORD.into())).await.map_err(|(_, error)| error).unwrap()
+    connection
+        .log_in("alice", &Secret::new(PASSWORD.into()))
+        .await
+        .map_err(|(_, error)| error)
+        .unwrap()
 }
 
-async fn durable(options: &Options, command: &str, arguments: &[(&str, ordain::request::Value)]) -> Durable {
+async fn durable(
+    options: &Options,
+    command: &str,
+    arguments: &[(&str, ordain::request::Value)],
+) -> Durable {
     let session = log_in(options).await;
-    Durable::start(options.clone(), session, invocation(command, arguments), |_| {}).await.unwrap()
+    Durable::start(
+        options.clone(),
+        session,
+        invocation(command, arguments),
+        |_| {},
+    )
+    .await
+    .unwrap()
 }
 
 #[test]
@@ -166,16 +202,30 @@ fn output_is_byte_exact_through_many_cuts() {
     block(async {
         let (address, cuts) = cutting(server.port, 150_000).await;
         let lines = 150_000;
-        let run = durable(&through(&server, address), "counts", &[("lines", ordain::request::Value::Integer(lines))]).await;
+        let run = durable(
+            &through(&server, address),
+            "counts",
+            &[("lines", ordain::request::Value::Integer(lines))],
+        )
+        .await;
         let (out, err, ended) = run.collect().await.unwrap();
-        let expected: String = (0..lines).map(|line| format!("line {line} of the output\n")).collect();
-        assert!(out == expected.as_bytes(), "{} bytes of {}", out.len(), expected.len());
+        let expected: String = (0..lines)
+            .map(|line| format!("line {line} of the output\n"))
+            .collect();
+        assert!(
+            out == expected.as_bytes(),
+            "{} bytes of {}",
+            out.len(),
+            expected.len()
+        );
+
         let expected: String = (0..lines).map(|line| format!("error {line}\n")).collect();
         assert!(err == expected.as_bytes());
         assert_eq!(ended.number, Some(0));
         let cuts = cuts.load(Ordering::Relaxed);
         assert!(cuts > 20, "only {cuts} cuts");
     });
+
     let ends = server.records("end");
     assert_eq!(ends.len(), 1);
 }
@@ -187,15 +237,22 @@ fn input_is_byte_exact_through_cuts() {
         let (address, cuts) = cutting(server.port, 200_000).await;
         let run = durable(&through(&server, address), "copy", &[]).await;
         let input = run.input();
-        let bytes: Vec<u8> = (0..6_000_000u32).map(|number| u8::try_from((number * 31 + number / 251) % 256).unwrap()).collect();
+        let bytes: Vec<u8> = (0..6_000_000u32)
+            .map(|number| u8::try_from((number * 31 + number / 251) % 256).unwrap())
+            .collect();
         let sent = bytes.clone();
         tokio::spawn(async move {
             assert!(input.send(&sent).await);
             input.end();
         });
+
         let (out, _, ended) = run.collect().await.unwrap();
         assert!(out == bytes, "{} bytes of {}", out.len(), bytes.len());
-        assert_eq!((ended.number, ended.stdin_bytes), (Some(0), bytes.len() as u64));
+        assert_eq!(
+            (ended.number, ended.stdin_bytes),
+            (Some(0), bytes.len() as u64)
+        );
+
         assert!(cuts.load(Ordering::Relaxed) > 5);
     });
 }
@@ -203,17 +260,26 @@ fn input_is_byte_exact_through_cuts() {
 #[test]
 fn the_real_client_heals_its_link_and_says_so() {
     let server = server();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let (address, _) = runtime.block_on(cutting(server.port, 60_000));
     let client = format!(
         "[hosts.t]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n",
         address.port()
     );
+
     write(&server.path("client.toml"), &client, 0o600);
     let output = server.ordain(&["run", "t", "counts", "20000"]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(stdout(&output).lines().count(), 20_000);
-    assert!(stderr(&output).contains("reaching the server again") && stderr(&output).contains("ordain: back after"));
+    assert!(
+        stderr(&output).contains("reaching the server again")
+            && stderr(&output).contains("ordain: back after")
+    );
+
     drop(runtime);
 }
 
@@ -223,21 +289,67 @@ fn a_run_is_watched_listed_and_kept_after_its_end() {
     let id = stdout(&server.ordain(&["run", "--detach", "t", "slow"]));
     let id = id.trim();
     assert_eq!(id.len(), 16);
-    let (one, two) = (server.ordain(&["attach", "t", id]), server.ordain(&["output", "t", id]));
+    let (one, two) = (
+        server.ordain(&["attach", "t", id]),
+        server.ordain(&["output", "t", id]),
+    );
+
     let expected: String = (0..40).map(|number| format!("{number}\n")).collect();
-    assert_eq!((stdout(&one), one.status.code()), (expected.clone(), Some(7)), "{}", stderr(&one));
-    assert_eq!((stdout(&two), two.status.code()), (expected.clone(), Some(7)));
-    assert_eq!(stdout(&server.ordain(&["output", "t", id, "--from", "10"])), expected.chars().skip(10).collect::<String>());
+    assert_eq!(
+        (stdout(&one), one.status.code()),
+        (expected.clone(), Some(7)),
+        "{}",
+        stderr(&one)
+    );
+
+    assert_eq!(
+        (stdout(&two), two.status.code()),
+        (expected.clone(), Some(7))
+    );
+
+    assert_eq!(
+        stdout(&server.ordain(&["output", "t", id, "--from", "10"])),
+        expected.chars().skip(10).collect::<String>()
+    );
+
     let listed = stdout(&server.ordain(&["runs", "t"]));
-    assert!(listed.contains(id) && listed.contains("slow") && listed.contains("exit 7"), "{listed}");
+    assert!(
+        listed.contains(id) && listed.contains("slow") && listed.contains("exit 7"),
+        "{listed}"
+    );
+
     // What is not there: one answer for another user's, guessed, malformed and traversing ids.
-    let bob = |words: &[&str]| server.client().args(["--user", "bob"]).args(words).output().unwrap();
+    let bob = |words: &[&str]| {
+        server
+            .client()
+            .args(["--user", "bob"])
+            .args(words)
+            .output()
+            .unwrap()
+    };
+
     let unknown = "0123456789abcdef";
-    let answers: Vec<String> = [id, unknown, "../../x", "x"].iter().map(|run| stderr(&bob(&["output", "t", run]))).collect();
-    assert!(answers.iter().all(|answer| answer.contains("there is no such run (code 404)")), "{answers:?}");
+    let answers: Vec<String> = [id, unknown, "../../x", "x"]
+        .iter()
+        .map(|run| stderr(&bob(&["output", "t", run])))
+        .collect();
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.contains("there is no such run (code 404)")),
+        "{answers:?}"
+    );
+
     let output = server.ordain(&["output", "t", id, "--from", "100000"]);
-    assert!(stderr(&output).contains("code 408") && stderr(&output).contains("0 to 110"), "{}", stderr(&output));
-    assert!(stderr(&server.ordain(&["run", "--detach", "t", "waits"])).contains("cannot be detached"));
+    assert!(
+        stderr(&output).contains("code 408") && stderr(&output).contains("0 to 110"),
+        "{}",
+        stderr(&output)
+    );
+
+    assert!(
+        stderr(&server.ordain(&["run", "--detach", "t", "waits"])).contains("cannot be detached")
+    );
 }
 
 #[test]
@@ -245,109 +357,208 @@ fn what_is_kept_of_runs_is_there_after_a_restart() {
     let mut server = server();
     let whole = server.ordain(&["run", "t", "counts", "100000"]);
     assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
+
     // A client may know of an end before the trail does.
     let ended = |server: &Server, times: usize| {
-        let of_counts = |record: &&serde_json::Value| record["kind"] == "end" && record["command"] == "counts";
-        server.wait_for_trail("the record of the end", |trail| trail.iter().filter(of_counts).count() == times);
-        server.trail().iter().rfind(of_counts).unwrap()["run"].as_str().unwrap().to_owned()
+        let of_counts =
+            |record: &&serde_json::Value| record["kind"] == "end" && record["command"] == "counts";
+        server.wait_for_trail("the record of the end", |trail| {
+            trail.iter().filter(of_counts).count() == times
+        });
+        server.trail().iter().rfind(of_counts).unwrap()["run"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
+
     let run = ended(&server, 1);
+
     // One that the stop cuts: it goes on for longer than the grace.
-    let cut = stdout(&server.ordain(&["run", "--detach", "t", "slow"])).trim().to_owned();
-    let mut following = server.client().args(["attach", "t", &cut]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let cut = stdout(&server.ordain(&["run", "--detach", "t", "slow"]))
+        .trim()
+        .to_owned();
+    let mut following = server
+        .client()
+        .args(["attach", "t", &cut])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     std::io::Read::read_exact(following.stdout.as_mut().unwrap(), &mut [0; 4]).unwrap();
     let folder = server.path("state/output");
     let names = || {
-        let mut names: Vec<_> =
-            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     };
+
     let mut all = vec![run.clone(), cut.clone(), "runs.json".into()];
     all.sort();
+
     // More than once: what a daemon has found is left to the next one too.
     for _ in 0..2 {
         server.stop_and_start(&[]);
         assert_eq!(names(), all);
         for name in &all {
-            assert_eq!(std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                std::fs::metadata(folder.join(name))
+                    .unwrap()
+                    .permissions()
+                    .mode()
+                    & 0o777,
+                0o600
+            );
         }
+
         let kept = server.ordain(&["output", "t", &run]);
-        assert!(kept.status.success() && kept.stdout.len() == 2 << 20, "{} {}", kept.stdout.len(), stderr(&kept));
+        assert!(
+            kept.status.success() && kept.stdout.len() == 2 << 20,
+            "{} {}",
+            kept.stdout.len(),
+            stderr(&kept)
+        );
+
         assert!(whole.stdout.ends_with(&kept.stdout) && stderr(&kept).contains("error 99999\n"));
         let part = server.ordain(&["output", "t", &cut]);
-        assert!(stdout(&part).starts_with("0\n1\n"), "{} {}", stdout(&part), stderr(&part));
+        assert!(
+            stdout(&part).starts_with("0\n1\n"),
+            "{} {}",
+            stdout(&part),
+            stderr(&part)
+        );
+
         let listed = stdout(&server.ordain(&["runs", "t"]));
-        assert!(listed.contains(&run) && listed.lines().any(|line| line.contains(&cut) && line.contains("stopped")), "{listed}");
+        assert!(
+            listed.contains(&run)
+                && listed
+                    .lines()
+                    .any(|line| line.contains(&cut) && line.contains("stopped")),
+            "{listed}"
+        );
+
         let other = server.ordain(&["--user", "bob", "output", "t", &run]);
         assert!(stderr(&other).contains("no such run"), "{}", stderr(&other));
     }
+
     following.wait().unwrap();
+
     // Whoever was killed leaves what he had found; what nobody knows of is cleared away.
-    write(&folder.join("0123456789abcdef"), "left by a daemon that was killed", 0o600);
+    write(
+        &folder.join("0123456789abcdef"),
+        "left by a daemon that was killed",
+        0o600,
+    );
+
     server.restart();
     assert_eq!(names(), all);
     assert!(server.ordain(&["output", "t", &run]).status.success());
+
     // Its time is over.
     write(&server.path("clock"), "7200", 0o600);
     let clock = server.path("clock");
     server.stop_and_start(&[("ORDAIN_CLOCK", clock.to_str().unwrap())]);
     assert_eq!(names(), ["runs.json"]);
     assert!(stderr(&server.ordain(&["output", "t", &run])).contains("no such run"));
-    // What lies in the place of output is not opened, waited for, or taken for a run that has written nothing.
+
+    // What lies in the place of output is not opened, waited for, or taken for a run that has
+    // written nothing.
     server.stop_and_start(&[]);
     server.ordain(&["run", "t", "counts", "1"]);
     let run = ended(&server, 2);
     write(&folder.join("notes.txt"), "not a run's", 0o644);
     server.stop_and_start(&[]);
     write(&server.path("secret"), &"x".repeat(10_000), 0o600);
+
     for spoilt in ["fifo", "link", "open", "missing"] {
         common::signal(server.child.id(), "-KILL");
         server.child.wait().unwrap();
         let output = folder.join(&run);
         let _ = std::fs::remove_file(&output);
+
         match spoilt {
-            "fifo" => assert!(std::process::Command::new("mkfifo").arg(&output).status().unwrap().success()),
+            "fifo" => assert!(
+                std::process::Command::new("mkfifo")
+                    .arg(&output)
+                    .status()
+                    .unwrap()
+                    .success()
+            ),
             "link" => std::os::unix::fs::symlink(server.path("secret"), &output).unwrap(),
             "open" => write(&output, "anybody could have written this", 0o666),
             _ => {}
         }
+
         server.restart();
         let told = server.ordain(&["output", "t", &run]);
-        assert!(told.stdout.is_empty() && stderr(&told).contains("could not be kept"), "{spoilt}: {}", stderr(&told));
-        assert!(stdout(&server.ordain(&["runs", "t"])).contains(&run), "{spoilt}");
+        assert!(
+            told.stdout.is_empty() && stderr(&told).contains("could not be kept"),
+            "{spoilt}: {}",
+            stderr(&told)
+        );
+
+        assert!(
+            stdout(&server.ordain(&["runs", "t"])).contains(&run),
+            "{spoilt}"
+        );
     }
-    assert_eq!(std::fs::read_to_string(folder.join("notes.txt")).unwrap(), "not a run's");
+
+    assert_eq!(
+        std::fs::read_to_string(folder.join("notes.txt")).unwrap(),
+        "not a run's"
+    );
+
     std::fs::remove_file(folder.join("notes.txt")).unwrap();
+
     // Numbers and words that no daemon has written.
     server.stop_and_start(&[]);
     let list = std::fs::read_to_string(folder.join("runs.json")).unwrap();
-    for (from, to) in
-        [("\"capacity\":2097152", "\"capacity\":18446744073709551615"), ("\"exit\"", "\"ended well\""), ("\"counts\",", "\"\",")]
-    {
+    for (from, to) in [
+        ("\"capacity\":2097152", "\"capacity\":18446744073709551615"),
+        ("\"exit\"", "\"ended well\""),
+        ("\"counts\",", "\"\","),
+    ] {
         let spoilt = list.replace(from, to);
         assert_ne!(spoilt, list, "{from}");
         write(&folder.join("runs.json"), &spoilt, 0o600);
         server.restart();
         assert_eq!(stdout(&server.ordain(&["runs", "t"])), "", "{to}");
     }
+
     // A folder that is not the daemon's own is left alone.
     common::signal(server.child.id(), "-TERM");
     server.child.wait().unwrap();
     std::fs::rename(&folder, server.path("elsewhere")).unwrap();
-    write(&server.path("elsewhere/0123456789abcdef"), "somebody's", 0o600);
+    write(
+        &server.path("elsewhere/0123456789abcdef"),
+        "somebody's",
+        0o600,
+    );
+
     std::os::unix::fs::symlink(server.path("elsewhere"), &folder).unwrap();
     server.stop_and_start(&[]);
     server.stop_and_start(&[]);
-    assert_eq!(std::fs::read_to_string(server.path("elsewhere/0123456789abcdef")).unwrap(), "somebody's");
+    assert_eq!(
+        std::fs::read_to_string(server.path("elsewhere/0123456789abcdef")).unwrap(),
+        "somebody's"
+    );
+
     std::fs::remove_file(&folder).unwrap();
+
     // A list that somebody has spoilt costs what was in it, and no start.
     server.stop_and_start(&[]);
     server.ordain(&["run", "t", "counts", "1"]);
     server.stop_and_start(&[]);
     write(&folder.join("runs.json"), "[{\"run\": \"../../x\"", 0o600);
     server.restart();
-    assert_eq!((names(), stdout(&server.ordain(&["runs", "t"])).lines().count()), (vec!["runs.json".to_owned()], 0));
+    assert_eq!(
+        (
+            names(),
+            stdout(&server.ordain(&["runs", "t"])).lines().count()
+        ),
+        (vec!["runs.json".to_owned()], 0)
+    );
 }
 
 #[test]
@@ -356,15 +567,20 @@ fn a_client_that_does_not_come_back_ends_its_run_after_the_window() {
     let gone = block(async {
         let (address, _) = cutting(server.port, 1).await;
         let mut run = durable(&through(&server, address), "brief", &[]).await;
-        let Told::Event(Event::Stdout(pid)) = run.next().await.unwrap() else { panic!("no output") };
+        let Told::Event(Event::Stdout(pid)) = run.next().await.unwrap() else {
+            panic!("no output")
+        };
         let pid = String::from_utf8(pid).unwrap();
         assert!(alive(pid.trim()));
         run
     });
+
     // Cut for good: its runtime is gone, and with it the socket, without a word.
     drop(gone);
     server.wait_for_trail("the end of the run", |trail| {
-        trail.iter().any(|record| record["kind"] == "end" && record["reason"] == "disconnected")
+        trail
+            .iter()
+            .any(|record| record["kind"] == "end" && record["reason"] == "disconnected")
     });
 }
 
@@ -376,6 +592,7 @@ fn leaving_on_purpose_does_not_wait_for_the_window() {
         let mut run = session.run(invocation("waits", &[])).await.unwrap();
         assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
         drop(run);
+
         while server.records("end").is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -388,26 +605,51 @@ fn the_same_request_never_runs_twice() {
     block(async {
         let session = server.session("alice").await;
         let id = RequestId::from_random([3; 20]);
-        let first = session.ask_for_run(invocation("once", &[]), id, |_| {}).await.unwrap();
+        let first = session
+            .ask_for_run(invocation("once", &[]), id, |_| {})
+            .await
+            .unwrap();
         let run = first.id();
         assert_eq!(first.collect().await.unwrap().0, b"ran\n");
+
         // The answer was lost, the client asks again: the run that exists, its output and its end.
-        let again = session.ask_for_run(invocation("once", &[]), id, |_| {}).await.unwrap();
+        let again = session
+            .ask_for_run(invocation("once", &[]), id, |_| {})
+            .await
+            .unwrap();
         assert_eq!(again.id(), run);
         let (out, _, ended) = again.collect().await.unwrap();
-        assert_eq!((out.as_slice(), ended.number), (b"ran\n".as_slice(), Some(0)));
-        // Also over another connection of the same user; and another request under the id is refused.
+        assert_eq!(
+            (out.as_slice(), ended.number),
+            (b"ran\n".as_slice(), Some(0))
+        );
+
+        // Also over another connection of the same user; and another request under the id is
+        // refused.
         let other = server.session("alice").await;
-        let again = other.ask_for_run(invocation("once", &[]), id, |_| {}).await.unwrap();
+        let again = other
+            .ask_for_run(invocation("once", &[]), id, |_| {})
+            .await
+            .unwrap();
         assert_eq!(again.id(), run);
-        let error = other.ask_for_run(invocation("waits", &[]), id, |_| {}).await.err().unwrap();
+        let error = other
+            .ask_for_run(invocation("waits", &[]), id, |_| {})
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error.code, 304);
     });
-    assert_eq!(std::fs::read_to_string(server.path("once")).unwrap(), "ran\n");
+
+    assert_eq!(
+        std::fs::read_to_string(server.path("once")).unwrap(),
+        "ran\n"
+    );
+
     assert_eq!(server.records("start").len(), 1);
 }
 
-/// Another daemon has the answer where the one before has left it, and otherwise says that it does not know.
+/// Another daemon has the answer where the one before has left it, and otherwise says that it does
+/// not know.
 #[test]
 fn a_request_never_runs_twice_across_daemons() {
     let mut server = server();
@@ -415,40 +657,96 @@ fn a_request_never_runs_twice_across_daemons() {
     let ran = |server: &Server| std::fs::read_to_string(server.path("once")).unwrap();
     let again = async |server: &Server, name: RequestName, command: &str| {
         let session = server.session("alice").await;
-        session.ask_for_run(invocation(command, &[]), name, |_| {}).await.map(async |run| run.collect().await.unwrap())
+        session
+            .ask_for_run(invocation(command, &[]), name, |_| {})
+            .await
+            .map(async |run| run.collect().await.unwrap())
     };
+
     let first = block(async {
         let session = server.session("alice").await;
-        let (out, _, ended) = session.ask_for_run(invocation("once", &[]), id, |_| {}).await.unwrap().collect().await.unwrap();
-        assert_eq!((out.as_slice(), ended.number), (b"ran\n".as_slice(), Some(0)));
+        let (out, _, ended) = session
+            .ask_for_run(invocation("once", &[]), id, |_| {})
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
+        assert_eq!(
+            (out.as_slice(), ended.number),
+            (b"ran\n".as_slice(), Some(0))
+        );
+
         session.instance().unwrap().to_owned()
     });
-    let name = |id| RequestName { id, instance: Some(first.clone()) };
+
+    let name = |id| RequestName {
+        id,
+        instance: Some(first.clone()),
+    };
+
     server.stop_and_start(&[]);
     block(async {
         let (out, _, ended) = again(&server, name(id), "once").await.unwrap().await;
-        assert_eq!((out.as_slice(), ended.number), (b"ran\n".as_slice(), Some(0)), "as it ran the first time");
-        assert_eq!(again(&server, name(id), "traps").await.err().unwrap().code, 304);
-        let unknown = again(&server, name(RequestId::from_random([5; 20])), "once").await.err().unwrap();
+        assert_eq!(
+            (out.as_slice(), ended.number),
+            (b"ran\n".as_slice(), Some(0)),
+            "as it ran the first time"
+        );
+
+        assert_eq!(
+            again(&server, name(id), "traps").await.err().unwrap().code,
+            304
+        );
+
+        let unknown = again(&server, name(RequestId::from_random([5; 20])), "once")
+            .await
+            .err()
+            .unwrap();
         assert_eq!(unknown.code, 606, "{unknown}");
     });
+
     assert_eq!(ran(&server), "ran\n");
-    // Once more: what was found is left too. One that is killed leaves nothing new, and then nobody knows.
+
+    // Once more: what was found is left too. One that is killed leaves nothing new, and then nobody
+    // knows.
     server.stop_and_start(&[]);
     let other = RequestId::from_random([4; 20]);
     let second = block(async {
         again(&server, name(id), "once").await.unwrap().await;
         let session = server.session("alice").await;
-        session.ask_for_run(invocation("once", &[]), other, |_| {}).await.unwrap().collect().await.unwrap();
+        session
+            .ask_for_run(invocation("once", &[]), other, |_| {})
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
         session.instance().unwrap().to_owned()
     });
+
     server.restart();
     block(async {
-        let unknown = again(&server, RequestName { id: other, instance: Some(second) }, "once").await.err().unwrap();
+        let unknown = again(
+            &server,
+            RequestName {
+                id: other,
+                instance: Some(second),
+            },
+            "once",
+        )
+        .await
+        .err()
+        .unwrap();
         assert_eq!(unknown.code, 606, "{unknown}");
+
         // Whoever does not say that he asks again, asks for the first time.
-        again(&server, RequestId::from_random([3; 20]).into(), "once").await.unwrap().await;
+        again(&server, RequestId::from_random([3; 20]).into(), "once")
+            .await
+            .unwrap()
+            .await;
     });
+
     assert_eq!(ran(&server), "ran\nran\nran\n");
 }
 
@@ -471,15 +769,18 @@ fn a_frontend_that_is_killed_loses_no_run_that_goes_on() {
                         common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
                     }
                 }
+
                 Told::Healed { .. } => healed += 1,
                 Told::Event(Event::Ended(ended)) => break ended,
                 _ => {}
             }
         };
+
         let expected: String = (0..40).map(|number| format!("{number}\n")).collect();
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!((ended.number, healed), (Some(7), 1));
     });
+
     assert_eq!(server.records("handed-on").len(), 1);
 }
 
@@ -490,20 +791,41 @@ fn a_session_comes_back_by_its_key_alone_and_one_at_a_time() {
         let options = server.options();
         let session = log_in(&options).await;
         let mut run = session.run(invocation("waits", &[])).await.unwrap();
-        let Event::Stdout(pid) = run.next().await.unwrap() else { panic!("no output") };
-        // The old link is still there (half open, as far as the server knows) and the session is taken over.
+        let Event::Stdout(pid) = run.next().await.unwrap() else {
+            panic!("no output")
+        };
+        // The old link is still there (half open, as far as the server knows) and the session is
+        // taken over.
         let back = session.reconnect(&options).await.unwrap();
-        let attachment = Attachment { run: run.id().unwrap(), stdout: Some(0), stderr: Some(0), follow: true, resume: true };
+        let attachment = Attachment {
+            run: run.id().unwrap(),
+            stdout: Some(0),
+            stderr: Some(0),
+            follow: true,
+            resume: true,
+        };
+
         // A failed attempt disturbs nobody.
-        let wrong = Attachment { stdout: Some(1_000_000), ..attachment };
+        let wrong = Attachment {
+            stdout: Some(1_000_000),
+            ..attachment
+        };
+
         assert_eq!(back.attach(wrong).await.err().unwrap().code, 408);
         let mut again = back.attach(attachment).await.unwrap();
         assert_eq!(again.next().await.unwrap(), Event::Stdout(pid.clone()));
+
         // The old connection's requests are worth nothing any more.
         assert!(session.ask(&Ask::Runs).await.is_err());
-        back.ask(&Ask::Cancel { run: run.id().unwrap() }).await.unwrap();
+        back.ask(&Ask::Cancel {
+            run: run.id().unwrap(),
+        })
+        .await
+        .unwrap();
         assert!(matches!(again.next().await.unwrap(), Event::Ended(_)));
-        wait("the end of the process", || !alive(String::from_utf8(pid.clone()).unwrap().trim()));
+        wait("the end of the process", || {
+            !alive(String::from_utf8(pid.clone()).unwrap().trim())
+        });
     });
 }
 
@@ -514,9 +836,21 @@ fn two_watchers_and_one_that_stops_reading() {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("slow", &[])).await.unwrap();
         let id: RunId = run.id().unwrap();
-        let from = |run| Attachment { run, stdout: None, stderr: None, follow: true, resume: false };
+        let from = |run| Attachment {
+            run,
+            stdout: None,
+            stderr: None,
+            follow: true,
+            resume: false,
+        };
+
         // One reads nothing, one half-closes, two read everything.
-        let _silent = server.session("alice").await.attach(from(id)).await.unwrap();
+        let _silent = server
+            .session("alice")
+            .await
+            .attach(from(id))
+            .await
+            .unwrap();
         let watcher = server.session("alice").await;
         let watched = watcher.attach(from(id)).await.unwrap();
         let reading = tokio::spawn(async move { watched.collect().await.unwrap() });
@@ -527,10 +861,12 @@ fn two_watchers_and_one_that_stops_reading() {
                     run.consumed(bytes.len()).await.unwrap();
                     out.extend(bytes);
                 }
+
                 Event::Ended(ended) => break ended,
                 _ => {}
             }
         };
+
         let (seen, _, end) = reading.await.unwrap();
         assert_eq!((seen, end.number), (out, ended.number));
     });
@@ -543,27 +879,55 @@ fn a_lock_is_waited_for_and_its_holder_is_named() {
         let session = server.session("alice").await;
         let mut holder = session.run(invocation("exclusive", &[])).await.unwrap();
         assert!(matches!(holder.next().await.unwrap(), Event::Stdout(_)));
+
         // No queue: refused, and told who holds it.
-        let error = session.run(invocation("exclusive", &[])).await.err().unwrap();
-        assert!(error.code == 511 && error.text.contains("`exclusive` of `alice`"), "{error}");
+        let error = session
+            .run(invocation("exclusive", &[]))
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            error.code == 511 && error.text.contains("`exclusive` of `alice`"),
+            "{error}"
+        );
+
         // A short patience.
         let error = session.run(invocation("hasty", &[])).await.err().unwrap();
         assert_eq!(error.code, 512);
+
         // A long one; the queue has one place.
         let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
         let waiting = {
             let session = session.clone();
             tokio::spawn(async move {
-                let run = session.ask_for_run(invocation("patient", &[]), RequestId::from_random([9; 20]), |queued| {
-                    told.send(queued.text).unwrap();
-                });
+                let run = session.ask_for_run(
+                    invocation("patient", &[]),
+                    RequestId::from_random([9; 20]),
+                    |queued| {
+                        told.send(queued.text).unwrap();
+                    },
+                );
+
                 run.await.unwrap().collect().await.unwrap()
             })
         };
-        assert!(heard.recv().await.unwrap().contains("the lock `deploy` is held by `exclusive`"));
+
+        assert!(
+            heard
+                .recv()
+                .await
+                .unwrap()
+                .contains("the lock `deploy` is held by `exclusive`")
+        );
+
         let error = session.run(invocation("patient", &[])).await.err().unwrap();
         assert_eq!(error.code, 511);
-        session.ask(&Ask::Cancel { run: holder.id().unwrap() }).await.unwrap();
+        session
+            .ask(&Ask::Cancel {
+                run: holder.id().unwrap(),
+            })
+            .await
+            .unwrap();
         assert_eq!(waiting.await.unwrap().0, b"my turn\n");
     });
 }
@@ -574,15 +938,34 @@ fn signals_are_sent_where_the_command_accepts_them() {
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("traps", &[])).await.unwrap();
-        assert_eq!(run.next().await.unwrap(), Event::Stdout(b"ready\n".to_vec()));
+        assert_eq!(
+            run.next().await.unwrap(),
+            Event::Stdout(b"ready\n".to_vec())
+        );
+
         let id = run.id().unwrap();
-        let ask = |signal: &str| Ask::Signal { run: id, signal: signal.into() };
+        let ask = |signal: &str| Ask::Signal {
+            run: id,
+            signal: signal.into(),
+        };
+
         for bad in ["KILL", "INT", "usr1", "10", ""] {
-            assert_eq!(session.ask(&ask(bad)).await.err().unwrap().code, 409, "{bad}");
+            assert_eq!(
+                session.ask(&ask(bad)).await.err().unwrap().code,
+                409,
+                "{bad}"
+            );
         }
-        assert!(matches!(session.ask(&ask("USR1")).await.unwrap(), Answer::Signal { .. }));
+
+        assert!(matches!(
+            session.ask(&ask("USR1")).await.unwrap(),
+            Answer::Signal { .. }
+        ));
         let (out, _, ended) = run.collect().await.unwrap();
-        assert_eq!((out.as_slice(), ended.number), (b"got it\n".as_slice(), Some(3)));
+        assert_eq!(
+            (out.as_slice(), ended.number),
+            (b"got it\n".as_slice(), Some(3))
+        );
     });
 }
 
@@ -603,7 +986,10 @@ fn ctrl_c_interrupts_the_run_and_waits_for_it() {
     common::signal(child.id(), "-INT");
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
-    assert_eq!((rest.as_str(), child.wait().unwrap().code()), ("interrupted\n", Some(5)));
+    assert_eq!(
+        (rest.as_str(), child.wait().unwrap().code()),
+        ("interrupted\n", Some(5))
+    );
 }
 
 #[test]
@@ -612,7 +998,17 @@ fn arguments_belong_to_a_request_and_its_id() {
     block(async {
         let session = server.session("alice").await;
         let id = RequestId::from_random([4; 20]);
-        let ask = |lines: i64| session.ask_for_run(invocation("counts", &[("lines", ordain::request::Value::Integer(lines))]), id, |_| {});
+        let ask = |lines: i64| {
+            session.ask_for_run(
+                invocation(
+                    "counts",
+                    &[("lines", ordain::request::Value::Integer(lines))],
+                ),
+                id,
+                |_| {},
+            )
+        };
+
         let run = ask(1).await.unwrap();
         let (out, ..) = run.collect().await.unwrap();
         assert_eq!(out, b"line 0 of the output\n");
@@ -625,9 +1021,14 @@ fn a_terminal_is_one_at_both_ends_and_is_left_as_it_was() {
     let server = server();
     let (kept, given) = ordain::sys::terminal((100, 40), None).unwrap();
     let settings = || {
-        let stty = std::process::Command::new("stty").arg("-a").stdin(given.try_clone().unwrap()).output().unwrap();
+        let stty = std::process::Command::new("stty")
+            .arg("-a")
+            .stdin(given.try_clone().unwrap())
+            .output()
+            .unwrap();
         stdout(&stty)
     };
+
     let before = settings();
     let mut child = server
         .client()
@@ -647,20 +1048,34 @@ fn a_terminal_is_one_at_both_ends_and_is_left_as_it_was() {
             let count = std::io::Read::read(terminal, &mut buffer).unwrap();
             screen.push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
+
         screen.clone()
     };
+
     let seen = until("xterm-256color cat", &mut terminal);
-    assert!(seen.contains("/dev/pts/") && seen.contains("40 100"), "{seen}");
+    assert!(
+        seen.contains("/dev/pts/") && seen.contains("40 100"),
+        "{seen}"
+    );
+
     assert!(settings().contains("-icanon"), "every key is the command's");
     std::io::Write::write_all(&mut terminal, b"hello\r").unwrap();
     until("ready", &mut terminal);
     ordain::sys::resize(std::os::fd::AsFd::as_fd(&kept), (120, 50)).unwrap();
+
     // Not its controlling terminal, so nobody tells it.
     common::signal(child.id(), "-WINCH");
     let seen = until("50 120", &mut terminal);
-    assert!(seen.contains("got hello") && seen.contains("resized"), "{seen}");
+    assert!(
+        seen.contains("got hello") && seen.contains("resized"),
+        "{seen}"
+    );
+
     assert_eq!(child.wait().unwrap().code(), Some(6));
-    assert_eq!(settings(), before.replace("rows 40; columns 100", "rows 50; columns 120"));
+    assert_eq!(
+        settings(),
+        before.replace("rows 40; columns 100", "rows 50; columns 120")
+    );
 }
 
 #[test]
@@ -668,7 +1083,16 @@ fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
     let server = server();
     for way in ["-TERM", "-HUP", "~."] {
         let (kept, given) = ordain::sys::terminal((80, 24), None).unwrap();
-        let settings = || stdout(&std::process::Command::new("stty").arg("-a").stdin(given.try_clone().unwrap()).output().unwrap());
+        let settings = || {
+            stdout(
+                &std::process::Command::new("stty")
+                    .arg("-a")
+                    .stdin(given.try_clone().unwrap())
+                    .output()
+                    .unwrap(),
+            )
+        };
+
         let before = settings();
         let mut child = server
             .client()
@@ -685,15 +1109,22 @@ fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
         } else {
             common::signal(child.id(), way);
         }
+
         assert_eq!(child.wait().unwrap().code(), Some(130), "{way}");
         assert_eq!(settings(), before, "{way}");
     }
+
     server.wait_for_trail("the end of the three runs", |trail| {
-        trail.iter().filter(|record| record["kind"] == "end" && record["reason"] == "disconnected").count() == 3
+        trail
+            .iter()
+            .filter(|record| record["kind"] == "end" && record["reason"] == "disconnected")
+            .count()
+            == 3
     });
 }
 
-/// A run that ends while one frontend is replaced by another: its end and its output reach whoever asks.
+/// A run that ends while one frontend is replaced by another: its end and its output reach whoever
+/// asks.
 #[test]
 fn an_end_that_crosses_a_frontends_death_is_told() {
     let server = server();
@@ -701,13 +1132,18 @@ fn an_end_that_crosses_a_frontends_death_is_told() {
         let options = server.options();
         let session = log_in(&options).await;
         let mut ids = Vec::new();
+
         for number in 0..30 {
             let time = common::text(&format!("0.{:02}", 20 + number));
-            let mut run = session.run(invocation("short", &[("time", time)])).await.unwrap();
+            let mut run = session
+                .run(invocation("short", &[("time", time)]))
+                .await
+                .unwrap();
             assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
             ids.push(run.id().unwrap());
             drop(run);
         }
+
         tokio::time::sleep(std::time::Duration::from_millis(150)).await;
         common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
         let session = loop {
@@ -716,10 +1152,28 @@ fn an_end_that_crosses_a_frontends_death_is_told() {
                 Err(error) => assert!(error.code >= 600 || error.code == 201, "{error}"),
             }
         };
+
         for run in ids {
-            let attachment = Attachment { run, stdout: None, stderr: None, follow: true, resume: false };
-            let (out, _, ended) = session.attach(attachment).await.unwrap().collect().await.unwrap();
-            assert_eq!((out.as_slice(), ended.number), (b"begun\ndone\n".as_slice(), Some(4)), "{run}");
+            let attachment = Attachment {
+                run,
+                stdout: None,
+                stderr: None,
+                follow: true,
+                resume: false,
+            };
+
+            let (out, _, ended) = session
+                .attach(attachment)
+                .await
+                .unwrap()
+                .collect()
+                .await
+                .unwrap();
+            assert_eq!(
+                (out.as_slice(), ended.number),
+                (b"begun\ndone\n".as_slice(), Some(4)),
+                "{run}"
+            );
         }
     });
 }
@@ -730,9 +1184,15 @@ fn a_terminal_takes_keys_after_a_frontends_death() {
     let server = server();
     block(async {
         let mut invocation = invocation("keys", &[]);
-        invocation.terminal = Some(ordain::request::Terminal { kind: "xterm".into(), size: (80, 24) });
+        invocation.terminal = Some(ordain::request::Terminal {
+            kind: "xterm".into(),
+            size: (80, 24),
+        });
+
         let options = server.options();
-        let mut run = Durable::start(options.clone(), log_in(&options).await, invocation, |_| {}).await.unwrap();
+        let mut run = Durable::start(options.clone(), log_in(&options).await, invocation, |_| {})
+            .await
+            .unwrap();
         let input = run.input();
         let (mut out, mut typed, mut healed) = (String::new(), 0, 0);
         let ended = loop {
@@ -740,22 +1200,32 @@ fn a_terminal_takes_keys_after_a_frontends_death() {
                 Told::Event(Event::Stdout(bytes)) => {
                     run.consumed(bytes.len()).await.unwrap();
                     out.push_str(&String::from_utf8(bytes).unwrap());
+
                     // A key after each answer; the frontend dies twice between them.
                     if out.lines().count() > typed && out.ends_with('\n') {
                         if typed == 2 || typed == 4 {
                             common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
                         }
-                        let word = if typed == 6 { "end\n".to_owned() } else { format!("{typed}\n") };
+                        let word = if typed == 6 {
+                            "end\n".to_owned()
+                        } else {
+                            format!("{typed}\n")
+                        };
+
                         assert!(input.send(word.as_bytes()).await);
                         typed += 1;
                     }
                 }
+
                 Told::Healed { .. } => healed += 1,
                 Told::Event(Event::Ended(ended)) => break ended,
                 _ => {}
             }
         };
-        let expected: String = std::iter::once("ready\r\n".to_owned()).chain((0..6).map(|word| format!("got {word}\r\n"))).collect();
+
+        let expected: String = std::iter::once("ready\r\n".to_owned())
+            .chain((0..6).map(|word| format!("got {word}\r\n")))
+            .collect();
         assert_eq!((out, ended.number, healed), (expected, Some(3), 2));
     });
 }
@@ -767,14 +1237,23 @@ fn half_an_input_is_not_the_whole_after_a_frontends_death() {
         let session = server.session("alice").await;
         let run = session.run(invocation("half", &[])).await.unwrap();
         assert!(run.input().send(b"first half\n").await.unwrap());
-        while std::fs::read(server.path("half")).unwrap_or_default().is_empty() {
+        while std::fs::read(server.path("half"))
+            .unwrap_or_default()
+            .is_empty()
+        {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
     });
-    server.wait_for_trail("the end of the run", |trail| trail.iter().any(|record| record["kind"] == "end"));
+
+    server.wait_for_trail("the end of the run", |trail| {
+        trail.iter().any(|record| record["kind"] == "end")
+    });
     assert_eq!(server.records("end")[0]["reason"], "disconnected");
-    assert_eq!(std::fs::read_to_string(server.path("half")).unwrap(), "first half\n");
+    assert_eq!(
+        std::fs::read_to_string(server.path("half")).unwrap(),
+        "first half\n"
+    );
 }
 
 #[test]
@@ -783,15 +1262,34 @@ fn a_request_whose_run_could_not_begin_may_be_sent_again() {
     block(async {
         let session = server.session("alice").await;
         for _ in 0..2 {
-            let error = session.ask_for_run(invocation("gone", &[]), RequestId::from_random([8; 20]), |_| {}).await.err().unwrap();
+            let error = session
+                .ask_for_run(
+                    invocation("gone", &[]),
+                    RequestId::from_random([8; 20]),
+                    |_| {},
+                )
+                .await
+                .err()
+                .unwrap();
             assert_eq!(error.code, 500);
         }
-        assert_eq!(session.ask(&Ask::Cancel { run: "0123456789abcdef".parse().unwrap() }).await.err().unwrap().code, 404);
+
+        assert_eq!(
+            session
+                .ask(&Ask::Cancel {
+                    run: "0123456789abcdef".parse().unwrap()
+                })
+                .await
+                .err()
+                .unwrap()
+                .code,
+            404
+        );
     });
 }
 
-/// Thousands of small pieces for a reader that comes late: the client's writing thread and its loop once waited for each
-/// other.
+/// Thousands of small pieces for a reader that comes late: the client's writing thread and its loop
+/// once waited for each other.
 #[test]
 fn small_pieces_for_a_late_reader_do_not_lock_the_client_up() {
     let server = server();
@@ -806,11 +1304,15 @@ fn small_pieces_for_a_late_reader_do_not_lock_the_client_up() {
         std::thread::park_timeout(std::time::Duration::from_millis(300));
         let mut text = String::new();
         std::io::Read::read_to_string(child.stdout.as_mut().unwrap(), &mut text).unwrap();
-        assert_eq!((text.lines().count(), child.wait().unwrap().code()), (20_000, Some(0)));
+        assert_eq!(
+            (text.lines().count(), child.wait().unwrap().code()),
+            (20_000, Some(0))
+        );
     }
 }
 
-/// What is typed at a terminal has no end that could be missing: such a run goes on without its client.
+/// What is typed at a terminal has no end that could be missing: such a run goes on without its
+/// client.
 #[test]
 fn a_run_at_a_terminal_goes_on_when_its_client_leaves() {
     let server = server();
@@ -818,17 +1320,39 @@ fn a_run_at_a_terminal_goes_on_when_its_client_leaves() {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("screen", &[])).await.unwrap();
         assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
-        let attachment = Attachment { run: run.id().unwrap(), stdout: None, stderr: None, follow: true, resume: false };
+        let attachment = Attachment {
+            run: run.id().unwrap(),
+            stdout: None,
+            stderr: None,
+            follow: true,
+            resume: false,
+        };
+
         drop(run);
-        let (out, _, ended) = session.attach(attachment).await.unwrap().collect().await.unwrap();
-        assert_eq!((String::from_utf8_lossy(&out).as_ref(), ended.number), ("begun\r\ndone\r\n", Some(0)), "{ended:?}");
+        let (out, _, ended) = session
+            .attach(attachment)
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
+        assert_eq!(
+            (String::from_utf8_lossy(&out).as_ref(), ended.number),
+            ("begun\r\ndone\r\n", Some(0)),
+            "{ended:?}"
+        );
     });
 }
 
-/// More streams that end at once than the connection's task takes in one turn: every place is free again.
+/// More streams that end at once than the connection's task takes in one turn: every place is free
+/// again.
 #[test]
 fn places_of_streams_that_end_together_are_all_given_back() {
-    let server = Server::with("# comes back\n[limits]\nstreams_per_connection = 200\nruns_per_user = 400", COMMANDS);
+    let server = Server::with(
+        "# comes back\n[limits]\nstreams_per_connection = 200\nruns_per_user = 400",
+        COMMANDS,
+    );
+
     block(async {
         let session = server.session("alice").await;
         for _ in 0..4 {
@@ -848,7 +1372,8 @@ fn places_of_streams_that_end_together_are_all_given_back() {
     });
 }
 
-/// Taking a run up at bytes that are not kept fails, and the run stays with whom it was: the monitor had given it away.
+/// Taking a run up at bytes that are not kept fails, and the run stays with whom it was: the
+/// monitor had given it away.
 #[test]
 fn a_refused_attempt_does_not_become_the_runs_client() {
     let server = server();
@@ -856,12 +1381,21 @@ fn a_refused_attempt_does_not_become_the_runs_client() {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("waits", &[])).await.unwrap();
         assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
-        let wrong = Attachment { run: run.id().unwrap(), stdout: Some(1 << 40), stderr: Some(0), follow: true, resume: true };
+        let wrong = Attachment {
+            run: run.id().unwrap(),
+            stdout: Some(1 << 40),
+            stderr: Some(0),
+            follow: true,
+            resume: true,
+        };
+
         let error = match session.attach(wrong).await {
             Err(error) => error,
             Ok(mut attached) => attached.next().await.err().unwrap(),
         };
+
         assert_eq!(error.code, 408, "{error}");
+
         // Asked and answered behind it on the way to the monitor.
         session.ask(&Ask::Whoami).await.unwrap();
         drop(run);
@@ -884,17 +1418,37 @@ fn a_request_asked_again_while_it_waits_answers_both_streams() {
         let (queued, mut waits) = tokio::sync::mpsc::unbounded_channel();
         let first = {
             let session = session.clone();
-            tokio::spawn(
-                async move { session.ask_for_run(invocation("patient", &[]), id, |_| assert!(queued.send(()).is_ok())).await.err() },
-            )
+            tokio::spawn(async move {
+                session
+                    .ask_for_run(invocation("patient", &[]), id, |_| {
+                        assert!(queued.send(()).is_ok())
+                    })
+                    .await
+                    .err()
+            })
         };
+
         waits.recv().await.unwrap();
         let again = {
             let session = session.clone();
-            tokio::spawn(async move { session.ask_for_run(invocation("patient", &[]), id, |_| {}).await.unwrap().collect().await.unwrap() })
+            tokio::spawn(async move {
+                session
+                    .ask_for_run(invocation("patient", &[]), id, |_| {})
+                    .await
+                    .unwrap()
+                    .collect()
+                    .await
+                    .unwrap()
+            })
         };
+
         assert_eq!(first.await.unwrap().unwrap().code, 107);
-        session.ask(&Ask::Cancel { run: holder.id().unwrap() }).await.unwrap();
+        session
+            .ask(&Ask::Cancel {
+                run: holder.id().unwrap(),
+            })
+            .await
+            .unwrap();
         let (stdout, _, _) = again.await.unwrap();
         assert_eq!(stdout, b"my turn\n");
     });

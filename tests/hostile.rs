@@ -1,4 +1,5 @@
-//! The attacker as a test: arguments, signatures, frames, silence, floods, and the taking away of things.
+//! The attacker as a test: arguments, signatures, frames, silence, floods, and the taking away of
+//! things.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,8 +19,8 @@ use ordain::encoding::base64;
 use ordain::ids::{RequestId, SessionId};
 use ordain::mux::{ReadFault, Reader};
 use ordain::protocol::{
-    Decoder, Failure, Frame, HEADER, Hello, Kind, LoggedIn, Login, LoginText, Method, Open, Phase, Sender, encode, header, read,
-    request_text, write,
+    Decoder, Failure, Frame, HEADER, Hello, Kind, LoggedIn, Login, LoginText, Method, Open, Phase,
+    Sender, encode, header, read, request_text, write,
 };
 use ordain::request::{Ask, Value};
 use ordain::secret::Secret;
@@ -40,11 +41,20 @@ struct Raw {
 impl Raw {
     async fn new(server: &Server) -> Self {
         let options = server.options();
-        let socket = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
-        let tls = TlsConnector::from(options.tls).connect("localhost".try_into().unwrap(), socket).await.unwrap();
+        let socket = TcpStream::connect(("127.0.0.1", server.port))
+            .await
+            .unwrap();
+        let tls = TlsConnector::from(options.tls)
+            .connect("localhost".try_into().unwrap(), socket)
+            .await
+            .unwrap();
         let server_key = Fingerprint::of(&tls.get_ref().1.peer_certificates().unwrap()[0]).unwrap();
         let (reader, writer) = tokio::io::split(tls);
-        Self { frames: Reader::new(reader, Sender::Server), writer, server_key }
+        Self {
+            frames: Reader::new(reader, Sender::Server),
+            writer,
+            server_key,
+        }
     }
 
     async fn send(&mut self, bytes: &[u8]) {
@@ -53,7 +63,9 @@ impl Raw {
     }
 
     async fn frame(&mut self) -> Result<Frame, ReadFault> {
-        tokio::time::timeout(common::PATIENCE, self.frames.frame()).await.expect("an answer")
+        tokio::time::timeout(common::PATIENCE, self.frames.frame())
+            .await
+            .expect("an answer")
     }
 
     /// The error that ends the connection, and that it does end.
@@ -65,6 +77,7 @@ impl Raw {
                     while self.frame().await.is_ok() {}
                     return failure.code;
                 }
+
                 Ok(_) => {}
                 Err(fault) => panic!("closed without a word: {fault}"),
             }
@@ -72,7 +85,14 @@ impl Raw {
     }
 
     async fn hello(&mut self) -> String {
-        let hello = Hello { version: 1, software: "test".into(), features: vec![], nonce: None, instance: None };
+        let hello = Hello {
+            version: 1,
+            software: "test".into(),
+            features: vec![],
+            nonce: None,
+            instance: None,
+        };
+
         self.send(&encode(0, Kind::Hello, &write(&hello))).await;
         let theirs: Hello = read(&self.frame().await.unwrap().payload).unwrap();
         self.frames.enter(Phase::Login);
@@ -105,27 +125,45 @@ impl Raw {
             key_signature: String::new(),
             code: String::new(),
         };
+
         raw.send(&encode(0, Kind::Login, &write(&login))).await;
         let logged_in: LoggedIn = read(&raw.frame().await.unwrap().payload).unwrap();
         raw.frames.enter(Phase::Open);
         (raw, key, logged_in.session.parse().unwrap())
     }
 
-    /// Opens a stream with this text and signature; the code of the refusal, or 0 when something else came.
+    /// Opens a stream with this text and signature; the code of the refusal, or 0 when something
+    /// else came.
     async fn open(&mut self, stream: u32, signed: &str, signature: &str) -> u16 {
-        let open = Open { signed: signed.into(), signature: signature.into(), secrets: Default::default() };
+        let open = Open {
+            signed: signed.into(),
+            signature: signature.into(),
+            secrets: Default::default(),
+        };
+
         self.send(&encode(stream, Kind::Open, &write(&open))).await;
         loop {
             let frame = self.frame().await.unwrap();
             if frame.stream == stream {
-                return if frame.kind == Kind::Error { read::<Failure>(&frame.payload).unwrap().code } else { 0 };
+                return if frame.kind == Kind::Error {
+                    read::<Failure>(&frame.payload).unwrap().code
+                } else {
+                    0
+                };
             }
         }
     }
 }
 
 fn run_true(session: SessionId, counter: u64) -> String {
-    request_text(session, counter, &RequestId::from_random([7; 20]).into(), &Ask::Run(invocation("true", &[])), || [0; 32]).text
+    request_text(
+        session,
+        counter,
+        &RequestId::from_random([7; 20]).into(),
+        &Ask::Run(invocation("true", &[])),
+        || [0; 32],
+    )
+    .text
 }
 
 #[tokio::test]
@@ -155,29 +193,83 @@ async fn hostile_arguments_are_refused_by_name_and_nothing_runs() {
         ("args", vec![], "text"),
         ("args", vec![("text", Value::Misfit("null"))], "text"),
         ("args", vec![("text", Value::Flag(true))], "text"),
-        ("args", vec![("text", Value::Many(vec!["a".into()]))], "text"),
-        ("args", vec![("text", text("x")), ("number", text("1e3"))], "number"),
-        ("args", vec![("text", text("x")), ("number", Value::Integer(1001))], "number"),
-        ("args", vec![("text", text("x")), ("flag", text("--other"))], "flag"),
-        ("args", vec![("text", text("x")), ("many", Value::Many(vec!["a".into(); 4]))], "many"),
-        ("args", vec![("text", text("x")), ("bogus", text("y"))], "bogus"),
-        ("args", vec![("text", text("x")), ("LD_PRELOAD", text("/x"))], "LD_PRELOAD"),
+        (
+            "args",
+            vec![("text", Value::Many(vec!["a".into()]))],
+            "text",
+        ),
+        (
+            "args",
+            vec![("text", text("x")), ("number", text("1e3"))],
+            "number",
+        ),
+        (
+            "args",
+            vec![("text", text("x")), ("number", Value::Integer(1001))],
+            "number",
+        ),
+        (
+            "args",
+            vec![("text", text("x")), ("flag", text("--other"))],
+            "flag",
+        ),
+        (
+            "args",
+            vec![
+                ("text", text("x")),
+                ("many", Value::Many(vec!["a".into(); 4])),
+            ],
+            "many",
+        ),
+        (
+            "args",
+            vec![("text", text("x")), ("bogus", text("y"))],
+            "bogus",
+        ),
+        (
+            "args",
+            vec![("text", text("x")), ("LD_PRELOAD", text("/x"))],
+            "LD_PRELOAD",
+        ),
         ("show", vec![("file", text("../outside"))], "file"),
         ("show", vec![("file", text("/etc/passwd"))], "file"),
         ("show", vec![("file", text("inner/../../outside"))], "file"),
         ("secret", vec![("token", text("hunter2"))], "token"),
         ("secret", vec![("tokn", text("hunter2"))], "tokn"),
     ];
+
     let count = cases.len();
     for (command, arguments, named) in cases {
-        let error = session.run(invocation(command, &arguments)).await.err().unwrap_or_else(|| panic!("{command} {arguments:?} ran"));
-        assert_eq!((error.code, error.argument.as_deref()), (401, Some(named)), "{command} {arguments:?}: {error}");
+        let error = session
+            .run(invocation(command, &arguments))
+            .await
+            .err()
+            .unwrap_or_else(|| panic!("{command} {arguments:?} ran"));
+        assert_eq!(
+            (error.code, error.argument.as_deref()),
+            (401, Some(named)),
+            "{command} {arguments:?}: {error}"
+        );
     }
+
     assert_eq!(server.records("start").len(), 0);
     let refused = server.records("request");
-    assert_eq!(refused.iter().filter(|record| record["decision"] == "refused" && record["code"] == 401).count(), count);
+    assert_eq!(
+        refused
+            .iter()
+            .filter(|record| record["decision"] == "refused" && record["code"] == 401)
+            .count(),
+        count
+    );
+
     let whole = std::fs::read_to_string(server.path("state/trail.jsonl")).unwrap();
-    assert!(whole.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "the trail is printable ASCII");
+    assert!(
+        whole
+            .bytes()
+            .all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)),
+        "the trail is printable ASCII"
+    );
+
     assert!(!whole.contains("hunter2"));
 }
 
@@ -185,9 +277,16 @@ async fn hostile_arguments_are_refused_by_name_and_nothing_runs() {
 async fn a_value_of_a_megabyte_never_leaves_the_client() {
     let server = Server::start();
     let session = server.session("alice").await;
-    let error = session.run(invocation("args", &[("text", text(&"a".repeat(1 << 20)))])).await.err().unwrap();
+    let error = session
+        .run(invocation("args", &[("text", text(&"a".repeat(1 << 20)))]))
+        .await
+        .err()
+        .unwrap();
     assert_eq!((error.code, error.argument.as_deref()), (101, Some("text")));
-    assert!(session.run(invocation("true", &[])).await.is_ok(), "the session goes on");
+    assert!(
+        session.run(invocation("true", &[])).await.is_ok(),
+        "the session goes on"
+    );
 }
 
 #[tokio::test]
@@ -198,8 +297,18 @@ async fn doubled_arguments_are_refused_by_name() {
         r#"{{"session":"{session}","counter":1,"id":"{}","verb":"run","command":"args","arguments":{{"text":"a","text":"b"}}}}"#,
         RequestId::from_random([1; 20])
     );
-    assert_eq!(raw.open(1, &text, &key.sign(Purpose::Request, &text)).await, 401);
-    assert!(server.records("request")[0]["text"].as_str().unwrap().contains("`text` is given twice"));
+
+    assert_eq!(
+        raw.open(1, &text, &key.sign(Purpose::Request, &text)).await,
+        401
+    );
+
+    assert!(
+        server.records("request")[0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("`text` is given twice")
+    );
 }
 
 #[tokio::test]
@@ -209,19 +318,43 @@ async fn swapped_links_open_nothing_and_all_refusals_read_the_same() {
     let files = server.path("files");
     std::os::unix::fs::symlink("../outside", files.join("link")).unwrap();
     std::os::unix::fs::symlink("..", files.join("up")).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(files.join("fifo")).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(files.join("fifo"))
+            .status()
+            .unwrap()
+            .success()
+    );
+
     let mut texts = Vec::new();
     for name in ["link", "up/outside", "none", "fifo", "inner/none"] {
-        let error = session.run(invocation("show", &[("file", text(name))])).await.err().unwrap();
-        assert_eq!((error.code, error.argument.as_deref()), (503, Some("file")), "{name}");
+        let error = session
+            .run(invocation("show", &[("file", text(name))]))
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(
+            (error.code, error.argument.as_deref()),
+            (503, Some("file")),
+            "{name}"
+        );
+
         texts.push(error.text);
     }
+
     texts.dedup();
     assert_eq!(texts.len(), 1, "{texts:?}");
-    // A folder is exchanged for a link, over and over, while it is read: inside or nothing, never outside.
+
+    // A folder is exchanged for a link, over and over, while it is read: inside or nothing, never
+    // outside.
     std::fs::create_dir(server.path("evil")).unwrap();
     common::write(&server.path("evil/two"), "outside\n", 0o644);
-    let (inner, evil, aside) = (files.join("inner"), server.path("evil"), files.join("aside"));
+    let (inner, evil, aside) = (
+        files.join("inner"),
+        server.path("evil"),
+        files.join("aside"),
+    );
+
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let swapping = std::thread::spawn({
         let stop = stop.clone();
@@ -234,12 +367,17 @@ async fn swapped_links_open_nothing_and_all_refusals_read_the_same() {
             }
         }
     });
+
     for _ in 0..100 {
-        if let Ok(run) = session.run(invocation("show", &[("file", text("inner/two"))])).await {
+        if let Ok(run) = session
+            .run(invocation("show", &[("file", text("inner/two"))]))
+            .await
+        {
             let (stdout, _, _) = run.collect().await.unwrap();
             assert_ne!(stdout, b"outside\n");
         }
     }
+
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     swapping.join().unwrap();
 }
@@ -251,33 +389,86 @@ async fn requests_count_only_with_their_signature_once_and_here() {
     let good = run_true(session, 5);
     let signature = key.sign(Purpose::Request, &good);
     assert_eq!(raw.open(1, &good, "").await, 300, "unsigned");
-    assert_eq!(raw.open(2, &good, &SessionKey::generate().unwrap().sign(Purpose::Request, &good)).await, 300, "another key");
-    assert_eq!(raw.open(3, &good, &key.sign(Purpose::Login, &good)).await, 300, "another purpose");
+    assert_eq!(
+        raw.open(
+            2,
+            &good,
+            &SessionKey::generate()
+                .unwrap()
+                .sign(Purpose::Request, &good)
+        )
+        .await,
+        300,
+        "another key"
+    );
+
+    assert_eq!(
+        raw.open(3, &good, &key.sign(Purpose::Login, &good)).await,
+        300,
+        "another purpose"
+    );
+
     for bit in 0..8 {
         let mut bytes = good.clone().into_bytes();
         let at = bytes.len() / 2;
         bytes[at] ^= 1 << bit;
         if let Ok(altered) = String::from_utf8(bytes) {
-            assert_eq!(raw.open(10 + bit, &altered, &signature).await, 300, "bit {bit}");
+            assert_eq!(
+                raw.open(10 + bit, &altered, &signature).await,
+                300,
+                "bit {bit}"
+            );
         }
     }
+
     assert_eq!(raw.open(20, &good, &signature).await, 0, "as it was signed");
     assert_eq!(raw.open(21, &good, &signature).await, 301, "again");
     let earlier = run_true(session, 4);
-    assert_eq!(raw.open(22, &earlier, &key.sign(Purpose::Request, &earlier)).await, 301, "an earlier counter");
+    assert_eq!(
+        raw.open(22, &earlier, &key.sign(Purpose::Request, &earlier))
+            .await,
+        301,
+        "an earlier counter"
+    );
+
     let (mut other, other_key, other_session) = Raw::log_in(&server, "alice").await;
-    assert_eq!(other.open(1, &good, &signature).await, 300, "in another session");
+    assert_eq!(
+        other.open(1, &good, &signature).await,
+        300,
+        "in another session"
+    );
+
     let foreign = run_true(session, 9);
-    assert_eq!(other.open(2, &foreign, &other_key.sign(Purpose::Request, &foreign)).await, 300, "for another session");
+    assert_eq!(
+        other
+            .open(2, &foreign, &other_key.sign(Purpose::Request, &foreign))
+            .await,
+        300,
+        "for another session"
+    );
+
     assert_ne!(other_session, session);
     let second = Server::start();
     let (mut elsewhere, _, _) = Raw::log_in(&second, "alice").await;
-    assert_eq!(elsewhere.open(1, &good, &signature).await, 300, "on another server");
+    assert_eq!(
+        elsewhere.open(1, &good, &signature).await,
+        300,
+        "on another server"
+    );
+
     assert_eq!(server.records("start").len(), 1);
     assert_eq!(second.records("start").len(), 0);
+
     // What the trail keeps proves who asked: the user's own signature over the text as it was.
-    let record = server.records("request").into_iter().find(|record| record["decision"] == "granted").unwrap();
-    assert_eq!((record["signed"].as_str(), record["signature"].as_str()), (Some(good.as_str()), Some(signature.as_str())));
+    let record = server
+        .records("request")
+        .into_iter()
+        .find(|record| record["decision"] == "granted")
+        .unwrap();
+    assert_eq!(
+        (record["signed"].as_str(), record["signature"].as_str()),
+        (Some(good.as_str()), Some(signature.as_str()))
+    );
 }
 
 #[tokio::test]
@@ -295,6 +486,7 @@ async fn a_login_is_bound_to_key_server_and_connection() {
         ("no kept login", |text| text.method = Method::Kept),
         ("session key", |text| text.session_key = base64(&[9; 32])),
     ];
+
     for (what, change) in changes {
         let mut raw = Raw::new(&server).await;
         let nonce = raw.hello().await;
@@ -308,6 +500,7 @@ async fn a_login_is_bound_to_key_server_and_connection() {
             key_signature: String::new(),
             code: String::new(),
         };
+
         raw.send(&encode(0, Kind::Login, &write(&login))).await;
         let kind = raw.frame().await.unwrap().kind;
         assert_eq!(kind == Kind::LoggedIn, what == "nothing", "{what}");
@@ -332,20 +525,40 @@ async fn refused_logins_are_all_alike() {
         let error = server.try_session(user, password).await.err().unwrap();
         answers.push((error.code, error.text, error.rule, error.argument));
     }
+
     answers.dedup();
     assert_eq!(answers, [(200, "login refused".to_owned(), None, None)]);
+
     // Three tries a connection; then it is closed.
     let mut connection = connect(&server.options()).await.unwrap();
     for _ in 0..2 {
-        let Err((Some(same), error)) = connection.log_in("alice", &Secret::new("wrong".into())).await else { panic!("no second try") };
+        let Err((Some(same), error)) = connection
+            .log_in("alice", &Secret::new("wrong".into()))
+            .await
+        else {
+            panic!("no second try")
+        };
         assert_eq!(error.code, 200);
         connection = same;
     }
-    let Err((None, error)) = connection.log_in("alice", &Secret::new(format!("{PASSWORD}x"))).await else { panic!("a fourth try") };
+
+    let Err((None, error)) = connection
+        .log_in("alice", &Secret::new(format!("{PASSWORD}x")))
+        .await
+    else {
+        panic!("a fourth try")
+    };
     assert_eq!(error.code, 202);
-    let reasons: Vec<String> = server.records("login").iter().map(|record| record["reason"].to_string()).collect();
+    let reasons: Vec<String> = server
+        .records("login")
+        .iter()
+        .map(|record| record["reason"].to_string())
+        .collect();
     for reason in ["wrong password", "unknown user", "disabled user"] {
-        assert!(reasons.iter().any(|seen| seen.contains(reason)), "{reason} is in the trail: {reasons:?}");
+        assert!(
+            reasons.iter().any(|seen| seen.contains(reason)),
+            "{reason} is in the trail: {reasons:?}"
+        );
     }
 }
 
@@ -363,16 +576,30 @@ async fn frames_that_are_none_end_the_connection_with_a_word() {
         (encode(1, Kind::Open, b"{}"), 100),
         (encode(0, Kind::Login, b"{}"), 100),
         (encode(0, Kind::Hello, b"[]"), 100),
-        (encode(0, Kind::Hello, br#"{"version":1,"software":"x","more":1}"#), 100),
-        (encode(0, Kind::Hello, br#"{"version":9,"software":"x"}"#), 105),
+        (
+            encode(0, Kind::Hello, br#"{"version":1,"software":"x","more":1}"#),
+            100,
+        ),
+        (
+            encode(0, Kind::Hello, br#"{"version":9,"software":"x"}"#),
+            105,
+        ),
     ] {
         let mut raw = Raw::new(&server).await;
         raw.send(&bytes).await;
         assert_eq!(raw.refused().await, code, "{bytes:?}");
     }
+
     for (bytes, code) in [
         (encode(1, Kind::Open, b"{}"), 100),
-        (encode(1, Kind::Open, br#"{"signed":"","signature":"","secrets":{"token":"hunter2"}}"#), 100),
+        (
+            encode(
+                1,
+                Kind::Open,
+                br#"{"signed":"","signature":"","secrets":{"token":"hunter2"}}"#,
+            ),
+            100,
+        ),
         (encode(7, Kind::Stdin, b"x"), 100),
         (encode(0, Kind::Hello, b"{}"), 100),
         (encode(0, Kind::Login, b"{}"), 100),
@@ -384,9 +611,18 @@ async fn frames_that_are_none_end_the_connection_with_a_word() {
         raw.send(&bytes).await;
         assert_eq!(raw.refused().await, code, "{bytes:?}");
     }
+
     let trail = std::fs::read_to_string(server.path("state/trail.jsonl")).unwrap();
     assert!(trail.contains("\"violation\"") && !trail.contains("hunter2"));
-    assert!(server.session("alice").await.run(invocation("true", &[])).await.is_ok(), "others are served");
+    assert!(
+        server
+            .session("alice")
+            .await
+            .run(invocation("true", &[]))
+            .await
+            .is_ok(),
+        "others are served"
+    );
 }
 
 #[tokio::test]
@@ -394,7 +630,12 @@ async fn frames_survive_being_split_at_every_byte() {
     let server = Server::start();
     let (mut raw, key, session) = Raw::log_in(&server, "alice").await;
     let signed = run_true(session, 1);
-    let open = Open { signature: key.sign(Purpose::Request, &signed), signed, secrets: Default::default() };
+    let open = Open {
+        signature: key.sign(Purpose::Request, &signed),
+        signed,
+        secrets: Default::default(),
+    };
+
     for byte in encode(1, Kind::Open, &write(&open)) {
         raw.send(&[byte]).await;
     }
@@ -410,35 +651,69 @@ async fn frames_survive_being_split_at_every_byte() {
 async fn input_beyond_its_credit_ends_the_connection_and_memory_stays_flat() {
     let server = Server::start();
     let (mut raw, key, session) = Raw::log_in(&server, "alice").await;
+
     // A command that takes input and reads none of it.
-    let signed = request_text(session, 1, &RequestId::from_random([1; 20]).into(), &Ask::Run(invocation("early", &[])), || [0; 32]).text;
+    let signed = request_text(
+        session,
+        1,
+        &RequestId::from_random([1; 20]).into(),
+        &Ask::Run(invocation("early", &[])),
+        || [0; 32],
+    )
+    .text;
     let signature = key.sign(Purpose::Request, &signed);
     assert_eq!(raw.open(1, &signed, &signature).await, 0);
     let memory = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", server.frontend())).unwrap();
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", server.frontend())).unwrap();
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse::<u64>()
+            .unwrap()
     };
+
     let before = memory();
     let piece = encode(1, Kind::Stdin, &[7; 65_536]);
     for _ in 0..400 {
         raw.send(&piece).await;
     }
-    assert!(memory() < before + 16 * 1024, "{before} KiB grew to {} KiB", memory());
+    assert!(
+        memory() < before + 16 * 1024,
+        "{before} KiB grew to {} KiB",
+        memory()
+    );
 }
 
 #[tokio::test]
 async fn silence_at_every_stage_has_a_deadline_while_others_work() {
-    let server = Server::with("handshake_timeout = \"300ms\"\n[login]\ntimeout = \"500ms\"", common::COMMANDS);
+    let server = Server::with(
+        "handshake_timeout = \"300ms\"\n[login]\ntimeout = \"500ms\"",
+        common::COMMANDS,
+    );
+
     let began = std::time::Instant::now();
     let closed = |mut socket: TcpStream| async move {
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(common::PATIENCE, socket.read_to_end(&mut rest)).await.expect("closed at the deadline");
+        let _ = tokio::time::timeout(common::PATIENCE, socket.read_to_end(&mut rest))
+            .await
+            .expect("closed at the deadline");
     };
+
     // No ClientHello; half of one; one byte now and then.
-    let quiet = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
-    let mut half = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+    let quiet = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    let mut half = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
     half.write_all(&[22, 3, 1, 2, 0, 1, 0, 1]).await.unwrap();
-    let slow = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+    let slow = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
     let (slow_reader, mut slow_writer) = slow.into_split();
     let trickle = tokio::spawn(async move {
         for byte in [22, 3, 1, 2, 0, 1, 0, 1, 0xfc].into_iter().cycle() {
@@ -448,26 +723,43 @@ async fn silence_at_every_stage_has_a_deadline_while_others_work() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
+
     // A handshake and then nothing; a hello and then nothing; half a login.
     let mut mute = Raw::new(&server).await;
     let mut greeted = Raw::new(&server).await;
     let _ = greeted.hello().await;
     let mut stalled = Raw::new(&server).await;
     let _ = stalled.hello().await;
-    stalled.send(&encode(0, Kind::Login, &[b' '; 300])[..100]).await;
+    stalled
+        .send(&encode(0, Kind::Login, &[b' '; 300])[..100])
+        .await;
     // Others work on meanwhile.
     let session = server.session("alice").await;
-    session.run(invocation("true", &[])).await.unwrap().collect().await.unwrap();
+    session
+        .run(invocation("true", &[]))
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
     closed(quiet).await;
     closed(half).await;
     let mut slow_reader = slow_reader;
-    let _ = tokio::time::timeout(common::PATIENCE, slow_reader.read_to_end(&mut Vec::new())).await.expect("closed at the deadline");
+    let _ = tokio::time::timeout(common::PATIENCE, slow_reader.read_to_end(&mut Vec::new()))
+        .await
+        .expect("closed at the deadline");
     trickle.abort();
     for raw in [&mut mute, &mut greeted, &mut stalled] {
         assert_eq!(raw.refused().await, 102);
     }
     assert!(began.elapsed() < Duration::from_secs(20));
-    session.run(invocation("true", &[])).await.unwrap().collect().await.unwrap();
+    session
+        .run(invocation("true", &[]))
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -476,17 +768,31 @@ async fn another_protocol_gets_nothing() {
     let wrong_alpn = {
         let mut config = (*server.options().tls).clone();
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let socket = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
-        TlsConnector::from(std::sync::Arc::new(config)).connect("localhost".try_into().unwrap(), socket).await
+        let socket = TcpStream::connect(("127.0.0.1", server.port))
+            .await
+            .unwrap();
+        TlsConnector::from(std::sync::Arc::new(config))
+            .connect("localhost".try_into().unwrap(), socket)
+            .await
     };
+
     assert!(wrong_alpn.is_err());
-    let mut plain = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+    let mut plain = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(common::PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
+    let _ = tokio::time::timeout(common::PATIENCE, plain.read_to_end(&mut answer))
+        .await
+        .unwrap();
     assert!(!answer.windows(6).any(|window| window == b"ordain"));
     let old = std::process::Command::new("openssl")
-        .args(["s_client", "-tls1_2", "-connect", &format!("127.0.0.1:{}", server.port)])
+        .args([
+            "s_client",
+            "-tls1_2",
+            "-connect",
+            &format!("127.0.0.1:{}", server.port),
+        ])
         .stdin(std::process::Stdio::null())
         .output();
     if let Ok(old) = old {
@@ -500,18 +806,33 @@ async fn a_connection_that_is_cut_is_never_a_success() {
     let server = Server::start();
     let session = server.session("alice").await;
     let run = session.run(invocation("marked", &[])).await.unwrap();
+
     // The network process is killed: no EXIT, no close_notify.
     common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
     let error = run.collect().await.err().unwrap();
     assert_eq!(error.code, 603);
+
     // A new frontend takes its place, and the trail says so.
     server.wait_for_trail("another frontend", |trail| {
-        trail.iter().filter(|record| record["kind"] == "frontend" && record["state"] == "started").count() == 2
+        trail
+            .iter()
+            .filter(|record| record["kind"] == "frontend" && record["state"] == "started")
+            .count()
+            == 2
     });
+
     let again = server.session("alice").await;
-    again.run(invocation("true", &[])).await.unwrap().collect().await.unwrap();
+    again
+        .run(invocation("true", &[]))
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
     server.wait_for_trail("the end of the run", |trail| {
-        trail.iter().any(|record| record["kind"] == "end" && record["reason"] == "disconnected")
+        trail
+            .iter()
+            .any(|record| record["kind"] == "end" && record["reason"] == "disconnected")
     });
 }
 
@@ -521,19 +842,37 @@ async fn the_client_tells_a_cut_from_an_end() {
     let folder = tempfile::tempdir().unwrap();
     let ca = common::prepare(folder.path(), "", common::COMMANDS);
     let pem = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
-    let config = tls::server(tls::certificates(&pem("server.crt")).unwrap(), tls::private_key(&pem("server.key")).unwrap(), None).unwrap();
+    let config = tls::server(
+        tls::certificates(&pem("server.crt")).unwrap(),
+        tls::private_key(&pem("server.key")).unwrap(),
+        None,
+    )
+    .unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         let (socket, _) = listener.accept().await.unwrap();
-        let mut tls = tokio_rustls::TlsAcceptor::from(config).accept(socket).await.unwrap();
-        let hello = Hello { version: 1, software: "cut".into(), features: vec![], nonce: Some(base64(&[1; 32])), instance: None };
-        tls.write_all(&encode(0, Kind::Hello, &write(&hello))).await.unwrap();
+        let mut tls = tokio_rustls::TlsAcceptor::from(config)
+            .accept(socket)
+            .await
+            .unwrap();
+        let hello = Hello {
+            version: 1,
+            software: "cut".into(),
+            features: vec![],
+            nonce: Some(base64(&[1; 32])),
+            instance: None,
+        };
+
+        tls.write_all(&encode(0, Kind::Hello, &write(&hello)))
+            .await
+            .unwrap();
         tls.flush().await.unwrap();
         let _ = tls.read(&mut [0; 4096]).await;
         let (socket, _) = tls.into_inner();
         drop(socket);
     });
+
     let trust = tls::Trust::Ca(tls::certificates(ca.certificate.as_bytes()).unwrap());
     let options = ordain::client::Options {
         host: "127.0.0.1".into(),
@@ -542,10 +881,16 @@ async fn the_client_tells_a_cut_from_an_end() {
         tls: tls::client(&trust, None).unwrap(),
         timeout: common::PATIENCE,
     };
+
     let outcome = match connect(&options).await {
-        Ok(connection) => connection.log_in("alice", &Secret::new(PASSWORD.into())).await.map(|_| ()).map_err(|(_, error)| error),
+        Ok(connection) => connection
+            .log_in("alice", &Secret::new(PASSWORD.into()))
+            .await
+            .map(|_| ())
+            .map_err(|(_, error)| error),
         Err(error) => Err(error),
     };
+
     assert_eq!(outcome.unwrap_err().code, 603);
 }
 
@@ -555,37 +900,66 @@ async fn limits_hold_and_say_so() {
         "[limits]\nconnections = 6\nconnections_before_login = 4\nstreams_per_connection = 3\nruns_per_user = 2",
         common::COMMANDS,
     );
+
     let session = server.session("alice").await;
     let one = session.run(invocation("sleep", &[])).await.unwrap();
     let two = session.run(invocation("sleep", &[])).await.unwrap();
     let error = session.run(invocation("sleep", &[])).await.err().unwrap();
     assert_eq!(error.code, 510);
     assert!(error.text.contains("runs_per_user"), "{error}");
+
     // Connections that have not logged in are bounded by themselves; more are closed at once.
     let mut waiting = Vec::new();
     for _ in 0..4 {
         waiting.push(Raw::new(&server).await);
     }
-    let mut fifth = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
-    let end = tokio::time::timeout(common::PATIENCE, fifth.read(&mut [0; 1])).await.unwrap();
+    let mut fifth = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    let end = tokio::time::timeout(common::PATIENCE, fifth.read(&mut [0; 1]))
+        .await
+        .unwrap();
     assert!(matches!(end, Ok(0) | Err(_)), "closed without a word");
     drop((one, two));
     drop(waiting);
-    session.run(invocation("true", &[])).await.map(|_| ()).or_else(|error| if error.code == 510 { Ok(()) } else { Err(error) }).unwrap();
+    session
+        .run(invocation("true", &[]))
+        .await
+        .map(|_| ())
+        .or_else(|error| {
+            if error.code == 510 {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        })
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stops_stops_nobody_else() {
     let server = Server::start();
     let session = server.session("alice").await;
+
     // Nobody reads this gibibyte; its run waits for credit, and everybody else goes on.
     let stuck = session.run(invocation("flood", &[])).await.unwrap();
     for _ in 0..20 {
-        let (_, _, ended) = session.run(invocation("true", &[])).await.unwrap().collect().await.unwrap();
+        let (_, _, ended) = session
+            .run(invocation("true", &[]))
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
         assert_eq!(ended.number, Some(0));
     }
+
     drop(stuck);
-    server.wait_for_trail("the end", |trail| trail.iter().any(|record| record["kind"] == "end" && record["command"] == "flood"));
+    server.wait_for_trail("the end", |trail| {
+        trail
+            .iter()
+            .any(|record| record["kind"] == "end" && record["command"] == "flood")
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -596,17 +970,29 @@ async fn a_run_that_outlives_its_client_goes_on_with_whole_input_and_ends_with_h
     let run = whole.run(invocation("goes-on", &[])).await.unwrap();
     run.input().send(b"all of it\n").await.unwrap();
     run.input().end().await.unwrap();
+
     // The end of input has to have left before the client does.
     let _ = whole.ask(&Ask::Runs).await.unwrap();
     drop(run);
     drop(whole);
-    common::wait("the command's end", || std::fs::read_to_string(&result).is_ok_and(|text| text == "all of it\nfinished\n"));
-    server.wait_for_trail("its record", |trail| trail.iter().any(|record| record["kind"] == "end" && record["reason"] == "exit"));
+    common::wait("the command's end", || {
+        std::fs::read_to_string(&result).is_ok_and(|text| text == "all of it\nfinished\n")
+    });
+    server.wait_for_trail("its record", |trail| {
+        trail
+            .iter()
+            .any(|record| record["kind"] == "end" && record["reason"] == "exit")
+    });
+
     let run = half.run(invocation("goes-on", &[])).await.unwrap();
     run.input().send(b"half of it").await.unwrap();
     drop(run);
     drop(half);
-    server.wait_for_trail("its end", |trail| trail.iter().any(|record| record["kind"] == "end" && record["reason"] == "disconnected"));
+    server.wait_for_trail("its end", |trail| {
+        trail
+            .iter()
+            .any(|record| record["kind"] == "end" && record["reason"] == "disconnected")
+    });
 }
 
 #[test]

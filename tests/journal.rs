@@ -1,4 +1,5 @@
-//! The trail's way to journald, played with a socket of the test's own that takes, hangs, goes away and comes back.
+//! The trail's way to journald, played with a socket of the test's own that takes, hangs, goes away
+//! and comes back.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -41,18 +42,27 @@ fn bind(path: &Path) -> UnixDatagram {
 fn fields(mut datagram: &[u8]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     while !datagram.is_empty() {
-        let end = datagram.iter().position(|byte| *byte == b'=' || *byte == b'\n').unwrap();
+        let end = datagram
+            .iter()
+            .position(|byte| *byte == b'=' || *byte == b'\n')
+            .unwrap();
         let name = String::from_utf8(datagram[..end].to_vec()).unwrap();
         let (value, rest) = if datagram[end] == b'=' {
             let stop = datagram.iter().position(|byte| *byte == b'\n').unwrap();
             (&datagram[end + 1..stop], &datagram[stop + 1..])
         } else {
-            let length = u64::from_le_bytes(datagram[end + 1..end + 9].try_into().unwrap()) as usize;
-            (&datagram[end + 9..end + 9 + length], &datagram[end + 10 + length..])
+            let length =
+                u64::from_le_bytes(datagram[end + 1..end + 9].try_into().unwrap()) as usize;
+            (
+                &datagram[end + 9..end + 9 + length],
+                &datagram[end + 10 + length..],
+            )
         };
+
         found.insert(name, String::from_utf8(value.to_vec()).unwrap());
         datagram = rest;
     }
+
     found
 }
 
@@ -75,12 +85,22 @@ fn until_end_of(socket: &UnixDatagram, run: &str) -> Vec<u64> {
 }
 
 fn last_run(server: &Server) -> String {
-    server.records("end").last().unwrap()["run"].as_str().unwrap().to_owned()
+    server.records("end").last().unwrap()["run"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn run_and_wait(server: &Server, ends: usize) -> String {
     assert!(server.ordain(&["run", "t", "true"]).status.success());
-    server.wait_for_trail("the end", |trail| trail.iter().filter(|record| record["kind"] == "end").count() == ends);
+    server.wait_for_trail("the end", |trail| {
+        trail
+            .iter()
+            .filter(|record| record["kind"] == "end")
+            .count()
+            == ends
+    });
+
     last_run(server)
 }
 
@@ -95,22 +115,61 @@ fn the_journal_gets_every_record_with_its_fields() {
     let request = loop {
         let record = next(&socket);
         kinds.push(record["ORDAIN_KIND"].clone());
-        assert_eq!((record["SYSLOG_IDENTIFIER"].as_str(), record["ORDAIN_SEQ"].parse()), ("ordain-audit", Ok(kinds.len())));
+        assert_eq!(
+            (
+                record["SYSLOG_IDENTIFIER"].as_str(),
+                record["ORDAIN_SEQ"].parse()
+            ),
+            ("ordain-audit", Ok(kinds.len()))
+        );
+
         if record["ORDAIN_KIND"] == "request" {
             break record;
         }
     };
-    assert_eq!(kinds, ["started", "frontend", "connection", "login", "request"]);
-    assert_eq!((request["ORDAIN_USER"].as_str(), request["ORDAIN_COMMAND"].as_str(), request["PRIORITY"].as_str()), ("alice", "true", "6"));
-    assert_eq!(request["ORDAIN_RUN"], run);
-    assert!(request["MESSAGE"].starts_with("request verb=run user=alice command=true"), "{}", request["MESSAGE"]);
-    let trail = std::fs::read_to_string(server.path("state/trail.jsonl")).unwrap();
-    assert!(trail.lines().any(|line| line == request["ORDAIN_RECORD"]), "the whole record, byte by byte");
-    until_end_of(&socket, &run);
-    assert_eq!(server.ordain(&["run", "t", "hidden"]).status.code(), Some(255));
-    let refused = std::iter::repeat_with(|| next(&socket)).find(|record| record["ORDAIN_KIND"] == "request").unwrap();
+
     assert_eq!(
-        (refused["PRIORITY"].as_str(), refused["ORDAIN_DECISION"].as_str(), refused["ORDAIN_CODE"].as_str()),
+        kinds,
+        ["started", "frontend", "connection", "login", "request"]
+    );
+
+    assert_eq!(
+        (
+            request["ORDAIN_USER"].as_str(),
+            request["ORDAIN_COMMAND"].as_str(),
+            request["PRIORITY"].as_str()
+        ),
+        ("alice", "true", "6")
+    );
+
+    assert_eq!(request["ORDAIN_RUN"], run);
+    assert!(
+        request["MESSAGE"].starts_with("request verb=run user=alice command=true"),
+        "{}",
+        request["MESSAGE"]
+    );
+
+    let trail = std::fs::read_to_string(server.path("state/trail.jsonl")).unwrap();
+    assert!(
+        trail.lines().any(|line| line == request["ORDAIN_RECORD"]),
+        "the whole record, byte by byte"
+    );
+
+    until_end_of(&socket, &run);
+    assert_eq!(
+        server.ordain(&["run", "t", "hidden"]).status.code(),
+        Some(255)
+    );
+
+    let refused = std::iter::repeat_with(|| next(&socket))
+        .find(|record| record["ORDAIN_KIND"] == "request")
+        .unwrap();
+    assert_eq!(
+        (
+            refused["PRIORITY"].as_str(),
+            refused["ORDAIN_DECISION"].as_str(),
+            refused["ORDAIN_CODE"].as_str()
+        ),
         ("4", "refused", "400")
     );
 }
@@ -124,20 +183,42 @@ fn a_journal_that_hangs_or_is_gone_delays_no_run_and_misses_nothing() {
     let head = format!("{HEAD}\nrotate_size = \"64KiB\"");
     let ca = common::prepare(folder.path(), &head, COMMANDS);
     let mut server = Server::serve(folder, ca);
+
     // Its queue is full long before this, and the trail is rotated several times.
     let rotated = || {
-        let names = std::fs::read_dir(server.path("state")).unwrap().flatten().map(|entry| entry.file_name());
-        names.filter(|name| name.to_string_lossy().starts_with("trail-0")).count()
+        let names = std::fs::read_dir(server.path("state"))
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name());
+        names
+            .filter(|name| name.to_string_lossy().starts_with("trail-0"))
+            .count()
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let session = server.session("alice").await;
         while rotated() < 3 {
-            session.run(common::invocation("true", &[])).await.unwrap().collect().await.unwrap();
+            session
+                .run(common::invocation("true", &[]))
+                .await
+                .unwrap()
+                .collect()
+                .await
+                .unwrap();
         }
+
         session.close().await;
     });
-    assert!(server.local("status").status.success(), "a journal that hangs is no fault of the trail");
+
+    assert!(
+        server.local("status").status.success(),
+        "a journal that hangs is no fault of the trail"
+    );
+
     assert!(stdout(&server.local("status")).contains("not in the journal yet"));
     let run = {
         // The last one that it is behind with.
@@ -148,18 +229,22 @@ fn a_journal_that_hangs_or_is_gone_delays_no_run_and_misses_nothing() {
                 .output()
                 .unwrap(),
         );
+
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         last["run"].as_str().unwrap().to_owned()
     };
+
     let numbers = until_end_of(&socket, &run);
     let expected: Vec<u64> = (1..=*numbers.last().unwrap()).collect();
     assert_eq!(numbers, expected, "each once and in order");
+
     // Gone altogether, and back again. What it had taken it has taken.
     let mut taken = *numbers.last().unwrap();
     common::wait("the rest", || {
         let sent = std::fs::read_to_string(server.path("state/trail.journal")).unwrap();
         server.trail().last().unwrap()["seq"].as_u64() == sent.trim().parse().ok()
     });
+
     socket.set_nonblocking(true).unwrap();
     let mut buffer = vec![0; 256 * 1024];
     while let Ok(count) = socket.recv(&mut buffer) {
@@ -171,18 +256,34 @@ fn a_journal_that_hangs_or_is_gone_delays_no_run_and_misses_nothing() {
     server.wait_for_log("the journal takes no records");
     let socket = bind(&path);
     server.wait_for_log("the journal takes records again");
+
     // A daemon that was killed meanwhile goes on where its note says: again rather than not.
     let from: u64 = next(&socket)["ORDAIN_SEQ"].parse().unwrap();
     assert_eq!(from, taken + 1);
     server.restart();
     assert!(server.ordain(&["run", "t", "true"]).status.success());
     let mut seen = std::collections::BTreeSet::from([from]);
-    let begun = |trail: &[serde_json::Value]| trail.iter().rposition(|record| record["kind"] == "started").unwrap();
-    let logout = |trail: &[serde_json::Value]| trail[begun(trail)..].iter().find(|record| record["kind"] == "logout").cloned();
+    let begun = |trail: &[serde_json::Value]| {
+        trail
+            .iter()
+            .rposition(|record| record["kind"] == "started")
+            .unwrap()
+    };
+
+    let logout = |trail: &[serde_json::Value]| {
+        trail[begun(trail)..]
+            .iter()
+            .find(|record| record["kind"] == "logout")
+            .cloned()
+    };
+
     server.wait_for_trail("the logout", |trail| logout(trail).is_some());
     let last = logout(&server.trail()).unwrap()["seq"].as_u64().unwrap();
     while !seen.contains(&last) {
         seen.insert(next(&socket)["ORDAIN_SEQ"].parse().unwrap());
     }
-    assert!((from..=last).all(|number| seen.contains(&number)), "{seen:?}");
+    assert!(
+        (from..=last).all(|number| seen.contains(&number)),
+        "{seen:?}"
+    );
 }

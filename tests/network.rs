@@ -1,4 +1,5 @@
-//! A network of the test's own that goes away under a run and comes back: a namespace whose only link is taken down.
+//! A network of the test's own that goes away under a run and comes back: a namespace whose only
+//! link is taken down.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,7 +29,8 @@ roles = ["all"]
 password = "{hash}"
 "#;
 
-/// The story inside: the daemon, a client whose output is read slowly, and a link that goes down and up five times.
+/// The story inside: the daemon, a client whose output is read slowly, and a link that goes down
+/// and up five times.
 const STORY: &str = r#"
 set -eu
 ip link set lo up
@@ -58,24 +60,68 @@ fn a_network_that_goes_away_and_comes_back_costs_no_byte() {
     prepare(folder.path(), "# comes back", COMMANDS);
     let shell = |words: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(words).arg("sh").args(["-c", STORY, "story", env!("CARGO_BIN_EXE_ordaind"), env!("CARGO_BIN_EXE_ordain")]);
-        command.arg(folder.path()).env("XDG_STATE_HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path()).env_remove("SSH_AUTH_SOCK");
+        command.args(words).arg("sh").args([
+            "-c",
+            STORY,
+            "story",
+            env!("CARGO_BIN_EXE_ordaind"),
+            env!("CARGO_BIN_EXE_ordain"),
+        ]);
+        command
+            .arg(folder.path())
+            .env("XDG_STATE_HOME", folder.path())
+            .env("XDG_CONFIG_HOME", folder.path())
+            .env_remove("SSH_AUTH_SOCK");
         command.stdin(Stdio::null());
         command
     };
-    // A namespace of one's own needs root, or a kernel that lets users have one; and a link needs iproute2 to be moved.
+
+    // A namespace of one's own needs root, or a kernel that lets users have one; and a link needs
+    // iproute2 to be moved.
     let possible = |words: &[&str]| {
-        Command::new("unshare").args(words).args(["ip", "link", "set", "lo", "up"]).output().is_ok_and(|output| output.status.success())
+        Command::new("unshare")
+            .args(words)
+            .args(["ip", "link", "set", "lo", "up"])
+            .output()
+            .is_ok_and(|output| output.status.success())
     };
-    let how: &[&str] = if common::is_root() { &["--net"] } else { &["--user", "--map-current-user", "--keep-caps", "--net"] };
+
+    let how: &[&str] = if common::is_root() {
+        &["--net"]
+    } else {
+        &["--user", "--map-current-user", "--keep-caps", "--net"]
+    };
+
     if !possible(how) {
         eprintln!("no namespace to cut a network in: not tried");
         return;
     }
+
     let output = shell(how).output().unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
-    assert!(output.status.success(), "{}{}{}", common::stderr(&output), read("err"), read("log"));
-    let expected: String = (0..30_000).map(|number| format!("line {number} of the output\n")).collect();
-    assert!(read("out") == expected, "{} bytes of {}: {}", read("out").len(), expected.len(), read("err"));
-    assert_eq!((read("status").trim(), read("copy-status").trim()), ("7", "0"), "{}", read("err"));
+    assert!(
+        output.status.success(),
+        "{}{}{}",
+        common::stderr(&output),
+        read("err"),
+        read("log")
+    );
+
+    let expected: String = (0..30_000)
+        .map(|number| format!("line {number} of the output\n"))
+        .collect();
+    assert!(
+        read("out") == expected,
+        "{} bytes of {}: {}",
+        read("out").len(),
+        expected.len(),
+        read("err")
+    );
+
+    assert_eq!(
+        (read("status").trim(), read("copy-status").trim()),
+        ("7", "0"),
+        "{}",
+        read("err")
+    );
 }

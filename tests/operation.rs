@@ -17,11 +17,20 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 fn ordaind(config: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ordaind")).args(words).arg("--config").arg(config).stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .args(words)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 fn certs(words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ordain-certs")).args(words).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_ordain-certs"))
+        .args(words)
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -71,18 +80,30 @@ ssh_keys = ["ssh-rsa AAAA"]
     let said = stdout(&check);
     let line_of = |text: &str| faulty.lines().position(|line| line.contains(text)).unwrap() + 1;
     for (at, says) in [
-        ("colour", "tls.colour: unknown key; accepted are certificate, client_ca, handshake_timeout, key"),
+        (
+            "colour",
+            "tls.colour: unknown key; accepted are certificate, client_ca, handshake_timeout, key",
+        ),
         ("exec = [\"true\"]", "an absolute path"),
         ("{nothing}", "`{nothing}` is not a declared argument"),
         ("soon", "found \"soon\"; accepted is a duration"),
         ("pattern = \"(\"", "is no usable pattern"),
-        ("[commands.d]", "a hole in the code, script or options given to an interpreter"),
-        ("type = \"number\"", "found \"number\"; accepted are \"choice\", \"integer\""),
+        (
+            "[commands.d]",
+            "a hole in the code, script or options given to an interpreter",
+        ),
+        (
+            "type = \"number\"",
+            "found \"number\"; accepted are \"choice\", \"integer\"",
+        ),
         ("[commands.f]", "/no/such/program"),
         ("environment.PATH", "a client must not fill `PATH`"),
         ("stdin = \"yes\"", "accepted is true or false"),
         ("no-such-command", "there is no command `no-such-command`"),
-        ("everything", "accepted are cancel-of-others, runs-of-others"),
+        (
+            "everything",
+            "accepted are cancel-of-others, runs-of-others",
+        ),
         ("10.0.0.1/8", "the network is 10.0.0.0/8"),
         ("[users.u]", "there is no role `no-such-role`"),
         ("hunter2", "is not a PHC string"),
@@ -90,11 +111,18 @@ ssh_keys = ["ssh-rsa AAAA"]
     ] {
         let place = format!("config.toml:{}: ", line_of(at));
         assert!(
-            said.lines().any(|line| line.starts_with("fault: ") && line.contains(&place) && line.contains(says)),
+            said.lines().any(|line| line.starts_with("fault: ")
+                && line.contains(&place)
+                && line.contains(says)),
             "{at}: {says}\n{said}"
         );
     }
-    assert!(!said.contains("hunter2") || said.contains("is not a PHC"), "{said}");
+
+    assert!(
+        !said.contains("hunter2") || said.contains("is not a PHC"),
+        "{said}"
+    );
+
     let served = ordaind(&config, &[]);
     assert_eq!(served.status.code(), Some(1));
     assert!(stderr(&served).contains("nothing is served"));
@@ -106,15 +134,29 @@ fn half_written_doubled_and_shared_files_are_refused() {
     prepare(folder.path(), "", common::COMMANDS);
     let config = folder.path().join("config.toml");
     let sound = std::fs::read_to_string(&config).unwrap();
-    assert_eq!(ordaind(&config, &["check"]).status.code(), Some(0), "{}", stdout(&ordaind(&config, &["check"])));
+    assert_eq!(
+        ordaind(&config, &["check"]).status.code(),
+        Some(0),
+        "{}",
+        stdout(&ordaind(&config, &["check"]))
+    );
+
     let faults = |text: &str, mode: u32| {
         write(&config, text, mode);
         let output = ordaind(&config, &["check"]);
         assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
         stdout(&output)
     };
+
     assert!(faults(&sound[..sound.len() / 2], 0o600).contains("not TOML"));
-    assert!(faults(&format!("{sound}\n[commands.true]\nexec = [\"/bin/false\"]\n"), 0o600).contains("fault: "));
+    assert!(
+        faults(
+            &format!("{sound}\n[commands.true]\nexec = [\"/bin/false\"]\n"),
+            0o600
+        )
+        .contains("fault: ")
+    );
+
     assert!(faults(&sound, 0o666).contains("can be changed by anybody"));
     assert!(faults(&sound, 0o644).contains("holds password hashes and can be read by others"));
     write(&config, &sound, 0o600);
@@ -125,15 +167,34 @@ fn half_written_doubled_and_shared_files_are_refused() {
     let other = ordain::devca::self_signed(&["x".into()], 1).unwrap();
     write(&key, &other.key, 0o600);
     assert!(faults(&sound, 0o600).contains("does not belong to the certificate"));
+
     // Two files that define the same command: both places are named.
     prepare(folder.path(), "", common::COMMANDS);
     std::fs::create_dir(folder.path().join("conf.d")).unwrap();
-    write(&folder.path().join("conf.d/10-more.toml"), "[commands.true]\nexec = [\"/bin/true\"]\n", 0o600);
+    write(
+        &folder.path().join("conf.d/10-more.toml"),
+        "[commands.true]\nexec = [\"/bin/true\"]\n",
+        0o600,
+    );
+
     let sound = std::fs::read_to_string(&config).unwrap();
     let said = faults(&format!("include = [\"conf.d/*.toml\"]\n{sound}"), 0o600);
-    assert!(said.contains("10-more.toml:1: commands.true: is defined already, at") && said.contains("config.toml:"), "{said}");
-    write(&folder.path().join("conf.d/10-more.toml"), "[server]\nlisten = []\n", 0o600);
-    assert!(faults(&format!("include = [\"conf.d/*.toml\"]\n{sound}"), 0o600).contains("10-more.toml:1: server: unknown key"));
+    assert!(
+        said.contains("10-more.toml:1: commands.true: is defined already, at")
+            && said.contains("config.toml:"),
+        "{said}"
+    );
+
+    write(
+        &folder.path().join("conf.d/10-more.toml"),
+        "[server]\nlisten = []\n",
+        0o600,
+    );
+
+    assert!(
+        faults(&format!("include = [\"conf.d/*.toml\"]\n{sound}"), 0o600)
+            .contains("10-more.toml:1: server: unknown key")
+    );
 }
 
 #[test]
@@ -183,10 +244,15 @@ exec = ["/usr/lib/nagios/plugins/check_load", "-w", "5,4,3", "-c", "10,8,6"]
         common::hash(),
         common::hash()
     );
+
     write(&config, &text, 0o600);
     let output = ordaind(&config, &["check", "--offline"]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert!(stdout(&output).contains("sound (6 commands, 4 roles, 4 users"), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("sound (6 commands, 4 roles, 4 users"),
+        "{}",
+        stdout(&output)
+    );
 }
 
 #[test]
@@ -196,28 +262,51 @@ fn run_as_without_root_is_refused_and_with_root_required() {
     let config = folder.path().join("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     let with = |run_as: &str| {
-        let text = text.replace(common::run_as(), "").replace("exec = ", &format!("{run_as}\nexec = "));
+        let text = text
+            .replace(common::run_as(), "")
+            .replace("exec = ", &format!("{run_as}\nexec = "));
         write(&config, &text, 0o600);
         let output = ordaind(&config, &["check"]);
         (output.status.code(), stdout(&output))
     };
+
     if is_root() {
         assert!(with("").1.contains("root is never implied"));
         assert_eq!(with("run_as = \"daemon\"").0, Some(0));
-        assert!(with("run_as = \"no-such-user-x\"").1.contains("there is no user `no-such-user-x`"));
-        assert!(with("run_as = \"root:no-such-group\"").1.contains("there is no group"));
         assert!(
-            with("run_as = \"nobody\"").1.contains("the frontend's user") || with("run_as = \"ordaind\"").1.contains("the frontend's user")
+            with("run_as = \"no-such-user-x\"")
+                .1
+                .contains("there is no user `no-such-user-x`")
+        );
+
+        assert!(
+            with("run_as = \"root:no-such-group\"")
+                .1
+                .contains("there is no group")
+        );
+
+        assert!(
+            with("run_as = \"nobody\"")
+                .1
+                .contains("the frontend's user")
+                || with("run_as = \"ordaind\"")
+                    .1
+                    .contains("the frontend's user")
         );
     } else {
         assert_eq!(with("").0, Some(0));
-        assert!(with("run_as = \"root\"").1.contains("without root the daemon cannot become another user"));
+        assert!(
+            with("run_as = \"root\"")
+                .1
+                .contains("without root the daemon cannot become another user")
+        );
     }
 }
 
 #[test]
 fn reload_takes_all_or_nothing() {
     let server = Server::start();
+
     // Started and then gone, the files below were only there for the start.
     let config = server.path("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -229,18 +318,37 @@ fn reload_takes_all_or_nothing() {
         // His password stays the same, and what he may do is no less than what he does.
         + text.rsplit("[users.bob]\n").next().unwrap().lines().nth(1).unwrap()
         + "\n";
-    let mut sleeper = server.client().args(["run", "bob@t", "sleep"]).spawn().unwrap();
-    server.wait_for_trail("the start", |trail| trail.iter().any(|record| record["kind"] == "start"));
+    let mut sleeper = server
+        .client()
+        .args(["run", "bob@t", "sleep"])
+        .spawn()
+        .unwrap();
+    server.wait_for_trail("the start", |trail| {
+        trail.iter().any(|record| record["kind"] == "start")
+    });
 
-    write(&config, &format!("{sound}\n[commands.bad]\nexec = [\"relative\"]\n[roles.worse]\ncommands = [\"none\"]\n"), 0o600);
+    write(
+        &config,
+        &format!(
+            "{sound}\n[commands.bad]\nexec = [\"relative\"]\n[roles.worse]\ncommands = [\"none\"]\n"
+        ),
+        0o600,
+    );
+
     let refused = server.local("reload");
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        stderr(&refused).contains("an absolute path") && stderr(&refused).contains("there is no command `none`"),
+        stderr(&refused).contains("an absolute path")
+            && stderr(&refused).contains("there is no command `none`"),
         "{}",
         stderr(&refused)
     );
-    assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0), "the old configuration stays");
+
+    assert_eq!(
+        server.ordain(&["run", "t", "true"]).status.code(),
+        Some(0),
+        "the old configuration stays"
+    );
 
     write(&config, &sound, 0o600);
     let accepted = server.local("reload");
@@ -253,16 +361,49 @@ fn reload_takes_all_or_nothing() {
     write(&config, &sound.replace("127.0.0.1:0", "127.0.0.1:1"), 0o600);
     signal(server.child.id(), "-HUP");
     server.wait_for_log("cannot change in a reload");
-    server.wait_for_trail("the refusal's record", |trail| trail.iter().filter(|record| record["kind"] == "reload").count() == 3);
-    let outcomes: Vec<String> = server.records("reload").iter().map(|record| record["outcome"].as_str().unwrap().to_owned()).collect();
+    server.wait_for_trail("the refusal's record", |trail| {
+        trail
+            .iter()
+            .filter(|record| record["kind"] == "reload")
+            .count()
+            == 3
+    });
+
+    let outcomes: Vec<String> = server
+        .records("reload")
+        .iter()
+        .map(|record| record["outcome"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(outcomes, ["refused", "accepted", "refused"]);
-    // What it changed, in words, to whoever asked and in the trail; no value, least of all a password's hash.
-    let changes: Vec<String> =
-        server.records("reload")[1]["changes"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect();
-    for line in ["command fresh added", "command missing removed", "role all changed: commands", "role lead removed", "user gone removed"] {
-        assert!(changes.iter().any(|change| change == line) && stdout(&accepted).contains(line), "{line}: {changes:?}");
+
+    // What it changed, in words, to whoever asked and in the trail; no value, least of all a
+    // password's hash.
+    let changes: Vec<String> = server.records("reload")[1]["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line.as_str().unwrap().to_owned())
+        .collect();
+    for line in [
+        "command fresh added",
+        "command missing removed",
+        "role all changed: commands",
+        "role lead removed",
+        "user gone removed",
+    ] {
+        assert!(
+            changes.iter().any(|change| change == line) && stdout(&accepted).contains(line),
+            "{line}: {changes:?}"
+        );
     }
-    assert!(!changes.iter().any(|change| change.contains("command true") || change.contains("argon2")), "{changes:?}");
+
+    assert!(
+        !changes
+            .iter()
+            .any(|change| change.contains("command true") || change.contains("argon2")),
+        "{changes:?}"
+    );
+
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
 }
@@ -275,9 +416,16 @@ fn a_new_certificate_is_taken_over_by_reload() {
         "",
         "[commands.true]\nexec = [\"/bin/true\"]\n[roles.all]\ncommands = [\"true\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n",
     );
+
     let server = Server::serve(folder, ca);
     let before = stdout(&server.local("fingerprint"));
-    let pair = ordain::devca::issue(&server.ca, &["localhost".into()], ordain::devca::Use::Server, 1).unwrap();
+    let pair = ordain::devca::issue(
+        &server.ca,
+        &["localhost".into()],
+        ordain::devca::Use::Server,
+        1,
+    )
+    .unwrap();
     write(&server.path("server.key"), &pair.key, 0o600);
     write(&server.path("server.crt"), &pair.certificate, 0o644);
     assert_eq!(server.local("reload").status.code(), Some(0));
@@ -285,26 +433,47 @@ fn a_new_certificate_is_taken_over_by_reload() {
     assert_ne!(before, after);
     let output = server.ordain(&["-v", "run", "t", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).contains(after.trim()), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains(after.trim()),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
 fn a_renewed_certificate_is_taken_over_by_itself_once_key_and_chain_fit() {
     let server = Server::start();
     let before = stdout(&server.local("fingerprint"));
-    let pair = ordain::devca::issue(&server.ca, &["localhost".into()], ordain::devca::Use::Server, 30).unwrap();
+    let pair = ordain::devca::issue(
+        &server.ca,
+        &["localhost".into()],
+        ordain::devca::Use::Server,
+        30,
+    )
+    .unwrap();
+
     // Half of a renewal: what was in force stays.
     write(&server.path("server.crt"), &pair.certificate, 0o644);
     server.wait_for_log("is not taken over; the old certificate stays");
     assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
+
     // The other half, put in its place at once as tools that renew do.
     write(&server.path("server.new"), &pair.key, 0o600);
     std::fs::rename(server.path("server.new"), server.path("server.key")).unwrap();
     server.wait_for_log("the certificate was renewed and is taken over");
-    server.wait_for_trail("the record", |trail| trail.iter().any(|record| record["kind"] == "certificate" && record["same_key"] == false));
+    server.wait_for_trail("the record", |trail| {
+        trail
+            .iter()
+            .any(|record| record["kind"] == "certificate" && record["same_key"] == false)
+    });
+
     let output = server.ordain(&["-v", "run", "t", "true"]);
     let after = stdout(&server.local("fingerprint"));
-    assert!(output.status.success() && before != after && stderr(&output).contains(after.trim()), "{}", stderr(&output));
+    assert!(
+        output.status.success() && before != after && stderr(&output).contains(after.trim()),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -316,9 +485,15 @@ fn status_tells_what_holds() {
         .output()
         .unwrap();
     let status: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert_eq!((&status["generation"], &status["frontend"]["seccomp"]), (&1.into(), &"enforced".into()));
+    assert_eq!(
+        (&status["generation"], &status["frontend"]["seccomp"]),
+        (&1.into(), &"enforced".into())
+    );
+
     assert_eq!(status["frontend"]["own_user"], is_root());
-    let mode = std::fs::metadata(server.path("state/control.sock")).unwrap().mode();
+    let mode = std::fs::metadata(server.path("state/control.sock"))
+        .unwrap()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(stdout(&server.local("status")).contains("started 1 time"));
     assert_eq!(server.records("local").len(), 2);
@@ -329,13 +504,30 @@ fn the_frontend_is_another_user_without_files_or_ways_back() {
     let server = Server::start();
     let pid = server.frontend();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!((line("NoNewPrivs:").as_str(), line("Seccomp:").as_str()), ("1", "2"));
+    let line = |key: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+
+    assert_eq!(
+        (line("NoNewPrivs:").as_str(), line("Seccomp:").as_str()),
+        ("1", "2")
+    );
+
     for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
         assert_eq!(line(set), "0000000000000000", "{set}");
     }
     if is_root() {
-        assert!(!line("Uid:").split(' ').any(|uid| uid == "0") && !line("Gid:").split(' ').any(|gid| gid == "0"));
+        assert!(
+            !line("Uid:").split(' ').any(|uid| uid == "0")
+                && !line("Gid:").split(' ').any(|gid| gid == "0")
+        );
+
         assert_eq!(line("Groups:"), "");
         let open: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
             .unwrap()
@@ -343,8 +535,14 @@ fn the_frontend_is_another_user_without_files_or_ways_back() {
             .filter_map(|entry| std::fs::read_link(entry.path()).ok())
             .map(|path| path.to_string_lossy().into_owned())
             .collect();
-        assert!(!open.iter().any(|path| path.contains(&*server.folder.path().to_string_lossy())), "{open:?}");
+        assert!(
+            !open
+                .iter()
+                .any(|path| path.contains(&*server.folder.path().to_string_lossy())),
+            "{open:?}"
+        );
     }
+
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     assert!(environment.is_empty());
 }
@@ -352,8 +550,16 @@ fn the_frontend_is_another_user_without_files_or_ways_back() {
 #[test]
 fn stopping_gives_grace_says_what_it_cut_and_leaves_nothing() {
     let mut server = Server::start();
-    let mut quick = server.client().args(["run", "t", "marked"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    server.wait_for_trail("the start", |trail| trail.iter().any(|record| record["kind"] == "start"));
+    let mut quick = server
+        .client()
+        .args(["run", "t", "marked"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    server.wait_for_trail("the start", |trail| {
+        trail.iter().any(|record| record["kind"] == "start")
+    });
     let pid = server.records("start")[0]["pid"].to_string();
     signal(server.child.id(), "-TERM");
     server.wait_for_log("accepting nothing new");
@@ -364,15 +570,28 @@ fn stopping_gives_grace_says_what_it_cut_and_leaves_nothing() {
     let output = quick.wait().unwrap();
     assert_eq!(output.code(), Some(255));
     let trail = server.trail();
-    assert!(trail.iter().any(|record| record["kind"] == "end" && record["reason"] == "stopped"), "{trail:?}");
+    assert!(
+        trail
+            .iter()
+            .any(|record| record["kind"] == "end" && record["reason"] == "stopped"),
+        "{trail:?}"
+    );
+
     assert!(!server.path("state/control.sock").exists());
 }
 
 #[test]
 fn a_second_signal_cuts_at_once_and_the_group_signal_spares_the_frontend() {
     let mut server = Server::with("# slow to stop", common::COMMANDS);
-    let mut run = server.client().args(["run", "t", "sleep"]).stderr(Stdio::piped()).spawn().unwrap();
-    server.wait_for_trail("the start", |trail| trail.iter().any(|record| record["kind"] == "start"));
+    let mut run = server
+        .client()
+        .args(["run", "t", "sleep"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    server.wait_for_trail("the start", |trail| {
+        trail.iter().any(|record| record["kind"] == "start")
+    });
     // As Ctrl-C does: everybody in the group gets it.
     signal(u32::try_from(server.frontend()).unwrap(), "-INT");
     signal(server.child.id(), "-INT");
@@ -387,11 +606,22 @@ fn a_second_signal_cuts_at_once_and_the_group_signal_spares_the_frontend() {
 fn asked_again_while_it_waits_for_a_commands_grace_it_kills() {
     let commands = "[commands.deaf]\nexec = [\"/bin/sh\", \"-c\", 'trap \"\" TERM; echo ready; while :; do sleep 1; done']\ngrace = \"1h\"\n[roles.all]\ncommands = [\"deaf\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n";
     let mut server = Server::with("# slow to stop", commands);
-    let mut run = server.client().args(["run", "t", "deaf"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut run = server
+        .client()
+        .args(["run", "t", "deaf"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(run.stdout.take().unwrap()), &mut line).unwrap();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(run.stdout.take().unwrap()),
+        &mut line,
+    )
+    .unwrap();
     signal(server.child.id(), "-TERM");
     server.wait_for_log("accepting nothing new");
+
     // Whoever comes now is turned away at once.
     let late = server.ordain(&["run", "t", "deaf"]);
     assert_eq!(late.status.code(), Some(255));
@@ -410,24 +640,38 @@ fn without_a_trail_nothing_runs() {
         return;
     }
     let server = Server::start();
+
     // The disk is full: a tmpfs of a few pages, filled.
     let small = server.path("small");
     std::fs::create_dir(&small).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16k", "none"]).arg(&small).status();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=16k", "none"])
+        .arg(&small)
+        .status();
     if !mounted.is_ok_and(|status| status.success()) {
         return;
     }
     let text = std::fs::read_to_string(server.path("config.toml")).unwrap();
     write(
         &server.path("full.toml"),
-        &text.replace("[defaults]", "[audit]\nfile = \"small/trail.jsonl\"\n[defaults]").replace("state = \"state\"", "state = \"state2\""),
+        &text
+            .replace(
+                "[defaults]",
+                "[audit]\nfile = \"small/trail.jsonl\"\n[defaults]",
+            )
+            .replace("state = \"state\"", "state = \"state2\""),
         0o600,
     );
+
     for name in ["gone", "noexec"] {
         write(&server.path(name), "#!/bin/sh\n", 0o755);
     }
-    let mut second =
-        Command::new(env!("CARGO_BIN_EXE_ordaind")).arg("--config").arg(server.path("full.toml")).stderr(Stdio::piped()).spawn().unwrap();
+    let mut second = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("--config")
+        .arg(server.path("full.toml"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut log = std::io::BufReader::new(second.stderr.take().unwrap());
     let port = loop {
         let mut line = String::new();
@@ -436,8 +680,11 @@ fn without_a_trail_nothing_runs() {
             break rest.split_whitespace().next().unwrap().to_owned();
         }
     };
+
     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    let client = std::fs::read_to_string(server.path("client.toml")).unwrap().replace(&server.port.to_string(), &port);
+    let client = std::fs::read_to_string(server.path("client.toml"))
+        .unwrap()
+        .replace(&server.port.to_string(), &port);
     write(&server.path("client2.toml"), &client, 0o600);
     let run = || {
         Command::new(env!("CARGO_BIN_EXE_ordain"))
@@ -447,6 +694,7 @@ fn without_a_trail_nothing_runs() {
             .output()
             .unwrap()
     };
+
     let mut ran = 0;
     let refused = loop {
         let output = run();
@@ -456,7 +704,13 @@ fn without_a_trail_nothing_runs() {
         ran += 1;
         assert!(ran < 200, "the disk never filled");
     };
-    assert!(stderr(&refused).contains("code 520"), "{}", stderr(&refused));
+
+    assert!(
+        stderr(&refused).contains("code 520"),
+        "{}",
+        stderr(&refused)
+    );
+
     let _ = second.kill();
     let _ = second.wait();
     let _ = Command::new("umount").arg("-l").arg(&small).status();
@@ -466,12 +720,32 @@ fn without_a_trail_nothing_runs() {
 fn init_makes_what_serves() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("new");
-    let output = Command::new(env!("CARGO_BIN_EXE_ordaind")).arg("init").arg("--dir").arg(&inner).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("init")
+        .arg("--dir")
+        .arg(&inner)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("sha256:") && stdout(&output).contains("hash-password"));
-    assert_eq!(ordaind(&inner.join("config.toml"), &["check"]).status.code(), Some(0));
-    assert_eq!(std::fs::metadata(inner.join("server.key")).unwrap().mode() & 0o777, 0o600);
-    let again = Command::new(env!("CARGO_BIN_EXE_ordaind")).arg("init").arg("--dir").arg(&inner).output().unwrap();
+    assert_eq!(
+        ordaind(&inner.join("config.toml"), &["check"])
+            .status
+            .code(),
+        Some(0)
+    );
+
+    assert_eq!(
+        std::fs::metadata(inner.join("server.key")).unwrap().mode() & 0o777,
+        0o600
+    );
+
+    let again = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("init")
+        .arg("--dir")
+        .arg(&inner)
+        .output()
+        .unwrap();
     assert!(again.status.code() == Some(1) && stderr(&again).contains("exists already"));
 }
 
@@ -479,33 +753,114 @@ fn init_makes_what_serves() {
 fn certificates_for_development_and_for_a_second_machine() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let made = certs(&["--out", &path("dev"), "--host", "web1", "--host", "10.1.2.3", "--days", "30"]);
+    let made = certs(&[
+        "--out",
+        &path("dev"),
+        "--host",
+        "web1",
+        "--host",
+        "10.1.2.3",
+        "--days",
+        "30",
+    ]);
     assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
     assert!(
-        stdout(&made).contains("sha256:") && stdout(&made).contains("valid until") && stdout(&made).contains("localhost, 127.0.0.1, ::1")
+        stdout(&made).contains("sha256:")
+            && stdout(&made).contains("valid until")
+            && stdout(&made).contains("localhost, 127.0.0.1, ::1")
     );
+
     for key in ["dev/ca.key", "dev/server.key"] {
-        assert_eq!(std::fs::metadata(folder.path().join(key)).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(folder.path().join(key)).unwrap().mode() & 0o777,
+            0o600
+        );
     }
+
     let before = std::fs::read(folder.path().join("dev/server.key")).unwrap();
     let again = certs(&["--out", &path("dev")]);
     assert!(again.status.code() == Some(1) && stderr(&again).contains("--force"));
-    assert_eq!(std::fs::read(folder.path().join("dev/server.key")).unwrap(), before);
-    assert_eq!(certs(&["server", "web2", "--ca", &path("dev"), "--out", &path("second")]).status.code(), Some(0));
-    assert_eq!(certs(&["client", "laptop", "--ca", &path("dev"), "--out", &path("second")]).status.code(), Some(0));
-    assert_eq!(certs(&["ca", "--out", &path("other")]).status.code(), Some(0));
-    assert_eq!(certs(&["client", "../evil", "--ca", &path("dev"), "--out", &path("second")]).status.code(), Some(1));
-    for (file, purpose) in [("dev/server.crt", "sslserver"), ("second/server.crt", "sslserver"), ("second/laptop.crt", "sslclient")] {
-        let Ok(verified) =
-            Command::new("openssl").args(["verify", "-purpose", purpose, "-CAfile", &path("dev/ca.crt"), &path(file)]).output()
+    assert_eq!(
+        std::fs::read(folder.path().join("dev/server.key")).unwrap(),
+        before
+    );
+
+    assert_eq!(
+        certs(&[
+            "server",
+            "web2",
+            "--ca",
+            &path("dev"),
+            "--out",
+            &path("second")
+        ])
+        .status
+        .code(),
+        Some(0)
+    );
+
+    assert_eq!(
+        certs(&[
+            "client",
+            "laptop",
+            "--ca",
+            &path("dev"),
+            "--out",
+            &path("second")
+        ])
+        .status
+        .code(),
+        Some(0)
+    );
+
+    assert_eq!(
+        certs(&["ca", "--out", &path("other")]).status.code(),
+        Some(0)
+    );
+
+    assert_eq!(
+        certs(&[
+            "client",
+            "../evil",
+            "--ca",
+            &path("dev"),
+            "--out",
+            &path("second")
+        ])
+        .status
+        .code(),
+        Some(1)
+    );
+
+    for (file, purpose) in [
+        ("dev/server.crt", "sslserver"),
+        ("second/server.crt", "sslserver"),
+        ("second/laptop.crt", "sslclient"),
+    ] {
+        let Ok(verified) = Command::new("openssl")
+            .args([
+                "verify",
+                "-purpose",
+                purpose,
+                "-CAfile",
+                &path("dev/ca.crt"),
+                &path(file),
+            ])
+            .output()
         else {
             return;
         };
         assert!(verified.status.success(), "{file}: {}", stderr(&verified));
     }
+
     assert!(
         !Command::new("openssl")
-            .args(["verify", "-CAfile", &path("other/ca.crt"), &path("dev/server.crt")])
+            .args([
+                "verify",
+                "-CAfile",
+                &path("other/ca.crt"),
+                &path("dev/server.crt")
+            ])
             .output()
             .unwrap()
             .status
@@ -515,19 +870,41 @@ fn certificates_for_development_and_for_a_second_machine() {
 
 #[test]
 fn the_demo_shows_the_main_job() {
-    let output = Command::new(env!("CARGO_BIN_EXE_ordaind")).args(["demo", "--exit"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}\n{}", stdout(&output), stderr(&output));
-    for part in
-        ["liftoff", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "granted by", "(exit status 2)", "\"refused\""]
-    {
-        assert!(stdout(&output).contains(part), "{part}\n{}", stdout(&output));
+    let output = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .args(["demo", "--exit"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}\n{}",
+        stdout(&output),
+        stderr(&output)
+    );
+
+    for part in [
+        "liftoff",
+        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+        "granted by",
+        "(exit status 2)",
+        "\"refused\"",
+    ] {
+        assert!(
+            stdout(&output).contains(part),
+            "{part}\n{}",
+            stdout(&output)
+        );
     }
 }
 
 #[test]
 fn a_password_becomes_a_hash() {
-    let mut child =
-        Command::new(env!("CARGO_BIN_EXE_ordaind")).arg("hash-password").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"hunter2\n").unwrap();
     let output = child.wait_with_output().unwrap();
     let hash = ordain::credential::Hash::read(stdout(&output).trim()).unwrap();
@@ -542,10 +919,21 @@ fn running_out_of_descriptors_is_survived() {
         "",
         "[commands.true]\nexec = [\"/bin/true\"]\n[roles.all]\ncommands = [\"true\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n",
     );
-    // The daemon and its frontend have few descriptors each; a keeper beside each run needs some more than a control group.
-    let script =
-        format!("ulimit -n 48 && exec '{}' --config '{}'", env!("CARGO_BIN_EXE_ordaind"), folder.path().join("config.toml").display());
-    let mut child = Command::new("/bin/sh").args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+
+    // The daemon and its frontend have few descriptors each; a keeper beside each run needs some
+    // more than a control group.
+    let script = format!(
+        "ulimit -n 48 && exec '{}' --config '{}'",
+        env!("CARGO_BIN_EXE_ordaind"),
+        folder.path().join("config.toml").display()
+    );
+
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let (sender, log) = std::sync::mpsc::channel();
     let stderr_of_child = std::io::BufReader::new(child.stderr.take().unwrap());
     std::thread::spawn(move || {
@@ -553,15 +941,26 @@ fn running_out_of_descriptors_is_survived() {
             let _ = sender.send(line);
         }
     });
+
     let says = |text: &str| loop {
         let line = log.recv_timeout(common::PATIENCE).unwrap();
         if line.contains(text) {
             return line;
         }
     };
+
     let line = says("listening on 127.0.0.1:");
-    let port = line.split_once("listening on 127.0.0.1:").unwrap().1.split_whitespace().next().unwrap().to_owned();
-    let flood: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap()).collect();
+    let port = line
+        .split_once("listening on 127.0.0.1:")
+        .unwrap()
+        .1
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    let flood: Vec<_> = (0..100)
+        .map(|_| std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap())
+        .collect();
     says("accepting failed");
     drop(flood);
     let client = format!(
@@ -581,7 +980,9 @@ fn running_out_of_descriptors_is_survived() {
 
 #[test]
 fn an_expired_certificate_serves_loudly_and_clients_refuse_it() {
-    let Ok(tool) = Command::new("openssl").arg("version").output() else { return };
+    let Ok(tool) = Command::new("openssl").arg("version").output() else {
+        return;
+    };
     assert!(tool.status.success());
     let folder = tempfile::tempdir().unwrap();
     let ca = prepare(folder.path(), "", common::COMMANDS);
@@ -596,15 +997,25 @@ fn an_expired_certificate_serves_loudly_and_clients_refuse_it() {
         ca_key = path("ca.key"),
         crt = path("server.crt"),
     );
-    let made = Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+
+    let made = Command::new("/bin/sh")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
     if !made.status.success() {
         // An openssl that makes no certificates for the past.
         return;
     }
+
     let server = Server::serve(folder, ca);
     let refused = server.ordain(&["run", "t", "true"]);
     assert_eq!(refused.status.code(), Some(255));
-    assert!(stderr(&refused).contains("has expired") && stderr(&refused).contains("code 602"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("has expired") && stderr(&refused).contains("code 602"),
+        "{}",
+        stderr(&refused)
+    );
+
     assert!(stdout(&server.local("status")).contains("certificate  expired"));
 }
 
@@ -648,6 +1059,7 @@ fn a_service_manager_is_told_of_every_turn() {
             }
         }
     };
+
     until("READY=1");
     until("WATCHDOG=1");
     signal(child.id(), "-HUP");

@@ -1,4 +1,5 @@
-//! The client that PROTOCOL.md promises: a Python program with the standard library only, against the real daemon.
+//! The client that PROTOCOL.md promises: a Python program with the standard library only, against
+//! the real daemon.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -36,7 +37,11 @@ impl Drop for Daemon {
 
 /// Whether there is a Python to test with.
 fn python() -> bool {
-    let found = Command::new("python3").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let found = Command::new("python3")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     if found.is_err() {
         println!("skipped: python3 is not installed");
     }
@@ -44,13 +49,23 @@ fn python() -> bool {
 }
 
 fn private(path: &Path, text: &str) {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
 fn hash(password: &str) -> String {
     let daemon = Path::new(env!("CARGO_BIN_EXE_ordaind"));
-    let mut child = Command::new(daemon).arg("hash-password").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(daemon)
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
     let made = child.wait_with_output().unwrap();
     assert!(made.status.success());
@@ -59,9 +74,19 @@ fn hash(password: &str) -> String {
 
 fn config(folder: &Path) -> String {
     // Root has to say as whom commands run, others cannot choose.
-    let run_as = if std::fs::metadata(folder).unwrap().uid() == 0 { "run_as = \"root\"" } else { "" };
+    let run_as = if std::fs::metadata(folder).unwrap().uid() == 0 {
+        "run_as = \"root\""
+    } else {
+        ""
+    };
+
     // A plain user's tests have no control groups to put runs into.
-    let containment = if ordain::sys::cgroups_offered().is_ok() { "" } else { "containment = \"best-effort\"\n" };
+    let containment = if ordain::sys::cgroups_offered().is_ok() {
+        ""
+    } else {
+        "containment = \"best-effort\"\n"
+    };
+
     format!(
         r#"
 [server]
@@ -113,7 +138,11 @@ password = "{}"
 fn start() -> Daemon {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let certs = Command::new(env!("CARGO_BIN_EXE_ordain-certs")).arg("--out").arg(at("certs")).output().unwrap();
+    let certs = Command::new(env!("CARGO_BIN_EXE_ordain-certs"))
+        .arg("--out")
+        .arg(at("certs"))
+        .output()
+        .unwrap();
     assert!(certs.status.success(), "{certs:?}");
     private(&at("password"), &format!("{PASSWORD}\n"));
     private(&at("wrong"), "Correct horse battery staple\n");
@@ -126,7 +155,12 @@ fn start() -> Daemon {
         .spawn()
         .unwrap();
     let log = child.stderr.take().unwrap();
-    let mut daemon = Daemon { child, address: String::new(), folder };
+    let mut daemon = Daemon {
+        child,
+        address: String::new(),
+        folder,
+    };
+
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(log).lines().map_while(Result::ok) {
@@ -134,15 +168,21 @@ fn start() -> Daemon {
             let _ = sender.send(line);
         }
     });
+
     let mut seen = String::new();
     while let Ok(line) = lines.recv_timeout(PATIENCE) {
         if let Some((_, rest)) = line.split_once("listening on ") {
-            rest.split_whitespace().next().unwrap().clone_into(&mut daemon.address);
+            rest.split_whitespace()
+                .next()
+                .unwrap()
+                .clone_into(&mut daemon.address);
             return daemon;
         }
+
         seen.push_str(&line);
         seen.push('\n');
     }
+
     panic!("the daemon did not start:\n{seen}");
 }
 
@@ -163,11 +203,13 @@ impl Daemon {
             .spawn()
             .unwrap();
         let mut input = child.stdin.take().unwrap();
+
         // A client that reads no input closes the pipe.
         std::thread::spawn(move || drop(input.write_all(&stdin)));
         let (sender, done) = mpsc::channel();
         std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
-        done.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{words:?} did not end within {PATIENCE:?}"))
+        done.recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("{words:?} did not end within {PATIENCE:?}"))
     }
 
     fn run(&self, words: &[&str]) -> Output {
@@ -186,19 +228,36 @@ fn a_client_in_python_runs_commands() {
     }
     let daemon = start();
 
-    let greeted = daemon.run(&["greet", "name=two words", "name=$(id) äöü", "times=3", "loud"]);
+    let greeted = daemon.run(&[
+        "greet",
+        "name=two words",
+        "name=$(id) äöü",
+        "times=3",
+        "loud",
+    ]);
     assert_eq!(greeted.status.code(), Some(0), "{greeted:?}");
     assert_eq!(text(&greeted.stdout), "--loud|3|two words|$(id) äöü|");
     assert_eq!(text(&greeted.stderr), "to stderr\n");
 
     let failed = daemon.run(&["fail"]);
-    assert_eq!((failed.status.code(), text(&failed.stdout), text(&failed.stderr)), (Some(3), "before\n", ""));
+    assert_eq!(
+        (
+            failed.status.code(),
+            text(&failed.stdout),
+            text(&failed.stderr)
+        ),
+        (Some(3), "before\n", "")
+    );
 
     let killed = daemon.run(&["die"]);
     assert_eq!(killed.status.code(), Some(128 + 9), "{killed:?}");
 
     let late = daemon.run(&["slow"]);
-    assert_eq!((late.status.code(), text(&late.stdout)), (Some(124), "waiting\n"), "{late:?}");
+    assert_eq!(
+        (late.status.code(), text(&late.stdout)),
+        (Some(124), "waiting\n"),
+        "{late:?}"
+    );
 }
 
 #[test]
@@ -214,10 +273,19 @@ fn a_client_in_python_is_refused() {
         ("password", &["greet", "name=x", "unknown=1"], "(code 401)"),
         ("wrong", &["fail"], "(code 200)"),
     ];
+
     for (password, words, code) in cases {
         let refused = daemon.client(password, words, Vec::new());
-        assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(255), ""), "{words:?}: {refused:?}");
-        assert!(text(&refused.stderr).contains(code), "{words:?}: {refused:?}");
+        assert_eq!(
+            (refused.status.code(), text(&refused.stdout)),
+            (Some(255), ""),
+            "{words:?}: {refused:?}"
+        );
+
+        assert!(
+            text(&refused.stderr).contains(code),
+            "{words:?}: {refused:?}"
+        );
     }
 }
 
@@ -227,9 +295,23 @@ fn a_client_in_python_streams_input_and_output() {
         return;
     }
     let daemon = start();
+
     // Twice the window of each direction, and no multiple of any frame.
-    let sent: Vec<u8> = (0u32..1024 * 1024 + 7).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let sent: Vec<u8> = (0u32..1024 * 1024 + 7)
+        .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     let echoed = daemon.client("password", &["cat"], sent.clone());
-    assert_eq!(echoed.status.code(), Some(0), "{}", String::from_utf8_lossy(&echoed.stderr));
-    assert!(echoed.stdout == sent, "{} bytes came back of {}", echoed.stdout.len(), sent.len());
+    assert_eq!(
+        echoed.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&echoed.stderr)
+    );
+
+    assert!(
+        echoed.stdout == sent,
+        "{} bytes came back of {}",
+        echoed.stdout.len(),
+        sent.len()
+    );
 }

@@ -1,5 +1,6 @@
-//! The network process, taken over completely: it speaks to the monitor's socket directly and tries each thing that it
-//! must not be able to do. The monitor starts it by re-executing this very program, as it starts the real one.
+//! The network process, taken over completely: it speaks to the monitor's socket directly and tries
+//! each thing that it must not be able to do. The monitor starts it by re-executing this very
+//! program, as it starts the real one.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -26,20 +27,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn main() {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == FRONTEND) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == FRONTEND)
+    {
         return attacker();
     }
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == ordain::exec::KEEPER) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == ordain::exec::KEEPER)
+    {
         return sys::keep().unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     common::prepare(folder.path(), "", common::COMMANDS);
     std::env::set_current_dir(folder.path()).unwrap();
-    let settings = config::load(Path::new("config.toml"), &config::Machine::probe()).unwrap().settings.unwrap();
+    let settings = config::load(Path::new("config.toml"), &config::Machine::probe())
+        .unwrap()
+        .settings
+        .unwrap();
     let groups = settings.grouped.then(|| sys::Cgroups::enter().unwrap());
     let clear = groups.clone();
     let loader: Loader = Arc::new(|| Err(vec!["no reload here".into()]));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let outcome = tokio::task::LocalSet::new().block_on(&runtime, async move {
         let all = SCENARIOS.len();
         tokio::select! {
@@ -52,13 +65,15 @@ fn main() {
             () = tokio::time::sleep(Duration::from_secs(60)) => Err("the attacks did not end".into()),
         }
     });
+
     if let Some(groups) = clear {
         groups.leave();
     }
     let trail = std::fs::read_to_string("state/trail.jsonl").unwrap_or_default();
     let (mut passed, mut failed) = (0, 0);
     for (index, (name, _)) in SCENARIOS.iter().enumerate() {
-        let result = std::fs::read_to_string(format!("result-{index}")).unwrap_or_else(|_| "it never ended".into());
+        let result = std::fs::read_to_string(format!("result-{index}"))
+            .unwrap_or_else(|_| "it never ended".into());
         if result == "held" {
             passed += 1;
             println!("test {name} ... ok");
@@ -67,23 +82,31 @@ fn main() {
             println!("test {name} ... FAILED: {result}");
         }
     }
-    // Whatever was tried: every run in the trail has a granted request before it, and nothing was started but what the
-    // honest scenarios asked for.
-    let starts = trail.lines().filter(|line| line.contains("\"kind\":\"start\"")).count();
+
+    // Whatever was tried: every run in the trail has a granted request before it, and nothing was
+    // started but what the honest scenarios asked for.
+    let starts = trail
+        .lines()
+        .filter(|line| line.contains("\"kind\":\"start\""))
+        .count();
     let expected = 2;
     let canary = Path::new("canary").exists();
     if starts == expected && !canary && outcome.is_ok() {
         passed += 1;
     } else {
         failed += 1;
-        println!("test nothing_else_ran ... FAILED: {starts} starts, canary {canary}, {outcome:?}\n{trail}");
+        println!(
+            "test nothing_else_ran ... FAILED: {starts} starts, canary {canary}, {outcome:?}\n{trail}"
+        );
     }
+
     println!("\ntest result: {passed} passed, {failed} failed");
     println!("{passed} passed, {failed} failed");
     std::process::exit(i32::from(failed > 0));
 }
 
-type Attack = for<'a> fn(&'a mut Monitor) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
+type Attack =
+    for<'a> fn(&'a mut Monitor) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
 
 macro_rules! scenarios {
     ($($name:ident),+ $(,)?) => {
@@ -120,25 +143,45 @@ struct Monitor {
 }
 
 fn attacker() {
-    let index = std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count();
+    let index = std::fs::read_dir(".")
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-"))
+        .count();
     let Some((_, attack)) = SCENARIOS.get(index) else {
         // All tried: an idle frontend until the end.
         std::thread::sleep(Duration::from_secs(60));
         return;
     };
+
     std::fs::write(format!("begun-{index}"), "").unwrap();
     let socket = sys::adopt(3).unwrap();
     let pem = std::fs::read("server.crt").unwrap();
     let fingerprint = tls::Fingerprint::of(&tls::certificates(&pem).unwrap()[0]).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
-        let mut monitor = Monitor { channel: Channel::new(socket).unwrap(), buffer: Vec::new(), fingerprint };
+        let mut monitor = Monitor {
+            channel: Channel::new(socket).unwrap(),
+            buffer: Vec::new(),
+            fingerprint,
+        };
+
         assert!(monitor.next().await.is_some(), "no settings came");
-        monitor.say(ToMonitor::Ready { landlock: "none".into(), uid: 0 }).await;
-        let result = match tokio::time::timeout(Duration::from_secs(20), attack(&mut monitor)).await {
+        monitor
+            .say(ToMonitor::Ready {
+                landlock: "none".into(),
+                uid: 0,
+            })
+            .await;
+        let result = match tokio::time::timeout(Duration::from_secs(20), attack(&mut monitor)).await
+        {
             Ok(outcome) => outcome,
             Err(_) => Err("it took too long".into()),
         };
+
         // While the socket is open: the monitor kills whoever closes it.
         let text = result.map_or_else(|why: String| why, |()| "held".to_owned());
         std::fs::write(format!(".result-{index}"), text).unwrap();
@@ -156,11 +199,19 @@ impl Monitor {
     }
 
     async fn next(&mut self) -> Option<(ToFrontend, Vec<OwnedFd>)> {
-        self.channel.receive::<ToFrontend>(&mut self.buffer).await.ok()
+        self.channel
+            .receive::<ToFrontend>(&mut self.buffer)
+            .await
+            .ok()
     }
 
     async fn nonce(&mut self, connection: u64) -> [u8; 32] {
-        self.say(ToMonitor::Hello { connection, source: "203.0.113.1:1".into(), nonce: None }).await;
+        self.say(ToMonitor::Hello {
+            connection,
+            source: "203.0.113.1:1".into(),
+            nonce: None,
+        })
+        .await;
         loop {
             match self.next().await {
                 Some((ToFrontend::Challenge { nonce, .. }, _)) => return nonce,
@@ -185,6 +236,7 @@ impl Monitor {
             exporter: None,
             nonce: base64(&nonce),
         };
+
         let signed = serde_json::to_string(&text).unwrap();
         let signature = key.sign(Purpose::Login, &signed);
         let login = ToMonitor::Login {
@@ -196,12 +248,20 @@ impl Monitor {
             code: SecretValue::default(),
             exporter: None,
         };
+
         self.say_with(login, &connected()).await;
         loop {
             match self.next().await {
-                Some((ToFrontend::Login { outcome: Outcome::Accepted { session, .. }, .. }, _)) => {
+                Some((
+                    ToFrontend::Login {
+                        outcome: Outcome::Accepted { session, .. },
+                        ..
+                    },
+                    _,
+                )) => {
                     return Some((key, session.parse().unwrap()));
                 }
+
                 Some((ToFrontend::Login { .. }, _)) => return None,
                 Some(_) => {}
                 None => panic!("the monitor hung up"),
@@ -211,11 +271,25 @@ impl Monitor {
 
     /// Sends a request and returns the code of its refusal, or 0 for anything else.
     async fn ask(&mut self, connection: u64, stream: u32, signed: &str, signature: &str) -> u16 {
-        let message = ToMonitor::Request { connection, stream, signed: signed.into(), signature: signature.into(), secrets: Vec::new() };
+        let message = ToMonitor::Request {
+            connection,
+            stream,
+            signed: signed.into(),
+            signature: signature.into(),
+            secrets: Vec::new(),
+        };
+
         self.say(message).await;
         loop {
             match self.next().await {
-                Some((ToFrontend::Refused { code, stream: answered, .. }, _)) if answered == stream => return code,
+                Some((
+                    ToFrontend::Refused {
+                        code,
+                        stream: answered,
+                        ..
+                    },
+                    _,
+                )) if answered == stream => return code,
                 Some((ToFrontend::Started { .. } | ToFrontend::Answer { .. }, _)) => return 0,
                 Some(_) => {}
                 None => panic!("the monitor hung up"),
@@ -227,7 +301,8 @@ impl Monitor {
     async fn hung_up(&mut self) -> Result<(), String> {
         loop {
             match tokio::time::timeout(Duration::from_secs(5), self.next()).await {
-                // It may be killed before it reads this; then the test's result was written by nobody. See `expect_end`.
+                // It may be killed before it reads this; then the test's result was written by
+                // nobody. See `expect_end`.
                 Ok(None) => return Ok(()),
                 Ok(Some(_)) => {}
                 Err(_) => return Err("the monitor went on with this frontend".into()),
@@ -236,15 +311,20 @@ impl Monitor {
     }
 }
 
-/// The monitor kills a frontend that breaks the table, so the result is written before: it holds unless the monitor is
-/// still there a moment later.
+/// The monitor kills a frontend that breaks the table, so the result is written before: it holds
+/// unless the monitor is still there a moment later.
 async fn expect_end(monitor: &mut Monitor, message: Option<ToMonitor>) -> Result<(), String> {
-    let index =
-        std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
+    let index = std::fs::read_dir(".")
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-"))
+        .count()
+        - 1;
     if let Some(message) = message {
         std::fs::write(format!("result-{index}"), "held").unwrap();
         monitor.say(message).await;
     }
+
     let outcome = monitor.hung_up().await;
     if outcome.is_err() {
         std::fs::write(format!("result-{index}"), "not ended").unwrap();
@@ -257,20 +337,35 @@ fn connected() -> OwnedFd {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, _) = listener.accept().unwrap();
-    // The other end may close: a peer address stays known on the server's as long as data could come.
+
+    // The other end may close: a peer address stays known on the server's as long as data could
+    // come.
     std::mem::forget(client);
     server.into()
 }
 
 fn run(session: SessionId, counter: u64, command: &str, arguments: &[(&str, Value)]) -> String {
     let ask = Ask::Run(common::invocation(command, arguments));
-    request_text(session, counter, &RequestId::from_random(ordain::credential::random()).into(), &ask, || [0; 32]).text
+    request_text(
+        session,
+        counter,
+        &RequestId::from_random(ordain::credential::random()).into(),
+        &ask,
+        || [0; 32],
+    )
+    .text
 }
 
 async fn an_honest_login_and_run_work(monitor: &mut Monitor) -> Result<(), String> {
-    let (key, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let (key, session) = monitor
+        .log_in(1, "alice")
+        .await
+        .ok_or("the login was refused")?;
     let text = run(session, 1, "true", &[]);
-    match monitor.ask(1, 1, &text, &key.sign(Purpose::Request, &text)).await {
+    match monitor
+        .ask(1, 1, &text, &key.sign(Purpose::Request, &text))
+        .await
+    {
         0 => Ok(()),
         code => Err(format!("refused with {code}")),
     }
@@ -278,22 +373,46 @@ async fn an_honest_login_and_run_work(monitor: &mut Monitor) -> Result<(), Strin
 
 async fn requests_before_a_login_end_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
     monitor.nonce(1).await;
-    let message = ToMonitor::Request { connection: 1, stream: 1, signed: "{}".into(), signature: String::new(), secrets: vec![] };
+    let message = ToMonitor::Request {
+        connection: 1,
+        stream: 1,
+        signed: "{}".into(),
+        signature: String::new(),
+        secrets: vec![],
+    };
+
     expect_end(monitor, Some(message)).await
 }
 
 async fn an_unknown_connection_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    let message = ToMonitor::Request { connection: 77, stream: 1, signed: "{}".into(), signature: String::new(), secrets: vec![] };
+    let message = ToMonitor::Request {
+        connection: 77,
+        stream: 1,
+        signed: "{}".into(),
+        signature: String::new(),
+        secrets: vec![],
+    };
+
     expect_end(monitor, Some(message)).await
 }
 
 async fn bytes_that_are_no_message_end_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    // A Violation whose text claims to be longer than the message: only the raw socket can say that.
-    let index =
-        std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
+    // A Violation whose text claims to be longer than the message: only the raw socket can say
+    // that.
+    let index = std::fs::read_dir(".")
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-"))
+        .count()
+        - 1;
     std::fs::write(format!("result-{index}"), "held").unwrap();
     let raw = sys::adopt(3).unwrap();
-    sys::send(raw.as_fd(), &[6, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, b'x'], &[]).map_err(|fault| fault.to_string())?;
+    sys::send(
+        raw.as_fd(),
+        &[6, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, b'x'],
+        &[],
+    )
+    .map_err(|fault| fault.to_string())?;
     let outcome = monitor.hung_up().await;
     std::mem::forget(raw);
     if outcome.is_err() {
@@ -303,11 +422,26 @@ async fn bytes_that_are_no_message_end_the_frontend(monitor: &mut Monitor) -> Re
 }
 
 async fn a_second_ready_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    expect_end(monitor, Some(ToMonitor::Ready { landlock: "full".into(), uid: 0 })).await
+    expect_end(
+        monitor,
+        Some(ToMonitor::Ready {
+            landlock: "full".into(),
+            uid: 0,
+        }),
+    )
+    .await
 }
 
 async fn a_nonce_of_its_own_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    expect_end(monitor, Some(ToMonitor::Hello { connection: 1, source: "x".into(), nonce: Some([7; 32]) })).await
+    expect_end(
+        monitor,
+        Some(ToMonitor::Hello {
+            connection: 1,
+            source: "x".into(),
+            nonce: Some([7; 32]),
+        }),
+    )
+    .await
 }
 
 /// A login that was seen once must not be shown a second time.
@@ -319,24 +453,60 @@ async fn a_nonce_that_was_used_ends_the_frontend(monitor: &mut Monitor) -> Resul
             None => return Err("no nonces came".into()),
         }
     };
-    monitor.say(ToMonitor::Hello { connection: 1, source: "x".into(), nonce: Some(nonce) }).await;
+
+    monitor
+        .say(ToMonitor::Hello {
+            connection: 1,
+            source: "x".into(),
+            nonce: Some(nonce),
+        })
+        .await;
     // Another for the one that was used: it was taken.
     loop {
         match monitor.next().await {
-            Some((ToFrontend::Nonces(nonces), _)) if nonces.len() == 1 && nonces[0] != nonce => break,
+            Some((ToFrontend::Nonces(nonces), _)) if nonces.len() == 1 && nonces[0] != nonce => {
+                break;
+            }
             Some(_) => {}
             None => return Err("its first use was refused".into()),
         }
     }
-    monitor.say(ToMonitor::Gone { connection: 1, lost: false }).await;
-    expect_end(monitor, Some(ToMonitor::Hello { connection: 1, source: "x".into(), nonce: Some(nonce) })).await
+
+    monitor
+        .say(ToMonitor::Gone {
+            connection: 1,
+            lost: false,
+        })
+        .await;
+    expect_end(
+        monitor,
+        Some(ToMonitor::Hello {
+            connection: 1,
+            source: "x".into(),
+            nonce: Some(nonce),
+        }),
+    )
+    .await
 }
 
 async fn an_unexpected_descriptor_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    let index =
-        std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
+    let index = std::fs::read_dir(".")
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-"))
+        .count()
+        - 1;
     std::fs::write(format!("result-{index}"), "held").unwrap();
-    monitor.say_with(ToMonitor::Hello { connection: 1, source: "x".into(), nonce: None }, &connected()).await;
+    monitor
+        .say_with(
+            ToMonitor::Hello {
+                connection: 1,
+                source: "x".into(),
+                nonce: None,
+            },
+            &connected(),
+        )
+        .await;
     expect_end(monitor, None).await
 }
 
@@ -351,15 +521,21 @@ async fn a_login_without_its_socket_ends_the_frontend(monitor: &mut Monitor) -> 
         code: SecretValue::default(),
         exporter: None,
     };
+
     expect_end(monitor, Some(message)).await
 }
 
 async fn an_overlong_message_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    let index =
-        std::fs::read_dir(".").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-")).count() - 1;
+    let index = std::fs::read_dir(".")
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-"))
+        .count()
+        - 1;
     std::fs::write(format!("result-{index}"), "held").unwrap();
     let raw = sys::adopt(3).unwrap();
-    sys::send(raw.as_fd(), &vec![1; ordain::limits::IPC_MESSAGE + 1], &[]).map_err(|fault| fault.to_string())?;
+    sys::send(raw.as_fd(), &vec![1; ordain::limits::IPC_MESSAGE + 1], &[])
+        .map_err(|fault| fault.to_string())?;
     let outcome = monitor.hung_up().await;
     std::mem::forget(raw);
     if outcome.is_err() {
@@ -369,20 +545,31 @@ async fn an_overlong_message_ends_the_frontend(monitor: &mut Monitor) -> Result<
 }
 
 async fn a_session_is_no_use_without_its_key(monitor: &mut Monitor) -> Result<(), String> {
-    let (_, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let (_, session) = monitor
+        .log_in(1, "alice")
+        .await
+        .ok_or("the login was refused")?;
     let stranger = SessionKey::generate().unwrap();
     let text = run(session, 1, "true", &[]);
-    for (stream, signature) in [(1, String::new()), (2, stranger.sign(Purpose::Request, &text)), (3, base64(&[0; 64]))] {
+    for (stream, signature) in [
+        (1, String::new()),
+        (2, stranger.sign(Purpose::Request, &text)),
+        (3, base64(&[0; 64])),
+    ] {
         let code = monitor.ask(1, stream, &text, &signature).await;
         if code != 300 {
             return Err(format!("answered with {code}"));
         }
     }
+
     Ok(())
 }
 
 async fn requests_cannot_be_altered_or_sent_again(monitor: &mut Monitor) -> Result<(), String> {
-    let (key, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let (key, session) = monitor
+        .log_in(1, "alice")
+        .await
+        .ok_or("the login was refused")?;
     let text = run(session, 1, "true", &[]);
     let signature = key.sign(Purpose::Request, &text);
     let altered = text.replace("\"true\"", "\"sleep\"");
@@ -395,30 +582,49 @@ async fn requests_cannot_be_altered_or_sent_again(monitor: &mut Monitor) -> Resu
     if monitor.ask(1, 3, &text, &signature).await != 301 {
         return Err("a request was taken twice".into());
     }
-    let (_, _) = monitor.log_in(2, "bob").await.ok_or("the login was refused")?;
+    let (_, _) = monitor
+        .log_in(2, "bob")
+        .await
+        .ok_or("the login was refused")?;
     match monitor.ask(2, 1, &text, &signature).await {
         300 => Ok(()),
-        code => Err(format!("in another user's session it was answered with {code}")),
+        code => Err(format!(
+            "in another user's session it was answered with {code}"
+        )),
     }
 }
 
 async fn anothers_run_cannot_be_cancelled(monitor: &mut Monitor) -> Result<(), String> {
-    let (key, session) = monitor.log_in(1, "bob").await.ok_or("the login was refused")?;
-    for (counter, run) in [(1, "0000000000000000"), (2, "../../x"), (3, "zzzzzzzzzzzzzzzz")] {
+    let (key, session) = monitor
+        .log_in(1, "bob")
+        .await
+        .ok_or("the login was refused")?;
+    for (counter, run) in [
+        (1, "0000000000000000"),
+        (2, "../../x"),
+        (3, "zzzzzzzzzzzzzzzz"),
+    ] {
         let text = format!(
             r#"{{"session":"{session}","counter":{counter},"id":"{}","verb":"cancel","run":"{run}"}}"#,
             RequestId::from_random(ordain::credential::random())
         );
-        let code = monitor.ask(1, counter, &text, &key.sign(Purpose::Request, &text)).await;
+
+        let code = monitor
+            .ask(1, counter, &text, &key.sign(Purpose::Request, &text))
+            .await;
         if code != 404 {
             return Err(format!("{run} was answered with {code}"));
         }
     }
+
     Ok(())
 }
 
 async fn what_the_policy_refuses_stays_refused(monitor: &mut Monitor) -> Result<(), String> {
-    let (key, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let (key, session) = monitor
+        .log_in(1, "alice")
+        .await
+        .ok_or("the login was refused")?;
     let evil = |text: &str| Value::Text(text.into());
     let cases = [
         ("hidden", vec![], 400),
@@ -428,26 +634,43 @@ async fn what_the_policy_refuses_stays_refused(monitor: &mut Monitor) -> Result<
         ("kinds", vec![("word", evil("$(touch canary)"))], 401),
         ("show", vec![("file", evil("../server.key"))], 401),
     ];
+
     for (counter, (command, arguments, expected)) in (1..).zip(cases) {
         let text = run(session, counter, command, &arguments);
-        let code = monitor.ask(1, counter as u32, &text, &key.sign(Purpose::Request, &text)).await;
+        let code = monitor
+            .ask(1, counter as u32, &text, &key.sign(Purpose::Request, &text))
+            .await;
         if code != expected {
             return Err(format!("{command} {arguments:?} was answered with {code}"));
         }
     }
+
     Ok(())
 }
 
 async fn the_address_is_the_kernels_word(monitor: &mut Monitor) -> Result<(), String> {
     // The frontend said 203.0.113.1; the login's record says what the socket says.
-    monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    monitor
+        .log_in(1, "alice")
+        .await
+        .ok_or("the login was refused")?;
     let trail = std::fs::read_to_string("state/trail.jsonl").unwrap();
-    let login = trail.lines().rfind(|line| line.contains("\"kind\":\"login\"")).ok_or("no record")?;
-    let connection = trail.lines().rfind(|line| line.contains("\"kind\":\"connection\"")).ok_or("no record")?;
+    let login = trail
+        .lines()
+        .rfind(|line| line.contains("\"kind\":\"login\""))
+        .ok_or("no record")?;
+    let connection = trail
+        .lines()
+        .rfind(|line| line.contains("\"kind\":\"connection\""))
+        .ok_or("no record")?;
     if !login.contains("\"source\":\"127.0.0.1:") {
         return Err(login.into());
     }
-    if connection.contains("203.0.113.1") && connection.contains("\"reported_by\":\"frontend\"") { Ok(()) } else { Err(connection.into()) }
+    if connection.contains("203.0.113.1") && connection.contains("\"reported_by\":\"frontend\"") {
+        Ok(())
+    } else {
+        Err(connection.into())
+    }
 }
 
 async fn a_socket_that_is_none_logs_nobody_in(monitor: &mut Monitor) -> Result<(), String> {
@@ -461,37 +684,82 @@ async fn a_socket_that_is_none_logs_nobody_in(monitor: &mut Monitor) -> Result<(
         code: SecretValue::default(),
         exporter: None,
     };
+
     monitor.say_with(login, &sys::null().unwrap()).await;
+
     // No answer, and nobody logged in: the next request on it ends the frontend.
     match tokio::time::timeout(Duration::from_millis(300), monitor.next()).await {
         Err(_) => Ok(()),
-        Ok(Some((ToFrontend::Login { outcome: Outcome::Refused { .. }, .. }, _))) => Ok(()),
+        Ok(Some((
+            ToFrontend::Login {
+                outcome: Outcome::Refused { .. },
+                ..
+            },
+            _,
+        ))) => Ok(()),
         Ok(other) => Err(format!("answered with {other:?}")),
     }
 }
 
 async fn secrets_of_the_monitor_cannot_be_read(_: &mut Monitor) -> Result<(), String> {
-    // The real frontend is another user in a cell; here it is asked what the process boundary itself gives away.
+    // The real frontend is another user in a cell; here it is asked what the process boundary
+    // itself gives away.
     let status = std::fs::read_to_string("/proc/self/status").map_err(|fault| fault.to_string())?;
-    let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).ok_or("no parent")?.trim().to_owned();
+    let monitor = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))
+        .ok_or("no parent")?
+        .trim()
+        .to_owned();
     let own = std::fs::read(format!("/proc/{monitor}/environ")).is_ok();
     let hashes = std::env::vars().count();
+
     // Nothing came along in the environment, whatever the parent had.
-    if hashes == 0 { Ok(()) } else { Err(format!("{hashes} variables came along (parent readable: {own})")) }
+    if hashes == 0 {
+        Ok(())
+    } else {
+        Err(format!(
+            "{hashes} variables came along (parent readable: {own})"
+        ))
+    }
 }
 
 async fn the_trail_can_be_neither_stopped_nor_forged(monitor: &mut Monitor) -> Result<(), String> {
-    let (key, session) = monitor.log_in(1, "alice").await.ok_or("the login was refused")?;
+    let (key, session) = monitor
+        .log_in(1, "alice")
+        .await
+        .ok_or("the login was refused")?;
     // Text that looks like a record, with a newline: one line, marked as this process's word.
     let forged = "x\n{\"kind\":\"login\",\"user\":\"root\",\"outcome\":\"accepted\"}";
-    monitor.say(ToMonitor::Violation { connection: 1, text: forged.into() }).await;
+    monitor
+        .say(ToMonitor::Violation {
+            connection: 1,
+            text: forged.into(),
+        })
+        .await;
     let text = run(session, 1, "hidden", &[]);
-    let code = monitor.ask(1, 1, &text, &key.sign(Purpose::Request, &text)).await;
+    let code = monitor
+        .ask(1, 1, &text, &key.sign(Purpose::Request, &text))
+        .await;
     let trail = std::fs::read_to_string("state/trail.jsonl").unwrap();
-    let violation = trail.lines().rfind(|line| line.contains("\"kind\":\"violation\"")).ok_or("no record of the violation")?;
-    if trail.lines().any(|line| line.starts_with("{\"kind\":\"login\"")) || !violation.contains("\"reported_by\":\"frontend\"") {
+    let violation = trail
+        .lines()
+        .rfind(|line| line.contains("\"kind\":\"violation\""))
+        .ok_or("no record of the violation")?;
+    if trail
+        .lines()
+        .any(|line| line.starts_with("{\"kind\":\"login\""))
+        || !violation.contains("\"reported_by\":\"frontend\"")
+    {
         return Err(violation.into());
     }
-    let refused = trail.lines().rfind(|line| line.contains("\"kind\":\"request\"")).ok_or("no record of the refusal")?;
-    if code == 400 && refused.contains("\"decision\":\"refused\"") { Ok(()) } else { Err(refused.into()) }
+    let refused = trail
+        .lines()
+        .rfind(|line| line.contains("\"kind\":\"request\""))
+        .ok_or("no record of the refusal")?;
+    if code == 400 && refused.contains("\"decision\":\"refused\"") {
+        Ok(())
+    } else {
+        Err(refused.into())
+    }
 }

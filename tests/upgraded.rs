@@ -1,4 +1,5 @@
-//! Sockets that a service manager passes on, and daemons that follow one another on them while clients work.
+//! Sockets that a service manager passes on, and daemons that follow one another on them while
+//! clients work.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -37,7 +38,8 @@ roles = ["all"]
 password = "{hash}"
 "#;
 
-/// What systemd does for a service with a socket unit: it listens, and each daemon in turn gets that very socket.
+/// What systemd does for a service with a socket unit: it listens, and each daemon in turn gets
+/// that very socket.
 struct Manager {
     listener: TcpListener,
     folder: tempfile::TempDir,
@@ -48,7 +50,9 @@ impl Manager {
         let folder = tempfile::tempdir().unwrap();
         prepare(folder.path(), "", COMMANDS);
         let config = folder.path().join("config.toml");
-        let text = std::fs::read_to_string(&config).unwrap().replace("listen = [\"127.0.0.1:0\"]\n", "");
+        let text = std::fs::read_to_string(&config)
+            .unwrap()
+            .replace("listen = [\"127.0.0.1:0\"]\n", "");
         write(&config, &text, 0o600);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -80,7 +84,9 @@ impl Manager {
                 break;
             }
         }
+
         std::fs::remove_file(self.path("notify")).unwrap();
+
         // The parent of a command is the daemon only where runs have control groups.
         write(&self.path("pid"), &format!("{}\n", child.id()), 0o644);
         child
@@ -103,9 +109,14 @@ impl Manager {
 
 fn activated(listener: &TcpListener, config: &Path) -> Command {
     let mut command = Command::new("/bin/sh");
+
     // The number of the process is known to itself only.
     command
-        .args(["-c", "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" --config \"$1\" 3<&0 0</dev/null", env!("CARGO_BIN_EXE_ordaind")])
+        .args([
+            "-c",
+            "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" --config \"$1\" 3<&0 0</dev/null",
+            env!("CARGO_BIN_EXE_ordaind"),
+        ])
         .arg(config)
         .stdin(OwnedFd::from(listener.try_clone().unwrap()));
     command
@@ -120,8 +131,15 @@ fn end(mut child: Child) {
 fn a_passed_socket_is_served_and_stays_open() {
     let manager = Manager::new();
     let daemon = manager.start();
-    assert!(manager.client(&["run", "t", "note", "first"]).status.success());
+    assert!(
+        manager
+            .client(&["run", "t", "note", "first"])
+            .status
+            .success()
+    );
+
     end(daemon);
+
     // Nobody serves it, and nobody is refused: the next daemon takes what waits.
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| manager.client(&["run", "t", "note", "second"]));
@@ -130,28 +148,50 @@ fn a_passed_socket_is_served_and_stays_open() {
         assert!(output.status.success(), "{}", stderr(&output));
         end(next);
     });
-    assert_eq!(std::fs::read_to_string(manager.path("notes")).unwrap(), "first\nsecond\n");
+
+    assert_eq!(
+        std::fs::read_to_string(manager.path("notes")).unwrap(),
+        "first\nsecond\n"
+    );
 }
 
 #[test]
 fn a_passed_socket_and_a_listen_line_are_a_fault() {
     let manager = Manager::new();
     let config = manager.path("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap().replace("[server]\n", "[server]\nlisten = [\"127.0.0.1:0\"]\n");
+    let text = std::fs::read_to_string(&config)
+        .unwrap()
+        .replace("[server]\n", "[server]\nlisten = [\"127.0.0.1:0\"]\n");
     write(&config, &text, 0o600);
     let output = activated(&manager.listener, &config).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("server.listen: is said although the service manager passes the sockets"), "{}", stderr(&output));
+    assert!(
+        stderr(&output)
+            .contains("server.listen: is said although the service manager passes the sockets"),
+        "{}",
+        stderr(&output)
+    );
+
     // What is passed must be able to serve.
-    let text = std::fs::read_to_string(&config).unwrap().replace("listen = [\"127.0.0.1:0\"]\n", "");
+    let text = std::fs::read_to_string(&config)
+        .unwrap()
+        .replace("listen = [\"127.0.0.1:0\"]\n", "");
     write(&config, &text, 0o600);
     let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-    let output = activated(&manager.listener, &config).stdin(OwnedFd::from(ours)).output().unwrap();
+    let output = activated(&manager.listener, &config)
+        .stdin(OwnedFd::from(ours))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("descriptor 3 is no listening TCP socket"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("descriptor 3 is no listening TCP socket"),
+        "{}",
+        stderr(&output)
+    );
 }
 
-/// Each of many clients runs one command after the other while the daemon is replaced again and again.
+/// Each of many clients runs one command after the other while the daemon is replaced again and
+/// again.
 #[test]
 fn an_upgrade_under_load_refuses_nobody_and_runs_nothing_twice() {
     const CLIENTS: usize = 50;
@@ -174,22 +214,38 @@ fn an_upgrade_under_load_refuses_nobody_and_runs_nothing_twice() {
                         begun.fetch_add(1, Ordering::Relaxed);
                         outcomes.push((word, output));
                     }
+
                     outcomes
                 })
             })
             .collect();
         for upgrade in 1..=UPGRADES {
-            common::wait("work", || begun.load(Ordering::Relaxed) >= upgrade * CLIENTS);
+            common::wait("work", || {
+                begun.load(Ordering::Relaxed) >= upgrade * CLIENTS
+            });
             end(daemon);
             daemon = manager.start();
         }
-        common::wait("work after the last", || begun.load(Ordering::Relaxed) >= (UPGRADES + 1) * CLIENTS);
+
+        common::wait("work after the last", || {
+            begun.load(Ordering::Relaxed) >= (UPGRADES + 1) * CLIENTS
+        });
         over.store(true, Ordering::Relaxed);
-        (clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>(), daemon)
+        (
+            clients
+                .into_iter()
+                .flat_map(|client| client.join().unwrap())
+                .collect::<Vec<_>>(),
+            daemon,
+        )
     });
+
     end(daemon);
     let mut notes = String::new();
-    std::fs::File::open(manager.path("notes")).unwrap().read_to_string(&mut notes).unwrap();
+    std::fs::File::open(manager.path("notes"))
+        .unwrap()
+        .read_to_string(&mut notes)
+        .unwrap();
     let mut noted: HashMap<&str, usize> = HashMap::new();
     for line in notes.lines() {
         *noted.entry(line).or_default() += 1;
@@ -198,15 +254,20 @@ fn an_upgrade_under_load_refuses_nobody_and_runs_nothing_twice() {
     for (word, output) in &outcomes {
         let times = noted.get(word.as_str()).copied().unwrap_or(0);
         match output.status.code() {
-            Some(0) => assert_eq!((times, common::stdout(output)), (1, format!("noted {word}\n"))),
+            Some(0) => assert_eq!(
+                (times, common::stdout(output)),
+                (1, format!("noted {word}\n"))
+            ),
             // Not knowing is honest; running twice is not.
             Some(255) if stderr(output).contains("code 606") => {
                 unknown += 1;
                 assert!(times <= 1, "{word} ran {times} times");
             }
+
             other => panic!("{word}: {other:?}: {}", stderr(output)),
         }
     }
+
     // A daemon that is asked to end lets what it has begun come to its end.
     assert_eq!(unknown, 0, "{} requests", outcomes.len());
 }
@@ -216,8 +277,14 @@ fn a_run_may_restart_its_own_daemon() {
     let manager = Manager::new();
     let mut daemon = manager.start();
     let output = manager.client(&["run", "t", "restart"]);
-    assert!(output.status.success() && common::stdout(&output) == "asked\n", "{}", stderr(&output));
+    assert!(
+        output.status.success() && common::stdout(&output) == "asked\n",
+        "{}",
+        stderr(&output)
+    );
+
     assert!(daemon.wait().unwrap().success());
+
     // One that waits for the end of what waits for it is cut when the grace is over, and told so.
     let mut daemon = manager.start();
     let output = manager.client(&["run", "t", "restart-and-wait"]);
@@ -226,12 +293,18 @@ fn a_run_may_restart_its_own_daemon() {
     assert!(daemon.wait().unwrap().success());
 }
 
-/// Says HELLO to the next client and that it is stopping, as a daemon does that ends in this moment.
+/// Says HELLO to the next client and that it is stopping, as a daemon does that ends in this
+/// moment.
 fn stopping(manager: &Manager) {
     use ordain::protocol::{Code, Failure, Hello, Kind, VERSION, encode, write};
     let read = |name: &str| std::fs::read(manager.path(name)).unwrap();
     let certificates = ordain::tls::certificates(&read("server.crt")).unwrap();
-    let config = ordain::tls::server(certificates, ordain::tls::private_key(&read("server.key")).unwrap(), None).unwrap();
+    let config = ordain::tls::server(
+        certificates,
+        ordain::tls::private_key(&read("server.key")).unwrap(),
+        None,
+    )
+    .unwrap();
     let (mut socket, _) = manager.listener.accept().unwrap();
     let mut tls = rustls::ServerConnection::new(config).unwrap();
     let mut stream = rustls::Stream::new(&mut tls, &mut socket);
@@ -242,7 +315,14 @@ fn stopping(manager: &Manager) {
         nonce: Some(ordain::encoding::base64(&[1; 32])),
         instance: Some("rkdxhghe7j8r8g3n".into()),
     };
-    let over = Failure { code: Code::Stopping.number(), text: "the server has stopped".into(), argument: None, rule: None };
+
+    let over = Failure {
+        code: Code::Stopping.number(),
+        text: "the server has stopped".into(),
+        argument: None,
+        rule: None,
+    };
+
     for (kind, payload) in [(Kind::Hello, write(&hello)), (Kind::Error, write(&over))] {
         std::io::Write::write_all(&mut stream, &encode(0, kind, &payload)).unwrap();
     }
@@ -250,7 +330,8 @@ fn stopping(manager: &Manager) {
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
 }
 
-/// A client that was told of a stop waits for the next daemon; but what has begun there is not asked for a second time.
+/// A client that was told of a stop waits for the next daemon; but what has begun there is not
+/// asked for a second time.
 #[test]
 fn patience_ends_where_a_run_has_begun() {
     let manager = Manager::new();
@@ -266,7 +347,12 @@ fn patience_ends_where_a_run_has_begun() {
         let output = client.join().unwrap();
         let told = stderr(&output);
         assert!(told.contains("waiting for it to come back"), "{told}");
-        assert_eq!((output.status.code(), noted().as_str()), (Some(255), "gated\n"), "{told}");
+        assert_eq!(
+            (output.status.code(), noted().as_str()),
+            (Some(255), "gated\n"),
+            "{told}"
+        );
+
         assert!(told.contains("code 606"), "{told}");
         end(next);
     });

@@ -36,15 +36,33 @@ impl Daemon {
     pub fn start(rest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = devca::ca(1).unwrap();
-        let server = devca::issue(&ca, &["localhost".into(), "127.0.0.1".into()], Use::Server, 1).unwrap();
+        let server = devca::issue(
+            &ca,
+            &["localhost".into(), "127.0.0.1".into()],
+            Use::Server,
+            1,
+        )
+        .unwrap();
         let hash = hash_password(&Secret::new(PASSWORD.into()), COST).unwrap();
-        let root = std::fs::metadata("/proc/self").map(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0).unwrap();
+        let root = std::fs::metadata("/proc/self")
+            .map(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+            .unwrap();
         let run_as = if root { "run_as = \"root\"" } else { "" };
+
         // `ORDAIN_BENCH_THREADS=1 cargo bench` tries another setting than the default.
-        let threads = std::env::var("ORDAIN_BENCH_THREADS").map(|count| format!("threads = {count}")).unwrap_or_default();
+        let threads = std::env::var("ORDAIN_BENCH_THREADS")
+            .map(|count| format!("threads = {count}"))
+            .unwrap_or_default();
         // `ORDAIN_BENCH_SYNC=always cargo bench` likewise.
-        let sync = std::env::var("ORDAIN_BENCH_SYNC").map(|sync| format!("[audit]\nsync = \"{sync}\"\n")).unwrap_or_default();
-        let exempt = if rest.contains("[penalties]") { "" } else { "[penalties]\nexempt = [\"127.0.0.0/8\"]\n" };
+        let sync = std::env::var("ORDAIN_BENCH_SYNC")
+            .map(|sync| format!("[audit]\nsync = \"{sync}\"\n"))
+            .unwrap_or_default();
+        let exempt = if rest.contains("[penalties]") {
+            ""
+        } else {
+            "[penalties]\nexempt = [\"127.0.0.0/8\"]\n"
+        };
+
         let config = format!(
             r#"{exempt}{sync}[server]
 listen = ["127.0.0.1:0"]
@@ -63,8 +81,19 @@ timeout = "10m"
 {rest}"#
         );
         // Where what is looked at is not argon2.
-        let cheap = hash_password(&Secret::new(PASSWORD.into()), Cost { memory_kib: 64, passes: 1, lanes: 1 }).unwrap();
-        let config = config.replace("{hash}", &hash).replace("{cheap}", &cheap).replace("{folder}", &folder.path().to_string_lossy());
+        let cheap = hash_password(
+            &Secret::new(PASSWORD.into()),
+            Cost {
+                memory_kib: 64,
+                passes: 1,
+                lanes: 1,
+            },
+        )
+        .unwrap();
+        let config = config
+            .replace("{hash}", &hash)
+            .replace("{cheap}", &cheap)
+            .replace("{folder}", &folder.path().to_string_lossy());
         for (name, text) in [
             ("ca.crt", &ca.certificate),
             ("server.crt", &server.certificate),
@@ -74,33 +103,58 @@ timeout = "10m"
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .unwrap();
         }
-        let mut child =
-            Command::new(program("ordaind")).arg("--config").arg(folder.path().join("config.toml")).stderr(Stdio::piped()).spawn().unwrap();
+
+        let mut child = Command::new(program("ordaind"))
+            .arg("--config")
+            .arg(folder.path().join("config.toml"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         let port = loop {
             let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the daemon did not start: {said}");
+            assert!(
+                log.read_line(&mut line).unwrap() > 0,
+                "the daemon did not start: {said}"
+            );
+
             said.push_str(&line);
             if let Some((_, rest)) = line.split_once("listening on 127.0.0.1:") {
                 break rest.split_whitespace().next().unwrap().parse().unwrap();
             }
         };
+
         let (report, verified) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 if let Some((_, rest)) = line.split_once("verified_us=") {
-                    let _ = report.send(rest.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e3);
+                    let _ = report.send(
+                        rest.split_whitespace()
+                            .next()
+                            .unwrap()
+                            .parse::<f64>()
+                            .unwrap()
+                            / 1e3,
+                    );
                 }
             }
         });
+
         let client = format!(
             "[hosts.bench]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"bench\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n"
         );
         std::fs::write(folder.path().join("client.toml"), client).unwrap();
-        Self { child, folder, port, ca, verified: verified.into() }
+        Self {
+            child,
+            folder,
+            port,
+            ca,
+            verified: verified.into(),
+        }
     }
 
     pub fn options(&self) -> Options {
@@ -119,24 +173,41 @@ timeout = "10m"
         let settings = self.folder.path().join("bare.toml");
         if !settings.exists() {
             let text = std::fs::read_to_string(self.folder.path().join("client.toml")).unwrap();
-            std::fs::write(&settings, text.replace("password_file = \"password\"\n", "")).unwrap();
+            std::fs::write(
+                &settings,
+                text.replace("password_file = \"password\"\n", ""),
+            )
+            .unwrap();
         }
+
         settings
     }
 
     pub async fn session(&self) -> Session {
         let connection = connect(&self.options()).await.unwrap();
-        connection.log_in("bench", &Secret::new(PASSWORD.into())).await.map_err(|(_, error)| error).unwrap()
+        connection
+            .log_in("bench", &Secret::new(PASSWORD.into()))
+            .await
+            .map_err(|(_, error)| error)
+            .unwrap()
     }
 
     /// Proportional memory of monitor and frontend, in KiB.
     pub fn pss(&self) -> u64 {
         let pid = self.child.id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let pids = std::iter::once(pid.to_string()).chain(children.split_whitespace().map(String::from));
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let pids =
+            std::iter::once(pid.to_string()).chain(children.split_whitespace().map(String::from));
         pids.filter_map(|pid| {
             let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().trim_end_matches(" kB").parse::<u64>().ok())
+            text.lines().find_map(|line| {
+                line.strip_prefix("Pss:")?
+                    .trim()
+                    .trim_end_matches(" kB")
+                    .parse::<u64>()
+                    .ok()
+            })
         })
         .sum()
     }
@@ -162,7 +233,12 @@ pub fn program(name: &str) -> PathBuf {
     // The bench stands in target/release/deps, the programs a folder above.
     let own = std::env::current_exe().unwrap();
     let path = own.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.exists(), "{} is missing: `cargo build --release` makes it", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo build --release` makes it",
+        path.display()
+    );
+
     path
 }
 

@@ -1,4 +1,5 @@
-//! SSH keys and signatures: a line of `ssh_keys`, a signature of a stranger's, a private key's file.
+//! SSH keys and signatures: a line of `ssh_keys`, a signature of a stranger's, a private key's
+//! file.
 
 use ordain::credential::{SshPrivate, SshPublic};
 use ordain::encoding::base64;

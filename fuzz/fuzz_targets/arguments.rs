@@ -1,5 +1,6 @@
-//! Arguments: the first byte picks a kind, the rest is the value. What is accepted holds no control character, nothing
-//! but a number below zero could be taken for an option, and no path leaves its root.
+//! Arguments: the first byte picks a kind, the rest is the value. What is accepted holds no control
+//! character, nothing but a number below zero could be taken for an option, and no path leaves its
+//! root.
 
 #![no_main]
 

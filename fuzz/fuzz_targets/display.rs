@@ -1,5 +1,5 @@
-//! The terminal: where a stream is cut makes no difference, and only text, tab, line ends and colours get through. The
-//! first byte picks the cut.
+//! The terminal: where a stream is cut makes no difference, and only text, tab, line ends and
+//! colours get through. The first byte picks the cut.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Frames: every sender in every phase. A verdict falls with the header, and a frame is exactly the bytes it came from.
+//! Frames: every sender in every phase. A verdict falls with the header, and a frame is exactly the
+//! bytes it came from.
 
 #![no_main]
 

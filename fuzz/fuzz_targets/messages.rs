@@ -1,4 +1,5 @@
-//! Control payloads: any bytes are read or refused, and what was read is written so that it is read again.
+//! Control payloads: any bytes are read or refused, and what was read is written so that it is read
+//! again.
 
 #![no_main]
 

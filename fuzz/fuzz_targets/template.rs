@@ -1,4 +1,5 @@
-//! Templates: a line is a word. A word with a hole in an argv of an interpreter is judged without a panic.
+//! Templates: a line is a word. A word with a hole in an argv of an interpreter is judged without a
+//! panic.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! The chain: each record carries its number and the hash of the line before it, and checkpoints sign where it has come to.
+//! The chain: each record carries its number and the hash of the line before it, and checkpoints
+//! sign where it has come to.
 
 use crate::encoding::{base64, unbase64};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -38,7 +39,10 @@ impl Head {
     /// Reads it back.
     pub fn read(text: &str) -> Option<Self> {
         let (seq, link) = text.trim().split_once(' ')?;
-        Some(Self { seq: seq.parse().ok()?, link: unbase64(link)? })
+        Some(Self {
+            seq: seq.parse().ok()?,
+            link: unbase64(link)?,
+        })
     }
 
     fn message(&self) -> Vec<u8> {
@@ -55,7 +59,9 @@ impl TrailKey {
     /// # Errors
     /// When no key can be made of it.
     pub fn of(seed: &Zeroizing<[u8; 32]>) -> Result<Self, String> {
-        Ed25519KeyPair::from_seed_unchecked(&**seed).map(Self).map_err(|_| "the trail's key is none".into())
+        Ed25519KeyPair::from_seed_unchecked(&**seed)
+            .map(Self)
+            .map_err(|_| "the trail's key is none".into())
     }
 
     /// Its public half.
@@ -84,8 +90,11 @@ pub struct TrailPublic([u8; 32]);
 impl TrailPublic {
     /// Whether the key signed this.
     pub fn verifies(&self, head: &Head, signature: &str) -> bool {
-        unbase64::<64>(signature)
-            .is_some_and(|signature| UnparsedPublicKey::new(&ED25519, self.0).verify(&head.message(), &signature).is_ok())
+        unbase64::<64>(signature).is_some_and(|signature| {
+            UnparsedPublicKey::new(&ED25519, self.0)
+                .verify(&head.message(), &signature)
+                .is_ok()
+        })
     }
 }
 

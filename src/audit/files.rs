@@ -1,4 +1,5 @@
-//! The trail as files: how those are called into which it is rotated, and reading it from a record on, across them.
+//! The trail as files: how those are called into which it is rotated, and reading it from a record
+//! on, across them.
 
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -9,7 +10,11 @@ use std::path::{Path, PathBuf};
 
 /// The name that a file gets when it is rotated: the number of its last record is in it.
 pub fn rotated_name(trail: &Path, last: u64) -> PathBuf {
-    let stem = trail.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = trail
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     trail.with_file_name(format!("{stem}-{last:012}.jsonl"))
 }
 
@@ -18,11 +23,18 @@ pub fn rotated_name(trail: &Path, last: u64) -> PathBuf {
 /// # Errors
 /// As reading the folder.
 pub fn put_aside(trail: &Path) -> io::Result<Vec<PathBuf>> {
-    let folder = trail.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let entries = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    let folder = trail
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder)?
+        .flatten()
+        .map(|entry| entry.path());
     // Anything but a file would be waited for, or read for ever.
     let is_file = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    Ok(entries.filter(|path| name_in(trail, path).is_some() && is_file(path)).collect())
+    Ok(entries
+        .filter(|path| name_in(trail, path).is_some() && is_file(path))
+        .collect())
 }
 
 /// The part of a file's name that tells it from the trail it belongs to.
@@ -38,7 +50,12 @@ fn name_in(trail: &Path, path: &Path) -> Option<String> {
 /// As reading the folder.
 pub fn rotated_files(trail: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     // As they are named here; what an administrator calls so by a date or a word is his own.
-    let number = |path: &PathBuf| name_in(trail, path).filter(|name| name.len() >= 12).and_then(|name| name.parse().ok());
+    let number = |path: &PathBuf| {
+        name_in(trail, path)
+            .filter(|name| name.len() >= 12)
+            .and_then(|name| name.parse().ok())
+    };
+
     let numbered = |path: PathBuf| Some((number(&path)?, path));
     let mut found: Vec<_> = put_aside(trail)?.into_iter().filter_map(numbered).collect();
     found.sort();
@@ -69,7 +86,14 @@ struct Numbered {
 impl Follower {
     /// Begins behind this record; 0 is the beginning of what there is.
     pub fn behind(trail: PathBuf, last: u64) -> Self {
-        Self { trail, reader: None, last, begun: Vec::new(), reading: None, exhausted: HashSet::new() }
+        Self {
+            trail,
+            reader: None,
+            last,
+            begun: Vec::new(),
+            reading: None,
+            exhausted: HashSet::new(),
+        }
     }
 
     /// The last record that was given.
@@ -77,7 +101,8 @@ impl Follower {
         self.last
     }
 
-    /// The next record, without its newline; `None` when there is no more for now. What is no record is passed over.
+    /// The next record, without its newline; `None` when there is no more for now. What is no
+    /// record is passed over.
     ///
     /// # Errors
     /// As opening and reading.
@@ -89,26 +114,35 @@ impl Follower {
                     None => return Ok(None),
                 }
             }
-            let Some(reader) = &mut self.reader else { return Ok(None) };
+
+            let Some(reader) = &mut self.reader else {
+                return Ok(None);
+            };
             reader.read_until(b'\n', &mut self.begun)?;
             if self.begun.last() != Some(&b'\n') {
                 // Nothing more for now, unless the trail goes on elsewhere.
                 if self.still_the_trail()? {
                     return Ok(None);
                 }
-                // It was whole when it was put aside; a line without an end is a crash's, and recorded as such.
-                let Some(reader) = &mut self.reader else { return Ok(None) };
+                // It was whole when it was put aside; a line without an end is a crash's, and
+                // recorded as such.
+                let Some(reader) = &mut self.reader else {
+                    return Ok(None);
+                };
                 if reader.fill_buf()?.is_empty() {
                     self.begun.clear();
                     self.reader = None;
                     self.exhausted.extend(self.reading.take());
                 }
+
                 continue;
             }
+
             let mut line = std::mem::take(&mut self.begun);
             line.pop();
-            if let Some(found) =
-                serde_json::from_slice::<Numbered>(&line).ok().filter(|found| found.seq > self.last && found.seq < super::chain::NEVER)
+            if let Some(found) = serde_json::from_slice::<Numbered>(&line)
+                .ok()
+                .filter(|found| found.seq > self.last && found.seq < super::chain::NEVER)
             {
                 self.last = found.seq;
                 return Ok(Some((found.seq, line)));
@@ -116,10 +150,15 @@ impl Follower {
         }
     }
 
-    /// The file that holds the next record: the earliest that was rotated and goes so far, or the one that is written to.
+    /// The file that holds the next record: the earliest that was rotated and goes so far, or the
+    /// one that is written to.
     fn file(&mut self) -> io::Result<Option<File>> {
-        let next = |(last, path): &(u64, PathBuf)| *last > self.last && !self.exhausted.contains(path);
-        self.reading = rotated_files(&self.trail)?.into_iter().find(next).map(|(_, path)| path);
+        let next =
+            |(last, path): &(u64, PathBuf)| *last > self.last && !self.exhausted.contains(path);
+        self.reading = rotated_files(&self.trail)?
+            .into_iter()
+            .find(next)
+            .map(|(_, path)| path);
         match File::open(self.reading.as_ref().unwrap_or(&self.trail)) {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
             opened => opened.map(Some),
@@ -127,7 +166,9 @@ impl Follower {
     }
 
     fn still_the_trail(&self) -> io::Result<bool> {
-        let Some(reader) = &self.reader else { return Ok(false) };
+        let Some(reader) = &self.reader else {
+            return Ok(false);
+        };
         let ours = reader.get_ref().metadata()?;
         match std::fs::metadata(&self.trail) {
             Ok(theirs) => Ok((theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())),
@@ -144,7 +185,9 @@ mod tests {
     use std::io::Write;
 
     fn lines(numbers: std::ops::RangeInclusive<u64>) -> String {
-        numbers.map(|number| format!("{{\"seq\":{number}}}\n")).collect()
+        numbers
+            .map(|number| format!("{{\"seq\":{number}}}\n"))
+            .collect()
     }
 
     fn read(follower: &mut Follower) -> Vec<u64> {
@@ -159,7 +202,12 @@ mod tests {
         assert_eq!(read(&mut early), [0u64; 0]);
         std::fs::write(&trail, lines(1..=3) + "{\"seq\":").unwrap();
         assert_eq!(read(&mut early), [1, 2, 3]);
-        std::fs::OpenOptions::new().append(true).open(&trail).unwrap().write_all(b"4}\nno record\n").unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&trail)
+            .unwrap()
+            .write_all(b"4}\nno record\n")
+            .unwrap();
         assert_eq!(read(&mut early), [4]);
         std::fs::rename(&trail, rotated_name(&trail, 4)).unwrap();
         assert_eq!(read(&mut early), [0u64; 0], "between two files");
@@ -168,16 +216,26 @@ mod tests {
         std::fs::write(&trail, lines(7..=7)).unwrap();
         assert_eq!(read(&mut early), [5, 6, 7], "two rotations at once");
         assert_eq!(read(&mut Follower::behind(trail.clone(), 5)), [6, 7]);
-        assert_eq!(read(&mut Follower::behind(trail.clone(), 0)), [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(
+            read(&mut Follower::behind(trail.clone(), 0)),
+            [1, 2, 3, 4, 5, 6, 7]
+        );
+
         // A file with a torn end that was moved away.
-        std::fs::OpenOptions::new().append(true).open(&trail).unwrap().write_all(b"torn").unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&trail)
+            .unwrap()
+            .write_all(b"torn")
+            .unwrap();
         assert_eq!(read(&mut early), [0u64; 0]);
         std::fs::rename(&trail, folder.path().join("elsewhere")).unwrap();
         std::fs::write(&trail, lines(8..=8)).unwrap();
         assert_eq!(read(&mut early), [8]);
     }
 
-    /// A backup with a date, an emptied file and a folder beside the trail were read again and again, for ever.
+    /// A backup with a date, an emptied file and a folder beside the trail were read again and
+    /// again, for ever.
     #[test]
     fn files_that_hold_less_than_their_names_say_are_passed_over() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The trail: one JSON object a line, written by the monitor before the effect it speaks of, each with the hash of the line
-//! before it.
+//! The trail: one JSON object a line, written by the monitor before the effect it speaks of, each
+//! with the hash of the line before it.
 //!
 //! A [`Receipt`] is proof that the trail holds a run's decision; nothing runs without one.
 
@@ -77,38 +77,64 @@ pub struct Trail {
 const LONGEST: u64 = 512 * 1024;
 
 impl Trail {
-    /// Goes on with a file that was opened to read and append. `known` is where the chain had come to at least, by a note
-    /// beside the file. A line that a crash left without its end is recorded as such, and so is what is missing.
+    /// Goes on with a file that was opened to read and append. `known` is where the chain had come
+    /// to at least, by a note beside the file. A line that a crash left without its end is recorded
+    /// as such, and so is what is missing.
     ///
     /// # Errors
     /// As reading and writing.
     ///
-    /// `before` is where the file before this one ends, when this one is new because of a rotation that was cut short.
-    pub fn open(mut file: File, key: TrailKey, known: Option<Head>, before: Option<Head>) -> io::Result<Self> {
+    /// `before` is where the file before this one ends, when this one is new because of a rotation
+    /// that was cut short.
+    pub fn open(
+        mut file: File,
+        key: TrailKey,
+        known: Option<Head>,
+        before: Option<Head>,
+    ) -> io::Result<Self> {
         let length = file.metadata()?.len();
         let mut tail = Tail::read(&mut file, length)?;
         let known = known.unwrap_or_default();
         let continues = before.filter(|before| length == 0 && before.seq >= known.seq);
         tail.head = continues.unwrap_or(tail.head);
-        let mut trail = Self { file, length, head: tail.head, key, checkpoint: 0, missed: 0, torn: false };
+        let mut trail = Self {
+            file,
+            length,
+            head: tail.head,
+            key,
+            checkpoint: 0,
+            missed: 0,
+            torn: false,
+        };
         if tail.torn.is_some_and(|torn| torn.open) {
             // The next record must not become part of it.
             trail.file.write_all(b"\n")?;
             trail.length += 1;
         }
         if tail.head.seq < known.seq {
-            // Truncated, put back from a backup, or removed: numbers go on behind what there was, so that it shows.
+            // Truncated, put back from a backup, or removed: numbers go on behind what there was,
+            // so that it shows.
             trail.head.seq = known.seq;
         }
         if continues.is_some() {
-            trail.append(&Record::now(What::Continued { why: "rotated", previous: "" }))?;
+            trail.append(&Record::now(What::Continued {
+                why: "rotated",
+                previous: "",
+            }))?;
         }
         if let Some(torn) = tail.torn {
-            trail.append(&Record::now(What::Recovered { torn_bytes: torn.bytes, torn_sha256: &base64(&torn.link) }))?;
+            trail.append(&Record::now(What::Recovered {
+                torn_bytes: torn.bytes,
+                torn_sha256: &base64(&torn.link),
+            }))?;
         }
         if tail.head.seq < known.seq {
             let expected = base64(&known.link);
-            trail.append(&Record::now(What::Missing { found: tail.head.seq, expected: known.seq, expected_hash: &expected }))?;
+            trail.append(&Record::now(What::Missing {
+                found: tail.head.seq,
+                expected: known.seq,
+                expected_hash: &expected,
+            }))?;
         }
         Ok(trail)
     }
@@ -123,24 +149,37 @@ impl Trail {
             self.put(&Record::now(What::Gap { missed }))?;
             self.missed = 0;
         }
+
         self.put(record)
     }
 
     fn put(&mut self, record: &Record<'_>) -> io::Result<()> {
-        let mut bytes = line(&Chained { seq: self.head.seq + 1, prev: base64(&self.head.link), record })?;
+        let mut bytes = line(&Chained {
+            seq: self.head.seq + 1,
+            prev: base64(&self.head.link),
+            record,
+        })?;
+
         if self.torn {
             self.file.set_len(self.length)?;
             self.torn = false;
         }
-        // One write for the whole line: O_APPEND puts it at the end, and a crash of ours cannot tear it.
+
+        // One write for the whole line: O_APPEND puts it at the end, and a crash of ours cannot
+        // tear it.
         if let Err(fault) = self.file.write_all(&bytes) {
             // What a full disk has taken of it goes again.
             self.torn = self.file.set_len(self.length).is_err();
             return Err(fault);
         }
+
         self.length += bytes.len() as u64;
         bytes.pop();
-        self.head = Head { seq: self.head.seq + 1, link: link(&bytes) };
+        self.head = Head {
+            seq: self.head.seq + 1,
+            link: link(&bytes),
+        };
+
         Ok(())
     }
 
@@ -153,7 +192,9 @@ impl Trail {
             return Ok(None);
         }
         let (head, signature) = (self.head, self.key.sign(&self.head));
-        self.put(&Record::now(What::Checkpoint { signature: &signature }))?;
+        self.put(&Record::now(What::Checkpoint {
+            signature: &signature,
+        }))?;
         self.checkpoint = self.head.seq;
         Ok(Some((head, signature)))
     }
@@ -164,7 +205,11 @@ impl Trail {
     /// As [`Trail::append`]; then the old file is still the trail.
     pub fn go_on_in(&mut self, file: File, why: &str, previous: &str) -> io::Result<()> {
         let length = file.metadata()?.len();
-        let old = (std::mem::replace(&mut self.file, file), std::mem::replace(&mut self.length, length));
+        let old = (
+            std::mem::replace(&mut self.file, file),
+            std::mem::replace(&mut self.length, length),
+        );
+
         let begun = self.put(&Record::now(What::Continued { why, previous }));
         if begun.is_err() {
             (self.file, self.length) = old;
@@ -176,19 +221,32 @@ impl Trail {
     ///
     /// # Errors
     /// As [`Trail::append`]; without the receipt nothing can run.
-    pub fn append_start(&mut self, grant: &Grant<Plan>, run: RunId, record: &Record<'_>) -> io::Result<Receipt> {
+    pub fn append_start(
+        &mut self,
+        grant: &Grant<Plan>,
+        run: RunId,
+        record: &Record<'_>,
+    ) -> io::Result<Receipt> {
         self.append(record)?;
-        Ok(Receipt { request: grant.request(), run, seq: self.head.seq })
+        Ok(Receipt {
+            request: grant.request(),
+            run,
+            seq: self.head.seq,
+        })
     }
 
-    /// A receipt for a command whose administrator lets it run when the trail cannot be written. That it did is counted, and
-    /// recorded as soon as that can be done again.
+    /// A receipt for a command whose administrator lets it run when the trail cannot be written.
+    /// That it did is counted, and recorded as soon as that can be done again.
     pub fn go_without(&mut self, grant: &Grant<Plan>, run: RunId) -> Option<Receipt> {
         if !grant.what().command.audit_best_effort {
             return None;
         }
         self.missed += 1;
-        Some(Receipt { request: grant.request(), run, seq: 0 })
+        Some(Receipt {
+            request: grant.request(),
+            run,
+            seq: 0,
+        })
     }
 
     /// Where the chain of a file ends.
@@ -265,19 +323,36 @@ impl Tail {
         if !open {
             lines.pop();
         }
-        let numbered = |line: &[u8]| serde_json::from_slice::<Numbered>(line).ok().filter(|found| found.seq < chain::NEVER);
-        let record = |line: &[u8]| numbered(line).map(|found| Head { seq: found.seq, link: link(line) });
+        let numbered = |line: &[u8]| {
+            serde_json::from_slice::<Numbered>(line)
+                .ok()
+                .filter(|found| found.seq < chain::NEVER)
+        };
+
+        let record = |line: &[u8]| {
+            numbered(line).map(|found| Head {
+                seq: found.seq,
+                link: link(line),
+            })
+        };
+
         let mut torn = None;
         let mut head = Head::default();
         if let Some(last) = lines.pop() {
             match record(last).filter(|_| !open) {
                 Some(found) => head = found,
                 None => {
-                    torn = Some(Torn { bytes: last.len() as u64, link: link(last), open });
+                    torn = Some(Torn {
+                        bytes: last.len() as u64,
+                        link: link(last),
+                        open,
+                    });
+
                     head = lines.pop().and_then(record).unwrap_or_default();
                 }
             }
         }
+
         Ok(Self { head, torn })
     }
 }

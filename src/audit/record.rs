@@ -18,8 +18,13 @@ impl<'a> Record<'a> {
     /// A record of something that happens now.
     pub fn now(what: What<'a>) -> Self {
         let now = OffsetDateTime::from(crate::clock::now());
-        let now = now.replace_nanosecond(now.nanosecond() / 1000 * 1000).unwrap_or(now);
-        Self { time: now.format(&Rfc3339).unwrap_or_default(), what }
+        let now = now
+            .replace_nanosecond(now.nanosecond() / 1000 * 1000)
+            .unwrap_or(now);
+        Self {
+            time: now.format(&Rfc3339).unwrap_or_default(),
+            what,
+        }
     }
 }
 
@@ -78,7 +83,8 @@ pub enum What<'a> {
         /// Its SHA-256, base64.
         torn_sha256: &'a str,
     },
-    /// The file ends before where the chain had come to: it was truncated, removed, or put back from a backup.
+    /// The file ends before where the chain had come to: it was truncated, removed, or put back
+    /// from a backup.
     Missing {
         /// The last record that is there; 0 for none.
         found: u64,
@@ -132,7 +138,8 @@ pub enum What<'a> {
         /// The faults, when it was refused.
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         faults: &'a [String],
-        /// What it has added, removed and changed, a line each: `command deploy changed: exec, timeout`.
+        /// What it has added, removed and changed, a line each: `command deploy changed: exec,
+        /// timeout`.
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         changes: &'a [String],
     },
@@ -178,7 +185,8 @@ pub enum What<'a> {
         /// Why, for the administrator; never told to the client.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
-        /// What the session was proved by, also when it is only taken up again: `password`, or an SSH key's fingerprint.
+        /// What the session was proved by, also when it is only taken up again: `password`, or an
+        /// SSH key's fingerprint.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
         /// The session, when accepted.
@@ -231,7 +239,8 @@ pub enum What<'a> {
         /// The user id that asked for it.
         uid: u32,
     },
-    /// The file of locks and kept logins is not the one that was left: the kept logins in it are not believed.
+    /// The file of locks and kept logins is not the one that was left: the kept logins in it are
+    /// not believed.
     Vault {
         /// `replaced`.
         state: &'a str,
@@ -314,8 +323,9 @@ pub enum What<'a> {
         user: &'a str,
         /// Which command.
         command: &'a str,
-        /// `exit` (by itself), `signal`, `timeout`, `idle`, `output-limit`, `input-limit`, `oom`, `cancelled`, `disconnected`,
-        /// `stopped` (with the daemon), `revoked`, `lost` (not known), or `not-started`.
+        /// `exit` (by itself), `signal`, `timeout`, `idle`, `output-limit`, `input-limit`, `oom`,
+        /// `cancelled`, `disconnected`, `stopped` (with the daemon), `revoked`, `lost` (not known),
+        /// or `not-started`.
         reason: &'a str,
         /// Exit status or signal.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -354,7 +364,8 @@ pub enum What<'a> {
     HandedOn {
         /// The run.
         run: &'a str,
-        /// Whether its standard input was still open: such a run is ended, because half an input looks like a whole one.
+        /// Whether its standard input was still open: such a run is ended, because half an input
+        /// looks like a whole one.
         input_cut: bool,
     },
     /// A command's executable is not the file that it was at the last run.
@@ -368,8 +379,8 @@ pub enum What<'a> {
     },
     /// A local verb was asked for over the control socket.
     Local {
-        /// The verb: `status`, `reload`, `lock`, `unlock`, `locks` (who is locked), `totp`, `penalties`, `forgive`
-        /// (`penalties --clear`).
+        /// The verb: `status`, `reload`, `lock`, `unlock`, `locks` (who is locked), `totp`,
+        /// `penalties`, `forgive` (`penalties --clear`).
         verb: &'a str,
         /// The user id of the asking process.
         uid: u32,

@@ -10,13 +10,24 @@ fn key() -> TrailKey {
 }
 
 fn open(path: &Path, known: Option<Head>) -> Trail {
-    let file = File::options().read(true).append(true).create(true).open(path).unwrap();
+    let file = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
     Trail::open(file, key(), known, None).unwrap()
 }
 
 fn some(trail: &mut Trail, count: u32) {
     for pid in 0..count {
-        trail.append(&Record::now(What::Started { version: "1", instance: "i", pid })).unwrap();
+        trail
+            .append(&Record::now(What::Started {
+                version: "1",
+                instance: "i",
+                pid,
+            }))
+            .unwrap();
     }
 }
 
@@ -26,6 +37,7 @@ fn walk(files: &[&Path], seen: Option<Head>) -> Report {
         let bytes = std::fs::read(file).unwrap();
         let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
         let last = lines.pop().unwrap();
+
         for (number, line) in lines.into_iter().enumerate() {
             verifier.line(&|| format!("{}", number + 1), line, true);
         }
@@ -33,6 +45,7 @@ fn walk(files: &[&Path], seen: Option<Head>) -> Report {
             verifier.line(&|| "last".into(), last, false);
         }
     }
+
     verifier.finish()
 }
 
@@ -45,7 +58,12 @@ fn made() -> (tempfile::TempDir, PathBuf, Head) {
     trail.checkpoint().unwrap().unwrap();
     some(&mut trail, 5);
     trail.checkpoint().unwrap().unwrap();
-    assert_eq!(trail.checkpoint().unwrap(), None, "nothing has happened since");
+    assert_eq!(
+        trail.checkpoint().unwrap(),
+        None,
+        "nothing has happened since"
+    );
+
     let head = trail.head();
     (folder, path, head)
 }
@@ -55,8 +73,18 @@ fn a_whole_trail_is_proved() {
     let (_folder, path, head) = made();
     let report = walk(&[&path], Some(head));
     assert!(report.faults.is_empty(), "{:?}", report.faults);
-    assert_eq!((report.records, report.first, report.last, report.checkpoints), (12, 1, head, 2));
+    assert_eq!(
+        (
+            report.records,
+            report.first,
+            report.last,
+            report.checkpoints
+        ),
+        (12, 1, head, 2)
+    );
+
     assert_eq!(report.proved.map(|(seq, _)| seq), Some(11));
+
     // It goes on where it was.
     let mut trail = open(&path, Some(head));
     some(&mut trail, 1);
@@ -71,45 +99,104 @@ fn whatever_is_done_to_a_trail_shows() {
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     type Change = fn(&mut Vec<String>);
     let changes: [(&str, Change, &str); 8] = [
-        ("edited", |lines| lines[3] = lines[3].replace("\"pid\":3", "\"pid\":4"), "record 4 was edited"),
-        ("deleted", |lines| drop(lines.remove(3)), "records 4 to 4 are missing"),
-        ("swapped", |lines| lines.swap(3, 4), "records 4 to 4 are missing"),
-        ("doubled", |lines| lines.insert(4, lines[3].clone()), "record 4 comes after record 4"),
-        ("inserted", |lines| lines.insert(4, "{\"kind\":\"request\"}".into()), "has no number"),
-        ("rubbish", |lines| lines.insert(4, "rubbish".into()), "is no record"),
+        (
+            "edited",
+            |lines| lines[3] = lines[3].replace("\"pid\":3", "\"pid\":4"),
+            "record 4 was edited",
+        ),
+        (
+            "deleted",
+            |lines| drop(lines.remove(3)),
+            "records 4 to 4 are missing",
+        ),
+        (
+            "swapped",
+            |lines| lines.swap(3, 4),
+            "records 4 to 4 are missing",
+        ),
+        (
+            "doubled",
+            |lines| lines.insert(4, lines[3].clone()),
+            "record 4 comes after record 4",
+        ),
+        (
+            "inserted",
+            |lines| lines.insert(4, "{\"kind\":\"request\"}".into()),
+            "has no number",
+        ),
+        (
+            "rubbish",
+            |lines| lines.insert(4, "rubbish".into()),
+            "is no record",
+        ),
         ("no beginning", |lines| drop(lines.drain(..7)), ""),
         ("nothing", |_| {}, ""),
     ];
+
     for (name, change, expected) in changes {
         let mut changed = lines.clone();
         change(&mut changed);
         let other = folder.path().join(name);
         std::fs::write(&other, changed.join("\n") + "\n").unwrap();
         let report = walk(&[&other], None);
+
         match report.faults.first() {
-            Some(fault) => assert!(!expected.is_empty() && fault.text.contains(expected), "{name}: {fault:?}"),
+            Some(fault) => assert!(
+                !expected.is_empty() && fault.text.contains(expected),
+                "{name}: {fault:?}"
+            ),
             None => assert!(expected.is_empty(), "{name}"),
         }
+
         if name == "edited" {
             assert_eq!(report.proved, None, "nothing before it was signed");
         }
     }
+
     // Truncated: what left the machine tells, and so does the note beside the file.
     std::fs::write(&path, lines[..8].join("\n") + "\n").unwrap();
     assert!(walk(&[&path], None).faults.is_empty());
-    assert!(walk(&[&path], Some(head)).faults[0].text.contains("truncated or rolled back"));
+    assert!(
+        walk(&[&path], Some(head)).faults[0]
+            .text
+            .contains("truncated or rolled back")
+    );
+
     let mut trail = open(&path, Some(head));
     some(&mut trail, 1);
     let report = walk(&[&path], None);
-    assert!(report.faults[0].text.contains("records 9 to 12 are missing: the file was truncated or put back"), "{:?}", report.faults);
+    assert!(
+        report.faults[0]
+            .text
+            .contains("records 9 to 12 are missing: the file was truncated or put back"),
+        "{:?}",
+        report.faults
+    );
+
     assert_eq!(report.proved.map(|(seq, _)| seq), Some(5));
+
     // Rewritten from the beginning, hashes and all, by somebody who has not the key.
     let forged = folder.path().join("forged");
-    let file = File::options().read(true).append(true).create(true).open(&forged).unwrap();
-    let mut forger = Trail::open(file, TrailKey::of(&Zeroizing::new([8; 32])).unwrap(), None, None).unwrap();
+    let file = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(&forged)
+        .unwrap();
+    let mut forger = Trail::open(
+        file,
+        TrailKey::of(&Zeroizing::new([8; 32])).unwrap(),
+        None,
+        None,
+    )
+    .unwrap();
     some(&mut forger, 5);
     forger.checkpoint().unwrap();
-    assert!(walk(&[&forged], None).faults[0].text.contains("the checkpoint's signature does not fit"));
+    assert!(
+        walk(&[&forged], None).faults[0]
+            .text
+            .contains("the checkpoint's signature does not fit")
+    );
 }
 
 #[test]
@@ -119,12 +206,17 @@ fn a_torn_line_is_recovered_and_told_of() {
         let mut file = File::options().append(true).open(&path).unwrap();
         file.write_all(torn.as_bytes()).unwrap();
         let before = walk(&[&path], None);
-        assert!(before.faults[0].text.contains("a crash may have left it"), "{before:?}");
+        assert!(
+            before.faults[0].text.contains("a crash may have left it"),
+            "{before:?}"
+        );
+
         let mut trail = open(&path, Some(head));
         some(&mut trail, 2);
         let report = walk(&[&path], Some(head));
         assert!(report.faults.is_empty(), "{:?}", report.faults);
         assert_eq!((report.recovered, report.records), (1, 15));
+
         // What is said to be torn cannot be exchanged for something else.
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace(torn, "something else")).unwrap();
@@ -141,14 +233,26 @@ fn a_trail_runs_on_through_files_and_from_what_was_before_it() {
     some(&mut trail, 3);
     trail.checkpoint().unwrap();
     let next = folder.path().join("next");
-    let file = File::options().read(true).append(true).create_new(true).open(&next).unwrap();
+    let file = File::options()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&next)
+        .unwrap();
     trail.go_on_in(file, "rotated", "trail").unwrap();
     some(&mut trail, 3);
     let report = walk(&[&path, &next], Some(trail.head()));
     assert!(report.faults.is_empty(), "{:?}", report.faults);
     assert_eq!((report.unchained, report.records), (1, 8));
-    assert!(walk(&[&next], None).faults.is_empty(), "the second file alone begins in the middle");
-    assert!(!walk(&[&next, &path], None).faults.is_empty(), "in the wrong order");
+    assert!(
+        walk(&[&next], None).faults.is_empty(),
+        "the second file alone begins in the middle"
+    );
+
+    assert!(
+        !walk(&[&next, &path], None).faults.is_empty(),
+        "in the wrong order"
+    );
 }
 
 #[test]
@@ -157,13 +261,25 @@ fn what_could_not_be_written_leaves_nothing_and_is_not_forgotten() {
     let (_folder, path, head) = made();
     let mut trail = open(&path, Some(head));
     let writable = std::mem::replace(&mut trail.file, File::open(&path).unwrap());
-    assert!(trail.append(&Record::now(What::Frontend { state: "lost" })).is_err());
+    assert!(
+        trail
+            .append(&Record::now(What::Frontend { state: "lost" }))
+            .is_err()
+    );
+
     assert_eq!(trail.head(), head);
     trail.missed = 3;
     trail.file = writable;
     some(&mut trail, 1);
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.lines().nth(12).unwrap().contains("\"kind\":\"gap\",\"missed\":3"), "{text}");
+    assert!(
+        text.lines()
+            .nth(12)
+            .unwrap()
+            .contains("\"kind\":\"gap\",\"missed\":3"),
+        "{text}"
+    );
+
     assert!(walk(&[&path], None).faults.is_empty());
 }
 
@@ -171,7 +287,10 @@ fn what_could_not_be_written_leaves_nothing_and_is_not_forgotten() {
 fn numbers_at_the_end_of_the_world_are_no_records() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trail");
-    for line in ["{\"seq\":18446744073709551615}", "{\"seq\":7,\"kind\":\"missing\",\"expected\":18446744073709551615}"] {
+    for line in [
+        "{\"seq\":18446744073709551615}",
+        "{\"seq\":7,\"kind\":\"missing\",\"expected\":18446744073709551615}",
+    ] {
         std::fs::write(&path, format!("{line}\n{line}\n")).unwrap();
         assert!(!walk(&[&path], None).faults.is_empty(), "{line}");
         let mut trail = open(&path, None);

@@ -128,8 +128,13 @@ pub struct Verifier<'v> {
 }
 
 impl<'v> Verifier<'v> {
-    /// Checkpoints are verified with the key, users' signatures with the function; without one they are not.
-    pub fn new(key: Option<TrailPublic>, signatures: Option<Signatures<'v>>, seen: Option<Head>) -> Self {
+    /// Checkpoints are verified with the key, users' signatures with the function; without one they
+    /// are not.
+    pub fn new(
+        key: Option<TrailPublic>,
+        signatures: Option<Signatures<'v>>,
+        seen: Option<Head>,
+    ) -> Self {
         Self {
             key,
             signatures,
@@ -145,13 +150,23 @@ impl<'v> Verifier<'v> {
 
     fn fault(&mut self, place: &str, text: String) {
         if self.report.faults.len() < FAULTS {
-            self.report.faults.push(Fault { place: place.to_owned(), text });
+            self.report.faults.push(Fault {
+                place: place.to_owned(),
+                text,
+            });
         }
     }
 
     /// The next line, without its newline; `whole` says whether it had one.
     pub fn line(&mut self, place: &dyn Fn() -> String, bytes: &[u8], whole: bool) {
-        let seen = if whole { serde_json::from_slice::<Seen<'_>>(bytes).ok().filter(Seen::possible) } else { None };
+        let seen = if whole {
+            serde_json::from_slice::<Seen<'_>>(bytes)
+                .ok()
+                .filter(Seen::possible)
+        } else {
+            None
+        };
+
         let Some(seen) = seen else {
             if let Some((earlier, ..)) = self.torn.take() {
                 self.fault(&earlier, "is no record".into());
@@ -159,13 +174,21 @@ impl<'v> Verifier<'v> {
             self.torn = Some((place(), bytes.len() as u64, link(bytes)));
             return;
         };
+
         if let Some((torn, length, hash)) = self.torn.take() {
-            if seen.kind == "recovered" && seen.torn_bytes == length && unbase64(&seen.torn_sha256) == Some(hash) {
+            if seen.kind == "recovered"
+                && seen.torn_bytes == length
+                && unbase64(&seen.torn_sha256) == Some(hash)
+            {
                 self.report.recovered += 1;
             } else {
-                self.fault(&torn, "is no record, and the next record does not say that a crash left it".into());
+                self.fault(
+                    &torn,
+                    "is no record, and the next record does not say that a crash left it".into(),
+                );
             }
         }
+
         if seen.seq == 0 {
             if self.begun {
                 self.fault(&place(), "has no number: it was inserted, or edited".into());
@@ -173,10 +196,16 @@ impl<'v> Verifier<'v> {
                 self.report.unchained += 1;
                 self.head.link = link(bytes);
             }
+
             return;
         }
+
         self.chain(place, &seen);
-        self.head = Head { seq: seen.seq, link: link(bytes) };
+        self.head = Head {
+            seq: seen.seq,
+            link: link(bytes),
+        };
+
         if self.seen.is_some_and(|head| head == self.head) {
             self.passed = true;
         }
@@ -192,23 +221,48 @@ impl<'v> Verifier<'v> {
             self.begun = true;
             self.report.first = seen.seq;
             if seen.seq != 1 && self.report.unchained > 0 {
-                let text = format!("record {} comes after lines without numbers: what was before it was edited or deleted", seen.seq);
+                let text = format!(
+                    "record {} comes after lines without numbers: what was before it was edited or deleted",
+                    seen.seq
+                );
+
                 self.fault(&place(), text);
             }
+
             if seen.seq == 1 && seen.prev != previous {
-                self.fault(&place(), "begins the chain, and carries another hash than that of what is before it".into());
+                self.fault(
+                    &place(),
+                    "begins the chain, and carries another hash than that of what is before it"
+                        .into(),
+                );
             }
+
             return;
         }
+
         let text = match seen.seq {
             seq if seq == expected && seen.prev == previous => return,
-            seq if seq == expected => format!("record {} was edited: its hash is not the one that record {seq} carries", self.head.seq),
+            seq if seq == expected => format!(
+                "record {} was edited: its hash is not the one that record {seq} carries",
+                self.head.seq
+            ),
             seq if seq > expected && seen.kind == "missing" && seen.expected + 1 == seq => {
-                format!("records {expected} to {} are missing: the file was truncated or put back while no daemon ran", seq - 1)
+                format!(
+                    "records {expected} to {} are missing: the file was truncated or put back while no daemon ran",
+                    seq - 1
+                )
             }
-            seq if seq > expected => format!("records {expected} to {} are missing: they were deleted, or moved", seq - 1),
-            seq => format!("record {seq} comes after record {}: it was inserted, moved or written twice", self.head.seq),
+
+            seq if seq > expected => format!(
+                "records {expected} to {} are missing: they were deleted, or moved",
+                seq - 1
+            ),
+            seq => format!(
+                "record {seq} comes after record {}: it was inserted, moved or written twice",
+                self.head.seq
+            ),
         };
+
         self.fault(&place(), text);
     }
 
@@ -216,34 +270,65 @@ impl<'v> Verifier<'v> {
         match seen.kind.as_ref() {
             "checkpoint" => {
                 let Some(key) = self.key else { return };
+
                 // It speaks of the record before it, whose hash it carries.
-                let head = unbase64(&seen.prev).map(|link| Head { seq: seen.seq - 1, link });
+                let head = unbase64(&seen.prev).map(|link| Head {
+                    seq: seen.seq - 1,
+                    link,
+                });
+
                 if head.is_some_and(|head| key.verifies(&head, &seen.signature)) {
                     self.report.checkpoints += 1;
                     if self.report.faults.is_empty() {
                         self.report.proved = Some((seen.seq - 1, seen.time.clone().into_owned()));
                     }
                 } else {
-                    let since = self.report.proved.as_ref().map_or(self.report.first, |(seq, _)| seq + 1);
-                    let text = format!("the checkpoint's signature does not fit: something was changed in records {since} to {}", seen.seq);
+                    let since = self
+                        .report
+                        .proved
+                        .as_ref()
+                        .map_or(self.report.first, |(seq, _)| seq + 1);
+                    let text = format!(
+                        "the checkpoint's signature does not fit: something was changed in records {since} to {}",
+                        seen.seq
+                    );
+
                     self.fault(&place(), text);
                 }
             }
+
             "login" => {
                 if let (Some(session), Some(key)) = (&seen.session, &seen.session_key) {
-                    self.sessions.insert(session.clone().into_owned(), (key.clone().into_owned(), seen.user.clone().into_owned()));
-                    let signed = seen.signed.as_deref().and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok());
+                    self.sessions.insert(
+                        session.clone().into_owned(),
+                        (key.clone().into_owned(), seen.user.clone().into_owned()),
+                    );
+
+                    let signed = seen
+                        .signed
+                        .as_deref()
+                        .and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok());
                     if let Some(signed) = signed.filter(|signed| signed.user != seen.user) {
                         self.fault(
                             &place(),
-                            format!("says that `{}` logged in, but `{}` signed it", seen.user.escape_debug(), signed.user.escape_debug()),
+                            format!(
+                                "says that `{}` logged in, but `{}` signed it",
+                                seen.user.escape_debug(),
+                                signed.user.escape_debug()
+                            ),
                         );
                     }
+
                     self.signature(place, key, seen, true);
                 }
             }
+
             "request" => {
-                let Some(signed) = seen.signed.as_deref().and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok()) else {
+                let Some(signed) = seen
+                    .signed
+                    .as_deref()
+                    .and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok())
+                else {
                     return;
                 };
                 self.compare(place, seen, &signed);
@@ -255,18 +340,23 @@ impl<'v> Verifier<'v> {
                                 seen.user.escape_debug(),
                                 user.escape_debug()
                             );
+
                             self.fault(&place(), text);
                         }
+
                         self.signature(place, &key, seen, false);
                     }
+
                     None => self.report.unknown_sessions += 1,
                 }
             }
+
             _ => {}
         }
     }
 
-    /// What the record says must be what was signed. (Of a request that could not be read it says nothing of it.)
+    /// What the record says must be what was signed. (Of a request that could not be read it says
+    /// nothing of it.)
     fn compare(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>, signed: &Names<'_>) {
         if seen.verb == "unknown" {
             return;
@@ -275,30 +365,61 @@ impl<'v> Verifier<'v> {
             ("verb", Some(&seen.verb), Some(&signed.verb)),
             ("command", seen.command.as_ref(), signed.command.as_ref()),
             // A reason that was refused is in the signed text alone.
-            ("reason", seen.reason.as_ref(), if seen.reason.is_some() { signed.reason.as_ref() } else { None }),
+            (
+                "reason",
+                seen.reason.as_ref(),
+                if seen.reason.is_some() {
+                    signed.reason.as_ref()
+                } else {
+                    None
+                },
+            ),
         ];
+
         for (what, says, was) in differs {
             if says != was {
-                let word = |text: Option<&Cow<'_, str>>| text.map_or("nothing".to_owned(), |text| format!("`{}`", text.escape_debug()));
-                self.fault(&place(), format!("says {} as the {what}, but {} was signed", word(says), word(was)));
+                let word = |text: Option<&Cow<'_, str>>| {
+                    text.map_or("nothing".to_owned(), |text| {
+                        format!("`{}`", text.escape_debug())
+                    })
+                };
+
+                self.fault(
+                    &place(),
+                    format!(
+                        "says {} as the {what}, but {} was signed",
+                        word(says),
+                        word(was)
+                    ),
+                );
             }
         }
     }
 
     fn signature(&mut self, place: &dyn Fn() -> String, key: &str, seen: &Seen<'_>, login: bool) {
-        let (Some(verifies), Some(signed)) = (self.signatures, seen.signed.as_deref()) else { return };
+        let (Some(verifies), Some(signed)) = (self.signatures, seen.signed.as_deref()) else {
+            return;
+        };
         if verifies(key, signed, &seen.signature, login) {
             self.report.signatures += 1;
         } else if !seen.refused_signature() {
-            self.fault(&place(), format!("the user's signature over record {} does not fit", seen.seq));
+            self.fault(
+                &place(),
+                format!("the user's signature over record {} does not fit", seen.seq),
+            );
         }
     }
 
     /// What it came to.
     pub fn finish(mut self) -> Report {
         if let Some((place, ..)) = self.torn.take() {
-            self.fault(&place, "is no record: a crash may have left it, and the next start of the daemon says so".into());
+            self.fault(
+                &place,
+                "is no record: a crash may have left it, and the next start of the daemon says so"
+                    .into(),
+            );
         }
+
         self.report.passed = self.seen.filter(|_| self.passed).map(|head| head.seq);
         if let Some(head) = self.seen.filter(|_| !self.passed) {
             let text = if head.seq < self.report.first {
@@ -307,12 +428,20 @@ impl<'v> Verifier<'v> {
                     head.seq, self.report.first
                 )
             } else if head.seq > self.head.seq {
-                format!("the chain ends before record {}, which was seen elsewhere: it was truncated or rolled back", head.seq)
+                format!(
+                    "the chain ends before record {}, which was seen elsewhere: it was truncated or rolled back",
+                    head.seq
+                )
             } else {
-                format!("the chain does not pass through what was seen elsewhere of record {}: it was rewritten", head.seq)
+                format!(
+                    "the chain does not pass through what was seen elsewhere of record {}: it was rewritten",
+                    head.seq
+                )
             };
+
             self.fault("the whole", text);
         }
+
         self.report
     }
 }

@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Makes certificates for ordain: a development set at once, or a CA, servers and clients one by one.
+/// Makes certificates for ordain: a development set at once, or a CA, servers and clients one by
+/// one.
 #[derive(Debug, Parser)]
 #[command(name = "ordain-certs", version, args_conflicts_with_subcommands = true)]
 pub struct CertsArgs {

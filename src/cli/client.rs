@@ -30,18 +30,25 @@ pub struct ClientLine<V: Subcommand> {
     #[arg(long, global = true, value_name = "NAME")]
     pub user: Option<String>,
     /// Take the password from the first line of a file that only its owner can read
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_stdin")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        conflicts_with = "password_stdin"
+    )]
     pub password_file: Option<PathBuf>,
     /// Take the password from the first line of standard input
     #[arg(long, global = true)]
     pub password_stdin: bool,
-    /// Log in with this SSH key: a private key's file, or a public key's whose private half an agent has
+    /// Log in with this SSH key: a private key's file, or a public key's whose private half an
+    /// agent has
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["password_stdin", "password_file"])]
     pub identity: Option<PathBuf>,
     /// The one-time code, where one is wanted [default: asked for]
     #[arg(long, global = true, value_name = "CODE")]
     pub code: Option<String>,
-    /// Trust a server that is met for the first time, without asking; never one whose key has changed
+    /// Trust a server that is met for the first time, without asking; never one whose key has
+    /// changed
     #[arg(long, global = true)]
     pub accept_new: bool,
     /// How long reaching the server may take
@@ -70,8 +77,9 @@ impl ClientArgs {
     /// # Errors
     /// Where it is none; help that was asked for is one too.
     pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        // Building the parsers of all verbs takes a twentieth of a whole `ordain run`; what `run` alone cannot read is read
-        // again, and what is wrong with it is said by the parser that knows them all.
+        // Building the parsers of all verbs takes a twentieth of a whole `ordain run`; what `run`
+        // alone cannot read is read again, and what is wrong with it is said by the parser that
+        // knows them all.
         if words.iter().any(|word| word == "run")
             && let Ok(mut found) = ClientLine::<RunAlone>::command().try_get_matches_from(words)
         {
@@ -257,7 +265,8 @@ impl ExplainArgs {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    crate::units::duration(text).ok_or_else(|| "a duration looks like 500ms, 60s, 30m, 2h".to_owned())
+    crate::units::duration(text)
+        .ok_or_else(|| "a duration looks like 500ms, 60s, 30m, 2h".to_owned())
 }
 
 /// `[user@]host[:port]`, `[v6]:port`.
@@ -280,16 +289,27 @@ impl FromStr for Destination {
             Some((user, place)) => (Some(user.to_owned()), place),
             None => (None, text),
         };
+
         let port = |text: &str| {
-            text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| format!("`{}` is not a port", text.escape_debug()))
+            text.parse::<u16>()
+                .ok()
+                .filter(|port| *port > 0)
+                .ok_or_else(|| format!("`{}` is not a port", text.escape_debug()))
         };
+
         let (host, port) = if let Some(rest) = place.strip_prefix('[') {
             let (host, after) = rest.split_once(']').ok_or("`[` without `]`")?;
             let given = match after.strip_prefix(':') {
                 Some(digits) => Some(port(digits)?),
                 None if after.is_empty() => None,
-                None => return Err(format!("`{}` after `]` is not a port", after.escape_debug())),
+                None => {
+                    return Err(format!(
+                        "`{}` after `]` is not a port",
+                        after.escape_debug()
+                    ));
+                }
             };
+
             (host, given)
         } else {
             match place.split_once(':') {
@@ -299,10 +319,22 @@ impl FromStr for Destination {
                 None => (place, None),
             }
         };
-        if host.is_empty() || host.starts_with('-') || host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
-            return Err(format!("`{}` is not [user@]host[:port] (the usual port is {PORT})", text.escape_debug()));
+
+        if host.is_empty()
+            || host.starts_with('-')
+            || host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+        {
+            return Err(format!(
+                "`{}` is not [user@]host[:port] (the usual port is {PORT})",
+                text.escape_debug()
+            ));
         }
-        Ok(Self { user, host: host.to_owned(), port })
+
+        Ok(Self {
+            user,
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -322,11 +354,30 @@ mod tests {
             ("fe80::1", (None, "fe80::1", None)),
             ("ops@[2001:db8::1]:1", (Some("ops"), "2001:db8::1", Some(1))),
         ];
+
         for (text, (user, host, port)) in cases {
-            let expected = Destination { user: user.map(Into::into), host: host.into(), port };
+            let expected = Destination {
+                user: user.map(Into::into),
+                host: host.into(),
+                port,
+            };
+
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
-        for bad in ["", "@web1", "web1:", "web1:0", "web1:70000", "web1:x", "[::1", "[::1]x", "-oProxy", "a b", "a/b"] {
+
+        for bad in [
+            "",
+            "@web1",
+            "web1:",
+            "web1:0",
+            "web1:70000",
+            "web1:x",
+            "[::1",
+            "[::1]x",
+            "-oProxy",
+            "a b",
+            "a/b",
+        ] {
             assert!(bad.parse::<Destination>().is_err(), "{bad}");
         }
     }
@@ -334,22 +385,46 @@ mod tests {
     #[test]
     fn everything_after_the_command_is_the_commands() {
         let args = ClientArgs::parse_from([
-            "ordain", "--user", "alice", "run", "--nagios", "web1", "tail", "--lines", "5", "--json", "-x", "--", "--y",
+            "ordain", "--user", "alice", "run", "--nagios", "web1", "tail", "--lines", "5",
+            "--json", "-x", "--", "--y",
         ]);
         assert_eq!(args.user.as_deref(), Some("alice"));
         assert!(!args.json);
-        let ClientVerb::Run(run) = args.verb else { panic!("not run") };
+        let ClientVerb::Run(run) = args.verb else {
+            panic!("not run")
+        };
         assert!(run.nagios);
-        assert_eq!((run.command(), run.words()), ("tail", ["--lines", "5", "--json", "-x", "--", "--y"].map(String::from).as_slice()));
+        assert_eq!(
+            (run.command(), run.words()),
+            (
+                "tail",
+                ["--lines", "5", "--json", "-x", "--", "--y"]
+                    .map(String::from)
+                    .as_slice()
+            )
+        );
     }
 
-    /// Options of ordain's own were taken from what followed the command, as long as nothing else had.
+    /// Options of ordain's own were taken from what followed the command, as long as nothing else
+    /// had.
     #[test]
     fn the_first_word_after_the_command_is_the_commands_too() {
-        for words in [["--timeout", "1s"], ["--", "--dry-run"], ["--verbose", "x"], ["--json", "--raw"]] {
-            let args = ClientArgs::parse_from(["ordain", "run", "--raw", "web1", "slow"].iter().chain(&words));
+        for words in [
+            ["--timeout", "1s"],
+            ["--", "--dry-run"],
+            ["--verbose", "x"],
+            ["--json", "--raw"],
+        ] {
+            let args = ClientArgs::parse_from(
+                ["ordain", "run", "--raw", "web1", "slow"]
+                    .iter()
+                    .chain(&words),
+            );
+
             assert!(!args.json && !args.verbose);
-            let ClientVerb::Run(run) = args.verb else { panic!("not run") };
+            let ClientVerb::Run(run) = args.verb else {
+                panic!("not run")
+            };
             assert!(run.timeout.is_none() && !run.dry_run && run.raw);
             assert_eq!(run.words(), words);
         }
@@ -374,10 +449,22 @@ mod tests {
             "--pin x --ca y run web1 x",
             "run --connect-timeout never web1 x",
         ];
+
         for line in lines {
-            let words: Vec<OsString> = std::iter::once("ordain").chain(line.split(' ')).map(Into::into).collect();
-            let shown = |read: Result<ClientArgs, clap::Error>| read.map(|args| format!("{args:?}")).map_err(|error| error.to_string());
-            assert_eq!(shown(ClientArgs::read(&words)), shown(ClientArgs::try_parse_from(&words)), "{line}");
+            let words: Vec<OsString> = std::iter::once("ordain")
+                .chain(line.split(' '))
+                .map(Into::into)
+                .collect();
+            let shown = |read: Result<ClientArgs, clap::Error>| {
+                read.map(|args| format!("{args:?}"))
+                    .map_err(|error| error.to_string())
+            };
+
+            assert_eq!(
+                shown(ClientArgs::read(&words)),
+                shown(ClientArgs::try_parse_from(&words)),
+                "{line}"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! What could come next on a command line, from the same definitions as `--help`; for the shells' completions.
+//! What could come next on a command line, from the same definitions as `--help`; for the shells'
+//! completions.
 
 use clap::{Arg, ArgAction, Command};
 
@@ -33,46 +34,72 @@ pub struct Completing {
 impl Completing {
     /// The value of a positional argument that was given.
     pub fn given(&self, id: &str) -> Option<&str> {
-        self.given.iter().find(|(name, _)| name == id).map(|(_, value)| value.as_str())
+        self.given
+            .iter()
+            .find(|(name, _)| name == id)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All the words of an argument that takes the rest of the line.
     pub fn all(&self, id: &str) -> Vec<String> {
-        self.given.iter().filter(|(name, _)| name == id).map(|(_, value)| value.clone()).collect()
+        self.given
+            .iter()
+            .filter(|(name, _)| name == id)
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 }
 
 /// Looks at the words of a command line, the last of which is being typed.
 pub fn completing(mut command: Command, words: &[String]) -> Completing {
     command.build();
-    let (partial, complete) = words.split_last().map_or((String::new(), words), |(last, rest)| (last.clone(), rest));
-    let mut found = Completing { partial, ..Completing::default() };
+    let (partial, complete) = words
+        .split_last()
+        .map_or((String::new(), words), |(last, rest)| (last.clone(), rest));
+    let mut found = Completing {
+        partial,
+        ..Completing::default()
+    };
+
     let mut at = &command;
     let mut positions = 0;
     let mut waiting: Option<&Arg> = None;
+
     for word in complete {
         let rest = rest_of_line(at, positions);
         if let Some(option) = waiting.take() {
             note_option(&mut found, option, word);
             continue;
         }
+
         if rest.is_none()
             && let Some(option) = option(at, word)
         {
             note_option(&mut found, option, word);
-            waiting = Some(option).filter(|option| takes_value(option) && !(word.starts_with("--") && word.contains('=')));
+            waiting = Some(option).filter(|option| {
+                takes_value(option) && !(word.starts_with("--") && word.contains('='))
+            });
             continue;
         }
+
         if let Some(verb) = at.find_subcommand(word).filter(|_| positions == 0) {
-            found.verb = [found.verb.as_str(), verb.get_name()].join(" ").trim().to_owned();
+            found.verb = [found.verb.as_str(), verb.get_name()]
+                .join(" ")
+                .trim()
+                .to_owned();
             at = verb;
             continue;
         }
+
         if let Some(argument) = rest.or_else(|| at.get_positionals().nth(positions)) {
-            found.given.push((argument.get_id().to_string(), word.clone()));
+            found
+                .given
+                .push((argument.get_id().to_string(), word.clone()));
         }
+
         positions += 1;
     }
+
     let rest = rest_of_line(at, positions);
     match waiting {
         Some(option) => want(&mut found, option),
@@ -80,21 +107,34 @@ pub fn completing(mut command: Command, words: &[String]) -> Completing {
             let candidates = at
                 .get_arguments()
                 .filter(|argument| !argument.is_hide_set())
-                .filter_map(|argument| Some(Candidate { word: format!("--{}", argument.get_long()?), help: help(argument.get_help()) }));
+                .filter_map(|argument| {
+                    Some(Candidate {
+                        word: format!("--{}", argument.get_long()?),
+                        help: help(argument.get_help()),
+                    })
+                });
             found.candidates.extend(candidates);
         }
+
         None if rest.is_none() && positions == 0 && at.has_subcommands() => {
             let verbs = at.get_subcommands().filter(|verb| !verb.is_hide_set());
-            found.candidates.extend(verbs.map(|verb| Candidate { word: verb.get_name().to_owned(), help: help(verb.get_about()) }));
+            found.candidates.extend(verbs.map(|verb| Candidate {
+                word: verb.get_name().to_owned(),
+                help: help(verb.get_about()),
+            }));
         }
+
         None => {
             if let Some(argument) = rest.or_else(|| at.get_positionals().nth(positions)) {
                 want(&mut found, argument);
             }
         }
     }
+
     let partial = found.partial.clone();
-    found.candidates.retain(|candidate| candidate.word.starts_with(&partial));
+    found
+        .candidates
+        .retain(|candidate| candidate.word.starts_with(&partial));
     found.candidates.sort();
     found.candidates.dedup();
     found
@@ -102,7 +142,10 @@ pub fn completing(mut command: Command, words: &[String]) -> Completing {
 
 /// The argument that takes every word from here on, whatever it looks like.
 fn rest_of_line(at: &Command, positions: usize) -> Option<&Arg> {
-    let last = at.get_positionals().last().filter(|last| last.is_trailing_var_arg_set())?;
+    let last = at
+        .get_positionals()
+        .last()
+        .filter(|last| last.is_trailing_var_arg_set())?;
     (positions >= at.get_positionals().count()).then_some(last)
 }
 
@@ -114,11 +157,14 @@ fn option<'c>(at: &'c Command, word: &str) -> Option<&'c Arg> {
     match word.strip_prefix("--") {
         Some(long) => {
             let name = long.split('=').next().unwrap_or(long);
-            at.get_arguments().find(|argument| argument.get_long() == Some(name))
+            at.get_arguments()
+                .find(|argument| argument.get_long() == Some(name))
         }
+
         None => {
             let short = word.strip_prefix('-')?.chars().next_back()?;
-            at.get_arguments().find(|argument| argument.get_short() == Some(short))
+            at.get_arguments()
+                .find(|argument| argument.get_short() == Some(short))
         }
     }
 }
@@ -133,16 +179,28 @@ fn note_option(found: &mut Completing, option: &Arg, word: &str) {
 fn want(found: &mut Completing, argument: &Arg) {
     found.value = argument.get_id().to_string();
     let files = |name: &str| ["FILE", "DIR"].iter().any(|word| name.contains(word));
-    found.files = argument.get_value_names().is_some_and(|names| names.iter().any(|name| files(name)));
+    found.files = argument
+        .get_value_names()
+        .is_some_and(|names| names.iter().any(|name| files(name)));
     let possible = argument.get_possible_values();
-    found.candidates.extend(possible.iter().map(|value| Candidate {
-        word: value.get_name().to_owned(),
-        help: value.get_help().map(|help| help.to_string()).unwrap_or_default(),
+    found.candidates.extend(possible.iter().map(|value| {
+        Candidate {
+            word: value.get_name().to_owned(),
+            help: value
+                .get_help()
+                .map(|help| help.to_string())
+                .unwrap_or_default(),
+        }
     }));
 }
 
 fn help(text: Option<&clap::builder::StyledStr>) -> String {
-    text.map(ToString::to_string).unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+    text.map(ToString::to_string)
+        .unwrap_or_default()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -156,24 +214,50 @@ mod tests {
     }
 
     fn words(found: &Completing) -> Vec<&str> {
-        found.candidates.iter().map(|candidate| candidate.word.as_str()).collect()
+        found
+            .candidates
+            .iter()
+            .map(|candidate| candidate.word.as_str())
+            .collect()
     }
 
     #[test]
     fn verbs_options_and_values_are_told_apart() {
         assert!(words(&at("")).contains(&"run") && words(&at("")).contains(&"whoami"));
         assert_eq!(words(&at("des")), ["describe"]);
-        assert!(words(&at("run --")).contains(&"--dry-run") && words(&at("run --")).contains(&"--ca"));
-        assert_eq!(words(&at("--pass")), ["--password-file", "--password-stdin"]);
+        assert!(
+            words(&at("run --")).contains(&"--dry-run") && words(&at("run --")).contains(&"--ca")
+        );
+        assert_eq!(
+            words(&at("--pass")),
+            ["--password-file", "--password-stdin"]
+        );
+
         let file = at("--ca ");
         assert!(file.files && file.value == "ca" && file.candidates.is_empty());
         let host = at("--ca x -v run --raw al");
-        assert_eq!((host.value.as_str(), host.verb.as_str(), host.partial.as_str()), ("host", "run", "al"));
+        assert_eq!(
+            (
+                host.value.as_str(),
+                host.verb.as_str(),
+                host.partial.as_str()
+            ),
+            ("host", "run", "al")
+        );
+
         assert_eq!(host.options, ["--ca", "x", "-v"]);
         let command = at("run --connect-timeout=3s web1 ");
         assert_eq!(
-            (command.value.as_str(), command.given("host"), command.options.as_slice()),
-            ("line", Some("web1"), &["--connect-timeout=3s".to_owned()][..])
+            (
+                command.value.as_str(),
+                command.given("host"),
+                command.options.as_slice()
+            ),
+            (
+                "line",
+                Some("web1"),
+                &["--connect-timeout=3s".to_owned()][..]
+            )
         );
     }
 
@@ -182,15 +266,37 @@ mod tests {
         let found = at("run web1 deploy --json --target ");
         assert_eq!(
             (found.value.as_str(), found.all("line").as_slice()),
-            ("line", ["deploy", "--json", "--target"].map(String::from).as_slice())
+            (
+                "line",
+                ["deploy", "--json", "--target"]
+                    .map(String::from)
+                    .as_slice()
+            )
         );
-        assert!(found.options.is_empty() && found.candidates.is_empty(), "{found:?}");
+
+        assert!(
+            found.options.is_empty() && found.candidates.is_empty(),
+            "{found:?}"
+        );
+
         assert_eq!(at("run web1 deploy --ta").value, "line");
     }
 
     #[test]
     fn nothing_that_can_be_typed_is_too_much() {
-        for line in ["-", "--", "---", "run", "run x y z -- --", "nonsense more", "--ca", "-v -v", "sessions h --end ", "=", "--=x "] {
+        for line in [
+            "-",
+            "--",
+            "---",
+            "run",
+            "run x y z -- --",
+            "nonsense more",
+            "--ca",
+            "-v -v",
+            "sessions h --end ",
+            "=",
+            "--=x ",
+        ] {
             let _ = at(line);
         }
     }

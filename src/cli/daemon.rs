@@ -20,7 +20,8 @@ pub struct DaemonArgs {
 /// What to do with the trail.
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
-    /// Walk the trail: what is proved, and the first record that is not what was written; exit 0 or 1
+    /// Walk the trail: what is proved, and the first record that is not what was written; exit 0 or
+    /// 1
     Verify {
         /// The files, in any order [default: the configured trail, rotated files too]
         files: Vec<PathBuf>,
@@ -92,13 +93,15 @@ pub enum DaemonVerb {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
-    /// Turn a password (typed, or the first line of standard input) into what stands in the configuration
+    /// Turn a password (typed, or the first line of standard input) into what stands in the
+    /// configuration
     HashPassword,
     /// Print the fingerprint of the server's key, to compare or to pin
     Fingerprint,
     /// Ask the running daemon to take over its configuration anew
     Reload,
-    /// Lock a user at once and whatever the configuration says; bare or with --list, show who is locked
+    /// Lock a user at once and whatever the configuration says; bare or with --list, show who is
+    /// locked
     Lock {
         /// Who
         user: Option<String>,
@@ -177,7 +180,8 @@ pub enum DaemonVerb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Look at everything a daemon depends on: kernel, files, clock, certificate, a login over the loopback; exit 0 or 1
+    /// Look at everything a daemon depends on: kernel, files, clock, certificate, a login over the
+    /// loopback; exit 0 or 1
     Doctor {
         /// Log in as this user [default: an unknown one, who must be refused]
         #[arg(long, value_name = "NAME", requires = "password_file")]
@@ -192,7 +196,8 @@ pub enum DaemonVerb {
         #[arg(long)]
         json: bool,
     },
-    /// Show ordain at work: a real daemon and a real client on this machine, with throw-away certificates and user
+    /// Show ordain at work: a real daemon and a real client on this machine, with throw-away
+    /// certificates and user
     Demo {
         /// End after the tour instead of leaving the server up
         #[arg(long)]

@@ -1,4 +1,5 @@
-//! argv: the words of the three programs, in one definition each, from which help (and man pages and completions) are made.
+//! argv: the words of the three programs, in one definition each, from which help (and man pages
+//! and completions) are made.
 
 mod certs;
 mod client;

@@ -1,5 +1,6 @@
-//! The words after COMMAND: by position, `--name value`, `--name=value`, flags; assigned with the command's
-//! description at hand, because only that says which name is a flag and which argument is secret.
+//! The words after COMMAND: by position, `--name value`, `--name=value`, flags; assigned with the
+//! command's description at hand, because only that says which name is a flag and which argument is
+//! secret.
 
 use crate::protocol::{ArgumentView, CommandView};
 use crate::request::Value;
@@ -38,8 +39,18 @@ pub struct WordFault {
 impl fmt::Display for WordFault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text.starts_with("is one too many") {
-            true => write!(out, "the word `{}` {}", self.argument.escape_debug(), self.text),
-            false => write!(out, "argument `{}` {}", self.argument.escape_debug(), self.text),
+            true => write!(
+                out,
+                "the word `{}` {}",
+                self.argument.escape_debug(),
+                self.text
+            ),
+            false => write!(
+                out,
+                "argument `{}` {}",
+                self.argument.escape_debug(),
+                self.text
+            ),
         }
     }
 }
@@ -58,16 +69,24 @@ pub fn speak(words: &[String]) -> Vec<Spoken> {
             None => spoken.push(Spoken::Word(word.clone())),
         }
     }
+
     spoken.extend(words.map(|word| Spoken::Word(word.clone())));
     spoken
 }
 
-/// Gives every word to its argument. An unknown name is passed on: the server refuses it by name, and records it.
+/// Gives every word to its argument. An unknown name is passed on: the server refuses it by name,
+/// and records it.
 ///
 /// # Errors
 /// A value too many, a name without its value, an argument given twice, a secret in the clear.
-pub fn assign(spoken: Vec<Spoken>, command: &CommandView) -> Result<Vec<(String, Given)>, WordFault> {
-    let fault = |argument: &str, text: &str| WordFault { argument: argument.to_owned(), text: text.to_owned() };
+pub fn assign(
+    spoken: Vec<Spoken>,
+    command: &CommandView,
+) -> Result<Vec<(String, Given)>, WordFault> {
+    let fault = |argument: &str, text: &str| WordFault {
+        argument: argument.to_owned(),
+        text: text.to_owned(),
+    };
     let mut given: Vec<(String, Given)> = Vec::new();
     let mut words = Vec::new();
     let mut spoken = spoken.into_iter().peekable();
@@ -79,7 +98,10 @@ pub fn assign(spoken: Vec<Spoken>, command: &CommandView) -> Result<Vec<(String,
             }
             Spoken::Pair(name, value) => (name, Some(value)),
             Spoken::Name(name) => {
-                let known = command.arguments.iter().find(|argument| argument.name == name);
+                let known = command
+                    .arguments
+                    .iter()
+                    .find(|argument| argument.name == name);
                 let value = match known {
                     Some(argument) if argument.kind == "flag" => None,
                     _ => match spoken.next_if(|next| matches!(next, Spoken::Word(_))) {
@@ -102,11 +124,20 @@ pub fn assign(spoken: Vec<Spoken>, command: &CommandView) -> Result<Vec<(String,
     Ok(given)
 }
 
-/// Distributes words over the positions that no name has filled. With fewer words than positions, those that may be
-/// left out are passed over, so that the ones that must be given get theirs.
-fn by_position(words: Vec<String>, given: &[(String, Given)], command: &CommandView) -> Result<Vec<(String, Vec<String>)>, WordFault> {
-    let free: Vec<&ArgumentView> =
-        command.arguments.iter().filter(|argument| argument.positional && !given.iter().any(|(name, _)| *name == argument.name)).collect();
+/// Distributes words over the positions that no name has filled. With fewer words than positions,
+/// those that may be left out are passed over, so that the ones that must be given get theirs.
+fn by_position(
+    words: Vec<String>,
+    given: &[(String, Given)],
+    command: &CommandView,
+) -> Result<Vec<(String, Vec<String>)>, WordFault> {
+    let free: Vec<&ArgumentView> = command
+        .arguments
+        .iter()
+        .filter(|argument| {
+            argument.positional && !given.iter().any(|(name, _)| *name == argument.name)
+        })
+        .collect();
     let mut required = free.iter().filter(|argument| argument.required).count();
     let mut words = VecDeque::from(words);
     let mut assigned = Vec::new();
@@ -125,17 +156,38 @@ fn by_position(words: Vec<String>, given: &[(String, Given)], command: &CommandV
     }
     match words.front() {
         None => Ok(assigned),
-        Some(word) => Err(WordFault { argument: word.clone(), text: format!("is one too many; usage: {}", command.usage) }),
+        Some(word) => Err(WordFault {
+            argument: word.clone(),
+            text: format!("is one too many; usage: {}", command.usage),
+        }),
     }
 }
 
 /// Puts a value to its argument.
-fn give(given: &mut Vec<(String, Given)>, name: &str, value: Option<String>, command: &CommandView) -> Result<(), WordFault> {
-    let fault = |text: &str| WordFault { argument: name.to_owned(), text: text.to_owned() };
-    let value = match (command.arguments.iter().find(|argument| argument.name == name), value) {
+fn give(
+    given: &mut Vec<(String, Given)>,
+    name: &str,
+    value: Option<String>,
+    command: &CommandView,
+) -> Result<(), WordFault> {
+    let fault = |text: &str| WordFault {
+        argument: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let value = match (
+        command
+            .arguments
+            .iter()
+            .find(|argument| argument.name == name),
+        value,
+    ) {
         (Some(argument), Some(value)) if argument.secret => match value.strip_prefix('@') {
             Some(file) if !file.is_empty() => Given::SecretFrom(file.to_owned()),
-            _ => return Err(fault("is secret and would be seen by others in ps; leave it out to be asked, or use @FILE or @-")),
+            _ => {
+                return Err(fault(
+                    "is secret and would be seen by others in ps; leave it out to be asked, or use @FILE or @-",
+                ));
+            }
         },
         (Some(argument), Some(value)) if argument.kind == "flag" => match value.as_str() {
             "true" => Given::Value(Value::Flag(true)),
@@ -143,7 +195,9 @@ fn give(given: &mut Vec<(String, Given)>, name: &str, value: Option<String>, com
             _ => return Err(fault("is a flag and takes no value")),
         },
         (Some(argument), Some(value)) if argument.repeated => {
-            if let Some((_, Given::Value(Value::Many(values)))) = given.iter_mut().find(|(known, _)| known == name) {
+            if let Some((_, Given::Value(Value::Many(values)))) =
+                given.iter_mut().find(|(known, _)| known == name)
+            {
                 values.push(value);
                 return Ok(());
             }
@@ -176,6 +230,7 @@ mod tests {
             positional,
             summary: String::new(),
         };
+
         CommandView {
             name: "c".into(),
             summary: String::new(),
@@ -198,7 +253,10 @@ mod tests {
     }
 
     fn assigned(words: &[&str]) -> Result<Vec<(String, Given)>, WordFault> {
-        assign(speak(&words.iter().map(ToString::to_string).collect::<Vec<_>>()), &view())
+        assign(
+            speak(&words.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            &view(),
+        )
     }
 
     fn text(text: &str) -> Given {
@@ -206,26 +264,71 @@ mod tests {
     }
 
     fn many(values: &[&str]) -> Given {
-        Given::Value(Value::Many(values.iter().map(ToString::to_string).collect()))
+        Given::Value(Value::Many(
+            values.iter().map(ToString::to_string).collect(),
+        ))
     }
 
     #[test]
     fn words_find_their_arguments() {
-        let named = |list: &[(&str, Given)]| Ok(list.iter().map(|(name, given)| ((*name).to_owned(), given.clone())).collect::<Vec<_>>());
+        let named = |list: &[(&str, Given)]| {
+            Ok(list
+                .iter()
+                .map(|(name, given)| ((*name).to_owned(), given.clone()))
+                .collect::<Vec<_>>())
+        };
+
         assert_eq!(
             assigned(&["x", "f"]),
             named(&[("a", text("x")), ("files", many(&["f"]))]),
             "the optional first position is passed over"
         );
-        assert_eq!(assigned(&["5", "x", "f"]), named(&[("lines", text("5")), ("a", text("x")), ("files", many(&["f"]))]));
-        assert_eq!(assigned(&["5", "x", "f", "g"]), named(&[("lines", text("5")), ("a", text("x")), ("files", many(&["f", "g"]))]));
-        assert_eq!(assigned(&["--a=x", "f"]), named(&[("a", text("x")), ("files", many(&["f"]))]));
-        assert_eq!(assigned(&["--force", "x"]), named(&[("force", Given::Value(Value::Flag(true))), ("a", text("x"))]));
-        assert_eq!(assigned(&["--a", "x", "--token", "@f"]), named(&[("a", text("x")), ("token", Given::SecretFrom("f".into()))]));
+
+        assert_eq!(
+            assigned(&["5", "x", "f"]),
+            named(&[
+                ("lines", text("5")),
+                ("a", text("x")),
+                ("files", many(&["f"]))
+            ])
+        );
+
+        assert_eq!(
+            assigned(&["5", "x", "f", "g"]),
+            named(&[
+                ("lines", text("5")),
+                ("a", text("x")),
+                ("files", many(&["f", "g"]))
+            ])
+        );
+
+        assert_eq!(
+            assigned(&["--a=x", "f"]),
+            named(&[("a", text("x")), ("files", many(&["f"]))])
+        );
+
+        assert_eq!(
+            assigned(&["--force", "x"]),
+            named(&[("force", Given::Value(Value::Flag(true))), ("a", text("x"))])
+        );
+
+        assert_eq!(
+            assigned(&["--a", "x", "--token", "@f"]),
+            named(&[("a", text("x")), ("token", Given::SecretFrom("f".into()))])
+        );
+
         assert_eq!(assigned(&["--", "--a"]), named(&[("a", text("--a"))]));
-        assert_eq!(assigned(&["-x"]), named(&[("a", text("-x"))]), "the server refuses it by name");
+        assert_eq!(
+            assigned(&["-x"]),
+            named(&[("a", text("-x"))]),
+            "the server refuses it by name"
+        );
+
         assert_eq!(assigned(&["--bogus", "v"]), named(&[("bogus", text("v"))]));
-        assert_eq!(assigned(&["--files=f", "--files", "g"]), named(&[("files", many(&["f", "g"]))]));
+        assert_eq!(
+            assigned(&["--files=f", "--files", "g"]),
+            named(&[("files", many(&["f", "g"]))])
+        );
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::encoding::base64;
 use crate::ids::SessionId;
 use crate::mux::{self, Outbox, Reader};
 use crate::protocol::{
-    Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Method, Phase, RESUME, Sender, VERSION, read,
+    Code, EXPORTER_LABEL, Failure, Hello, Kind, LoggedIn, Login, LoginText, Method, Phase, RESUME,
+    Sender, VERSION, read,
 };
 use crate::secret::Secret;
 use crate::tls::Fingerprint;
@@ -59,19 +60,28 @@ type Frames = Reader<ReadHalf<TlsStream<TcpStream>>>;
 /// Reaches a server and makes sure of it.
 ///
 /// # Errors
-/// [`Code::Connect`], [`Code::ConnectTimeout`], [`Code::Untrusted`], [`Code::Version`], [`Code::ConnectionLost`], or what
-/// the server says.
+/// [`Code::Connect`], [`Code::ConnectTimeout`], [`Code::Untrusted`], [`Code::Version`],
+/// [`Code::ConnectionLost`], or what the server says.
 pub async fn connect(options: &Options) -> Result<Connection, ClientError> {
     let place = format!("{} port {}", options.host, options.port);
     tokio::time::timeout(options.timeout, reach(options))
         .await
-        .unwrap_or_else(|_| Err(ClientError::new(Code::ConnectTimeout, format!("{place} was not reached within {:?}", options.timeout))))
+        .unwrap_or_else(|_| {
+            Err(ClientError::new(
+                Code::ConnectTimeout,
+                format!("{place} was not reached within {:?}", options.timeout),
+            ))
+        })
 }
 
 async fn reach(options: &Options) -> Result<Connection, ClientError> {
     let place = format!("{} port {}", options.host, options.port);
-    let cannot = |fault: &dyn std::fmt::Display| ClientError::new(Code::Connect, format!("{place} cannot be reached: {fault}"));
-    let socket = TcpStream::connect((options.host.as_str(), options.port)).await.map_err(|fault| cannot(&fault))?;
+    let cannot = |fault: &dyn std::fmt::Display| {
+        ClientError::new(Code::Connect, format!("{place} cannot be reached: {fault}"))
+    };
+    let socket = TcpStream::connect((options.host.as_str(), options.port))
+        .await
+        .map_err(|fault| cannot(&fault))?;
     connect_over(socket, options).await
 }
 
@@ -81,21 +91,38 @@ async fn reach(options: &Options) -> Result<Connection, ClientError> {
 /// As [`connect`], but for those of reaching it.
 pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connection, ClientError> {
     let place = format!("{} port {}", options.host, options.port);
-    let cannot = |fault: &dyn std::fmt::Display| ClientError::new(Code::Connect, format!("{place} cannot be reached: {fault}"));
+    let cannot = |fault: &dyn std::fmt::Display| {
+        ClientError::new(Code::Connect, format!("{place} cannot be reached: {fault}"))
+    };
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().map_err(|fault| cannot(&fault))?;
     let name = options.tls_name.as_deref().unwrap_or(&options.host);
-    let server_name = ServerName::try_from(name.to_owned())
-        .map_err(|_| ClientError::new(Code::Usage, format!("`{}` is not a name that a certificate could have", name.escape_debug())))?;
-    let tls =
-        TlsConnector::from(options.tls.clone()).connect(server_name, socket).await.map_err(|fault| untrusted(&place, name, &fault))?;
+    let server_name = ServerName::try_from(name.to_owned()).map_err(|_| {
+        ClientError::new(
+            Code::Usage,
+            format!(
+                "`{}` is not a name that a certificate could have",
+                name.escape_debug()
+            ),
+        )
+    })?;
+
+    let tls = TlsConnector::from(options.tls.clone())
+        .connect(server_name, socket)
+        .await
+        .map_err(|fault| untrusted(&place, name, &fault))?;
     let (_, state) = tls.get_ref();
     if state.alpn_protocol() != Some(crate::protocol::ALPN) {
         return Err(no_ordaind(&place));
     }
-    let exporter = state.export_keying_material([0; 32], EXPORTER_LABEL, None).map_err(|fault| cannot(&fault))?;
+    let exporter = state
+        .export_keying_material([0; 32], EXPORTER_LABEL, None)
+        .map_err(|fault| cannot(&fault))?;
     let certificate = state.peer_certificates().and_then(<[_]>::first);
-    let server_key = certificate.map(Fingerprint::of).and_then(Result::ok).ok_or_else(|| cannot(&"it showed no certificate"))?;
+    let server_key = certificate
+        .map(Fingerprint::of)
+        .and_then(Result::ok)
+        .ok_or_else(|| cannot(&"it showed no certificate"))?;
     let (reading, writing) = tokio::io::split(tls);
     let (outbox, outgoing) = mux::outbox();
     let writer = tokio::spawn(mux::write_all(writing, outgoing));
@@ -107,23 +134,48 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
         nonce: None,
         instance: None,
     };
+
     let _ = outbox.control(0, Kind::Hello, &hello).await;
-    let theirs: Hello = expect(&mut frames, Kind::Hello).await.map_err(|error| refused_early(&place, error))?;
+    let theirs: Hello = expect(&mut frames, Kind::Hello)
+        .await
+        .map_err(|error| refused_early(&place, error))?;
     if theirs.version != VERSION {
-        return Err(ClientError::new(Code::Version, format!("{place} speaks version {} of the protocol, not {VERSION}", theirs.version)));
+        return Err(ClientError::new(
+            Code::Version,
+            format!(
+                "{place} speaks version {} of the protocol, not {VERSION}",
+                theirs.version
+            ),
+        ));
     }
+
     frames.enter(Phase::Login);
     let nonce = theirs.nonce.ok_or_else(|| cannot(&"it sent no nonce"))?;
-    Ok(Connection { frames, writer, outbox, nonce, exporter, server_key, peer, software: theirs.software, instance: theirs.instance })
+    Ok(Connection {
+        frames,
+        writer,
+        outbox,
+        nonce,
+        exporter,
+        server_key,
+        peer,
+        software: theirs.software,
+        instance: theirs.instance,
+    })
 }
 
 fn no_ordaind(place: &str) -> ClientError {
-    ClientError::new(Code::Untrusted, format!("{place} does not speak ordain/1: what answers there is no ordaind"))
+    ClientError::new(
+        Code::Untrusted,
+        format!("{place} does not speak ordain/1: what answers there is no ordaind"),
+    )
 }
 
 fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
     use rustls::{CertificateError, Error};
-    let tls = fault.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let tls = fault
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
     let Some(tls) = tls else {
         return ClientError::new(
             Code::ConnectionLost,
@@ -132,6 +184,7 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
             ),
         );
     };
+
     let why = match tls {
         // A CA of the same name with another key signs wrongly instead of being unknown.
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
@@ -150,28 +203,41 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
         Error::General(text) => text.clone(),
         other => other.to_string(),
     };
+
     ClientError::new(Code::Untrusted, format!("{place} is not trusted: {why}"))
 }
 
 /// A server behind `tls.client_ca` tells of a missing certificate only after the handshake.
 fn refused_early(place: &str, error: ClientError) -> ClientError {
     if error.text.contains("CertificateRequired") || error.text.contains("certificate required") {
-        return ClientError::new(Code::Untrusted, format!("{place} wants a client certificate (--cert, --key)"));
+        return ClientError::new(
+            Code::Untrusted,
+            format!("{place} wants a client certificate (--cert, --key)"),
+        );
     }
+
     error
 }
 
 /// The next frame, which must be of this kind; an ERROR becomes an error.
-async fn expect<M: serde::de::DeserializeOwned>(frames: &mut Frames, kind: Kind) -> Result<M, ClientError> {
+async fn expect<M: serde::de::DeserializeOwned>(
+    frames: &mut Frames,
+    kind: Kind,
+) -> Result<M, ClientError> {
     let frame = frames.frame().await.map_err(|fault| lost(&fault))?;
     let broken = |text: String| ClientError::new(Code::Protocol, text);
     if frame.kind == Kind::Error {
         return Err(read::<Failure>(&frame.payload).map_or_else(broken, ClientError::from));
     }
     if frame.kind != kind {
-        return Err(broken(format!("the server sent {} where {} was expected", frame.kind.word(), kind.word())));
+        return Err(broken(format!(
+            "the server sent {} where {} was expected",
+            frame.kind.word(),
+            kind.word()
+        )));
     }
-    read(&frame.payload).map_err(|fault| broken(format!("{} that cannot be read: {fault}", kind.word())))
+    read(&frame.payload)
+        .map_err(|fault| broken(format!("{} that cannot be read: {fault}", kind.word())))
 }
 
 /// How somebody proves who he is.
@@ -226,16 +292,30 @@ impl Connection {
         &self.software
     }
 
-    /// Logs in with a password. After a refusal another may be tried, as often as the server allows.
+    /// Logs in with a password. After a refusal another may be tried, as often as the server
+    /// allows.
     ///
     /// # Errors
-    /// The connection back (unless it is closed) with [`Code::LoginRefused`] or [`Code::LoginBusy`].
-    pub async fn log_in(self, user: &str, password: &Secret) -> Result<Session, (Option<Self>, ClientError)> {
-        let no_code = || Err(ClientError::new(Code::CodeWanted, "a one-time code is wanted"));
-        self.enter(user, &Proof::Password(password.clone()), false, no_code).await.map(|entered| entered.session)
+    /// The connection back (unless it is closed) with [`Code::LoginRefused`] or
+    /// [`Code::LoginBusy`].
+    pub async fn log_in(
+        self,
+        user: &str,
+        password: &Secret,
+    ) -> Result<Session, (Option<Self>, ClientError)> {
+        let no_code = || {
+            Err(ClientError::new(
+                Code::CodeWanted,
+                "a one-time code is wanted",
+            ))
+        };
+        self.enter(user, &Proof::Password(password.clone()), false, no_code)
+            .await
+            .map(|entered| entered.session)
     }
 
-    /// Logs in, and has the login kept if wanted. `code` is asked for a one-time code, where the server wants one.
+    /// Logs in, and has the login kept if wanted. `code` is asked for a one-time code, where the
+    /// server wants one.
     ///
     /// # Errors
     /// The connection back, unless it is closed or of no more use, and why.
@@ -258,17 +338,46 @@ impl Connection {
             Proof::Key(_) => (Method::SshKey, None),
             Proof::Kept(kept) => (Method::Kept, Some(kept.id)),
         };
-        let claim = Claim { method, session, key: &key, keep };
+        let claim = Claim {
+            method,
+            session,
+            key: &key,
+            keep,
+        };
         match self.prove(user, &claim, Some(proof), code).await {
             Ok((id, kept_s)) => {
                 self.frames.enter(Phase::Open);
-                let kept = kept_s.map(|seconds| (Kept { id, key: key.clone() }, seconds));
+                let kept = kept_s.map(|seconds| {
+                    (
+                        Kept {
+                            id,
+                            key: key.clone(),
+                        },
+                        seconds,
+                    )
+                });
                 Ok(Entered {
-                    session: Session::begin(self.frames, (self.outbox, self.writer), id, key, (user.into(), self.instance), 1),
+                    session: Session::begin(
+                        self.frames,
+                        (self.outbox, self.writer),
+                        id,
+                        key,
+                        (user.into(), self.instance),
+                        1,
+                    ),
                     kept,
                 })
             }
-            Err(error) if [Code::LoginRefused, Code::LoginBusy, Code::CodeWanted, Code::Identity].iter().any(|code| error.is(*code)) => {
+            Err(error)
+                if [
+                    Code::LoginRefused,
+                    Code::LoginBusy,
+                    Code::CodeWanted,
+                    Code::Identity,
+                ]
+                .iter()
+                .any(|code| error.is(*code)) =>
+            {
                 Err((Some(self), error))
             }
             Err(error) => Err((None, error)),
@@ -276,14 +385,35 @@ impl Connection {
     }
 
     /// Takes a session up again whose link was lost, by a signature of its own key.
-    pub(super) async fn come_back(mut self, user: &str, id: SessionId, key: Arc<SessionKey>, counter: u64) -> Result<Session, ClientError> {
-        let claim = Claim { method: Method::Session, session: Some(id), key: &key, keep: false };
+    pub(super) async fn come_back(
+        mut self,
+        user: &str,
+        id: SessionId,
+        key: Arc<SessionKey>,
+        counter: u64,
+    ) -> Result<Session, ClientError> {
+        let claim = Claim {
+            method: Method::Session,
+            session: Some(id),
+            key: &key,
+            keep: false,
+        };
         let (same, _) = self.prove(user, &claim, None, || Ok(String::new())).await?;
         if same != id {
-            return Err(ClientError::new(Code::Protocol, "the server took up another session"));
+            return Err(ClientError::new(
+                Code::Protocol,
+                "the server took up another session",
+            ));
         }
         self.frames.enter(Phase::Open);
-        Ok(Session::begin(self.frames, (self.outbox, self.writer), id, key, (user.into(), self.instance), counter))
+        Ok(Session::begin(
+            self.frames,
+            (self.outbox, self.writer),
+            id,
+            key,
+            (user.into(), self.instance),
+            counter,
+        ))
     }
 
     /// Returns the session, and for how many seconds the login is kept.
@@ -305,15 +435,23 @@ impl Connection {
             nonce: self.nonce.clone(),
             keep: claim.keep,
         };
-        let signed = serde_json::to_string(&text).map_err(|fault| ClientError::new(Code::Internal, fault.to_string()))?;
+        let signed = serde_json::to_string(&text)
+            .map_err(|fault| ClientError::new(Code::Internal, fault.to_string()))?;
         let signature = claim.key.sign(Purpose::Login, &signed);
-        let mut login = Login { signature, signed, password: String::new(), key_signature: String::new(), code: String::new() };
+        let mut login = Login {
+            signature,
+            signed,
+            password: String::new(),
+            key_signature: String::new(),
+            code: String::new(),
+        };
         match proof {
             Some(Proof::Password(password)) => login.password = password.expose().to_owned(),
             Some(Proof::Key(signer)) => {
-                // Somebody may have to touch a key. A runtime of one thread has nothing better to do meanwhile, and a thread for
-                // this alone would cost more than most signatures.
-                let several = tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread;
+                // Somebody may have to touch a key. A runtime of one thread has nothing better to
+                // do meanwhile, and a thread for this alone would cost more than most signatures.
+                let several = tokio::runtime::Handle::current().runtime_flavor()
+                    == tokio::runtime::RuntimeFlavor::MultiThread;
                 login.key_signature = if several {
                     let (signer, text) = (signer.clone(), login.signed.clone());
                     let signed = tokio::task::spawn_blocking(move || signer.sign(&text)).await;
@@ -326,7 +464,10 @@ impl Connection {
         }
         let answered = loop {
             if self.outbox.control(0, Kind::Login, &login).await.is_err() {
-                break Err(ClientError::new(Code::ConnectionLost, "the server closed the connection"));
+                break Err(ClientError::new(
+                    Code::ConnectionLost,
+                    "the server closed the connection",
+                ));
             }
             match expect::<LoggedIn>(&mut self.frames, Kind::LoggedIn).await {
                 // The same proof again, with the code.
@@ -341,7 +482,9 @@ impl Connection {
         zeroize::Zeroize::zeroize(&mut login.password);
         zeroize::Zeroize::zeroize(&mut login.code);
         let logged_in = answered?;
-        let id = logged_in.session.parse().map_err(|_| ClientError::new(Code::Protocol, "the server sent a session that is none"))?;
+        let id = logged_in.session.parse().map_err(|_| {
+            ClientError::new(Code::Protocol, "the server sent a session that is none")
+        })?;
         Ok((id, logged_in.kept_s))
     }
 }

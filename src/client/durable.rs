@@ -1,5 +1,6 @@
-//! A run that outlives its link: when that is lost, the client reaches the server again by itself, takes its session up
-//! by the session's key, and goes on at the exact byte, on both outputs and on standard input.
+//! A run that outlives its link: when that is lost, the client reaches the server again by itself,
+//! takes its session up by the session's key, and goes on at the exact byte, on both outputs and on
+//! standard input.
 
 use super::session::{Event, Input, Run, Session};
 use super::{ClientError, Options};
@@ -46,7 +47,8 @@ pub struct Durable {
     over: bool,
 }
 
-/// A link that is being made anew, in a task of its own so that it goes on whatever else is waited for.
+/// A link that is being made anew, in a task of its own so that it goes on whatever else is waited
+/// for.
 type Healing = JoinHandle<Result<(Session, Run), ClientError>>;
 
 /// First pause between two tries; doubles up to the last.
@@ -54,11 +56,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(3);
 
 impl Durable {
-    /// Runs a command. A link that is lost before the server has answered is healed too: the request is asked again
-    /// under its id, and never runs twice.
+    /// Runs a command. A link that is lost before the server has answered is healed too: the
+    /// request is asked again under its id, and never runs twice.
     ///
     /// # Errors
-    /// The server's refusal; [`Code::OutcomeUnknown`] when the link is lost and could not be healed.
+    /// The server's refusal; [`Code::OutcomeUnknown`] when the link is lost and could not be
+    /// healed.
     pub async fn start(
         options: Options,
         session: Session,
@@ -68,7 +71,10 @@ impl Durable {
         let mut name = RequestName::from(RequestId::from_random(random()));
         let (mut session, mut lost) = (session, None::<Instant>);
         let run = loop {
-            let error = match session.ask_for_run(invocation.clone(), name.clone(), &mut waits).await {
+            let error = match session
+                .ask_for_run(invocation.clone(), name.clone(), &mut waits)
+                .await
+            {
                 Ok(run) => break run,
                 Err(error) => error,
             };
@@ -76,9 +82,13 @@ impl Durable {
                 return Err(error);
             }
             // Another daemon does not know what this one may have begun.
-            name.instance = name.instance.or_else(|| session.instance().map(str::to_owned));
+            name.instance = name
+                .instance
+                .or_else(|| session.instance().map(str::to_owned));
             let since = *lost.get_or_insert_with(Instant::now);
-            session = reach(&options, &session, since + RESUME_WINDOW).await.map_err(|why| unknown(&error, &why))?;
+            session = reach(&options, &session, since + RESUME_WINDOW)
+                .await
+                .map_err(|why| unknown(&error, &why))?;
         };
         Self::follow(options, session, run)
     }
@@ -87,10 +97,19 @@ impl Durable {
     ///
     /// # Errors
     /// [`Code::NoSuchRun`], [`Code::Offset`], or that the connection is lost.
-    pub async fn watch(options: Options, session: Session, attachment: Attachment) -> Result<Self, ClientError> {
+    pub async fn watch(
+        options: Options,
+        session: Session,
+        attachment: Attachment,
+    ) -> Result<Self, ClientError> {
         let run = session.attach(attachment).await?;
         let mut followed = Self::follow(options, session, run)?;
-        let from = |told: Option<&Started>| [told.and_then(|told| told.stdout_from), told.and_then(|told| told.stderr_from)];
+        let from = |told: Option<&Started>| {
+            [
+                told.and_then(|told| told.stdout_from),
+                told.and_then(|told| told.stderr_from),
+            ]
+        };
         followed.offsets = from(followed.started()).map(Option::unwrap_or_default);
         followed.again = attachment;
         // A link that is lost meanwhile is healed; whose run it is makes no difference to watching.
@@ -103,14 +122,37 @@ impl Durable {
     /// # Errors
     /// When the server gave it no id.
     pub fn follow(options: Options, session: Session, run: Run) -> Result<Self, ClientError> {
-        let id = run.id().ok_or_else(|| ClientError::new(Code::Protocol, "the server started a run without an id"))?;
-        let window = run.started().and_then(|started| started.resume_ms).map(Duration::from_millis);
+        let id = run.id().ok_or_else(|| {
+            ClientError::new(Code::Protocol, "the server started a run without an id")
+        })?;
+        let window = run
+            .started()
+            .and_then(|started| started.resume_ms)
+            .map(Duration::from_millis);
         let feed = Arc::new(Feed::new(run.input()));
         if run.takes_stdin() {
             tokio::spawn(drive(feed.clone()));
         }
-        let again = Attachment { run: id, stdout: None, stderr: None, follow: true, resume: true };
-        Ok(Self { options, session, run: Some(run), id, offsets: [0; 2], again, feed, window, healing: None, over: false })
+        let again = Attachment {
+            run: id,
+            stdout: None,
+            stderr: None,
+            follow: true,
+            resume: true,
+        };
+
+        Ok(Self {
+            options,
+            session,
+            run: Some(run),
+            id,
+            offsets: [0; 2],
+            again,
+            feed,
+            window,
+            healing: None,
+            over: false,
+        })
     }
 
     /// From which offsets on the server may have lost bytes of the outputs before this link.
@@ -129,7 +171,8 @@ impl Durable {
 
     /// Whether it goes on when its client leaves.
     pub fn outlives_us(&self) -> bool {
-        self.started().is_some_and(|started| started.outlives_client)
+        self.started()
+            .is_some_and(|started| started.outlives_client)
     }
 
     /// Whether it sits at a terminal.
@@ -168,13 +211,17 @@ impl Durable {
     /// The server's refusal; [`Code::OutcomeUnknown`] when the link could not be healed.
     pub async fn next(&mut self) -> Result<Told, ClientError> {
         if let Some((since, healing)) = &mut self.healing {
-            let healed = healing.await.unwrap_or_else(|_| Err(ClientError::new(Code::Internal, "the healing failed")));
+            let healed = healing
+                .await
+                .unwrap_or_else(|_| Err(ClientError::new(Code::Internal, "the healing failed")));
             let after = since.elapsed();
             self.healing = None;
             let (session, run) = healed.inspect_err(|_| self.feed.end())?;
             let started = run.started();
             let missing = lost(started);
-            let arrived = started.filter(|told| told.stdin).and_then(|told| told.stdin_bytes);
+            let arrived = started
+                .filter(|told| told.stdin)
+                .and_then(|told| told.stdin_bytes);
             self.feed.go_on(run.input(), arrived);
             self.session = session;
             if let Some(old) = self.run.replace(run) {
@@ -182,7 +229,10 @@ impl Durable {
             }
             return Ok(Told::Healed { after, missing });
         }
-        let Some(run) = &mut self.run else { return Err(ClientError::new(Code::Internal, "the run was left")) };
+
+        let Some(run) = &mut self.run else {
+            return Err(ClientError::new(Code::Internal, "the run was left"));
+        };
         match run.next().await {
             Ok(event) => {
                 let [stdout, stderr] = &mut self.offsets;
@@ -193,22 +243,38 @@ impl Durable {
                         self.over |= matches!(event, Event::Ended(_));
                         self.feed.end();
                     }
+
                     Event::Queued(_) | Event::Started(_) | Event::Answer(_) => {}
                 }
+
                 Ok(Told::Event(event))
             }
+
             Err(error) if error.is(Code::ConnectionLost) && self.window.is_some() && !self.over => {
                 self.heal(&error);
                 Ok(Told::Lost(error))
             }
+
             Err(error) => {
                 self.feed.end();
-                // Before a run begins this means that nothing has; here it means that its end was not told.
-                if [Code::Stopping, Code::ConnectionLost].iter().any(|code| error.is(*code)) && !self.over {
-                    let what = if error.is(Code::Stopping) { "the server has stopped" } else { error.text.as_str() };
+
+                // Before a run begins this means that nothing has; here it means that its end was
+                // not told.
+                if [Code::Stopping, Code::ConnectionLost]
+                    .iter()
+                    .any(|code| error.is(*code))
+                    && !self.over
+                {
+                    let what = if error.is(Code::Stopping) {
+                        "the server has stopped"
+                    } else {
+                        error.text.as_str()
+                    };
+
                     let text = format!("{what}, and what became of the run is not known");
                     return Err(ClientError::new(Code::OutcomeUnknown, text));
                 }
+
                 Err(error)
             }
         }
@@ -219,11 +285,18 @@ impl Durable {
         let until = since + self.window.unwrap_or_default().max(Duration::from_secs(1));
         let (options, session, lost) = (self.options.clone(), self.session.clone(), lost.clone());
         let [stdout, stderr] = self.offsets;
-        let attachment = Attachment { stdout: Some(stdout), stderr: Some(stderr), ..self.again };
+        let attachment = Attachment {
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            ..self.again
+        };
+
         let healing = async move {
             let mut session = session;
             loop {
-                session = reach(&options, &session, until).await.map_err(|why| unknown(&lost, &why))?;
+                session = reach(&options, &session, until)
+                    .await
+                    .map_err(|why| unknown(&lost, &why))?;
                 match session.attach(attachment).await {
                     Ok(run) => return Ok((session, run)),
                     Err(error) if error.is(Code::ConnectionLost) && Instant::now() < until => {}
@@ -231,6 +304,7 @@ impl Durable {
                 }
             }
         };
+
         self.healing = Some((since, tokio::spawn(healing)));
     }
 
@@ -250,8 +324,13 @@ impl Durable {
         let leaving = {
             let mut own = self;
             own.feed.end();
-            if own.healing.take().is_some() { None } else { own.run.take() }
+            if own.healing.take().is_some() {
+                None
+            } else {
+                own.run.take()
+            }
         };
+
         if let Some(run) = leaving {
             run.leave().await;
         }
@@ -269,10 +348,12 @@ impl Durable {
                     self.consumed(bytes.len()).await?;
                     stdout.extend(bytes);
                 }
+
                 Told::Event(Event::Stderr(bytes)) => {
                     self.consumed(bytes.len()).await?;
                     stderr.extend(bytes);
                 }
+
                 Told::Event(Event::Ended(ended)) => return Ok((stdout, stderr, ended)),
                 _ => {}
             }
@@ -281,7 +362,10 @@ impl Durable {
 }
 
 fn lost(started: Option<&Started>) -> [Option<u64>; 2] {
-    [started.and_then(|told| told.stdout_lost_from), started.and_then(|told| told.stderr_lost_from)]
+    [
+        started.and_then(|told| told.stdout_lost_from),
+        started.and_then(|told| told.stderr_lost_from),
+    ]
 }
 
 impl Drop for Durable {
@@ -294,16 +378,30 @@ impl Drop for Durable {
 }
 
 /// Reaches the server again, as often as it takes.
-async fn reach(options: &Options, session: &Session, until: Instant) -> Result<Session, ClientError> {
+async fn reach(
+    options: &Options,
+    session: &Session,
+    until: Instant,
+) -> Result<Session, ClientError> {
     let mut pause = FIRST_PAUSE;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let options = Options { timeout: options.timeout.min(left.max(Duration::from_secs(1))), ..options.clone() };
+        let options = Options {
+            timeout: options.timeout.min(left.max(Duration::from_secs(1))),
+            ..options.clone()
+        };
         let error = match session.reconnect(&options).await {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
-        let passing = [Code::Connect, Code::ConnectTimeout, Code::ConnectionLost, Code::LoginBusy, Code::Deadline, Code::Stopping];
+        let passing = [
+            Code::Connect,
+            Code::ConnectTimeout,
+            Code::ConnectionLost,
+            Code::LoginBusy,
+            Code::Deadline,
+            Code::Stopping,
+        ];
         if !passing.iter().any(|code| error.is(*code)) || Instant::now() + pause >= until {
             return Err(error);
         }
@@ -313,7 +411,11 @@ async fn reach(options: &Options, session: &Session, until: Instant) -> Result<S
 }
 
 fn unknown(lost: &ClientError, why: &ClientError) -> ClientError {
-    let text = format!("{}, and the link could not be healed ({}); what became of the run is not known", lost.text, why.text);
+    let text = format!(
+        "{}, and the link could not be healed ({}); what became of the run is not known",
+        lost.text, why.text
+    );
+
     ClientError::new(Code::OutcomeUnknown, text)
 }
 
@@ -355,8 +457,22 @@ impl FeedState {
 
 impl Feed {
     fn new(input: Input) -> Self {
-        let state = FeedState { input, link: 0, from: 0, kept: VecDeque::new(), next: 0, eof: false, eof_sent: false, over: false };
-        Self { state: Mutex::new(state), drive: Notify::new(), room: Notify::new() }
+        let state = FeedState {
+            input,
+            link: 0,
+            from: 0,
+            kept: VecDeque::new(),
+            next: 0,
+            eof: false,
+            eof_sent: false,
+            over: false,
+        };
+
+        Self {
+            state: Mutex::new(state),
+            drive: Notify::new(),
+            room: Notify::new(),
+        }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut FeedState) -> T) -> T {
@@ -376,13 +492,18 @@ impl Feed {
             state.input = input;
             state.link += 1;
             state.eof_sent = false;
-            // A server that names what is no longer kept is asked for nothing: the end would be a lie.
+
+            // A server that names what is no longer kept is asked for nothing: the end would be a
+            // lie.
             match arrived {
-                Some(arrived) if (state.from..=state.end()).contains(&arrived) => state.next = arrived,
+                Some(arrived) if (state.from..=state.end()).contains(&arrived) => {
+                    state.next = arrived
+                }
                 // It takes no more.
                 _ => state.over = true,
             }
         });
+
         self.drive.notify_one();
         self.room.notify_one();
     }
@@ -396,16 +517,20 @@ async fn drive(feed: Arc<Feed>) {
         Wait,
         Stop,
     }
+
     loop {
         let next = feed.with(|state| match state {
             FeedState { over: true, .. } => Do::Stop,
             state if state.input.lost() => Do::Wait,
-            state if state.next < state.end() => {
-                Do::Send(state.input.clone(), state.link, usize::try_from(state.end() - state.next).unwrap_or(DATA_FRAME))
-            }
+            state if state.next < state.end() => Do::Send(
+                state.input.clone(),
+                state.link,
+                usize::try_from(state.end() - state.next).unwrap_or(DATA_FRAME),
+            ),
             state if state.eof && !state.eof_sent => Do::End(state.input.clone(), state.link),
             _ => Do::Wait,
         });
+
         match next {
             Do::Stop => return,
             Do::Wait => feed.drive.notified().await,
@@ -413,18 +538,21 @@ async fn drive(feed: Arc<Feed>) {
                 let _ = input.end().await;
                 feed.with(|state| state.eof_sent = state.link == link);
             }
+
             Do::Send(input, link, most) => {
                 let room = tokio::select! {
                     room = input.credit(most) => room,
                     // Perhaps a new link; credit that is taken from a lost one is worth nothing.
                     () = feed.drive.notified() => continue,
                 };
+
                 let Some(room) = room else {
                     if input.lost() {
                         continue;
                     }
                     return feed.end();
                 };
+
                 let piece = feed.with(|state| {
                     if state.link != link {
                         return Vec::new();
@@ -432,14 +560,18 @@ async fn drive(feed: Arc<Feed>) {
                     let at = usize::try_from(state.next - state.from).unwrap_or(0);
                     let piece: Vec<u8> = state.kept.range(at..at + room).copied().collect();
                     state.next += room as u64;
+
                     // A window's worth may be on its way; what lies further back has arrived.
                     while state.next - state.from > 2 * STREAM_WINDOW as u64 {
-                        let excess = usize::try_from(state.next - state.from).unwrap_or(0) - 2 * STREAM_WINDOW;
+                        let excess = usize::try_from(state.next - state.from).unwrap_or(0)
+                            - 2 * STREAM_WINDOW;
                         state.kept.drain(..excess);
                         state.from += excess as u64;
                     }
+
                     piece
                 });
+
                 if !piece.is_empty() {
                     let _ = input.push(&piece).await;
                 }
@@ -469,14 +601,17 @@ impl DurableInput {
                     }
                     Some(room)
                 });
+
                 match taken {
                     None => return false,
                     Some(true) => break,
                     Some(false) => self.0.room.notified().await,
                 }
             }
+
             self.0.drive.notify_one();
         }
+
         true
     }
 

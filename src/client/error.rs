@@ -20,7 +20,12 @@ pub struct ClientError {
 impl ClientError {
     /// A failure found on this side.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code: code.number(), text: text.into(), argument: None, rule: None }
+        Self {
+            code: code.number(),
+            text: text.into(),
+            argument: None,
+            rule: None,
+        }
     }
 
     /// Whether it has this code.
@@ -31,7 +36,12 @@ impl ClientError {
 
 impl From<Failure> for ClientError {
     fn from(failure: Failure) -> Self {
-        Self { code: failure.code, text: failure.text, argument: failure.argument, rule: failure.rule }
+        Self {
+            code: failure.code,
+            text: failure.text,
+            argument: failure.argument,
+            rule: failure.rule,
+        }
     }
 }
 
@@ -51,10 +61,19 @@ impl std::error::Error for ClientError {}
 pub(super) fn lost(fault: &ReadFault) -> ClientError {
     match fault {
         ReadFault::Frame(_) => ClientError::new(Code::Protocol, fault.to_string()),
-        ReadFault::Closed => ClientError::new(Code::ConnectionLost, "the server closed the connection"),
-        ReadFault::Cut(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => {
-            ClientError::new(Code::ConnectionLost, "the connection was cut without a goodbye")
+        ReadFault::Closed => {
+            ClientError::new(Code::ConnectionLost, "the server closed the connection")
         }
-        ReadFault::Cut(fault) => ClientError::new(Code::ConnectionLost, format!("the connection broke: {fault}")),
+        ReadFault::Cut(fault) if fault.kind() == std::io::ErrorKind::UnexpectedEof => {
+            ClientError::new(
+                Code::ConnectionLost,
+                "the connection was cut without a goodbye",
+            )
+        }
+
+        ReadFault::Cut(fault) => ClientError::new(
+            Code::ConnectionLost,
+            format!("the connection broke: {fault}"),
+        ),
     }
 }

@@ -1,5 +1,5 @@
-//! What waits for whoever reads a run: output joined into few pieces, so that a window's worth of one-byte frames
-//! costs a window's worth of memory.
+//! What waits for whoever reads a run: output joined into few pieces, so that a window's worth of
+//! one-byte frames costs a window's worth of memory.
 
 use super::{ClientError, Event};
 use crate::mux::{Allowance, Receiving};
@@ -38,15 +38,18 @@ impl Inbox {
         let fine = self.with(|held| {
             let fine = held.receiving.arrived(event.bytes().len());
             match (held.events.back_mut(), event) {
-                (Some(Event::Stdout(last)), Event::Stdout(more)) | (Some(Event::Stderr(last)), Event::Stderr(more))
+                (Some(Event::Stdout(last)), Event::Stdout(more))
+                | (Some(Event::Stderr(last)), Event::Stderr(more))
                     if last.len() + more.len() <= JOINED =>
                 {
                     last.extend_from_slice(&more);
                 }
                 (_, event) => held.events.push_back(event),
             }
+
             fine
         });
+
         self.arrived.notify_one();
         fine
     }
@@ -57,6 +60,7 @@ impl Inbox {
             held.stdin_closed |= matches!(event, Event::StdinClosed | Event::Ended(_));
             held.events.push_back(event);
         });
+
         self.arrived.notify_one();
         self.granted.notify_one();
     }
@@ -67,6 +71,7 @@ impl Inbox {
             held.stdin_closed = true;
             held.failed.get_or_insert(error);
         });
+
         self.arrived.notify_one();
         self.granted.notify_one();
     }
@@ -97,6 +102,7 @@ impl Inbox {
                 Some(event) => Some(Ok(event)),
                 None => held.failed.clone().map(Err),
             });
+
             match found {
                 Some(found) => return found,
                 None => self.arrived.notified().await,
@@ -120,6 +126,7 @@ impl Inbox {
                 held.allowance.spend(taken);
                 (taken > 0).then_some(Some(taken))
             });
+
             match found {
                 Some(found) => return found,
                 None => self.granted.notified().await,

@@ -10,7 +10,8 @@ use crate::ids::{RequestId, RunId, SessionId, StreamId};
 use crate::limits::{CONTROL_FRAME, DATA_FRAME, PING_EVERY, SIGNED_TEXT, SILENCE};
 use crate::mux::{Outbox, Reader};
 use crate::protocol::{
-    Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, RequestName, Resize, Started, encode, read, request_text, write,
+    Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, RequestName, Resize,
+    Started, encode, read, request_text, write,
 };
 use crate::request::{Ask, Attachment, Invocation, Value};
 use std::collections::HashMap;
@@ -56,7 +57,8 @@ struct Shared {
     instance: Option<String>,
     key: Arc<SessionKey>,
     outbox: Outbox,
-    /// Stream and counter are taken together with the place in the queue, so that they arrive in order.
+    /// Stream and counter are taken together with the place in the queue, so that they arrive in
+    /// order.
     next: tokio::sync::Mutex<(StreamId, u64)>,
     streams: Arc<Streams>,
     tasks: Vec<tokio::task::AbortHandle>,
@@ -81,17 +83,32 @@ struct Streams {
 
 impl Streams {
     fn find(&self, stream: StreamId) -> Option<Arc<Inbox>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned()
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&stream)
+            .cloned()
     }
 
     fn close(&self, stream: StreamId) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&stream);
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&stream);
     }
 
     /// The connection is over: every stream fails with the same reason.
     fn end(&self, error: ClientError) {
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
-        for inbox in self.open.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+        self.over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error.clone());
+        for inbox in self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+        {
             inbox.1.fail(error.clone());
         }
     }
@@ -132,11 +149,16 @@ impl Session {
         &self.0.user
     }
 
-    /// Ends the connection as one does, so that the server need not keep the session for somebody who may come back. Of no
-    /// effect while a clone is left.
+    /// Ends the connection as one does, so that the server need not keep the session for somebody
+    /// who may come back. Of no effect while a clone is left.
     pub async fn close(self) {
         const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
-        let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self
+            .0
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         drop(self);
         if let Some(writer) = writer {
             let _ = tokio::time::timeout(PATIENCE, writer).await;
@@ -151,7 +173,10 @@ impl Session {
         let mut stream = self.open(ask).await?;
         match stream.next().await? {
             Event::Answer(answer) => Ok(*answer),
-            other => Err(ClientError::new(Code::Protocol, format!("the server answered {} with {other:?}", ask.verb().name()))),
+            other => Err(ClientError::new(
+                Code::Protocol,
+                format!("the server answered {} with {other:?}", ask.verb().name()),
+            )),
         }
     }
 
@@ -160,11 +185,13 @@ impl Session {
     /// # Errors
     /// The server's refusal, or that the connection is lost.
     pub async fn run(&self, invocation: Invocation) -> Result<Run, ClientError> {
-        self.ask_for_run(invocation, RequestId::from_random(random()), |_| {}).await
+        self.ask_for_run(invocation, RequestId::from_random(random()), |_| {})
+            .await
     }
 
-    /// As [`Session::run`], under this id: asked for again under the same id after a lost link, the server answers with
-    /// the run that exists. `waits` is told when the run has to wait for its turn.
+    /// As [`Session::run`], under this id: asked for again under the same id after a lost link, the
+    /// server answers with the run that exists. `waits` is told when the run has to wait for its
+    /// turn.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -174,7 +201,10 @@ impl Session {
         name: impl Into<RequestName>,
         waits: impl FnMut(Queued),
     ) -> Result<Run, ClientError> {
-        self.open_with(&Ask::Run(invocation), name.into()).await?.begun(waits).await
+        self.open_with(&Ask::Run(invocation), name.into())
+            .await?
+            .begun(waits)
+            .await
     }
 
     /// Which start of the daemon this session is with: what a request that is sent again names.
@@ -187,7 +217,10 @@ impl Session {
     /// # Errors
     /// [`Code::NoSuchRun`], [`Code::Offset`], or that the connection is lost.
     pub async fn attach(&self, attachment: Attachment) -> Result<Run, ClientError> {
-        self.open(&Ask::Attach(attachment)).await?.begun(|_| {}).await
+        self.open(&Ask::Attach(attachment))
+            .await?
+            .begun(|_| {})
+            .await
     }
 
     /// The same session over a new connection, by its key and without a password.
@@ -197,11 +230,14 @@ impl Session {
     pub async fn reconnect(&self, options: &Options) -> Result<Self, ClientError> {
         let counter = self.0.next.lock().await.1;
         let connection = connect(options).await?;
-        connection.come_back(&self.0.user, self.0.id, self.0.key.clone(), counter).await
+        connection
+            .come_back(&self.0.user, self.0.id, self.0.key.clone(), counter)
+            .await
     }
 
     async fn open(&self, ask: &Ask) -> Result<Run, ClientError> {
-        self.open_with(ask, RequestId::from_random(random()).into()).await
+        self.open_with(ask, RequestId::from_random(random()).into())
+            .await
     }
 
     async fn open_with(&self, ask: &Ask, name: RequestName) -> Result<Run, ClientError> {
@@ -212,25 +248,53 @@ impl Session {
         let text = request_text(shared.id, counter, &name, ask, random);
         let signature = shared.key.sign(Purpose::Request, &text.text);
         let too_long = text.text.len() > SIGNED_TEXT;
-        let payload = write(&Open { signed: text.text, signature, secrets: text.secrets });
+        let payload = write(&Open {
+            signed: text.text,
+            signature,
+            secrets: text.secrets,
+        });
+
         if too_long || payload.len() > CONTROL_FRAME {
             return Err(too_large(ask));
         }
         *next = (stream + 1, counter + 1);
         {
-            let over = shared.streams.over.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = shared
+                .streams
+                .over
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if let Some(error) = &*over {
                 return Err(error.clone());
             }
-            shared.streams.open.lock().unwrap_or_else(PoisonError::into_inner).insert(stream, inbox.clone());
+            shared
+                .streams
+                .open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(stream, inbox.clone());
         }
-        let sent = shared.outbox.bytes(encode(stream, Kind::Open, &payload)).await;
+
+        let sent = shared
+            .outbox
+            .bytes(encode(stream, Kind::Open, &payload))
+            .await;
         drop(next);
         if sent.is_err() {
             shared.streams.close(stream);
-            return Err(ClientError::new(Code::ConnectionLost, "the server closed the connection"));
+            return Err(ClientError::new(
+                Code::ConnectionLost,
+                "the server closed the connection",
+            ));
         }
-        Ok(Run { session: self.clone(), stream, inbox, started: None, over: false })
+
+        Ok(Run {
+            session: self.clone(),
+            stream,
+            inbox,
+            started: None,
+            over: false,
+        })
     }
 }
 
@@ -243,20 +307,33 @@ fn too_large(ask: &Ask) -> ClientError {
                 Value::Secret(secret) => secret.bytes().len(),
                 Value::Integer(_) | Value::Flag(_) | Value::Misfit(_) => 0,
             };
-            invocation.arguments.iter().map(|(name, value)| (length(value), name.clone())).max()
+
+            invocation
+                .arguments
+                .iter()
+                .map(|(name, value)| (length(value), name.clone()))
+                .max()
         }
+
         _ => None,
     };
-    let mut error =
-        ClientError::new(Code::FrameTooLarge, format!("the request is longer than {SIGNED_TEXT} bytes, the most a server takes"));
+
+    let mut error = ClientError::new(
+        Code::FrameTooLarge,
+        format!("the request is longer than {SIGNED_TEXT} bytes, the most a server takes"),
+    );
+
     if let Some((length, name)) = longest {
-        error.text = format!("argument `{name}` has {length} bytes; a whole request may have {SIGNED_TEXT}");
+        error.text =
+            format!("argument `{name}` has {length} bytes; a whole request may have {SIGNED_TEXT}");
         error.argument = Some(name);
     }
+
     error
 }
 
-/// A request's stream. Dropping a run that has not ended gives it up: the server ends it by its on-disconnect rule.
+/// A request's stream. Dropping a run that has not ended gives it up: the server ends it by its
+/// on-disconnect rule.
 pub struct Run {
     session: Session,
     stream: StreamId,
@@ -275,7 +352,13 @@ impl Run {
                     self.started = Some(started);
                     return Ok(self);
                 }
-                other => return Err(ClientError::new(Code::Protocol, format!("the server answered a run with {other:?}"))),
+
+                other => {
+                    return Err(ClientError::new(
+                        Code::Protocol,
+                        format!("the server answered a run with {other:?}"),
+                    ));
+                }
             }
         }
     }
@@ -285,16 +368,28 @@ impl Run {
         self.started.as_ref()
     }
 
-    /// Gives it up, and returns when the server knows: its rule for clients that leave applies at once.
+    /// Gives it up, and returns when the server knows: its rule for clients that leave applies at
+    /// once.
     pub(super) async fn leave(mut self) {
         self.over = true;
-        let (outbox, streams) = (self.session.0.outbox.clone(), self.session.0.streams.clone());
+        let (outbox, streams) = (
+            self.session.0.outbox.clone(),
+            self.session.0.streams.clone(),
+        );
+
         let heard = streams.pong.notified();
         tokio::pin!(heard);
         heard.as_mut().enable();
+
         // Frames are taken in their order, so a PONG says that the RESET before it was.
-        let said = outbox.control(self.stream, Kind::Reset, &serde_json::json!({})).await.is_ok()
-            && outbox.control(0, Kind::Ping, &Ping { token: 0 }).await.is_ok();
+        let said = outbox
+            .control(self.stream, Kind::Reset, &serde_json::json!({}))
+            .await
+            .is_ok()
+            && outbox
+                .control(0, Kind::Ping, &Ping { token: 0 })
+                .await
+                .is_ok();
         if said {
             let _ = tokio::time::timeout(std::time::Duration::from_secs(1), heard).await;
         }
@@ -318,7 +413,8 @@ impl Run {
     /// The next thing that happens. After [`Event::Ended`] nothing does.
     ///
     /// # Errors
-    /// The server's refusal, or that the connection is lost: then what became of the run is not known.
+    /// The server's refusal, or that the connection is lost: then what became of the run is not
+    /// known.
     pub async fn next(&mut self) -> Result<Event, ClientError> {
         let event = self.inbox.next().await.inspect_err(|_| self.over = true)?;
         self.over |= matches!(event, Event::Ended(_) | Event::Answer(_));
@@ -330,7 +426,12 @@ impl Run {
     /// # Errors
     /// When the connection is lost.
     pub async fn resize(&self, (columns, rows): (u16, u16)) -> Result<(), ClientError> {
-        self.session.0.outbox.control(self.stream, Kind::Resize, &Resize { columns, rows }).await.map_err(|_| gone())
+        self.session
+            .0
+            .outbox
+            .control(self.stream, Kind::Resize, &Resize { columns, rows })
+            .await
+            .map_err(|_| gone())
     }
 
     /// Output that [`Run::next`] gave was dealt with: the server may send as much again.
@@ -338,13 +439,24 @@ impl Run {
     /// # Errors
     /// When the connection is lost.
     pub async fn consumed(&self, bytes: usize) -> Result<(), ClientError> {
-        let Some(bytes) = self.inbox.consumed(bytes) else { return Ok(()) };
-        self.session.0.outbox.control(self.stream, Kind::Credit, &Credit { bytes }).await.map_err(|_| gone())
+        let Some(bytes) = self.inbox.consumed(bytes) else {
+            return Ok(());
+        };
+        self.session
+            .0
+            .outbox
+            .control(self.stream, Kind::Credit, &Credit { bytes })
+            .await
+            .map_err(|_| gone())
     }
 
     /// The way to the command's standard input.
     pub fn input(&self) -> Input {
-        Input { outbox: self.session.0.outbox.clone(), stream: self.stream, inbox: self.inbox.clone() }
+        Input {
+            outbox: self.session.0.outbox.clone(),
+            stream: self.stream,
+            inbox: self.inbox.clone(),
+        }
     }
 
     /// Waits for the end and collects the output; for small outputs.
@@ -359,10 +471,12 @@ impl Run {
                     self.consumed(bytes.len()).await?;
                     stdout.extend(bytes);
                 }
+
                 Event::Stderr(bytes) => {
                     self.consumed(bytes.len()).await?;
                     stderr.extend(bytes);
                 }
+
                 Event::Ended(ended) => return Ok((stdout, stderr, ended)),
                 Event::Queued(_) | Event::Started(_) | Event::StdinClosed | Event::Answer(_) => {}
             }
@@ -374,7 +488,11 @@ impl Drop for Run {
     fn drop(&mut self) {
         self.session.0.streams.close(self.stream);
         if !self.over {
-            let _ = self.session.0.outbox.try_control(self.stream, Kind::Reset, &serde_json::json!({}));
+            let _ =
+                self.session
+                    .0
+                    .outbox
+                    .try_control(self.stream, Kind::Reset, &serde_json::json!({}));
         }
     }
 }
@@ -394,22 +512,32 @@ impl Input {
     /// When the connection is lost.
     pub async fn send(&self, mut bytes: &[u8]) -> Result<bool, ClientError> {
         while !bytes.is_empty() {
-            let Some(room) = self.inbox.credit(bytes.len().min(DATA_FRAME)).await else { return Ok(false) };
+            let Some(room) = self.inbox.credit(bytes.len().min(DATA_FRAME)).await else {
+                return Ok(false);
+            };
             let (now, rest) = bytes.split_at(room);
-            self.outbox.bytes(encode(self.stream, Kind::Stdin, now)).await.map_err(|_| gone())?;
+            self.outbox
+                .bytes(encode(self.stream, Kind::Stdin, now))
+                .await
+                .map_err(|_| gone())?;
             bytes = rest;
         }
+
         Ok(true)
     }
 
-    /// Takes credit for up to `most` bytes; `None` when the command reads no more, or the link is lost.
+    /// Takes credit for up to `most` bytes; `None` when the command reads no more, or the link is
+    /// lost.
     pub(super) async fn credit(&self, most: usize) -> Option<usize> {
         self.inbox.credit(most.min(DATA_FRAME)).await
     }
 
     /// Sends bytes that there is credit for.
     pub(super) async fn push(&self, bytes: &[u8]) -> Result<(), ClientError> {
-        self.outbox.bytes(encode(self.stream, Kind::Stdin, bytes)).await.map_err(|_| gone())
+        self.outbox
+            .bytes(encode(self.stream, Kind::Stdin, bytes))
+            .await
+            .map_err(|_| gone())
     }
 
     /// Whether the link is lost.
@@ -422,7 +550,10 @@ impl Input {
     /// # Errors
     /// When the connection is lost.
     pub async fn end(&self) -> Result<(), ClientError> {
-        self.outbox.control(self.stream, Kind::Eof, &serde_json::json!({})).await.map_err(|_| gone())
+        self.outbox
+            .control(self.stream, Kind::Eof, &serde_json::json!({}))
+            .await
+            .map_err(|_| gone())
     }
 }
 
@@ -435,17 +566,33 @@ fn gone() -> ClientError {
 /// # Errors
 /// When the server's words do not make sense.
 pub fn reason(ended: &Ended) -> Result<Reason, ClientError> {
-    Reason::from_parts(&ended.reason, ended.number)
-        .ok_or_else(|| ClientError::new(Code::Protocol, format!("the server ended the run with `{}`", ended.reason.escape_debug())))
+    Reason::from_parts(&ended.reason, ended.number).ok_or_else(|| {
+        ClientError::new(
+            Code::Protocol,
+            format!(
+                "the server ended the run with `{}`",
+                ended.reason.escape_debug()
+            ),
+        )
+    })
 }
 
 /// Reads frames until the connection is over; never waits for whoever reads a run.
-async fn receive<R: AsyncRead + Send + 'static>(mut frames: Reader<ReadHalf<R>>, streams: Arc<Streams>, outbox: Outbox) {
+async fn receive<R: AsyncRead + Send + 'static>(
+    mut frames: Reader<ReadHalf<R>>,
+    streams: Arc<Streams>,
+    outbox: Outbox,
+) {
     let error = loop {
         let frame = match tokio::time::timeout(SILENCE, frames.frame()).await {
             Ok(Ok(frame)) => frame,
             Ok(Err(fault)) => break lost(&fault),
-            Err(_) => break ClientError::new(Code::ConnectionLost, format!("the server said nothing for {} s", SILENCE.as_secs())),
+            Err(_) => {
+                break ClientError::new(
+                    Code::ConnectionLost,
+                    format!("the server said nothing for {} s", SILENCE.as_secs()),
+                );
+            }
         };
         if let Err(error) = take(frame, &streams, &outbox) {
             break error;
@@ -455,8 +602,16 @@ async fn receive<R: AsyncRead + Send + 'static>(mut frames: Reader<ReadHalf<R>>,
 }
 
 fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientError> {
-    let broken =
-        |fault: String| ClientError::new(Code::Protocol, format!("the server sent {} that cannot be read: {fault}", frame.kind.word()));
+    let broken = |fault: String| {
+        ClientError::new(
+            Code::Protocol,
+            format!(
+                "the server sent {} that cannot be read: {fault}",
+                frame.kind.word()
+            ),
+        )
+    };
+
     match (frame.kind, frame.stream) {
         (Kind::Error, 0) => return Err(read::<Failure>(&frame.payload).map_err(broken)?.into()),
         (Kind::Ping, _) => {
@@ -464,20 +619,26 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
             let _ = outbox.try_control(0, Kind::Pong, &ping);
             return Ok(());
         }
+
         (Kind::Pong, _) => {
             streams.pong.notify_waiters();
             return Ok(());
         }
+
         (Kind::Goaway, _) => return Ok(()),
         _ => {}
     }
-    let Some(inbox) = streams.find(frame.stream) else { return Ok(()) };
+
+    let Some(inbox) = streams.find(frame.stream) else {
+        return Ok(());
+    };
     let fine = match frame.kind {
         Kind::Stdout => inbox.output(Event::Stdout(frame.payload)),
         Kind::Stderr => inbox.output(Event::Stderr(frame.payload)),
         Kind::Credit => inbox.grant(read::<Credit>(&frame.payload).map_err(broken)?.bytes),
         Kind::Started => {
             let started: Started = read(&frame.payload).map_err(broken)?;
+
             // Here, in the order of the frames: more credit may follow at once.
             if let Some(credit) = started.stdin_credit {
                 inbox.allow(credit);
@@ -485,32 +646,48 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
             inbox.event(Event::Started(started));
             true
         }
+
         Kind::Queued => {
             inbox.event(Event::Queued(read(&frame.payload).map_err(broken)?));
             true
         }
+
         Kind::StdinClosed => {
             inbox.event(Event::StdinClosed);
             true
         }
+
         Kind::Answer => {
             streams.close(frame.stream);
-            inbox.event(Event::Answer(Box::new(read(&frame.payload).map_err(broken)?)));
+            inbox.event(Event::Answer(Box::new(
+                read(&frame.payload).map_err(broken)?,
+            )));
             true
         }
+
         Kind::Exit => {
             streams.close(frame.stream);
             inbox.event(Event::Ended(read(&frame.payload).map_err(broken)?));
             true
         }
+
         Kind::Error => {
             streams.close(frame.stream);
             inbox.fail(read::<Failure>(&frame.payload).map_err(broken)?.into());
             true
         }
+
         _ => true,
     };
-    if fine { Ok(()) } else { Err(ClientError::new(Code::Protocol, "the server sent more than it had credit for")) }
+
+    if fine {
+        Ok(())
+    } else {
+        Err(ClientError::new(
+            Code::Protocol,
+            "the server sent more than it had credit for",
+        ))
+    }
 }
 
 /// Keeps NATs and the server from forgetting us.
@@ -518,10 +695,15 @@ async fn ping(outbox: Outbox) {
     let mut every = tokio::time::interval(PING_EVERY);
     every.tick().await;
     let mut token = 0;
+
     loop {
         every.tick().await;
         token += 1;
-        if outbox.control(0, Kind::Ping, &Ping { token }).await.is_err() {
+        if outbox
+            .control(0, Kind::Ping, &Ping { token })
+            .await
+            .is_err()
+        {
             return;
         }
     }

@@ -1,7 +1,9 @@
-//! What makes an SSH key's signature: an agent behind SSH_AUTH_SOCK, or a private key out of a file.
+//! What makes an SSH key's signature: an agent behind SSH_AUTH_SOCK, or a private key out of a
+//! file.
 //!
-//! Of the agent protocol (draft-ietf-sshm-ssh-agent) two questions are asked: which keys there are, and to sign something.
-//! The agent may be slow, because somebody has to touch a key, but not for ever; what it answers is bounded and checked.
+//! Of the agent protocol (draft-ietf-sshm-ssh-agent) two questions are asked: which keys there are,
+//! and to sign something. The agent may be slow, because somebody has to touch a key, but not for
+//! ever; what it answers is bounded and checked.
 
 use super::ClientError;
 use crate::credential::{SshPrivate, SshPublic, blob, to_sign};
@@ -33,7 +35,9 @@ impl Agent {
 
     /// The agent that SSH_AUTH_SOCK names.
     pub fn own() -> Option<Self> {
-        std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(|path| Self(path.into()))
+        std::env::var_os("SSH_AUTH_SOCK")
+            .filter(|path| !path.is_empty())
+            .map(|path| Self(path.into()))
     }
 
     /// The keys that it has and that ordain accepts.
@@ -41,7 +45,9 @@ impl Agent {
     /// # Errors
     /// [`Code::Identity`].
     pub fn keys(&self) -> Result<Vec<SshPublic>, ClientError> {
-        let answer = self.ask(&[REQUEST_IDENTITIES], LIST).map_err(|fault| self.failed(&fault))?;
+        let answer = self
+            .ask(&[REQUEST_IDENTITIES], LIST)
+            .map_err(|fault| self.failed(&fault))?;
         let wrong = || self.failed(&"its list of keys cannot be read");
         let (kind, mut rest) = answer.split_first().ok_or_else(wrong)?;
         if *kind != IDENTITIES_ANSWER {
@@ -54,22 +60,36 @@ impl Agent {
             Vec::<u8>::decode(&mut rest).map_err(|_| wrong())?;
             keys.extend(SshPublic::of_bytes(&key));
         }
+
         Ok(keys)
     }
 
     fn sign(&self, key: &SshPublic, data: &[u8]) -> Result<Vec<u8>, ClientError> {
         let mut question = vec![SIGN_REQUEST];
         for part in [key.bytes().as_slice(), data] {
-            part.encode(&mut question).map_err(|fault| self.failed(&fault))?;
+            part.encode(&mut question)
+                .map_err(|fault| self.failed(&fault))?;
         }
+
         question.extend([0; 4]);
-        let answer = self.ask(&question, AGENT).map_err(|fault| self.failed(&fault))?;
+        let answer = self
+            .ask(&question, AGENT)
+            .map_err(|fault| self.failed(&fault))?;
         match answer.split_first() {
             Some((&SIGN_RESPONSE, mut rest)) => {
-                let raw = Vec::<u8>::decode(&mut rest).map_err(|_| self.failed(&"its signature cannot be read"))?;
-                if rest.is_finished() { Ok(raw) } else { Err(self.failed(&"its signature has something behind it")) }
+                let raw = Vec::<u8>::decode(&mut rest)
+                    .map_err(|_| self.failed(&"its signature cannot be read"))?;
+                if rest.is_finished() {
+                    Ok(raw)
+                } else {
+                    Err(self.failed(&"its signature has something behind it"))
+                }
             }
-            _ => Err(self.failed(&format_args!("it did not sign with {} (locked, or nobody agreed?)", key.fingerprint()))),
+
+            _ => Err(self.failed(&format_args!(
+                "it did not sign with {} (locked, or nobody agreed?)",
+                key.fingerprint()
+            ))),
         }
     }
 
@@ -77,7 +97,13 @@ impl Agent {
     fn ask(&self, question: &[u8], time: Duration) -> io::Result<Vec<u8>> {
         let until = Instant::now() + time;
         let late = || io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time");
-        let left = || until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or_else(late);
+        let left = || {
+            until
+                .checked_duration_since(Instant::now())
+                .filter(|left| !left.is_zero())
+                .ok_or_else(late)
+        };
+
         let mut socket = UnixStream::connect(&self.0)?;
         socket.set_write_timeout(Some(left()?))?;
         let length = u32::try_from(question.len()).map_err(io::Error::other)?;
@@ -86,28 +112,39 @@ impl Agent {
             while !into.is_empty() {
                 socket.set_read_timeout(Some(left()?))?;
                 match socket.read(into) {
-                    Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up")),
+                    Ok(0) => {
+                        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up"));
+                    }
                     Ok(count) => into = into.get_mut(count..).unwrap_or_default(),
                     Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
                     Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return Err(late()),
                     Err(fault) => return Err(fault),
                 }
             }
+
             Ok(())
         };
+
         let mut length = [0; 4];
         read(&mut length)?;
         let length = u32::from_be_bytes(length) as usize;
         if length == 0 || length > AGENT_ANSWER {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it announces {length} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it announces {length} bytes"),
+            ));
         }
+
         let mut answer = vec![0; length];
         read(&mut answer)?;
         Ok(answer)
     }
 
     fn failed(&self, why: &dyn std::fmt::Display) -> ClientError {
-        ClientError::new(Code::Identity, format!("the SSH agent at {}: {why}", self.0.display()))
+        ClientError::new(
+            Code::Identity,
+            format!("the SSH agent at {}: {why}", self.0.display()),
+        )
     }
 }
 
@@ -140,7 +177,9 @@ impl Signer {
             Self::Agent(agent, key) => agent.sign(key, &data)?,
             Self::Own(key) => key.sign(&data).map_err(fault)?,
         };
+
         let signature = blob(self.public(), &raw);
+
         // What an agent signs is looked at before it goes anywhere.
         match SshPublic::signer(text, &signature) {
             Ok(signer) if signer.is(self.public()) => Ok(signature),
@@ -174,7 +213,10 @@ mod tests {
                     let _ = socket.read_to_end(&mut Vec::new());
                 }
             });
-            let fault = Agent::at(&path).ask(&[REQUEST_IDENTITIES], Duration::from_millis(200)).unwrap_err();
+
+            let fault = Agent::at(&path)
+                .ask(&[REQUEST_IDENTITIES], Duration::from_millis(200))
+                .unwrap_err();
             assert_eq!(fault.kind(), io::ErrorKind::TimedOut, "{fault}");
             agent.join().unwrap();
         }

@@ -12,8 +12,16 @@ pub fn limits(table: &Table<'_>) -> RunLimits {
         output: table.item("output_max").and_then(|item| item.size()),
         ..RunLimits::default()
     };
-    let Some(table) = table.table("limits") else { return limits };
-    let number = |key, range| table.integer(key, range).and_then(|number| u64::try_from(number).ok());
+
+    let Some(table) = table.table("limits") else {
+        return limits;
+    };
+    let number = |key, range| {
+        table
+            .integer(key, range)
+            .and_then(|number| u64::try_from(number).ok())
+    };
+
     limits.memory = table.item("memory").and_then(|item| item.size());
     limits.processes = number("processes", 1..=4_194_304);
     limits.cpu_percent = table.item("cpu").and_then(|item| item.parsed(percent));
@@ -34,8 +42,16 @@ pub fn limits(table: &Table<'_>) -> RunLimits {
 
 /// `"150%"`: one and a half cores.
 fn percent(text: &str) -> Result<u32, String> {
-    let number = text.strip_suffix('%').and_then(|number| number.parse::<u32>().ok()).filter(|number| (1..=100_000).contains(number));
-    number.ok_or_else(|| format!("found \"{}\"; accepted is a share of one core such as \"50%\" or \"200%\"", text.escape_debug()))
+    let number = text
+        .strip_suffix('%')
+        .and_then(|number| number.parse::<u32>().ok())
+        .filter(|number| (1..=100_000).contains(number));
+    number.ok_or_else(|| {
+        format!(
+            "found \"{}\"; accepted is a share of one core such as \"50%\" or \"200%\"",
+            text.escape_debug()
+        )
+    })
 }
 
 /// Reads what a run is kept from.
@@ -43,16 +59,31 @@ pub fn confinement(table: &Table<'_>) -> Confinement {
     let read = Confinement {
         setuid_allowed: table.flag("setuid_allowed").unwrap_or(false),
         network: table.flag("network").unwrap_or(true),
-        umask: table.item("umask").and_then(|item| item.parsed(octal)).unwrap_or(0o022),
+        umask: table
+            .item("umask")
+            .and_then(|item| item.parsed(octal))
+            .unwrap_or(0o022),
         sandbox: table.table("sandbox").map(|table| {
             let paths = |key: &'static str| -> Vec<PathBuf> {
-                table.texts(key).unwrap_or_default().iter().filter_map(|item| item.parsed(absolute)).collect()
+                table
+                    .texts(key)
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|item| item.parsed(absolute))
+                    .collect()
             };
-            let sandbox = Sandbox { read: paths("read"), write: paths("write"), execute: paths("execute") };
+
+            let sandbox = Sandbox {
+                read: paths("read"),
+                write: paths("write"),
+                execute: paths("execute"),
+            };
+
             table.finish();
             sandbox
         }),
     };
+
     if read.setuid_allowed && (!read.network || read.sandbox.is_some()) {
         table.fault("`setuid_allowed` with `network = false` or a `sandbox`: the kernel keeps these only from processes that can gain no privileges");
     }
@@ -60,8 +91,15 @@ pub fn confinement(table: &Table<'_>) -> Confinement {
 }
 
 fn octal(text: &str) -> Result<u32, String> {
-    let number = u32::from_str_radix(text, 8).ok().filter(|number| *number <= 0o777 && text.len() <= 4);
-    number.ok_or_else(|| format!("found \"{}\"; accepted are octal digits such as \"027\"", text.escape_debug()))
+    let number = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|number| *number <= 0o777 && text.len() <= 4);
+    number.ok_or_else(|| {
+        format!(
+            "found \"{}\"; accepted are octal digits such as \"027\"",
+            text.escape_debug()
+        )
+    })
 }
 
 /// 64 hexadecimal digits.
@@ -70,9 +108,17 @@ pub fn sha256(item: &Item<'_>) -> Option<[u8; 32]> {
         let mut digest = [0; 32];
         let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         for (at, byte) in digest.iter_mut().enumerate() {
-            *byte = text.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or(0);
+            *byte = text
+                .get(2 * at..2 * at + 2)
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+                .unwrap_or(0);
         }
-        if digits { Ok(digest) } else { Err("is no SHA-256: 64 hexadecimal digits, as `sha256sum` prints them".into()) }
+
+        if digits {
+            Ok(digest)
+        } else {
+            Err("is no SHA-256: 64 hexadecimal digits, as `sha256sum` prints them".into())
+        }
     })
 }
 
@@ -80,7 +126,16 @@ pub fn sha256(item: &Item<'_>) -> Option<[u8; 32]> {
 pub fn after(table: &Table<'_>) -> (std::time::Duration, bool) {
     let leave = table.flag("leave_running").unwrap_or(false);
     if leave && table_has(table, "linger") {
-        table.fault("has `linger` and `leave_running`; what is left running is not killed after a while");
+        table.fault(
+            "has `linger` and `leave_running`; what is left running is not killed after a while",
+        );
     }
-    (table.item("linger").and_then(|item| window(&item)).unwrap_or(crate::limits::LINGER), leave)
+
+    (
+        table
+            .item("linger")
+            .and_then(|item| window(&item))
+            .unwrap_or(crate::limits::LINGER),
+        leave,
+    )
 }

@@ -22,6 +22,7 @@ impl fmt::Display for Fault {
         } else if !self.place.file.is_empty() {
             write!(out, "{}: ", self.place.file)?;
         }
+
         if !self.key.is_empty() {
             write!(out, "{}: ", self.key)?;
         }
@@ -39,12 +40,20 @@ pub struct Faults {
 impl Faults {
     /// Adds a fault.
     pub fn add(&self, place: &Place, key: impl Into<String>, text: impl Into<String>) {
-        self.found.borrow_mut().push(Fault { place: place.clone(), key: key.into(), text: text.into() });
+        self.found.borrow_mut().push(Fault {
+            place: place.clone(),
+            key: key.into(),
+            text: text.into(),
+        });
     }
 
     /// Adds a warning.
     pub fn warn(&self, place: &Place, key: impl Into<String>, text: impl Into<String>) {
-        self.warned.borrow_mut().push(Fault { place: place.clone(), key: key.into(), text: text.into() });
+        self.warned.borrow_mut().push(Fault {
+            place: place.clone(),
+            key: key.into(),
+            text: text.into(),
+        });
     }
 
     /// Whether nothing is wrong so far.
@@ -58,6 +67,10 @@ impl Faults {
             list.sort_by(|a, b| (&a.place.file, a.place.line).cmp(&(&b.place.file, b.place.line)));
             list
         };
-        (sorted(self.found.into_inner()), sorted(self.warned.into_inner()))
+
+        (
+            sorted(self.found.into_inner()),
+            sorted(self.warned.into_inner()),
+        )
     }
 }

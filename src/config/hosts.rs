@@ -52,7 +52,11 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
         return Ok(Hosts::default());
     }
     let faults = Faults::default();
-    let file = crate::request::Place { file: path.to_string_lossy().into(), line: 0 };
+    let file = crate::request::Place {
+        file: path.to_string_lossy().into(),
+        line: 0,
+    };
+
     let text = match read_config(path, &Trust::own(), limits::CONFIG_FILE) {
         Ok((text, _)) => text,
         Err(fault) => {
@@ -60,6 +64,7 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
             return Err(faults.into_parts().0);
         }
     };
+
     let folder = path.parent().unwrap_or(Path::new("."));
     let document = Document::parse(&path.to_string_lossy(), &text, &faults);
     let root = document.root(&faults);
@@ -70,26 +75,62 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
             }
         }
     }
-    let mut hosts = Hosts { defaults: root.table("defaults").map(|table| host(table, folder)).unwrap_or_default(), ..Hosts::default() };
-    for (name, item) in root.table("hosts").map(|table| table.named()).unwrap_or_default() {
+
+    let mut hosts = Hosts {
+        defaults: root
+            .table("defaults")
+            .map(|table| host(table, folder))
+            .unwrap_or_default(),
+        ..Hosts::default()
+    };
+
+    for (name, item) in root
+        .table("hosts")
+        .map(|table| table.named())
+        .unwrap_or_default()
+    {
         if let Some(table) = item.table() {
             let place = item.place.to_string();
-            hosts.hosts.insert(name, HostSettings { place: Some(place), ..host(table, folder) });
+            hosts.hosts.insert(
+                name,
+                HostSettings {
+                    place: Some(place),
+                    ..host(table, folder)
+                },
+            );
         }
     }
+
     root.finish();
     let (found, _) = faults.into_parts();
-    if found.is_empty() { Ok(hosts) } else { Err(found) }
+    if found.is_empty() {
+        Ok(hosts)
+    } else {
+        Err(found)
+    }
 }
 
 fn host(table: Table<'_>, folder: &Path) -> HostSettings {
     let file = |name: &'static str| table.text(name).map(|text| expand(&text, folder));
     let read = HostSettings {
         address: table.text("address"),
-        port: table.integer("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()),
+        port: table
+            .integer("port", 1..=65_535)
+            .and_then(|port| u16::try_from(port).ok()),
         user: table.text("user"),
-        ca: table.text("ca").map(|text| if text == "system" { text } else { expand(&text, folder).to_string_lossy().into_owned() }),
-        pin: table.item("pin").and_then(|item| item.parsed(|text| text.parse::<crate::tls::Fingerprint>().map(|_| text.to_owned()))),
+        ca: table.text("ca").map(|text| {
+            if text == "system" {
+                text
+            } else {
+                expand(&text, folder).to_string_lossy().into_owned()
+            }
+        }),
+        pin: table.item("pin").and_then(|item| {
+            item.parsed(|text| {
+                text.parse::<crate::tls::Fingerprint>()
+                    .map(|_| text.to_owned())
+            })
+        }),
         tls_name: table.text("tls_name"),
         password_file: file("password_file"),
         identity: file("identity"),
@@ -97,6 +138,7 @@ fn host(table: Table<'_>, folder: &Path) -> HostSettings {
         key: file("key"),
         place: None,
     };
+
     if read.ca.is_some() && read.pin.is_some() {
         table.fault("has `ca` and `pin`; one of them says what makes the server the right one");
     }

@@ -21,31 +21,69 @@ pub struct Machine {
 impl Machine {
     /// What this process could have, if it were the daemon.
     pub fn probe() -> Self {
-        Self { groups: sys::cgroups_offered(), landlock: sys::kernel_offers().1.is_some(), sockets: sys::has_passed_listeners() }
+        Self {
+            groups: sys::cgroups_offered(),
+            landlock: sys::kernel_offers().1.is_some(),
+            sockets: sys::has_passed_listeners(),
+        }
     }
 
-    /// The same for a service to which its manager has given a control group of its own with every controller: what a shell
-    /// has in its own says nothing of it.
+    /// The same for a service to which its manager has given a control group of its own with every
+    /// controller: what a shell has in its own says nothing of it.
     #[must_use]
     pub fn as_a_service(self) -> Self {
-        Self { groups: Ok(Controllers { memory: true, pids: true, cpu: true }), ..self }
+        Self {
+            groups: Ok(Controllers {
+                memory: true,
+                pids: true,
+                cpu: true,
+            }),
+            ..self
+        }
     }
 }
 
 /// What this machine cannot enforce is refused, instead of being a promise that nobody keeps.
 pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: &Faults) {
     let key = |name: &str| format!("commands.{}.{name}", command.name);
-    let controllers = machine.groups.as_ref().ok().filter(|_| grouped).copied().unwrap_or_default();
+    let controllers = machine
+        .groups
+        .as_ref()
+        .ok()
+        .filter(|_| grouped)
+        .copied()
+        .unwrap_or_default();
     let limits = &command.limits;
     let place = "; the daemon needs them in its own control group (cgroup.controllers), which systemd gives with Delegate=yes where they are not bound to cgroup v1";
     let bounds = [
-        ("limits.memory", limits.memory.is_some(), controllers.memory, true),
-        ("limits.processes", limits.processes.is_some(), controllers.pids, true),
-        ("limits.cpu", limits.cpu_percent.is_some(), controllers.cpu, false),
+        (
+            "limits.memory",
+            limits.memory.is_some(),
+            controllers.memory,
+            true,
+        ),
+        (
+            "limits.processes",
+            limits.processes.is_some(),
+            controllers.pids,
+            true,
+        ),
+        (
+            "limits.cpu",
+            limits.cpu_percent.is_some(),
+            controllers.cpu,
+            false,
+        ),
     ];
+
     for (name, wanted, possible, alone) in bounds {
         if wanted && !possible && !(alone && limits.per_process) {
-            let other = if alone { "; `per_process = true` bounds each process by itself instead" } else { "" };
+            let other = if alone {
+                "; `per_process = true` bounds each process by itself instead"
+            } else {
+                ""
+            };
+
             faults.add(
                 &command.place,
                 key(name),
@@ -55,37 +93,74 @@ pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: 
             );
         }
     }
+
     if limits.per_process && limits.processes.is_some() {
         let text = "counts every process of the account on this machine, not only this run's, and does not bind root";
         faults.warn(&command.place, key("limits.processes"), text);
     }
+
     if command.confinement.sandbox.is_some() && !machine.landlock {
-        faults.add(&command.place, key("sandbox"), "this kernel has no Landlock, so it cannot be enforced");
+        faults.add(
+            &command.place,
+            key("sandbox"),
+            "this kernel has no Landlock, so it cannot be enforced",
+        );
     }
 }
 
 /// How each bound of a command is enforced, for `check`; `None` when there is nothing to say.
 pub fn enforcement(command: &Command) -> Option<String> {
     let limits = &command.limits;
-    let tree = if limits.per_process { "for each process, by rlimit" } else { "for all its processes, by control group" };
+    let tree = if limits.per_process {
+        "for each process, by rlimit"
+    } else {
+        "for all its processes, by control group"
+    };
+
     let mut told = Vec::new();
     let mut tell = |wanted: bool, name: &str, how: &str| {
         if wanted {
             told.push(format!("{name} {how}"));
         }
     };
+
     tell(limits.memory.is_some(), "memory", tree);
-    let processes = if limits.per_process { "of its whole account, by rlimit" } else { tree };
+    let processes = if limits.per_process {
+        "of its whole account, by rlimit"
+    } else {
+        tree
+    };
+
     tell(limits.processes.is_some(), "processes", processes);
     tell(limits.cpu_percent.is_some(), "cpu", tree);
     let alone = "for each process, by rlimit";
     tell(limits.cpu_time.is_some(), "cpu_time", alone);
     tell(limits.open_files.is_some(), "open_files", alone);
     tell(limits.file_size.is_some(), "file_size", alone);
-    tell(limits.idle.is_some(), "idle_timeout", "by the daemon's clock");
-    tell(limits.output.is_some(), "output_max", "by the frontend's count");
-    tell(!command.confinement.network, "network = false", "by seccomp");
-    tell(command.confinement.sandbox.is_some(), "sandbox", "by Landlock");
+    tell(
+        limits.idle.is_some(),
+        "idle_timeout",
+        "by the daemon's clock",
+    );
+
+    tell(
+        limits.output.is_some(),
+        "output_max",
+        "by the frontend's count",
+    );
+
+    tell(
+        !command.confinement.network,
+        "network = false",
+        "by seccomp",
+    );
+
+    tell(
+        command.confinement.sandbox.is_some(),
+        "sandbox",
+        "by Landlock",
+    );
+
     (!told.is_empty()).then(|| told.join("; "))
 }
 
@@ -107,25 +182,41 @@ impl Judged {
         let judge = || {
             let path = Path::new(command.executable());
             match sys::open_executable(path, trust, command.sha256.as_ref()) {
-                Err(fault @ sys::ExecutableFault::Digest(..)) => Judgement::Digest(fault.to_string()),
+                Err(fault @ sys::ExecutableFault::Digest(..)) => {
+                    Judgement::Digest(fault.to_string())
+                }
                 Err(fault) => Judgement::Fault(fault.to_string()),
                 Ok(_) => {
-                    let setuid =
-                        std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o6000 != 0 && meta.uid() != trust.own);
-                    Judgement::Sound { privileged: setuid || sys::has_capabilities(path) }
+                    let setuid = std::fs::metadata(path).is_ok_and(|meta| {
+                        meta.permissions().mode() & 0o6000 != 0 && meta.uid() != trust.own
+                    });
+                    Judgement::Sound {
+                        privileged: setuid || sys::has_capabilities(path),
+                    }
                 }
             }
         };
+
         self.0.entry(key).or_insert_with(judge).clone()
     }
 }
 
-/// Says what is worth knowing of an executable: privileges that it would not get, and a pin that does not fit.
-pub fn judge_executable(command: &Command, trust: &sys::Trust, judged: &mut Judged, faults: &Faults) {
+/// Says what is worth knowing of an executable: privileges that it would not get, and a pin that
+/// does not fit.
+pub fn judge_executable(
+    command: &Command,
+    trust: &sys::Trust,
+    judged: &mut Judged,
+    faults: &Faults,
+) {
     let key = format!("commands.{}.exec", command.name);
     let path = Path::new(command.executable());
     match judged.judge(command, trust) {
-        Judgement::Digest(fault) => faults.add(&command.place, format!("commands.{}.sha256", command.name), fault),
+        Judgement::Digest(fault) => faults.add(
+            &command.place,
+            format!("commands.{}.sha256", command.name),
+            fault,
+        ),
         Judgement::Fault(fault) => faults.add(&command.place, key, fault),
         Judgement::Sound { privileged } => {
             if privileged && !command.confinement.setuid_allowed {

@@ -1,4 +1,5 @@
-//! TOML and its place: every value read once into types, every fault found at once, with file, line and key.
+//! TOML and its place: every value read once into types, every fault found at once, with file, line
+//! and key.
 
 #[cfg(target_os = "linux")]
 mod command;
@@ -6,7 +7,13 @@ mod command;
 mod confinement;
 #[cfg(target_os = "linux")]
 mod daemon;
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the client's file needs a part of what the daemon's does"))]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(
+        dead_code,
+        reason = "the client's file needs a part of what the daemon's does"
+    )
+)]
 mod fault;
 mod hosts;
 #[cfg(target_os = "linux")]
@@ -15,7 +22,13 @@ mod machine;
 mod outline;
 #[cfg(target_os = "linux")]
 mod policy;
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the client's file needs a part of what the daemon's does"))]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(
+        dead_code,
+        reason = "the client's file needs a part of what the daemon's does"
+    )
+)]
 mod reader;
 
 #[cfg(target_os = "linux")]

@@ -6,7 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use toml::de::{DeTable, DeValue};
 
-/// Takes in a file's table. Files of one configuration never say the same entry twice; that is a fault elsewhere.
+/// Takes in a file's table. Files of one configuration never say the same entry twice; that is a
+/// fault elsewhere.
 pub fn note(outline: &mut Outline, document: &DeTable<'_>) {
     for (section, value) in document {
         let section = section.get_ref();
@@ -16,12 +17,17 @@ pub fn note(outline: &mut Outline, document: &DeTable<'_>) {
             "users" => Some("user"),
             _ => None,
         };
+
         match (value.get_ref(), named) {
             (DeValue::Table(entries), Some(kind)) => {
                 for (name, entry) in entries {
-                    outline.put(format!("{kind} {}", name.get_ref().escape_debug()), keys(entry.get_ref()));
+                    outline.put(
+                        format!("{kind} {}", name.get_ref().escape_debug()),
+                        keys(entry.get_ref()),
+                    );
                 }
             }
+
             (value @ DeValue::Table(_), None) => outline.put(format!("[{section}]"), keys(value)),
             (value, _) => outline.put(section.to_string(), keys(value)),
         }
@@ -30,7 +36,10 @@ pub fn note(outline: &mut Outline, document: &DeTable<'_>) {
 
 fn keys(value: &DeValue<'_>) -> Vec<(String, u64)> {
     match value {
-        DeValue::Table(table) => table.iter().map(|(key, value)| (key.get_ref().to_string(), digest(value.get_ref()))).collect(),
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.get_ref().to_string(), digest(value.get_ref())))
+            .collect(),
         other => vec![("value".into(), digest(other))],
     }
 }
@@ -51,18 +60,25 @@ fn spell(value: &DeValue<'_>, out: &mut String) {
                 spell(item.get_ref(), out);
                 out.push(',');
             }
+
             out.push(']');
         }
+
         DeValue::Table(table) => {
-            let sorted: BTreeMap<&str, &DeValue<'_>> = table.iter().map(|(key, value)| (key.get_ref().as_ref(), value.get_ref())).collect();
+            let sorted: BTreeMap<&str, &DeValue<'_>> = table
+                .iter()
+                .map(|(key, value)| (key.get_ref().as_ref(), value.get_ref()))
+                .collect();
             out.push('{');
             for (key, value) in sorted {
                 out.push_str(&format!("{key:?}="));
                 spell(value, out);
                 out.push(',');
             }
+
             out.push('}');
         }
+
         leaf => out.push_str(&format!("{leaf:?}")),
     }
 }
@@ -94,13 +110,18 @@ mod tests {
             "include changed: value",
             "user u changed: password",
         ];
+
         assert_eq!(Outline::difference(&old, &new), said);
     }
 
     #[test]
     fn order_and_place_make_no_difference() {
-        let one = outline("[commands.a]\nexec = [\"/bin/a\"]\nargs.x = { type = \"ip\", optional = true }\n[users.u]\nroles = []");
-        let two = outline("[users.u]\nroles = []\n# moved\n[commands.a]\nargs.x = { optional = true, type = \"ip\" }\nexec = [\"/bin/a\"]");
+        let one = outline(
+            "[commands.a]\nexec = [\"/bin/a\"]\nargs.x = { type = \"ip\", optional = true }\n[users.u]\nroles = []",
+        );
+        let two = outline(
+            "[users.u]\nroles = []\n# moved\n[commands.a]\nargs.x = { optional = true, type = \"ip\" }\nexec = [\"/bin/a\"]",
+        );
         assert_eq!(Outline::difference(&one, &two), Vec::<String>::new());
     }
 }

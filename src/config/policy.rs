@@ -1,4 +1,5 @@
-//! Roles, users and commands: the part of a configuration that says who may do what, from one file or many.
+//! Roles, users and commands: the part of a configuration that says who may do what, from one file
+//! or many.
 
 use super::command::{self, Defaults, Read};
 use super::fault::Faults;
@@ -31,13 +32,34 @@ pub struct ReadUser {
     pub has_hash: bool,
 }
 
-/// Reads `defaults`, `roles`, `users` and `commands` of every file; `[defaults]` stands in the first only.
+/// Reads `defaults`, `roles`, `users` and `commands` of every file; `[defaults]` stands in the
+/// first only.
 pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
     let mut parts = Parts::default();
-    let defaults = roots.first().and_then(|root| root.table("defaults")).map(defaults).unwrap_or_default();
+    let defaults = roots
+        .first()
+        .and_then(|root| root.table("defaults"))
+        .map(defaults)
+        .unwrap_or_default();
     for root in roots {
-        each(root, "roles", &mut parts.roles, |role| &role.place, faults, |_, table| Some(role(table)));
-        each(root, "users", &mut parts.users, |user| &user.user.place, faults, |_, table| Some(user(table)));
+        each(
+            root,
+            "roles",
+            &mut parts.roles,
+            |role| &role.place,
+            faults,
+            |_, table| Some(role(table)),
+        );
+
+        each(
+            root,
+            "users",
+            &mut parts.users,
+            |user| &user.user.place,
+            faults,
+            |_, table| Some(user(table)),
+        );
+
         each(
             root,
             "commands",
@@ -47,11 +69,13 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
             |name, table| command::read(name, table, &defaults),
         );
     }
+
     judge(&parts, faults);
     parts
 }
 
-/// Reads a table of tables with names; a name that another file has too is a fault that names both places.
+/// Reads a table of tables with names; a name that another file has too is a fault that names both
+/// places.
 fn each<T>(
     root: &Table<'_>,
     key: &'static str,
@@ -60,14 +84,24 @@ fn each<T>(
     faults: &Faults,
     mut read: impl FnMut(&str, Table<'_>) -> Option<T>,
 ) {
-    for (name, item) in root.table(key).map(|table| table.named()).unwrap_or_default() {
+    for (name, item) in root
+        .table(key)
+        .map(|table| table.named())
+        .unwrap_or_default()
+    {
         if let Err(why) = command::name(&name) {
             item.fault(why);
             continue;
         }
-        let Some(value) = item.table().and_then(|table| read(&name, table)) else { continue };
+        let Some(value) = item.table().and_then(|table| read(&name, table)) else {
+            continue;
+        };
         if let Some(earlier) = into.get(&name) {
-            faults.add(&item.place, item.key.clone(), format!("is defined already, at {}", place(earlier)));
+            faults.add(
+                &item.place,
+                item.key.clone(),
+                format!("is defined already, at {}", place(earlier)),
+            );
             continue;
         }
         into.insert(name, value);
@@ -78,10 +112,15 @@ fn defaults(table: Table<'_>) -> Defaults {
     let read = Defaults {
         run_as: table.text("run_as"),
         // One that is wrong is a fault here; it is not missing at every command as well.
-        timeout: table.item("timeout").map(|item| command::timeout(&item).unwrap_or(Some(Duration::from_secs(60)))),
+        timeout: table
+            .item("timeout")
+            .map(|item| command::timeout(&item).unwrap_or(Some(Duration::from_secs(60)))),
         grace: table.duration("grace"),
-        resume_window: table.item("resume_window").and_then(|item| command::window(&item)),
+        resume_window: table
+            .item("resume_window")
+            .and_then(|item| command::window(&item)),
     };
+
     table.finish();
     read
 }
@@ -94,16 +133,26 @@ fn role(table: Table<'_>) -> Role {
             item.fault(why);
             return None;
         }
-        Some(Pattern { text, place: item.place.clone() })
+
+        Some(Pattern {
+            text,
+            place: item.place.clone(),
+        })
     };
+
     let verb = |item: &Item<'_>| {
         item.parsed(|text| {
             if rights().any(|right| right == text) {
                 return Ok(text.to_owned());
             }
-            Err(format!("found \"{}\"; accepted are {}", text.escape_debug(), rights().collect::<Vec<_>>().join(", ")))
+            Err(format!(
+                "found \"{}\"; accepted are {}",
+                text.escape_debug(),
+                rights().collect::<Vec<_>>().join(", ")
+            ))
         })
     };
+
     let list = |key: &'static str| table.texts(key).unwrap_or_default();
     let read = Role {
         commands: list("commands").iter().filter_map(pattern).collect(),
@@ -113,14 +162,20 @@ fn role(table: Table<'_>) -> Role {
         sources: sources(&table),
         place: table.place.clone(),
     };
+
     table.finish();
     read
 }
 
 /// Networks to come from.
 pub(super) fn sources(table: &Table<'_>) -> Vec<Network> {
-    let Some(items) = table.texts("sources") else { return Vec::new() };
-    let networks: Vec<Network> = items.iter().filter_map(|item| item.parsed(|text| text.parse::<Network>())).collect();
+    let Some(items) = table.texts("sources") else {
+        return Vec::new();
+    };
+    let networks: Vec<Network> = items
+        .iter()
+        .filter_map(|item| item.parsed(|text| text.parse::<Network>()))
+        .collect();
     // A list that came out empty would mean "anywhere".
     if networks.is_empty() {
         table.fault("`sources` names no usable network; leave it out to allow every address");
@@ -132,20 +187,29 @@ fn user(table: Table<'_>) -> ReadUser {
     let password = table.item("password");
     let read = ReadUser {
         user: User {
-            roles: table.texts("roles").unwrap_or_default().iter().filter_map(Item::text).collect(),
+            roles: table
+                .texts("roles")
+                .unwrap_or_default()
+                .iter()
+                .filter_map(Item::text)
+                .collect(),
             disabled: table.flag("disabled").unwrap_or(false),
             sources: sources(&table),
             place: table.place.clone(),
         },
         credentials: Credentials {
-            password: password
-                .as_ref()
-                .and_then(|item| item.parsed(|text| Hash::read(text).map_err(|why| format!("{why} (`ordaind hash-password` makes one)")))),
+            password: password.as_ref().and_then(|item| {
+                item.parsed(|text| {
+                    Hash::read(text)
+                        .map_err(|why| format!("{why} (`ordaind hash-password` makes one)"))
+                })
+            }),
             keys: ssh_keys(&table),
             totp: table.flag("totp").unwrap_or(false),
         },
         has_hash: password.is_some(),
     };
+
     if let Some(hash) = &read.credentials.password {
         let cost = hash.cost();
         let item_fault = |text: String| {
@@ -153,10 +217,15 @@ fn user(table: Table<'_>) -> ReadUser {
                 item.warn(text);
             }
         };
+
         if u64::from(cost.memory_kib) * u64::from(cost.passes) < 19 * 1024 * 2 {
-            item_fault(format!("is weak: m={} KiB, t={}; OWASP's least is m=19456, t=2", cost.memory_kib, cost.passes));
+            item_fault(format!(
+                "is weak: m={} KiB, t={}; OWASP's least is m=19456, t=2",
+                cost.memory_kib, cost.passes
+            ));
         }
     }
+
     table.finish();
     read
 }
@@ -164,16 +233,23 @@ fn user(table: Table<'_>) -> ReadUser {
 fn ssh_keys(table: &Table<'_>) -> Vec<SshPublic> {
     let items = table.texts("ssh_keys").unwrap_or_default();
     if let Some(first) = items.get(limits::SSH_KEYS) {
-        first.fault(format!("is one too many; {} are accepted", limits::SSH_KEYS));
+        first.fault(format!(
+            "is one too many; {} are accepted",
+            limits::SSH_KEYS
+        ));
     }
+
     let mut keys: Vec<SshPublic> = Vec::new();
     for item in items.iter().take(limits::SSH_KEYS) {
-        let Some(key) = item.parsed(SshPublic::read) else { continue };
+        let Some(key) = item.parsed(SshPublic::read) else {
+            continue;
+        };
         match keys.iter().any(|known| known.is(&key)) {
             true => item.fault("is listed twice"),
             false => keys.push(key),
         }
     }
+
     keys
 }
 
@@ -182,35 +258,90 @@ fn judge(parts: &Parts, faults: &Faults) {
     for (name, role) in &parts.roles {
         let key = format!("roles.{name}.commands");
         for pattern in &role.commands {
-            let matched: Vec<&str> = parts.commands.keys().map(String::as_str).filter(|command| pattern.matches(command)).collect();
+            let matched: Vec<&str> = parts
+                .commands
+                .keys()
+                .map(String::as_str)
+                .filter(|command| pattern.matches(command))
+                .collect();
             if pattern.is_wildcard() {
-                let spelled = if matched.is_empty() { "nothing".into() } else { matched.join(", ") };
-                faults.warn(&pattern.place, key.clone(), format!("`{}` grants {spelled}", pattern.text));
+                let spelled = if matched.is_empty() {
+                    "nothing".into()
+                } else {
+                    matched.join(", ")
+                };
+
+                faults.warn(
+                    &pattern.place,
+                    key.clone(),
+                    format!("`{}` grants {spelled}", pattern.text),
+                );
             } else if matched.is_empty() {
-                faults.add(&pattern.place, key.clone(), format!("there is no command `{}`", pattern.text));
+                faults.add(
+                    &pattern.place,
+                    key.clone(),
+                    format!("there is no command `{}`", pattern.text),
+                );
             }
         }
-        for pattern in role.deny.iter().filter(|pattern| !parts.commands.keys().any(|command| pattern.matches(command))) {
-            // What is denied in vain may be a name that was spelled wrongly, and a grant that was meant to be none.
-            faults.add(&pattern.place, format!("roles.{name}.deny"), format!("there is no command `{}`", pattern.text));
+
+        for pattern in role.deny.iter().filter(|pattern| {
+            !parts
+                .commands
+                .keys()
+                .any(|command| pattern.matches(command))
+        }) {
+            // What is denied in vain may be a name that was spelled wrongly, and a grant that was
+            // meant to be none.
+            faults.add(
+                &pattern.place,
+                format!("roles.{name}.deny"),
+                format!("there is no command `{}`", pattern.text),
+            );
         }
-        if !parts.users.values().any(|user| user.user.roles.contains(name)) {
-            faults.warn(&role.place, format!("roles.{name}"), "no user has this role");
+
+        if !parts
+            .users
+            .values()
+            .any(|user| user.user.roles.contains(name))
+        {
+            faults.warn(
+                &role.place,
+                format!("roles.{name}"),
+                "no user has this role",
+            );
         }
     }
+
     let mut costs = Vec::new();
     for (name, read) in &parts.users {
         let key = format!("users.{name}");
-        for role in read.user.roles.iter().filter(|role| !parts.roles.contains_key(*role)) {
-            faults.add(&read.user.place, format!("{key}.roles"), format!("there is no role `{}`", role.escape_debug()));
+        for role in read
+            .user
+            .roles
+            .iter()
+            .filter(|role| !parts.roles.contains_key(*role))
+        {
+            faults.add(
+                &read.user.place,
+                format!("{key}.roles"),
+                format!("there is no role `{}`", role.escape_debug()),
+            );
         }
+
         if !read.has_hash && read.credentials.keys.is_empty() {
-            faults.warn(&read.user.place, key.clone(), "has neither a password nor SSH keys and cannot log in");
+            faults.warn(
+                &read.user.place,
+                key.clone(),
+                "has neither a password nor SSH keys and cannot log in",
+            );
         }
+
         if let Some(hash) = &read.credentials.password {
             costs.push((hash.cost(), name, &read.user.place));
         }
     }
+
     if let Some((usual, first, _)) = costs.first() {
         for (_, name, place) in costs.iter().filter(|(cost, ..)| cost != usual) {
             faults.warn(
@@ -220,10 +351,18 @@ fn judge(parts: &Parts, faults: &Faults) {
             );
         }
     }
+
     for (name, read) in &parts.commands {
-        let granted = parts.roles.values().any(|role| role.commands.iter().any(|pattern| pattern.matches(name)));
+        let granted = parts
+            .roles
+            .values()
+            .any(|role| role.commands.iter().any(|pattern| pattern.matches(name)));
         if !granted {
-            faults.warn(&read.command.place, format!("commands.{name}"), "no role grants this command");
+            faults.warn(
+                &read.command.place,
+                format!("commands.{name}"),
+                "no role grants this command",
+            );
         }
     }
 }

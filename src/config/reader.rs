@@ -22,19 +22,43 @@ impl<'t> Document<'t> {
     /// Parses a file's text; what is no TOML becomes faults, and the rest is still read.
     pub fn parse(name: &str, text: &'t str, faults: &Faults) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let lines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-        let document = Self { name: name.into(), lines, table };
+        let lines = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'\n')
+            .map(|(at, _)| at)
+            .collect();
+        let document = Self {
+            name: name.into(),
+            lines,
+            table,
+        };
+
         for error in errors {
             let span = error.span().unwrap_or_default();
-            let found: String = text.get(span.clone()).unwrap_or_default().chars().take(40).flat_map(char::escape_debug).collect();
-            faults.add(&document.place(span), "", format!("not TOML: {} (at `{found}`)", error.message().trim()));
+            let found: String = text
+                .get(span.clone())
+                .unwrap_or_default()
+                .chars()
+                .take(40)
+                .flat_map(char::escape_debug)
+                .collect();
+            faults.add(
+                &document.place(span),
+                "",
+                format!("not TOML: {} (at `{found}`)", error.message().trim()),
+            );
         }
+
         document
     }
 
     fn place(&self, span: Range<usize>) -> Place {
         let line = self.lines.partition_point(|end| *end < span.start) + 1;
-        Place { file: self.name.clone(), line: u32::try_from(line).unwrap_or(u32::MAX) }
+        Place {
+            file: self.name.clone(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+        }
     }
 
     /// The table as it was parsed.
@@ -48,7 +72,10 @@ impl<'t> Document<'t> {
             document: self,
             entries: self.table.get_ref(),
             key: String::new(),
-            place: Place { file: self.name.clone(), line: 1 },
+            place: Place {
+                file: self.name.clone(),
+                line: 1,
+            },
             faults,
             asked: RefCell::default(),
         }
@@ -81,11 +108,18 @@ pub struct Item<'d> {
 impl<'d> Table<'d> {
     /// The key of an entry, dotted.
     pub fn path(&self, name: &str) -> String {
-        if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
+        if self.key.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.key)
+        }
     }
 
     fn find(&self, name: &str) -> Option<Item<'d>> {
-        self.entries.iter().find(|(key, _)| key.get_ref() == name).map(|(key, value)| self.entry(key, value))
+        self.entries
+            .iter()
+            .find(|(key, _)| key.get_ref() == name)
+            .map(|(key, value)| self.entry(key, value))
     }
 
     fn entry(&self, key: &Spanned<DeString<'_>>, value: &'d Spanned<DeValue<'d>>) -> Item<'d> {
@@ -107,7 +141,10 @@ impl<'d> Table<'d> {
 
     /// All entries of a table whose keys are names of the administrator's own.
     pub fn named(&self) -> Vec<(String, Item<'d>)> {
-        self.entries.iter().map(|(key, value)| (key.get_ref().to_string(), self.entry(key, value))).collect()
+        self.entries
+            .iter()
+            .map(|(key, value)| (key.get_ref().to_string(), self.entry(key, value)))
+            .collect()
     }
 
     /// A string.
@@ -126,7 +163,11 @@ impl<'d> Table<'d> {
     }
 
     /// A whole number within bounds.
-    pub fn integer(&self, name: &'static str, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
+    pub fn integer(
+        &self,
+        name: &'static str,
+        bounds: std::ops::RangeInclusive<i64>,
+    ) -> Option<i64> {
         self.item(name)?.integer(bounds)
     }
 
@@ -160,9 +201,22 @@ impl<'d> Table<'d> {
         let mut accepted = self.asked.into_inner();
         accepted.sort_unstable();
         accepted.dedup();
-        for key in self.entries.keys().filter(|key| !accepted.contains(&key.get_ref().as_ref())) {
-            let path = if self.key.is_empty() { key.get_ref().to_string() } else { format!("{}.{}", self.key, key.get_ref()) };
-            self.faults.add(&self.document.place(key.span()), path, format!("unknown key; accepted are {}", accepted.join(", ")));
+        for key in self
+            .entries
+            .keys()
+            .filter(|key| !accepted.contains(&key.get_ref().as_ref()))
+        {
+            let path = if self.key.is_empty() {
+                key.get_ref().to_string()
+            } else {
+                format!("{}.{}", self.key, key.get_ref())
+            };
+
+            self.faults.add(
+                &self.document.place(key.span()),
+                path,
+                format!("unknown key; accepted are {}", accepted.join(", ")),
+            );
         }
     }
 }
@@ -170,12 +224,19 @@ impl<'d> Table<'d> {
 impl<'d> Item<'d> {
     fn wrong(&self, expected: &str) {
         let found = match self.value {
-            DeValue::String(text) => format!("\"{}\"", text.chars().take(60).flat_map(char::escape_debug).collect::<String>()),
+            DeValue::String(text) => format!(
+                "\"{}\"",
+                text.chars()
+                    .take(60)
+                    .flat_map(char::escape_debug)
+                    .collect::<String>()
+            ),
             DeValue::Integer(number) => number.as_str().to_owned(),
             DeValue::Float(number) => number.as_str().to_owned(),
             DeValue::Boolean(flag) => flag.to_string(),
             other => format!("a {}", other.type_str()),
         };
+
         self.fault(format!("found {found}; accepted is {expected}"));
     }
 
@@ -218,7 +279,8 @@ impl<'d> Item<'d> {
         text
     }
 
-    /// A path of the daemon's: from the file's folder on where it is not absolute. Whose home `~` would be depends on who starts it.
+    /// A path of the daemon's: from the file's folder on where it is not absolute. Whose home `~`
+    /// would be depends on who starts it.
     pub fn file(&self, folder: &Path) -> Option<PathBuf> {
         let path = self.text()?;
         if path.starts_with('~') {
@@ -226,6 +288,7 @@ impl<'d> Item<'d> {
                 "is `{path}`: `~` is not expanded here; accepted is a path, from this file's folder on where it is not absolute"
             ));
         }
+
         Some(folder.join(path))
     }
 
@@ -246,17 +309,29 @@ impl<'d> Item<'d> {
 
     /// A whole number within bounds.
     pub fn integer(&self, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
-        let number = self.value.as_integer().and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
+        let number = self
+            .value
+            .as_integer()
+            .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
         let within = number.filter(|number| bounds.contains(number));
         if within.is_none() {
-            self.wrong(&format!("a whole number from {} to {}", bounds.start(), bounds.end()));
+            self.wrong(&format!(
+                "a whole number from {} to {}",
+                bounds.start(),
+                bounds.end()
+            ));
         }
+
         within
     }
 
     /// A duration, at least a millisecond.
     pub fn duration(&self) -> Option<Duration> {
-        let duration = self.value.as_str().and_then(units::duration).filter(|duration| !duration.is_zero());
+        let duration = self
+            .value
+            .as_str()
+            .and_then(units::duration)
+            .filter(|duration| !duration.is_zero());
         if duration.is_none() {
             self.wrong("a duration such as \"500ms\", \"60s\", \"30m\", \"2h\"");
         }
@@ -265,8 +340,13 @@ impl<'d> Item<'d> {
 
     /// Bytes: a number, or a string with a unit.
     pub fn size(&self) -> Option<u64> {
-        let number = self.value.as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
-        let size = number.or_else(|| self.value.as_str().and_then(units::size)).filter(|size| *size > 0);
+        let number = self
+            .value
+            .as_integer()
+            .and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+        let size = number
+            .or_else(|| self.value.as_str().and_then(units::size))
+            .filter(|size| *size > 0);
         if size.is_none() {
             self.wrong("a size such as 4096, \"64KiB\", \"2GiB\"");
         }
@@ -279,6 +359,7 @@ impl<'d> Item<'d> {
             self.wrong("a list");
             return None;
         };
+
         let item = |(index, value): (usize, &'d Spanned<DeValue<'d>>)| Item {
             document: self.document,
             value: value.get_ref(),
@@ -286,6 +367,7 @@ impl<'d> Item<'d> {
             place: self.document.place(value.span()),
             faults: self.faults,
         };
+
         Some(list.iter().enumerate().map(item).collect())
     }
 
@@ -295,6 +377,7 @@ impl<'d> Item<'d> {
             self.wrong("a table");
             return None;
         };
+
         Some(Table {
             document: self.document,
             entries,

@@ -1,4 +1,5 @@
-//! What proves an identity: password hashes, session keys, SSH keys, one-time codes; and random bytes.
+//! What proves an identity: password hashes, session keys, SSH keys, one-time codes; and random
+//! bytes.
 
 mod password;
 mod session;
@@ -15,7 +16,10 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Panics
 /// Never in practice: aws-lc aborts rather than give weak bytes, and reports no other failure.
-#[expect(clippy::expect_used, reason = "without random bytes nothing here may go on")]
+#[expect(
+    clippy::expect_used,
+    reason = "without random bytes nothing here may go on"
+)]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).expect("the kernel has random bytes");
@@ -63,8 +67,14 @@ impl Credentials {
     /// Whether this still proves it.
     pub fn holds(&self, factor: &Factor) -> bool {
         match factor {
-            Factor::Password(mark) => self.password.as_ref().is_some_and(|hash| hash.mark() == *mark),
-            Factor::Key(fingerprint) => self.keys.iter().any(|key| key.fingerprint() == *fingerprint),
+            Factor::Password(mark) => self
+                .password
+                .as_ref()
+                .is_some_and(|hash| hash.mark() == *mark),
+            Factor::Key(fingerprint) => self
+                .keys
+                .iter()
+                .any(|key| key.fingerprint() == *fingerprint),
         }
     }
 }

@@ -25,7 +25,13 @@ impl Hash {
 
 impl fmt::Debug for Hash {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Hash(m={},t={},p={})", self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
+        write!(
+            out,
+            "Hash(m={},t={},p={})",
+            self.params.m_cost(),
+            self.params.t_cost(),
+            self.params.p_cost()
+        )
     }
 }
 
@@ -41,7 +47,11 @@ pub struct Cost {
 }
 
 /// What `ordaind hash-password` uses: OWASP's first recommendation for argon2id.
-pub const COST: Cost = Cost { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+pub const COST: Cost = Cost {
+    memory_kib: 19 * 1024,
+    passes: 2,
+    lanes: 1,
+};
 
 impl Hash {
     /// Reads a PHC string and refuses what could not have been meant.
@@ -49,7 +59,9 @@ impl Hash {
     /// # Errors
     /// A sentence.
     pub fn read(text: &str) -> Result<Self, String> {
-        let phc = PasswordHash::new(text).map_err(|_| "is not a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$…$…".to_owned())?;
+        let phc = PasswordHash::new(text).map_err(|_| {
+            "is not a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$…$…".to_owned()
+        })?;
         if phc.algorithm.as_str() != "argon2id" {
             return Err(format!("is {}, only argon2id is accepted", phc.algorithm));
         }
@@ -59,31 +71,56 @@ impl Hash {
         let number = |name: &str| phc.params.get_decimal(name).unwrap_or(0);
         let (memory, passes, lanes) = (number("m"), number("t"), number("p"));
         if memory > limits::ARGON2_MEMORY_KIB {
-            return Err(format!("wants m={memory} KiB for one login, at most {} (1 GiB) are accepted", limits::ARGON2_MEMORY_KIB));
+            return Err(format!(
+                "wants m={memory} KiB for one login, at most {} (1 GiB) are accepted",
+                limits::ARGON2_MEMORY_KIB
+            ));
         }
+
         if memory == 0 || passes == 0 || lanes == 0 {
-            return Err(format!("has m={memory}, t={passes}, p={lanes}; none of them may be 0"));
+            return Err(format!(
+                "has m={memory}, t={passes}, p={lanes}; none of them may be 0"
+            ));
         }
+
         if passes > 100 || lanes > 64 {
-            return Err(format!("has t={passes}, p={lanes}; more than t=100 or p=64 is absurd"));
+            return Err(format!(
+                "has t={passes}, p={lanes}; more than t=100 or p=64 is absurd"
+            ));
         }
-        let (Some(salt), Some(output)) = (phc.salt, phc.hash) else { return Err("has no salt or no hash".into()) };
+
+        let (Some(salt), Some(output)) = (phc.salt, phc.hash) else {
+            return Err("has no salt or no hash".into());
+        };
         if salt.len() < 8 || output.len() < 16 {
             return Err("has a salt under 8 or a hash under 16 bytes".into());
         }
-        let params = Params::new(memory, passes, lanes, Some(output.len())).map_err(|fault| format!("is not usable: {fault}"))?;
-        Ok(Self { params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
+        let params = Params::new(memory, passes, lanes, Some(output.len()))
+            .map_err(|fault| format!("is not usable: {fault}"))?;
+        Ok(Self {
+            params,
+            salt: salt.as_ref().to_vec(),
+            output: output.as_bytes().to_vec(),
+        })
     }
 
     /// A hash that no password has, of the same cost as another: for users who do not exist.
     pub fn nobodys(cost: Cost) -> Option<Self> {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).ok()?;
-        Some(Self { params, salt: random::<16>().to_vec(), output: random::<32>().to_vec() })
+        Some(Self {
+            params,
+            salt: random::<16>().to_vec(),
+            output: random::<32>().to_vec(),
+        })
     }
 
     /// What verifying it costs.
     pub const fn cost(&self) -> Cost {
-        Cost { memory_kib: self.params.m_cost(), passes: self.params.t_cost(), lanes: self.params.p_cost() }
+        Cost {
+            memory_kib: self.params.m_cost(),
+            passes: self.params.t_cost(),
+            lanes: self.params.p_cost(),
+        }
     }
 
     /// Whether this is the password. Takes as long for a wrong one as for the right one.
@@ -104,8 +141,8 @@ fn digest(params: &Params, password: &Secret, salt: &[u8], output: &mut [u8]) ->
     done
 }
 
-/// Memory of verifications that are over, kept for the next: asking the kernel for it anew would cost a third of the
-/// verification itself. As much as ran at once, until [`forget_memory`].
+/// Memory of verifications that are over, kept for the next: asking the kernel for it anew would
+/// cost a third of the verification itself. As much as ran at once, until [`forget_memory`].
 fn spare() -> MutexGuard<'static, Vec<Vec<Block>>> {
     static SPARE: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
     SPARE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -125,7 +162,8 @@ pub fn hash_password(password: &Secret, cost: Cost) -> Result<String, String> {
         return Err(format!("a password has 1 to {} bytes", limits::PASSWORD));
     }
     let unusable = |fault: &dyn fmt::Display| format!("these parameters cannot be used: {fault}");
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|fault| unusable(&fault))?;
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
+        .map_err(|fault| unusable(&fault))?;
     let salt = random::<16>();
     let mut output = [0; 32];
     if !digest(&params, password, &salt, &mut output) {
@@ -145,7 +183,11 @@ pub fn hash_password(password: &Secret, cost: Cost) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
+    const CHEAP: Cost = Cost {
+        memory_kib: 64,
+        passes: 1,
+        lanes: 1,
+    };
 
     #[test]
     fn a_password_and_its_hash() {
@@ -153,6 +195,7 @@ mod tests {
         assert!(text.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{text}");
         let hash = Hash::read(&text).unwrap();
         assert!(hash.verify(&Secret::new("correct horse".into())));
+
         for wrong in ["", "correct horse ", "Correct horse", "correct horse\0"] {
             assert!(!hash.verify(&Secret::new(wrong.into())), "{wrong:?}");
         }
@@ -162,14 +205,20 @@ mod tests {
 
     #[test]
     fn a_hash_of_another_implementation() {
-        // From the reference implementation's own test: argon2id, m=65536, t=2, p=1, "password", "somesalt".
+        // From the reference implementation's own test: argon2id, m=65536, t=2, p=1, "password",
+        // "somesalt".
         let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
-        assert!(Hash::read(text).unwrap().verify(&Secret::new("password".into())));
+        assert!(
+            Hash::read(text)
+                .unwrap()
+                .verify(&Secret::new("password".into()))
+        );
     }
 
     #[test]
     fn absurd_hashes_are_refused() {
-        let with = |head: &str| format!("{head}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
+        let with =
+            |head: &str| format!("{head}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
         for text in [
             with("$argon2i$v=19$m=64,t=1,p=1"),
             with("$argon2d$v=19$m=64,t=1,p=1"),

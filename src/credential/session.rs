@@ -21,6 +21,7 @@ impl Purpose {
             Self::Login => LOGIN_CONTEXT,
             Self::Request => REQUEST_CONTEXT,
         };
+
         [context, text.as_bytes()].concat()
     }
 }
@@ -45,7 +46,8 @@ impl SessionKey {
     /// # Errors
     /// When no key can be made of it.
     pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Result<Self, String> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| "no session key could be made".to_owned())?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(&*seed)
+            .map_err(|_| "no session key could be made".to_owned())?;
         Ok(Self { pair, seed })
     }
 
@@ -85,8 +87,12 @@ impl SessionPublic {
 
     /// Whether the key signed this text for this purpose.
     pub fn verifies(&self, purpose: Purpose, text: &str, signature: &str) -> bool {
-        let Some(signature) = unbase64::<64>(signature) else { return false };
-        UnparsedPublicKey::new(&ED25519, self.0).verify(&purpose.message(text), &signature).is_ok()
+        let Some(signature) = unbase64::<64>(signature) else {
+            return false;
+        };
+        UnparsedPublicKey::new(&ED25519, self.0)
+            .verify(&purpose.message(text), &signature)
+            .is_ok()
     }
 }
 
@@ -95,20 +101,25 @@ pub fn small_order(key: &[u8; 32]) -> bool {
     const LOW: [[u8; 32]; 2] = [
         // The two of order eight, but for the sign.
         [
-            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3,
-            0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
         ],
         [
-            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c,
-            0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
         ],
     ];
+
     let mut point = *key;
     let [first, middle @ .., last] = &mut point;
     *last &= 0x7f;
+
     // 0 and 1; p-1, p and p+1.
     let near_zero = *last == 0 && *first <= 1 && middle.iter().all(|byte| *byte == 0);
-    let near_p = *last == 0x7f && (0xec..=0xee).contains(first) && middle.iter().all(|byte| *byte == 0xff);
+    let near_p =
+        *last == 0x7f && (0xec..=0xee).contains(first) && middle.iter().all(|byte| *byte == 0xff);
     near_zero || near_p || LOW.contains(&point)
 }
 
@@ -129,28 +140,49 @@ mod tests {
             (key[0], key[31]) = (first, last);
             key
         };
-        for key in [with(0, 0, 0), with(1, 0, 0), with(1, 0, 0x80), with(0xec, 0xff, 0x7f), with(0xed, 0xff, 0xff), with(0xee, 0xff, 0x7f)]
-        {
+
+        for key in [
+            with(0, 0, 0),
+            with(1, 0, 0),
+            with(1, 0, 0x80),
+            with(0xec, 0xff, 0x7f),
+            with(0xed, 0xff, 0xff),
+            with(0xee, 0xff, 0x7f),
+        ] {
             assert!(SessionPublic::read(&base64(&key)).is_none(), "{key:?}");
         }
+
         assert!(SessionPublic::read(&SessionKey::generate().unwrap().public()).is_some());
     }
 
     #[test]
     fn a_seed_makes_the_same_key_again() {
         let key = SessionKey::generate().unwrap();
-        assert_eq!(SessionKey::from_seed(Zeroizing::new(*key.seed())).unwrap().public(), key.public());
+        assert_eq!(
+            SessionKey::from_seed(Zeroizing::new(*key.seed()))
+                .unwrap()
+                .public(),
+            key.public()
+        );
     }
 
     #[test]
     fn signatures_hold_for_one_key_text_and_purpose() {
-        let (key, other) = (SessionKey::generate().unwrap(), SessionKey::generate().unwrap());
+        let (key, other) = (
+            SessionKey::generate().unwrap(),
+            SessionKey::generate().unwrap(),
+        );
+
         let public = SessionPublic::read(&key.public()).unwrap();
         let signature = key.sign(Purpose::Request, "text");
         assert!(public.verifies(Purpose::Request, "text", &signature));
         assert!(!public.verifies(Purpose::Login, "text", &signature));
         assert!(!public.verifies(Purpose::Request, "Text", &signature));
-        assert!(!public.verifies(Purpose::Request, "text", &other.sign(Purpose::Request, "text")));
+        assert!(!public.verifies(
+            Purpose::Request,
+            "text",
+            &other.sign(Purpose::Request, "text")
+        ));
         assert!(!public.verifies(Purpose::Request, "text", ""));
         assert!(SessionPublic::read("AAAA").is_none());
     }

@@ -1,4 +1,5 @@
-//! One-time codes: RFC 6238 with SHA-1, six digits, 30 seconds, which is what every authenticator app speaks.
+//! One-time codes: RFC 6238 with SHA-1, six digits, 30 seconds, which is what every authenticator
+//! app speaks.
 
 use crate::encoding::base32;
 use aws_lc_rs::hmac;
@@ -14,29 +15,47 @@ fn code(seed: &[u8], step: u64) -> String {
     let mac = hmac::sign(&key, &step.to_be_bytes());
     let mac = mac.as_ref();
     let at = usize::from(mac.last().copied().unwrap_or_default() & 15);
-    let four = mac.get(at..at + 4).and_then(|four| four.try_into().ok()).unwrap_or([0; 4]);
-    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
+    let four = mac
+        .get(at..at + 4)
+        .and_then(|four| four.try_into().ok())
+        .unwrap_or([0; 4]);
+    format!(
+        "{:06}",
+        (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000
+    )
 }
 
-/// The step that this code is of: the present one, or the one before or after it, and none up to `last`. Takes as long for
-/// a wrong code as for a right one.
+/// The step that this code is of: the present one, or the one before or after it, and none up to
+/// `last`. Takes as long for a wrong code as for a right one.
 pub fn accept(seed: &[u8], given: &str, now: u64, last: u64) -> Option<u64> {
     let step = now / STEP;
     let mut accepted = None;
     for step in [step.saturating_sub(1), step, step + 1] {
-        let fits = aws_lc_rs::constant_time::verify_slices_are_equal(code(seed, step).as_bytes(), given.as_bytes()).is_ok();
+        let fits = aws_lc_rs::constant_time::verify_slices_are_equal(
+            code(seed, step).as_bytes(),
+            given.as_bytes(),
+        )
+        .is_ok();
         if fits && step > last && accepted.is_none() {
             accepted = Some(step);
         }
     }
+
     accepted
 }
 
 /// What an authenticator app reads, usually as a QR code.
 pub fn uri(seed: &[u8], user: &str, host: &str) -> String {
-    // Names of users and hosts are of letters, digits, `-`, `_` and `.`, which an address may hold as they are.
-    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).collect();
-    format!("otpauth://totp/ordain:{user}@{host}?secret={}&issuer=ordain", base32(seed))
+    // Names of users and hosts are of letters, digits, `-`, `_` and `.`, which an address may hold
+    // as they are.
+    let host: String = host
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c))
+        .collect();
+    format!(
+        "otpauth://totp/ordain:{user}@{host}?secret={}&issuer=ordain",
+        base32(seed)
+    )
 }
 
 #[cfg(test)]
@@ -55,7 +74,11 @@ mod tests {
             (2_000_000_000, "69279037"),
             (20_000_000_000, "65353130"),
         ] {
-            assert_eq!(Some(code(seed, time / 30).as_str()), eight.get(2..), "{time}");
+            assert_eq!(
+                Some(code(seed, time / 30).as_str()),
+                eight.get(2..),
+                "{time}"
+            );
         }
     }
 
@@ -69,9 +92,23 @@ mod tests {
         for off in [step - 2, step + 2] {
             assert_eq!(accept(seed, &code(seed, off), now, 0), None);
         }
-        assert_eq!(accept(seed, &code(seed, step), now, step), None, "it was used");
-        assert_eq!(accept(seed, &code(seed, step - 1), now, step), None, "an older one is as good as used");
-        assert_eq!(accept(seed, &code(seed, step + 1), now, step), Some(step + 1));
+        assert_eq!(
+            accept(seed, &code(seed, step), now, step),
+            None,
+            "it was used"
+        );
+
+        assert_eq!(
+            accept(seed, &code(seed, step - 1), now, step),
+            None,
+            "an older one is as good as used"
+        );
+
+        assert_eq!(
+            accept(seed, &code(seed, step + 1), now, step),
+            Some(step + 1)
+        );
+
         for bad in ["", "0", "1234567", "abcdef", "\u{661}\u{662}\u{663}"] {
             assert_eq!(accept(seed, bad, now, 0), None, "{bad}");
         }

@@ -38,37 +38,79 @@ pub struct NotStarted {
 
 impl NotStarted {
     pub(super) fn io(what: &str, fault: &io::Error) -> Self {
-        Self { obstacle: Obstacle::Start, argument: None, text: format!("{what}: {fault}") }
+        Self {
+            obstacle: Obstacle::Start,
+            argument: None,
+            text: format!("{what}: {fault}"),
+        }
     }
 
-    /// Translates the step that failed in the child. All causes of a path's refusal read the same, so that a client
-    /// cannot learn which files exist.
+    /// Translates the step that failed in the child. All causes of a path's refusal read the same,
+    /// so that a client cannot learn which files exist.
     pub(super) fn step(error: &SpawnError, plan: &Plan) -> Self {
         let executable = plan.command.executable();
         let (obstacle, text) = match (error.step, error.errno) {
             (Step::Path, _) => {
-                let argument = plan.opens.get(error.index).map(|open| open.argument.clone());
+                let argument = plan
+                    .opens
+                    .get(error.index)
+                    .map(|open| open.argument.clone());
                 let named = argument.as_deref().unwrap_or("path");
-                let text = format!("argument `{named}` leads to nothing that this command may open");
-                return Self { obstacle: Obstacle::Path, argument, text };
+                let text =
+                    format!("argument `{named}` leads to nothing that this command may open");
+                return Self {
+                    obstacle: Obstacle::Path,
+                    argument,
+                    text,
+                };
             }
+
             (Step::Digest, _) => (Obstacle::Digest, error.cause()),
-            (Step::Executable, libc::ENOENT) => (Obstacle::Missing, format!("{executable} (or the interpreter it names) does not exist")),
-            (Step::Executable, libc::EACCES | libc::EPERM) => {
-                (Obstacle::NotExecutable, format!("{executable} may not be executed: {}", error.cause()))
-            }
+            (Step::Executable, libc::ENOENT) => (
+                Obstacle::Missing,
+                format!("{executable} (or the interpreter it names) does not exist"),
+            ),
+            (Step::Executable, libc::EACCES | libc::EPERM) => (
+                Obstacle::NotExecutable,
+                format!("{executable} may not be executed: {}", error.cause()),
+            ),
             (Step::Executable, libc::ENOEXEC) => (Obstacle::Format, error.cause()),
             (Step::Executable, 0) => (Obstacle::Untrusted, error.cause()),
-            (Step::Deadline, _) => (Obstacle::Deadline, format!("{executable} was not started in time and was given up")),
-            (Step::Exec, libc::ENOENT) => (Obstacle::Missing, format!("{executable} (or the interpreter it names) does not exist")),
-            (Step::Exec, libc::EACCES | libc::EPERM) => {
-                (Obstacle::NotExecutable, format!("{executable} may not be executed by `{}`", plan.command.run_as.name()))
-            }
-            (Step::Exec, libc::ENOEXEC) => {
-                (Obstacle::Format, format!("{executable} is in no format that this machine runs (a script without #! line?)"))
-            }
-            (step, _) => (Obstacle::Start, format!("starting {executable} failed at `{}`: {}", step.word(), error.cause())),
+            (Step::Deadline, _) => (
+                Obstacle::Deadline,
+                format!("{executable} was not started in time and was given up"),
+            ),
+            (Step::Exec, libc::ENOENT) => (
+                Obstacle::Missing,
+                format!("{executable} (or the interpreter it names) does not exist"),
+            ),
+            (Step::Exec, libc::EACCES | libc::EPERM) => (
+                Obstacle::NotExecutable,
+                format!(
+                    "{executable} may not be executed by `{}`",
+                    plan.command.run_as.name()
+                ),
+            ),
+            (Step::Exec, libc::ENOEXEC) => (
+                Obstacle::Format,
+                format!(
+                    "{executable} is in no format that this machine runs (a script without #! line?)"
+                ),
+            ),
+            (step, _) => (
+                Obstacle::Start,
+                format!(
+                    "starting {executable} failed at `{}`: {}",
+                    step.word(),
+                    error.cause()
+                ),
+            ),
         };
-        Self { obstacle, argument: None, text }
+
+        Self {
+            obstacle,
+            argument: None,
+            text,
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Starting, watching and ending runs. Nothing else in the project can start a command, and this only with a
-//! [`Grant`] of the policy and a [`Receipt`] of the trail.
+//! Starting, watching and ending runs. Nothing else in the project can start a command, and this
+//! only with a [`Grant`] of the policy and a [`Receipt`] of the trail.
 
 mod fault;
 mod running;
@@ -11,7 +11,10 @@ pub use tree::Rest;
 
 use crate::audit::Receipt;
 use crate::policy::{Command, Grant, Plan, RunAs, Stdin};
-use crate::sys::{self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take, TreeLimits, Trust};
+use crate::sys::{
+    self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
+    TreeLimits, Trust,
+};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,7 +28,8 @@ pub const KEEPER: &str = "--keeper";
 pub struct Means {
     /// Starts processes.
     pub spawner: Spawner,
-    /// Keeps the processes of a run together; `None` where there are no control groups and keepers do it.
+    /// Keeps the processes of a run together; `None` where there are no control groups and keepers
+    /// do it.
     pub groups: Option<Cgroups>,
 }
 
@@ -44,7 +48,11 @@ impl Pipes {
     /// Duplicates of standard output, error and input, for a frontend after this one.
     pub fn duplicates(&self) -> [Option<OwnedFd>; 3] {
         let copy = |pipe: &OwnedFd| pipe.try_clone().ok();
-        [copy(&self.stdout), self.stderr.as_ref().and_then(copy), self.stdin.as_ref().and_then(copy)]
+        [
+            copy(&self.stdout),
+            self.stderr.as_ref().and_then(copy),
+            self.stdin.as_ref().and_then(copy),
+        ]
     }
 }
 
@@ -52,9 +60,17 @@ impl Pipes {
 ///
 /// # Errors
 /// The step that failed; then nothing has run.
-pub async fn run(means: &Means, grant: &Grant<Plan>, receipt: Receipt) -> Result<(Running, Pipes), NotStarted> {
+pub async fn run(
+    means: &Means,
+    grant: &Grant<Plan>,
+    receipt: Receipt,
+) -> Result<(Running, Pipes), NotStarted> {
     if !receipt.covers(grant) {
-        return Err(NotStarted { obstacle: Obstacle::Start, argument: None, text: "the receipt is another request's".into() });
+        return Err(NotStarted {
+            obstacle: Obstacle::Start,
+            argument: None,
+            text: "the receipt is another request's".into(),
+        });
     }
     let run = receipt.run();
     let (draft, pipes) = prepare(grant, &receipt)?;
@@ -62,24 +78,40 @@ pub async fn run(means: &Means, grant: &Grant<Plan>, receipt: Receipt) -> Result
         Some(groups) => start_grouped(means, groups, run, draft).await,
         None => start_kept(means, run, draft).await,
     };
-    started.map(|running| (running, pipes)).map_err(|error| NotStarted::step(&error, grant.what()))
+    started
+        .map(|running| (running, pipes))
+        .map_err(|error| NotStarted::step(&error, grant.what()))
 }
 
-async fn start_grouped(means: &Means, groups: &Cgroups, run: crate::ids::RunId, draft: Draft) -> Result<Running, SpawnError> {
+async fn start_grouped(
+    means: &Means,
+    groups: &Cgroups,
+    run: crate::ids::RunId,
+    draft: Draft,
+) -> Result<Running, SpawnError> {
     let from = groups.clone();
     let child = on_spawner(means, move || {
         let (bounds, stays) = (draft.tree, draft.stays);
         let mut program = draft.program()?;
-        program.cgroup = Some(from.take(&bounds, stays).map_err(|fault| SpawnError::before(Step::Cgroup, &fault))?);
+        program.cgroup = Some(
+            from.take(&bounds, stays)
+                .map_err(|fault| SpawnError::before(Step::Cgroup, &fault))?,
+        );
         Ok(program)
     })
     .await?;
     Running::grouped(run, child, groups).map_err(|fault| SpawnError::before(Step::Prepare, &fault))
 }
 
-async fn start_kept(means: &Means, run: crate::ids::RunId, draft: Draft) -> Result<Running, SpawnError> {
+async fn start_kept(
+    means: &Means,
+    run: crate::ids::RunId,
+    draft: Draft,
+) -> Result<Running, SpawnError> {
     let (ours, theirs) = sys::pair().map_err(|fault| SpawnError::before(Step::Prepare, &fault))?;
-    let socket = ours.try_clone().map_err(|fault| SpawnError::before(Step::Prepare, &fault))?;
+    let socket = ours
+        .try_clone()
+        .map_err(|fault| SpawnError::before(Step::Prepare, &fault))?;
     let (told, version) = std::sync::mpsc::channel();
     let keeper = on_spawner(means, move || {
         let program = draft.program()?;
@@ -110,7 +142,9 @@ async fn on_spawner(
     if handed_over.is_err() {
         return Err(no("too many commands are being started"));
     }
-    answer.await.unwrap_or_else(|_| Err(no("the spawning thread is gone")))
+    answer
+        .await
+        .unwrap_or_else(|_| Err(no("the spawning thread is gone")))
 }
 
 /// A program whose executable has not been opened yet: that happens where hanging hurts nobody.
@@ -124,26 +158,37 @@ struct Draft {
 
 impl Draft {
     fn program(self) -> Result<Program, SpawnError> {
-        let executable = sys::open_executable(&self.executable, &Trust::own(), self.sha256.as_ref())?;
+        let executable =
+            sys::open_executable(&self.executable, &Trust::own(), self.sha256.as_ref())?;
         Ok((self.rest)(executable))
     }
 }
 
 /// Bounds on the process itself.
 fn process_limits(command: &Command) -> Vec<ProcessLimit> {
-    /// What a program may expect that says nothing; the daemon's own bound is much higher, and select(2) breaks above this.
+    /// What a program may expect that says nothing; the daemon's own bound is much higher, and
+    /// select(2) breaks above this.
     const OPEN_FILES: u64 = 1024;
     let limits = &command.limits;
     let alone = |bound: Option<u64>| bound.filter(|_| limits.per_process);
     let set = [
         (Resource::Core, (!limits.core).then_some(0)),
-        (Resource::OpenFiles, Some(limits.open_files.unwrap_or(OPEN_FILES))),
-        (Resource::CpuTime, limits.cpu_time.map(|time| time.as_secs().max(1))),
+        (
+            Resource::OpenFiles,
+            Some(limits.open_files.unwrap_or(OPEN_FILES)),
+        ),
+        (
+            Resource::CpuTime,
+            limits.cpu_time.map(|time| time.as_secs().max(1)),
+        ),
         (Resource::FileSize, limits.file_size),
         (Resource::AddressSpace, alone(limits.memory)),
         (Resource::Processes, alone(limits.processes)),
     ];
-    set.into_iter().filter_map(|(what, most)| Some(ProcessLimit { what, most: most? })).collect()
+
+    set.into_iter()
+        .filter_map(|(what, most)| Some(ProcessLimit { what, most: most? }))
+        .collect()
 }
 
 fn tree_limits(command: &Command) -> TreeLimits {
@@ -151,7 +196,11 @@ fn tree_limits(command: &Command) -> TreeLimits {
     if limits.per_process {
         return TreeLimits::default();
     }
-    TreeLimits { memory: limits.memory, processes: limits.processes, cpu_percent: limits.cpu_percent }
+    TreeLimits {
+        memory: limits.memory,
+        processes: limits.processes,
+        cpu_percent: limits.cpu_percent,
+    }
 }
 
 /// Everything the child needs, made beforehand.
@@ -159,15 +208,32 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
     let plan = grant.what();
     let command = &plan.command;
     let text = |text: &str| {
-        CString::new(text).map_err(|_| NotStarted { obstacle: Obstacle::Start, argument: None, text: "a NUL in its words".into() })
+        CString::new(text).map_err(|_| NotStarted {
+            obstacle: Obstacle::Start,
+            argument: None,
+            text: "a NUL in its words".into(),
+        })
     };
+
     let (account, become_user) = match &command.run_as {
         RunAs::Daemon(account) => (account, None),
-        RunAs::Account(account) => (account, Some(Take { uid: account.uid, gid: account.gid, groups: account.groups.clone() })),
+        RunAs::Account(account) => (
+            account,
+            Some(Take {
+                uid: account.uid,
+                gid: account.gid,
+                groups: account.groups.clone(),
+            }),
+        ),
         RunAs::Unresolved(name) => {
-            return Err(NotStarted { obstacle: Obstacle::Start, argument: None, text: format!("the user `{name}` was not looked up") });
+            return Err(NotStarted {
+                obstacle: Obstacle::Start,
+                argument: None,
+                text: format!("the user `{name}` was not looked up"),
+            });
         }
     };
+
     let mut environment = vec![
         text("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")?,
         text("LANG=C.UTF-8")?,
@@ -178,17 +244,21 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
         text(&format!("ORDAIN_RUN_ID={}", receipt.run()))?,
         text(&format!("ORDAIN_SOURCE={}", grant.source()))?,
     ];
+
     for (name, value) in &plan.environment {
         environment.retain(|known| !known.to_bytes().starts_with(format!("{name}=").as_bytes()));
         environment.push(text(&format!("{name}={value}"))?);
     }
+
     if let Some(terminal) = &plan.terminal {
         environment.retain(|known| !known.to_bytes().starts_with(b"TERM="));
         environment.push(text(&format!("TERM={}", terminal.kind))?);
+
         // A pager would be a way to a shell.
         environment.push(text("PAGER=cat")?);
         environment.push(text("LESSSECURE=1")?);
     }
+
     let (stdio, pipes) = match &plan.terminal {
         Some(terminal) => at_a_terminal(terminal.size, become_user.as_ref().map(|user| user.uid)),
         None => piped(command.stdin),
@@ -197,17 +267,33 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
     let opens = plan
         .opens
         .iter()
-        .map(|open| Ok(Open { root: text(&open.beneath.to_string_lossy())?, relative: text(&open.relative)?, keep: open.descriptor }))
+        .map(|open| {
+            Ok(Open {
+                root: text(&open.beneath.to_string_lossy())?,
+                relative: text(&open.relative)?,
+                keep: open.descriptor,
+            })
+        })
         .collect::<Result<Vec<_>, NotStarted>>()?;
-    let argv = plan.argv.iter().map(|word| text(word)).collect::<Result<Vec<_>, _>>()?;
+    let argv = plan
+        .argv
+        .iter()
+        .map(|word| text(word))
+        .collect::<Result<Vec<_>, _>>()?;
     let cwd = text(&command.cwd.to_string_lossy())?;
     let confinement = &command.confinement;
-    let (umask, new_privileges, network) = (confinement.umask, confinement.setuid_allowed, confinement.network);
+    let (umask, new_privileges, network) = (
+        confinement.umask,
+        confinement.setuid_allowed,
+        confinement.network,
+    );
+
     let files = confinement.sandbox.as_ref().map(|sandbox| Files {
         read: sandbox.read.clone(),
         write: sandbox.write.clone(),
         execute: sandbox.execute.clone(),
     });
+
     let limits = process_limits(command);
     let terminal = plan.terminal.is_some();
     let rest = move |executable| Program {
@@ -226,6 +312,7 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
         terminal,
         files,
     };
+
     let draft = Draft {
         executable: command.executable().into(),
         sha256: command.sha256,
@@ -233,6 +320,7 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
         stays: command.leave_running,
         rest: Box::new(rest),
     };
+
     Ok((draft, pipes))
 }
 
@@ -249,11 +337,24 @@ fn piped(input: Stdin) -> io::Result<Ends> {
             (reader, Some(writer))
         }
     };
-    Ok(([stdin_child, stdout_child, stderr_child], Pipes { stdin, stdout, stderr: Some(stderr) }))
+
+    Ok((
+        [stdin_child, stdout_child, stderr_child],
+        Pipes {
+            stdin,
+            stdout,
+            stderr: Some(stderr),
+        },
+    ))
 }
 
 fn at_a_terminal(size: sys::Size, owner: Option<u32>) -> io::Result<Ends> {
     let (kept, given) = sys::terminal(size, owner)?;
-    let pipes = Pipes { stdin: Some(kept.try_clone()?), stdout: kept, stderr: None };
+    let pipes = Pipes {
+        stdin: Some(kept.try_clone()?),
+        stdout: kept,
+        stderr: None,
+    };
+
     Ok(([given.try_clone()?, given.try_clone()?, given], pipes))
 }

@@ -30,12 +30,29 @@ impl Running {
     /// A process in a control group.
     pub(super) fn grouped(run: RunId, child: Child, groups: &sys::Cgroups) -> io::Result<Self> {
         let pidfd = sys::watch(child.pidfd, tokio::io::Interest::READABLE)?;
-        let tree = Tree::Group { group: child.cgroup, groups: groups.clone() };
-        Ok(Self { run, pid: child.pid, since: Instant::now(), version: child.version, pidfd, tree, killed: 0 })
+        let tree = Tree::Group {
+            group: child.cgroup,
+            groups: groups.clone(),
+        };
+
+        Ok(Self {
+            run,
+            pid: child.pid,
+            since: Instant::now(),
+            version: child.version,
+            pidfd,
+            tree,
+            killed: 0,
+        })
     }
 
     /// A process below a keeper, which was just started and tells how it went.
-    pub(super) async fn kept(run: RunId, keeper: Child, socket: OwnedFd, version: Version) -> Result<Self, SpawnError> {
+    pub(super) async fn kept(
+        run: RunId,
+        keeper: Child,
+        socket: OwnedFd,
+        version: Version,
+    ) -> Result<Self, SpawnError> {
         let wrong = |fault: io::Error| SpawnError::before(sys::Step::Prepare, &fault);
         let pidfd = sys::watch(keeper.pidfd, tokio::io::Interest::READABLE).map_err(wrong)?;
         let socket = sys::watch(socket, tokio::io::Interest::READABLE).map_err(wrong)?;
@@ -44,10 +61,21 @@ impl Running {
             Ok(Ok(Some(answer))) => Result::from(answer),
             Ok(Ok(None)) => Err(wrong(io::Error::other("its keeper ended without a word"))),
             Ok(Err(fault)) => Err(wrong(fault)),
-            Err(_) => Err(SpawnError::before(sys::Step::Deadline, &io::ErrorKind::TimedOut.into())),
+            Err(_) => Err(SpawnError::before(
+                sys::Step::Deadline,
+                &io::ErrorKind::TimedOut.into(),
+            )),
         };
         match answer {
-            Ok(pid) => Ok(Self { run, pid, since: Instant::now(), version, pidfd, tree: Tree::Kept { socket }, killed: 0 }),
+            Ok(pid) => Ok(Self {
+                run,
+                pid,
+                since: Instant::now(),
+                version,
+                pidfd,
+                tree: Tree::Kept { socket },
+                killed: 0,
+            }),
             Err(error) => {
                 sys::kill(pidfd.get_ref().as_fd());
                 reap_later(pidfd);
@@ -64,15 +92,30 @@ impl Running {
         if let Tree::Kept { socket } = &self.tree {
             return loop {
                 match next(socket).await? {
-                    Some(FromKeeper::Ended { status, signal, user, system, peak_kib }) => {
-                        let (user, system) = (Duration::from_micros(user), Duration::from_micros(system));
-                        break Ok(Exited { status, signal, user, system, peak_kib });
+                    Some(FromKeeper::Ended {
+                        status,
+                        signal,
+                        user,
+                        system,
+                        peak_kib,
+                    }) => {
+                        let (user, system) =
+                            (Duration::from_micros(user), Duration::from_micros(system));
+                        break Ok(Exited {
+                            status,
+                            signal,
+                            user,
+                            system,
+                            peak_kib,
+                        });
                     }
+
                     Some(_) => {}
                     None => break Err(io::Error::other("its keeper was killed")),
                 }
             };
         }
+
         loop {
             let mut ready = self.pidfd.readable().await?;
             match sys::reap(self.pidfd.get_ref().as_fd())? {
@@ -88,6 +131,7 @@ impl Running {
     /// As [`Running::ended`].
     pub async fn end(&mut self, grace: Duration) -> io::Result<Exited> {
         self.tree.signal(self.pid, libc::SIGTERM);
+
         // A stopped process would not notice TERM before it is continued.
         self.tree.signal(self.pid, libc::SIGCONT);
         match tokio::time::timeout(grace, self.ended()).await {
@@ -104,14 +148,20 @@ impl Running {
         self.tree.signal(self.pid, signal);
     }
 
-    /// After the main process has ended: sees to what it left behind. It may go on for `linger`, or for good.
+    /// After the main process has ended: sees to what it left behind. It may go on for `linger`, or
+    /// for good.
     pub async fn settle(&mut self, linger: Duration, leave_running: bool) -> Rest {
         let rest = self.tree.settle(linger, leave_running).await;
+
         // Those that are still ending were counted when they were killed.
-        Rest { killed: rest.killed.max(self.killed), ..rest }
+        Rest {
+            killed: rest.killed.max(self.killed),
+            ..rest
+        }
     }
 
-    /// What all processes of the run have used, where the kernel counts them together; whether memory ran out.
+    /// What all processes of the run have used, where the kernel counts them together; whether
+    /// memory ran out.
     pub fn usage(&self, exited: &mut Exited) -> bool {
         self.tree.usage(exited)
     }

@@ -36,7 +36,11 @@ pub struct Rest {
 }
 
 impl Rest {
-    const NONE: Self = Self { killed: 0, running: 0, verified: true };
+    const NONE: Self = Self {
+        killed: 0,
+        running: 0,
+        verified: true,
+    };
 }
 
 /// How long a group is waited for after it was killed, before the log says that it hangs.
@@ -45,14 +49,18 @@ const HANGS: Duration = Duration::from_secs(10);
 const KEEPER: Duration = Duration::from_secs(5);
 
 impl Tree {
-    /// Kills every process, at once; returns how many there were beside the main one, where that is known already.
+    /// Kills every process, at once; returns how many there were beside the main one, where that is
+    /// known already.
     pub fn kill(&self) -> u32 {
         match self {
-            Self::Group { group: Some(group), .. } => {
+            Self::Group {
+                group: Some(group), ..
+            } => {
                 let others = group.count().saturating_sub(1);
                 kill_group(group);
                 u32::try_from(others).unwrap_or(u32::MAX)
             }
+
             Self::Group { group: None, .. } => 0,
             Self::Kept { socket } => {
                 order(socket, &ToKeeper::Kill);
@@ -71,32 +79,43 @@ impl Tree {
         }
     }
 
-    /// After the main process has ended: sees to the rest. It may go on for `linger`, or for good; then it is killed.
+    /// After the main process has ended: sees to the rest. It may go on for `linger`, or for good;
+    /// then it is killed.
     pub async fn settle(&mut self, linger: Duration, leave_running: bool) -> Rest {
         match self {
             Self::Group { group, groups } => {
-                let Some(taken) = group.take() else { return Rest::NONE };
+                let Some(taken) = group.take() else {
+                    return Rest::NONE;
+                };
                 let (rest, taken) = settle_group(taken, linger, leave_running).await;
                 if rest.running > 0 {
                     groups.leave_running(taken);
                 } else {
                     *group = Some(taken);
                 }
+
                 rest
             }
+
             Self::Kept { socket } => settle_kept(socket, linger, leave_running).await,
         }
     }
 
     /// Processor time, memory and whether memory ran out, where the group knows.
     pub fn usage(&self, exited: &mut Exited) -> bool {
-        let Self::Group { group: Some(group), .. } = self else { return false };
+        let Self::Group {
+            group: Some(group), ..
+        } = self
+        else {
+            return false;
+        };
         if let Some(spent) = group.spent() {
             exited.user = spent.user;
             exited.system = spent.system;
         } else {
             return false;
         }
+
         exited.peak_kib = group.peak_kib().unwrap_or(exited.peak_kib);
         group.out_of_memory()
     }
@@ -118,8 +137,15 @@ async fn settle_group(group: Cgroup, linger: Duration, leave_running: bool) -> (
     }
     if leave_running {
         let running = u32::try_from(group.count()).unwrap_or(u32::MAX);
-        return (Rest { running, ..Rest::NONE }, group);
+        return (
+            Rest {
+                running,
+                ..Rest::NONE
+            },
+            group,
+        );
     }
+
     if !linger.is_zero() && tokio::time::timeout(linger, emptied(&group)).await.is_ok() {
         return (Rest::NONE, group);
     }
@@ -127,17 +153,29 @@ async fn settle_group(group: Cgroup, linger: Duration, leave_running: bool) -> (
     kill_group(&group);
     let mut pause = Duration::from_micros(200);
     let mut waited = Duration::ZERO;
-    // Looked at again and again: this ends as soon as the kernel is done with them, which no event outruns.
+
+    // Looked at again and again: this ends as soon as the kernel is done with them, which no event
+    // outruns.
     while populated(&group) {
         tokio::time::sleep(pause).await;
         waited += pause;
         pause = (pause * 2).min(Duration::from_millis(50));
         if waited > HANGS {
             waited = Duration::ZERO;
-            tracing::error!(processes = group.count(), "killed processes do not end: they hang in the kernel, on a file system perhaps");
+            tracing::error!(
+                processes = group.count(),
+                "killed processes do not end: they hang in the kernel, on a file system perhaps"
+            );
         }
     }
-    (Rest { killed, ..Rest::NONE }, group)
+
+    (
+        Rest {
+            killed,
+            ..Rest::NONE
+        },
+        group,
+    )
 }
 
 fn kill_group(group: &Cgroup) {
@@ -152,7 +190,9 @@ fn populated(group: &Cgroup) -> bool {
 
 /// Completes when the last process of a group has ended.
 async fn emptied(group: &Cgroup) {
-    let changes = group.changes().and_then(|changes| sys::watch(changes, Interest::PRIORITY));
+    let changes = group
+        .changes()
+        .and_then(|changes| sys::watch(changes, Interest::PRIORITY));
     while populated(group) {
         match &changes {
             Ok(changes) => match changes.ready(Interest::PRIORITY).await {
@@ -165,24 +205,43 @@ async fn emptied(group: &Cgroup) {
 }
 
 async fn settle_kept(socket: &AsyncFd<OwnedFd>, linger: Duration, leave_running: bool) -> Rest {
-    let patience = if leave_running { Duration::from_millis(20) } else { linger };
+    let patience = if leave_running {
+        Duration::from_millis(20)
+    } else {
+        linger
+    };
+
     if let Ok(Some(_)) = tokio::time::timeout(patience, over(socket)).await {
         return Rest::NONE;
     }
     if leave_running {
         // It keeps what it has for as long as that lives; how many there are nobody knows.
         order(socket, &ToKeeper::Stay);
-        return Rest { killed: 0, running: 1, verified: false };
+        return Rest {
+            killed: 0,
+            running: 1,
+            verified: false,
+        };
     }
+
     order(socket, &ToKeeper::Kill);
     match tokio::time::timeout(KEEPER, over(socket)).await {
-        Ok(Some(killed)) => Rest { killed, running: 0, verified: true },
+        Ok(Some(killed)) => Rest {
+            killed,
+            running: 0,
+            verified: true,
+        },
         // Something could not be killed, or the keeper was.
-        _ => Rest { killed: 0, running: 0, verified: false },
+        _ => Rest {
+            killed: 0,
+            running: 0,
+            verified: false,
+        },
     }
 }
 
-/// Completes when the keeper says that nothing is left: how many it had to kill. `None` when it ended without a word.
+/// Completes when the keeper says that nothing is left: how many it had to kill. `None` when it
+/// ended without a word.
 async fn over(socket: &AsyncFd<OwnedFd>) -> Option<u32> {
     loop {
         match next(socket).await {
@@ -207,12 +266,15 @@ pub(super) async fn next(socket: &AsyncFd<OwnedFd>) -> io::Result<Option<FromKee
         let mut ready = socket.readable().await?;
         match sys::receive(socket.get_ref().as_fd(), &mut buffer) {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-            // It ended with an order unread. The kernel says so once, before what it had said itself.
+            // It ended with an order unread. The kernel says so once, before what it had said
+            // itself.
             Err(fault) if fault.kind() == io::ErrorKind::ConnectionReset => {}
             Err(fault) => return Err(fault),
             Ok(received) if received.length == 0 => return Ok(None),
             Ok(received) => {
-                return postcard::from_bytes(buffer.get(..received.length).unwrap_or_default()).map(Some).map_err(io::Error::other);
+                return postcard::from_bytes(buffer.get(..received.length).unwrap_or_default())
+                    .map(Some)
+                    .map_err(io::Error::other);
             }
         }
     }

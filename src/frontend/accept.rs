@@ -1,4 +1,5 @@
-//! Accepting: a permit, the socket, its error classified, a task; everything slow happens in the task.
+//! Accepting: a permit, the socket, its error classified, a task; everything slow happens in the
+//! task.
 
 use super::census::Place;
 use super::{Shared, connection};
@@ -9,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Accepts as long as the process lives; while the daemon stops, to say no. A listener that stays open for the next daemon
-/// is left alone then: that one takes what waits in its queue.
+/// Accepts as long as the process lives; while the daemon stops, to say no. A listener that stays
+/// open for the next daemon is left alone then: that one takes what waits in its queue.
 pub async fn accept(shared: Arc<Shared>, listener: TcpListener, stays: bool) {
     let mut pause = limits::BACK_OFF;
     let mut quiet = Quiet::default();
@@ -25,10 +26,13 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener, stays: bool) {
                 continue;
             }
         };
+
         if shared.draining() && accepted.is_ok() && !stays {
-            // Closed at once: left in the kernel's queue, clients would wait for nothing. Errors still back off below.
+            // Closed at once: left in the kernel's queue, clients would wait for nothing. Errors
+            // still back off below.
             continue;
         }
+
         match accepted {
             Ok((socket, peer)) => {
                 pause = limits::BACK_OFF;
@@ -39,21 +43,36 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener, stays: bool) {
                         .say(|held_back| tracing::info!(%peer, seconds = left.as_secs(), held_back, "not let in: its penalty is not over"));
                     continue;
                 }
+
                 match Place::take(&shared, canonical(peer.ip()), &current.limits) {
                     Ok(place) => {
-                        tokio::spawn(connection::serve(shared.clone(), current, socket, peer, place));
+                        tokio::spawn(connection::serve(
+                            shared.clone(),
+                            current,
+                            socket,
+                            peer,
+                            place,
+                        ));
                     }
-                    // Closed without a word: a handshake for the sake of an error message is what a flood wants.
-                    Err(full) => quiet.say(|held_back| tracing::warn!(%peer, full, held_back, "connection refused")),
+
+                    // Closed without a word: a handshake for the sake of an error message is what a
+                    // flood wants.
+                    Err(full) => quiet.say(
+                        |held_back| tracing::warn!(%peer, full, held_back, "connection refused"),
+                    ),
                 }
             }
+
             // The client was gone before it was accepted: nothing of ours.
             Err(fault)
                 if matches!(
                     fault.kind(),
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+                    io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::Interrupted
                 ) => {}
-            // Out of descriptors or memory: connections wait in the kernel's queue until some are closed.
+            // Out of descriptors or memory: connections wait in the kernel's queue until some are
+            // closed.
             Err(fault) => {
                 quiet.say(|held_back| tracing::error!(%fault, held_back, "accepting failed; trying again"));
                 tokio::time::sleep(pause).await;
@@ -72,11 +91,18 @@ struct Quiet {
 
 impl Quiet {
     fn say(&mut self, log: impl FnOnce(u64)) {
-        if self.last.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
+        if self
+            .last
+            .is_some_and(|last| last.elapsed() < Duration::from_secs(1))
+        {
             self.held_back += 1;
             return;
         }
+
         log(self.held_back);
-        *self = Self { last: Some(std::time::Instant::now()), held_back: 0 };
+        *self = Self {
+            last: Some(std::time::Instant::now()),
+            held_back: 0,
+        };
     }
 }

@@ -1,4 +1,5 @@
-//! How many connections there are, in all, by address and before login; a place in the count is given back by itself.
+//! How many connections there are, in all, by address and before login; a place in the count is
+//! given back by itself.
 
 use super::Shared;
 use crate::ipc::Limits;
@@ -33,8 +34,16 @@ pub struct Place {
 
 impl Place {
     /// Takes a place, if there is one: the error says which bound is reached.
-    pub fn take(shared: &Arc<Shared>, source: IpAddr, limits: &Limits) -> Result<Self, &'static str> {
-        let mut counts = shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn take(
+        shared: &Arc<Shared>,
+        source: IpAddr,
+        limits: &Limits,
+    ) -> Result<Self, &'static str> {
+        let mut counts = shared
+            .census
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if counts.all >= limits.connections {
             return Err("limits.connections");
         }
@@ -49,13 +58,22 @@ impl Place {
         counts.all += 1;
         counts.before_login += 1;
         drop(counts);
-        Ok(Self { shared: shared.clone(), source, before_login: true })
+        Ok(Self {
+            shared: shared.clone(),
+            source,
+            before_login: true,
+        })
     }
 
     /// The user is known now.
     pub fn logged_in(&mut self) {
         if std::mem::take(&mut self.before_login) {
-            let mut counts = self.shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut counts = self
+                .shared
+                .census
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             counts.before_login = counts.before_login.saturating_sub(1);
         }
     }
@@ -64,12 +82,18 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.logged_in();
-        let mut counts = self.shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self
+            .shared
+            .census
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         counts.all = counts.all.saturating_sub(1);
         let left = counts.by_source.get_mut(&self.source).map(|count| {
             *count = count.saturating_sub(1);
             *count
         });
+
         if left == Some(0) {
             counts.by_source.remove(&self.source);
         }

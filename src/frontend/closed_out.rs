@@ -19,6 +19,7 @@ impl ClosedOut {
             closed.remove(&network);
             return;
         }
+
         // Those that are free again go when the map would have to grow.
         if closed.len() == closed.capacity() {
             closed.retain(|_, until| *until > now);
@@ -28,7 +29,10 @@ impl ClosedOut {
 
     /// Nobody is closed out any more.
     pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// For how long this address is not let in.
@@ -37,6 +41,9 @@ impl ClosedOut {
         if closed.is_empty() {
             return None;
         }
-        closed.get(&Network::around(address, v4, v6))?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        closed
+            .get(&Network::around(address, v4, v6))?
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
     }
 }

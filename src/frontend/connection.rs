@@ -12,8 +12,8 @@ use crate::ipc::{Bound, Misdeed, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::limits::{LAST_WORD, SILENCE, STREAM_WINDOW};
 use crate::mux::{self, Outbox, ReadFault, Reader};
 use crate::protocol::{
-    ALPN, Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login, Open, Phase, Ping, Queued, RESUME,
-    Resize, Sender, VERSION, encode, read, write,
+    ALPN, Code, Credit, EXPORTER_LABEL, Failure, Frame, FrameFault, Hello, Kind, LoggedIn, Login,
+    Open, Phase, Ping, Queued, RESUME, Resize, Sender, VERSION, encode, read, write,
 };
 use crate::spool::{Spool, Stream as SpoolStream};
 use rustls::ServerConfig;
@@ -54,7 +54,10 @@ impl End {
 
     /// Whether the client may come back to what it had here.
     const fn by_accident(&self) -> bool {
-        !matches!(self, Self::Violation(..) | Self::Bye | Self::Tell(Code::Revoked, _))
+        !matches!(
+            self,
+            Self::Violation(..) | Self::Bye | Self::Tell(Code::Revoked, _)
+        )
     }
 }
 
@@ -62,9 +65,15 @@ impl From<ReadFault> for End {
     fn from(fault: ReadFault) -> Self {
         match fault {
             ReadFault::Frame(frame) => {
-                let code = if matches!(frame, FrameFault::TooLarge { .. }) { Code::FrameTooLarge } else { Code::Protocol };
+                let code = if matches!(frame, FrameFault::TooLarge { .. }) {
+                    Code::FrameTooLarge
+                } else {
+                    Code::Protocol
+                };
+
                 Self::Violation(code, frame.to_string())
             }
+
             ReadFault::Closed => Self::Bye,
             other @ ReadFault::Cut(_) => Self::Quiet(other.to_string()),
         }
@@ -72,16 +81,30 @@ impl From<ReadFault> for End {
 }
 
 /// Serves a connection whose place was taken.
-pub async fn serve(shared: Arc<Shared>, current: Current, socket: TcpStream, peer: SocketAddr, place: Place) {
+pub async fn serve(
+    shared: Arc<Shared>,
+    current: Current,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
     let number = shared.number();
     let span = tracing::info_span!("connection", number, %peer);
     async move {
         let deadline = Instant::now() + Duration::from_millis(current.limits.handshake_ms);
         let _ = socket.set_nodelay(true);
-        // The monitor asks this socket for its peer; given away with the login, closed when the login is over.
-        let Ok(proof) = socket.as_fd().try_clone_to_owned() else { return };
+        // The monitor asks this socket for its peer; given away with the login, closed when the
+        // login is over.
+        let Ok(proof) = socket.as_fd().try_clone_to_owned() else {
+            return;
+        };
         let mut nonce = None;
-        let tls = match timeout_at(deadline, shake_hands(&shared, current.tls.clone(), socket, &mut nonce)).await {
+        let tls = match timeout_at(
+            deadline,
+            shake_hands(&shared, current.tls.clone(), socket, &mut nonce),
+        )
+        .await
+        {
             Ok(Ok(tls)) => tls,
             failed => {
                 // Nobody can log in with it where the handshake was not finished.
@@ -99,8 +122,17 @@ pub async fn serve(shared: Arc<Shared>, current: Current, socket: TcpStream, pee
             return shared.misdeed(peer, Misdeed::NoLogin).await;
         }
         let mut messages = shared.registry.enter(number);
-        let connection = Connection { shared: shared.clone(), number, limits: current.limits, place, comes_back: false, tried: false };
-        let lost = connection.talk(tls, proof, peer, nonce, &mut messages).await;
+        let connection = Connection {
+            shared: shared.clone(),
+            number,
+            limits: current.limits,
+            place,
+            comes_back: false,
+            tried: false,
+        };
+        let lost = connection
+            .talk(tls, proof, peer, nonce, &mut messages)
+            .await;
         shared.registry.leave(number);
         while let Ok(message) = messages.try_recv() {
             if let FromMonitor::Started(_, live, pipes) = *message {
@@ -108,14 +140,20 @@ pub async fn serve(shared: Arc<Shared>, current: Current, socket: TcpStream, pee
                 pump(&shared, live, None, pipes);
             }
         }
-        shared.tell(ToMonitor::Gone { connection: number, lost }).await;
+        shared
+            .tell(ToMonitor::Gone {
+                connection: number,
+                lost,
+            })
+            .await;
     }
     .instrument(span)
     .await;
 }
 
-/// The handshake. To a client that speaks ordain/1 our HELLO goes with our half of it, where a nonce is in stock: it can log in
-/// together with the other half, a round trip earlier. With client certificates TLS holds it back until there is one.
+/// The handshake. To a client that speaks ordain/1 our HELLO goes with our half of it, where a
+/// nonce is in stock: it can log in together with the other half, a round trip earlier. With client
+/// certificates TLS holds it back until there is one.
 async fn shake_hands(
     shared: &Shared,
     tls: Arc<ServerConfig>,
@@ -123,7 +161,11 @@ async fn shake_hands(
     nonce: &mut Option<Nonce>,
 ) -> io::Result<TlsStream<TcpStream>> {
     let begun = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
-    if begun.client_hello().alpn().is_some_and(|mut names| names.any(|name| name == ALPN)) {
+    if begun
+        .client_hello()
+        .alpn()
+        .is_some_and(|mut names| names.any(|name| name == ALPN))
+    {
         *nonce = shared.stock.take();
     }
     let hello = nonce.map(|nonce| encode(0, Kind::Hello, &write(&hello(shared, &nonce))));
@@ -167,18 +209,37 @@ impl Connection {
         nonce: Option<Nonce>,
         messages: &mut mpsc::Receiver<Box<FromMonitor>>,
     ) -> bool {
-        let exporter = tls.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, None).ok();
+        let exporter = tls
+            .get_ref()
+            .1
+            .export_keying_material([0; 32], EXPORTER_LABEL, None)
+            .ok();
         let (reading, writing) = tokio::io::split(tls);
         let (outbox, outgoing) = mux::outbox();
         let mut writer = tokio::spawn(mux::write_all(writing, outgoing));
         let mut frames = Reader::new(reading, Sender::Client);
         let mut logged_in = false;
-        let ended = match self.log_in(&mut frames, &outbox, messages, Greeting { nonce, proof, peer, exporter }).await {
+        let ended = match self
+            .log_in(
+                &mut frames,
+                &outbox,
+                messages,
+                Greeting {
+                    nonce,
+                    proof,
+                    peer,
+                    exporter,
+                },
+            )
+            .await
+        {
             Ok(()) => {
                 self.place.logged_in();
                 frames.enter(Phase::Open);
                 logged_in = true;
-                Streams::new(&self, outbox.clone()).serve(&mut frames, messages).await
+                Streams::new(&self, outbox.clone())
+                    .serve(&mut frames, messages)
+                    .await
             }
             Err(ended) => {
                 self.blame(peer, &ended).await;
@@ -192,22 +253,32 @@ impl Connection {
             End::Quiet(why) => tracing::debug!(why, "closed"),
             End::Tell(code, text) => self.say_goodbye(&outbox, code, &text),
             End::Violation(code, text) => {
-                self.shared.tell(ToMonitor::Violation { connection: self.number, text: text.clone() }).await;
+                self.shared
+                    .tell(ToMonitor::Violation {
+                        connection: self.number,
+                        text: text.clone(),
+                    })
+                    .await;
                 self.say_goodbye(&outbox, code, &text);
             }
         }
         drop(outbox);
         // What is queued gets a moment to leave; a client that does not read does not hold us.
-        if tokio::time::timeout(Duration::from_secs(1), &mut writer).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(1), &mut writer)
+            .await
+            .is_err()
+        {
             writer.abort();
         } else if told {
-            // Closing while the client still sends would reset the connection, and with it the ERROR just sent.
+            // Closing while the client still sends would reset the connection, and with it the
+            // ERROR just sent.
             let _ = tokio::time::timeout(Duration::from_millis(500), frames.discard()).await;
         }
         lost
     }
 
-    /// What the source has to pay for, of a client that did not log in. Refused logins are the monitor's to count.
+    /// What the source has to pay for, of a client that did not log in. Refused logins are the
+    /// monitor's to count.
     async fn blame(&self, peer: SocketAddr, ended: &End) {
         let misdeed = match ended {
             End::Violation(..) => Misdeed::Violation,
@@ -215,12 +286,19 @@ impl Connection {
             End::Bye | End::Quiet(_) if !self.tried => Misdeed::NoLogin,
             _ => return,
         };
+
         self.shared.misdeed(peer, misdeed).await;
     }
 
     fn say_goodbye(&self, outbox: &Outbox, code: Code, text: &str) {
         tracing::info!(code = code.number(), text, "closing");
-        let failure = Failure { code: code.number(), text: text.into(), argument: None, rule: None };
+        let failure = Failure {
+            code: code.number(),
+            text: text.into(),
+            argument: None,
+            rule: None,
+        };
+
         let _ = outbox.try_control(0, Kind::Error, &failure);
     }
 
@@ -230,35 +308,68 @@ impl Connection {
         frames: &mut Frames,
         outbox: &Outbox,
         messages: &mut mpsc::Receiver<Box<FromMonitor>>,
-        Greeting { nonce, proof, peer, exporter }: Greeting,
+        Greeting {
+            nonce,
+            proof,
+            peer,
+            exporter,
+        }: Greeting,
     ) -> Result<(), End> {
         let deadline = Instant::now() + Duration::from_millis(self.limits.login_ms);
         let late = |_| End::Tell(Code::Deadline, "the login took too long".into());
         let gone = |_| End::Quiet("the client is gone".into());
-        self.shared.tell(ToMonitor::Hello { connection: self.number, source: peer.to_string(), nonce }).await;
+        self.shared
+            .tell(ToMonitor::Hello {
+                connection: self.number,
+                source: peer.to_string(),
+                nonce,
+            })
+            .await;
         if nonce.is_none() {
-            let nonce = match timeout_at(deadline, messages.recv()).await.map_err(late)?.map(|message| *message) {
+            let nonce = match timeout_at(deadline, messages.recv())
+                .await
+                .map_err(late)?
+                .map(|message| *message)
+            {
                 Some(FromMonitor::Message(ToFrontend::Challenge { nonce, .. }, _)) => nonce,
                 _ => return Err(End::stopping()),
             };
-            outbox.control(0, Kind::Hello, &hello(&self.shared, &nonce)).await.map_err(gone)?;
+            outbox
+                .control(0, Kind::Hello, &hello(&self.shared, &nonce))
+                .await
+                .map_err(gone)?;
         }
-        let frame = timeout_at(deadline, heard(frames, messages)).await.map_err(late)??;
+        let frame = timeout_at(deadline, heard(frames, messages))
+            .await
+            .map_err(late)??;
         let theirs: Hello = parse(&frame)?;
         if theirs.nonce.is_some() || theirs.instance.is_some() {
-            return Err(End::Violation(Code::Protocol, "HELLO with a server's fields".into()));
+            return Err(End::Violation(
+                Code::Protocol,
+                "HELLO with a server's fields".into(),
+            ));
         }
         if theirs.version != VERSION {
-            return Err(End::Tell(Code::Version, format!("this server speaks version {VERSION}")));
+            return Err(End::Tell(
+                Code::Version,
+                format!("this server speaks version {VERSION}"),
+            ));
         }
         self.comes_back = theirs.features.iter().any(|feature| feature == RESUME);
         frames.enter(Phase::Login);
         loop {
-            let mut frame = timeout_at(deadline, heard(frames, messages)).await.map_err(late)??;
+            let mut frame = timeout_at(deadline, heard(frames, messages))
+                .await
+                .map_err(late)??;
             let login = parse::<Login>(&frame);
             zeroize::Zeroize::zeroize(&mut frame.payload);
             let login = login?;
-            let Ok(socket) = proof.try_clone() else { return Err(End::Tell(Code::Internal, "the server is out of descriptors".into())) };
+            let Ok(socket) = proof.try_clone() else {
+                return Err(End::Tell(
+                    Code::Internal,
+                    "the server is out of descriptors".into(),
+                ));
+            };
             let message = ToMonitor::Login {
                 connection: self.number,
                 signed: login.signed,
@@ -272,17 +383,53 @@ impl Connection {
             self.shared.tell_with(message, socket).await;
             let answer = timeout_at(deadline, messages.recv()).await.map_err(late)?;
             match answer.map(|message| *message) {
-                Some(FromMonitor::Message(ToFrontend::Login { outcome: Outcome::Accepted { session, user, kept_s }, .. }, _)) => {
-                    return outbox.control(0, Kind::LoggedIn, &LoggedIn { session, user, kept_s }).await.map_err(gone);
+                Some(FromMonitor::Message(
+                    ToFrontend::Login {
+                        outcome:
+                            Outcome::Accepted {
+                                session,
+                                user,
+                                kept_s,
+                            },
+                        ..
+                    },
+                    _,
+                )) => {
+                    return outbox
+                        .control(
+                            0,
+                            Kind::LoggedIn,
+                            &LoggedIn {
+                                session,
+                                user,
+                                kept_s,
+                            },
+                        )
+                        .await
+                        .map_err(gone);
                 }
-                Some(FromMonitor::Message(ToFrontend::Login { outcome: Outcome::Refused { code }, .. }, _)) => {
+                Some(FromMonitor::Message(
+                    ToFrontend::Login {
+                        outcome: Outcome::Refused { code },
+                        ..
+                    },
+                    _,
+                )) => {
                     let code = Code::numbered(code).unwrap_or(Code::LoginRefused);
                     let text = refusal(code);
                     if code == Code::LoginTries {
                         return Err(End::Tell(code, text.into()));
                     }
-                    let failure = Failure { code: code.number(), text: text.into(), argument: None, rule: None };
-                    outbox.control(0, Kind::Error, &failure).await.map_err(gone)?;
+                    let failure = Failure {
+                        code: code.number(),
+                        text: text.into(),
+                        argument: None,
+                        rule: None,
+                    };
+                    outbox
+                        .control(0, Kind::Error, &failure)
+                        .await
+                        .map_err(gone)?;
                 }
                 _ => return Err(End::stopping()),
             }
@@ -300,8 +447,12 @@ struct Greeting {
     exporter: Option<[u8; 32]>,
 }
 
-/// The next frame of a client that is not logged in. All that the monitor has to say meanwhile is that it must go.
-async fn heard(frames: &mut Frames, messages: &mut mpsc::Receiver<Box<FromMonitor>>) -> Result<Frame, End> {
+/// The next frame of a client that is not logged in. All that the monitor has to say meanwhile is
+/// that it must go.
+async fn heard(
+    frames: &mut Frames,
+    messages: &mut mpsc::Receiver<Box<FromMonitor>>,
+) -> Result<Frame, End> {
     tokio::select! {
         frame = frames.frame() => Ok(frame?),
         _ = messages.recv() => Err(End::stopping()),
@@ -321,9 +472,21 @@ const fn refusal(code: Code) -> &'static str {
 
 fn parse<M: serde::de::DeserializeOwned>(frame: &Frame) -> Result<M, End> {
     read(&frame.payload).map_err(|fault| {
-        // What cannot be read of these may quote a password or a secret, and the sentence goes into log and trail.
-        let detail = if matches!(frame.kind, Kind::Login | Kind::Open) { String::new() } else { format!(": {fault}") };
-        End::Violation(Code::Protocol, format!("{} that cannot be read{detail}", frame.kind.word()).chars().take(300).collect())
+        // What cannot be read of these may quote a password or a secret, and the sentence goes into
+        // log and trail.
+        let detail = if matches!(frame.kind, Kind::Login | Kind::Open) {
+            String::new()
+        } else {
+            format!(": {fault}")
+        };
+
+        End::Violation(
+            Code::Protocol,
+            format!("{} that cannot be read{detail}", frame.kind.word())
+                .chars()
+                .take(300)
+                .collect(),
+        )
     })
 }
 
@@ -334,7 +497,8 @@ struct Streams<'c> {
     open: HashMap<StreamId, Stream>,
     highest: StreamId,
     ended: (mpsc::Sender<StreamId>, mpsc::Receiver<StreamId>),
-    /// When the connection ends, once the daemon has said that it is over: the ends of runs go before.
+    /// When the connection ends, once the daemon has said that it is over: the ends of runs go
+    /// before.
     closing: Option<Instant>,
 }
 
@@ -352,12 +516,27 @@ enum Stream {
 
 impl<'c> Streams<'c> {
     fn new(connection: &'c Connection, outbox: Outbox) -> Self {
-        Self { connection, outbox, open: HashMap::new(), highest: 0, ended: mpsc::channel(64), closing: None }
+        Self {
+            connection,
+            outbox,
+            open: HashMap::new(),
+            highest: 0,
+            ended: mpsc::channel(64),
+            closing: None,
+        }
     }
 
     /// Serves until the connection ends; then every stream has lost its client.
-    async fn serve(mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<Box<FromMonitor>>) -> End {
-        let end = self.work(frames, messages).await.err().unwrap_or_else(End::stopping);
+    async fn serve(
+        mut self,
+        frames: &mut Frames,
+        messages: &mut mpsc::Receiver<Box<FromMonitor>>,
+    ) -> End {
+        let end = self
+            .work(frames, messages)
+            .await
+            .err()
+            .unwrap_or_else(End::stopping);
         // What has ended meanwhile is not lost.
         while let Ok(stream) = self.ended.1.try_recv() {
             self.open.remove(&stream);
@@ -374,7 +553,11 @@ impl<'c> Streams<'c> {
         end
     }
 
-    async fn work(&mut self, frames: &mut Frames, messages: &mut mpsc::Receiver<Box<FromMonitor>>) -> Result<(), End> {
+    async fn work(
+        &mut self,
+        frames: &mut Frames,
+        messages: &mut mpsc::Receiver<Box<FromMonitor>>,
+    ) -> Result<(), End> {
         let shared = self.connection.shared.clone();
         let mut told = false;
         let silence = tokio::time::sleep(SILENCE);
@@ -382,9 +565,18 @@ impl<'c> Streams<'c> {
         loop {
             if shared.draining() && !told {
                 told = true;
-                let _ = self.outbox.try_control(0, Kind::Goaway, &serde_json::json!({ "text": "the server is stopping" }));
+                let _ = self.outbox.try_control(
+                    0,
+                    Kind::Goaway,
+                    &serde_json::json!({ "text": "the server is stopping" }),
+                );
             }
-            if self.closing.is_some() && !self.open.values().any(|stream| matches!(stream, Stream::Running { .. })) {
+            if self.closing.is_some()
+                && !self
+                    .open
+                    .values()
+                    .any(|stream| matches!(stream, Stream::Running { .. }))
+            {
                 return Err(End::stopping());
             }
             let last = self.closing;
@@ -412,28 +604,43 @@ impl<'c> Streams<'c> {
 
     /// A frame of the client's.
     async fn take(&mut self, frame: Frame) -> Result<(), End> {
-        let violation = |text: &str| Err(End::Violation(Code::Protocol, format!("{} {text}", frame.kind.word())));
+        let violation = |text: &str| {
+            Err(End::Violation(
+                Code::Protocol,
+                format!("{} {text}", frame.kind.word()),
+            ))
+        };
+
         match frame.kind {
             Kind::Ping => {
                 let ping: Ping = parse(&frame)?;
-                // A client that asks faster than it reads gets no answer to some; it has no need of them.
+
+                // A client that asks faster than it reads gets no answer to some; it has no need of
+                // them.
                 let _ = self.outbox.try_control(0, Kind::Pong, &ping);
                 Ok(())
             }
+
             Kind::Pong => parse::<Ping>(&frame).map(|_| ()),
             Kind::Open => {
                 crate::sys::fault_point("frontend-asked");
                 let mut frame = frame;
                 let outcome = self.open(&frame).await;
+
                 // It may have held secrets.
                 zeroize::Zeroize::zeroize(&mut frame.payload);
                 outcome
             }
-            Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset | Kind::Resize if frame.stream > self.highest => {
+
+            Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset | Kind::Resize
+                if frame.stream > self.highest =>
+            {
                 violation("on a stream that was never opened")
             }
             Kind::Stdin => self.stdin(frame).await,
-            Kind::Eof | Kind::Credit | Kind::Resize if matches!(self.open.get(&frame.stream), Some(Stream::Asked(_))) => {
+            Kind::Eof | Kind::Credit | Kind::Resize
+                if matches!(self.open.get(&frame.stream), Some(Stream::Asked(_))) =>
+            {
                 violation("before STARTED")
             }
             Kind::Eof => {
@@ -442,10 +649,13 @@ impl<'c> Streams<'c> {
                     *input = None;
                     inbox.leave(|held| held.eof = true);
                 }
+
                 Ok(())
             }
+
             Kind::Credit => {
                 let credit: Credit = parse(&frame)?;
+
                 // More than a window was never taken from the client, so it cannot be given back.
                 if credit.bytes == 0 || credit.bytes as usize > STREAM_WINDOW {
                     return violation("of an impossible size");
@@ -455,6 +665,7 @@ impl<'c> Streams<'c> {
                 }
                 Ok(())
             }
+
             Kind::Resize => {
                 let size: Resize = parse(&frame)?;
                 if let Some(Stream::Running { inbox, .. }) = self.open.get(&frame.stream) {
@@ -462,6 +673,7 @@ impl<'c> Streams<'c> {
                 }
                 Ok(())
             }
+
             Kind::Reset => {
                 parse::<Empty>(&frame)?;
                 if let Some(stream) = self.open.remove(&frame.stream) {
@@ -470,25 +682,38 @@ impl<'c> Streams<'c> {
                     }
                     self.leave(frame.stream).await;
                 }
+
                 Ok(())
             }
+
             _ => violation("is not expected here"),
         }
     }
 
     async fn open(&mut self, frame: &Frame) -> Result<(), End> {
         if frame.stream <= self.highest {
-            return Err(End::Violation(Code::Protocol, format!("OPEN of stream {} after {}", frame.stream, self.highest)));
+            return Err(End::Violation(
+                Code::Protocol,
+                format!("OPEN of stream {} after {}", frame.stream, self.highest),
+            ));
         }
+
         self.highest = frame.stream;
         let open: Open = parse(frame)?;
         if self.open.len() >= self.connection.limits.streams_per_connection as usize {
             let most = self.connection.limits.streams_per_connection;
-            let text = format!("this connection has {most} streams open, as many as limits.streams_per_connection allows");
+            let text = format!(
+                "this connection has {most} streams open, as many as limits.streams_per_connection allows"
+            );
             return self.fail(frame.stream, Code::TooManyRuns, text).await;
         }
+
         self.open.insert(frame.stream, Stream::Asked(Vec::new()));
-        let secrets = open.secrets.into_iter().map(|(name, part)| (name, SecretValue(part.value.clone()), part.salt.clone())).collect();
+        let secrets = open
+            .secrets
+            .into_iter()
+            .map(|(name, part)| (name, SecretValue(part.value.clone()), part.salt.clone()))
+            .collect();
         let message = ToMonitor::Request {
             connection: self.connection.number,
             stream: frame.stream,
@@ -496,6 +721,7 @@ impl<'c> Streams<'c> {
             signature: open.signature,
             secrets,
         };
+
         self.connection.shared.tell(message).await;
         Ok(())
     }
@@ -505,82 +731,171 @@ impl<'c> Streams<'c> {
         let ended = match self.open.get_mut(&frame.stream) {
             // The stream has ended; what was on its way then is nobody's fault.
             None => return Ok(()),
-            Some(Stream::Asked(_)) => return Err(End::Violation(Code::Protocol, "STDIN before STARTED".into())),
-            Some(Stream::Running { input: None, .. }) => {
-                return Err(End::Violation(Code::Protocol, "STDIN that was not asked for, or after EOF".into()));
+            Some(Stream::Asked(_)) => {
+                return Err(End::Violation(
+                    Code::Protocol,
+                    "STDIN before STARTED".into(),
+                ));
             }
-            Some(Stream::Running { input: Some(live), .. }) if !live.takes(length) => Some(live.run),
+
+            Some(Stream::Running { input: None, .. }) => {
+                return Err(End::Violation(
+                    Code::Protocol,
+                    "STDIN that was not asked for, or after EOF".into(),
+                ));
+            }
+
+            Some(Stream::Running {
+                input: Some(live), ..
+            }) if !live.takes(length) => Some(live.run),
             Some(Stream::Running { inbox, .. }) => {
                 if !inbox.input(frame.payload) {
-                    return Err(End::Violation(Code::Protocol, "STDIN beyond its credit".into()));
+                    return Err(End::Violation(
+                        Code::Protocol,
+                        "STDIN beyond its credit".into(),
+                    ));
                 }
+
                 None
             }
         };
+
         if let Some(run) = ended {
-            self.connection.shared.tell(ToMonitor::Exceeded { run: *run.bytes(), bound: Bound::Input }).await;
+            self.connection
+                .shared
+                .tell(ToMonitor::Exceeded {
+                    run: *run.bytes(),
+                    bound: Bound::Input,
+                })
+                .await;
             if let Some(Stream::Running { inbox, .. }) = self.open.remove(&frame.stream) {
                 inbox.leave(left);
             }
             self.leave(frame.stream).await;
             return self
-                .fail(frame.stream, Code::Stdin, "more standard input than the command's `stdin.max` allows; the run is ended".into())
+                .fail(
+                    frame.stream,
+                    Code::Stdin,
+                    "more standard input than the command's `stdin.max` allows; the run is ended"
+                        .into(),
+                )
                 .await;
         }
+
         Ok(())
     }
 
     async fn leave(&self, stream: StreamId) {
-        self.connection.shared.tell(ToMonitor::Leave { connection: self.connection.number, stream }).await;
+        self.connection
+            .shared
+            .tell(ToMonitor::Leave {
+                connection: self.connection.number,
+                stream,
+            })
+            .await;
     }
 
     async fn fail(&self, stream: StreamId, code: Code, text: String) -> Result<(), End> {
-        let failure = Failure { code: code.number(), text, argument: None, rule: None };
+        let failure = Failure {
+            code: code.number(),
+            text,
+            argument: None,
+            rule: None,
+        };
+
         patiently(self.outbox.control(stream, Kind::Error, &failure)).await
     }
 
     /// A message of the monitor's.
     async fn told(&mut self, message: ToFrontend, descriptors: Vec<OwnedFd>) -> Result<(), End> {
         match message {
-            ToFrontend::Answer { stream, part, last, .. } => {
-                let Some(Stream::Asked(held)) = self.open.get_mut(&stream) else { return Ok(()) };
+            ToFrontend::Answer {
+                stream, part, last, ..
+            } => {
+                let Some(Stream::Asked(held)) = self.open.get_mut(&stream) else {
+                    return Ok(());
+                };
                 held.extend_from_slice(&part);
                 if last {
                     let frame = encode(stream, Kind::Answer, held);
                     self.open.remove(&stream);
                     return patiently(self.outbox.bytes(frame)).await;
                 }
+
                 Ok(())
             }
-            ToFrontend::Refused { stream, code, text, argument, rule, .. } => {
+
+            ToFrontend::Refused {
+                stream,
+                code,
+                text,
+                argument,
+                rule,
+                ..
+            } => {
                 if self.open.remove(&stream).is_none() {
                     return Ok(());
                 }
-                patiently(self.outbox.control(stream, Kind::Error, &Failure { code, text, argument, rule })).await
+                patiently(self.outbox.control(
+                    stream,
+                    Kind::Error,
+                    &Failure {
+                        code,
+                        text,
+                        argument,
+                        rule,
+                    },
+                ))
+                .await
             }
-            ToFrontend::Queued { stream, run, text, .. } => {
+
+            ToFrontend::Queued {
+                stream, run, text, ..
+            } => {
                 if !matches!(self.open.get(&stream), Some(Stream::Asked(_))) {
                     return Ok(());
                 }
-                let queued = Queued { run: RunId::from_random(run).to_string(), text };
+                let queued = Queued {
+                    run: RunId::from_random(run).to_string(),
+                    text,
+                };
+
                 patiently(self.outbox.control(stream, Kind::Queued, &queued)).await
             }
-            ToFrontend::Attach { stream, run, capacity, from, follow, resume, ended, .. } => {
+
+            ToFrontend::Attach {
+                stream,
+                run,
+                capacity,
+                from,
+                follow,
+                resume,
+                ended,
+                ..
+            } => {
                 let run = RunId::from_random(run);
-                let spool =
-                    descriptors.into_iter().next().ok_or_else(|| End::Tell(Code::Internal, "a run came without its spool".into()))?;
+                let spool = descriptors.into_iter().next().ok_or_else(|| {
+                    End::Tell(Code::Internal, "a run came without its spool".into())
+                })?;
                 let over = ended.map(|(end, counts, (cut, held_open))| {
                     let [_, stdout, stderr] = counts;
                     let spool = Spool::finished(spool, capacity, [stdout, stderr]);
-                    Arc::new(Live::over(run, spool, live::ended(run, end, counts, cut, held_open)))
+                    Arc::new(Live::over(
+                        run,
+                        spool,
+                        live::ended(run, end, counts, cut, held_open),
+                    ))
                 });
+
                 self.attach(stream, run, over, from, follow, resume).await
             }
+
             ToFrontend::Close { code, .. } if code == Code::Stopping.number() => {
                 // The monitor knows how every run has ended; the pumps may still be saying so.
                 self.closing = Some(Instant::now() + LAST_WORD);
                 Ok(())
             }
+
             ToFrontend::Close { code, .. } => {
                 let code = Code::numbered(code).unwrap_or(Code::Internal);
                 let text = match code {
@@ -588,8 +903,10 @@ impl<'c> Streams<'c> {
                     Code::TakenOver => "this session has gone on over another connection",
                     _ => "the server ends this connection",
                 };
+
                 Err(End::Tell(code, text.into()))
             }
+
             ToFrontend::Challenge { .. }
             | ToFrontend::Login { .. }
             | ToFrontend::Configure(_)
@@ -604,7 +921,12 @@ impl<'c> Streams<'c> {
         }
     }
 
-    async fn started(&mut self, stream: StreamId, live: Arc<Live>, pipes: Pipes) -> Result<(), End> {
+    async fn started(
+        &mut self,
+        stream: StreamId,
+        live: Arc<Live>,
+        pipes: Pipes,
+    ) -> Result<(), End> {
         let abandoned = !matches!(self.open.get(&stream), Some(Stream::Asked(_)));
         let client = self.client(stream, [0; 2]);
         if abandoned {
@@ -613,7 +935,13 @@ impl<'c> Streams<'c> {
             self.leave(stream).await;
         } else {
             let input = live.rules.stdin.map(|_| live.clone());
-            self.open.insert(stream, Stream::Running { inbox: client.inbox.clone(), input });
+            self.open.insert(
+                stream,
+                Stream::Running {
+                    inbox: client.inbox.clone(),
+                    input,
+                },
+            );
             let started = live.started(live.rules.stdin.is_some());
             let told = patiently(self.outbox.control(stream, Kind::Started, &started)).await;
             pump(&self.connection.shared, live, Some(client), pipes);
@@ -635,7 +963,8 @@ impl<'c> Streams<'c> {
         }
     }
 
-    /// Somebody wants a run's output: its own session takes it up again, or it is followed beside whoever else follows.
+    /// Somebody wants a run's output: its own session takes it up again, or it is followed beside
+    /// whoever else follows.
     async fn attach(
         &mut self,
         stream: StreamId,
@@ -650,12 +979,23 @@ impl<'c> Streams<'c> {
         }
         let Some(live) = over.or_else(|| self.connection.shared.runs.find(run)) else {
             self.open.remove(&stream);
-            return self.fail(stream, Code::NoSuchRun, "there is no such run".into()).await;
+            return self
+                .fail(stream, Code::NoSuchRun, "there is no such run".into())
+                .await;
         };
         let kept = SpoolStream::BOTH.map(|stream| live.spool.range(stream).0);
-        let mut client = self.client(stream, [from[0].unwrap_or(kept[0]), from[1].unwrap_or(kept[1])]);
+        let mut client = self.client(
+            stream,
+            [from[0].unwrap_or(kept[0]), from[1].unwrap_or(kept[1])],
+        );
         let input = live.rules.stdin.filter(|_| resume).map(|_| live.clone());
-        self.open.insert(stream, Stream::Running { inbox: client.inbox.clone(), input });
+        self.open.insert(
+            stream,
+            Stream::Running {
+                inbox: client.inbox.clone(),
+                input,
+            },
+        );
         if resume {
             match live.come_back(client) {
                 Ok(()) => return Ok(()),
@@ -677,23 +1017,49 @@ const fn left(held: &mut super::inbox::Held) {
 pub fn pump(shared: &Arc<Shared>, live: Arc<Live>, client: Option<Client>, pipes: Pipes) {
     let span = tracing::info_span!("run", id = %live.run);
     let shared = shared.clone();
-    let stream = client.as_ref().map(|client| (client.stream, client.outbox.clone()));
+    let stream = client
+        .as_ref()
+        .map(|client| (client.stream, client.outbox.clone()));
     tokio::spawn(
         async move {
             let run = live.run;
-            let pump = Pump { live, shared: shared.clone(), client };
+            let pump = Pump {
+                live,
+                shared: shared.clone(),
+                client,
+            };
+
             if let Err(fault) = pump.run(pipes).await {
                 tracing::error!(%fault, "a run's pipes could not be watched");
                 shared.runs.leave(run);
                 if let Some((stream, outbox)) = &stream {
-                    let text = "the run's output cannot be read; what became of it is not known".into();
-                    let failure = Failure { code: Code::Internal.number(), text, argument: None, rule: None };
+                    let text =
+                        "the run's output cannot be read; what became of it is not known".into();
+                    let failure = Failure {
+                        code: Code::Internal.number(),
+                        text,
+                        argument: None,
+                        rule: None,
+                    };
+
                     let _ = outbox.control(*stream, Kind::Error, &failure).await;
                 }
-                shared.tell(ToMonitor::Finished { run: *run.bytes(), stdin: 0, stdout: 0, stderr: 0, cut: false, held_open: false }).await;
+
+                shared
+                    .tell(ToMonitor::Finished {
+                        run: *run.bytes(),
+                        stdin: 0,
+                        stdout: 0,
+                        stderr: 0,
+                        cut: false,
+                        held_open: false,
+                    })
+                    .await;
             }
+
             // Whoever holds a way to the client holds up the end of its connection.
             drop(stream);
+
             // Its spool goes with it; the monitor has its own.
             tokio::time::sleep(crate::limits::FINISHED).await;
             shared.runs.forget(run);

@@ -1,5 +1,5 @@
-//! What waits for a run's pump: input bytes, credit, the end. Bounded by its shape: bytes are kept as bytes, not as
-//! frames, and everything else is one value.
+//! What waits for a run's pump: input bytes, credit, the end. Bounded by its shape: bytes are kept
+//! as bytes, not as frames, and everything else is one value.
 
 use crate::mux::Receiving;
 use std::sync::{Mutex, PoisonError};
@@ -40,7 +40,12 @@ impl Inbox {
     /// Leaves input; `false` when the client had no credit for it, and then it is not kept.
     #[must_use]
     pub fn input(&self, payload: Vec<u8>) -> bool {
-        if !self.receiving.lock().unwrap_or_else(PoisonError::into_inner).arrived(payload.len()) {
+        if !self
+            .receiving
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .arrived(payload.len())
+        {
             return false;
         }
         self.leave(|held| {
@@ -50,23 +55,31 @@ impl Inbox {
                 held.stdin.extend_from_slice(&payload);
             }
         });
+
         true
     }
 
-    /// So many bytes of input have come before, over another connection, and are not passed on yet. Returns how many
-    /// more may come.
+    /// So many bytes of input have come before, over another connection, and are not passed on yet.
+    /// Returns how many more may come.
     pub fn holding(&self, bytes: usize) -> usize {
-        let mut receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut receiving = self
+            .receiving
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *receiving = Receiving::holding(bytes);
         receiving.open()
     }
 
     /// So many bytes of input are done with; gives the credit to grant to the client.
     pub fn consumed(&self, bytes: usize) -> Option<u32> {
-        self.receiving.lock().unwrap_or_else(PoisonError::into_inner).consumed(bytes)
+        self.receiving
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .consumed(bytes)
     }
 
-    /// Takes all there is; `into` is swapped in for the input bytes, so that no buffer is made anew.
+    /// Takes all there is; `into` is swapped in for the input bytes, so that no buffer is made
+    /// anew.
     pub fn take(&self, into: &mut Held) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         into.stdin.clear();
@@ -80,7 +93,10 @@ impl Inbox {
 
     /// Whether the client has given the stream up, or is gone.
     pub fn abandoned(&self) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).abandoned
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .abandoned
     }
 
     /// Completes when something was left since the last time.

@@ -1,4 +1,5 @@
-//! A run as the frontend knows it: what was kept of its output, who follows it, and what the monitor said of it.
+//! A run as the frontend knows it: what was kept of its output, who follows it, and what the
+//! monitor said of it.
 
 use super::inbox::Inbox;
 use crate::ids::{ConnectionId, RunId, StreamId};
@@ -23,7 +24,8 @@ pub struct Live {
     pub rules: RunRules,
     /// Bytes of standard input that may still come.
     pub stdin_left: AtomicU64,
-    /// The offsets from which output may be missing, because a frontend before this one died while it read.
+    /// The offsets from which output may be missing, because a frontend before this one died while
+    /// it read.
     pub lost: [Option<u64>; 2],
     ended: Mutex<Option<Ended>>,
     /// Rung when output was kept, or the run ended.
@@ -49,7 +51,17 @@ impl Live {
     pub fn new(run: RunId, spool: Spool, rules: RunRules, lost: [Option<u64>; 2]) -> Self {
         let stdin_left = AtomicU64::new(rules.stdin.unwrap_or(0));
         let (ended, changed, mail, bell) = Default::default();
-        Self { run, spool, rules, stdin_left, lost, ended, changed, mail, bell }
+        Self {
+            run,
+            spool,
+            rules,
+            stdin_left,
+            lost,
+            ended,
+            changed,
+            mail,
+            bell,
+        }
     }
 
     /// A run that has ended.
@@ -64,6 +76,7 @@ impl Live {
             capacity: 0,
             terminal: false,
         };
+
         let live = Self::new(run, spool, rules, lost);
         live.mail().closed = true;
         live.end(ended);
@@ -73,7 +86,11 @@ impl Live {
     /// Takes so many bytes of input, if the command may still have them.
     #[must_use]
     pub fn takes(&self, bytes: u64) -> bool {
-        self.stdin_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+        self.stdin_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(bytes)
+            })
+            .is_ok()
     }
 
     fn mail(&self) -> std::sync::MutexGuard<'_, Mail> {
@@ -125,7 +142,10 @@ impl Live {
 
     /// How it ended, once all its output is kept.
     pub fn ended(&self) -> Option<Ended> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The head of what a client is told of it.
@@ -191,7 +211,11 @@ impl Runs {
     /// A run that goes on, or has just ended.
     pub fn find(&self, run: RunId) -> Option<Arc<Live>> {
         let known = self.known();
-        known.live.get(&run).or_else(|| known.over.iter().find(|live| live.run == run)).cloned()
+        known
+            .live
+            .get(&run)
+            .or_else(|| known.over.iter().find(|live| live.run == run))
+            .cloned()
     }
 }
 
@@ -226,7 +250,9 @@ pub enum Stopped {
 impl Client {
     /// Whether output is kept that it was not sent.
     pub fn behind(&self, spool: &Spool) -> bool {
-        Stream::BOTH.into_iter().any(|stream| self.next(stream) < spool.published(stream))
+        Stream::BOTH
+            .into_iter()
+            .any(|stream| self.next(stream) < spool.published(stream))
     }
 
     /// The next byte that is to be sent.
@@ -248,7 +274,8 @@ impl Client {
         self.allowance.spend(bytes);
     }
 
-    /// Tells the connection's task that this stream's place is free. Never waits: that task may be waiting itself.
+    /// Tells the connection's task that this stream's place is free. Never waits: that task may be
+    /// waiting itself.
     pub fn stream_is_over(&self) {
         if let Err(mpsc::error::TrySendError::Full(stream)) = self.over.try_send(self.stream) {
             let over = self.over.clone();
@@ -259,7 +286,11 @@ impl Client {
     /// The head of what it is told of a run that it has attached to.
     pub fn started(&self, live: &Live, stdin: bool) -> Started {
         let [stdout, stderr] = self.sent;
-        Started { stdout_from: Some(stdout), stderr_from: Some(stderr), ..live.started(stdin) }
+        Started {
+            stdout_from: Some(stdout),
+            stderr_from: Some(stderr),
+            ..live.started(stdin)
+        }
     }
 
     /// The first offset that is not kept.
@@ -274,17 +305,35 @@ impl Client {
     /// The next frame of what it has missed, within its credit.
     pub fn frame(&self, spool: &Spool) -> Result<Option<(Stream, Vec<u8>)>, Stopped> {
         let room = DATA_FRAME.min(self.allowance.left());
-        let Some(stream) = Stream::BOTH.into_iter().find(|stream| self.next(*stream) < spool.published(*stream)) else { return Ok(None) };
+        let Some(stream) = Stream::BOTH
+            .into_iter()
+            .find(|stream| self.next(*stream) < spool.published(*stream))
+        else {
+            return Ok(None);
+        };
         if room == 0 {
             return Ok(None);
         }
-        let kind = if stream == Stream::Stdout { Kind::Stdout } else { Kind::Stderr };
+        let kind = if stream == Stream::Stdout {
+            Kind::Stdout
+        } else {
+            Kind::Stderr
+        };
+
         let mut frame = vec![0; HEADER + room];
-        let read = spool.read(stream, self.next(stream), frame.get_mut(HEADER..).unwrap_or_default());
+        let read = spool.read(
+            stream,
+            self.next(stream),
+            frame.get_mut(HEADER..).unwrap_or_default(),
+        );
+
         let read = read.map_err(|gone| Stopped::Gone(stream, gone))?;
         frame.truncate(HEADER + read);
         let head = header(self.stream, kind, u32::try_from(read).unwrap_or(0));
-        frame.get_mut(..HEADER).unwrap_or_default().copy_from_slice(&head);
+        frame
+            .get_mut(..HEADER)
+            .unwrap_or_default()
+            .copy_from_slice(&head);
         Ok(Some((stream, frame)))
     }
 
@@ -297,6 +346,7 @@ impl Client {
                     place.map_err(|_| Stopped::Closed)?.put(frame);
                     return Ok(());
                 }
+
                 () = self.inbox.rung() => if self.inbox.abandoned() {
                     return Err(Stopped::Closed);
                 }
@@ -306,16 +356,34 @@ impl Client {
 
     /// Says that what it wants is not kept.
     pub async fn refuse(&self, stream: Stream, gone: Gone) {
-        let name = if stream == Stream::Stdout { "standard output" } else { "standard error" };
-        let text =
-            format!("the bytes {} to {} are what is kept of {name}; byte {} is not among them", gone.from, gone.to, self.next(stream));
-        let failure = Failure { code: Code::Offset.number(), text, argument: None, rule: None };
-        let _ = self.put(encode(self.stream, Kind::Error, &write(&failure))).await;
+        let name = if stream == Stream::Stdout {
+            "standard output"
+        } else {
+            "standard error"
+        };
+
+        let text = format!(
+            "the bytes {} to {} are what is kept of {name}; byte {} is not among them",
+            gone.from,
+            gone.to,
+            self.next(stream)
+        );
+
+        let failure = Failure {
+            code: Code::Offset.number(),
+            text,
+            argument: None,
+            rule: None,
+        };
+
+        let _ = self
+            .put(encode(self.stream, Kind::Error, &write(&failure)))
+            .await;
     }
 }
 
-/// Tells a client a run's output from where it wants it, beside whoever else is told. Slower than the run, it loses what
-/// is no longer kept, and is told so: it holds up nobody.
+/// Tells a client a run's output from where it wants it, beside whoever else is told. Slower than
+/// the run, it loses what is no longer kept, and is told so: it holds up nobody.
 pub async fn follow(live: Arc<Live>, mut client: Client, until_the_end: bool) {
     let outcome = tell(&live, &mut client, until_the_end).await;
     if let Err(Stopped::Gone(stream, gone)) = outcome {
@@ -329,7 +397,12 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
         return Err(Stopped::Gone(stream, gone));
     }
     let mut held = super::inbox::Held::default();
-    let started = encode(client.stream, Kind::Started, &write(&client.started(live, false)));
+    let started = encode(
+        client.stream,
+        Kind::Started,
+        &write(&client.started(live, false)),
+    );
+
     client.put(started).await?;
     let until = live.spool.both();
     loop {
@@ -340,7 +413,9 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
         if held.abandoned {
             return Ok(());
         }
-        let _ = client.allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
+        let _ = client
+            .allowance
+            .grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
         let ended = live.ended();
         if let Some((stream, frame)) = client.frame(&live.spool)? {
             let count = frame.len() - HEADER;
@@ -348,14 +423,28 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
             client.advance(stream, count);
             continue;
         }
+
         let enough = !until_the_end && client.sent[0] >= until[0] && client.sent[1] >= until[1];
         match ended {
             Some(ended) if !client.behind(&live.spool) => {
-                return client.put(encode(client.stream, Kind::Exit, &write(&ended))).await;
+                return client
+                    .put(encode(client.stream, Kind::Exit, &write(&ended)))
+                    .await;
             }
-            None if enough => return client.put(encode(client.stream, Kind::Exit, &write(&so_far(live, client)))).await,
+
+            None if enough => {
+                return client
+                    .put(encode(
+                        client.stream,
+                        Kind::Exit,
+                        &write(&so_far(live, client)),
+                    ))
+                    .await;
+            }
+
             _ => {}
         }
+
         tokio::select! {
             () = changed => {}
             () = client.inbox.rung() => {}
@@ -387,7 +476,13 @@ fn so_far(live: &Live, client: &Client) -> Ended {
 }
 
 /// The end as the wire tells it.
-pub fn ended(run: RunId, end: End, [stdin_bytes, stdout_bytes, stderr_bytes]: [u64; 3], cut: bool, held_open: bool) -> Ended {
+pub fn ended(
+    run: RunId,
+    end: End,
+    [stdin_bytes, stdout_bytes, stderr_bytes]: [u64; 3],
+    cut: bool,
+    held_open: bool,
+) -> Ended {
     Ended {
         run: run.to_string(),
         reason: end.reason,

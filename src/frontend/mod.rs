@@ -1,4 +1,5 @@
-//! The network side: TLS, frames, streams. Unprivileged and confined; it decides nothing and can open nothing.
+//! The network side: TLS, frames, streams. Unprivileged and confined; it decides nothing and can
+//! open nothing.
 
 mod accept;
 mod census;
@@ -11,7 +12,9 @@ mod registry;
 mod stock;
 
 use crate::ids::{ConnectionId, RunId, StreamId};
-use crate::ipc::{self, Channel, ChannelFault, Frontend, Limits, Logs, Misdeed, RunRules, ToFrontend, ToMonitor};
+use crate::ipc::{
+    self, Channel, ChannelFault, Frontend, Limits, Logs, Misdeed, RunRules, ToFrontend, ToMonitor,
+};
 use crate::limits;
 use crate::spool::Spool;
 use crate::sys::{self, Identity};
@@ -66,14 +69,18 @@ struct Current {
 
 impl Shared {
     fn current(&self) -> Current {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn number(&self) -> ConnectionId {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Tells the monitor; waits while its queue is full. When the monitor is gone, so is this process.
+    /// Tells the monitor; waits while its queue is full. When the monitor is gone, so is this
+    /// process.
     async fn tell(&self, message: ToMonitor) {
         let _ = self.monitor.send(&message, &[]).await;
     }
@@ -85,7 +92,11 @@ impl Shared {
 
     /// A client that nobody knows has done something.
     async fn misdeed(&self, peer: SocketAddr, misdeed: Misdeed) {
-        self.tell(ToMonitor::Misdeed { source: peer.ip(), misdeed }).await;
+        self.tell(ToMonitor::Misdeed {
+            source: peer.ip(),
+            misdeed,
+        })
+        .await;
     }
 
     fn draining(&self) -> bool {
@@ -102,7 +113,8 @@ pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
     let socket = sys::adopt(3).map_err(|fault| ended("the monitor's socket", &fault))?;
     let (settings, mut descriptors) = first_settings(&socket)?;
     start_logs(settings.logs);
-    let tls = take_tls(&settings, &mut descriptors).map_err(|fault| ended("the certificate", &fault))?;
+    let tls =
+        take_tls(&settings, &mut descriptors).map_err(|fault| ended("the certificate", &fault))?;
     if descriptors.len() != settings.listeners as usize {
         return Err(Ended("the listeners did not come along".into()));
     }
@@ -110,17 +122,31 @@ pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
     sys::steady_heap();
     sys::leave_signals_to_the_monitor();
     let _ = sys::raise_descriptor_limit();
-    // aws-lc looks for its own sources of randomness at the first use; that must be over before files are out of reach.
+
+    // aws-lc looks for its own sources of randomness at the first use; that must be over before
+    // files are out of reach.
     let _ = credential::random::<1>();
     let identity = settings.identity.map(|(uid, gid)| Identity { uid, gid });
     let confinement = sys::confine(identity).map_err(|fault| ended("the sandbox", &fault))?;
+
     // Only now may there be threads: filters bind those that come after.
     let runtime = match settings.threads {
-        0 | 1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-        threads => tokio::runtime::Builder::new_multi_thread().worker_threads(threads as usize).enable_all().build(),
+        0 | 1 => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build(),
+        threads => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads as usize)
+            .enable_all()
+            .build(),
     }
     .map_err(|fault| ended("the runtime", &fault))?;
-    runtime.block_on(serve(socket, settings, tls, listeners, confinement.landlock))
+    runtime.block_on(serve(
+        socket,
+        settings,
+        tls,
+        listeners,
+        confinement.landlock,
+    ))
 }
 
 /// The first message, read without a runtime.
@@ -129,15 +155,21 @@ fn first_settings(socket: &OwnedFd) -> Result<(Frontend, Vec<OwnedFd>), Ended> {
     sys::wait_readable(socket.as_fd(), Duration::from_secs(10)).map_err(|fault| wrong(&fault))?;
     let mut buffer = vec![0; limits::IPC_MESSAGE];
     let received = sys::receive(socket.as_fd(), &mut buffer).map_err(|fault| wrong(&fault))?;
+
     match ipc::read(buffer.get(..received.length).unwrap_or_default()) {
-        Ok(ToFrontend::Configure(settings)) if !received.cut => Ok((*settings, received.descriptors)),
+        Ok(ToFrontend::Configure(settings)) if !received.cut => {
+            Ok((*settings, received.descriptors))
+        }
         Ok(_) => Err(wrong(&"it is not the settings")),
         Err(fault) => Err(wrong(&fault)),
     }
 }
 
 /// Takes certificate, key and client CA off the front of the descriptors.
-fn take_tls(settings: &Frontend, descriptors: &mut Vec<OwnedFd>) -> Result<Arc<ServerConfig>, String> {
+fn take_tls(
+    settings: &Frontend,
+    descriptors: &mut Vec<OwnedFd>,
+) -> Result<Arc<ServerConfig>, String> {
     let count = if settings.client_ca { 3 } else { 2 };
     if descriptors.len() < count {
         return Err("its descriptors did not come along".into());
@@ -148,11 +180,23 @@ fn take_tls(settings: &Frontend, descriptors: &mut Vec<OwnedFd>) -> Result<Arc<S
         Ok(bytes)
     };
     let rest = descriptors.split_off(count);
-    let files: Vec<_> =
-        std::mem::replace(descriptors, rest).into_iter().map(read).collect::<Result<_, _>>().map_err(|fault| fault.to_string())?;
-    let [chain, key, client_ca @ ..] = files.as_slice() else { return Err("its descriptors did not come along".into()) };
-    let client_ca = client_ca.first().map(|pem| tls::certificates(pem)).transpose()?;
-    tls::server(tls::certificates(chain)?, tls::private_key(key)?, client_ca.as_deref())
+    let files: Vec<_> = std::mem::replace(descriptors, rest)
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|fault| fault.to_string())?;
+    let [chain, key, client_ca @ ..] = files.as_slice() else {
+        return Err("its descriptors did not come along".into());
+    };
+    let client_ca = client_ca
+        .first()
+        .map(|pem| tls::certificates(pem))
+        .transpose()?;
+    tls::server(
+        tls::certificates(chain)?,
+        tls::private_key(key)?,
+        client_ca.as_deref(),
+    )
 }
 
 async fn serve(
@@ -163,9 +207,13 @@ async fn serve(
     landlock: &str,
 ) -> Result<(), Ended> {
     let ended = |what: &str, fault: &dyn std::fmt::Display| Ended(format!("{what}: {fault}"));
-    let channel = Arc::new(Channel::new(socket).map_err(|fault| ended("the monitor's socket", &fault))?);
+    let channel =
+        Arc::new(Channel::new(socket).map_err(|fault| ended("the monitor's socket", &fault))?);
     let shared = Arc::new(Shared {
-        current: Mutex::new(Current { tls, limits: settings.limits.clone() }),
+        current: Mutex::new(Current {
+            tls,
+            limits: settings.limits.clone(),
+        }),
         registry: Registry::default(),
         runs: live::Runs::default(),
         monitor: channel.clone(),
@@ -178,16 +226,26 @@ async fn serve(
         stock: stock::Stock::default(),
     });
     for listener in listeners {
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(|fault| ended("a listener", &fault))?;
-        tokio::spawn(accept::accept(shared.clone(), listener, settings.listeners_stay));
+        let listener = tokio::net::TcpListener::from_std(listener)
+            .map_err(|fault| ended("a listener", &fault))?;
+        tokio::spawn(accept::accept(
+            shared.clone(),
+            listener,
+            settings.listeners_stay,
+        ));
     }
-    shared.tell(ToMonitor::Ready { landlock: landlock.into(), uid: sys::effective_uid() }).await;
+    shared
+        .tell(ToMonitor::Ready {
+            landlock: landlock.into(),
+            uid: sys::effective_uid(),
+        })
+        .await;
     let mut buffer = Vec::new();
     loop {
         match channel.receive::<ToFrontend>(&mut buffer).await {
             Ok((message, descriptors)) => obey(&shared, message, descriptors),
-            // The monitor is gone: so is everything here. Clients in the middle of a handshake get a word, so that they know
-            // to come to the next daemon.
+            // The monitor is gone: so is everything here. Clients in the middle of a handshake get
+            // a word, so that they know to come to the next daemon.
             Err(ChannelFault::Gone) => {
                 shared.registry.close();
                 let told = async {
@@ -207,37 +265,86 @@ async fn serve(
 fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>) {
     match message {
         ToFrontend::Configure(settings) => match take_tls(&settings, &mut descriptors) {
-            Ok(tls) => *shared.current.lock().unwrap_or_else(PoisonError::into_inner) = Current { tls, limits: settings.limits },
+            Ok(tls) => {
+                *shared
+                    .current
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Current {
+                    tls,
+                    limits: settings.limits,
+                }
+            }
+
             // The monitor has validated the same bytes; this cannot fail without it failing there.
             Err(fault) => tracing::error!(fault, "the new certificate could not be used"),
         },
-        ToFrontend::CloseOut { network, milliseconds } => shared.closed_out.set(network, Duration::from_millis(milliseconds)),
+        ToFrontend::CloseOut {
+            network,
+            milliseconds,
+        } => shared
+            .closed_out
+            .set(network, Duration::from_millis(milliseconds)),
         ToFrontend::LetIn => shared.closed_out.clear(),
         ToFrontend::Nonces(nonces) => shared.stock.add(nonces),
         ToFrontend::Ping => {
             let shared = shared.clone();
             tokio::spawn(async move { shared.tell(ToMonitor::Alive).await });
         }
+
         ToFrontend::Drain => {
             shared.draining.store(true, Ordering::Relaxed);
             shared.drain.notify_waiters();
         }
+
         ToFrontend::Exited { run, end } => {
             if let Some(live) = shared.runs.find(RunId::from_random(run)) {
                 live.exited(end);
             }
         }
-        ToFrontend::Adopt { run, rules, stdout, stderr, stdin } => {
-            if let Err(fault) = adopt(shared, RunId::from_random(run), rules, [stdout, stderr, stdin], descriptors) {
+
+        ToFrontend::Adopt {
+            run,
+            rules,
+            stdout,
+            stderr,
+            stdin,
+        } => {
+            if let Err(fault) = adopt(
+                shared,
+                RunId::from_random(run),
+                rules,
+                [stdout, stderr, stdin],
+                descriptors,
+            ) {
                 tracing::error!(%fault, run = %RunId::from_random(run), "a run of the frontend before this one could not be taken on");
             }
         }
-        ToFrontend::Started { connection, stream, run, rules } => {
-            started(shared, connection, stream, RunId::from_random(run), rules, descriptors)
-        }
+
+        ToFrontend::Started {
+            connection,
+            stream,
+            run,
+            rules,
+        } => started(
+            shared,
+            connection,
+            stream,
+            RunId::from_random(run),
+            rules,
+            descriptors,
+        ),
         other => {
-            let Some(connection) = registry::connection_of(&other) else { return };
-            if shared.registry.pass_on(connection, Box::new(FromMonitor::Message(other, descriptors))).is_err() {
+            let Some(connection) = registry::connection_of(&other) else {
+                return;
+            };
+            if shared
+                .registry
+                .pass_on(
+                    connection,
+                    Box::new(FromMonitor::Message(other, descriptors)),
+                )
+                .is_err()
+            {
                 tracing::debug!(connection, "a message for a connection that is gone");
             }
         }
@@ -245,19 +352,39 @@ fn obey(shared: &Arc<Shared>, message: ToFrontend, mut descriptors: Vec<OwnedFd>
 }
 
 /// A run has started. It is known from this moment on, whatever its connection's task is busy with.
-fn started(shared: &Arc<Shared>, connection: ConnectionId, stream: StreamId, run: RunId, rules: RunRules, descriptors: Vec<OwnedFd>) {
+fn started(
+    shared: &Arc<Shared>,
+    connection: ConnectionId,
+    stream: StreamId,
+    run: RunId,
+    rules: RunRules,
+    descriptors: Vec<OwnedFd>,
+) {
     sys::fault_point("frontend-started");
     let mut descriptors = descriptors.into_iter();
     let (Some(spool), stdout) = (descriptors.next(), descriptors.next()) else {
         return tracing::error!(%run, "a run came without its descriptors");
     };
-    let stderr = if rules.terminal { None } else { descriptors.next() };
+    let stderr = if rules.terminal {
+        None
+    } else {
+        descriptors.next()
+    };
     let stdin = descriptors.next();
     let spool = Spool::new(spool, rules.capacity, rules.outlives_client);
     let live = Arc::new(live::Live::new(run, spool, rules, [None; 2]));
     shared.runs.enter(live.clone());
-    let pipes = pump::Pipes { stdout, stderr, stdin };
-    let Err(back) = shared.registry.pass_on(connection, Box::new(FromMonitor::Started(stream, live, pipes))) else { return };
+    let pipes = pump::Pipes {
+        stdout,
+        stderr,
+        stdin,
+    };
+    let Err(back) = shared.registry.pass_on(
+        connection,
+        Box::new(FromMonitor::Started(stream, live, pipes)),
+    ) else {
+        return;
+    };
     if let FromMonitor::Started(_, live, pipes) = *back {
         // The client is gone already; what becomes of the run is for its rule to say.
         connection::pump(shared, live, None, pipes);
@@ -265,16 +392,35 @@ fn started(shared: &Arc<Shared>, connection: ConnectionId, stream: StreamId, run
 }
 
 /// Goes on with a run whose frontend is gone.
-fn adopt(shared: &Arc<Shared>, run: RunId, rules: RunRules, open: [bool; 3], descriptors: Vec<OwnedFd>) -> io::Result<()> {
+fn adopt(
+    shared: &Arc<Shared>,
+    run: RunId,
+    rules: RunRules,
+    open: [bool; 3],
+    descriptors: Vec<OwnedFd>,
+) -> io::Result<()> {
     let mut descriptors = descriptors.into_iter();
     let spool = descriptors.next().ok_or(io::ErrorKind::InvalidInput)?;
     let [stdout, stderr, stdin] = open.map(|open| if open { descriptors.next() } else { None });
     let (spool, lost) = Spool::left_behind(spool, rules.capacity)?;
-    // Input that was cut is over; what is typed goes on, unless it is not known how much of it has arrived.
+    // Input that was cut is over; what is typed goes on, unless it is not known how much of it has
+    // arrived.
     let stdin = stdin.filter(|_| spool.fed().is_some());
-    let rules = RunRules { stdin: rules.stdin.filter(|_| stdin.is_some()), ..rules };
+    let rules = RunRules {
+        stdin: rules.stdin.filter(|_| stdin.is_some()),
+        ..rules
+    };
     let live = Arc::new(live::Live::new(run, spool, rules, lost));
     shared.runs.enter(live.clone());
-    connection::pump(shared, live, None, pump::Pipes { stdout, stderr, stdin });
+    connection::pump(
+        shared,
+        live,
+        None,
+        pump::Pipes {
+            stdout,
+            stderr,
+            stdin,
+        },
+    );
     Ok(())
 }

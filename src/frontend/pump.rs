@@ -1,5 +1,6 @@
-//! Moves one run's bytes: output into its spool and to its client under that one's credit, input to the command, and the
-//! exit after the last byte of output. One task a run, so that a slow reader holds up nothing but its own run.
+//! Moves one run's bytes: output into its spool and to its client under that one's credit, input to
+//! the command, and the exit after the last byte of output. One task a run, so that a slow reader
+//! holds up nothing but its own run.
 
 use super::Shared;
 use super::inbox::Held;
@@ -66,9 +67,12 @@ struct Input {
 const FIRST_CHUNK: usize = 4096;
 /// Ctrl-D.
 const END_OF_INPUT: u8 = 4;
-/// Bytes that are read ahead of a client whose link is lost: its window is kept, and what a full pipe holds still fits.
+/// Bytes that are read ahead of a client whose link is lost: its window is kept, and what a full
+/// pipe holds still fits.
 const AHEAD: u64 = STREAM_WINDOW as u64 - 2 * DATA_FRAME as u64;
-const _: () = assert!((STREAM_WINDOW + DATA_FRAME + PIPE_BUFFER) as u64 + AHEAD <= crate::limits::SPOOL_LEAST);
+const _: () = assert!(
+    (STREAM_WINDOW + DATA_FRAME + PIPE_BUFFER) as u64 + AHEAD <= crate::limits::SPOOL_LEAST
+);
 
 /// How a run without a client goes on.
 #[derive(Debug, Clone, Copy)]
@@ -112,17 +116,24 @@ impl Pump {
     pub async fn run(mut self, pipes: Pipes) -> io::Result<()> {
         let terminal = self.live.rules.terminal;
         let output = |pipe: Option<OwnedFd>| -> io::Result<Output> {
-            // A terminal reads and writes as a pipe does; its last reader hears an error instead of an end.
+            // A terminal reads and writes as a pipe does; its last reader hears an error instead of
+            // an end.
             let pipe = match pipe {
                 Some(pipe) if terminal => Some(pipe::Receiver::from_owned_fd_unchecked(pipe)?),
                 pipe => pipe.map(pipe::Receiver::from_owned_fd).transpose()?,
             };
-            Ok(Output { pipe, chunk: FIRST_CHUNK })
+
+            Ok(Output {
+                pipe,
+                chunk: FIRST_CHUNK,
+            })
         };
+
         let pipe = match pipes.stdin {
             Some(pipe) if terminal => Some(pipe::Sender::from_owned_fd_unchecked(pipe)?),
             pipe => pipe.map(pipe::Sender::from_owned_fd).transpose()?,
         };
+
         let mut state = State {
             stdout: output(pipes.stdout)?,
             stderr: output(pipes.stderr)?,
@@ -144,6 +155,7 @@ impl Pump {
             cut_short: None,
             finished: false,
         };
+
         if terminal && state.input.pipe.is_some() {
             self.live.spool.feeding(state.input.moved);
         }
@@ -153,6 +165,7 @@ impl Pump {
             // Its link was lost before it began: it waits for its client as any other.
             self.be_alone(&mut state, false, [0; 2]);
         }
+
         self.pump(&mut state).await;
         self.shared.runs.leave(self.live.run);
         Ok(())
@@ -162,11 +175,14 @@ impl Pump {
         let mut held = Held::default();
         let idle = self.live.rules.idle_ms.map(Duration::from_millis);
         let (mut last, mut idle_told) = (self.live.spool.both(), false);
-        // How long it was possible to read on after the end: somebody who was left running may write for ever.
+
+        // How long it was possible to read on after the end: somebody who was left running may
+        // write for ever.
         let (mut read_on, mut turn, mut could_read) = (Duration::ZERO, Instant::now(), false);
         let quiet = tokio::time::sleep(idle.unwrap_or_default());
         tokio::pin!(quiet);
         let mut was_reading = true;
+
         loop {
             if state.exit.is_some() && could_read {
                 read_on += turn.elapsed();
@@ -188,14 +204,18 @@ impl Pump {
                     quiet.as_mut().reset(Instant::now() + idle);
                 }
             }
+
             if state.read_out() && self.finish(state).await {
                 return;
             }
             // What the client has missed comes before what is new.
-            if state.client.as_ref().is_some_and(|client| client.behind(&self.live.spool) && client.allowance.left() > 0) {
+            if state.client.as_ref().is_some_and(|client| {
+                client.behind(&self.live.spool) && client.allowance.left() > 0
+            }) {
                 self.catch_up(state).await;
                 continue;
             }
+
             let may_read = state.may_read(published);
             if may_read == [false, false] {
                 // Whoever is kept from writing is not idle.
@@ -208,8 +228,9 @@ impl Pump {
             could_read = may_read == [true, true];
             let exited = state.exit.is_some();
             if exited && read_on >= HELD_OPEN && !state.read_out() {
-                // The processes of the run are gone or are to go on, and somebody holds the pipe; or this task has not been
-                // let look for so long, on a machine that has too much to do. What is in the pipe is the run's.
+                // The processes of the run are gone or are to go on, and somebody holds the pipe;
+                // or this task has not been let look for so long, on a machine that has too much to
+                // do. What is in the pipe is the run's.
                 for stream in Stream::BOTH {
                     self.take_the_rest(state, stream).await;
                 }
@@ -218,20 +239,24 @@ impl Pump {
                     self.close(state, Stream::Stdout).await;
                     self.close(state, Stream::Stderr).await;
                 }
+
                 continue;
             }
+
             let bell = async {
                 match &state.client {
                     Some(client) => client.inbox.rung().await,
                     None => std::future::pending().await,
                 }
             };
+
             let cut_short = async {
                 match state.cut_short {
                     Some(at) => tokio::time::sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
+
             let next = tokio::select! {
                 () = self.live.bell.notified() => Next::Look,
                 () = bell => Next::Look,
@@ -242,6 +267,7 @@ impl Pump {
                 () = cut_short => Next::CutShort,
                 () = tokio::time::sleep(HELD_OPEN.saturating_sub(read_on)), if exited && !state.read_out() && could_read => Next::Look,
             };
+
             match next {
                 Next::Look => {}
                 Next::Read(stream, true) if state.left == 0 => self.cut(state, stream).await,
@@ -252,10 +278,16 @@ impl Pump {
                     idle_told = true;
                     self.exceeded(Bound::Idle).await;
                 }
+
                 Next::CutShort => {
-                    // A command that would go on with half its input is worse than one that is ended.
+                    // A command that would go on with half its input is worse than one that is
+                    // ended.
                     state.cut_short = None;
-                    self.shared.tell(ToMonitor::CutShort { run: *self.live.run.bytes() }).await;
+                    self.shared
+                        .tell(ToMonitor::CutShort {
+                            run: *self.live.run.bytes(),
+                        })
+                        .await;
                 }
             }
         }
@@ -263,12 +295,18 @@ impl Pump {
 
     /// Takes what the connection's task has left.
     fn look(&self, state: &mut State, held: &mut Held) {
-        let Some(client) = &mut state.client else { return };
+        let Some(client) = &mut state.client else {
+            return;
+        };
         client.inbox.take(held);
         if held.credit > 0 {
-            // A client that grants more than it was sent may be sent more than it can hold: its own affair.
-            let _ = client.allowance.grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
+            // A client that grants more than it was sent may be sent more than it can hold: its own
+            // affair.
+            let _ = client
+                .allowance
+                .grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
         }
+
         state.input.add(held);
         if self.live.rules.terminal {
             if let (Some(size), Some(terminal)) = (held.resize.take(), &state.stdout.pipe) {
@@ -280,6 +318,7 @@ impl Pump {
                 state.input.waiting.push(END_OF_INPUT);
             }
         }
+
         if held.abandoned {
             self.lose_client(state, held.left);
         }
@@ -287,9 +326,18 @@ impl Pump {
 
     /// The client is gone, for good or for a while.
     fn lose_client(&self, state: &mut State, for_good: bool) {
-        let Some(client) = state.client.take() else { return };
+        let Some(client) = state.client.take() else {
+            return;
+        };
         // What it may not have received: at most a window.
-        self.be_alone(state, for_good, client.sent.map(|sent| sent.saturating_sub(STREAM_WINDOW as u64)));
+        self.be_alone(
+            state,
+            for_good,
+            client
+                .sent
+                .map(|sent| sent.saturating_sub(STREAM_WINDOW as u64)),
+        );
+
         client.stream_is_over();
     }
 
@@ -297,45 +345,83 @@ impl Pump {
     fn be_alone(&self, state: &mut State, for_good: bool, from: [u64; 2]) {
         let rules = &self.live.rules;
         let waits = !for_good && !rules.outlives_client && rules.resume_ms > 0;
-        state.alone = if waits { Alone::Waits(from) } else { Alone::Runs };
+        state.alone = if waits {
+            Alone::Waits(from)
+        } else {
+            Alone::Runs
+        };
+
         // What is typed at a terminal has no whole that half of it could be taken for.
-        if rules.outlives_client && !rules.terminal && state.input.pipe.is_some() && !state.input.eof {
-            let patience = if for_good { Duration::ZERO } else { Duration::from_millis(rules.resume_ms) };
+        if rules.outlives_client
+            && !rules.terminal
+            && state.input.pipe.is_some()
+            && !state.input.eof
+        {
+            let patience = if for_good {
+                Duration::ZERO
+            } else {
+                Duration::from_millis(rules.resume_ms)
+            };
+
             state.cut_short = Some(Instant::now() + patience);
         }
     }
 
-    /// The run's session has come back, over another connection: it goes on there from the bytes it names.
+    /// The run's session has come back, over another connection: it goes on there from the bytes it
+    /// names.
     async fn take_up(&self, state: &mut State, mut client: Client, held: &mut Held) {
         // Whoever asks for what is not kept changes nothing for the one who is attached.
         if let Some((stream, gone)) = client.missing(&self.live.spool) {
             client.refuse(stream, gone).await;
             client.stream_is_over();
             let (connection, stream) = (client.connection, client.stream);
-            return self.shared.tell(ToMonitor::NotTakenUp { run: *self.live.run.bytes(), connection, stream }).await;
+            return self
+                .shared
+                .tell(ToMonitor::NotTakenUp {
+                    run: *self.live.run.bytes(),
+                    connection,
+                    stream,
+                })
+                .await;
         }
+
         if let Some(old) = state.client.take() {
             // Input that had arrived there counts.
             old.inbox.take(held);
             state.input.add(held);
             let text = "the run was taken up over another connection".to_owned();
-            let failure = Failure { code: Code::TakenOver.number(), text, argument: None, rule: None };
+            let failure = Failure {
+                code: Code::TakenOver.number(),
+                text,
+                argument: None,
+                rule: None,
+            };
+
             let _ = old.outbox.try_control(old.stream, Kind::Error, &failure);
             old.stream_is_over();
         }
+
         *held = Held::default();
         state.cut_short = None;
         let outstanding = state.input.outstanding();
         let received = state.input.moved + outstanding as u64;
         let credit = client.inbox.holding(outstanding);
         if let Some(max) = self.live.rules.stdin {
-            self.live.stdin_left.store(max.saturating_sub(received), Ordering::Relaxed);
+            self.live
+                .stdin_left
+                .store(max.saturating_sub(received), Ordering::Relaxed);
         }
+
         let takes_input = state.input.pipe.is_some() && !state.input.eof;
         let mut started = client.started(&self.live, takes_input);
         started.stdin_bytes = self.live.rules.stdin.map(|_| received);
         started.stdin_credit = self.live.rules.stdin.map(|_| credit as u64);
-        if client.outbox.control(client.stream, Kind::Started, &started).await.is_ok() {
+        if client
+            .outbox
+            .control(client.stream, Kind::Started, &started)
+            .await
+            .is_ok()
+        {
             client.allowance = crate::mux::Allowance::default();
             state.client = Some(client);
         } else {
@@ -343,16 +429,27 @@ impl Pump {
         }
     }
 
-    /// All output was read and the end is known: tells whoever is to know. Whether nothing is left to do.
+    /// All output was read and the end is known: tells whoever is to know. Whether nothing is left
+    /// to do.
     async fn finish(&self, state: &mut State) -> bool {
         let Some(end) = &state.exit else { return false };
         if !state.finished {
             sys::fault_point("frontend-exit");
             state.finished = true;
             let [stdout, stderr] = self.live.spool.both();
+
             // The key that ends a terminal's input is nobody's byte.
-            let stdin = state.input.moved.saturating_sub(u64::from(self.live.rules.terminal && state.input.ended));
-            self.live.end(live::ended(self.live.run, end.clone(), [stdin, stdout, stderr], state.cut, state.held_open));
+            let stdin = state
+                .input
+                .moved
+                .saturating_sub(u64::from(self.live.rules.terminal && state.input.ended));
+            self.live.end(live::ended(
+                self.live.run,
+                end.clone(),
+                [stdin, stdout, stderr],
+                state.cut,
+                state.held_open,
+            ));
             self.shared
                 .tell(ToMonitor::Finished {
                     run: *self.live.run.bytes(),
@@ -364,23 +461,29 @@ impl Pump {
                 })
                 .await;
         }
+
         match (&state.client, self.live.ended()) {
             (Some(client), _) if client.behind(&self.live.spool) => return false,
             (Some(client), Some(ended)) => {
-                if let Ok(Queued::Interrupted) = self.queue(client, encode(client.stream, Kind::Exit, &write(&ended))).await {
+                if let Ok(Queued::Interrupted) = self
+                    .queue(client, encode(client.stream, Kind::Exit, &write(&ended)))
+                    .await
+                {
                     return false;
                 }
                 client.stream_is_over();
                 state.client = None;
             }
+
             _ => {}
         }
+
         // Somebody may have come back in this moment.
         self.live.close_mail()
     }
 
-    /// Puts a frame into the client's queue. One that has come back goes first, or it would wait for the queue of its
-    /// dead link.
+    /// Puts a frame into the client's queue. One that has come back goes first, or it would wait
+    /// for the queue of its dead link.
     async fn queue(&self, client: &Client, frame: Vec<u8>) -> Result<Queued, Closed> {
         loop {
             tokio::select! {
@@ -389,6 +492,7 @@ impl Pump {
                     place?.put(frame);
                     return Ok(Queued::Yes);
                 }
+
                 // Other mail is looked at when this frame is gone.
                 () = self.live.bell.notified() => if self.live.replaced() {
                     return Ok(Queued::Interrupted);
@@ -402,28 +506,45 @@ impl Pump {
 
     async fn control<M: Serialize + Sync>(&self, state: &mut State, kind: Kind, message: &M) {
         let Some(client) = &state.client else { return };
-        if self.queue(client, encode(client.stream, kind, &write(message))).await.is_err() {
+        if self
+            .queue(client, encode(client.stream, kind, &write(message)))
+            .await
+            .is_err()
+        {
             self.lose_client(state, false);
         }
     }
 
     async fn exceeded(&self, bound: Bound) {
-        self.shared.tell(ToMonitor::Exceeded { run: *self.live.run.bytes(), bound }).await;
+        self.shared
+            .tell(ToMonitor::Exceeded {
+                run: *self.live.run.bytes(),
+                bound,
+            })
+            .await;
     }
 
-    /// Closes an output.
-    /// Takes what is in a pipe now, and no more than fits into one: somebody may write for ever. Asks the kernel itself, because
-    /// the runtime may not have heard of it yet. Its client gets it from the spool.
+    /// Closes an output. Takes what is in a pipe now, and no more than fits into one: somebody may
+    /// write for ever. Asks the kernel itself, because the runtime may not have heard of it yet.
+    /// Its client gets it from the spool.
     async fn take_the_rest(&self, state: &mut State, stream: Stream) {
-        let pipe = state.output(stream).pipe.as_ref().and_then(|pipe| pipe.as_fd().try_clone_to_owned().ok());
-        let Some(mut pipe) = pipe.map(File::from) else { return };
+        let pipe = state
+            .output(stream)
+            .pipe
+            .as_ref()
+            .and_then(|pipe| pipe.as_fd().try_clone_to_owned().ok());
+        let Some(mut pipe) = pipe.map(File::from) else {
+            return;
+        };
         let (mut buffer, mut taken) = (vec![0; DATA_FRAME], 0);
         while taken < PIPE_BUFFER {
             self.live.spool.reading(stream);
             let read = pipe.read(&mut buffer);
             let count = read.as_ref().map_or(0, |count| *count);
             let kept = usize::try_from(state.left).unwrap_or(usize::MAX).min(count);
-            self.live.spool.append(stream, buffer.get(..kept).unwrap_or_default());
+            self.live
+                .spool
+                .append(stream, buffer.get(..kept).unwrap_or_default());
             self.live.changed.notify_waiters();
             state.left = state.left.saturating_sub(kept as u64);
             taken += count;
@@ -445,16 +566,24 @@ impl Pump {
         }
     }
 
-    /// The monitor keeps duplicates of pipes that are to survive this process; they must not outlive their use.
+    /// The monitor keeps duplicates of pipes that are to survive this process; they must not
+    /// outlive their use.
     async fn closed(&self, descriptor: u8) {
         if self.live.rules.outlives_client {
-            self.shared.tell(ToMonitor::Closed { run: *self.live.run.bytes(), descriptor }).await;
+            self.shared
+                .tell(ToMonitor::Closed {
+                    run: *self.live.run.bytes(),
+                    descriptor,
+                })
+                .await;
         }
     }
 
     /// Sends one frame of what the client has missed.
     async fn catch_up(&self, state: &mut State) {
-        let Some(client) = &mut state.client else { return };
+        let Some(client) = &mut state.client else {
+            return;
+        };
         match client.frame(&self.live.spool) {
             Ok(None) => {}
             Ok(Some((stream, frame))) => {
@@ -465,21 +594,26 @@ impl Pump {
                             client.advance(stream, count);
                         }
                     }
+
                     Ok(Queued::Interrupted) => {}
                     Err(Closed) => self.lose_client(state, false),
                 }
             }
+
             Err(Stopped::Gone(stream, gone)) => {
                 client.refuse(stream, gone).await;
                 self.lose_client(state, true);
             }
+
             Err(Stopped::Closed) => self.lose_client(state, false),
         }
     }
 
     /// Reads once beyond the bound on output: what came is dropped, and the monitor ends the run.
     async fn cut(&self, state: &mut State, stream: Stream) {
-        let Some(pipe) = &mut state.output(stream).pipe else { return };
+        let Some(pipe) = &mut state.output(stream).pipe else {
+            return;
+        };
         let mut dropped = Vec::with_capacity(DATA_FRAME);
         match read_now(pipe, &mut (&mut dropped).limit(DATA_FRAME)).await {
             None => {}
@@ -494,16 +628,29 @@ impl Pump {
 
     /// Reads once, keeps what came, and sends it.
     async fn forward(&self, state: &mut State, stream: Stream) {
-        // Straight to a client that has credit and everything before; otherwise it gets it from the spool.
-        let straight = state.client.as_ref().is_some_and(|client| client.allowance.left() > 0 && !client.behind(&self.live.spool));
-        let room = state.client.as_ref().filter(|_| straight).map_or(usize::MAX, |client| client.allowance.left());
+        // Straight to a client that has credit and everything before; otherwise it gets it from the
+        // spool.
+        let straight = state
+            .client
+            .as_ref()
+            .is_some_and(|client| client.allowance.left() > 0 && !client.behind(&self.live.spool));
+        let room = state
+            .client
+            .as_ref()
+            .filter(|_| straight)
+            .map_or(usize::MAX, |client| client.allowance.left());
         let most = usize::try_from(state.left).unwrap_or(usize::MAX);
         let number = state.client.as_ref().map_or(0, |client| client.stream);
         let output = state.output(stream);
         let Some(pipe) = &mut output.pipe else { return };
         let room = output.chunk.min(room).min(most);
         let mut frame = Vec::with_capacity(HEADER + room);
-        let kind = if stream == Stream::Stdout { Kind::Stdout } else { Kind::Stderr };
+        let kind = if stream == Stream::Stdout {
+            Kind::Stdout
+        } else {
+            Kind::Stderr
+        };
+
         frame.extend_from_slice(&header(number, kind, 0));
         self.live.spool.reading(stream);
         match read_now(pipe, &mut (&mut frame).limit(room)).await {
@@ -512,19 +659,25 @@ impl Pump {
                 self.live.spool.append(stream, &[]);
                 self.close(state, stream).await;
             }
+
             Some(Ok(read)) => {
                 sys::fault_point("frontend-read");
-                self.live.spool.append(stream, frame.get(HEADER..).unwrap_or_default());
+                self.live
+                    .spool
+                    .append(stream, frame.get(HEADER..).unwrap_or_default());
                 if read == output.chunk && output.chunk < DATA_FRAME {
                     output.chunk = (output.chunk * 4).min(DATA_FRAME);
                     if output.chunk == DATA_FRAME {
                         sys::widen(pipe.as_fd());
                     }
                 }
+
                 state.left = state.left.saturating_sub(read as u64);
                 sys::fault_point("frontend-output");
                 self.live.changed.notify_waiters();
-                let Some(client) = state.client.as_ref().filter(|_| straight) else { return };
+                let Some(client) = state.client.as_ref().filter(|_| straight) else {
+                    return;
+                };
                 let length = u32::try_from(read).unwrap_or(0).to_be_bytes();
                 if let Some(place) = frame.first_chunk_mut::<4>() {
                     *place = length;
@@ -535,6 +688,7 @@ impl Pump {
                             client.advance(stream, read);
                         }
                     }
+
                     // It is kept; the client gets it from there.
                     Ok(Queued::Interrupted) => {}
                     Err(Closed) => self.lose_client(state, false),
@@ -552,8 +706,11 @@ impl Pump {
         }
         let terminal = self.live.rules.terminal;
         if terminal {
-            self.live.spool.feeding(input.moved + input.outstanding() as u64);
+            self.live
+                .spool
+                .feeding(input.moved + input.outstanding() as u64);
         }
+
         let consumed = input.write();
         if terminal && !input.waiting.is_empty() {
             self.live.spool.feeding(input.moved);
@@ -562,10 +719,15 @@ impl Pump {
             let by_itself = !input.eof;
             self.closed(0).await;
             if by_itself {
-                self.control(state, Kind::StdinClosed, &serde_json::json!({})).await;
+                self.control(state, Kind::StdinClosed, &serde_json::json!({}))
+                    .await;
             }
         }
-        let grant = state.client.as_ref().and_then(|client| client.inbox.consumed(consumed));
+
+        let grant = state
+            .client
+            .as_ref()
+            .and_then(|client| client.inbox.consumed(consumed));
         if let Some(bytes) = grant {
             self.control(state, Kind::Credit, &Credit { bytes }).await;
         }
@@ -594,8 +756,8 @@ impl State {
         self.stdout.pipe.is_none() && self.stderr.pipe.is_none()
     }
 
-    /// Whether more may be taken out of the pipes: a command waits for a client that reads slowly or is about to come
-    /// back, as it would for any reader.
+    /// Whether more may be taken out of the pipes: a command waits for a client that reads slowly
+    /// or is about to come back, as it would for any reader.
     fn may_read(&self, published: [u64; 2]) -> [bool; 2] {
         match (&self.client, self.alone) {
             // What a full pipe still holds has room in the spool, however slow the client is.
@@ -603,16 +765,20 @@ impl State {
             (Some(client), _) => [client.allowance.left() > 0; 2],
             (None, Alone::Waits(from)) => {
                 let [stdout, stderr] = from;
-                [published[0] - stdout.min(published[0]), published[1] - stderr.min(published[1])]
-                    .map(|ahead| ahead < STREAM_WINDOW as u64 + AHEAD)
+                [
+                    published[0] - stdout.min(published[0]),
+                    published[1] - stderr.min(published[1]),
+                ]
+                .map(|ahead| ahead < STREAM_WINDOW as u64 + AHEAD)
             }
+
             (None, Alone::Runs) => [true; 2],
         }
     }
 }
 
-/// One read, if there is something. Through `AsyncRead` and not `try_read`, because that knows that a short read has
-/// emptied the pipe, and saves the call that would only find it so.
+/// One read, if there is something. Through `AsyncRead` and not `try_read`, because that knows that
+/// a short read has emptied the pipe, and saves the call that would only find it so.
 async fn read_now<B: BufMut>(pipe: &mut pipe::Receiver, into: &mut B) -> Option<io::Result<usize>> {
     let mut read = std::pin::pin!(pipe.read_buf(into));
     std::future::poll_fn(|context| {
@@ -641,10 +807,12 @@ impl Input {
         } else {
             self.waiting.extend_from_slice(&held.stdin);
         }
+
         self.eof |= held.eof;
     }
 
-    /// Bytes wait, or the end of input is to be passed on, or bytes for a closed pipe are to be given credit for.
+    /// Bytes wait, or the end of input is to be passed on, or bytes for a closed pipe are to be
+    /// given credit for.
     const fn wants_to_write(&self) -> bool {
         !self.waiting.is_empty() || (self.eof && self.pipe.is_some())
     }
@@ -668,18 +836,21 @@ impl Input {
                     self.moved += count as u64;
                     count
                 }
+
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
                     if !std::mem::replace(&mut self.widened, true) {
                         sys::widen(pipe.as_fd());
                     }
                     0
                 }
+
                 Err(_) => {
                     self.pipe = None;
                     rest.len()
                 }
             },
         };
+
         self.written += done;
         if self.written == self.waiting.len() {
             self.waiting.clear();
@@ -691,6 +862,7 @@ impl Input {
                 self.pipe = None;
             }
         }
+
         done
     }
 

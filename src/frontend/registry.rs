@@ -18,8 +18,8 @@ pub enum FromMonitor {
     Started(StreamId, Arc<Live>, Pipes),
 }
 
-/// Messages that may wait for one connection: a few for each stream it may have, so that an honest monitor never
-/// finds it full.
+/// Messages that may wait for one connection: a few for each stream it may have, so that an honest
+/// monitor never finds it full.
 pub const WAITING: usize = 1024;
 
 /// The tasks by connection.
@@ -46,7 +46,11 @@ impl Registry {
 
     /// The connection is gone.
     pub fn leave(&self, number: ConnectionId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).by_connection.remove(&number);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_connection
+            .remove(&number);
     }
 
     /// The monitor is gone: every task finds the end of its messages.
@@ -57,12 +61,24 @@ impl Registry {
     }
 
     /// Passes something on; given back when the connection is gone.
-    pub fn pass_on(&self, connection: ConnectionId, what: Box<FromMonitor>) -> Result<(), Box<FromMonitor>> {
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).by_connection.get(&connection).cloned();
+    pub fn pass_on(
+        &self,
+        connection: ConnectionId,
+        what: Box<FromMonitor>,
+    ) -> Result<(), Box<FromMonitor>> {
+        let sender = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_connection
+            .get(&connection)
+            .cloned();
         match sender {
             None => Err(what),
             Some(sender) => sender.try_send(what).map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(what) | mpsc::error::TrySendError::Closed(what) => what,
+                mpsc::error::TrySendError::Full(what) | mpsc::error::TrySendError::Closed(what) => {
+                    what
+                }
             }),
         }
     }

@@ -1,4 +1,5 @@
-//! Nonces that the monitor has given in advance, so that the server's HELLO can leave with its half of the handshake.
+//! Nonces that the monitor has given in advance, so that the server's HELLO can leave with its half
+//! of the handshake.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,18 +7,26 @@ use std::sync::{Mutex, PoisonError};
 /// What a login must sign.
 pub type Nonce = [u8; 32];
 
-/// Those that are left. Each serves one connection; the monitor gives another for each that was used.
+/// Those that are left. Each serves one connection; the monitor gives another for each that was
+/// used.
 #[derive(Debug, Default)]
 pub struct Stock(Mutex<VecDeque<Nonce>>);
 
 impl Stock {
-    /// Puts them behind the others: new ones, or one of a client that has never come past its handshake.
+    /// Puts them behind the others: new ones, or one of a client that has never come past its
+    /// handshake.
     pub fn add(&self, nonces: impl IntoIterator<Item = Nonce>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(nonces);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(nonces);
     }
 
     /// Takes one, if there is any; otherwise the monitor has to be asked.
     pub fn take(&self) -> Option<Nonce> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
     }
 }

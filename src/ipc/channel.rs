@@ -9,7 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Messages out, messages in. Sending needs no exclusive access: a message goes whole or not at all.
+/// Messages out, messages in. Sending needs no exclusive access: a message goes whole or not at
+/// all.
 #[derive(Debug)]
 pub struct Channel(AsyncFd<OwnedFd>);
 
@@ -47,7 +48,11 @@ impl Channel {
     ///
     /// # Errors
     /// When the other process is gone, or the message is larger than any should be.
-    pub async fn send<M: Serialize>(&self, message: &M, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub async fn send<M: Serialize>(
+        &self,
+        message: &M,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
         let bytes = write(message)?;
         loop {
             // The queue is rarely full: try first, wait then.
@@ -67,23 +72,32 @@ impl Channel {
     ///
     /// # Errors
     /// `WouldBlock` when it has none; otherwise as [`Channel::send`].
-    pub fn try_send<M: Serialize>(&self, message: &M, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub fn try_send<M: Serialize>(
+        &self,
+        message: &M,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
         let bytes = write(message)?;
         sys::send(self.0.get_ref().as_fd(), &bytes, descriptors)
     }
 
-    /// Receives a message with its descriptors. Cancel-safe. `buffer` is scratch, kept by the caller between
-    /// messages; what came through it is wiped.
+    /// Receives a message with its descriptors. Cancel-safe. `buffer` is scratch, kept by the
+    /// caller between messages; what came through it is wiped.
     ///
     /// # Errors
     /// See [`ChannelFault`].
-    pub async fn receive<M: DeserializeOwned>(&self, buffer: &mut Vec<u8>) -> Result<(M, Vec<OwnedFd>), ChannelFault> {
+    pub async fn receive<M: DeserializeOwned>(
+        &self,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(M, Vec<OwnedFd>), ChannelFault> {
         buffer.resize(IPC_MESSAGE, 0);
         loop {
             let mut ready = self.0.readable().await.map_err(ChannelFault::Io)?;
             match sys::receive(self.0.get_ref().as_fd(), buffer) {
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-                Err(fault) if fault.kind() == io::ErrorKind::ConnectionReset => return Err(ChannelFault::Gone),
+                Err(fault) if fault.kind() == io::ErrorKind::ConnectionReset => {
+                    return Err(ChannelFault::Gone);
+                }
                 Err(fault) => return Err(ChannelFault::Io(fault)),
                 Ok(received) if received.length == 0 => return Err(ChannelFault::Gone),
                 Ok(received) if received.cut => return Err(ChannelFault::Malformed("it was cut")),
@@ -102,8 +116,12 @@ impl Channel {
 fn write<M: Serialize>(message: &M) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
     let bytes = zeroize::Zeroizing::new(postcard::to_allocvec(message).map_err(io::Error::other)?);
     if bytes.len() > IPC_MESSAGE {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is too large"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the message is too large",
+        ));
     }
+
     Ok(bytes)
 }
 
@@ -138,12 +156,16 @@ mod tests {
             code: SecretValue::default(),
             exporter: Some([9; 32]),
         };
+
         let null = sys::null().unwrap();
         one.send(&login, &[null.as_fd()]).await.unwrap();
         let (message, descriptors) = other.receive::<ToMonitor>(&mut Vec::new()).await.unwrap();
         assert_eq!((message, descriptors.len()), (login, 1));
         drop(one);
-        assert!(matches!(other.receive::<ToMonitor>(&mut Vec::new()).await, Err(ChannelFault::Gone)));
+        assert!(matches!(
+            other.receive::<ToMonitor>(&mut Vec::new()).await,
+            Err(ChannelFault::Gone)
+        ));
     }
 
     proptest! {

@@ -63,7 +63,8 @@ pub enum ToMonitor {
         /// Its stream.
         stream: StreamId,
     },
-    /// A run was not taken up by this stream, which asked for bytes that are not kept; whoever had it has it still.
+    /// A run was not taken up by this stream, which asked for bytes that are not kept; whoever had
+    /// it has it still.
     NotTakenUp {
         /// The run's id.
         run: [u8; 10],
@@ -92,7 +93,8 @@ pub enum ToMonitor {
         /// The run's id.
         run: [u8; 10],
     },
-    /// The frontend is done with one of a run's pipes; the monitor's duplicate would hide that from the command.
+    /// The frontend is done with one of a run's pipes; the monitor's duplicate would hide that from
+    /// the command.
     Closed {
         /// The run's id.
         run: [u8; 10],
@@ -124,7 +126,8 @@ pub enum ToMonitor {
     Gone {
         /// Its number.
         connection: ConnectionId,
-        /// Whether its link was lost under a user who was logged in, and the client knows how to come back.
+        /// Whether its link was lost under a user who was logged in, and the client knows how to
+        /// come back.
         lost: bool,
     },
 }
@@ -173,8 +176,8 @@ pub enum Logs {
     Json,
 }
 
-/// The frontend's settings. Comes with descriptors: certificate chain, key, client CA when there is one, and at the
-/// start the listeners.
+/// The frontend's settings. Comes with descriptors: certificate chain, key, client CA when there is
+/// one, and at the start the listeners.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frontend {
     /// Bounds.
@@ -351,7 +354,8 @@ pub enum ToFrontend {
         /// What it waits for, for people.
         text: String,
     },
-    /// The run has started. Comes with its spool, its standard output and error, and input when it takes any.
+    /// The run has started. Comes with its spool, its standard output and error, and input when it
+    /// takes any.
     Started {
         /// For this connection.
         connection: ConnectionId,
@@ -362,8 +366,8 @@ pub enum ToFrontend {
         /// What holds for it.
         rules: RunRules,
     },
-    /// A run whose frontend is gone goes on with this one. Comes with its spool, and those of standard output, standard error
-    /// and a terminal's input that are still open.
+    /// A run whose frontend is gone goes on with this one. Comes with its spool, and those of
+    /// standard output, standard error and a terminal's input that are still open.
     Adopt {
         /// Its id.
         run: [u8; 10],
@@ -392,8 +396,8 @@ pub enum ToFrontend {
         follow: bool,
         /// Whether the run's own session takes it up again.
         resume: bool,
-        /// How it ended, the bytes of standard input, output and error, and whether its output was cut and held open,
-        /// when it has.
+        /// How it ended, the bytes of standard input, output and error, and whether its output was
+        /// cut and held open, when it has.
         ended: Option<(End, [u64; 3], (bool, bool))>,
     },
     /// The run's processes are gone.

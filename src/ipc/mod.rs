@@ -1,9 +1,13 @@
-//! Between monitor and frontend: typed messages with descriptors, and the table of what may be said when.
+//! Between monitor and frontend: typed messages with descriptors, and the table of what may be said
+//! when.
 
 mod channel;
 mod message;
 mod state;
 
 pub use channel::{Channel, ChannelFault, read};
-pub use message::{Bound, End, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue, ToFrontend, ToMonitor};
+pub use message::{
+    Bound, End, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue, ToFrontend,
+    ToMonitor,
+};
 pub use state::{Stage, descriptors, expected};

@@ -1,5 +1,5 @@
-//! The table: which message the frontend may send in which stage, and with how many descriptors. Whatever is not in
-//! it ends the frontend.
+//! The table: which message the frontend may send in which stage, and with how many descriptors.
+//! Whatever is not in it ends the frontend.
 
 use super::ToMonitor;
 
@@ -27,7 +27,9 @@ pub const fn expected(message: &ToMonitor, stage: Stage) -> bool {
         (ToMonitor::Login { .. }, stage) => matches!(stage, Stage::Greeted),
         (ToMonitor::Request { .. }, stage) => matches!(stage, Stage::Open),
         (ToMonitor::Leave { .. }, stage) => matches!(stage, Stage::Open),
-        (ToMonitor::Violation { .. } | ToMonitor::Gone { .. }, stage) => matches!(stage, Stage::Greeted | Stage::Verifying | Stage::Open),
+        (ToMonitor::Violation { .. } | ToMonitor::Gone { .. }, stage) => {
+            matches!(stage, Stage::Greeted | Stage::Verifying | Stage::Open)
+        }
         // Speaks of clients that got no nonce, and of nobody.
         (ToMonitor::Misdeed { .. } | ToMonitor::Alive, _) => true,
         // Speaks of a run, which may outlive its connection.
@@ -57,8 +59,15 @@ mod tests {
     fn all() -> Vec<ToMonitor> {
         let text = String::new;
         vec![
-            ToMonitor::Ready { landlock: text(), uid: 1 },
-            ToMonitor::Hello { connection: 1, source: text(), nonce: None },
+            ToMonitor::Ready {
+                landlock: text(),
+                uid: 1,
+            },
+            ToMonitor::Hello {
+                connection: 1,
+                source: text(),
+                nonce: None,
+            },
             ToMonitor::Login {
                 connection: 1,
                 signed: text(),
@@ -68,17 +77,52 @@ mod tests {
                 code: super::super::SecretValue::default(),
                 exporter: None,
             },
-            ToMonitor::Request { connection: 1, stream: 1, signed: text(), signature: text(), secrets: vec![] },
-            ToMonitor::Leave { connection: 1, stream: 1 },
-            ToMonitor::Finished { run: [0; 10], stdin: 0, stdout: 0, stderr: 0, cut: false, held_open: false },
-            ToMonitor::Violation { connection: 1, text: text() },
-            ToMonitor::Gone { connection: 1, lost: false },
+            ToMonitor::Request {
+                connection: 1,
+                stream: 1,
+                signed: text(),
+                signature: text(),
+                secrets: vec![],
+            },
+            ToMonitor::Leave {
+                connection: 1,
+                stream: 1,
+            },
+            ToMonitor::Finished {
+                run: [0; 10],
+                stdin: 0,
+                stdout: 0,
+                stderr: 0,
+                cut: false,
+                held_open: false,
+            },
+            ToMonitor::Violation {
+                connection: 1,
+                text: text(),
+            },
+            ToMonitor::Gone {
+                connection: 1,
+                lost: false,
+            },
             ToMonitor::CutShort { run: [0; 10] },
-            ToMonitor::Exceeded { run: [0; 10], bound: super::super::Bound::Idle },
-            ToMonitor::Closed { run: [0; 10], descriptor: 0 },
-            ToMonitor::Misdeed { source: std::net::Ipv4Addr::LOCALHOST.into(), misdeed: super::super::Misdeed::NoLogin },
+            ToMonitor::Exceeded {
+                run: [0; 10],
+                bound: super::super::Bound::Idle,
+            },
+            ToMonitor::Closed {
+                run: [0; 10],
+                descriptor: 0,
+            },
+            ToMonitor::Misdeed {
+                source: std::net::Ipv4Addr::LOCALHOST.into(),
+                misdeed: super::super::Misdeed::NoLogin,
+            },
             ToMonitor::Alive,
-            ToMonitor::NotTakenUp { run: [0; 10], connection: 1, stream: 1 },
+            ToMonitor::NotTakenUp {
+                run: [0; 10],
+                connection: 1,
+                stream: 1,
+            },
         ]
     }
 
@@ -92,11 +136,20 @@ mod tests {
             (Verifying, &[5, 6, 7, 8, 9, 10, 11, 12, 13]),
             (Open, &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]),
         ];
+
         for (stage, passes) in table {
-            let seen: Vec<usize> =
-                all().iter().enumerate().filter(|(_, message)| expected(message, *stage)).map(|(index, _)| index).collect();
+            let seen: Vec<usize> = all()
+                .iter()
+                .enumerate()
+                .filter(|(_, message)| expected(message, *stage))
+                .map(|(index, _)| index)
+                .collect();
             assert_eq!(&seen, passes, "{stage:?}");
         }
-        assert_eq!(all().iter().map(descriptors).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+
+        assert_eq!(
+            all().iter().map(descriptors).collect::<Vec<_>>(),
+            [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Who may be here: locks, kept logins, one-time codes; and what happens at once when somebody may not any more.
+//! Who may be here: locks, kept logins, one-time codes; and what happens at once when somebody may
+//! not any more.
 
 use super::settings::Settings;
 use super::state::{Phase, Session, Shared, now};
@@ -15,7 +16,8 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Why a login is refused: what the client is told, what the trail says, and whether somebody could have guessed.
+/// Why a login is refused: what the client is told, what the trail says, and whether somebody could
+/// have guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
     /// What the client is told.
@@ -29,12 +31,19 @@ pub struct Refused {
 impl Refused {
     /// Because of this; nothing could have been guessed.
     pub const fn because(why: &'static str) -> Self {
-        Self { code: Code::LoginRefused, why, guessed: false }
+        Self {
+            code: Code::LoginRefused,
+            why,
+            guessed: false,
+        }
     }
 
     /// The same of something that could.
     pub const fn guessed(self) -> Self {
-        Self { guessed: true, ..self }
+        Self {
+            guessed: true,
+            ..self
+        }
     }
 }
 
@@ -54,30 +63,51 @@ pub fn standing(state: &Shared, user: &str, source: IpAddr) -> Result<Credential
     if !known.holds_from(source) {
         return Err("a source that this user may not come from");
     }
-    settings.credentials.get(user).cloned().ok_or("unknown user")
+    settings
+        .credentials
+        .get(user)
+        .cloned()
+        .ok_or("unknown user")
 }
 
 /// The one-time code, where one is wanted. It serves once.
 ///
 /// # Errors
 /// [`Code::CodeWanted`] when none was given; a refusal when it is wrong.
-pub fn second_factor(state: &Shared, user: &str, source: IpAddr, wanted: bool, given: &str) -> Result<(), Refused> {
+pub fn second_factor(
+    state: &Shared,
+    user: &str,
+    source: IpAddr,
+    wanted: bool,
+    given: &str,
+) -> Result<(), Refused> {
     let refused = |why| Err(Refused::because(why).guessed());
     let vault = state.vault.borrow();
     let Some(seed) = vault.contents.seeds.get(user) else {
-        return if wanted { refused("a one-time code is wanted, and this user has no seed (`ordaind totp`)") } else { Ok(()) };
+        return if wanted {
+            refused("a one-time code is wanted, and this user has no seed (`ordaind totp`)")
+        } else {
+            Ok(())
+        };
     };
     if given.is_empty() {
-        return Err(Refused { code: Code::CodeWanted, ..Refused::because("a one-time code is wanted") });
+        return Err(Refused {
+            code: Code::CodeWanted,
+            ..Refused::because("a one-time code is wanted")
+        });
     }
-    let Some(secret) = unhex(&seed.secret) else { return refused("the seed in the vault is damaged") };
+    let Some(secret) = unhex(&seed.secret) else {
+        return refused("the seed in the vault is damaged");
+    };
     let patience = seed.patience();
     let accepted = totp::accept(&secret, given, now(), seed.last);
     drop(vault);
     let known = penalties::is_known_place(state, user, source);
     // Looked at after the code, so that the refusal takes as long for a right one.
     if (patience > now() && !known) || !penalties::takes_guess(state, user, source) {
-        return refused("too many wrong codes in this user's name, and he has never logged in from there");
+        return refused(
+            "too many wrong codes in this user's name, and he has never logged in from there",
+        );
     }
     if let Some(seed) = state.vault.borrow_mut().contents.seeds.get_mut(user) {
         match accepted {
@@ -97,7 +127,9 @@ pub fn second_factor(state: &Shared, user: &str, source: IpAddr, wanted: bool, g
 pub async fn save(state: &Shared) -> io::Result<()> {
     let _in_order = state.saving.lock().await;
     let snapshot = state.vault.borrow().snapshot();
-    let written = tokio::task::spawn_blocking(move || snapshot.write()).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+    let written = tokio::task::spawn_blocking(move || snapshot.write())
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
     state.unsaved.set(written.is_err());
     written.inspect_err(|fault| tracing::error!(%fault, "the vault cannot be written; what has changed in it ends with this daemon"))
 }
@@ -114,17 +146,23 @@ pub fn save_soon(state: &Shared) {
 pub async fn opened(state: &Shared, found: Found) {
     let settings = state.settings();
     if found == Found::Removed {
-        tracing::error!("the vault in the state folder was removed: locks, seeds of one-time codes and kept logins are gone");
+        tracing::error!(
+            "the vault in the state folder was removed: locks, seeds of one-time codes and kept logins are gone"
+        );
         let _ = state.record(&Record::now(What::Vault { state: "removed" }));
     }
+
     if found == Found::Other {
         tracing::warn!(
             "the vault in the state folder is not the file that was left there (a backup?): kept logins in it are not believed; look at `ordaind lock --list`"
         );
         let _ = state.record(&Record::now(What::Vault { state: "replaced" }));
     }
+
     // Whoever has lost what a login was proved by while no daemon ran has lost the login.
-    if end_kept(state, |_, login| over(&settings, state, login), "revoked") || matches!(found, Found::Other | Found::Removed) {
+    if end_kept(state, |_, login| over(&settings, state, login), "revoked")
+        || matches!(found, Found::Other | Found::Removed)
+    {
         let _ = save(state).await;
     }
     let state = state.clone();
@@ -132,7 +170,12 @@ pub async fn opened(state: &Shared, found: Found) {
         loop {
             tokio::time::sleep(Duration::from_secs(10)).await;
             let settings = state.settings();
-            if end_kept(&state, |_, login| over(&settings, &state, login), "its time is up") || state.unsaved.get() {
+            if end_kept(
+                &state,
+                |_, login| over(&settings, &state, login),
+                "its time is up",
+            ) || state.unsaved.get()
+            {
                 let _ = save(&state).await;
             }
         }
@@ -153,32 +196,54 @@ pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u
         since: now(),
         until: now() + lifetime,
     };
+
     let evicted = state.vault.borrow_mut().keep(session.id, login);
     if let Some((id, login)) = evicted {
         let reason = "the user's oldest made room for another";
-        let _ = state.record(&Record::now(What::KeptEnded { kept: &id, user: &login.user, reason }));
+        let _ = state.record(&Record::now(What::KeptEnded {
+            kept: &id,
+            user: &login.user,
+            reason,
+        }));
         let id = id.parse::<SessionId>().ok();
-        sessions::end(state, |session| session.kept.is_some() && session.kept == id, reason);
+        sessions::end(
+            state,
+            |session| session.kept.is_some() && session.kept == id,
+            reason,
+        );
     }
+
     match save(state).await {
         Ok(()) => Some(lifetime),
         Err(_) => {
             // One that may or may not survive a restart is none.
-            state.vault.borrow_mut().contents.logins.remove(&session.id.to_string());
+            state
+                .vault
+                .borrow_mut()
+                .contents
+                .logins
+                .remove(&session.id.to_string());
             None
         }
     }
 }
 
-/// Whether a kept login is worth nothing any more: its time is up, by the configuration as it is now too, or its user has
-/// lost what it was proved by.
+/// Whether a kept login is worth nothing any more: its time is up, by the configuration as it is
+/// now too, or its user has lost what it was proved by.
 fn over(settings: &Settings, state: &Shared, login: &KeptLogin) -> bool {
     kept_for(state, login) == 0 || gone(settings, state, &login.user, &login.factor)
 }
 
 /// For how many seconds a login is kept from now on.
 pub fn kept_for(state: &Shared, login: &KeptLogin) -> u64 {
-    login.until.min(login.since.saturating_add(state.settings().login_lifetime.as_secs())).saturating_sub(now())
+    login
+        .until
+        .min(
+            login
+                .since
+                .saturating_add(state.settings().login_lifetime.as_secs()),
+        )
+        .saturating_sub(now())
 }
 
 /// The kept login of this id, if it is still worth something.
@@ -190,37 +255,67 @@ pub fn kept(state: &Shared, id: SessionId) -> Option<KeptLogin> {
 /// Whether a user has lost everything, or at least this.
 fn gone(settings: &Settings, state: &Shared, user: &str, factor: &Factor) -> bool {
     let locked = state.vault.borrow().contents.locks.contains_key(user);
-    locked || settings.credentials.get(user).is_none_or(|known| !known.holds(factor))
+    locked
+        || settings
+            .credentials
+            .get(user)
+            .is_none_or(|known| !known.holds(factor))
 }
 
 /// Ends kept logins in memory, and records it. Whether there were any.
 fn end_kept(state: &Shared, ended: impl Fn(&str, &KeptLogin) -> bool, reason: &str) -> bool {
     let found: Vec<String> = {
         let vault = state.vault.borrow();
-        vault.contents.logins.iter().filter(|(id, login)| ended(id, login)).map(|(id, _)| id.clone()).collect()
+        vault
+            .contents
+            .logins
+            .iter()
+            .filter(|(id, login)| ended(id, login))
+            .map(|(id, _)| id.clone())
+            .collect()
     };
-    let over = state.vault.borrow_mut().end_logins(|id, _| found.iter().any(|found| found == id));
+
+    let over = state
+        .vault
+        .borrow_mut()
+        .end_logins(|id, _| found.iter().any(|found| found == id));
     for (id, login) in &over {
-        let _ = state.record(&Record::now(What::KeptEnded { kept: id, user: &login.user, reason }));
+        let _ = state.record(&Record::now(What::KeptEnded {
+            kept: id,
+            user: &login.user,
+            reason,
+        }));
     }
+
     !over.is_empty()
 }
 
 /// Ends a kept login with every session that it began, or a session.
 ///
-/// What is on its way to `last` is let through first: `told` runs when all but that session has ended and is written.
-pub async fn end_logins(state: &Shared, ids: &[String], last: SessionId, reason: &str, told: impl FnOnce(io::Result<()>)) {
+/// What is on its way to `last` is let through first: `told` runs when all but that session has
+/// ended and is written.
+pub async fn end_logins(
+    state: &Shared,
+    ids: &[String],
+    last: SessionId,
+    reason: &str,
+    told: impl FnOnce(io::Result<()>),
+) {
     let kept = end_kept(state, |known, _| ids.iter().any(|id| id == known), reason);
     let meant = |id: &SessionId| ids.iter().any(|known| *known == id.to_string());
     let ended = |session: &Session| meant(&session.id) || session.kept.as_ref().is_some_and(meant);
-    sessions::end(state, |session| session.id != last && ended(session), reason);
+    sessions::end(
+        state,
+        |session| session.id != last && ended(session),
+        reason,
+    );
     let written = if kept { save(state).await } else { Ok(()) };
     told(written);
     sessions::end(state, ended, reason);
 }
 
-/// What the policy takes away takes effect: sessions, kept logins, and by their rule runs. `narrowed` says who has lost
-/// some of his rights.
+/// What the policy takes away takes effect: sessions, kept logins, and by their rule runs.
+/// `narrowed` says who has lost some of his rights.
 pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     let settings = state.settings();
     let lost = |user: &str, factor: &Factor| gone(&settings, state, user, factor);
@@ -228,22 +323,34 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     let ending: Vec<_> = {
         let runs = state.runs.borrow();
         let ended = |run: &&super::state::Run| {
-            // One whose command is gone altogether keeps what it began with; it is not this user's right that was taken.
+            // One whose command is gone altogether keeps what it began with; it is not this user's
+            // right that was taken.
             let may = || {
                 !settings.policy.commands.contains_key(&run.command.name)
-                    || settings.policy.may_from(&run.user, &run.command.name, run.source)
+                    || settings
+                        .policy
+                        .may_from(&run.user, &run.command.name, run.source)
             };
+
             let lost = lost(&run.user, &run.factor) || (narrowed(&run.user) && !may());
             lost && (run.phase == Phase::Queued || run.command.on_revoke == OnRevoke::Cancel)
         };
+
         runs.values().filter(ended).map(|run| run.id).collect()
     };
+
     for id in ending {
         if let Some(run) = state.runs.borrow().get(&id) {
             run.end_for(Reason::Revoked);
         }
     }
-    sessions::end(state, |session| lost(&session.user, &session.factor) || narrowed(&session.user), "revoked");
+
+    sessions::end(
+        state,
+        |session| lost(&session.user, &session.factor) || narrowed(&session.user),
+        "revoked",
+    );
+
     if changed {
         let _ = save(state).await;
     }
@@ -260,11 +367,30 @@ pub async fn lock(state: &Shared, user: &str, reason: &str, uid: u32) -> io::Res
             // Locked already: what is known of that stays, but for another reason.
             Some(_) if reason.is_empty() => {}
             Some(known) => reason.clone_into(&mut known.reason),
-            None => drop(vault.contents.locks.insert(user.to_owned(), Lock { reason: reason.to_owned(), since: now(), by: uid })),
+            None => drop(vault.contents.locks.insert(
+                user.to_owned(),
+                Lock {
+                    reason: reason.to_owned(),
+                    since: now(),
+                    by: uid,
+                },
+            )),
         }
     }
-    let _ = state.record(&Record::now(What::Lock { user, state: "locked", reason, uid }));
-    tracing::warn!(user = user.escape_debug().to_string(), reason, uid, "locked");
+
+    let _ = state.record(&Record::now(What::Lock {
+        user,
+        state: "locked",
+        reason,
+        uid,
+    }));
+    tracing::warn!(
+        user = user.escape_debug().to_string(),
+        reason,
+        uid,
+        "locked"
+    );
+
     enforce(state, |_| false).await;
     save(state).await
 }
@@ -274,12 +400,24 @@ pub async fn lock(state: &Shared, user: &str, reason: &str, uid: u32) -> io::Res
 /// # Errors
 /// That it could not be written.
 pub async fn unlock(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
-    let was = state.vault.borrow_mut().contents.locks.remove(user).is_some();
+    let was = state
+        .vault
+        .borrow_mut()
+        .contents
+        .locks
+        .remove(user)
+        .is_some();
     if was {
-        let _ = state.record(&Record::now(What::Lock { user, state: "unlocked", reason: "", uid }));
+        let _ = state.record(&Record::now(What::Lock {
+            user,
+            state: "unlocked",
+            reason: "",
+            uid,
+        }));
         tracing::warn!(user = user.escape_debug().to_string(), uid, "unlocked");
         save(state).await?;
     }
+
     Ok(was)
 }
 
@@ -289,21 +427,41 @@ pub async fn unlock(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
 /// That it could not be written, so that none was made.
 pub async fn make_seed(state: &Shared, user: &str, uid: u32) -> io::Result<String> {
     let secret = credential::random::<{ totp::SEED }>();
-    let old =
-        state.vault.borrow_mut().contents.seeds.insert(user.to_owned(), Seed { secret: hex(&secret), last: 0, wrong: 0, wrong_at: 0 });
+    let old = state.vault.borrow_mut().contents.seeds.insert(
+        user.to_owned(),
+        Seed {
+            secret: hex(&secret),
+            last: 0,
+            wrong: 0,
+            wrong_at: 0,
+        },
+    );
+
     if let Err(fault) = save(state).await {
         let mut vault = state.vault.borrow_mut();
         match old {
             Some(old) => vault.contents.seeds.insert(user.to_owned(), old),
             None => vault.contents.seeds.remove(user),
         };
+
         return Err(fault);
     }
-    let _ = state.record(&Record::now(What::Totp { user, state: "made", uid }));
+
+    let _ = state.record(&Record::now(What::Totp {
+        user,
+        state: "made",
+        uid,
+    }));
+
     // What was proved with less than is wanted now is proved no more.
-    if end_kept(state, |_, login| login.user == user, "a one-time code is wanted now") {
+    if end_kept(
+        state,
+        |_, login| login.user == user,
+        "a one-time code is wanted now",
+    ) {
         let _ = save(state).await;
     }
+
     Ok(totp::uri(&secret, user, &crate::sys::host_name()))
 }
 
@@ -312,10 +470,21 @@ pub async fn make_seed(state: &Shared, user: &str, uid: u32) -> io::Result<Strin
 /// # Errors
 /// That it could not be written.
 pub async fn remove_seed(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
-    let was = state.vault.borrow_mut().contents.seeds.remove(user).is_some();
+    let was = state
+        .vault
+        .borrow_mut()
+        .contents
+        .seeds
+        .remove(user)
+        .is_some();
     if was {
-        let _ = state.record(&Record::now(What::Totp { user, state: "removed", uid }));
+        let _ = state.record(&Record::now(What::Totp {
+            user,
+            state: "removed",
+            uid,
+        }));
         save(state).await?;
     }
+
     Ok(was)
 }

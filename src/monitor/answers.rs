@@ -2,15 +2,26 @@
 
 use super::access;
 use super::state::{Session, Shared, now};
-use crate::policy::{Argument, Command, Explanation, Kind, OnDisconnect, Plan, Presence, Scope, Stdin};
-use crate::protocol::{Answer, ArgumentView, CommandLine, CommandView, ExplainView, PreviewView, RunLine, SessionLine, WhoamiView};
+use crate::policy::{
+    Argument, Command, Explanation, Kind, OnDisconnect, Plan, Presence, Scope, Stdin,
+};
+use crate::protocol::{
+    Answer, ArgumentView, CommandLine, CommandView, ExplainView, PreviewView, RunLine, SessionLine,
+    WhoamiView,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// To `list`.
 pub fn list(commands: &[Arc<Command>]) -> Answer {
-    let line = |command: &Arc<Command>| CommandLine { name: command.name.clone(), summary: command.summary.clone() };
-    Answer::List { commands: commands.iter().map(line).collect() }
+    let line = |command: &Arc<Command>| CommandLine {
+        name: command.name.clone(),
+        summary: command.summary.clone(),
+    };
+
+    Answer::List {
+        commands: commands.iter().map(line).collect(),
+    }
 }
 
 /// To `describe`.
@@ -18,7 +29,13 @@ pub fn describe(command: &Command) -> CommandView {
     let positions = command.template.positions();
     let mut order = positions.clone();
     order.extend((0..command.arguments.len()).filter(|index| !positions.contains(index)));
-    let view = |index: &usize| command.arguments.get(*index).map(|argument| argument_view(argument, positions.contains(index)));
+    let view = |index: &usize| {
+        command
+            .arguments
+            .get(*index)
+            .map(|argument| argument_view(argument, positions.contains(index)))
+    };
+
     CommandView {
         name: command.name.clone(),
         summary: command.summary.clone(),
@@ -29,7 +46,9 @@ pub fn describe(command: &Command) -> CommandView {
             Stdin::Accepted { max } => max,
             Stdin::None => None,
         },
-        timeout_ms: command.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+        timeout_ms: command
+            .timeout
+            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         confirm: command.confirm,
         outlives_client: command.on_disconnect == OnDisconnect::Continue,
         terminal: command.pty,
@@ -46,9 +65,12 @@ fn argument_view(argument: &Argument, has_hole: bool) -> ArgumentView {
             Kind::Choice(choices) => choices.clone(),
             _ => Vec::new(),
         },
-        required: argument.presence == Presence::Required && !matches!(argument.kind, Kind::Flag(_)),
+        required: argument.presence == Presence::Required
+            && !matches!(argument.kind, Kind::Flag(_)),
         default: match &argument.presence {
-            Presence::Default(text) if argument.secret => Some("***".chars().take(text.len().min(3)).collect()),
+            Presence::Default(text) if argument.secret => {
+                Some("***".chars().take(text.len().min(3)).collect())
+            }
             Presence::Default(text) => Some(text.clone()),
             _ => None,
         },
@@ -73,7 +95,12 @@ pub fn preview(plan: &Plan, rule: &str) -> Answer {
 pub fn explain(explanation: &Explanation) -> ExplainView {
     let refusal = explanation.outcome.as_ref().err();
     ExplainView {
-        decision: if refusal.is_none() { "granted" } else { "refused" }.into(),
+        decision: if refusal.is_none() {
+            "granted"
+        } else {
+            "refused"
+        }
+        .into(),
         decided_by: explanation.rule.clone(),
         code: refusal.map(|refusal| super::requests::code_of(refusal.kind).number()),
         text: refusal.map(|refusal| refusal.text.clone()),
@@ -84,12 +111,25 @@ pub fn explain(explanation: &Explanation) -> ExplainView {
 
 /// To `whoami`.
 pub fn whoami(state: &Shared, session: &Session, peer: SocketAddr) -> Answer {
-    let kept_s = session.kept.and_then(|id| state.vault.borrow().login(id, now()).map(|login| access::kept_for(state, login)));
+    let kept_s = session.kept.and_then(|id| {
+        state
+            .vault
+            .borrow()
+            .login(id, now())
+            .map(|login| access::kept_for(state, login))
+    });
+
     Answer::Whoami(WhoamiView {
         user: session.user.to_string(),
         source: crate::policy::canonical(peer.ip()).to_string(),
         by: session.factor.shown().into(),
-        roles: state.settings().policy.users.get(&*session.user).map(|user| user.roles.clone()).unwrap_or_default(),
+        roles: state
+            .settings()
+            .policy
+            .users
+            .get(&*session.user)
+            .map(|user| user.roles.clone())
+            .unwrap_or_default(),
         session: session.id.to_string(),
         kept: session.kept.map(|id| id.to_string()),
         kept_s,
@@ -99,9 +139,12 @@ pub fn whoami(state: &Shared, session: &Session, peer: SocketAddr) -> Answer {
 /// To `sessions`.
 pub fn sessions(state: &Shared, own: &Session, scope: Scope) -> Answer {
     let mut sessions = session_lines(state, own, scope);
+
     // As many as fit into an answer.
     let skipped = sessions.len().saturating_sub(1000);
-    Answer::Sessions { sessions: sessions.split_off(skipped) }
+    Answer::Sessions {
+        sessions: sessions.split_off(skipped),
+    }
 }
 
 /// Sessions on connections, those whose link is lost, and kept logins; oldest first.
@@ -117,16 +160,25 @@ pub fn session_lines(state: &Shared, own: &Session, scope: Scope) -> Vec<Session
         kept_s: None,
         this: session.id == own.id,
     };
+
     let mut lines = Vec::new();
     for connection in state.connections.borrow().values() {
-        if let Some(session) = connection.session.as_ref().filter(|session| shown(&session.user)) {
+        if let Some(session) = connection
+            .session
+            .as_ref()
+            .filter(|session| shown(&session.user))
+        {
             lines.push(line(
                 session,
                 "connected",
-                connection.peer.map(|peer| crate::policy::canonical(peer.ip()).to_string()).unwrap_or_default(),
+                connection
+                    .peer
+                    .map(|peer| crate::policy::canonical(peer.ip()).to_string())
+                    .unwrap_or_default(),
             ));
         }
     }
+
     lines.extend(
         state
             .parked
@@ -135,9 +187,14 @@ pub fn session_lines(state: &Shared, own: &Session, scope: Scope) -> Vec<Session
             .filter(|(session, _)| shown(&session.user))
             .map(|(session, _)| line(session, "link lost", String::new())),
     );
+
     let kept = state.vault.borrow().contents.logins.clone();
-    let shown = kept.into_iter().map(|(id, login)| (access::kept_for(state, &login), id, login));
-    let shown = shown.filter(|(kept_for, _, login)| *kept_for > 0 && (scope == Scope::All || login.user == *own.user));
+    let shown = kept
+        .into_iter()
+        .map(|(id, login)| (access::kept_for(state, &login), id, login));
+    let shown = shown.filter(|(kept_for, _, login)| {
+        *kept_for > 0 && (scope == Scope::All || login.user == *own.user)
+    });
     lines.extend(shown.map(|(kept_for, id, login)| SessionLine {
         this: own.kept.is_some_and(|kept| kept.to_string() == id),
         session: id,
@@ -148,7 +205,13 @@ pub fn session_lines(state: &Shared, own: &Session, scope: Scope) -> Vec<Session
         age_s: now().saturating_sub(login.since),
         kept_s: Some(kept_for),
     }));
-    lines.sort_by(|one, other| other.age_s.cmp(&one.age_s).then_with(|| one.session.cmp(&other.session)));
+    lines.sort_by(|one, other| {
+        other
+            .age_s
+            .cmp(&one.age_s)
+            .then_with(|| one.session.cmp(&other.session))
+    });
+
     lines
 }
 
@@ -170,9 +233,12 @@ pub fn runs(state: &Shared, user: &Arc<str>, scope: Scope) -> Answer {
         })
         .collect();
     let runs = state.runs.borrow();
+
     // One whose end is being recorded is in both.
-    let mut going: Vec<_> =
-        runs.values().filter(|run| shown(&run.user) && !lines.iter().any(|line| line.run == run.id.to_string())).collect();
+    let mut going: Vec<_> = runs
+        .values()
+        .filter(|run| shown(&run.user) && !lines.iter().any(|line| line.run == run.id.to_string()))
+        .collect();
     going.sort_by_key(|run| run.since);
     lines.extend(going.into_iter().map(|run| RunLine {
         run: run.id.to_string(),
@@ -183,8 +249,11 @@ pub fn runs(state: &Shared, user: &Arc<str>, scope: Scope) -> Answer {
         ended: None,
         number: None,
     }));
+
     // A signed request's answer is one frame.
     const MOST: usize = 1000;
     let skipped = lines.len().saturating_sub(MOST);
-    Answer::Runs { runs: lines.split_off(skipped) }
+    Answer::Runs {
+        runs: lines.split_off(skipped),
+    }
 }

@@ -1,4 +1,5 @@
-//! The last warnings and errors that were logged, for `status`: an operator need not search the log for them first.
+//! The last warnings and errors that were logged, for `status`: an operator need not search the log
+//! for them first.
 
 use crate::limits::FAULTS_KEPT;
 use std::collections::VecDeque;
@@ -26,14 +27,32 @@ impl LastFaults {
     /// Notes a message. What is said again is one entry, with the newest fields.
     pub fn note(&self, message: &str, fields: &str) {
         let now = OffsetDateTime::from(crate::clock::now());
-        let time = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
-        let text: String = [message, fields].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
+        let time = now
+            .replace_nanosecond(0)
+            .unwrap_or(now)
+            .format(&Rfc3339)
+            .unwrap_or_default();
+        let text: String = [message, fields]
+            .iter()
+            .filter(|part| !part.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ");
         let text = text.chars().take(300).collect();
         let message: String = message.chars().take(300).collect();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = all.iter().position(|noted| noted.message == message).and_then(|at| all.remove(at));
+        let before = all
+            .iter()
+            .position(|noted| noted.message == message)
+            .and_then(|at| all.remove(at));
         let times = before.map_or(0, |noted| noted.times) + 1;
-        all.push_back(Noted { time, text, times, message });
+        all.push_back(Noted {
+            time,
+            text,
+            times,
+            message,
+        });
+
         if all.len() > FAULTS_KEPT {
             all.pop_front();
         }
@@ -41,7 +60,12 @@ impl LastFaults {
 
     /// Oldest first.
     pub fn all(&self) -> Vec<Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 }
 
@@ -55,11 +79,22 @@ mod tests {
         for number in 0..3 {
             faults.note("login refused", &format!("user={number}"));
         }
-        assert_eq!(faults.all().iter().map(|noted| (noted.text.as_str(), noted.times)).collect::<Vec<_>>(), [("login refused user=2", 3)]);
+        assert_eq!(
+            faults
+                .all()
+                .iter()
+                .map(|noted| (noted.text.as_str(), noted.times))
+                .collect::<Vec<_>>(),
+            [("login refused user=2", 3)]
+        );
+
         for number in 0..2 * FAULTS_KEPT {
             faults.note(&number.to_string(), "");
         }
         let all = faults.all();
-        assert_eq!((all.len(), all[0].text.as_str()), (FAULTS_KEPT, FAULTS_KEPT.to_string().as_str()));
+        assert_eq!(
+            (all.len(), all[0].text.as_str()),
+            (FAULTS_KEPT, FAULTS_KEPT.to_string().as_str())
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! What is remembered of runs that have ended: how, and the end of their output. Bounded in number, age and bytes.
+//! What is remembered of runs that have ended: how, and the end of their output. Bounded in number,
+//! age and bytes.
 //!
-//! A daemon that stops leaves it to the next one, in a folder of the state's: a list, and a file for each run's output.
-//! Large output is in the state's file system already and is only given a name there.
+//! A daemon that stops leaves it to the next one, in a folder of the state's: a list, and a file
+//! for each run's output. Large output is in the state's file system already and is only given a
+//! name there.
 
 use super::seen::Digest;
 use super::state::Counts;
@@ -59,11 +61,23 @@ pub struct Over {
 impl Over {
     /// A run that ends now.
     pub fn now(ran: Ran, counts: Counts, output: Option<OwnedFd>, capacity: u64) -> Self {
-        Self { ran, counts, spool: output, gone: false, capacity, at: Instant::now(), before: Duration::ZERO, named: false }
+        Self {
+            ran,
+            counts,
+            spool: output,
+            gone: false,
+            capacity,
+            at: Instant::now(),
+            before: Duration::ZERO,
+            named: false,
+        }
     }
 
     fn bytes(&self) -> u64 {
-        self.counts.stdout.min(self.capacity).saturating_add(self.counts.stderr.min(self.capacity))
+        self.counts
+            .stdout
+            .min(self.capacity)
+            .saturating_add(self.counts.stderr.min(self.capacity))
     }
 
     fn age(&self) -> Duration {
@@ -94,7 +108,10 @@ impl Line {
         let short = |text: &str| (1..=256).contains(&text.len());
         let ended = Reason::from_parts(&self.end.reason, self.end.number).is_some();
         let fits = (1..=crate::limits::SPOOL_MOST).contains(&self.capacity);
-        self.run.parse().ok().filter(|_| ended && fits && short(&self.user) && short(&self.command))
+        self.run
+            .parse()
+            .ok()
+            .filter(|_| ended && fits && short(&self.user) && short(&self.command))
     }
 }
 
@@ -106,12 +123,14 @@ const MOST: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub struct Kept {
     runs: VecDeque<Over>,
-    /// Where daemons leave it to one another; none where that is not the daemon's own to write and clear.
+    /// Where daemons leave it to one another; none where that is not the daemon's own to write and
+    /// clear.
     folder: Option<PathBuf>,
 }
 
 impl Kept {
-    /// What the daemon before has left, as far as it is still to be kept. What cannot be read is gone, and said so.
+    /// What the daemon before has left, as far as it is still to be kept. What cannot be read is
+    /// gone, and said so.
     pub fn open(folder: PathBuf, retention: Duration, most_bytes: u64) -> Self {
         let folder = match sys::private_folder(&folder) {
             Ok(true) => Some(folder),
@@ -122,28 +141,51 @@ impl Kept {
                 None
             }
         };
-        let mut kept = Self { runs: VecDeque::new(), folder };
-        let Some(folder) = kept.folder.clone() else { return kept };
+
+        let mut kept = Self {
+            runs: VecDeque::new(),
+            folder,
+        };
+
+        let Some(folder) = kept.folder.clone() else {
+            return kept;
+        };
         let list = folder.join(LIST);
         let lines = match fs::symlink_metadata(&list) {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => Vec::new(),
             _ => sys::read_private(&list, MOST)
                 .map_err(|fault| fault.to_string())
-                .and_then(|bytes| serde_json::from_slice::<Vec<Line>>(&bytes).map_err(|fault| format!("{}: {fault}", list.display())))
+                .and_then(|bytes| {
+                    serde_json::from_slice::<Vec<Line>>(&bytes)
+                        .map_err(|fault| format!("{}: {fault}", list.display()))
+                })
                 .unwrap_or_else(|fault| {
                     tracing::warn!(fault, "output that was kept of ended runs cannot be read");
                     Vec::new()
                 }),
         };
+
         let now = since_1970();
         for line in lines {
             let Some(run) = line.sound() else { continue };
-            let output = line.output.then(|| sys::open_private(&folder.join(run.to_string())).ok()).flatten();
+            let output = line
+                .output
+                .then(|| sys::open_private(&folder.join(run.to_string())).ok())
+                .flatten();
             // What was there and is not would look like a run that has written nothing.
-            let gone = output.is_none() && (line.output || line.counts.stdout > 0 || line.counts.stderr > 0);
-            let request = line.request.and_then(|(id, digest)| Some((id.parse().ok()?, unbase64(&digest)?)));
+            let gone = output.is_none()
+                && (line.output || line.counts.stdout > 0 || line.counts.stderr > 0);
+            let request = line
+                .request
+                .and_then(|(id, digest)| Some((id.parse().ok()?, unbase64(&digest)?)));
             let over = Over {
-                ran: Ran { run, user: line.user.into(), command: line.command, request, end: line.end },
+                ran: Ran {
+                    run,
+                    user: line.user.into(),
+                    command: line.command,
+                    request,
+                    end: line.end,
+                },
                 counts: line.counts,
                 named: output.is_some(),
                 gone,
@@ -152,8 +194,10 @@ impl Kept {
                 at: Instant::now(),
                 before: Duration::from_secs(now.saturating_sub(line.ended)),
             };
+
             kept.add(over, retention, most_bytes);
         }
+
         kept.forget_old(retention);
         kept.tidy();
         kept
@@ -161,7 +205,9 @@ impl Kept {
 
     /// Leaves it to the next daemon. Nothing is added afterwards.
     pub fn leave(&mut self) {
-        let Some(folder) = self.folder.clone() else { return };
+        let Some(folder) = self.folder.clone() else {
+            return;
+        };
         if self.runs.is_empty() && !folder.exists() {
             return;
         }
@@ -175,6 +221,7 @@ impl Kept {
         sys::make_folder(folder, 0o700)?;
         let now = since_1970();
         let mut lines = Vec::new();
+
         for over in &mut self.runs {
             if let Some(output) = &over.spool
                 && !over.named
@@ -184,11 +231,15 @@ impl Kept {
                     .inspect_err(|fault| tracing::warn!(run = %over.ran.run, %fault, "its output could not be left to the next daemon"))
                     .is_ok();
             }
+
             lines.push(Line {
                 run: over.ran.run.to_string(),
                 user: over.ran.user.to_string(),
                 command: over.ran.command.clone(),
-                request: over.ran.request.map(|(id, digest)| (id.to_string(), base64(&digest))),
+                request: over
+                    .ran
+                    .request
+                    .map(|(id, digest)| (id.to_string(), base64(&digest))),
                 end: over.ran.end.clone(),
                 counts: over.counts,
                 capacity: over.capacity,
@@ -196,17 +247,39 @@ impl Kept {
                 output: over.named,
             });
         }
-        sys::replace(&folder.join(LIST), &serde_json::to_vec(&lines)?, 0o600, true)
+
+        sys::replace(
+            &folder.join(LIST),
+            &serde_json::to_vec(&lines)?,
+            0o600,
+            true,
+        )
     }
 
-    /// Removes output that nobody knows of: what a daemon that was killed has left. Nothing that has another name.
+    /// Removes output that nobody knows of: what a daemon that was killed has left. Nothing that
+    /// has another name.
     fn tidy(&self) {
-        for entry in self.folder.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
+        for entry in self
+            .folder
+            .iter()
+            .filter_map(|folder| fs::read_dir(folder).ok())
+            .flatten()
+            .flatten()
+        {
             let name = entry.file_name();
-            let Some(run) = name.to_str().and_then(|name| name.parse::<RunId>().ok().filter(|run| run.to_string() == name)) else {
+            let Some(run) = name.to_str().and_then(|name| {
+                name.parse::<RunId>()
+                    .ok()
+                    .filter(|run| run.to_string() == name)
+            }) else {
                 continue;
             };
-            if !self.runs.iter().any(|over| over.named && over.ran.run == run) {
+
+            if !self
+                .runs
+                .iter()
+                .any(|over| over.named && over.ran.run == run)
+            {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -240,7 +313,10 @@ impl Kept {
 
     /// A run that has ended and is not forgotten.
     pub fn find(&self, run: RunId, retention: Duration) -> Option<&Over> {
-        self.runs.iter().rev().find(|over| over.ran.run == run && over.age() <= retention)
+        self.runs
+            .iter()
+            .rev()
+            .find(|over| over.ran.run == run && over.age() <= retention)
     }
 
     /// All of them, oldest first.
@@ -261,8 +337,15 @@ fn name(output: BorrowedFd<'_>, path: &Path, capacity: u64, published: [u64; 2])
     if sys::give_name(output, path).is_ok() {
         return Ok(());
     }
-    let copied =
-        sys::private_file(path).and_then(|copy| spool::copy(&File::from(output.try_clone_to_owned()?), &copy, capacity, published));
+    let copied = sys::private_file(path).and_then(|copy| {
+        spool::copy(
+            &File::from(output.try_clone_to_owned()?),
+            &copy,
+            capacity,
+            published,
+        )
+    });
+
     if copied.is_err() {
         let _ = fs::remove_file(path);
     }
@@ -270,5 +353,7 @@ fn name(output: BorrowedFd<'_>, path: &Path, capacity: u64, published: [u64; 2])
 }
 
 fn since_1970() -> u64 {
-    clock::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    clock::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
 }

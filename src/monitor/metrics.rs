@@ -1,5 +1,5 @@
-//! What is counted since the start, and its form for Prometheus. Every label has a bounded set of values: words of this
-//! program, codes, and the names of configured commands.
+//! What is counted since the start, and its form for Prometheus. Every label has a bounded set of
+//! values: words of this program, codes, and the names of configured commands.
 
 use crate::limits::COMMANDS_COUNTED;
 use std::cell::{Cell, RefCell};
@@ -46,7 +46,9 @@ pub struct Ended {
 }
 
 /// Upper bounds of durations, in milliseconds: from a look at a file to an hour's migration.
-const BUCKETS: [u64; 8] = [10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000];
+const BUCKETS: [u64; 8] = [
+    10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000,
+];
 
 /// Adds one.
 pub fn count(counter: &Cell<u64>) {
@@ -62,12 +64,21 @@ impl Counters {
     /// Notes how a run ended; one that did not begin has taken no time.
     pub fn run_ended(&self, command: &str, reason: &'static str, took: Option<Duration>) {
         let mut all = self.ended.borrow_mut();
+
         // Reloads bring new names for as long as the daemon lives.
-        let name = if all.contains_key(command) || all.len() < COMMANDS_COUNTED { command } else { "others" };
+        let name = if all.contains_key(command) || all.len() < COMMANDS_COUNTED {
+            command
+        } else {
+            "others"
+        };
+
         let ended = all.entry(name.to_owned()).or_default();
         *ended.reasons.entry(reason).or_default() += 1;
         if let Some(took) = took {
-            let fits = BUCKETS.iter().zip(&mut ended.buckets).find(|(bound, _)| took <= Duration::from_millis(**bound));
+            let fits = BUCKETS
+                .iter()
+                .zip(&mut ended.buckets)
+                .find(|(bound, _)| took <= Duration::from_millis(**bound));
             if let Some((_, bucket)) = fits {
                 *bucket += 1;
             }
@@ -78,51 +89,167 @@ impl Counters {
 
     /// Writes everything counted.
     pub fn expose(&self, out: &mut Exposition) {
-        out.one("ordain_connections_total", Kind::Counter, "Connections that passed the TLS handshake.", self.connections.get());
-        let by = |first: &'static str, second: &'static str, counts: &RefCell<BTreeMap<(&'static str, &'static str), u64>>| {
+        out.one(
+            "ordain_connections_total",
+            Kind::Counter,
+            "Connections that passed the TLS handshake.",
+            self.connections.get(),
+        );
+
+        let by = |first: &'static str,
+                  second: &'static str,
+                  counts: &RefCell<BTreeMap<(&'static str, &'static str), u64>>| {
             let counts = counts.borrow();
-            counts.iter().map(|((a, b), count)| (labels(&[(first, a), (second, b)]), *count)).collect::<Vec<_>>()
+            counts
+                .iter()
+                .map(|((a, b), count)| (labels(&[(first, a), (second, b)]), *count))
+                .collect::<Vec<_>>()
         };
-        out.many("ordain_logins_total", Kind::Counter, "Logins, by method and outcome.", by("method", "outcome", &self.logins));
-        out.many("ordain_requests_total", Kind::Counter, "Requests, by verb and decision.", by("verb", "decision", &self.requests));
-        let refusals: Vec<_> =
-            self.refusals.borrow().iter().map(|(code, count)| (labels(&[("code", &code.to_string())]), *count)).collect();
-        out.many("ordain_refusals_total", Kind::Counter, "Refused requests, by the code that the client is told.", refusals);
+
+        out.many(
+            "ordain_logins_total",
+            Kind::Counter,
+            "Logins, by method and outcome.",
+            by("method", "outcome", &self.logins),
+        );
+
+        out.many(
+            "ordain_requests_total",
+            Kind::Counter,
+            "Requests, by verb and decision.",
+            by("verb", "decision", &self.requests),
+        );
+
+        let refusals: Vec<_> = self
+            .refusals
+            .borrow()
+            .iter()
+            .map(|(code, count)| (labels(&[("code", &code.to_string())]), *count))
+            .collect();
+        out.many(
+            "ordain_refusals_total",
+            Kind::Counter,
+            "Refused requests, by the code that the client is told.",
+            refusals,
+        );
+
         let ended = self.ended.borrow();
         let reasons: Vec<_> = ended
             .iter()
             .flat_map(|(command, ended)| {
-                ended.reasons.iter().map(move |(reason, count)| (labels(&[("command", command), ("reason", reason)]), *count))
+                ended.reasons.iter().map(move |(reason, count)| {
+                    (labels(&[("command", command), ("reason", reason)]), *count)
+                })
             })
             .collect();
-        out.many("ordain_runs_ended_total", Kind::Counter, "Runs that have ended or could not begin, by command and reason.", reasons);
-        out.begin("ordain_run_duration_seconds", Kind::Histogram, "How long runs took from start to end, by command.");
+        out.many(
+            "ordain_runs_ended_total",
+            Kind::Counter,
+            "Runs that have ended or could not begin, by command and reason.",
+            reasons,
+        );
+
+        out.begin(
+            "ordain_run_duration_seconds",
+            Kind::Histogram,
+            "How long runs took from start to end, by command.",
+        );
+
         for (command, ended) in ended.iter().filter(|(_, ended)| ended.count > 0) {
             let mut below = 0;
             for (bound, count) in BUCKETS.iter().zip(&ended.buckets) {
                 below += count;
                 let bound = seconds(Duration::from_millis(*bound));
-                out.sample("ordain_run_duration_seconds_bucket", &labels(&[("command", command), ("le", &bound)]), below);
+                out.sample(
+                    "ordain_run_duration_seconds_bucket",
+                    &labels(&[("command", command), ("le", &bound)]),
+                    below,
+                );
             }
-            out.sample("ordain_run_duration_seconds_bucket", &labels(&[("command", command), ("le", "+Inf")]), ended.count);
-            out.sample("ordain_run_duration_seconds_sum", &labels(&[("command", command)]), seconds(ended.total));
-            out.sample("ordain_run_duration_seconds_count", &labels(&[("command", command)]), ended.count);
+
+            out.sample(
+                "ordain_run_duration_seconds_bucket",
+                &labels(&[("command", command), ("le", "+Inf")]),
+                ended.count,
+            );
+
+            out.sample(
+                "ordain_run_duration_seconds_sum",
+                &labels(&[("command", command)]),
+                seconds(ended.total),
+            );
+
+            out.sample(
+                "ordain_run_duration_seconds_count",
+                &labels(&[("command", command)]),
+                ended.count,
+            );
         }
-        out.one("ordain_runs_started_total", Kind::Counter, "Runs started.", self.runs.get());
+
+        out.one(
+            "ordain_runs_started_total",
+            Kind::Counter,
+            "Runs started.",
+            self.runs.get(),
+        );
+
         let streams = ["stdin", "stdout", "stderr"].iter().zip(&self.bytes);
-        let bytes: Vec<_> = streams.map(|(stream, bytes)| (labels(&[("stream", stream)]), bytes.get())).collect();
-        out.many("ordain_run_bytes_total", Kind::Counter, "Bytes of ended runs, by stream, as the frontend counted them.", bytes);
-        out.one("ordain_frontend_starts_total", Kind::Counter, "Network processes started.", self.frontends.get());
+        let bytes: Vec<_> = streams
+            .map(|(stream, bytes)| (labels(&[("stream", stream)]), bytes.get()))
+            .collect();
+        out.many(
+            "ordain_run_bytes_total",
+            Kind::Counter,
+            "Bytes of ended runs, by stream, as the frontend counted them.",
+            bytes,
+        );
+
+        out.one(
+            "ordain_frontend_starts_total",
+            Kind::Counter,
+            "Network processes started.",
+            self.frontends.get(),
+        );
+
         let [accepted, refused] = &self.reloads;
         let reloads = [("accepted", accepted), ("refused", refused)];
-        let reloads: Vec<_> = reloads.into_iter().map(|(outcome, count)| (labels(&[("outcome", outcome)]), count.get())).collect();
-        out.many("ordain_reloads_total", Kind::Counter, "Reloads, by outcome.", reloads);
-        out.one("ordain_trail_failures_total", Kind::Counter, "Failed writes and syncs of the audit trail.", self.trail_failures.get());
-        out.one("ordain_password_verifications_total", Kind::Counter, "Password verifications begun.", self.verifications.get());
+        let reloads: Vec<_> = reloads
+            .into_iter()
+            .map(|(outcome, count)| (labels(&[("outcome", outcome)]), count.get()))
+            .collect();
+        out.many(
+            "ordain_reloads_total",
+            Kind::Counter,
+            "Reloads, by outcome.",
+            reloads,
+        );
+
+        out.one(
+            "ordain_trail_failures_total",
+            Kind::Counter,
+            "Failed writes and syncs of the audit trail.",
+            self.trail_failures.get(),
+        );
+
+        out.one(
+            "ordain_password_verifications_total",
+            Kind::Counter,
+            "Password verifications begun.",
+            self.verifications.get(),
+        );
+
         let [sources, users] = &self.penalties;
         let penalties = [("source", sources), ("user", users)];
-        let penalties: Vec<_> = penalties.into_iter().map(|(subject, count)| (labels(&[("subject", subject)]), count.get())).collect();
-        out.many("ordain_penalties_total", Kind::Counter, "Sources and users that were not let in for a while.", penalties);
+        let penalties: Vec<_> = penalties
+            .into_iter()
+            .map(|(subject, count)| (labels(&[("subject", subject)]), count.get()))
+            .collect();
+        out.many(
+            "ordain_penalties_total",
+            Kind::Counter,
+            "Sources and users that were not let in for a while.",
+            penalties,
+        );
     }
 }
 
@@ -148,6 +275,7 @@ impl Exposition {
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
         };
+
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
@@ -161,7 +289,13 @@ impl Exposition {
     }
 
     /// A metric with its samples, each with its labels.
-    pub fn many<V: Display>(&mut self, name: &str, kind: Kind, help: &str, samples: impl IntoIterator<Item = (String, V)>) {
+    pub fn many<V: Display>(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        samples: impl IntoIterator<Item = (String, V)>,
+    ) {
         self.begin(name, kind, help);
         for (labels, value) in samples {
             self.sample(name, &labels, value);
@@ -176,8 +310,17 @@ impl Exposition {
 
 /// `{a="x",b="y"}`, values escaped.
 pub fn labels(pairs: &[(&str, &str)]) -> String {
-    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    let escaped = |value: &str| {
+        value
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    };
+
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+        .collect();
     format!("{{{}}}", pairs.join(","))
 }
 

@@ -1,7 +1,8 @@
-//! The authority: keeps hashes, policy, trail and privileges, decides every request and starts every command.
+//! The authority: keeps hashes, policy, trail and privileges, decides every request and starts
+//! every command.
 //!
-//! It reads small typed messages only. Everything runs on one thread in turns, so the state needs no lock and a
-//! decision is never interleaved with another.
+//! It reads small typed messages only. Everything runs on one thread in turns, so the state needs
+//! no lock and a decision is never interleaved with another.
 
 mod access;
 mod answers;
@@ -63,26 +64,66 @@ pub struct Given {
 /// Serves until it is told to stop. `listening` is told the addresses once clients can connect.
 ///
 /// # Errors
-/// When a part that everything depends on cannot be had: listeners, trail, control socket, frontend.
-pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[std::net::SocketAddr])) -> Result<Status, CannotServe> {
-    let cannot = |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
-    let mut trail = trail::open(&settings).map_err(|fault| cannot(&format!("the audit trail {}", settings.trail.display()), &fault))?;
-    let journal = Journal::start(&settings, trail.head().seq).map_err(|fault| cannot("the thread for the journal", &fault))?;
-    let (vault, found) = crate::vault::Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
-    let Given { loader, groups, faults, sockets } = given;
+/// When a part that everything depends on cannot be had: listeners, trail, control socket,
+/// frontend.
+pub async fn serve(
+    settings: Settings,
+    given: Given,
+    listening: impl FnOnce(&[std::net::SocketAddr]),
+) -> Result<Status, CannotServe> {
+    let cannot =
+        |what: &str, fault: &dyn std::fmt::Display| CannotServe(format!("{what}: {fault}"));
+    let mut trail = trail::open(&settings).map_err(|fault| {
+        cannot(
+            &format!("the audit trail {}", settings.trail.display()),
+            &fault,
+        )
+    })?;
+    let journal = Journal::start(&settings, trail.head().seq)
+        .map_err(|fault| cannot("the thread for the journal", &fault))?;
+    let (vault, found) =
+        crate::vault::Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
+    let Given {
+        loader,
+        groups,
+        faults,
+        sockets,
+    } = given;
     let listeners_stay = !sockets.is_empty();
-    let listeners = if listeners_stay { sockets } else { supervise::bind(&settings.listen)? };
-    let control =
-        control::bind(&settings.control).map_err(|fault| cannot(&format!("the control socket {}", settings.control.display()), &fault))?;
-    let spawner = Spawner::start(limits::SPAWNERS, 4096).map_err(|fault| cannot("the spawning threads", &fault))?;
+    let listeners = if listeners_stay {
+        sockets
+    } else {
+        supervise::bind(&settings.listen)?
+    };
+    let control = control::bind(&settings.control).map_err(|fault| {
+        cannot(
+            &format!("the control socket {}", settings.control.display()),
+            &fault,
+        )
+    })?;
+    let spawner = Spawner::start(limits::SPAWNERS, 4096)
+        .map_err(|fault| cannot("the spawning threads", &fault))?;
     let instance = crate::ids::RunId::from_random(credential::random()).to_string();
     trail
-        .append(&Record::now(What::Started { version: env!("CARGO_PKG_VERSION"), instance: &instance, pid: std::process::id() }))
+        .append(&Record::now(What::Started {
+            version: env!("CARGO_PKG_VERSION"),
+            instance: &instance,
+            pid: std::process::id(),
+        }))
         .map_err(|fault| cannot("the audit trail", &fault))?;
     let mut term = signal(SignalKind::terminate()).map_err(|fault| cannot("SIGTERM", &fault))?;
     let mut int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
     let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
-    let state: Shared = Rc::new(State::new(settings, loader, trail, vault, Means { spawner, groups }, instance, faults, listeners_stay));
+    let state: Shared = Rc::new(State::new(
+        settings,
+        loader,
+        trail,
+        vault,
+        Means { spawner, groups },
+        instance,
+        faults,
+        listeners_stay,
+    ));
     state.journal.replace(journal);
     let (retention, most) = (state.settings().retention, state.settings().kept_bytes);
     let kept = kept::Kept::open(state.settings().state.join("output"), retention, most);
@@ -99,7 +140,10 @@ pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[st
     tokio::task::spawn_local(show_life());
     tokio::task::spawn_local(trail::keep(state.clone()));
     tokio::task::spawn_local(certificate::watch(state.clone()));
-    let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let addresses: Vec<_> = listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+        .collect();
     let (ready, first) = tokio::sync::oneshot::channel();
     let mut frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
     match first.await {
@@ -120,9 +164,19 @@ pub async fn serve(settings: Settings, given: Given, listening: impl FnOnce(&[st
         }
     }
     // As long as it may take: the runs' grace, and then each command's own.
-    let longest = state.settings().policy.commands.values().map(|command| command.grace).max().unwrap_or_default();
+    let longest = state
+        .settings()
+        .policy
+        .commands
+        .values()
+        .map(|command| command.grace)
+        .max()
+        .unwrap_or_default();
     let patience = state.settings().grace + longest + limits::FINISHED + Duration::from_secs(5);
-    sys::notify(&format!("STOPPING=1\nSTATUS=letting runs end\nEXTEND_TIMEOUT_USEC={}", patience.as_micros()));
+    sys::notify(&format!(
+        "STOPPING=1\nSTATUS=letting runs end\nEXTEND_TIMEOUT_USEC={}",
+        patience.as_micros()
+    ));
     let status = drain(&state, async || {
         tokio::select! { _ = term.recv() => {} _ = int.recv() => {} }
     })
@@ -154,12 +208,14 @@ async fn show_life() {
 async fn forget_old_runs(state: Shared) {
     loop {
         let retention = state.settings().retention;
-        tokio::time::sleep((retention / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))).await;
+        tokio::time::sleep((retention / 2).clamp(Duration::from_secs(1), Duration::from_secs(60)))
+            .await;
         state.kept.borrow_mut().forget_old(retention);
     }
 }
 
-/// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal shortens the grace.
+/// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal
+/// shortens the grace.
 async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
     let running = state.runs.borrow().len();
     let grace = state.settings().grace;
@@ -172,22 +228,42 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
             state.run_ended.notified().await;
         }
     };
+
     tokio::select! {
         () = empty() => {
             tracing::info!("stopped: nothing was cut");
             close_connections(state).await;
             return Status::OK;
         }
+
         () = tokio::time::sleep(grace) => {}
         () = again() => tracing::warn!("asked twice: cutting at once"),
     }
-    let cut: Vec<String> = state.runs.borrow().values().map(|run| format!("{} ({} of {})", run.id, run.command.name, run.user)).collect();
-    tracing::warn!(runs = cut.len(), cut = cut.join(", "), "the grace period is over: cutting");
+
+    let cut: Vec<String> = state
+        .runs
+        .borrow()
+        .values()
+        .map(|run| format!("{} ({} of {})", run.id, run.command.name, run.user))
+        .collect();
+    tracing::warn!(
+        runs = cut.len(),
+        cut = cut.join(", "),
+        "the grace period is over: cutting"
+    );
+
     for run in state.runs.borrow().values() {
         run.end_for(Reason::Stopped);
     }
     // Each run gets the grace of its command, and then it is killed.
-    let longest = state.settings().policy.commands.values().map(|command| command.grace).max().unwrap_or_default();
+    let longest = state
+        .settings()
+        .policy
+        .commands
+        .values()
+        .map(|command| command.grace)
+        .max()
+        .unwrap_or_default();
     let patience = limits::FINISHED + longest + Duration::from_secs(2);
     tokio::select! {
         () = empty() => {}
@@ -200,6 +276,7 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
             let _ = tokio::time::timeout(limits::FINISHED, empty()).await;
         }
     }
+
     close_connections(state).await;
     tracing::warn!(runs = cut.len(), "stopped: runs were cut");
     Status::OK
@@ -209,12 +286,17 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
 async fn close_connections(state: &Shared) {
     let numbers: Vec<_> = state.connections.borrow().keys().copied().collect();
     for connection in numbers {
-        state.tell(crate::ipc::ToFrontend::Close { connection, code: crate::protocol::Code::Stopping.number() });
+        state.tell(crate::ipc::ToFrontend::Close {
+            connection,
+            code: crate::protocol::Code::Stopping.number(),
+        });
     }
+
     let gone = async {
         while !state.connections.borrow().is_empty() {
             state.connection_gone.notified().await;
         }
     };
+
     let _ = tokio::time::timeout(limits::LAST_WORD + Duration::from_millis(500), gone).await;
 }

@@ -1,4 +1,5 @@
-//! Penalties in force: misdeeds are counted here, and sources that owe too much are closed out by the frontend.
+//! Penalties in force: misdeeds are counted here, and sources that owe too much are closed out by
+//! the frontend.
 
 use super::state::Shared;
 use crate::audit::{Record, What};
@@ -40,7 +41,11 @@ pub struct Penalties {
 
 impl Default for Penalties {
     fn default() -> Self {
-        Self { began: Instant::now(), sources: Ledger::default(), users: Ledger::default() }
+        Self {
+            began: Instant::now(),
+            sources: Ledger::default(),
+            users: Ledger::default(),
+        }
     }
 }
 
@@ -61,19 +66,32 @@ pub fn source(state: &Shared, source: IpAddr, misdeed: Misdeed) {
         let mut penalties = state.penalties.borrow_mut();
         let now = penalties.began.elapsed();
         let added = penalties.sources.add(&rules.sources, &who, misdeed, now);
-        (added.closed.map(|owed| (owed, owed.until - now)), added.evicted)
+        (
+            added.closed.map(|owed| (owed, owed.until - now)),
+            added.evicted,
+        )
     };
+
     if let Some(network) = evicted {
-        state.tell(ToFrontend::CloseOut { network, milliseconds: 0 });
+        state.tell(ToFrontend::CloseOut {
+            network,
+            milliseconds: 0,
+        });
     }
+
     let owed = {
         let penalties = state.penalties.borrow();
         penalties.sources.closed(&who, penalties.began.elapsed())
     };
+
     if let Some(left) = owed {
         // Also when it was closed before: it owes more now.
-        state.tell(ToFrontend::CloseOut { network: who, milliseconds: milliseconds(left) });
+        state.tell(ToFrontend::CloseOut {
+            network: who,
+            milliseconds: milliseconds(left),
+        });
     }
+
     if let Some((owed, left)) = closed {
         tell(state, &who.to_string(), "source", owed.misdeeds, left);
     }
@@ -86,8 +104,13 @@ pub fn user(state: &Shared, user: &str) {
     let closed = {
         let mut penalties = state.penalties.borrow_mut();
         let now = penalties.began.elapsed();
-        penalties.users.add(&rules, &name, Misdeed::Login, now).closed.map(|owed| (owed, owed.until - now))
+        penalties
+            .users
+            .add(&rules, &name, Misdeed::Login, now)
+            .closed
+            .map(|owed| (owed, owed.until - now))
     };
+
     if let Some((owed, left)) = closed {
         tell(state, &name, "user", owed.misdeeds, left);
     }
@@ -97,31 +120,61 @@ fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
     let [sources, users] = &state.counts.penalties;
     super::metrics::count(if kind == "user" { users } else { sources });
     let seconds = left.as_secs();
-    tracing::warn!(who = who.escape_debug().to_string(), kind, misdeeds, seconds, "penalty: not let in");
-    let _ = state.record(&Record::now(What::Penalty { subject: kind, who, state: "closed", misdeeds, seconds }));
+    tracing::warn!(
+        who = who.escape_debug().to_string(),
+        kind,
+        misdeeds,
+        seconds,
+        "penalty: not let in"
+    );
+
+    let _ = state.record(&Record::now(What::Penalty {
+        subject: kind,
+        who,
+        state: "closed",
+        misdeeds,
+        seconds,
+    }));
 }
 
-/// Whether what could be guessed (a password, a code) is taken for this user from there now. From where he has logged in
-/// before it always is, so that nobody can lock him out by failing in his name.
+/// Whether what could be guessed (a password, a code) is taken for this user from there now. From
+/// where he has logged in before it always is, so that nobody can lock him out by failing in his
+/// name.
 pub fn takes_guess(state: &Shared, user: &str, source: IpAddr) -> bool {
     let place = network(state, source);
     let (source_closed, user_closed) = {
         let penalties = state.penalties.borrow();
         let now = penalties.began.elapsed();
-        (penalties.sources.closed(&place, now).is_some(), penalties.users.closed(&user.to_owned(), now).is_some())
+        (
+            penalties.sources.closed(&place, now).is_some(),
+            penalties.users.closed(&user.to_owned(), now).is_some(),
+        )
     };
+
     if state.settings().penalties.exempts(source) {
         return true;
     }
-    // Connections that were open before the source was closed out are open still; they are not for guessing on.
+    // Connections that were open before the source was closed out are open still; they are not for
+    // guessing on.
     !source_closed && (!user_closed || is_known_place(state, user, source))
 }
 
 /// Whether the user has logged in from there before.
 pub fn is_known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
     let place = network(state, source);
-    let same = |known: &String| known.parse().is_ok_and(|known| network(state, known) == place);
-    state.vault.borrow().contents.places.get(user).is_some_and(|places| places.iter().any(same))
+    let same = |known: &String| {
+        known
+            .parse()
+            .is_ok_and(|known| network(state, known) == place)
+    };
+
+    state
+        .vault
+        .borrow()
+        .contents
+        .places
+        .get(user)
+        .is_some_and(|places| places.iter().any(same))
 }
 
 /// A user has logged in from there; whether that is news which must be kept.
@@ -131,6 +184,7 @@ pub fn known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
     }
     let mut vault = state.vault.borrow_mut();
     let places = vault.contents.places.entry(user.to_owned()).or_default();
+
     // The address, and not its network: what counts as one source may change.
     places.push(crate::policy::canonical(source).to_string());
     if places.len() > crate::limits::PLACES {
@@ -139,7 +193,8 @@ pub fn known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
     true
 }
 
-/// The rules may have changed: whom they leave alone owes nothing any more, and what was counted otherwise is forgotten.
+/// The rules may have changed: whom they leave alone owes nothing any more, and what was counted
+/// otherwise is forgotten.
 pub fn reloaded(state: &Shared, old: &PenaltyRules) {
     let settings = state.settings();
     let new = &settings.penalties;
@@ -149,12 +204,17 @@ pub fn reloaded(state: &Shared, old: &PenaltyRules) {
         if new.prefixes != old.prefixes || new.sources.entries == 0 {
             (penalties.sources, penalties.users) = (Ledger::default(), Ledger::default());
         }
-        let exempt: Vec<Network> =
-            penalties.sources.all(now).map(|(network, _)| *network).filter(|network| new.exempts(network.address())).collect();
+        let exempt: Vec<Network> = penalties
+            .sources
+            .all(now)
+            .map(|(network, _)| *network)
+            .filter(|network| new.exempts(network.address()))
+            .collect();
         for network in &exempt {
             penalties.sources.forgive(network, now);
         }
     }
+
     state.tell(ToFrontend::LetIn);
     tell_all(state);
 }
@@ -164,10 +224,19 @@ pub fn tell_all(state: &Shared) {
     let closed: Vec<(Network, Duration)> = {
         let penalties = state.penalties.borrow();
         let now = penalties.began.elapsed();
-        penalties.sources.all(now).filter(|(_, owed)| owed.closed).map(|(who, owed)| (*who, owed.until - now)).collect()
+        penalties
+            .sources
+            .all(now)
+            .filter(|(_, owed)| owed.closed)
+            .map(|(who, owed)| (*who, owed.until - now))
+            .collect()
     };
+
     for (network, left) in closed {
-        state.tell(ToFrontend::CloseOut { network, milliseconds: milliseconds(left) });
+        state.tell(ToFrontend::CloseOut {
+            network,
+            milliseconds: milliseconds(left),
+        });
     }
 }
 
@@ -176,6 +245,7 @@ pub fn list(state: &Shared) -> Value {
     let penalties = state.penalties.borrow();
     let now = penalties.began.elapsed();
     let line = |who: String, owed: &crate::penalty::Owed| json!({ "who": who, "seconds": (owed.until - now).as_secs(), "enforced": owed.closed, "misdeeds": owed.misdeeds });
+
     // What one answer can hold; those who owe most come last, and matter most.
     let last = |mut lines: Vec<Value>| lines.split_off(lines.len().saturating_sub(1000));
     json!({
@@ -190,8 +260,18 @@ pub fn count(state: &super::state::State) -> (usize, usize) {
     let now = penalties.began.elapsed();
     let closed = |owed: &&crate::penalty::Owed| owed.closed;
     (
-        penalties.sources.all(now).map(|(_, owed)| owed).filter(closed).count(),
-        penalties.users.all(now).map(|(_, owed)| owed).filter(closed).count(),
+        penalties
+            .sources
+            .all(now)
+            .map(|(_, owed)| owed)
+            .filter(closed)
+            .count(),
+        penalties
+            .users
+            .all(now)
+            .map(|(_, owed)| owed)
+            .filter(closed)
+            .count(),
     )
 }
 
@@ -205,9 +285,18 @@ pub fn forgive(state: &Shared, who: &str) -> usize {
         .sources
         .all(now)
         .map(|(network, _)| *network)
-        .filter(|network| all || asked.is_some_and(|asked| asked.contains(network.address()) || network.contains(asked.address())))
+        .filter(|network| {
+            all || asked.is_some_and(|asked| {
+                asked.contains(network.address()) || network.contains(asked.address())
+            })
+        })
         .collect();
-    let users: Vec<String> = penalties.users.all(now).map(|(user, _)| user.clone()).filter(|user| all || user == who).collect();
+    let users: Vec<String> = penalties
+        .users
+        .all(now)
+        .map(|(user, _)| user.clone())
+        .filter(|user| all || user == who)
+        .collect();
     for network in &networks {
         penalties.sources.forgive(network, now);
     }
@@ -216,8 +305,12 @@ pub fn forgive(state: &Shared, who: &str) -> usize {
     }
     drop(penalties);
     for network in &networks {
-        state.tell(ToFrontend::CloseOut { network: *network, milliseconds: 0 });
+        state.tell(ToFrontend::CloseOut {
+            network: *network,
+            milliseconds: 0,
+        });
     }
+
     networks.len() + users.len()
 }
 

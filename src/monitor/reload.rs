@@ -39,7 +39,10 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
         crate::sys::step_back();
         loader()
     };
-    let loaded = tokio::task::spawn_blocking(load).await.unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
+
+    let loaded = tokio::task::spawn_blocking(load)
+        .await
+        .unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
     let result = loaded.and_then(|new| fits(state, &new).map(|()| new));
     match result {
         Err(faults) => {
@@ -56,6 +59,7 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
             }));
             Err(faults)
         }
+
         Ok(new) => {
             for warning in &new.warnings {
                 tracing::warn!(warning);
@@ -63,6 +67,7 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
             *state.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
             let old = state.settings();
             state.swap(new);
+
             // What stood on the disk was read, and is in force.
             state.certificate_fault.take();
             let new = state.settings();
@@ -71,17 +76,35 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
             let [accepted, _] = &state.counts.reloads;
             count(accepted);
             let changes = changes(&old, &new);
-            let _ = state.record(&Record::now(What::Reload { outcome: "accepted", generation, faults: &[], changes: &changes }));
+            let _ = state.record(&Record::now(What::Reload {
+                outcome: "accepted",
+                generation,
+                faults: &[],
+                changes: &changes,
+            }));
             let known = RefCell::new(HashMap::new());
-            let narrowed =
-                |user: &str| *known.borrow_mut().entry(user.to_owned()).or_insert_with(|| new.policy.takes_from(&old.policy, user));
+            let narrowed = |user: &str| {
+                *known
+                    .borrow_mut()
+                    .entry(user.to_owned())
+                    .or_insert_with(|| new.policy.takes_from(&old.policy, user))
+            };
+
             super::access::enforce(state, narrowed).await;
             super::supervise::configure(state, &[]).await;
             super::penalties::reloaded(state, &old.penalties);
-            let told = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
+            let told = if changes.is_empty() {
+                "nothing".to_owned()
+            } else {
+                changes.join("; ")
+            };
+
             tracing::info!(generation, changes = told, "reloaded");
             let_go(old);
-            Ok(Reloaded { generation, changes })
+            Ok(Reloaded {
+                generation,
+                changes,
+            })
         }
     }
 }
@@ -90,32 +113,51 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
 fn changes(old: &Settings, new: &Settings) -> Vec<String> {
     let mut lines = Outline::difference(&old.outline, &new.outline);
     if old.tls.chain != new.tls.chain {
-        lines.push(format!("the certificate is another: {}, valid until {}", new.tls.fingerprint, new.tls.validity.until_text()));
+        lines.push(format!(
+            "the certificate is another: {}, valid until {}",
+            new.tls.fingerprint,
+            new.tls.validity.until_text()
+        ));
     }
+
     if lines.len() > limits::CHANGES_TOLD {
         let more = lines.len() - limits::CHANGES_TOLD;
         lines.truncate(limits::CHANGES_TOLD);
         lines.push(format!("and {more} more"));
     }
+
     lines
 }
 
-/// What only a restart can change must not change in a reload, or the file and the daemon would disagree silently.
+/// What only a restart can change must not change in a reload, or the file and the daemon would
+/// disagree silently.
 fn fits(state: &State, new: &Settings) -> Result<(), Vec<String>> {
     let old = state.settings();
     let mut faults = Vec::new();
     let mut fixed = |what: &str, same: bool| {
         if !same {
-            faults.push(format!("{what} cannot change in a reload; restart the daemon"));
+            faults.push(format!(
+                "{what} cannot change in a reload; restart the daemon"
+            ));
         }
     };
+
     fixed("server.listen", old.listen == new.listen);
-    let same_places = old.state == new.state && old.trail == new.trail && old.control == new.control;
-    fixed("server.state, audit.file or the control socket", same_places);
+    let same_places =
+        old.state == new.state && old.trail == new.trail && old.control == new.control;
+    fixed(
+        "server.state, audit.file or the control socket",
+        same_places,
+    );
+
     fixed("server.containment", old.grouped == new.grouped);
     fixed("server.frontend_user", old.frontend == new.frontend);
     fixed("server.logs", old.logs == new.logs);
     fixed("server.threads", old.threads == new.threads);
     fixed("audit.journal", old.audit.journal == new.audit.journal);
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults)
+    }
 }

@@ -1,4 +1,5 @@
-//! How the daemon is: for people and programs (`status`), for Prometheus (`metrics`), and whether it is well.
+//! How the daemon is: for people and programs (`status`), for Prometheus (`metrics`), and whether
+//! it is well.
 
 use super::metrics::{Exposition, Kind, labels, seconds};
 use super::state::{Phase, State};
@@ -10,18 +11,45 @@ use std::time::{Duration, SystemTime};
 pub fn faults(state: &State) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(state.trail_fault.borrow().clone());
-    found.extend(state.write_fault.borrow().as_ref().map(|fault| format!("the trail cannot be written: {fault}")));
+    found.extend(
+        state
+            .write_fault
+            .borrow()
+            .as_ref()
+            .map(|fault| format!("the trail cannot be written: {fault}")),
+    );
+
     if state.unsaved.get() {
-        found.push("locks and kept logins could not be written; what has changed ends with this daemon".into());
+        found.push(
+            "locks and kept logins could not be written; what has changed ends with this daemon"
+                .into(),
+        );
     }
+
     if !state.ready.get() {
         found.push("there is no frontend: nobody can connect".into());
     }
     let now = crate::clock::now();
-    // A renewal writes one file after the other; what is wrong for longer would keep the next daemon from starting.
-    let pending = state.certificate_fault.borrow().clone().filter(|(since, _)| since.elapsed() > limits::CERTIFICATE_PATIENCE);
-    found.extend(pending.map(|(_, fault)| format!("the certificate's files cannot be used: {fault}")));
-    found.extend(state.settings().tls.validity.fault(now).map(|fault| format!("the certificate {fault}")));
+
+    // A renewal writes one file after the other; what is wrong for longer would keep the next
+    // daemon from starting.
+    let pending = state
+        .certificate_fault
+        .borrow()
+        .clone()
+        .filter(|(since, _)| since.elapsed() > limits::CERTIFICATE_PATIENCE);
+    found.extend(
+        pending.map(|(_, fault)| format!("the certificate's files cannot be used: {fault}")),
+    );
+    found.extend(
+        state
+            .settings()
+            .tls
+            .validity
+            .fault(now)
+            .map(|fault| format!("the certificate {fault}")),
+    );
+
     found
 }
 
@@ -37,34 +65,72 @@ fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
         }
         users.into_values().max().unwrap_or(0)
     };
+
     vec![
-        ("limits.connections", number(state.connections.borrow().len()), u64::from(settings.limits.connections)),
-        ("limits.runs_per_user", number(most_of_a_user), number(settings.runs_per_user)),
-        ("output.running", state.running_bytes(), settings.running_bytes),
-        ("logins waiting", number(state.logins_waiting.get()), number(limits::LOGINS_WAITING)),
-        ("sessions parked", number(state.parked.borrow().len()), number(limits::SESSIONS_PARKED)),
+        (
+            "limits.connections",
+            number(state.connections.borrow().len()),
+            u64::from(settings.limits.connections),
+        ),
+        (
+            "limits.runs_per_user",
+            number(most_of_a_user),
+            number(settings.runs_per_user),
+        ),
+        (
+            "output.running",
+            state.running_bytes(),
+            settings.running_bytes,
+        ),
+        (
+            "logins waiting",
+            number(state.logins_waiting.get()),
+            number(limits::LOGINS_WAITING),
+        ),
+        (
+            "sessions parked",
+            number(state.parked.borrow().len()),
+            number(limits::SESSIONS_PARKED),
+        ),
     ]
 }
 
 fn phases(state: &State) -> [(&'static str, usize); 3] {
     let runs = state.runs.borrow();
     let in_phase = |phase: Phase| runs.values().filter(|run| run.phase == phase).count();
-    [("queued", in_phase(Phase::Queued)), ("starting", in_phase(Phase::Starting)), ("running", in_phase(Phase::Running))]
+    [
+        ("queued", in_phase(Phase::Queued)),
+        ("starting", in_phase(Phase::Starting)),
+        ("running", in_phase(Phase::Running)),
+    ]
 }
 
 fn sessions(state: &State) -> usize {
-    state.connections.borrow().values().filter(|connection| connection.session.is_some()).count()
+    state
+        .connections
+        .borrow()
+        .values()
+        .filter(|connection| connection.session.is_some())
+        .count()
 }
 
 /// Records that are written and not yet known to be on the disk.
 fn trail_lag(state: &State) -> u64 {
-    state.trail().head().seq.saturating_sub(*state.synced.borrow())
+    state
+        .trail()
+        .head()
+        .seq
+        .saturating_sub(*state.synced.borrow())
 }
 
 /// Records that journald has not taken yet, where it is to get them.
 fn journal_lag(state: &State) -> Option<u64> {
     let seq = state.trail().head().seq;
-    state.journal.borrow().as_ref().map(|journal| seq.saturating_sub(journal.sent()))
+    state
+        .journal
+        .borrow()
+        .as_ref()
+        .map(|journal| seq.saturating_sub(journal.sent()))
 }
 
 /// For `status`.
@@ -75,17 +141,38 @@ pub fn status(state: &State) -> Value {
     let counts = &state.counts;
     let faults = faults(state);
     let (closed_sources, closed_users) = super::penalties::count(state);
-    let confined = |is: fn(&crate::policy::Command) -> bool| settings.policy.commands.values().filter(|command| is(command)).count();
+    let confined = |is: fn(&crate::policy::Command) -> bool| {
+        settings
+            .policy
+            .commands
+            .values()
+            .filter(|command| is(command))
+            .count()
+    };
+
     let all = |counts: u64, more: &u64| counts.saturating_add(*more);
     let logins = |outcome: &str| {
         let logins = counts.logins.borrow();
-        logins.iter().filter(|((_, its), _)| *its == outcome).map(|(_, count)| count).fold(0, all)
+        logins
+            .iter()
+            .filter(|((_, its), _)| *its == outcome)
+            .map(|(_, count)| count)
+            .fold(0, all)
     };
+
     let [queued, starting, running] = phases(state);
-    let near = bounded(state).into_iter().filter(|(_, used, most)| used.saturating_mul(100) >= most.saturating_mul(LIMIT_NEAR));
-    let near: Vec<_> = near.map(|(limit, used, most)| json!({ "limit": limit, "used": used, "most": most })).collect();
-    let last: Vec<_> =
-        state.faults.all().into_iter().map(|noted| json!({ "time": noted.time, "times": noted.times, "text": noted.text })).collect();
+    let near = bounded(state)
+        .into_iter()
+        .filter(|(_, used, most)| used.saturating_mul(100) >= most.saturating_mul(LIMIT_NEAR));
+    let near: Vec<_> = near
+        .map(|(limit, used, most)| json!({ "limit": limit, "used": used, "most": most }))
+        .collect();
+    let last: Vec<_> = state
+        .faults
+        .all()
+        .into_iter()
+        .map(|noted| json!({ "time": noted.time, "times": noted.times, "text": noted.text }))
+        .collect();
     let seq = state.trail().head().seq;
     json!({
         "health": if faults.is_empty() { "ok" } else { "failing" },
@@ -150,44 +237,174 @@ pub fn status(state: &State) -> Value {
 pub fn metrics(state: &State) -> String {
     let settings = state.settings();
     let mut out = Exposition::default();
-    let since_1970 =
-        |time: SystemTime| seconds(Duration::from_secs(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()));
+    let since_1970 = |time: SystemTime| {
+        seconds(Duration::from_secs(
+            time.duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs(),
+        ))
+    };
+
     let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
-    out.many("ordain_build_info", Kind::Gauge, "The running version.", [(version, 1)]);
-    out.one("ordain_start_time_seconds", Kind::Gauge, "When the daemon started, since 1970.", since_1970(state.since));
-    out.one("ordain_healthy", Kind::Gauge, "1 when `ordaind status` finds nothing wrong.", u8::from(faults(state).is_empty()));
-    out.one("ordain_config_generation", Kind::Gauge, "The configuration's number since the start.", state.generation.get());
-    out.one("ordain_connections", Kind::Gauge, "Open connections.", state.connections.borrow().len());
-    out.one("ordain_sessions", Kind::Gauge, "Sessions on open connections.", sessions(state));
-    out.one("ordain_sessions_parked", Kind::Gauge, "Sessions whose link is lost and that may come back.", state.parked.borrow().len());
+    out.many(
+        "ordain_build_info",
+        Kind::Gauge,
+        "The running version.",
+        [(version, 1)],
+    );
+
+    out.one(
+        "ordain_start_time_seconds",
+        Kind::Gauge,
+        "When the daemon started, since 1970.",
+        since_1970(state.since),
+    );
+
+    out.one(
+        "ordain_healthy",
+        Kind::Gauge,
+        "1 when `ordaind status` finds nothing wrong.",
+        u8::from(faults(state).is_empty()),
+    );
+
+    out.one(
+        "ordain_config_generation",
+        Kind::Gauge,
+        "The configuration's number since the start.",
+        state.generation.get(),
+    );
+
+    out.one(
+        "ordain_connections",
+        Kind::Gauge,
+        "Open connections.",
+        state.connections.borrow().len(),
+    );
+
+    out.one(
+        "ordain_sessions",
+        Kind::Gauge,
+        "Sessions on open connections.",
+        sessions(state),
+    );
+
+    out.one(
+        "ordain_sessions_parked",
+        Kind::Gauge,
+        "Sessions whose link is lost and that may come back.",
+        state.parked.borrow().len(),
+    );
+
     let phases = phases(state).map(|(phase, count)| (labels(&[("phase", phase)]), count));
-    out.many("ordain_runs", Kind::Gauge, "Runs by phase; those that are queued wait for a lock or a place.", phases);
-    out.one("ordain_password_verifiers", Kind::Gauge, "Password verifications that may go on at once.", settings.verifiers);
-    let busy = settings.verifiers.saturating_sub(state.verifiers.borrow().available_permits());
-    out.one("ordain_password_verifiers_busy", Kind::Gauge, "Password verifications that go on.", busy);
-    out.one("ordain_logins_waiting", Kind::Gauge, "Logins that wait for a verifier or are with one.", state.logins_waiting.get());
+    out.many(
+        "ordain_runs",
+        Kind::Gauge,
+        "Runs by phase; those that are queued wait for a lock or a place.",
+        phases,
+    );
+
+    out.one(
+        "ordain_password_verifiers",
+        Kind::Gauge,
+        "Password verifications that may go on at once.",
+        settings.verifiers,
+    );
+
+    let busy = settings
+        .verifiers
+        .saturating_sub(state.verifiers.borrow().available_permits());
+    out.one(
+        "ordain_password_verifiers_busy",
+        Kind::Gauge,
+        "Password verifications that go on.",
+        busy,
+    );
+
+    out.one(
+        "ordain_logins_waiting",
+        Kind::Gauge,
+        "Logins that wait for a verifier or are with one.",
+        state.logins_waiting.get(),
+    );
+
     let (sources, users) = super::penalties::count(state);
-    let closed = [("source", sources), ("user", users)].map(|(subject, count)| (labels(&[("subject", subject)]), count));
-    out.many("ordain_penalized", Kind::Gauge, "Sources and users that are not let in now.", closed);
-    out.one("ordain_users_locked", Kind::Gauge, "Users locked by an administrator.", state.vault.borrow().contents.locks.len());
-    out.one("ordain_trail_records_total", Kind::Counter, "Records of the audit trail since it began.", state.trail().head().seq);
-    out.one("ordain_trail_unsynced_records", Kind::Gauge, "Records that are written and not yet on the disk.", trail_lag(state));
+    let closed = [("source", sources), ("user", users)]
+        .map(|(subject, count)| (labels(&[("subject", subject)]), count));
+    out.many(
+        "ordain_penalized",
+        Kind::Gauge,
+        "Sources and users that are not let in now.",
+        closed,
+    );
+
+    out.one(
+        "ordain_users_locked",
+        Kind::Gauge,
+        "Users locked by an administrator.",
+        state.vault.borrow().contents.locks.len(),
+    );
+
+    out.one(
+        "ordain_trail_records_total",
+        Kind::Counter,
+        "Records of the audit trail since it began.",
+        state.trail().head().seq,
+    );
+
+    out.one(
+        "ordain_trail_unsynced_records",
+        Kind::Gauge,
+        "Records that are written and not yet on the disk.",
+        trail_lag(state),
+    );
+
     out.one(
         "ordain_trail_missed_records",
         Kind::Gauge,
         "Records that could not be written and are not yet told of.",
         state.trail().missed(),
     );
+
     if let Some(lag) = journal_lag(state) {
-        out.one("ordain_journal_lag_records", Kind::Gauge, "Records that journald has not taken yet.", lag);
+        out.one(
+            "ordain_journal_lag_records",
+            Kind::Gauge,
+            "Records that journald has not taken yet.",
+            lag,
+        );
     }
+
     let until = u64::try_from(settings.tls.validity.until).unwrap_or(0);
-    out.one("ordain_certificate_expiry_timestamp_seconds", Kind::Gauge, "When the server's certificate expires, since 1970.", until);
-    let bounded: Vec<_> =
-        bounded(state).into_iter().map(|(limit, used, most)| (labels(&[("limit", &limit.replace(' ', "_"))]), used, most)).collect();
-    let used = bounded.iter().map(|(labels, used, _)| (labels.clone(), *used));
-    out.many("ordain_limit_used", Kind::Gauge, "How much is used of what is bounded.", used);
-    out.many("ordain_limit_most", Kind::Gauge, "The bound.", bounded.iter().map(|(labels, _, most)| (labels.clone(), *most)));
+    out.one(
+        "ordain_certificate_expiry_timestamp_seconds",
+        Kind::Gauge,
+        "When the server's certificate expires, since 1970.",
+        until,
+    );
+
+    let bounded: Vec<_> = bounded(state)
+        .into_iter()
+        .map(|(limit, used, most)| (labels(&[("limit", &limit.replace(' ', "_"))]), used, most))
+        .collect();
+    let used = bounded
+        .iter()
+        .map(|(labels, used, _)| (labels.clone(), *used));
+    out.many(
+        "ordain_limit_used",
+        Kind::Gauge,
+        "How much is used of what is bounded.",
+        used,
+    );
+
+    out.many(
+        "ordain_limit_most",
+        Kind::Gauge,
+        "The bound.",
+        bounded
+            .iter()
+            .map(|(labels, _, most)| (labels.clone(), *most)),
+    );
+
     state.counts.expose(&mut out);
     out.finish()
 }

@@ -1,4 +1,5 @@
-//! A request's way: signature, text, session and counter, policy, trail, effect. Nothing is done out of this order.
+//! A request's way: signature, text, session and counter, policy, trail, effect. Nothing is done
+//! out of this order.
 
 use super::metrics::count_by;
 use super::state::{Session, Shared};
@@ -35,34 +36,79 @@ pub(super) struct Asked<'a> {
 /// Judges a request and sees to what it asks for.
 pub fn request(state: &Shared, connection: ConnectionId, stream: StreamId, signed: &Signed) {
     fault_point("monitor-asked");
-    let found = state.connections.borrow().get(&connection).and_then(|known| known.session.clone().zip(known.peer));
+    let found = state
+        .connections
+        .borrow()
+        .get(&connection)
+        .and_then(|known| known.session.clone().zip(known.peer));
     let Some((session, peer)) = found else { return };
-    let asked = Asked { connection, stream, session, peer, signed };
+    let asked = Asked {
+        connection,
+        stream,
+        session,
+        peer,
+        signed,
+    };
+
     match verified(state, &asked) {
         Ok(request) => decide(state, &asked, &request),
         Err((code, text)) => {
-            let record = asked.record("unknown", None).refused(code, "the request itself", &text);
+            let record = asked
+                .record("unknown", None)
+                .refused(code, "the request itself", &text);
             asked.refuse(state, record, code, text.clone(), None, None);
         }
     }
 }
 
-/// The request, when this session's key signed exactly these bytes, for this session, and not before.
+/// The request, when this session's key signed exactly these bytes, for this session, and not
+/// before.
 fn verified(state: &Shared, asked: &Asked<'_>) -> Result<SignedRequest, (Code, String)> {
-    let Signed { signed, signature, secrets } = asked.signed;
-    if !asked.session.key.verifies(Purpose::Request, signed, signature) {
-        return Err((Code::Signature, "the signature does not fit the request and this session's key".into()));
+    let Signed {
+        signed,
+        signature,
+        secrets,
+    } = asked.signed;
+    if !asked
+        .session
+        .key
+        .verifies(Purpose::Request, signed, signature)
+    {
+        return Err((
+            Code::Signature,
+            "the signature does not fit the request and this session's key".into(),
+        ));
     }
-    let secrets =
-        secrets.iter().map(|(name, value, salt)| (name.clone(), SecretPart { value: value.0.clone(), salt: salt.clone() })).collect();
+
+    let secrets = secrets
+        .iter()
+        .map(|(name, value, salt)| {
+            (
+                name.clone(),
+                SecretPart {
+                    value: value.0.clone(),
+                    salt: salt.clone(),
+                },
+            )
+        })
+        .collect();
     let request = read_request(signed, &secrets).map_err(|fault| (fault.code, fault.text))?;
     if request.session != asked.session.id {
         return Err((Code::Signature, "the request names another session".into()));
     }
     if request.counter <= asked.session.counter {
-        return Err((Code::Replay, format!("counter {} was used already", request.counter)));
+        return Err((
+            Code::Replay,
+            format!("counter {} was used already", request.counter),
+        ));
     }
-    if let Some(session) = state.connections.borrow_mut().get_mut(&asked.connection).and_then(|known| known.session.as_mut()) {
+
+    if let Some(session) = state
+        .connections
+        .borrow_mut()
+        .get_mut(&asked.connection)
+        .and_then(|known| known.session.as_mut())
+    {
         session.counter = request.counter;
     }
     Ok(request)
@@ -72,17 +118,41 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
     let settings = state.settings();
     let owner = |run: RunId| {
         let live = state.runs.borrow().get(&run).map(|run| run.user.clone());
-        live.or_else(|| state.kept.borrow().find(run, settings.retention).map(|over| over.ran.user.clone()))
+        live.or_else(|| {
+            state
+                .kept
+                .borrow()
+                .find(run, settings.retention)
+                .map(|over| over.ran.user.clone())
+        })
     };
-    let decision = settings.policy.authorize(&asked.session.user, request.id, &request.ask, asked.peer.ip(), owner);
+
+    let decision = settings.policy.authorize(
+        &asked.session.user,
+        request.id,
+        &request.ask,
+        asked.peer.ip(),
+        owner,
+    );
+
     let verb = request.ask.verb().name();
     let record = asked.record(verb, request.ask.command());
     let answered = match decision {
         Decision::Refused(refusal) => return asked.refuse_by_policy(state, record, refusal),
         Decision::Run(grant) => {
-            let Ask::Run(invocation) = &request.ask else { return };
-            return runs::begin(state, asked, record, *grant, invocation, request.instance.as_deref());
+            let Ask::Run(invocation) = &request.ask else {
+                return;
+            };
+            return runs::begin(
+                state,
+                asked,
+                record,
+                *grant,
+                invocation,
+                request.instance.as_deref(),
+            );
         }
+
         Decision::Attach(grant) => {
             let run = grant.what().run.to_string();
             let recorded = record.granted(grant.rule()).with_run(&run).write(state);
@@ -91,8 +161,10 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
                 Ok(Err((code, text))) => asked.tell_refusal(state, code, text.into(), None, None),
                 Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
             }
+
             return;
         }
+
         Decision::Signal(grant) => {
             let (run, signal) = grant.what();
             let name = run.to_string();
@@ -103,32 +175,56 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
                 },
                 Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
             }
+
             return;
         }
+
         Decision::EndSession(grant) => {
             match record.granted(grant.rule()).write(state) {
                 Ok(()) => end_sessions(state, asked, grant.what().clone()),
                 Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
             }
+
             return;
         }
+
         Decision::Explain(grant) => {
             let mut record = record.granted(grant.rule());
-            record.keep_text = !grant.what().outcome.as_ref().is_err_and(|refusal| refusal.holds_secret);
-            record.write(state).map(|()| Answer::Explain(Box::new(answers::explain(grant.what()))))
+            record.keep_text = !grant
+                .what()
+                .outcome
+                .as_ref()
+                .is_err_and(|refusal| refusal.holds_secret);
+            record
+                .write(state)
+                .map(|()| Answer::Explain(Box::new(answers::explain(grant.what()))))
         }
-        Decision::Whoami(grant) => record.granted(grant.rule()).write(state).map(|()| answers::whoami(state, &asked.session, asked.peer)),
-        Decision::Sessions(grant) => {
-            record.granted(grant.rule()).write(state).map(|()| answers::sessions(state, &asked.session, *grant.what()))
-        }
-        Decision::List(grant) => record.granted(grant.rule()).write(state).map(|()| answers::list(grant.what())),
-        Decision::Describe(grant) => {
-            record.granted(grant.rule()).write(state).map(|()| Answer::Describe(Box::new(answers::describe(grant.what()))))
-        }
+
+        Decision::Whoami(grant) => record
+            .granted(grant.rule())
+            .write(state)
+            .map(|()| answers::whoami(state, &asked.session, asked.peer)),
+        Decision::Sessions(grant) => record
+            .granted(grant.rule())
+            .write(state)
+            .map(|()| answers::sessions(state, &asked.session, *grant.what())),
+        Decision::List(grant) => record
+            .granted(grant.rule())
+            .write(state)
+            .map(|()| answers::list(grant.what())),
+        Decision::Describe(grant) => record
+            .granted(grant.rule())
+            .write(state)
+            .map(|()| Answer::Describe(Box::new(answers::describe(grant.what())))),
         Decision::Preview(grant) => {
             let plan = &grant.what().0;
-            record.granted(grant.rule()).with_plan(plan).write(state).map(|()| answers::preview(plan, grant.rule()))
+            record
+                .granted(grant.rule())
+                .with_plan(plan)
+                .write(state)
+                .map(|()| answers::preview(plan, grant.rule()))
         }
+
         Decision::Cancel(grant) => {
             let run = grant.what().to_string();
             let recorded = record.granted(grant.rule()).with_run(&run).write(state);
@@ -138,17 +234,21 @@ fn decide(state: &Shared, asked: &Asked<'_>, request: &SignedRequest) {
                 Err(fault) => Err(fault),
             }
         }
-        Decision::Runs(grant) => {
-            record.granted(grant.rule()).write(state).map(|()| answers::runs(state, &asked.session.user, *grant.what()))
-        }
+
+        Decision::Runs(grant) => record
+            .granted(grant.rule())
+            .write(state)
+            .map(|()| answers::runs(state, &asked.session.user, *grant.what())),
     };
+
     match answered {
         Ok(answer) => asked.answer(state, &answer),
         Err(_) => asked.tell_refusal(state, Code::Trail, TRAIL.into(), None, None),
     }
 }
 
-/// Ends sessions and kept logins, those of others with the right to it. The answer leaves before the asking session does.
+/// Ends sessions and kept logins, those of others with the right to it. The answer leaves before
+/// the asking session does.
 fn end_sessions(state: &Shared, asked: &Asked<'_>, (scope, ending): (Scope, Ending)) {
     let user = asked.session.user.clone();
     let meant: Vec<SessionLine> = answers::session_lines(state, &asked.session, scope)
@@ -159,21 +259,41 @@ fn end_sessions(state: &Shared, asked: &Asked<'_>, (scope, ending): (Scope, Endi
         })
         .collect();
     if meant.is_empty() {
-        return asked.tell_refusal(state, Code::NoSuchSession, "there is no such session".into(), None, None);
+        return asked.tell_refusal(
+            state,
+            Code::NoSuchSession,
+            "there is no such session".into(),
+            None,
+            None,
+        );
     }
+
     let (connection, stream, last) = (asked.connection, asked.stream, asked.session.id);
     let ids: Vec<String> = meant.into_iter().map(|line| line.session).collect();
     let state = state.clone();
     tokio::task::spawn_local(async move {
         let told = |written: std::io::Result<()>| match written {
-            Ok(()) => {
-                answer_to(&state, connection, stream, &Answer::EndSession { ended_sessions: u32::try_from(ids.len()).unwrap_or(u32::MAX) })
-            }
+            Ok(()) => answer_to(
+                &state,
+                connection,
+                stream,
+                &Answer::EndSession {
+                    ended_sessions: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+                },
+            ),
             Err(fault) => {
                 let text = format!("ended, but that could not be written: {fault}");
-                state.tell(ToFrontend::Refused { connection, stream, code: Code::Internal.number(), text, argument: None, rule: None });
+                state.tell(ToFrontend::Refused {
+                    connection,
+                    stream,
+                    code: Code::Internal.number(),
+                    text,
+                    argument: None,
+                    rule: None,
+                });
             }
         };
+
         access::end_logins(&state, &ids, last, "ended by a user", told).await;
     });
 }
@@ -202,7 +322,14 @@ impl Asked<'_> {
         let code = code_of(refusal.kind);
         let mut record = record.refused(code, &refusal.rule, &refusal.text);
         record.keep_text = !refusal.holds_secret;
-        self.refuse(state, record, code, refusal.text.clone(), refusal.argument.clone(), Some(refusal.rule.clone()));
+        self.refuse(
+            state,
+            record,
+            code,
+            refusal.text.clone(),
+            refusal.argument.clone(),
+            Some(refusal.rule.clone()),
+        );
     }
 
     /// Records a refusal and tells it.
@@ -216,18 +343,33 @@ impl Asked<'_> {
         rule: Option<String>,
     ) {
         tracing::info!(connection = self.connection, user = %self.session.user, code = code.number(), text, "refused");
-        // A refusal has no effect, so it is told also when the trail cannot be written; the operator knows already.
+        // A refusal has no effect, so it is told also when the trail cannot be written; the
+        // operator knows already.
         let _ = record.write(state);
         count_by(&state.counts.refusals, code.number());
         self.tell_refusal(state, code, text, argument, rule);
     }
 
     /// Tells a refusal.
-    pub fn tell_refusal(&self, state: &Shared, code: Code, text: String, argument: Option<String>, rule: Option<String>) {
+    pub fn tell_refusal(
+        &self,
+        state: &Shared,
+        code: Code,
+        text: String,
+        argument: Option<String>,
+        rule: Option<String>,
+    ) {
         let text = shorten(text);
         let argument = argument.map(shorten);
         let (connection, stream) = (self.connection, self.stream);
-        state.tell(ToFrontend::Refused { connection, stream, code: code.number(), text, argument, rule });
+        state.tell(ToFrontend::Refused {
+            connection,
+            stream,
+            code: code.number(),
+            text,
+            argument,
+            rule,
+        });
     }
 
     fn answer(&self, state: &Shared, answer: &Answer) {
@@ -240,16 +382,35 @@ fn answer_to(state: &Shared, connection: ConnectionId, stream: StreamId, answer:
     let bytes = crate::protocol::write(answer);
     if bytes.len() > crate::limits::CONTROL_FRAME * 64 {
         let text = "the answer is longer than a frame may be".into();
-        return state.tell(ToFrontend::Refused { connection, stream, code: Code::Internal.number(), text, argument: None, rule: None });
+        return state.tell(ToFrontend::Refused {
+            connection,
+            stream,
+            code: Code::Internal.number(),
+            text,
+            argument: None,
+            rule: None,
+        });
     }
+
     if bytes.len() <= PART {
-        return state.tell(ToFrontend::Answer { connection, stream, part: bytes, last: true });
+        return state.tell(ToFrontend::Answer {
+            connection,
+            stream,
+            part: bytes,
+            last: true,
+        });
     }
+
     let count = bytes.chunks(PART).count();
     let parts: Vec<ToFrontend> = bytes
         .chunks(PART)
         .enumerate()
-        .map(|(index, part)| ToFrontend::Answer { connection, stream, part: part.to_vec(), last: index + 1 == count })
+        .map(|(index, part)| ToFrontend::Answer {
+            connection,
+            stream,
+            part: part.to_vec(),
+            last: index + 1 == count,
+        })
         .collect();
     let state = state.clone();
     tokio::task::spawn_local(async move {
@@ -273,7 +434,11 @@ pub(super) const fn code_of(kind: RefusalKind) -> Code {
 }
 
 fn shorten(text: String) -> String {
-    if text.len() <= 2000 { text } else { text.chars().take(500).chain("…".chars()).collect() }
+    if text.len() <= 2000 {
+        text
+    } else {
+        text.chars().take(500).chain("…".chars()).collect()
+    }
 }
 
 /// A request's record while it is being made.
@@ -341,6 +506,7 @@ impl<'r> RequestRecord<'r> {
             signed: self.keep_text.then_some(signed.signed.as_str()),
             signature: &signed.signature,
         });
+
         work(&record)
     }
 }

@@ -1,4 +1,5 @@
-//! Which requests have led to runs: the same request again answers with the run that exists, and never makes a second.
+//! Which requests have led to runs: the same request again answers with the run that exists, and
+//! never makes a second.
 
 use crate::ids::{RequestId, RunId};
 use crate::limits::{REQUEST_ID_AGE, REQUEST_IDS};
@@ -33,13 +34,25 @@ pub struct RequestsSeen {
 
 impl RequestsSeen {
     /// What is known of a request. An id is not forgotten while its run waits or goes on.
-    pub fn look(&mut self, user: &Arc<str>, id: RequestId, digest: &Digest, goes_on: impl Fn(RunId) -> bool) -> Seen {
+    pub fn look(
+        &mut self,
+        user: &Arc<str>,
+        id: RequestId,
+        digest: &Digest,
+        goes_on: impl Fn(RunId) -> bool,
+    ) -> Seen {
         self.forget_old(goes_on);
         match self.known.get(&(user.clone(), id)) {
             Some((known, run)) if known == digest => Seen::Run(*run),
             Some(_) => Seen::Reused,
             // None is forgotten early: a request that came again would be run again.
-            None if self.users.get(user).is_some_and(|count| *count >= REQUEST_IDS) => Seen::Full,
+            None if self
+                .users
+                .get(user)
+                .is_some_and(|count| *count >= REQUEST_IDS) =>
+            {
+                Seen::Full
+            }
             None => Seen::New,
         }
     }
@@ -65,8 +78,14 @@ impl RequestsSeen {
     }
 
     fn forget_old(&mut self, goes_on: impl Fn(RunId) -> bool) {
-        while self.order.front().is_some_and(|(at, ..)| at.elapsed() >= REQUEST_ID_AGE) {
-            let Some((_, user, id)) = self.order.pop_front() else { return };
+        while self
+            .order
+            .front()
+            .is_some_and(|(at, ..)| at.elapsed() >= REQUEST_ID_AGE)
+        {
+            let Some((_, user, id)) = self.order.pop_front() else {
+                return;
+            };
             match self.known.get(&(user.clone(), id)) {
                 Some((_, run)) if goes_on(*run) => self.order.push_back((Instant::now(), user, id)),
                 _ => self.remove(&user, id),
@@ -82,6 +101,7 @@ pub fn digest(invocation: &Invocation) -> Digest {
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(bytes);
     };
+
     part(invocation.command.as_bytes());
     for (name, value) in &invocation.arguments {
         part(name.as_bytes());
@@ -96,10 +116,12 @@ pub fn digest(invocation: &Invocation) -> Digest {
                     part(value.as_bytes());
                 }
             }
+
             Value::Secret(secret) => part(secret.bytes()),
             Value::Misfit(_) => {}
         }
     }
+
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());
     digest
@@ -130,7 +152,11 @@ mod tests {
         seen.add(&alice, id, one, run);
         assert_eq!(seen.look(&alice, id, &one, |_| false), Seen::Run(run));
         assert_eq!(seen.look(&alice, id, &other, |_| false), Seen::Reused);
-        assert_eq!(seen.look(&bob, id, &one, |_| false), Seen::New, "another user's ids are his own");
+        assert_eq!(
+            seen.look(&bob, id, &one, |_| false),
+            Seen::New,
+            "another user's ids are his own"
+        );
     }
 
     #[test]
@@ -142,10 +168,18 @@ mod tests {
             bytes[..8].copy_from_slice(&number.to_be_bytes());
             RequestId::from_random(bytes)
         };
+
         for number in 0..REQUEST_IDS {
             seen.add(&alice, id(number), [0; 32], RunId::from_random([0; 10]));
         }
-        assert_eq!(seen.look(&alice, id(REQUEST_IDS), &[0; 32], |_| false), Seen::Full);
-        assert!(matches!(seen.look(&alice, id(0), &[0; 32], |_| false), Seen::Run(_)));
+        assert_eq!(
+            seen.look(&alice, id(REQUEST_IDS), &[0; 32], |_| false),
+            Seen::Full
+        );
+
+        assert!(matches!(
+            seen.look(&alice, id(0), &[0; 32], |_| false),
+            Seen::Run(_)
+        ));
     }
 }

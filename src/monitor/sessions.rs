@@ -1,4 +1,5 @@
-//! Sessions whose link was lost: kept for a while, so that their own key brings them back without a password.
+//! Sessions whose link was lost: kept for a while, so that their own key brings them back without a
+//! password.
 
 use super::state::{Session, Shared};
 use crate::audit::{Record, What};
@@ -14,6 +15,7 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
         drop(parked);
         return over(state, &session, None);
     }
+
     let id = session.id;
     let parking = state.parkings.get() + 1;
     state.parkings.set(parking);
@@ -23,7 +25,12 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
     tokio::task::spawn_local(async move {
         loop {
             tokio::time::sleep(window(&state, id)).await;
-            if state.parked.borrow().get(&id).is_none_or(|(_, known)| *known != parking) {
+            if state
+                .parked
+                .borrow()
+                .get(&id)
+                .is_none_or(|(_, known)| *known != parking)
+            {
                 return;
             }
             // As long as a run of its own goes on there is something to come back for.
@@ -31,6 +38,7 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
                 break;
             }
         }
+
         let gone = state.parked.borrow_mut().remove(&id);
         if let Some((session, _)) = gone {
             over(&state, &session, None);
@@ -41,15 +49,29 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
 /// The longest that any of its runs waits for it, and at least the usual.
 fn window(state: &Shared, session: SessionId) -> std::time::Duration {
     let runs = state.runs.borrow();
-    let own = runs.values().filter(|run| run.session == session).map(|run| run.command.resume_window).max();
+    let own = runs
+        .values()
+        .filter(|run| run.session == session)
+        .map(|run| run.command.resume_window)
+        .max();
     own.unwrap_or_default().max(RESUME_WINDOW)
 }
 
-/// The session of this id, wherever it is: parked, or on a connection whose loss has not been noticed yet.
+/// The session of this id, wherever it is: parked, or on a connection whose loss has not been
+/// noticed yet.
 pub fn find(state: &Shared, id: SessionId) -> Option<Session> {
-    let parked = state.parked.borrow().get(&id).map(|(session, _)| session.clone());
+    let parked = state
+        .parked
+        .borrow()
+        .get(&id)
+        .map(|(session, _)| session.clone());
     parked.or_else(|| {
-        state.connections.borrow().values().filter_map(|connection| connection.session.clone()).find(|session| session.id == id)
+        state
+            .connections
+            .borrow()
+            .values()
+            .filter_map(|connection| connection.session.clone())
+            .find(|session| session.id == id)
     })
 }
 
@@ -57,10 +79,19 @@ pub fn find(state: &Shared, id: SessionId) -> Option<Session> {
 pub fn take(state: &Shared, id: SessionId, except: ConnectionId) {
     state.parked.borrow_mut().remove(&id);
     for (number, connection) in state.connections.borrow_mut().iter_mut() {
-        if *number != except && connection.session.as_ref().is_some_and(|session| session.id == id) {
+        if *number != except
+            && connection
+                .session
+                .as_ref()
+                .is_some_and(|session| session.id == id)
+        {
             connection.session = None;
+
             // Whatever it still asks for there is worth nothing.
-            state.tell(ToFrontend::Close { connection: *number, code: Code::TakenOver.number() });
+            state.tell(ToFrontend::Close {
+                connection: *number,
+                code: Code::TakenOver.number(),
+            });
         }
     }
 }
@@ -69,8 +100,14 @@ pub fn take(state: &Shared, id: SessionId, except: ConnectionId) {
 pub fn end(state: &Shared, ended: impl Fn(&Session) -> bool, reason: &str) {
     let parked: Vec<Session> = {
         let parked = state.parked.borrow();
-        parked.values().map(|(session, _)| session).filter(|session| ended(session)).cloned().collect()
+        parked
+            .values()
+            .map(|(session, _)| session)
+            .filter(|session| ended(session))
+            .cloned()
+            .collect()
     };
+
     for session in &parked {
         state.parked.borrow_mut().remove(&session.id);
     }
@@ -78,10 +115,15 @@ pub fn end(state: &Shared, ended: impl Fn(&Session) -> bool, reason: &str) {
     for (number, connection) in state.connections.borrow_mut().iter_mut() {
         if let Some(session) = connection.session.take_if(|session| ended(session)) {
             // Whatever it still asks for is worth nothing.
-            state.tell(ToFrontend::Close { connection: *number, code: Code::Revoked.number() });
+            state.tell(ToFrontend::Close {
+                connection: *number,
+                code: Code::Revoked.number(),
+            });
+
             gone.push(session);
         }
     }
+
     for session in gone {
         tracing::info!(user = %session.user, session = %session.id, reason, "session ended");
         over(state, &session, Some(reason));
@@ -90,5 +132,9 @@ pub fn end(state: &Shared, ended: impl Fn(&Session) -> bool, reason: &str) {
 
 /// Records the end of a session.
 pub fn over(state: &Shared, session: &Session, reason: Option<&str>) {
-    let _ = state.record(&Record::now(What::Logout { session: &session.id.to_string(), user: &session.user, reason }));
+    let _ = state.record(&Record::now(What::Logout {
+        session: &session.id.to_string(),
+        user: &session.user,
+        reason,
+    }));
 }

@@ -56,7 +56,8 @@ pub struct Settings {
     pub control: PathBuf,
     /// How long runs may go on when the daemon stops.
     pub grace: Duration,
-    /// Whether each run gets a control group of its own; otherwise its processes are kept together as well as can be.
+    /// Whether each run gets a control group of its own; otherwise its processes are kept together
+    /// as well as can be.
     pub grouped: bool,
     /// How logs are written.
     pub logs: Logs,
@@ -128,6 +129,10 @@ impl Settings {
                 None => counts.push((cost, 1)),
             }
         }
-        counts.into_iter().max_by_key(|(_, count)| *count).map_or(crate::credential::COST, |(cost, _)| cost)
+
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map_or(crate::credential::COST, |(cost, _)| cost)
     }
 }

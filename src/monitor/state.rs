@@ -39,7 +39,8 @@ pub struct Connection {
     pub stage: Stage,
     /// What a login must sign.
     pub nonce: [u8; 32],
-    /// The server's key when it connected, which its login must name; a reload may have brought another since.
+    /// The server's key when it connected, which its login must name; a reload may have brought
+    /// another since.
     pub server_key: crate::tls::Fingerprint,
     /// Where it comes from: the frontend's word until the login, then the kernel's.
     pub peer: Option<SocketAddr>,
@@ -100,7 +101,8 @@ pub struct Run {
     pub source: IpAddr,
     /// What was asked for, of one that has had to wait: it is judged again when its turn comes.
     pub asked: Option<Ask>,
-    /// The request that has led to it, and what that asked for; none where that holds a secret, of which no trace is kept.
+    /// The request that has led to it, and what that asked for; none where that holds a secret, of
+    /// which no trace is kept.
     pub request: Option<(RequestId, Digest)>,
     /// Which command.
     pub command: Arc<Command>,
@@ -147,7 +149,11 @@ pub enum Phase {
 
 /// Bytes on disk that a run's output may take, both streams in full; small ones are kept in memory.
 pub const fn bytes_on_disk(capacity: u64) -> u64 {
-    if capacity > crate::limits::SPOOL_IN_MEMORY { capacity.saturating_mul(2) } else { 0 }
+    if capacity > crate::limits::SPOOL_IN_MEMORY {
+        capacity.saturating_mul(2)
+    } else {
+        0
+    }
 }
 
 impl Run {
@@ -191,7 +197,8 @@ pub struct State {
     pub connections: RefCell<HashMap<ConnectionId, Connection>>,
     /// Nonces that the frontend has in stock: nobody has logged in with them.
     pub nonces: RefCell<HashSet<[u8; 32]>>,
-    /// The highest connection's number that a frontend has named; the next frontend goes on behind it.
+    /// The highest connection's number that a frontend has named; the next frontend goes on behind
+    /// it.
     pub highest: Cell<ConnectionId>,
     /// Sessions whose link was lost, and that may come back.
     pub parked: RefCell<HashMap<SessionId, (Session, u64)>>,
@@ -253,11 +260,14 @@ impl std::fmt::Debug for DebugLoader {
 
 /// Seconds since 1970, for what must hold across restarts.
 pub fn now() -> u64 {
-    crate::clock::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    crate::clock::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
-/// Drops a configuration, if nobody else needs it: a thousand patterns take their time to be taken apart, and that is no
-/// business of the thread that decides.
+/// Drops a configuration, if nobody else needs it: a thousand patterns take their time to be taken
+/// apart, and that is no business of the thread that decides.
 pub fn let_go(old: Arc<Settings>) {
     tokio::task::spawn_blocking(move || {
         crate::sys::step_back();
@@ -268,7 +278,11 @@ pub fn let_go(old: Arc<Settings>) {
 impl State {
     /// Bytes on disk that the output of all runs that go on may take.
     pub fn running_bytes(&self) -> u64 {
-        self.runs.borrow().values().map(|run| bytes_on_disk(run.rules.capacity)).fold(0, u64::saturating_add)
+        self.runs
+            .borrow()
+            .values()
+            .map(|run| bytes_on_disk(run.rules.capacity))
+            .fold(0, u64::saturating_add)
     }
 
     /// A fresh state.
@@ -357,6 +371,7 @@ impl State {
             // Only what was written shows that it can be.
             *self.write_fault.borrow_mut() = None;
         }
+
         done
     }
 
@@ -367,22 +382,28 @@ impl State {
 
     /// Sends to the frontend, now or as soon as its queue has room. Lost when the frontend is.
     pub fn tell(self: &Rc<Self>, message: ToFrontend) {
-        let Some(channel) = self.frontend.borrow().clone().filter(|_| self.ready.get()) else { return };
+        let Some(channel) = self.frontend.borrow().clone().filter(|_| self.ready.get()) else {
+            return;
+        };
         match channel.try_send(&message, &[]) {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
                 tokio::task::spawn_local(async move {
                     let _ = channel.send(&message, &[]).await;
                 });
             }
+
             _ => {}
         }
     }
 
     /// Sends to the frontend with descriptors, in the order of the calling task.
     pub async fn tell_with(&self, message: ToFrontend, descriptors: &[OwnedFd]) {
-        // What is told too early would be told twice: what outlives a frontend is handed on when the next is ready.
+        // What is told too early would be told twice: what outlives a frontend is handed on when
+        // the next is ready.
         let early = !self.ready.get() && !matches!(message, ToFrontend::Configure(_));
-        let Some(channel) = self.frontend.borrow().clone().filter(|_| !early) else { return };
+        let Some(channel) = self.frontend.borrow().clone().filter(|_| !early) else {
+            return;
+        };
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         if let Err(fault) = channel.send(&message, &borrowed).await {
             tracing::debug!(%fault, "the frontend did not take a message");

@@ -1,5 +1,5 @@
-//! What clients do before anybody knows who they are is recorded one by one only as far as it tells something: an outsider
-//! must not be able to fill the trail.
+//! What clients do before anybody knows who they are is recorded one by one only as far as it tells
+//! something: an outsider must not be able to fill the trail.
 
 use super::state::Shared;
 use crate::audit::{Record, What};
@@ -51,7 +51,12 @@ pub struct Summary {
 
 impl Default for Summary {
     fn default() -> Self {
-        Self { began: Instant::now(), written: 0, sources: HashMap::new(), others: Sum::default() }
+        Self {
+            began: Instant::now(),
+            written: 0,
+            sources: HashMap::new(),
+            others: Sum::default(),
+        }
     }
 }
 
@@ -67,17 +72,20 @@ impl Summary {
                 return false;
             }
         };
+
         if entry.0 < RECORDS_OF_A_STRANGER && self.written < RECORDS_OF_STRANGERS {
             entry.0 += 1;
             self.written += 1;
             return true;
         }
+
         entry.1.add(deed);
         false
     }
 }
 
-/// Whether this deed gets a record of its own. Networks that are exempt from penalties are trusted not to flood.
+/// Whether this deed gets a record of its own. Networks that are exempt from penalties are trusted
+/// not to flood.
 pub fn admits(state: &Shared, source: IpAddr, deed: Deed) -> bool {
     if state.settings().penalties.exempts(source) {
         return true;
@@ -92,11 +100,24 @@ pub fn flush(state: &Shared, now: bool) {
     }
     let over = std::mem::take(&mut *state.summary.borrow_mut());
     let seconds = over.began.elapsed().as_secs();
-    let named = over.sources.into_iter().map(|(source, (_, sum))| (source.to_string(), sum));
+    let named = over
+        .sources
+        .into_iter()
+        .map(|(source, (_, sum))| (source.to_string(), sum));
     for (source, sum) in named.chain([("others".to_owned(), over.others)]) {
-        let Sum { connections, logins_refused, violations } = sum;
+        let Sum {
+            connections,
+            logins_refused,
+            violations,
+        } = sum;
         if connections + logins_refused + violations > 0 {
-            let _ = state.record(&Record::now(What::Summed { source: &source, connections, logins_refused, violations, seconds }));
+            let _ = state.record(&Record::now(What::Summed {
+                source: &source,
+                connections,
+                logins_refused,
+                violations,
+                seconds,
+            }));
         }
     }
 }
@@ -109,9 +130,13 @@ mod tests {
     fn a_flood_is_counted_and_not_recorded() {
         let mut summary = Summary::default();
         let source = |number: u32| IpAddr::from(number.to_be_bytes());
-        let each = (0..100).filter(|_| summary.admits(source(1), Deed::Connection)).count();
+        let each = (0..100)
+            .filter(|_| summary.admits(source(1), Deed::Connection))
+            .count();
         assert_eq!((each, summary.sources[&source(1)].1.connections), (10, 90));
-        let all = (0..100_000).filter(|number| summary.admits(source(*number), Deed::Refused)).count();
+        let all = (0..100_000)
+            .filter(|number| summary.admits(source(*number), Deed::Refused))
+            .count();
         assert!(all + each <= 1000, "{all}");
         assert!(summary.sources.len() <= STRANGERS_TOLD_APART);
         assert!(summary.others.logins_refused > 90_000);

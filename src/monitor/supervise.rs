@@ -1,4 +1,5 @@
-//! Keeps a frontend: starts it, hands it what it needs, reads what it says, and replaces it when it is gone.
+//! Keeps a frontend: starts it, hands it what it needs, reads what it says, and replaces it when it
+//! is gone.
 
 use super::CannotServe;
 use super::metrics::count;
@@ -27,14 +28,23 @@ pub const FRONTEND: &str = "--frontend";
 /// Which address could not be had, and why.
 pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, CannotServe> {
     let open = |address: &SocketAddr| {
-        let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+        let socket = if address.is_ipv4() {
+            tokio::net::TcpSocket::new_v4()
+        } else {
+            tokio::net::TcpSocket::new_v6()
+        }?;
+
         socket.set_reuseaddr(true)?;
         socket.bind(*address)?;
         socket.listen(4096)?.into_std()
     };
+
     addresses
         .iter()
-        .map(|address| open(address).map_err(|fault| CannotServe(format!("{address} cannot be listened on: {fault}"))))
+        .map(|address| {
+            open(address)
+                .map_err(|fault| CannotServe(format!("{address} cannot be listened on: {fault}")))
+        })
         .collect()
 }
 
@@ -42,8 +52,12 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, CannotServe> {
 fn readable(bytes: &[u8]) -> io::Result<OwnedFd> {
     let (reader, mut writer) = io::pipe()?;
     if bytes.len() as u64 > limits::PEM_FILE {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a PEM file over 60 KiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a PEM file over 60 KiB",
+        ));
     }
+
     writer.write_all(bytes)?;
     Ok(reader.into())
 }
@@ -53,7 +67,15 @@ pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
     let settings = state.settings();
     let descriptors = (|| -> io::Result<Vec<OwnedFd>> {
         let mut descriptors = vec![readable(&settings.tls.chain)?, readable(&settings.tls.key)?];
-        descriptors.extend(settings.tls.client_ca.as_deref().map(readable).transpose()?);
+        descriptors.extend(
+            settings
+                .tls
+                .client_ca
+                .as_deref()
+                .map(readable)
+                .transpose()?,
+        );
+
         for listener in listeners {
             descriptors.push(listener.try_clone()?.into());
         }
@@ -65,19 +87,32 @@ pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
         client_ca: settings.tls.client_ca.is_some(),
         listeners: u32::try_from(listeners.len()).unwrap_or(0),
         listeners_stay: state.listeners_stay,
-        identity: settings.frontend.map(|identity| (identity.uid, identity.gid)),
+        identity: settings
+            .frontend
+            .map(|identity| (identity.uid, identity.gid)),
         instance: state.instance.clone(),
         first_connection: state.highest.get() + 1,
         threads: settings.threads,
     };
+
     match descriptors {
-        Ok(descriptors) => state.tell_with(ToFrontend::Configure(Box::new(message)), &descriptors).await,
+        Ok(descriptors) => {
+            state
+                .tell_with(ToFrontend::Configure(Box::new(message)), &descriptors)
+                .await
+        }
+
         Err(fault) => tracing::error!(%fault, "the frontend could not be configured"),
     }
 }
 
-/// Starts a frontend, and another whenever one ends, with a growing pause. `first` is told how the first start went.
-pub async fn keep(state: Shared, listeners: Vec<TcpListener>, first: oneshot::Sender<Result<(), String>>) {
+/// Starts a frontend, and another whenever one ends, with a growing pause. `first` is told how the
+/// first start went.
+pub async fn keep(
+    state: Shared,
+    listeners: Vec<TcpListener>,
+    first: oneshot::Sender<Result<(), String>>,
+) {
     let mut first = Some(first);
     let mut pause = limits::BACK_OFF;
     loop {
@@ -98,7 +133,11 @@ pub async fn keep(state: Shared, listeners: Vec<TcpListener>, first: oneshot::Se
 }
 
 /// One frontend's life; returns why it ended.
-async fn one(state: &Shared, listeners: &[TcpListener], first: &mut Option<oneshot::Sender<Result<(), String>>>) -> String {
+async fn one(
+    state: &Shared,
+    listeners: &[TcpListener],
+    first: &mut Option<oneshot::Sender<Result<(), String>>>,
+) -> String {
     let begun = sys::pair().and_then(|(ours, theirs)| {
         let (pid, pidfd) = sys::reexecute("ordaind: frontend", OsStr::new(FRONTEND), theirs)?;
         Ok((pid, pidfd, Rc::new(Channel::new(ours)?)))
@@ -125,7 +164,8 @@ async fn one(state: &Shared, listeners: &[TcpListener], first: &mut Option<onesh
     why
 }
 
-/// Whether a frontend still does anything: whatever it says is a sign, and it is asked for one now and then.
+/// Whether a frontend still does anything: whatever it says is a sign, and it is asked for one now
+/// and then.
 struct Life {
     looks: tokio::time::Interval,
     unanswered: u32,
@@ -133,11 +173,17 @@ struct Life {
 
 impl Life {
     fn new() -> Self {
-        let every = sys::watchdog().unwrap_or(limits::FRONTEND_LOOK).min(limits::FRONTEND_LOOK);
+        let every = sys::watchdog()
+            .unwrap_or(limits::FRONTEND_LOOK)
+            .min(limits::FRONTEND_LOOK);
         let mut looks = tokio::time::interval(every);
+
         // A monitor that was held up itself has not waited.
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Self { looks, unanswered: 0 }
+        Self {
+            looks,
+            unanswered: 0,
+        }
     }
 
     async fn look(&mut self) {
@@ -154,7 +200,11 @@ impl Life {
     }
 }
 
-async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::Sender<Result<(), String>>>) -> String {
+async fn listen(
+    state: &Shared,
+    channel: &Channel,
+    first: &mut Option<oneshot::Sender<Result<(), String>>>,
+) -> String {
     let mut buffer = Vec::new();
     let mut ready = false;
     let mut life = Life::new();
@@ -178,12 +228,20 @@ async fn listen(state: &Shared, channel: &Channel, first: &mut Option<oneshot::S
         let stage = match (&message, ready) {
             (_, false) => Stage::Starting,
             (_, true) => connection_of(&message).map_or(Stage::Unknown, |number| {
-                state.connections.borrow().get(&number).map_or(Stage::Unknown, |connection| connection.stage)
+                state
+                    .connections
+                    .borrow()
+                    .get(&number)
+                    .map_or(Stage::Unknown, |connection| connection.stage)
             }),
         };
-        // Gone and Leave may cross our own decision to close a connection; those alone are passed over.
-        let crossed =
-            stage == Stage::Unknown && matches!(message, ToMonitor::Gone { .. } | ToMonitor::Leave { .. } | ToMonitor::Violation { .. });
+        // Gone and Leave may cross our own decision to close a connection; those alone are passed
+        // over.
+        let crossed = stage == Stage::Unknown
+            && matches!(
+                message,
+                ToMonitor::Gone { .. } | ToMonitor::Leave { .. } | ToMonitor::Violation { .. }
+            );
         if crossed {
             continue;
         }
@@ -229,25 +287,93 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
     }
 }
 
-fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -> Result<(), String> {
+fn dispatch(
+    state: &Shared,
+    message: ToMonitor,
+    mut descriptors: Vec<OwnedFd>,
+) -> Result<(), String> {
     match message {
         ToMonitor::Ready { .. } | ToMonitor::Alive => {}
-        ToMonitor::Hello { connection, source, nonce } => login::greet(state, connection, &source, nonce)?,
-        ToMonitor::Login { connection, signed, signature, password, key_signature, code, exporter } => {
-            let Some(socket) = descriptors.pop() else { return Err("a login without its socket".into()) };
-            login::login(state, connection, socket, login::Proof { signed, signature, password, key_signature, code, exporter })?;
+        ToMonitor::Hello {
+            connection,
+            source,
+            nonce,
+        } => login::greet(state, connection, &source, nonce)?,
+        ToMonitor::Login {
+            connection,
+            signed,
+            signature,
+            password,
+            key_signature,
+            code,
+            exporter,
+        } => {
+            let Some(socket) = descriptors.pop() else {
+                return Err("a login without its socket".into());
+            };
+            login::login(
+                state,
+                connection,
+                socket,
+                login::Proof {
+                    signed,
+                    signature,
+                    password,
+                    key_signature,
+                    code,
+                    exporter,
+                },
+            )?;
         }
-        ToMonitor::Request { connection, stream, signed, signature, secrets } => {
-            requests::request(state, connection, stream, &requests::Signed { signed, signature, secrets });
+        ToMonitor::Request {
+            connection,
+            stream,
+            signed,
+            signature,
+            secrets,
+        } => {
+            requests::request(
+                state,
+                connection,
+                stream,
+                &requests::Signed {
+                    signed,
+                    signature,
+                    secrets,
+                },
+            );
         }
-        ToMonitor::Leave { connection, stream } => runs::leave(state, connection, Some(stream), false),
-        ToMonitor::Finished { run, stdin, stdout, stderr, cut, held_open } => {
-            let finished = state.runs.borrow_mut().get_mut(&RunId::from_random(run)).and_then(|run| run.finished.take());
+        ToMonitor::Leave { connection, stream } => {
+            runs::leave(state, connection, Some(stream), false)
+        }
+        ToMonitor::Finished {
+            run,
+            stdin,
+            stdout,
+            stderr,
+            cut,
+            held_open,
+        } => {
+            let finished = state
+                .runs
+                .borrow_mut()
+                .get_mut(&RunId::from_random(run))
+                .and_then(|run| run.finished.take());
             if let Some(finished) = finished {
-                let _ = finished.send(Counts { stdin, stdout, stderr, cut, held_open });
+                let _ = finished.send(Counts {
+                    stdin,
+                    stdout,
+                    stderr,
+                    cut,
+                    held_open,
+                });
             }
         }
-        ToMonitor::NotTakenUp { run, connection, stream } => {
+        ToMonitor::NotTakenUp {
+            run,
+            connection,
+            stream,
+        } => {
             runs::not_taken_up(state, RunId::from_random(run), (connection, stream));
         }
         ToMonitor::CutShort { run } => {
@@ -276,13 +402,32 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
         }
         ToMonitor::Violation { connection, text } => {
             // Of a user who is known every one is recorded.
-            let stranger = state.connections.borrow().get(&connection).is_some_and(|known| known.session.is_none());
-            let source = state.connections.borrow().get(&connection).and_then(|known| known.peer).map(|peer| peer.ip());
-            if stranger && !summary::admits(state, source.unwrap_or(IpAddr::from([0; 4])), Deed::Violation) {
+            let stranger = state
+                .connections
+                .borrow()
+                .get(&connection)
+                .is_some_and(|known| known.session.is_none());
+            let source = state
+                .connections
+                .borrow()
+                .get(&connection)
+                .and_then(|known| known.peer)
+                .map(|peer| peer.ip());
+            if stranger
+                && !summary::admits(
+                    state,
+                    source.unwrap_or(IpAddr::from([0; 4])),
+                    Deed::Violation,
+                )
+            {
                 return Ok(());
             }
             let text: String = text.chars().take(300).collect();
-            let _ = state.record(&Record::now(What::Violation { connection, text: &text, reported_by: "frontend" }));
+            let _ = state.record(&Record::now(What::Violation {
+                connection,
+                text: &text,
+                reported_by: "frontend",
+            }));
         }
         ToMonitor::Misdeed { source, misdeed } => penalties::source(
             state,
@@ -298,7 +443,8 @@ fn dispatch(state: &Shared, message: ToMonitor, mut descriptors: Vec<OwnedFd>) -
     Ok(())
 }
 
-/// A connection is gone: its session ends, or waits when its link was lost; its runs follow their rule.
+/// A connection is gone: its session ends, or waits when its link was lost; its runs follow their
+/// rule.
 pub fn forget(state: &Shared, number: ConnectionId, lost: bool) {
     runs::leave(state, number, None, lost);
     let gone = state.connections.borrow_mut().remove(&number);
@@ -315,7 +461,9 @@ fn forget_all(state: &Shared) {
         forget(state, number, true);
     }
     // What does not outlive its frontend has lost its pipes, and nobody will count its bytes.
-    let begun = |run: &&mut super::state::Run| run.phase != super::state::Phase::Queued && !run.rules.outlives_client;
+    let begun = |run: &&mut super::state::Run| {
+        run.phase != super::state::Phase::Queued && !run.rules.outlives_client
+    };
     for run in state.runs.borrow_mut().values_mut().filter(begun) {
         run.finished = None;
         run.end_for(Reason::Disconnected);

@@ -1,4 +1,5 @@
-//! The trail in force: opened, signed, brought to the disk, rotated, and gone on with when somebody has moved it away.
+//! The trail in force: opened, signed, brought to the disk, rotated, and gone on with when somebody
+//! has moved it away.
 
 use super::settings::{Durability, Settings};
 use super::state::Shared;
@@ -14,7 +15,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// The file with the key that signs checkpoints, its public half, and the note of where the chain has come to.
+/// The file with the key that signs checkpoints, its public half, and the note of where the chain
+/// has come to.
 const KEY: &str = "trail.key";
 const PUBLIC: &str = "trail.pub";
 const HEAD: &str = "trail.head";
@@ -27,25 +29,49 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// # Errors
 /// What cannot be read or written; a key that others can read.
 pub fn open(settings: &Settings) -> io::Result<Trail> {
-    for folder in [Some(settings.state.as_path()), settings.trail.parent()].into_iter().flatten() {
+    for folder in [Some(settings.state.as_path()), settings.trail.parent()]
+        .into_iter()
+        .flatten()
+    {
         sys::make_folder(folder, 0o700)?;
     }
     let key = key(&settings.state)?;
-    let known = std::fs::read_to_string(settings.state.join(HEAD)).ok().and_then(|text| Head::read(&text));
+    let known = std::fs::read_to_string(settings.state.join(HEAD))
+        .ok()
+        .and_then(|text| Head::read(&text));
     // A crash in the middle of a rotation has left the old file under its new name, and no new one.
-    let before = if settings.trail.exists() { None } else { last_rotated(&settings.trail) };
+    let before = if settings.trail.exists() {
+        None
+    } else {
+        last_rotated(&settings.trail)
+    };
+
     Trail::open(sys::append_private(&settings.trail)?, key, known, before)
 }
 
 fn key(folder: &Path) -> io::Result<TrailKey> {
     let path = folder.join(KEY);
-    let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+    let wrong = |why: String| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{}: {why}", path.display()),
+        )
+    };
+
     if !path.exists() {
-        let text = Zeroizing::new(format!("{}\n", base64(&*Zeroizing::new(credential::random::<32>()))));
+        let text = Zeroizing::new(format!(
+            "{}\n",
+            base64(&*Zeroizing::new(credential::random::<32>()))
+        ));
         sys::replace(&path, text.as_bytes(), 0o600, false)?;
     }
-    let bytes = Zeroizing::new(sys::read_private(&path, 4096).map_err(|fault| wrong(fault.to_string()))?);
-    let seed = std::str::from_utf8(&bytes).ok().and_then(|text| unbase64::<32>(text.trim())).map(Zeroizing::new);
+
+    let bytes =
+        Zeroizing::new(sys::read_private(&path, 4096).map_err(|fault| wrong(fault.to_string()))?);
+    let seed = std::str::from_utf8(&bytes)
+        .ok()
+        .and_then(|text| unbase64::<32>(text.trim()))
+        .map(Zeroizing::new);
     let key = TrailKey::of(&seed.ok_or_else(|| wrong("is no key".into()))?).map_err(wrong)?;
     let public = format!("{}\n", key.public());
     if std::fs::read_to_string(folder.join(PUBLIC)).ok().as_ref() != Some(&public) {
@@ -59,9 +85,11 @@ fn last_rotated(trail: &Path) -> Option<Head> {
     Trail::head_of(&mut std::fs::File::open(newest).ok()?).ok()
 }
 
-/// Keeps the trail: brings it to the disk, signs where it has come to, rotates it. Until the daemon ends.
+/// Keeps the trail: brings it to the disk, signs where it has come to, rotates it. Until the daemon
+/// ends.
 pub async fn keep(state: Shared) {
-    let (mut signed, mut rotated_at, mut looked, mut synced) = (Instant::now(), Instant::now(), Instant::now(), 0);
+    let (mut signed, mut rotated_at, mut looked, mut synced) =
+        (Instant::now(), Instant::now(), Instant::now(), 0);
     let mut unsynced = None;
     loop {
         let settings = state.settings();
@@ -69,11 +97,18 @@ pub async fn keep(state: Shared) {
             Durability::Every(every) => every,
             Durability::Always => Duration::from_millis(200),
         };
+
         tokio::select! {
             () = tokio::time::sleep(every) => {}
             () = state.sync_wanted.notified() => {}
         }
-        if let Some(journal) = state.journal.borrow().as_ref().filter(|journal| journal.sent() < state.trail().head().seq) {
+
+        if let Some(journal) = state
+            .journal
+            .borrow()
+            .as_ref()
+            .filter(|journal| journal.sent() < state.trail().head().seq)
+        {
             journal.ring();
         }
         if state.trail().head().seq != synced {
@@ -85,11 +120,13 @@ pub async fn keep(state: Shared) {
                 }
             }
         }
+
         set_fault(&state, unsynced.clone().or_else(|| room(&settings).err()));
         if signed.elapsed() >= CHECKPOINT_EVERY || state.trail().checkpoint_due() {
             checkpoint(&state).await;
             signed = Instant::now();
         }
+
         if looked.elapsed() < LOOK_EVERY {
             continue;
         }
@@ -97,8 +134,14 @@ pub async fn keep(state: Shared) {
         moved_away(&state, &settings);
         summary::flush(&state, false);
         let length = state.trail().length();
-        let large = settings.audit.rotate_size.is_some_and(|most| length >= most);
-        let old = settings.audit.rotate_age.is_some_and(|most| length > 0 && rotated_at.elapsed() >= most);
+        let large = settings
+            .audit
+            .rotate_size
+            .is_some_and(|most| length >= most);
+        let old = settings
+            .audit
+            .rotate_age
+            .is_some_and(|most| length > 0 && rotated_at.elapsed() >= most);
         if large || old {
             rotate(&state, &settings).await;
             rotated_at = Instant::now();
@@ -116,14 +159,19 @@ fn set_fault(state: &Shared, fault: Option<String>) {
         Some(fault) => tracing::error!(fault, "nothing new runs"),
         None => tracing::info!("the trail can be written again"),
     }
+
     *known = fault;
 }
 
 /// Whether the disk has the room that is kept for the trail.
 fn room(settings: &Settings) -> Result<(), String> {
-    let Some(reserve) = settings.audit.reserve else { return Ok(()) };
+    let Some(reserve) = settings.audit.reserve else {
+        return Ok(());
+    };
     match sys::free_bytes(settings.trail.parent().unwrap_or(Path::new("."))) {
-        Ok(free) if free < reserve => Err(format!("the trail's disk has {free} bytes left, fewer than audit.reserve ({reserve})")),
+        Ok(free) if free < reserve => Err(format!(
+            "the trail's disk has {free} bytes left, fewer than audit.reserve ({reserve})"
+        )),
         _ => Ok(()),
     }
 }
@@ -135,13 +183,16 @@ async fn sync(state: &Shared) -> io::Result<u64> {
         sys::fault_point("trail-sync");
         file.sync_data()
     };
-    tokio::task::spawn_blocking(bring).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
+
+    tokio::task::spawn_blocking(bring)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
     state.synced.send_replace(head.seq);
     Ok(head.seq)
 }
 
-/// Waits until a record is on the disk, where the configuration wants that before its effect. Records that come together
-/// are brought there together.
+/// Waits until a record is on the disk, where the configuration wants that before its effect.
+/// Records that come together are brought there together.
 ///
 /// # Errors
 /// When it could not be brought there in time.
@@ -151,14 +202,30 @@ pub async fn on_disk(state: &Shared, seq: u64) -> Result<(), ()> {
     }
     let mut synced = state.synced.subscribe();
     state.sync_wanted.notify_one();
-    let there = tokio::time::timeout(Duration::from_secs(10), synced.wait_for(|there| *there >= seq)).await;
-    if matches!(there, Ok(Ok(_))) { Ok(()) } else { Err(()) }
+    let there = tokio::time::timeout(
+        Duration::from_secs(10),
+        synced.wait_for(|there| *there >= seq),
+    )
+    .await;
+    if matches!(there, Ok(Ok(_))) {
+        Ok(())
+    } else {
+        Err(())
+    }
 }
 
-/// Signs where the chain has come to, notes it beside the trail, and says so in the log, which leaves the machine if logs do.
+/// Signs where the chain has come to, notes it beside the trail, and says so in the log, which
+/// leaves the machine if logs do.
 async fn checkpoint(state: &Shared) {
-    let Ok(Some((head, signature))) = state.with_trail(|trail| trail.checkpoint()) else { return };
-    tracing::info!(checkpoint = head.text(), signature, "the trail has come to here");
+    let Ok(Some((head, signature))) = state.with_trail(|trail| trail.checkpoint()) else {
+        return;
+    };
+    tracing::info!(
+        checkpoint = head.text(),
+        signature,
+        "the trail has come to here"
+    );
+
     note(state).await;
 }
 
@@ -166,9 +233,13 @@ async fn note(state: &Shared) {
     let head = state.trail().head();
     let path = state.settings().state.join(HEAD);
     let text = format!("{}\n", head.text());
-    let noted = tokio::task::spawn_blocking(move || sys::replace(&path, text.as_bytes(), 0o600, true)).await;
+    let noted =
+        tokio::task::spawn_blocking(move || sys::replace(&path, text.as_bytes(), 0o600, true))
+            .await;
     if !matches!(noted, Ok(Ok(()))) {
-        tracing::warn!("where the trail has come to could not be noted; a truncation might not be noticed at the next start");
+        tracing::warn!(
+            "where the trail has come to could not be noted; a truncation might not be noticed at the next start"
+        );
     }
 }
 
@@ -190,18 +261,29 @@ async fn rotate(state: &Shared, settings: &Settings) {
     let done = state.with_trail(|trail| {
         let old = rotated_name(&settings.trail, trail.head().seq);
         if old.exists() {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", old.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} is there already", old.display()),
+            ));
         }
+
         std::fs::rename(&settings.trail, &old)?;
-        let name = old.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let begun = sys::append_private(&settings.trail).and_then(|file| trail.go_on_in(file, "rotated", &name));
+        let name = old
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let begun = sys::append_private(&settings.trail)
+            .and_then(|file| trail.go_on_in(file, "rotated", &name));
         if begun.is_err() {
             // The old file is still the trail, by its old name.
             let _ = std::fs::remove_file(&settings.trail);
             std::fs::rename(&old, &settings.trail)?;
         }
+
         begun.map(|()| name)
     });
+
     if let Ok(name) = done {
         tracing::info!(name, "the trail was rotated");
     }

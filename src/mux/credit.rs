@@ -36,7 +36,8 @@ impl Allowance {
     }
 }
 
-/// The receiving side's count: what the other may still send, and what was consumed and not yet granted again.
+/// The receiving side's count: what the other may still send, and what was consumed and not yet
+/// granted again.
 #[derive(Debug)]
 pub struct Receiving {
     open: usize,
@@ -46,7 +47,10 @@ pub struct Receiving {
 impl Receiving {
     /// With so many bytes arrived already and not passed on.
     pub const fn holding(bytes: usize) -> Self {
-        Self { open: STREAM_WINDOW.saturating_sub(bytes), consumed: 0 }
+        Self {
+            open: STREAM_WINDOW.saturating_sub(bytes),
+            consumed: 0,
+        }
     }
 
     /// Bytes that may still arrive.
@@ -57,7 +61,10 @@ impl Receiving {
 
 impl Default for Receiving {
     fn default() -> Self {
-        Self { open: STREAM_WINDOW, consumed: 0 }
+        Self {
+            open: STREAM_WINDOW,
+            consumed: 0,
+        }
     }
 }
 
@@ -70,6 +77,7 @@ impl Receiving {
                 self.open = left;
                 true
             }
+
             None => false,
         }
     }
@@ -93,8 +101,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// However data and grants interleave, an honest sender is never refused and never has more than a window
-        /// in flight, and no credit is lost.
+        /// However data and grants interleave, an honest sender is never refused and never has more
+        /// than a window in flight, and no credit is lost.
         #[test]
         fn both_sides_agree(steps in prop::collection::vec((any::<bool>(), 1usize..70_000), 1..500)) {
             let (mut sender, mut receiver) = (Allowance::default(), Receiving::default());
@@ -112,6 +120,7 @@ mod tests {
                         prop_assert!(sender.grant(grant));
                     }
                 }
+
                 prop_assert!(in_flight <= STREAM_WINDOW);
                 prop_assert_eq!(sender.left(), receiver.open);
                 prop_assert!(in_flight > 0 || sender.left() > STREAM_WINDOW * 3 / 4);

@@ -1,5 +1,5 @@
-//! Frames over a TLS stream, the same on both sides: a reader that judges before it allocates, a writer fed by a
-//! bounded queue, and credit that keeps a slow stream from holding up the others.
+//! Frames over a TLS stream, the same on both sides: a reader that judges before it allocates, a
+//! writer fed by a bounded queue, and credit that keeps a slow stream from holding up the others.
 
 mod credit;
 mod reader;

@@ -1,5 +1,5 @@
-//! Reads frames: a header is judged before its payload is waited for, and memory grows with what has arrived,
-//! never with what was promised.
+//! Reads frames: a header is judged before its payload is waited for, and memory grows with what
+//! has arrived, never with what was promised.
 
 use crate::limits::DATA_FRAME;
 use crate::protocol::{Decoder, Frame, FrameFault, HEADER, Phase, Promise, Sender};
@@ -7,8 +7,9 @@ use bytes::BufMut;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes of a payload that room is made for before any of it has come: one data frame, which only a user who logged in
-/// can promise (before, every frame is smaller). More room is made when that much has really arrived.
+/// Bytes of a payload that room is made for before any of it has come: one data frame, which only a
+/// user who logged in can promise (before, every frame is smaller). More room is made when that
+/// much has really arrived.
 const FIRST_ROOM: usize = DATA_FRAME;
 
 /// A frame reader. Between frames it holds nothing.
@@ -45,7 +46,13 @@ impl std::fmt::Display for ReadFault {
 impl<R: AsyncRead + Unpin> Reader<R> {
     /// Reads what `sender` sends over `from`.
     pub fn new(from: R, sender: Sender) -> Self {
-        Self { from, decoder: Decoder::new(sender), head: Vec::with_capacity(HEADER), promise: None, payload: Vec::new() }
+        Self {
+            from,
+            decoder: Decoder::new(sender),
+            head: Vec::with_capacity(HEADER),
+            promise: None,
+            payload: Vec::new(),
+        }
     }
 
     /// The connection has come further.
@@ -63,9 +70,13 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 None => match self.head.first_chunk::<HEADER>() {
                     None => {
                         let missing = HEADER - self.head.len();
-                        let read = self.from.read_buf(&mut (&mut self.head).limit(missing)).await;
+                        let read = self
+                            .from
+                            .read_buf(&mut (&mut self.head).limit(missing))
+                            .await;
                         self.judge(read)?;
                     }
+
                     Some(head) => {
                         self.promise = Some(self.decoder.header(*head).map_err(ReadFault::Frame)?);
                         self.head.clear();
@@ -73,15 +84,29 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 },
                 Some(promise) if self.payload.len() == promise.length => {
                     self.promise = None;
-                    return Ok(Frame { stream: promise.stream, kind: promise.kind, payload: std::mem::take(&mut self.payload) });
+                    return Ok(Frame {
+                        stream: promise.stream,
+                        kind: promise.kind,
+                        payload: std::mem::take(&mut self.payload),
+                    });
                 }
+
                 Some(promise) => {
                     let missing = promise.length - self.payload.len();
                     if self.payload.len() == self.payload.capacity() {
-                        let room = if self.payload.is_empty() { missing.min(FIRST_ROOM) } else { missing };
+                        let room = if self.payload.is_empty() {
+                            missing.min(FIRST_ROOM)
+                        } else {
+                            missing
+                        };
+
                         self.payload.reserve_exact(room);
                     }
-                    let read = self.from.read_buf(&mut (&mut self.payload).limit(missing)).await;
+
+                    let read = self
+                        .from
+                        .read_buf(&mut (&mut self.payload).limit(missing))
+                        .await;
                     self.judge(read)?;
                 }
             }
@@ -128,10 +153,22 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(1 << 20);
         let mut reader = Reader::new(server, Sender::Server);
         reader.enter(Phase::Open);
-        client.write_all(&header(1, Kind::Answer, 1 << 20)).await.unwrap();
+        client
+            .write_all(&header(1, Kind::Answer, 1 << 20))
+            .await
+            .unwrap();
         client.write_all(b"x").await.unwrap();
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), reader.frame()).await.is_err());
-        assert!(reader.payload.capacity() <= FIRST_ROOM, "{}", reader.payload.capacity());
+        assert!(
+            tokio::time::timeout(std::time::Duration::from_millis(20), reader.frame())
+                .await
+                .is_err()
+        );
+
+        assert!(
+            reader.payload.capacity() <= FIRST_ROOM,
+            "{}",
+            reader.payload.capacity()
+        );
     }
 
     #[tokio::test]
@@ -139,12 +176,24 @@ mod tests {
         let (mut client, mut reader) = pair();
         let payload = vec![7; 65_536];
         for _ in 0..20 {
-            client.write_all(&encode(1, Kind::Stdin, &payload)).await.unwrap();
+            client
+                .write_all(&encode(1, Kind::Stdin, &payload))
+                .await
+                .unwrap();
             assert_eq!(reader.frame().await.unwrap().payload, payload);
         }
-        client.write_all(&encode(1, Kind::Eof, b"{}")).await.unwrap();
+
+        client
+            .write_all(&encode(1, Kind::Eof, b"{}"))
+            .await
+            .unwrap();
         assert_eq!(reader.frame().await.unwrap().kind, Kind::Eof);
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), reader.frame()).await.is_err());
+        assert!(
+            tokio::time::timeout(std::time::Duration::from_millis(20), reader.frame())
+                .await
+                .is_err()
+        );
+
         assert_eq!(reader.payload.capacity(), 0);
     }
 
@@ -154,7 +203,10 @@ mod tests {
         drop(client);
         assert!(matches!(reader.frame().await, Err(ReadFault::Closed)));
         let (mut client, mut reader) = pair();
-        client.write_all(&encode(1, Kind::Eof, b"{}")[..5]).await.unwrap();
+        client
+            .write_all(&encode(1, Kind::Eof, b"{}")[..5])
+            .await
+            .unwrap();
         drop(client);
         assert!(matches!(reader.frame().await, Err(ReadFault::Cut(_))));
     }
@@ -162,7 +214,13 @@ mod tests {
     #[tokio::test]
     async fn a_bad_header_is_refused_before_its_payload_comes() {
         let (mut client, mut reader) = pair();
-        client.write_all(&header(1, Kind::Open, u32::MAX)).await.unwrap();
-        assert!(matches!(reader.frame().await, Err(ReadFault::Frame(FrameFault::TooLarge { .. }))));
+        client
+            .write_all(&header(1, Kind::Open, u32::MAX))
+            .await
+            .unwrap();
+        assert!(matches!(
+            reader.frame().await,
+            Err(ReadFault::Frame(FrameFault::TooLarge { .. }))
+        ));
     }
 }

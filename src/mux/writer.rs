@@ -57,7 +57,12 @@ impl Outbox {
     ///
     /// # Errors
     /// When the connection is gone.
-    pub async fn control<M: Serialize>(&self, stream: StreamId, kind: Kind, message: &M) -> Result<(), Closed> {
+    pub async fn control<M: Serialize>(
+        &self,
+        stream: StreamId,
+        kind: Kind,
+        message: &M,
+    ) -> Result<(), Closed> {
         self.bytes(encode(stream, kind, &write(message))).await
     }
 
@@ -65,8 +70,15 @@ impl Outbox {
     ///
     /// # Errors
     /// When the queue is full or the connection gone.
-    pub fn try_control<M: Serialize>(&self, stream: StreamId, kind: Kind, message: &M) -> Result<(), Closed> {
-        self.0.try_send(encode(stream, kind, &write(message))).map_err(|_| Closed)
+    pub fn try_control<M: Serialize>(
+        &self,
+        stream: StreamId,
+        kind: Kind,
+        message: &M,
+    ) -> Result<(), Closed> {
+        self.0
+            .try_send(encode(stream, kind, &write(message)))
+            .map_err(|_| Closed)
     }
 
     /// Completes when the connection is gone.
@@ -75,7 +87,8 @@ impl Outbox {
     }
 }
 
-/// Writes what comes through the queue until every [`Outbox`] is gone, then closes the stream properly.
+/// Writes what comes through the queue until every [`Outbox`] is gone, then closes the stream
+/// properly.
 ///
 /// # Errors
 /// As writing.
@@ -87,5 +100,6 @@ pub async fn write_all<W: AsyncWrite + Unpin>(mut to: W, mut frames: Outgoing) -
         }
         to.flush().await?;
     }
+
     to.shutdown().await
 }

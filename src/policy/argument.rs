@@ -77,15 +77,26 @@ impl Text {
     /// What is wrong with the pattern.
     pub fn new(pattern: &str, max: usize) -> Result<Self, String> {
         let compile = |text: &str| regex::RegexBuilder::new(text).size_limit(1 << 20).build();
+
         // By itself first: `a)|(b` must not become valid by being put between parentheses.
         compile(pattern).map_err(|fault| last_line(&fault.to_string()))?;
-        let regex = compile(&format!(r"\A(?:{pattern})\z")).map_err(|fault| last_line(&fault.to_string()))?;
-        Ok(Self { pattern: pattern.to_owned(), regex, max })
+        let regex = compile(&format!(r"\A(?:{pattern})\z"))
+            .map_err(|fault| last_line(&fault.to_string()))?;
+        Ok(Self {
+            pattern: pattern.to_owned(),
+            regex,
+            max,
+        })
     }
 }
 
 fn last_line(text: &str) -> String {
-    text.lines().last().unwrap_or(text).trim().trim_start_matches("error: ").to_owned()
+    text.lines()
+        .last()
+        .unwrap_or(text)
+        .trim()
+        .trim_start_matches("error: ")
+        .to_owned()
 }
 
 /// How a command gets a path.
@@ -124,6 +135,7 @@ impl Argument {
                 Presence::Default(text) => Ok(vec![text.clone()]),
             };
         };
+
         if let Value::Misfit(kind) = value {
             return Err(format!("is {kind}, not {}", self.kind.expected()));
         }
@@ -134,15 +146,24 @@ impl Argument {
                 "is not secret and must be sent in the signed text".into()
             });
         }
+
         match (&self.kind, value, self.repeated) {
-            (Kind::Flag(word), Value::Flag(given), _) => Ok(if *given { vec![word.clone()] } else { Vec::new() }),
+            (Kind::Flag(word), Value::Flag(given), _) => Ok(if *given {
+                vec![word.clone()]
+            } else {
+                Vec::new()
+            }),
             (Kind::Flag(_), other, _) => Err(format!("is {}, not a flag", other.kind())),
-            (_, Value::Many(values), Some(most)) if values.len() > most => Err(format!("has {} values, {most} are allowed", values.len())),
+            (_, Value::Many(values), Some(most)) if values.len() > most => {
+                Err(format!("has {} values, {most} are allowed", values.len()))
+            }
             (_, Value::Many(values), Some(_)) if values.is_empty() => self.accept(None),
             (_, Value::Many(values), Some(_)) => values.iter().map(|text| self.one(text)).collect(),
             (_, Value::Text(text), _) => Ok(vec![self.one(text)?]),
             (_, Value::Secret(secret), _) => Ok(vec![self.one(secret.expose())?]),
-            (Kind::Integer { .. }, Value::Integer(number), _) => Ok(vec![self.one(&number.to_string())?]),
+            (Kind::Integer { .. }, Value::Integer(number), _) => {
+                Ok(vec![self.one(&number.to_string())?])
+            }
             (kind, other, _) => Err(format!("is {}, not {}", other.kind(), kind.expected())),
         }
     }
@@ -152,34 +173,59 @@ impl Argument {
     /// # Errors
     /// A sentence that names bound and value, without the argument's name.
     pub fn one(&self, text: &str) -> Result<String, String> {
-        let shown = if self.secret { "the value".to_owned() } else { format!("`{}`", shorten(text)) };
+        let shown = if self.secret {
+            "the value".to_owned()
+        } else {
+            format!("`{}`", shorten(text))
+        };
+
         if text.len() > limits::ARGUMENT {
-            return Err(format!("has {} bytes, {} are allowed", text.len(), limits::ARGUMENT));
+            return Err(format!(
+                "has {} bytes, {} are allowed",
+                text.len(),
+                limits::ARGUMENT
+            ));
         }
+
         if let Some(character) = text.chars().find(|c| unprintable(*c)) {
-            return Err(format!("contains the character U+{:04X}, which is never allowed", u32::from(character)));
+            return Err(format!(
+                "contains the character U+{:04X}, which is never allowed",
+                u32::from(character)
+            ));
         }
+
         let negative = matches!(self.kind, Kind::Integer { min, .. } if min < 0);
         if text.starts_with('-') && !self.allow_dash && !negative {
-            return Err(format!("starts with `-`: {shown} could be taken for an option"));
+            return Err(format!(
+                "starts with `-`: {shown} could be taken for an option"
+            ));
         }
+
         match &self.kind {
-            Kind::Choice(choices) if choices.iter().any(|choice| choice == text) => Ok(text.to_owned()),
+            Kind::Choice(choices) if choices.iter().any(|choice| choice == text) => {
+                Ok(text.to_owned())
+            }
             Kind::Choice(choices) => Err(format!("{shown} is not one of {}", choices.join(", "))),
             Kind::Integer { min, max } => integer(text)
                 .filter(|number| (min..=max).contains(&number))
                 .map(|number| number.to_string())
                 .ok_or_else(|| format!("{shown} is not a whole number from {min} to {max}")),
-            Kind::Text(bounds) if text.len() > bounds.max => Err(format!("has {} bytes, {} are allowed", text.len(), bounds.max)),
+            Kind::Text(bounds) if text.len() > bounds.max => Err(format!(
+                "has {} bytes, {} are allowed",
+                text.len(),
+                bounds.max
+            )),
             Kind::Text(bounds) if bounds.regex.is_match(text) => Ok(text.to_owned()),
             Kind::Text(bounds) => Err(format!("{shown} does not match {}", bounds.pattern)),
             Kind::Flag(word) => Ok(word.clone()),
-            Kind::Path { beneath, .. } => {
-                relative(text, beneath).ok_or_else(|| format!("{shown} is not a path beneath {}", beneath.display()))
-            }
+            Kind::Path { beneath, .. } => relative(text, beneath)
+                .ok_or_else(|| format!("{shown} is not a path beneath {}", beneath.display())),
             Kind::Hostname if hostname(text) => Ok(text.to_owned()),
             Kind::Hostname => Err(format!("{shown} is not a host name")),
-            Kind::Ip => text.parse::<IpAddr>().map(|ip| ip.to_string()).map_err(|_| format!("{shown} is not an IP address")),
+            Kind::Ip => text
+                .parse::<IpAddr>()
+                .map(|ip| ip.to_string())
+                .map_err(|_| format!("{shown} is not an IP address")),
             Kind::Cidr => text.parse::<Network>().map(|network| network.to_string()),
         }
     }
@@ -223,8 +269,8 @@ impl Kind {
     }
 }
 
-/// Characters that have no business in an argument: C0, DEL, C1, line and paragraph separators, and what
-/// turns the direction of text around.
+/// Characters that have no business in an argument: C0, DEL, C1, line and paragraph separators, and
+/// what turns the direction of text around.
 fn unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
@@ -262,20 +308,26 @@ fn integer(text: &str) -> Option<i64> {
 fn hostname(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
+
     text.len() <= 253 && text.split('.').all(label)
 }
 
-/// The path relative to the root, when its text alone already stays beneath it. The child process, as the
-/// account it runs as, resolves it for real.
+/// The path relative to the root, when its text alone already stays beneath it. The child process,
+/// as the account it runs as, resolves it for real.
 fn relative(text: &str, beneath: &std::path::Path) -> Option<String> {
     let inner = match text.strip_prefix('/') {
         None => text,
-        Some(_) => text.strip_prefix(beneath.to_str()?.trim_end_matches('/'))?.strip_prefix('/')?,
+        Some(_) => text
+            .strip_prefix(beneath.to_str()?.trim_end_matches('/'))?
+            .strip_prefix('/')?,
     };
+
     let plain = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= 255;
     (inner.len() < 4096 && inner.split('/').all(plain)).then(|| inner.to_owned())
 }
@@ -304,11 +356,23 @@ mod tests {
 
     #[test]
     fn patterns_mean_the_whole_value() {
-        for (pattern, value) in [("a|b", "ab"), ("a|b", "xa"), ("[a-z]+", "abc\n"), ("(?m)^a$", "a\nb"), ("^a|b$", "ac"), ("", "a")] {
+        for (pattern, value) in [
+            ("a|b", "ab"),
+            ("a|b", "xa"),
+            ("[a-z]+", "abc\n"),
+            ("(?m)^a$", "a\nb"),
+            ("^a|b$", "ac"),
+            ("", "a"),
+        ] {
             assert!(text(pattern).one(value).is_err(), "{pattern:?} {value:?}");
         }
+
         for (pattern, value) in [("a|b", "b"), ("(?i)abc", "ABC"), ("", "")] {
-            assert_eq!(text(pattern).one(value).as_deref(), Ok(value), "{pattern:?}");
+            assert_eq!(
+                text(pattern).one(value).as_deref(),
+                Ok(value),
+                "{pattern:?}"
+            );
         }
     }
 
@@ -325,17 +389,39 @@ mod tests {
             Kind::Choice(vec!["a".into()]),
             Kind::Integer { min: 0, max: 10 },
             Kind::Text(Text::new("(?s).*", 4096).unwrap()),
-            Kind::Path { beneath: "/srv".into(), pass: Pass::Descriptor },
+            Kind::Path {
+                beneath: "/srv".into(),
+                pass: Pass::Descriptor,
+            },
             Kind::Hostname,
             Kind::Ip,
             Kind::Cidr,
         ];
-        let values = ["a\0b", "a\nb", "\r", "\x1b[2J", "a\u{9b}b", "a\u{202e}b", "-x", "--output=/etc/passwd", "a\u{2028}", "-", "\x7f"];
+
+        let values = [
+            "a\0b",
+            "a\nb",
+            "\r",
+            "\x1b[2J",
+            "a\u{9b}b",
+            "a\u{202e}b",
+            "-x",
+            "--output=/etc/passwd",
+            "a\u{2028}",
+            "-",
+            "\x7f",
+        ];
+
         for kind in kinds {
             let argument = argument(kind);
             for value in values {
-                assert!(argument.one(value).is_err(), "{} {value:?}", argument.kind.word());
+                assert!(
+                    argument.one(value).is_err(),
+                    "{} {value:?}",
+                    argument.kind.word()
+                );
             }
+
             assert!(argument.one(&"a".repeat(1 << 20)).is_err());
         }
     }
@@ -346,17 +432,38 @@ mod tests {
         for good in ["0", "-5", "1000"] {
             assert_eq!(number.one(good).as_deref(), Ok(good));
         }
-        for bad in ["", "+1", "007", "1e3", "0x10", " 1", "1001", "-6", "9223372036854775808", "١"] {
+        for bad in [
+            "",
+            "+1",
+            "007",
+            "1e3",
+            "0x10",
+            " 1",
+            "1001",
+            "-6",
+            "9223372036854775808",
+            "١",
+        ] {
             assert!(number.one(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn paths_stay_beneath() {
-        let path = argument(Kind::Path { beneath: "/var/log/nginx".into(), pass: Pass::Name });
-        for (good, relative) in [("access.log", "access.log"), ("a/b", "a/b"), ("/var/log/nginx/x", "x"), ("..x", "..x")] {
+        let path = argument(Kind::Path {
+            beneath: "/var/log/nginx".into(),
+            pass: Pass::Name,
+        });
+
+        for (good, relative) in [
+            ("access.log", "access.log"),
+            ("a/b", "a/b"),
+            ("/var/log/nginx/x", "x"),
+            ("..x", "..x"),
+        ] {
             assert_eq!(path.one(good).as_deref(), Ok(relative));
         }
+
         for bad in [
             "",
             ".",
@@ -388,24 +495,53 @@ mod tests {
     #[test]
     fn kinds_and_values_must_fit() {
         let flag = argument(Kind::Flag("--force".into()));
-        assert_eq!(flag.accept(Some(&Value::Flag(true))), Ok(vec!["--force".into()]));
+        assert_eq!(
+            flag.accept(Some(&Value::Flag(true))),
+            Ok(vec!["--force".into()])
+        );
+
         assert_eq!(flag.accept(Some(&Value::Flag(false))), Ok(vec![]));
         assert!(flag.accept(Some(&Value::Text("--other".into()))).is_err());
         assert!(text("a").accept(Some(&Value::Flag(true))).is_err());
-        assert!(text("a").accept(Some(&Value::Many(vec!["a".into()]))).is_err());
+        assert!(
+            text("a")
+                .accept(Some(&Value::Many(vec!["a".into()])))
+                .is_err()
+        );
+
         assert!(text("a").accept(Some(&Value::Misfit("null"))).is_err());
         assert!(text("1").accept(Some(&Value::Integer(1))).is_err());
         assert!(text("a").accept(None).is_err());
-        let many = Argument { repeated: Some(2), ..text("a|b") };
-        assert_eq!(many.accept(Some(&Value::Many(vec!["a".into(), "b".into()]))), Ok(vec!["a".into(), "b".into()]));
-        assert!(many.accept(Some(&Value::Many(vec!["a".into(); 3]))).is_err());
+        let many = Argument {
+            repeated: Some(2),
+            ..text("a|b")
+        };
+
+        assert_eq!(
+            many.accept(Some(&Value::Many(vec!["a".into(), "b".into()]))),
+            Ok(vec!["a".into(), "b".into()])
+        );
+
+        assert!(
+            many.accept(Some(&Value::Many(vec!["a".into(); 3])))
+                .is_err()
+        );
+
         assert!(many.accept(Some(&Value::Many(vec![]))).is_err(), "required");
     }
 
     #[test]
     fn a_secret_is_never_quoted() {
-        let secret = Argument { secret: true, ..text("[0-9]+") };
-        let refusal = secret.accept(Some(&Value::Secret(crate::secret::Secret::new("hunter2".into())))).unwrap_err();
+        let secret = Argument {
+            secret: true,
+            ..text("[0-9]+")
+        };
+
+        let refusal = secret
+            .accept(Some(&Value::Secret(crate::secret::Secret::new(
+                "hunter2".into(),
+            ))))
+            .unwrap_err();
         assert!(!refusal.contains("hunter2"), "{refusal}");
         assert!(secret.accept(Some(&Value::Text("1".into()))).is_err());
     }

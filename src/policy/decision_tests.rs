@@ -1,24 +1,46 @@
 //! Whole decisions, compared in tables; and every verb against every kind of user.
 
 use super::*;
-use crate::policy::{Argument, OnDisconnect, OnRevoke, Pattern, Presence, RunAs, Segment, Stdin, Template, Text, User, Word};
+use crate::policy::{
+    Argument, OnDisconnect, OnRevoke, Pattern, Presence, RunAs, Segment, Stdin, Template, Text,
+    User, Word,
+};
 use crate::request::Value;
 use std::time::Duration;
 
 fn argument(name: &str, kind: Kind, presence: Presence) -> Argument {
-    Argument { name: name.into(), kind, presence, repeated: None, secret: false, allow_dash: false, summary: String::new(), place: at(30) }
+    Argument {
+        name: name.into(),
+        kind,
+        presence,
+        repeated: None,
+        secret: false,
+        allow_dash: false,
+        summary: String::new(),
+        place: at(30),
+    }
 }
 
 fn at(line: u32) -> Place {
-    Place { file: "c.toml".into(), line }
+    Place {
+        file: "c.toml".into(),
+        line,
+    }
 }
 
 fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, Arc<Command>) {
-    let word = |text: &str| Word::parse(text, |hole| arguments.iter().position(|argument| argument.name == hole)).unwrap();
+    let word = |text: &str| {
+        Word::parse(text, |hole| {
+            arguments.iter().position(|argument| argument.name == hole)
+        })
+        .unwrap()
+    };
+
     let segments = exec.iter().map(|words| match words {
         [one] => Segment::Word(word(one)),
         many => Segment::Group(many.iter().map(|text| word(text)).collect()),
     });
+
     let command = Command {
         linger: Duration::from_secs(2),
         leave_running: false,
@@ -51,11 +73,21 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
         place: at(20),
         arguments,
     };
+
     (name.into(), Arc::new(command))
 }
 
 fn policy() -> Policy {
-    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern { text: (*text).into(), place: at(5) }).collect();
+    let patterns = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| Pattern {
+                text: (*text).into(),
+                place: at(5),
+            })
+            .collect()
+    };
+
     let role = |commands: &[&str], verbs: &[&str], sources: &[&str]| Role {
         commands: patterns(commands),
         deny: vec![],
@@ -64,38 +96,97 @@ fn policy() -> Policy {
         sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
         place: at(4),
     };
-    let user =
-        |roles: &[&str]| User { roles: roles.iter().map(ToString::to_string).collect(), disabled: false, sources: vec![], place: at(2) };
-    let token = Argument { secret: true, ..argument("token", Kind::Text(Text::new("[a-z0-9]+", 40).unwrap()), Presence::Optional) };
+
+    let user = |roles: &[&str]| User {
+        roles: roles.iter().map(ToString::to_string).collect(),
+        disabled: false,
+        sources: vec![],
+        place: at(2),
+    };
+
+    let token = Argument {
+        secret: true,
+        ..argument(
+            "token",
+            Kind::Text(Text::new("[a-z0-9]+", 40).unwrap()),
+            Presence::Optional,
+        )
+    };
+
     let files = Argument {
         repeated: Some(3),
-        ..argument("file", Kind::Path { beneath: "/srv".into(), pass: Pass::Descriptor }, Presence::Required)
+        ..argument(
+            "file",
+            Kind::Path {
+                beneath: "/srv".into(),
+                pass: Pass::Descriptor,
+            },
+            Presence::Required,
+        )
     };
+
     Policy {
         roles: [
-            ("support".to_owned(), role(&["restart", "tail", "cat", "call"], &[], &[])),
-            ("office".to_owned(), role(&["wi*"], &["cancel-of-others", "runs-of-others"], &["10.0.0.0/8"])),
+            (
+                "support".to_owned(),
+                role(&["restart", "tail", "cat", "call"], &[], &[]),
+            ),
+            (
+                "office".to_owned(),
+                role(
+                    &["wi*"],
+                    &["cancel-of-others", "runs-of-others"],
+                    &["10.0.0.0/8"],
+                ),
+            ),
         ]
         .into(),
         users: [
             ("alice".to_owned(), user(&["support"])),
             ("lead".to_owned(), user(&["support", "office"])),
             ("nobody".to_owned(), user(&[])),
-            ("gone".to_owned(), User { disabled: true, ..user(&["support", "office"]) }),
+            (
+                "gone".to_owned(),
+                User {
+                    disabled: true,
+                    ..user(&["support", "office"])
+                },
+            ),
         ]
         .into(),
         commands: [
             command(
                 "restart",
                 &[&["/bin/systemctl"], &["restart"], &["--"], &["{service}"]],
-                vec![argument("service", Kind::Choice(vec!["nginx".into(), "php".into()]), Presence::Required)],
+                vec![argument(
+                    "service",
+                    Kind::Choice(vec!["nginx".into(), "php".into()]),
+                    Presence::Required,
+                )],
             ),
             command(
                 "tail",
-                &[&["/usr/bin/tail"], &["-n", "{lines}"], &["{quiet}"], &["--"], &["{file}"]],
+                &[
+                    &["/usr/bin/tail"],
+                    &["-n", "{lines}"],
+                    &["{quiet}"],
+                    &["--"],
+                    &["{file}"],
+                ],
                 vec![
-                    argument("file", Kind::Path { beneath: "/var/log".into(), pass: Pass::Name }, Presence::Required),
-                    argument("lines", Kind::Integer { min: 1, max: 1000 }, Presence::Default("100".into())),
+                    argument(
+                        "file",
+                        Kind::Path {
+                            beneath: "/var/log".into(),
+                            pass: Pass::Name,
+                        },
+                        Presence::Required,
+                    ),
+                    argument(
+                        "lines",
+                        Kind::Integer { min: 1, max: 1000 },
+                        Presence::Default("100".into()),
+                    ),
                     argument("quiet", Kind::Flag("-q".into()), Presence::Optional),
                 ],
             ),
@@ -112,7 +203,13 @@ const HOME: &str = "192.0.2.1";
 
 fn decide(user: &str, source: &str, ask: &Ask) -> Decision {
     let owner = |run: RunId| (run == own_run()).then(|| Arc::from("alice"));
-    policy().authorize(&Arc::from(user), RequestId::from_random([1; 20]), ask, source.parse().unwrap(), owner)
+    policy().authorize(
+        &Arc::from(user),
+        RequestId::from_random([1; 20]),
+        ask,
+        source.parse().unwrap(),
+        owner,
+    )
 }
 
 fn own_run() -> RunId {
@@ -120,8 +217,17 @@ fn own_run() -> RunId {
 }
 
 fn run(command: &str, arguments: &[(&str, Value)]) -> Ask {
-    let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    Ask::Run(Invocation { command: command.into(), arguments, confirmed: false, terminal: None, reason: None })
+    let arguments = arguments
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    Ask::Run(Invocation {
+        command: command.into(),
+        arguments,
+        confirmed: false,
+        terminal: None,
+        reason: None,
+    })
 }
 
 fn text(text: &str) -> Value {
@@ -132,22 +238,43 @@ fn text(text: &str) -> Value {
 fn granted_requests_become_exactly_this_argv() {
     type Case<'c> = (&'c str, &'c [(&'c str, Value)], &'c [&'c str]);
     let cases: &[Case<'_>] = &[
-        ("restart", &[("service", text("nginx"))], &["/bin/systemctl", "restart", "--", "nginx"]),
-        ("tail", &[("file", text("a.log"))], &["/usr/bin/tail", "-n", "100", "--", "/var/log/a.log"]),
+        (
+            "restart",
+            &[("service", text("nginx"))],
+            &["/bin/systemctl", "restart", "--", "nginx"],
+        ),
         (
             "tail",
-            &[("file", text("/var/log/b/c")), ("lines", Value::Integer(5)), ("quiet", Value::Flag(true))],
+            &[("file", text("a.log"))],
+            &["/usr/bin/tail", "-n", "100", "--", "/var/log/a.log"],
+        ),
+        (
+            "tail",
+            &[
+                ("file", text("/var/log/b/c")),
+                ("lines", Value::Integer(5)),
+                ("quiet", Value::Flag(true)),
+            ],
             &["/usr/bin/tail", "-n", "5", "-q", "--", "/var/log/b/c"],
         ),
-        ("cat", &[("file", Value::Many(vec!["a".into(), "b".into()]))], &["/bin/cat", "/dev/fd/3", "/dev/fd/4"]),
+        (
+            "cat",
+            &[("file", Value::Many(vec!["a".into(), "b".into()]))],
+            &["/bin/cat", "/dev/fd/3", "/dev/fd/4"],
+        ),
         ("call", &[], &["/bin/call"]),
     ];
+
     for (command, arguments, argv) in cases {
         match decide("alice", HOME, &run(command, arguments)) {
             Decision::Run(grant) => {
                 assert_eq!(&grant.what().argv, argv);
-                assert_eq!(grant.rule(), format!("roles.support.commands `{command}` (c.toml:5)"));
+                assert_eq!(
+                    grant.rule(),
+                    format!("roles.support.commands `{command}` (c.toml:5)")
+                );
             }
+
             other => panic!("{command}: {other:?}"),
         }
     }
@@ -162,13 +289,64 @@ fn refusals_name_rule_and_argument() {
         text: text.into(),
         holds_secret: false,
     };
+
     use RefusalKind::*;
     let cases = [
-        ("alice", HOME, run("reboot", &[]), of(NotPermitted, None, "default deny", "no role of `alice` grants a command `reboot`")),
-        ("alice", OFFICE, run("wipe", &[]), of(NotPermitted, None, "default deny", "no role of `alice` grants a command `wipe`")),
-        ("nobody", HOME, run("restart", &[]), of(NotPermitted, None, "default deny", "no role of `nobody` grants a command `restart`")),
-        ("gone", OFFICE, run("restart", &[]), of(NotPermitted, None, "users.gone (c.toml:2)", "`gone` is disabled")),
-        ("ghost", OFFICE, run("restart", &[]), of(NotPermitted, None, "default deny", "there is no user `ghost`")),
+        (
+            "alice",
+            HOME,
+            run("reboot", &[]),
+            of(
+                NotPermitted,
+                None,
+                "default deny",
+                "no role of `alice` grants a command `reboot`",
+            ),
+        ),
+        (
+            "alice",
+            OFFICE,
+            run("wipe", &[]),
+            of(
+                NotPermitted,
+                None,
+                "default deny",
+                "no role of `alice` grants a command `wipe`",
+            ),
+        ),
+        (
+            "nobody",
+            HOME,
+            run("restart", &[]),
+            of(
+                NotPermitted,
+                None,
+                "default deny",
+                "no role of `nobody` grants a command `restart`",
+            ),
+        ),
+        (
+            "gone",
+            OFFICE,
+            run("restart", &[]),
+            of(
+                NotPermitted,
+                None,
+                "users.gone (c.toml:2)",
+                "`gone` is disabled",
+            ),
+        ),
+        (
+            "ghost",
+            OFFICE,
+            run("restart", &[]),
+            of(
+                NotPermitted,
+                None,
+                "default deny",
+                "there is no user `ghost`",
+            ),
+        ),
         (
             "lead",
             HOME,
@@ -184,13 +362,23 @@ fn refusals_name_rule_and_argument() {
             "lead",
             OFFICE,
             run("wipe", &[]),
-            of(Confirm, None, "commands.wipe.confirm (c.toml:20)", "this command wants to be confirmed by a person who has seen its argv"),
+            of(
+                Confirm,
+                None,
+                "commands.wipe.confirm (c.toml:20)",
+                "this command wants to be confirmed by a person who has seen its argv",
+            ),
         ),
         (
             "alice",
             HOME,
             run("restart", &[]),
-            of(Argument, Some("service"), "commands.restart.args.service (c.toml:30)", "argument `service` is missing"),
+            of(
+                Argument,
+                Some("service"),
+                "commands.restart.args.service (c.toml:30)",
+                "argument `service` is missing",
+            ),
         ),
         (
             "alice",
@@ -206,28 +394,55 @@ fn refusals_name_rule_and_argument() {
         (
             "alice",
             HOME,
-            run("restart", &[("service", text("nginx")), ("host", text("x"))]),
-            of(Argument, Some("host"), "commands.restart (c.toml:20)", "argument `host` is unknown; `restart` takes service"),
+            run(
+                "restart",
+                &[("service", text("nginx")), ("host", text("x"))],
+            ),
+            of(
+                Argument,
+                Some("host"),
+                "commands.restart (c.toml:20)",
+                "argument `host` is unknown; `restart` takes service",
+            ),
         ),
         (
             "alice",
             HOME,
-            run("restart", &[("service", text("nginx")), ("service", text("php"))]),
-            of(Argument, Some("service"), "commands.restart (c.toml:20)", "argument `service` is given twice"),
+            run(
+                "restart",
+                &[("service", text("nginx")), ("service", text("php"))],
+            ),
+            of(
+                Argument,
+                Some("service"),
+                "commands.restart (c.toml:20)",
+                "argument `service` is given twice",
+            ),
         ),
         (
             "alice",
             HOME,
             run("tail", &[("file", text("../shadow"))]),
-            of(Argument, Some("file"), "commands.tail.args.file (c.toml:30)", "argument `file` `../shadow` is not a path beneath /var/log"),
+            of(
+                Argument,
+                Some("file"),
+                "commands.tail.args.file (c.toml:30)",
+                "argument `file` `../shadow` is not a path beneath /var/log",
+            ),
         ),
         (
             "alice",
             HOME,
             run("tail", &[("file", Value::Misfit("null"))]),
-            of(Argument, Some("file"), "commands.tail.args.file (c.toml:30)", "argument `file` is null, not a string"),
+            of(
+                Argument,
+                Some("file"),
+                "commands.tail.args.file (c.toml:30)",
+                "argument `file` is null, not a string",
+            ),
         ),
     ];
+
     for (user, source, ask, refusal) in cases {
         match decide(user, source, &ask) {
             Decision::Refused(seen) => assert_eq!(seen, refusal),
@@ -244,10 +459,15 @@ fn secrets_are_masked_and_a_secret_in_the_clear_is_marked() {
             assert_eq!(grant.what().argv, ["/bin/call", "--token=hunter2"]);
             assert_eq!(grant.what().shown, ["/bin/call", "--token=***"]);
         }
+
         other => panic!("{other:?}"),
     }
+
     match decide("alice", HOME, &run("call", &[("token", text("hunter2"))])) {
-        Decision::Refused(refusal) => assert!(refusal.holds_secret && !refusal.text.contains("hunter2"), "{refusal:?}"),
+        Decision::Refused(refusal) => assert!(
+            refusal.holds_secret && !refusal.text.contains("hunter2"),
+            "{refusal:?}"
+        ),
         other => panic!("{other:?}"),
     }
 }
@@ -256,17 +476,27 @@ fn secrets_are_masked_and_a_secret_in_the_clear_is_marked() {
 #[test]
 fn verb_by_role() {
     let stranger = RunId::from_random([9; 10]);
-    let invocation =
-        |command: &str| Invocation { command: command.into(), arguments: vec![], confirmed: true, terminal: None, reason: None };
+    let invocation = |command: &str| Invocation {
+        command: command.into(),
+        arguments: vec![],
+        confirmed: true,
+        terminal: None,
+        reason: None,
+    };
+
     // user, source, verb, asked, granted?
     let mut rows: Vec<(&str, &str, Ask, bool)> = Vec::new();
     for row in VERBS.iter().filter(|row| row.door == Door::Wire) {
         match row.verb {
-            Verb::List => {
-                rows.extend([("alice", HOME, Ask::List, true), ("ghost", HOME, Ask::List, false), ("gone", HOME, Ask::List, false)])
-            }
+            Verb::List => rows.extend([
+                ("alice", HOME, Ask::List, true),
+                ("ghost", HOME, Ask::List, false),
+                ("gone", HOME, Ask::List, false),
+            ]),
             Verb::Describe => {
-                let ask = || Ask::Describe { command: "wipe".into() };
+                let ask = || Ask::Describe {
+                    command: "wipe".into(),
+                };
                 rows.extend([
                     ("alice", OFFICE, ask(), false),
                     ("lead", OFFICE, ask(), true),
@@ -274,9 +504,16 @@ fn verb_by_role() {
                     ("gone", OFFICE, ask(), false),
                 ]);
             }
+
             Verb::Preview | Verb::Run => {
-                let ask =
-                    |command: &str| if row.verb == Verb::Run { Ask::Run(invocation(command)) } else { Ask::Preview(invocation(command)) };
+                let ask = |command: &str| {
+                    if row.verb == Verb::Run {
+                        Ask::Run(invocation(command))
+                    } else {
+                        Ask::Preview(invocation(command))
+                    }
+                };
+
                 rows.extend([
                     ("alice", OFFICE, ask("wipe"), false),
                     ("lead", OFFICE, ask("wipe"), true),
@@ -285,6 +522,7 @@ fn verb_by_role() {
                     ("ghost", OFFICE, ask("wipe"), false),
                 ]);
             }
+
             Verb::Cancel => rows.extend([
                 ("alice", HOME, Ask::Cancel { run: own_run() }, true),
                 ("alice", HOME, Ask::Cancel { run: stranger }, false),
@@ -295,9 +533,19 @@ fn verb_by_role() {
             ]),
             Verb::Attach | Verb::Signal => {
                 let ask = |run| match row.verb {
-                    Verb::Signal => Ask::Signal { run, signal: "INT".into() },
-                    _ => Ask::Attach(Attachment { run, stdout: None, stderr: None, follow: true, resume: false }),
+                    Verb::Signal => Ask::Signal {
+                        run,
+                        signal: "INT".into(),
+                    },
+                    _ => Ask::Attach(Attachment {
+                        run,
+                        stdout: None,
+                        stderr: None,
+                        follow: true,
+                        resume: false,
+                    }),
                 };
+
                 rows.extend([
                     ("alice", HOME, ask(own_run()), true),
                     ("alice", HOME, ask(stranger), false),
@@ -306,17 +554,31 @@ fn verb_by_role() {
                     ("lead", OFFICE, ask(own_run()), false),
                 ]);
             }
-            Verb::Runs => rows.extend([("alice", HOME, Ask::Runs, true), ("lead", OFFICE, Ask::Runs, true)]),
+
+            Verb::Runs => rows.extend([
+                ("alice", HOME, Ask::Runs, true),
+                ("lead", OFFICE, Ask::Runs, true),
+            ]),
             Verb::Explain => rows.extend([
                 // To be told why not is granted to whoever is somebody here.
                 ("alice", HOME, Ask::Explain(invocation("wipe")), true),
                 ("ghost", HOME, Ask::Explain(invocation("wipe")), false),
             ]),
-            Verb::Whoami => rows.extend([("nobody", HOME, Ask::Whoami, true), ("gone", HOME, Ask::Whoami, false)]),
-            Verb::Sessions => rows.extend([("nobody", HOME, Ask::Sessions, true), ("ghost", HOME, Ask::Sessions, false)]),
+            Verb::Whoami => rows.extend([
+                ("nobody", HOME, Ask::Whoami, true),
+                ("gone", HOME, Ask::Whoami, false),
+            ]),
+            Verb::Sessions => rows.extend([
+                ("nobody", HOME, Ask::Sessions, true),
+                ("ghost", HOME, Ask::Sessions, false),
+            ]),
             Verb::EndSession => {
-                rows.extend([("nobody", HOME, Ask::EndSession(Ending::All), true), ("ghost", HOME, Ask::EndSession(Ending::All), false)]);
+                rows.extend([
+                    ("nobody", HOME, Ask::EndSession(Ending::All), true),
+                    ("ghost", HOME, Ask::EndSession(Ending::All), false),
+                ]);
             }
+
             Verb::Status
             | Verb::Metrics
             | Verb::Reload
@@ -329,23 +591,42 @@ fn verb_by_role() {
                 panic!("{} is a local verb", row.name)
             }
         }
-        assert!(rows.iter().any(|(_, _, ask, _)| ask.verb() == row.verb), "verb {} has no row", row.name);
+
+        assert!(
+            rows.iter().any(|(_, _, ask, _)| ask.verb() == row.verb),
+            "verb {} has no row",
+            row.name
+        );
     }
+
     for (user, source, ask, granted) in rows {
         let decision = decide(user, source, &ask);
-        assert_eq!(!matches!(decision, Decision::Refused(_)), granted, "{user} {source} {ask:?}: {decision:?}");
+        assert_eq!(
+            !matches!(decision, Decision::Refused(_)),
+            granted,
+            "{user} {source} {ask:?}: {decision:?}"
+        );
     }
 }
 
 #[test]
 fn lists_show_only_what_is_granted_here() {
     let names = |user, source| match decide(user, source, &Ask::List) {
-        Decision::List(grant) => grant.what().iter().map(|command| command.name.clone()).collect::<Vec<_>>(),
+        Decision::List(grant) => grant
+            .what()
+            .iter()
+            .map(|command| command.name.clone())
+            .collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
+
     assert_eq!(names("alice", HOME), ["call", "cat", "restart", "tail"]);
     assert_eq!(names("lead", HOME), ["call", "cat", "restart", "tail"]);
-    assert_eq!(names("lead", "::ffff:10.0.0.1"), ["call", "cat", "restart", "tail", "wipe"]);
+    assert_eq!(
+        names("lead", "::ffff:10.0.0.1"),
+        ["call", "cat", "restart", "tail", "wipe"]
+    );
+
     let scope = |source| matches!(decide("lead", source, &Ask::Runs), Decision::Runs(grant) if *grant.what() == Scope::All);
     assert!(scope(OFFICE) && !scope(HOME));
 }
@@ -355,26 +636,35 @@ fn local_verbs_are_for_root_and_the_daemons_own_user() {
     for row in VERBS {
         let local = row.door == Door::Control;
         for (peer, fits) in [(0, true), (990, true), (1000, false)] {
-            assert_eq!(authorize_local(row.name, peer, 990).is_ok(), local && fits, "{} {peer}", row.name);
+            assert_eq!(
+                authorize_local(row.name, peer, 990).is_ok(),
+                local && fits,
+                "{} {peer}",
+                row.name
+            );
         }
     }
+
     assert!(authorize_local("shutdown", 0, 0).is_err());
 }
 
 #[test]
 fn equal_refusals_for_commands_that_do_not_exist_and_commands_of_others() {
     for user in ["alice", "nobody", "ghost"] {
-        let (Decision::Refused(hidden), Decision::Refused(missing)) =
-            (decide(user, HOME, &run("wipe", &[])), decide(user, HOME, &run("w1pe", &[])))
-        else {
+        let (Decision::Refused(hidden), Decision::Refused(missing)) = (
+            decide(user, HOME, &run("wipe", &[])),
+            decide(user, HOME, &run("w1pe", &[])),
+        ) else {
             panic!("granted");
         };
+
         assert_eq!(hidden.text.replace("wipe", "w1pe"), missing.text);
         assert_eq!((hidden.kind, hidden.rule), (missing.kind, missing.rule));
     }
 }
 
-/// The same policy, with what narrows it: networks of users and commands, a denial, a reason, bounds of time.
+/// The same policy, with what narrows it: networks of users and commands, a denial, a reason,
+/// bounds of time.
 fn narrowed() -> Policy {
     let mut policy = policy();
     let change = |policy: &mut Policy, name: &str, change: &dyn Fn(&mut Command)| {
@@ -382,37 +672,87 @@ fn narrowed() -> Policy {
         change(&mut command);
         policy.commands.insert(name.into(), Arc::new(command));
     };
-    change(&mut policy, "tail", &|command| command.sources = vec!["10.0.0.0/8".parse().unwrap()]);
-    change(&mut policy, "call", &|command| command.reason = Some(Text::new("OPS-[0-9]+", 64).unwrap()));
+
+    change(&mut policy, "tail", &|command| {
+        command.sources = vec!["10.0.0.0/8".parse().unwrap()]
+    });
+    change(&mut policy, "call", &|command| {
+        command.reason = Some(Text::new("OPS-[0-9]+", 64).unwrap())
+    });
     let role = |commands: &[&str], deny: &[&str], seconds: Option<u64>| Role {
-        commands: commands.iter().map(|text| Pattern { text: (*text).into(), place: at(6) }).collect(),
-        deny: deny.iter().map(|text| Pattern { text: (*text).into(), place: at(7) }).collect(),
+        commands: commands
+            .iter()
+            .map(|text| Pattern {
+                text: (*text).into(),
+                place: at(6),
+            })
+            .collect(),
+        deny: deny
+            .iter()
+            .map(|text| Pattern {
+                text: (*text).into(),
+                place: at(7),
+            })
+            .collect(),
         max_run_time: seconds.map(Duration::from_secs),
         place: at(6),
         ..Role::default()
     };
-    policy.roles.insert("short".into(), role(&["call", "cat"], &[], Some(10)));
-    policy.roles.insert("shorter".into(), role(&["call"], &[], Some(5)));
-    policy.roles.insert("not".into(), Role { sources: vec!["10.0.0.0/8".parse().unwrap()], ..role(&[], &["c*"], None) });
+
+    policy
+        .roles
+        .insert("short".into(), role(&["call", "cat"], &[], Some(10)));
+    policy
+        .roles
+        .insert("shorter".into(), role(&["call"], &[], Some(5)));
+    policy.roles.insert(
+        "not".into(),
+        Role {
+            sources: vec!["10.0.0.0/8".parse().unwrap()],
+            ..role(&[], &["c*"], None)
+        },
+    );
+
     let user = |roles: &[&str], sources: &[&str]| User {
         roles: roles.iter().map(ToString::to_string).collect(),
         disabled: false,
         sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
         place: at(3),
     };
-    policy.users.insert("brief".into(), user(&["shorter", "short"], &[]));
-    policy.users.insert("both".into(), user(&["short", "support"], &[]));
-    policy.users.insert("denied".into(), user(&["support", "not"], &[]));
-    policy.users.insert("inside".into(), user(&["support"], &["10.1.0.0/16", "::1"]));
+
+    policy
+        .users
+        .insert("brief".into(), user(&["shorter", "short"], &[]));
+    policy
+        .users
+        .insert("both".into(), user(&["short", "support"], &[]));
+    policy
+        .users
+        .insert("denied".into(), user(&["support", "not"], &[]));
+    policy
+        .users
+        .insert("inside".into(), user(&["support"], &["10.1.0.0/16", "::1"]));
     policy
 }
 
 fn judged(user: &str, source: &str, ask: &Ask) -> Decision {
-    narrowed().authorize(&user.into(), RequestId::from_random([1; 20]), ask, source.parse().unwrap(), |_| None)
+    narrowed().authorize(
+        &user.into(),
+        RequestId::from_random([1; 20]),
+        ask,
+        source.parse().unwrap(),
+        |_| None,
+    )
 }
 
 fn because(reason: Option<&str>) -> Ask {
-    Ask::Run(Invocation { command: "call".into(), arguments: vec![], confirmed: false, terminal: None, reason: reason.map(Into::into) })
+    Ask::Run(Invocation {
+        command: "call".into(),
+        arguments: vec![],
+        confirmed: false,
+        terminal: None,
+        reason: reason.map(Into::into),
+    })
 }
 
 #[test]
@@ -421,12 +761,33 @@ fn users_and_commands_have_networks_too() {
         Decision::Refused(refusal) => Some((refusal.kind, refusal.rule)),
         _ => None,
     };
-    assert_eq!(kind("inside", HOME, &Ask::List), Some((RefusalKind::Source, "users.inside.sources (c.toml:3)".into())));
+
+    assert_eq!(
+        kind("inside", HOME, &Ask::List),
+        Some((
+            RefusalKind::Source,
+            "users.inside.sources (c.toml:3)".into()
+        ))
+    );
+
     assert_eq!(kind("inside", "10.1.2.3", &Ask::List), None);
     assert_eq!(kind("inside", "::ffff:10.1.2.3", &Ask::Whoami), None);
     let tail = run("tail", &[("file", text("a"))]);
-    assert_eq!(kind("alice", HOME, &tail).map(|(kind, _)| kind), Some(RefusalKind::Source));
-    assert_eq!(kind("alice", OFFICE, &Ask::Describe { command: "tail".into() }), None);
+    assert_eq!(
+        kind("alice", HOME, &tail).map(|(kind, _)| kind),
+        Some(RefusalKind::Source)
+    );
+
+    assert_eq!(
+        kind(
+            "alice",
+            OFFICE,
+            &Ask::Describe {
+                command: "tail".into()
+            }
+        ),
+        None
+    );
 }
 
 #[test]
@@ -434,32 +795,69 @@ fn what_is_denied_stays_denied_wherever_one_comes_from() {
     for source in [HOME, OFFICE] {
         match judged("denied", source, &because(Some("OPS-1"))) {
             Decision::Refused(refusal) => {
-                assert_eq!((refusal.kind, refusal.rule.as_str()), (RefusalKind::NotPermitted, "roles.not.deny `c*` (c.toml:7)"));
+                assert_eq!(
+                    (refusal.kind, refusal.rule.as_str()),
+                    (RefusalKind::NotPermitted, "roles.not.deny `c*` (c.toml:7)")
+                );
             }
+
             other => panic!("{other:?}"),
         }
-        let Decision::List(grant) = judged("denied", source, &Ask::List) else { panic!("no list") };
-        assert!(grant.what().iter().all(|command| !command.name.starts_with('c')), "{:?}", grant.what());
+
+        let Decision::List(grant) = judged("denied", source, &Ask::List) else {
+            panic!("no list")
+        };
+        assert!(
+            grant
+                .what()
+                .iter()
+                .all(|command| !command.name.starts_with('c')),
+            "{:?}",
+            grant.what()
+        );
     }
 }
 
 #[test]
 fn a_reason_has_a_form_and_is_kept() {
-    for (reason, fits) in [(None, false), (Some(""), false), (Some("because"), false), (Some("xOPS-1"), false), (Some("OPS-12"), true)] {
+    for (reason, fits) in [
+        (None, false),
+        (Some(""), false),
+        (Some("because"), false),
+        (Some("xOPS-1"), false),
+        (Some("OPS-12"), true),
+    ] {
         match judged("alice", HOME, &because(reason)) {
-            Decision::Run(grant) => assert!(fits && grant.what().reason.as_deref() == reason, "{reason:?}"),
-            Decision::Refused(refusal) => assert!(!fits && refusal.kind == RefusalKind::Reason, "{refusal:?}"),
+            Decision::Run(grant) => assert!(
+                fits && grant.what().reason.as_deref() == reason,
+                "{reason:?}"
+            ),
+            Decision::Refused(refusal) => {
+                assert!(!fits && refusal.kind == RefusalKind::Reason, "{refusal:?}")
+            }
             other => panic!("{other:?}"),
         }
     }
+
     // Where none is wanted it is kept too, but not with what could deceive whoever reads it.
     let cat = |reason: &str| {
-        let Ask::Run(invocation) = run("cat", &[("file", Value::Many(vec!["a".into()]))]) else { panic!("not a run") };
-        Ask::Run(Invocation { reason: Some(reason.into()), ..invocation })
+        let Ask::Run(invocation) = run("cat", &[("file", Value::Many(vec!["a".into()]))]) else {
+            panic!("not a run")
+        };
+        Ask::Run(Invocation {
+            reason: Some(reason.into()),
+            ..invocation
+        })
     };
-    assert!(matches!(judged("alice", HOME, &cat("weekly")), Decision::Run(grant) if grant.what().reason.as_deref() == Some("weekly")));
+
+    assert!(
+        matches!(judged("alice", HOME, &cat("weekly")), Decision::Run(grant) if grant.what().reason.as_deref() == Some("weekly"))
+    );
     for bad in ["a\u{1b}[2J".to_owned(), "x".repeat(300), "\u{202e}".into()] {
-        assert!(matches!(judged("alice", HOME, &cat(&bad)), Decision::Refused(refusal) if refusal.kind == RefusalKind::Reason), "{bad:?}");
+        assert!(
+            matches!(judged("alice", HOME, &cat(&bad)), Decision::Refused(refusal) if refusal.kind == RefusalKind::Reason),
+            "{bad:?}"
+        );
     }
 }
 
@@ -469,25 +867,51 @@ fn the_most_generous_role_bounds_the_time() {
         Decision::Run(grant) => (grant.what().timeout, grant.rule().to_owned()),
         other => panic!("{other:?}"),
     };
-    assert_eq!(time("brief"), (Some(Duration::from_secs(10)), "roles.short.commands `call` (c.toml:6)".into()));
-    assert_eq!(time("both").0, Some(Duration::from_secs(60)), "the command's own");
+
+    assert_eq!(
+        time("brief"),
+        (
+            Some(Duration::from_secs(10)),
+            "roles.short.commands `call` (c.toml:6)".into()
+        )
+    );
+
+    assert_eq!(
+        time("both").0,
+        Some(Duration::from_secs(60)),
+        "the command's own"
+    );
 }
 
 #[test]
 fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
-    let Ask::Run(invocation) = because(None) else { panic!("not a run") };
-    for user in ["alice", "brief", "both", "denied", "inside", "nobody", "gone", "ghost", "lead"] {
+    let Ask::Run(invocation) = because(None) else {
+        panic!("not a run")
+    };
+    for user in [
+        "alice", "brief", "both", "denied", "inside", "nobody", "gone", "ghost", "lead",
+    ] {
         for source in [HOME, OFFICE] {
             let explained = narrowed().explain(user, &invocation, source.parse().unwrap());
             let refused = match judged(user, source, &because(None)) {
                 Decision::Refused(refusal) => Some(refusal),
                 _ => None,
             };
+
             assert_eq!(explained.outcome.err(), refused, "{user} {source}");
             assert!(!explained.considered.is_empty());
         }
     }
-    let explained = narrowed().explain("brief", &Invocation { reason: Some("OPS-7".into()), ..invocation }, HOME.parse().unwrap());
+
+    let explained = narrowed().explain(
+        "brief",
+        &Invocation {
+            reason: Some("OPS-7".into()),
+            ..invocation
+        },
+        HOME.parse().unwrap(),
+    );
+
     assert_eq!(
         explained.considered,
         [
@@ -503,21 +927,54 @@ fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
 #[test]
 fn what_is_taken_from_a_user_and_what_is_not() {
     type Change = fn(&mut Policy);
-    let role = |policy: &mut Policy, change: &dyn Fn(&mut Role)| change(policy.roles.get_mut("support").unwrap());
+    let role = |policy: &mut Policy, change: &dyn Fn(&mut Role)| {
+        change(policy.roles.get_mut("support").unwrap())
+    };
     let cases: &[(bool, Change)] = &[
         (false, |_| {}),
         (true, |policy| drop(policy.users.remove("alice"))),
-        (true, |policy| policy.users.get_mut("alice").unwrap().disabled = true),
-        (true, |policy| policy.users.get_mut("alice").unwrap().roles.clear()),
-        (false, |policy| policy.users.get_mut("alice").unwrap().roles.push("short".into())),
-        (true, |policy| policy.users.get_mut("alice").unwrap().roles.push("not".into())),
-        (true, |policy| policy.users.get_mut("alice").unwrap().sources.push("10.0.0.0/8".parse().unwrap())),
+        (true, |policy| {
+            policy.users.get_mut("alice").unwrap().disabled = true
+        }),
+        (true, |policy| {
+            policy.users.get_mut("alice").unwrap().roles.clear()
+        }),
+        (false, |policy| {
+            policy
+                .users
+                .get_mut("alice")
+                .unwrap()
+                .roles
+                .push("short".into())
+        }),
+        (true, |policy| {
+            policy
+                .users
+                .get_mut("alice")
+                .unwrap()
+                .roles
+                .push("not".into())
+        }),
+        (true, |policy| {
+            policy
+                .users
+                .get_mut("alice")
+                .unwrap()
+                .sources
+                .push("10.0.0.0/8".parse().unwrap())
+        }),
         (true, |policy| drop(policy.roles.remove("support"))),
         (false, |policy| drop(policy.roles.remove("office"))),
         (false, |policy| policy.commands.clear()),
     ];
-    let networks =
-        |text: &str| -> Vec<Network> { text.split(' ').filter(|text| !text.is_empty()).map(|text| text.parse().unwrap()).collect() };
+
+    let networks = |text: &str| -> Vec<Network> {
+        text.split(' ')
+            .filter(|text| !text.is_empty())
+            .map(|text| text.parse().unwrap())
+            .collect()
+    };
+
     for (was, is, taken) in [
         ("10.0.0.1", "10.0.0.0/8", false),
         ("10.0.0.0/24 10.0.1.0/24", "10.0.0.0/8 ::1", false),
@@ -531,23 +988,48 @@ fn what_is_taken_from_a_user_and_what_is_not() {
         new.roles.get_mut("support").unwrap().sources = networks(is);
         assert_eq!(new.takes_from(&old, "alice"), taken, "{was} to {is}");
     }
+
     for (index, (taken, change)) in cases.iter().enumerate() {
         let mut new = narrowed();
         change(&mut new);
         assert_eq!(new.takes_from(&narrowed(), "alice"), *taken, "{index}");
     }
+
     type RoleChange = fn(&mut Role);
     let roles: &[(bool, RoleChange)] = &[
         (true, |role| drop(role.commands.pop())),
-        (false, |role| role.commands.push(Pattern { text: "new".into(), place: at(1) })),
-        (true, |role| role.deny.push(Pattern { text: "tail".into(), place: at(1) })),
-        (false, |role| role.deny.push(Pattern { text: "no-such".into(), place: at(1) })),
-        (false, |role| role.commands = vec![Pattern { text: "*".into(), place: at(1) }]),
-        (true, |role| role.max_run_time = Some(Duration::from_secs(1))),
+        (false, |role| {
+            role.commands.push(Pattern {
+                text: "new".into(),
+                place: at(1),
+            })
+        }),
+        (true, |role| {
+            role.deny.push(Pattern {
+                text: "tail".into(),
+                place: at(1),
+            })
+        }),
+        (false, |role| {
+            role.deny.push(Pattern {
+                text: "no-such".into(),
+                place: at(1),
+            })
+        }),
+        (false, |role| {
+            role.commands = vec![Pattern {
+                text: "*".into(),
+                place: at(1),
+            }]
+        }),
+        (true, |role| {
+            role.max_run_time = Some(Duration::from_secs(1))
+        }),
         (true, |role| role.sources.push("::1".parse().unwrap())),
         (false, |role| role.verbs.push("runs-of-others".into())),
         (false, |role| role.place = at(99)),
     ];
+
     for (index, (taken, change)) in roles.iter().enumerate() {
         let mut new = narrowed();
         role(&mut new, &change);

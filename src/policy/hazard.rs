@@ -4,11 +4,13 @@ use super::template::{Template, Word};
 
 /// Programs that run text as code, where a fixed script or code may take values as its arguments.
 const INTERPRETERS: &[&str] = &[
-    "sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "python", "perl", "ruby", "node", "nodejs", "php", "lua",
-    "tclsh", "awk", "gawk", "mawk", "nawk", "sed", "jshell", "deno", "bun", "Rscript", "guile",
+    "sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "python", "perl",
+    "ruby", "node", "nodejs", "php", "lua", "tclsh", "awk", "gawk", "mawk", "nawk", "sed",
+    "jshell", "deno", "bun", "Rscript", "guile",
 ];
 
-/// Programs in which hardly any word is safely data: editors, debuggers, database shells, remote shells.
+/// Programs in which hardly any word is safely data: editors, debuggers, database shells, remote
+/// shells.
 const CODE_ALL_OVER: &[&str] = &[
     "ssh",
     "eval",
@@ -39,7 +41,8 @@ const CODE_ALL_OVER: &[&str] = &[
     "make",
 ];
 
-/// Programs whose arguments are another program with its arguments, and how many operands stand before it.
+/// Programs whose arguments are another program with its arguments, and how many operands stand
+/// before it.
 const WRAPPERS: &[(&str, usize)] = &[
     ("env", 0),
     ("nice", 0),
@@ -67,17 +70,28 @@ const WRAPPERS: &[(&str, usize)] = &[
 ];
 
 /// Options after which the next word is code.
-const CODE_OPTIONS: &[&str] = &["-c", "-e", "-E", "-r", "--eval", "--execute", "--command", "-p", "--expression"];
+const CODE_OPTIONS: &[&str] = &[
+    "-c",
+    "-e",
+    "-E",
+    "-r",
+    "--eval",
+    "--execute",
+    "--command",
+    "-p",
+    "--expression",
+];
 
 fn program(word: &Word) -> Option<&str> {
     let name = word.literal()?.rsplit('/').next()?;
+
     // python3.11, perl5.36, lua5.4: the number is no part of the name.
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     Some(if bare.is_empty() { name } else { bare })
 }
 
-/// The first word with a hole in the code given to an interpreter, or before it, where an option would stand; or where
-/// the program that a wrapper starts would stand.
+/// The first word with a hole in the code given to an interpreter, or before it, where an option
+/// would stand; or where the program that a wrapper starts would stand.
 ///
 /// `["/bin/sh", "-c", "echo {x}"]` has one; `["/bin/sh", "-c", "echo \"$1\"", "sh", "{x}"]` and
 /// `["/usr/bin/python3", "/opt/job.py", "{x}"]` have none: there the value is data.
@@ -88,26 +102,39 @@ pub fn interpreter_hole(template: &Template) -> Option<String> {
 
 fn code_hole<'w>(words: &[&'w Word]) -> Option<&'w Word> {
     let (first, rest) = words.split_first()?;
-    let Some(name) = program(first) else { return Some(first) };
+    let Some(name) = program(first) else {
+        return Some(first);
+    };
     let first_hole = || rest.iter().copied().find(|word| word.literal().is_none());
     if CODE_ALL_OVER.contains(&name) {
         return first_hole();
     }
     if name == "find" {
         // What follows -exec is a program; elsewhere in find a value is data.
-        let runs = |word: &&&Word| word.literal().is_some_and(|text| text.starts_with("-exec") || text.starts_with("-ok"));
-        let program_words = rest.iter().position(|word| runs(&word)).and_then(|at| rest.get(at + 1..));
+        let runs = |word: &&&Word| {
+            word.literal()
+                .is_some_and(|text| text.starts_with("-exec") || text.starts_with("-ok"))
+        };
+
+        let program_words = rest
+            .iter()
+            .position(|word| runs(&word))
+            .and_then(|at| rest.get(at + 1..));
         return program_words.and_then(code_hole);
     }
+
     if INTERPRETERS.contains(&name) {
         return script_hole(rest);
     }
     let (_, operands) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name)?;
-    // The wrapped program must be literal. Options with values cannot be told from it here, so the first word counts
-    // that names a path or a known program, after the wrapper's own operands.
+
+    // The wrapped program must be literal. Options with values cannot be told from it here, so the
+    // first word counts that names a path or a known program, after the wrapper's own operands.
     let mut operands = *operands;
     for (at, word) in rest.iter().enumerate() {
-        let Some(text) = word.literal() else { return Some(word) };
+        let Some(text) = word.literal() else {
+            return Some(word);
+        };
         if text.starts_with('-') || text.contains('=') {
             continue;
         }
@@ -115,27 +142,37 @@ fn code_hole<'w>(words: &[&'w Word]) -> Option<&'w Word> {
             operands -= 1;
             continue;
         }
+
         let known = program(word).is_some_and(|name| {
             INTERPRETERS.contains(&name)
                 || CODE_ALL_OVER.contains(&name)
                 || name == "find"
                 || WRAPPERS.iter().any(|(wrapper, _)| *wrapper == name)
         });
+
         if text.starts_with('/') || known || name == "busybox" {
             return code_hole(rest.get(at..).unwrap_or_default());
         }
     }
+
     None
 }
 
-/// Everything up to and including the code (after -c and its like) or the script's name must be literal.
+/// Everything up to and including the code (after -c and its like) or the script's name must be
+/// literal.
 fn script_hole<'w>(rest: &[&'w Word]) -> Option<&'w Word> {
-    let is_option = |word: &Word| word.literal().is_some_and(|text| text.starts_with('-') && text != "-");
+    let is_option = |word: &Word| {
+        word.literal()
+            .is_some_and(|text| text.starts_with('-') && text != "-")
+    };
+
     let takes_code = |word: &Word| {
         word.literal().is_some_and(|text| {
-            CODE_OPTIONS.contains(&text) || (text.starts_with('-') && !text.starts_with("--") && text.ends_with(['c', 'e']))
+            CODE_OPTIONS.contains(&text)
+                || (text.starts_with('-') && !text.starts_with("--") && text.ends_with(['c', 'e']))
         })
     };
+
     let (mut code_follows, mut code_seen) = (false, false);
     for word in rest {
         if word.literal().is_none() {
@@ -147,17 +184,22 @@ fn script_hole<'w>(rest: &[&'w Word]) -> Option<&'w Word> {
         if code_follows {
             // More code may follow another -e; look on only for those.
             (code_follows, code_seen) = (false, true);
-            if !rest.iter().any(|word| takes_code(word) && word.literal().is_some_and(|text| text != "-c")) {
+            if !rest
+                .iter()
+                .any(|word| takes_code(word) && word.literal().is_some_and(|text| text != "-c"))
+            {
                 return None;
             }
             continue;
         }
+
         if takes_code(word) {
             code_follows = true;
         } else if !is_option(word) {
             return None;
         }
     }
+
     None
 }
 
@@ -224,20 +266,36 @@ pub fn forbidden_variable(name: &str) -> bool {
         "DOCKER_HOST",
         "KUBECONFIG",
     ];
+
     NAMES.contains(&name)
-        || ["LD_", "DYLD_", "BASH_FUNC_", "GIT_", "ORDAIN_", "GLIBC_", "RSYNC_", "SSH_"].iter().any(|prefix| name.starts_with(prefix))
+        || [
+            "LD_",
+            "DYLD_",
+            "BASH_FUNC_",
+            "GIT_",
+            "ORDAIN_",
+            "GLIBC_",
+            "RSYNC_",
+            "SSH_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// Programs with a way to a shell or to other programs inside, which a terminal opens.
 const SHELLS_INSIDE: &[&str] = &[
-    "bash", "dash", "emacs", "ftp", "gdb", "htop", "irb", "joe", "less", "lua", "man", "mc", "more", "most", "mutt", "mysql", "nano",
-    "node", "nvim", "perl", "pico", "psql", "python", "python3", "ruby", "screen", "sftp", "sh", "sqlite3", "ssh", "su", "tclsh", "telnet",
-    "tmux", "vi", "view", "vim", "watch", "zsh",
+    "bash", "dash", "emacs", "ftp", "gdb", "htop", "irb", "joe", "less", "lua", "man", "mc",
+    "more", "most", "mutt", "mysql", "nano", "node", "nvim", "perl", "pico", "psql", "python",
+    "python3", "ruby", "screen", "sftp", "sh", "sqlite3", "ssh", "su", "tclsh", "telnet", "tmux",
+    "vi", "view", "vim", "watch", "zsh",
 ];
 
 /// Whether a program is known for letting whoever sits at its terminal start others.
 pub fn starts_shells(executable: &str) -> bool {
-    executable.rsplit('/').next().is_some_and(|name| SHELLS_INSIDE.contains(&name))
+    executable
+        .rsplit('/')
+        .next()
+        .is_some_and(|name| SHELLS_INSIDE.contains(&name))
 }
 
 #[cfg(test)]
@@ -246,7 +304,12 @@ mod tests {
     use crate::policy::Segment;
 
     fn template(words: &[&str]) -> Template {
-        Template(words.iter().map(|text| Segment::Word(Word::parse(text, |_| Some(0)).unwrap())).collect())
+        Template(
+            words
+                .iter()
+                .map(|text| Segment::Word(Word::parse(text, |_| Some(0)).unwrap()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -292,7 +355,13 @@ mod tests {
             &["/usr/bin/python3", "-u", "/opt/job.py", "--name={x}"],
             &["/usr/bin/awk", "{{print $1}}", "{x}"],
             &["/usr/bin/perl", "-e", "print @ARGV", "--", "{x}"],
-            &["/usr/bin/timeout", "5", "/usr/bin/systemctl", "restart", "{x}"],
+            &[
+                "/usr/bin/timeout",
+                "5",
+                "/usr/bin/systemctl",
+                "restart",
+                "{x}",
+            ],
             &["/usr/bin/systemctl", "restart", "--", "{x}"],
             &["/usr/bin/tail", "-n", "{x}"],
             &["/usr/bin/find", "/srv", "-name", "{x}"],
@@ -306,9 +375,18 @@ mod tests {
 
     #[test]
     fn variables_that_load_code() {
-        for name in ["PATH", "LD_PRELOAD", "IFS", "BASH_ENV", "PYTHONPATH", "ORDAIN_USER", "GIT_SSH_COMMAND"] {
+        for name in [
+            "PATH",
+            "LD_PRELOAD",
+            "IFS",
+            "BASH_ENV",
+            "PYTHONPATH",
+            "ORDAIN_USER",
+            "GIT_SSH_COMMAND",
+        ] {
             assert!(forbidden_variable(name), "{name}");
         }
+
         assert!(!forbidden_variable("VERSION"));
     }
 }

@@ -1,6 +1,7 @@
 //! The rules: what exists, who may, and which argv comes out. Pure: no clock, no files, no sockets.
 //!
-//! [`Policy::authorize`] is the single point through which every verb passes; only it can make a [`Grant`].
+//! [`Policy::authorize`] is the single point through which every verb passes; only it can make a
+//! [`Grant`].
 
 mod account;
 mod argument;
@@ -13,9 +14,15 @@ mod template;
 
 pub use account::{Account, RunAs};
 pub use argument::{Argument, Kind, Pass, Presence, Text};
-pub use decision::{Decision, Explanation, Grant, LocalGrant, Opened, Plan, Refusal, RefusalKind, Scope, Shown, authorize_local};
+pub use decision::{
+    Decision, Explanation, Grant, LocalGrant, Opened, Plan, Refusal, RefusalKind, Scope, Shown,
+    authorize_local,
+};
 pub use hazard::{forbidden_variable, interpreter_hole, starts_shells};
-pub use model::{Command, Confinement, OnDisconnect, OnRevoke, Pattern, Policy, Role, RunLimits, Sandbox, Signal, Stdin, User};
+pub use model::{
+    Command, Confinement, OnDisconnect, OnRevoke, Pattern, Policy, Role, RunLimits, Sandbox,
+    Signal, Stdin, User,
+};
 pub use network::{Network, canonical};
 pub use outline::Outline;
 pub use template::{Piece, Segment, Template, TemplateFault, Word};

@@ -24,7 +24,8 @@ pub struct Policy {
 pub struct Role {
     /// Commands, wildcards allowed.
     pub commands: Vec<Pattern>,
-    /// Commands that nobody with this role may run, whatever else grants them, and wherever he comes from.
+    /// Commands that nobody with this role may run, whatever else grants them, and wherever he
+    /// comes from.
     pub deny: Vec<Pattern>,
     /// How long a run that this role grants may take.
     pub max_run_time: Option<Duration>,
@@ -71,39 +72,73 @@ pub fn within(networks: &[Network], source: IpAddr) -> bool {
 impl Policy {
     /// The roles of a user who is not disabled, with their names.
     pub fn roles_of<'p>(&'p self, user: &str) -> impl Iterator<Item = (&'p str, &'p Role)> {
-        let names = self.users.get(user).filter(|user| !user.disabled).map(|user| user.roles.as_slice()).unwrap_or_default();
-        names.iter().filter_map(|name| self.roles.get(name).map(|role| (name.as_str(), role)))
+        let names = self
+            .users
+            .get(user)
+            .filter(|user| !user.disabled)
+            .map(|user| user.roles.as_slice())
+            .unwrap_or_default();
+        names
+            .iter()
+            .filter_map(|name| self.roles.get(name).map(|role| (name.as_str(), role)))
     }
 
     /// Whether a user may run a command from somewhere.
     pub fn may(&self, user: &str, command: &str) -> bool {
-        let denied = self.roles_of(user).any(|(_, role)| role.deny.iter().any(|pattern| pattern.matches(command)));
-        let granted = self.roles_of(user).any(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command)));
+        let denied = self
+            .roles_of(user)
+            .any(|(_, role)| role.deny.iter().any(|pattern| pattern.matches(command)));
+        let granted = self
+            .roles_of(user)
+            .any(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command)));
         self.commands.contains_key(command) && granted && !denied
     }
 
     /// As [`Policy::may`], from this address.
     pub fn may_from(&self, user: &str, command: &str, source: IpAddr) -> bool {
-        let granted = |role: &Role| role.holds_from(source) && role.commands.iter().any(|pattern| pattern.matches(command));
+        let granted = |role: &Role| {
+            role.holds_from(source) && role.commands.iter().any(|pattern| pattern.matches(command))
+        };
         self.may(user, command)
-            && self.users.get(user).is_some_and(|user| user.holds_from(source))
+            && self
+                .users
+                .get(user)
+                .is_some_and(|user| user.holds_from(source))
             && self.roles_of(user).any(|(_, role)| granted(role))
-            && self.commands.get(command).is_some_and(|command| within(&command.sources, source))
+            && self
+                .commands
+                .get(command)
+                .is_some_and(|command| within(&command.sources, source))
     }
 
-    /// Whether this policy gives a user less than an old one did: a role, a grant, a right, an address. What it only adds
-    /// is no reason to end anything.
+    /// Whether this policy gives a user less than an old one did: a role, a grant, a right, an
+    /// address. What it only adds is no reason to end anything.
     pub fn takes_from(&self, old: &Self, user: &str) -> bool {
-        let (Some(was), Some(is)) = (old.users.get(user), self.users.get(user)) else { return true };
-        // What a pattern means, in both: a name that is spelled out and one that a wildcard covers are the same grant.
+        let (Some(was), Some(is)) = (old.users.get(user), self.users.get(user)) else {
+            return true;
+        };
+        // What a pattern means, in both: a name that is spelled out and one that a wildcard covers
+        // are the same grant.
         let names: BTreeSet<&String> = old.commands.keys().chain(self.commands.keys()).collect();
         let means = |patterns: &[Pattern]| -> BTreeSet<String> {
-            names.iter().filter(|name| patterns.iter().any(|pattern| pattern.matches(name))).map(|name| (*name).clone()).collect()
+            names
+                .iter()
+                .filter(|name| patterns.iter().any(|pattern| pattern.matches(name)))
+                .map(|name| (*name).clone())
+                .collect()
         };
+
         let narrower = |was: &[Network], is: &[Network]| {
-            !is.is_empty() && (was.is_empty() || !was.iter().all(|network| is.iter().any(|wider| wider.covers(network))))
+            !is.is_empty()
+                && (was.is_empty()
+                    || !was
+                        .iter()
+                        .all(|network| is.iter().any(|wider| wider.covers(network))))
         };
-        let shorter = |was: Option<Duration>, is: Option<Duration>| is.is_some_and(|is| was.is_none_or(|was| is < was));
+
+        let shorter = |was: Option<Duration>, is: Option<Duration>| {
+            is.is_some_and(|is| was.is_none_or(|was| is < was))
+        };
         let lost = |was: &Role, is: &Role| {
             !means(&was.commands).is_subset(&means(&is.commands))
                 || !means(&is.deny).is_subset(&means(&was.deny))
@@ -111,6 +146,7 @@ impl Policy {
                 || narrower(&was.sources, &is.sources)
                 || shorter(was.max_run_time, is.max_run_time)
         };
+
         (is.disabled && !was.disabled)
             || narrower(&was.sources, &is.sources)
             || was.roles.iter().any(|name| {
@@ -134,14 +170,19 @@ impl Pattern {
     /// Whether the name fits.
     pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.text.split('*');
-        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+            return false;
+        };
+        let Some(last) = parts.next_back() else {
+            return rest.is_empty();
+        };
         for part in parts {
             match rest.find(part) {
                 Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
                 None => return false,
             }
         }
+
         rest.ends_with(last)
     }
 
@@ -194,7 +235,8 @@ pub struct RunLimits {
     pub processes: Option<u64>,
     /// Processor time in hundredths of one core, all its processes together.
     pub cpu_percent: Option<u32>,
-    /// Whether memory and processes are bounded for each process by itself, where the kernel cannot bound the tree.
+    /// Whether memory and processes are bounded for each process by itself, where the kernel cannot
+    /// bound the tree.
     pub per_process: bool,
     /// Processor time of each process.
     pub cpu_time: Option<Duration>,
@@ -232,7 +274,12 @@ pub struct Confinement {
 
 impl Default for Confinement {
     fn default() -> Self {
-        Self { setuid_allowed: false, network: true, umask: 0o022, sandbox: None }
+        Self {
+            setuid_allowed: false,
+            network: true,
+            umask: 0o022,
+            sandbox: None,
+        }
     }
 }
 
@@ -246,16 +293,37 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Every signal that may be accepted. KILL and STOP are not among them: `cancel` ends a run for good, and a run that
-    /// stands still holds its locks.
+    /// Every signal that may be accepted. KILL and STOP are not among them: `cancel` ends a run for
+    /// good, and a run that stands still holds its locks.
     pub const ALL: &'static [Self] = &[
-        Self { name: "HUP", number: libc::SIGHUP },
-        Self { name: "INT", number: libc::SIGINT },
-        Self { name: "QUIT", number: libc::SIGQUIT },
-        Self { name: "USR1", number: libc::SIGUSR1 },
-        Self { name: "USR2", number: libc::SIGUSR2 },
-        Self { name: "TERM", number: libc::SIGTERM },
-        Self { name: "WINCH", number: libc::SIGWINCH },
+        Self {
+            name: "HUP",
+            number: libc::SIGHUP,
+        },
+        Self {
+            name: "INT",
+            number: libc::SIGINT,
+        },
+        Self {
+            name: "QUIT",
+            number: libc::SIGQUIT,
+        },
+        Self {
+            name: "USR1",
+            number: libc::SIGUSR1,
+        },
+        Self {
+            name: "USR2",
+            number: libc::SIGUSR2,
+        },
+        Self {
+            name: "TERM",
+            number: libc::SIGTERM,
+        },
+        Self {
+            name: "WINCH",
+            number: libc::SIGWINCH,
+        },
     ];
 
     /// The signal of this name.
@@ -332,12 +400,19 @@ pub struct Command {
 impl Command {
     /// The executable's path.
     pub fn executable(&self) -> &str {
-        self.template.words().next().and_then(Word::literal).unwrap_or_default()
+        self.template
+            .words()
+            .next()
+            .and_then(Word::literal)
+            .unwrap_or_default()
     }
 
     /// The argument of this name, with its index.
     pub fn argument(&self, name: &str) -> Option<(usize, &Argument)> {
-        self.arguments.iter().enumerate().find(|(_, argument)| argument.name == name)
+        self.arguments
+            .iter()
+            .enumerate()
+            .find(|(_, argument)| argument.name == name)
     }
 
     /// How it is typed: `tail-log FILE [--lines LINES]`.
@@ -345,17 +420,29 @@ impl Command {
         use super::{Kind, Presence};
         let mut words = vec![self.name.clone()];
         let positions = self.template.positions();
-        let positional =
-            |index: &usize| self.arguments.get(*index).is_some_and(|argument| !matches!(argument.kind, Kind::Flag(_)) && !argument.secret);
+        let positional = |index: &usize| {
+            self.arguments
+                .get(*index)
+                .is_some_and(|argument| !matches!(argument.kind, Kind::Flag(_)) && !argument.secret)
+        };
+
         for index in positions.iter().filter(|index| positional(index)) {
-            let Some(argument) = self.arguments.get(*index) else { continue };
+            let Some(argument) = self.arguments.get(*index) else {
+                continue;
+            };
             let name = argument.name.to_uppercase();
-            let dots = if argument.repeated.is_some() { "…" } else { "" };
+            let dots = if argument.repeated.is_some() {
+                "…"
+            } else {
+                ""
+            };
+
             words.push(match argument.presence {
                 Presence::Required => format!("{name}{dots}"),
                 _ => format!("[{name}{dots}]"),
             });
         }
+
         for (index, argument) in self.arguments.iter().enumerate() {
             if positions.contains(&index) && positional(&index) {
                 continue;
@@ -365,11 +452,15 @@ impl Command {
                 _ if argument.secret => format!("--{} @FILE", argument.name),
                 _ => format!("--{} {}", argument.name, argument.name.to_uppercase()),
             };
+
             words.push(match (&argument.kind, &argument.presence) {
-                (Kind::Flag(_), _) | (_, Presence::Optional | Presence::Default(_)) => format!("[{text}]"),
+                (Kind::Flag(_), _) | (_, Presence::Optional | Presence::Default(_)) => {
+                    format!("[{text}]")
+                }
                 _ => text,
             });
         }
+
         words.join(" ")
     }
 }
@@ -392,8 +483,17 @@ mod tests {
             ("ab*ba", "aba", false),
             ("", "x", false),
         ];
+
         for (text, name, fits) in cases {
-            assert_eq!(Pattern { text: text.into(), place: Place::default() }.matches(name), fits, "{text} {name}");
+            assert_eq!(
+                Pattern {
+                    text: text.into(),
+                    place: Place::default()
+                }
+                .matches(name),
+                fits,
+                "{text} {name}"
+            );
         }
     }
 }

@@ -13,11 +13,20 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of so many leading bits that an address lies in; longer prefixes than there are mean the address.
+    /// The network of so many leading bits that an address lies in; longer prefixes than there are
+    /// mean the address.
     pub fn around(address: IpAddr, v4: u8, v6: u8) -> Self {
         let address = canonical(address);
-        let prefix = if address.is_ipv4() { v4.min(32) } else { v6.min(128) };
-        Self { address: masked(address, prefix).unwrap_or(address), prefix }
+        let prefix = if address.is_ipv4() {
+            v4.min(32)
+        } else {
+            v6.min(128)
+        };
+
+        Self {
+            address: masked(address, prefix).unwrap_or(address),
+            prefix,
+        }
     }
 
     /// Whether every address of another network lies in this one.
@@ -30,7 +39,8 @@ impl Network {
         self.address
     }
 
-    /// Whether the address lies in the network. An IPv4 address inside IPv6 is taken for what it is.
+    /// Whether the address lies in the network. An IPv4 address inside IPv6 is taken for what it
+    /// is.
     pub fn contains(&self, address: IpAddr) -> bool {
         masked(canonical(address), self.prefix) == Some(self.address)
     }
@@ -47,10 +57,12 @@ fn masked(address: IpAddr, prefix: u8) -> Option<IpAddr> {
             let mask = u32::MAX.checked_shl(u32::from(32 - prefix)).unwrap_or(0);
             IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask))
         }
+
         IpAddr::V6(v6) if prefix <= 128 => {
             let mask = u128::MAX.checked_shl(u32::from(128 - prefix)).unwrap_or(0);
             IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
         }
+
         _ => return None,
     })
 }
@@ -63,21 +75,45 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| format!("`{}` is not an IP address or network", text.escape_debug()))?;
+
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| format!("`{}` is not an IP address or network", text.escape_debug()))?;
         if canonical(address) != address {
-            return Err(format!("`{}` is an IPv4 address in IPv6 dress, which no client has here; write it as IPv4", text.escape_debug()));
+            return Err(format!(
+                "`{}` is an IPv4 address in IPv6 dress, which no client has here; write it as IPv4",
+                text.escape_debug()
+            ));
         }
+
         let most = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => most,
-            Some(digits) if !digits.is_empty() && digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit()) => {
-                digits.parse::<u8>().ok().filter(|prefix| *prefix <= most).ok_or_else(|| format!("`/{digits}` is longer than /{most}"))?
+            Some(digits)
+                if !digits.is_empty()
+                    && digits.len() <= 3
+                    && digits.bytes().all(|b| b.is_ascii_digit()) =>
+            {
+                digits
+                    .parse::<u8>()
+                    .ok()
+                    .filter(|prefix| *prefix <= most)
+                    .ok_or_else(|| format!("`/{digits}` is longer than /{most}"))?
             }
-            Some(other) => return Err(format!("`/{}` is not a prefix length", other.escape_debug())),
+
+            Some(other) => {
+                return Err(format!(
+                    "`/{}` is not a prefix length",
+                    other.escape_debug()
+                ));
+            }
         };
+
         match masked(address, prefix) {
             Some(network) if network == address => Ok(Self { address, prefix }),
-            Some(network) => Err(format!("`{text}` has bits set beyond its prefix; the network is {network}/{prefix}")),
+            Some(network) => Err(format!(
+                "`{text}` has bits set beyond its prefix; the network is {network}/{prefix}"
+            )),
             None => Err(format!("`{text}` is not a network")),
         }
     }
@@ -107,9 +143,14 @@ mod tests {
             ("2001:db8::/32", "2001:db9::1", false),
             ("::/0", "10.0.0.1", false),
         ];
+
         for (network, address, inside) in cases {
             let network: Network = network.parse().unwrap();
-            assert_eq!(network.contains(address.parse().unwrap()), inside, "{network} {address}");
+            assert_eq!(
+                network.contains(address.parse().unwrap()),
+                inside,
+                "{network} {address}"
+            );
         }
     }
 
@@ -120,7 +161,10 @@ mod tests {
         assert_eq!(around("::ffff:192.0.2.7"), "192.0.2.7/32");
         assert_eq!(around("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
         assert_eq!(around("2001:db8:1:2:ffff::1"), "2001:db8:1:2::/64");
-        assert_eq!(Network::around("10.1.2.3".parse().unwrap(), 8, 64).to_string(), "10.0.0.0/8");
+        assert_eq!(
+            Network::around("10.1.2.3".parse().unwrap(), 8, 64).to_string(),
+            "10.0.0.0/8"
+        );
     }
 
     #[test]

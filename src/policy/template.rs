@@ -1,4 +1,5 @@
-//! The argv template: words with holes. A value fills a hole and can never become more than its word.
+//! The argv template: words with holes. A value fills a hole and can never become more than its
+//! word.
 
 use std::fmt;
 
@@ -46,7 +47,11 @@ impl fmt::Display for TemplateFault {
         match self {
             Self::Unclosed => write!(out, "`{{` without `}}` (a literal brace is written `{{{{`)"),
             Self::Unopened => write!(out, "`}}` without `{{` (a literal brace is written `}}}}`)"),
-            Self::Undeclared(name) => write!(out, "`{{{}}}` is not a declared argument", name.escape_debug()),
+            Self::Undeclared(name) => write!(
+                out,
+                "`{{{}}}` is not a declared argument",
+                name.escape_debug()
+            ),
             Self::Nul => write!(out, "a NUL character"),
         }
     }
@@ -74,7 +79,9 @@ impl Word {
                 if !literal.is_empty() {
                     pieces.push(Piece::Literal(std::mem::take(&mut literal)));
                 }
-                pieces.push(Piece::Hole(index(name).ok_or_else(|| TemplateFault::Undeclared(name.to_owned()))?));
+                pieces.push(Piece::Hole(
+                    index(name).ok_or_else(|| TemplateFault::Undeclared(name.to_owned()))?,
+                ));
                 after
             } else if from.starts_with('}') {
                 return Err(TemplateFault::Unopened);
@@ -82,6 +89,7 @@ impl Word {
                 return Err(TemplateFault::Nul);
             };
         }
+
         literal.push_str(rest);
         if !literal.is_empty() || pieces.is_empty() {
             pieces.push(Piece::Literal(literal));
@@ -128,6 +136,7 @@ impl Word {
                 },
             }
         }
+
         vec![word]
     }
 }
@@ -156,6 +165,7 @@ impl Template {
                 order.push(index);
             }
         }
+
         order
     }
 
@@ -166,12 +176,17 @@ impl Template {
             match segment {
                 Segment::Word(word) => argv.extend(word.fill(values)),
                 Segment::Group(words) => {
-                    if words.iter().flat_map(Word::holes).all(|index| !values(index).is_empty()) {
+                    if words
+                        .iter()
+                        .flat_map(Word::holes)
+                        .all(|index| !values(index).is_empty())
+                    {
                         argv.extend(words.iter().flat_map(|word| word.fill(values)));
                     }
                 }
             }
         }
+
         argv
     }
 }
@@ -182,7 +197,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<Word, TemplateFault> {
-        Word::parse(text, |name| ["a", "b"].iter().position(|known| *known == name))
+        Word::parse(text, |name| {
+            ["a", "b"].iter().position(|known| *known == name)
+        })
     }
 
     #[test]
@@ -195,8 +212,12 @@ mod tests {
             ("--n={b}", vec![Literal("--n=".into()), Hole(1)]),
             ("{a}:{b}", vec![Hole(0), Literal(":".into()), Hole(1)]),
             ("{{a}}", vec![Literal("{a}".into())]),
-            ("{{{a}}}", vec![Literal("{".into()), Hole(0), Literal("}".into())]),
+            (
+                "{{{a}}}",
+                vec![Literal("{".into()), Hole(0), Literal("}".into())],
+            ),
         ];
+
         for (text, pieces) in cases {
             assert_eq!(parse(text), Ok(Word(pieces)), "{text}");
         }
@@ -221,10 +242,17 @@ mod tests {
             Segment::Word(word("{b}")),
         ]);
         let fill = |a: &[&str], b: &[&str]| {
-            let owned = |values: &[&str]| values.iter().map(ToString::to_string).collect::<Vec<String>>();
+            let owned = |values: &[&str]| {
+                values
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<String>>()
+            };
+
             let values = [owned(a), owned(b)];
             template.fill(|index| &values[index])
         };
+
         assert_eq!(fill(&["1"], &["f"]), ["/bin/x", "-n", "1", "--", "f"]);
         assert_eq!(fill(&[], &["f", "g h"]), ["/bin/x", "--", "f", "g h"]);
         assert_eq!(fill(&[], &[]), ["/bin/x", "--"]);

@@ -29,8 +29,15 @@ pub struct Question {
 }
 
 fn policy(path: &Path, offline: bool) -> Result<Arc<Policy>, Status> {
-    let loaded = if offline { config::offline(path) } else { config::load(path, &Machine::probe()) };
-    loaded.map(|loaded| loaded.policy).map_err(|(faults, _)| daemon::faulty(path, &faults))
+    let loaded = if offline {
+        config::offline(path)
+    } else {
+        config::load(path, &Machine::probe())
+    };
+
+    loaded
+        .map(|loaded| loaded.policy)
+        .map_err(|(faults, _)| daemon::faulty(path, &faults))
 }
 
 /// `ordaind explain`: exit 0 when it would be granted, 1 when not.
@@ -39,6 +46,7 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
         Ok(policy) => policy,
         Err(status) => return status,
     };
+
     let arguments = match arguments(&policy, question) {
         Ok(arguments) => arguments,
         Err(why) => {
@@ -46,13 +54,26 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
             return Status::FAULT;
         }
     };
-    let invocation =
-        Invocation { command: question.command.clone(), arguments, confirmed: true, terminal: None, reason: question.reason.clone() };
+
+    let invocation = Invocation {
+        command: question.command.clone(),
+        arguments,
+        confirmed: true,
+        terminal: None,
+        reason: question.reason.clone(),
+    };
+
     let explanation = policy.explain(&question.user, &invocation, question.source);
-    display::explanation(&view(&explanation)).iter().for_each(|line| say(line));
+    display::explanation(&view(&explanation))
+        .iter()
+        .for_each(|line| say(line));
     if !policy.commands.contains_key(&question.command) {
-        say(&format!("  commands.{}: there is no such command", plain(&question.command)));
+        say(&format!(
+            "  commands.{}: there is no such command",
+            plain(&question.command)
+        ));
     }
+
     if explanation.outcome.is_err() {
         return Status::FAULT;
     }
@@ -60,19 +81,33 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
     Status::OK
 }
 
-/// The words as the client would read them; a secret is stood in for, since its value decides nothing but its form.
+/// The words as the client would read them; a secret is stood in for, since its value decides
+/// nothing but its form.
 fn arguments(policy: &Policy, question: &Question) -> Result<Arguments, String> {
-    let Some(command) = policy.commands.get(&question.command) else { return Ok(Vec::new()) };
-    let given = assign(speak(&question.words), &describe(command)).map_err(|fault| fault.to_string())?;
+    let Some(command) = policy.commands.get(&question.command) else {
+        return Ok(Vec::new());
+    };
+    let given =
+        assign(speak(&question.words), &describe(command)).map_err(|fault| fault.to_string())?;
     let value = |given| match given {
         Given::Value(value) => value,
         Given::SecretFrom(_) => Value::Secret(Secret::new("secret".into())),
     };
-    Ok(given.into_iter().map(|(name, given)| (name, value(given))).collect())
+
+    Ok(given
+        .into_iter()
+        .map(|(name, given)| (name, value(given)))
+        .collect())
 }
 
 /// `ordaind access`: who may run what, by which rule. Addresses are named, not judged.
-pub fn access(path: &Path, offline: bool, user: Option<&str>, command: Option<&str>, json: bool) -> Status {
+pub fn access(
+    path: &Path,
+    offline: bool,
+    user: Option<&str>,
+    command: Option<&str>,
+    json: bool,
+) -> Status {
     let policy = match policy(path, offline) {
         Ok(policy) => policy,
         Err(status) => return status,
@@ -90,7 +125,10 @@ pub fn access(path: &Path, offline: bool, user: Option<&str>, command: Option<&s
     let meant = |asked: Option<&str>, name: &str| asked.is_none_or(|asked| asked == name);
     let mut rows = Vec::new();
     for name in policy.users.keys().filter(|name| meant(user, name)) {
-        let granted = policy.commands.keys().filter(|known| meant(command, known) && policy.may(name, known));
+        let granted = policy
+            .commands
+            .keys()
+            .filter(|known| meant(command, known) && policy.may(name, known));
         rows.extend(granted.filter_map(|command| row(&policy, name, command)));
     }
     if json {
@@ -100,10 +138,28 @@ pub fn access(path: &Path, offline: bool, user: Option<&str>, command: Option<&s
     }
     let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
     let (users, commands) = (width(|row| row.user.len()), width(|row| row.command.len()));
-    for Row { user, command, roles, run_as, bounds } in &rows {
-        let account = if run_as.is_empty() { String::new() } else { format!(" as {run_as}") };
-        let bounds = if bounds.is_empty() { String::new() } else { format!("; {}", bounds.join(", ")) };
-        say(&format!("{user:users$}  {command:commands$}  by {}{account}{bounds}", roles.join(", ")));
+    for Row {
+        user,
+        command,
+        roles,
+        run_as,
+        bounds,
+    } in &rows
+    {
+        let account = if run_as.is_empty() {
+            String::new()
+        } else {
+            format!(" as {run_as}")
+        };
+        let bounds = if bounds.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", bounds.join(", "))
+        };
+        say(&format!(
+            "{user:users$}  {command:commands$}  by {}{account}{bounds}",
+            roles.join(", ")
+        ));
     }
     if rows.is_empty() {
         complain("ordaind: nobody may run anything of this");
@@ -122,13 +178,31 @@ struct Row {
 
 fn row(policy: &Policy, user: &str, command: &str) -> Option<Row> {
     let (known, declared) = (policy.users.get(user)?, policy.commands.get(command)?);
-    let granting: Vec<(&str, &Role)> =
-        policy.roles_of(user).filter(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command))).collect();
+    let granting: Vec<(&str, &Role)> = policy
+        .roles_of(user)
+        .filter(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command)))
+        .collect();
     // A role that holds anywhere makes the others' addresses matter no more.
     let anywhere = granting.iter().any(|(_, role)| role.sources.is_empty());
-    let of_roles: Vec<Network> = granting.iter().filter(|_| !anywhere).flat_map(|(_, role)| role.sources.clone()).collect();
-    let networks = [("role", &of_roles), ("user", &known.sources), ("command", &declared.sources)];
-    let from = |networks: &[Network]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+    let of_roles: Vec<Network> = granting
+        .iter()
+        .filter(|_| !anywhere)
+        .flat_map(|(_, role)| role.sources.clone())
+        .collect();
+    let networks = [
+        ("role", &of_roles),
+        ("user", &known.sources),
+        ("command", &declared.sources),
+    ];
+
+    let from = |networks: &[Network]| {
+        networks
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" or ")
+    };
+
     let mut bounds: Vec<String> = networks
         .into_iter()
         .filter(|(_, networks)| !networks.is_empty())
@@ -139,7 +213,10 @@ fn row(policy: &Policy, user: &str, command: &str) -> Option<Row> {
     Some(Row {
         user: user.to_owned(),
         command: command.to_owned(),
-        roles: granting.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        roles: granting
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect(),
         run_as: declared.run_as.name().to_owned(),
         bounds,
     })

@@ -21,8 +21,12 @@ pub fn never() {
 /// # Errors
 /// [`Code::Usage`] when there is no terminal.
 pub fn secret(prompt: &str) -> Result<Secret, ClientError> {
-    let typed =
-        if NEVER.load(Ordering::Relaxed) { Err(std::io::ErrorKind::Unsupported.into()) } else { rpassword::prompt_password(prompt) };
+    let typed = if NEVER.load(Ordering::Relaxed) {
+        Err(std::io::ErrorKind::Unsupported.into())
+    } else {
+        rpassword::prompt_password(prompt)
+    };
+
     typed.map(Secret::new).map_err(|_| nobody(prompt))
 }
 
@@ -34,7 +38,9 @@ pub fn possible() -> bool {
 /// There is nobody to ask.
 pub fn nobody(prompt: &str) -> ClientError {
     let what = prompt.trim_end_matches([' ', ':']);
-    let text = format!("there is no terminal to ask for the {what} on; use --password-file or --password-stdin (or @FILE for an argument)");
+    let text = format!(
+        "there is no terminal to ask for the {what} on; use --password-file or --password-stdin (or @FILE for an argument)"
+    );
     ClientError::new(Code::Usage, text)
 }
 
@@ -45,7 +51,9 @@ pub fn nobody(prompt: &str) -> ClientError {
 pub fn secret_file(path: &Path) -> Result<Secret, ClientError> {
     let usage = |text: String| ClientError::new(Code::Usage, text);
     let bytes = sys::read_private(path, 64 * 1024).map_err(|fault| usage(fault.to_string()))?;
-    String::from_utf8(bytes).map(Secret::first_line).map_err(|_| usage(format!("{} is not text", path.display())))
+    String::from_utf8(bytes)
+        .map(Secret::first_line)
+        .map_err(|_| usage(format!("{} is not text", path.display())))
 }
 
 /// The first line of standard input.
@@ -54,13 +62,18 @@ pub fn secret_file(path: &Path) -> Result<Secret, ClientError> {
 /// [`Code::Usage`].
 pub fn secret_stdin() -> Result<Secret, ClientError> {
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|fault| ClientError::new(Code::Usage, format!("standard input: {fault}")))?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|fault| ClientError::new(Code::Usage, format!("standard input: {fault}")))?;
     Ok(Secret::first_line(line))
 }
 
 /// Whether there is somebody to ask.
 pub fn can_ask() -> bool {
-    !NEVER.load(Ordering::Relaxed) && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    !NEVER.load(Ordering::Relaxed)
+        && std::io::stdin().is_terminal()
+        && std::io::stderr().is_terminal()
 }
 
 /// Asks for a line that may be seen.
@@ -69,8 +82,12 @@ pub fn can_ask() -> bool {
 /// [`Code::Usage`] when there is no terminal.
 pub fn line(prompt: &str) -> Result<String, ClientError> {
     if !can_ask() {
-        return Err(ClientError::new(Code::Usage, format!("there is no terminal to ask on ({})", prompt.trim())));
+        return Err(ClientError::new(
+            Code::Usage,
+            format!("there is no terminal to ask on ({})", prompt.trim()),
+        ));
     }
+
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "{prompt}");
     let _ = out.flush();
@@ -90,10 +107,18 @@ pub fn agree(question: &str) -> Result<(), ClientError> {
             "this command wants to be confirmed, and there is no terminal to ask on; --yes agrees beforehand",
         ));
     }
+
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "{question} [y/N] ");
     let _ = out.flush();
     let mut line = String::new();
     let _ = std::io::stdin().lock().read_line(&mut line);
-    if matches!(line.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(ClientError::new(Code::Declined, "not confirmed; nothing was run")) }
+    if matches!(line.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(ClientError::new(
+            Code::Declined,
+            "not confirmed; nothing was run",
+        ))
+    }
 }

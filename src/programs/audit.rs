@@ -20,23 +20,35 @@ use time::format_description::well_known::Rfc3339;
 /// `ordaind audit …`
 pub fn audit(config: &Path, verb: AuditVerb) -> Status {
     let done = match verb {
-        AuditVerb::Verify { files, key, seen, no_signatures, json } => {
-            verify(config, files, key.as_deref(), seen.as_deref(), !no_signatures).map(|report| tell(&report, json))
-        }
+        AuditVerb::Verify {
+            files,
+            key,
+            seen,
+            no_signatures,
+            json,
+        } => verify(
+            config,
+            files,
+            key.as_deref(),
+            seen.as_deref(),
+            !no_signatures,
+        )
+        .map(|report| tell(&report, json)),
         AuditVerb::Show(filter) => show(config, &filter),
         AuditVerb::Key => key_of(config, None).map(|key| {
             say(&key.to_string());
             Status::OK
         }),
     };
+
     done.unwrap_or_else(|why| {
         complain(&format!("ordaind: {}", plain(&why)));
         Status::FAULT
     })
 }
 
-/// The trail's files: those that were given, or the configured one with those it was rotated into, in the order of their
-/// records.
+/// The trail's files: those that were given, or the configured one with those it was rotated into,
+/// in the order of their records.
 fn files(config: &Path, given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = given.to_vec();
     if files.is_empty() {
@@ -44,6 +56,7 @@ fn files(config: &Path, given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
         files.extend(put_aside(&trail).map_err(|fault| format!("{}: {fault}", trail.display()))?);
         files.push(trail);
     }
+
     let mut numbered = Vec::new();
     for file in files {
         numbered.push((first_number(&file)?, file));
@@ -52,16 +65,20 @@ fn files(config: &Path, given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     Ok(numbered.into_iter().map(|(_, file)| file).collect())
 }
 
-/// The number of a file's first record that has one. A file without any comes first: it is older than the chain.
+/// The number of a file's first record that has one. A file without any comes first: it is older
+/// than the chain.
 fn first_number(path: &Path) -> Result<u64, String> {
     let file = File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
     for line in BufReader::new(file).split(b'\n') {
         let line = line.map_err(|fault| format!("{}: {fault}", path.display()))?;
-        let number = serde_json::from_slice::<Value>(&line).ok().and_then(|record| record.get("seq").and_then(Value::as_u64));
+        let number = serde_json::from_slice::<Value>(&line)
+            .ok()
+            .and_then(|record| record.get("seq").and_then(Value::as_u64));
         if let Some(number) = number {
             return Ok(number);
         }
     }
+
     Ok(0)
 }
 
@@ -73,34 +90,59 @@ fn key_of(config: &Path, given: Option<&str>) -> Result<TrailPublic, String> {
         Some(file) => PathBuf::from(file),
         None => config::state_and_trail(config)?.0.join("trail.pub"),
     };
-    let text = std::fs::read_to_string(&path).map_err(|fault| format!("{}: {fault}", path.display()))?;
-    text.parse().map_err(|why| format!("{}: {why}", path.display()))
+
+    let text =
+        std::fs::read_to_string(&path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    text.parse()
+        .map_err(|why| format!("{}: {why}", path.display()))
 }
 
-fn verify(config: &Path, given: Vec<PathBuf>, key: Option<&str>, seen: Option<&str>, signatures: bool) -> Result<Report, String> {
+fn verify(
+    config: &Path,
+    given: Vec<PathBuf>,
+    key: Option<&str>,
+    seen: Option<&str>,
+    signatures: bool,
+) -> Result<Report, String> {
     let key = key_of(config, key)?;
     let seen = seen
-        .map(|text| Head::read(text).ok_or("--seen looks like a number and a hash, as the log says them"))
+        .map(|text| {
+            Head::read(text).ok_or("--seen looks like a number and a hash, as the log says them")
+        })
         .transpose()
         .map_err(str::to_owned)?;
     let check = |key: &str, text: &str, signature: &str, login: bool| {
-        let purpose = if login { Purpose::Login } else { Purpose::Request };
+        let purpose = if login {
+            Purpose::Login
+        } else {
+            Purpose::Request
+        };
         SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
     };
-    let mut verifier = Verifier::new(Some(key), if signatures { Some(&check) } else { None }, seen);
+    let mut verifier = Verifier::new(
+        Some(key),
+        if signatures { Some(&check) } else { None },
+        seen,
+    );
     for path in files(config, &given)? {
         let file = File::open(&path).map_err(|fault| format!("{}: {fault}", path.display()))?;
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let (mut line, mut number) = (Vec::new(), 0u64);
         loop {
             line.clear();
-            let read = reader.read_until(b'\n', &mut line).map_err(|fault| format!("{}: {fault}", path.display()))?;
+            let read = reader
+                .read_until(b'\n', &mut line)
+                .map_err(|fault| format!("{}: {fault}", path.display()))?;
             if read == 0 {
                 break;
             }
             number += 1;
             let whole = line.last() == Some(&b'\n');
-            let bytes = if whole { line.get(..line.len() - 1).unwrap_or_default() } else { &line };
+            let bytes = if whole {
+                line.get(..line.len() - 1).unwrap_or_default()
+            } else {
+                &line
+            };
             verifier.line(&|| format!("{}:{number}", path.display()), bytes, whole);
         }
     }
@@ -108,7 +150,12 @@ fn verify(config: &Path, given: Vec<PathBuf>, key: Option<&str>, seen: Option<&s
 }
 
 fn tell(report: &Report, json: bool) -> Status {
-    let status = if report.faults.is_empty() { Status::OK } else { Status::FAULT };
+    let status = if report.faults.is_empty() {
+        Status::OK
+    } else {
+        Status::FAULT
+    };
+
     let head = report.last.text();
     if json {
         say_json(&json!({
@@ -127,38 +174,70 @@ fn tell(report: &Report, json: bool) -> Status {
         }));
         return status;
     }
+
     for fault in &report.faults {
-        say(&format!("fault: {}: {}", plain(&fault.place), plain(&fault.text)));
+        say(&format!(
+            "fault: {}: {}",
+            plain(&fault.place),
+            plain(&fault.text)
+        ));
     }
-    say(&format!("{} records in the chain, {} to {}; {} checkpoints", report.records, report.first, report.last.seq, report.checkpoints));
+
+    say(&format!(
+        "{} records in the chain, {} to {}; {} checkpoints",
+        report.records, report.first, report.last.seq, report.checkpoints
+    ));
     if report.first > 1 {
-        say(&format!("these files begin with record {}; what is before it was not looked at", report.first));
+        say(&format!(
+            "these files begin with record {}; what is before it was not looked at",
+            report.first
+        ));
     }
+
     if report.unchained > 0 {
-        say(&format!("{} lines from before the chain, which nothing proves", report.unchained));
+        say(&format!(
+            "{} lines from before the chain, which nothing proves",
+            report.unchained
+        ));
     }
+
     if report.recovered > 0 {
-        say(&format!("{} lines that a crash left unfinished, and that are recorded as such", report.recovered));
+        say(&format!(
+            "{} lines that a crash left unfinished, and that are recorded as such",
+            report.recovered
+        ));
     }
+
     let elsewhere = match report.unknown_sessions {
         0 => String::new(),
         count => format!("; of {count} requests the login is in another file"),
     };
-    say(&format!("{} signatures of users fit{elsewhere}", report.signatures));
+
+    say(&format!(
+        "{} signatures of users fit{elsewhere}",
+        report.signatures
+    ));
     match &report.proved {
-        Some((seq, time)) => {
-            say(&format!("proved against whoever has not the daemon's key: records {} to {seq}, signed at {}", report.first, plain(time)))
-        }
-        None => {
-            say("proved against whoever has not the daemon's key: nothing yet; no checkpoint was written before the first fault or the end")
-        }
+        Some((seq, time)) => say(&format!(
+            "proved against whoever has not the daemon's key: records {} to {seq}, signed at {}",
+            report.first,
+            plain(time)
+        )),
+        None => say(
+            "proved against whoever has not the daemon's key: nothing yet; no checkpoint was written before the first fault or the end",
+        ),
     }
+
     match report.passed {
-        Some(seq) => {
-            say(&format!("proved against root of this machine too: records {} to {seq}, by the checkpoint that you gave", report.first))
-        }
-        None => say("proved against root of this machine: up to the last checkpoint that left it; give that one with --seen"),
+        Some(seq) => say(&format!(
+            "proved against root of this machine too: records {} to {seq}, by the checkpoint that you gave",
+            report.first
+        )),
+        None => say(
+            "proved against root of this machine: up to the last checkpoint that left it; give that one with --seen",
+        ),
     }
+
     say(&format!("the chain ends with {head}"));
     status
 }
@@ -179,8 +258,13 @@ struct Wanted<'f> {
 impl Wanted<'_> {
     /// Shows a line if it is a record that is wanted.
     fn line(&mut self, line: &[u8]) {
-        let Ok(record) = serde_json::from_slice::<Value>(line) else { return };
-        self.last = record.get("seq").and_then(Value::as_u64).unwrap_or(self.last);
+        let Ok(record) = serde_json::from_slice::<Value>(line) else {
+            return;
+        };
+        self.last = record
+            .get("seq")
+            .and_then(Value::as_u64)
+            .unwrap_or(self.last);
         if self.takes(&record) {
             self.shown += 1;
             match self.filter.json {
@@ -192,22 +276,37 @@ impl Wanted<'_> {
 
     fn takes(&mut self, record: &Value) -> bool {
         let text = |key: &str| record.get(key).and_then(Value::as_str);
-        if let (Some(run), Some(user), Some(command)) = (text("run"), text("user"), text("command")) {
-            self.runs.insert(run.to_owned(), (user.to_owned(), command.to_owned()));
+        if let (Some(run), Some(user), Some(command)) = (text("run"), text("user"), text("command"))
+        {
+            self.runs
+                .insert(run.to_owned(), (user.to_owned(), command.to_owned()));
         }
+
         let of_run = text("run").and_then(|run| self.runs.get(run));
         let user = text("user").or(of_run.map(|(user, _)| user.as_str()));
         let command = text("command").or(of_run.map(|(_, command)| command.as_str()));
-        let same = |wanted: &Option<String>, is: Option<&str>| wanted.as_ref().is_none_or(|wanted| is == Some(wanted));
-        let address = text("source").and_then(|source| source.parse().map(|peer: std::net::SocketAddr| peer.ip()).ok());
+        let same = |wanted: &Option<String>, is: Option<&str>| {
+            wanted.as_ref().is_none_or(|wanted| is == Some(wanted))
+        };
+        let address = text("source").and_then(|source| {
+            source
+                .parse()
+                .map(|peer: std::net::SocketAddr| peer.ip())
+                .ok()
+        });
+
         same(&self.filter.user, user)
             && same(&self.filter.command, command)
             && same(&self.filter.run, text("run"))
             && same(&self.filter.kind, text("kind"))
             && same(&self.filter.decision, text("decision").or(text("outcome")))
-            && self.source.is_none_or(|network| address.is_some_and(|address| network.contains(address)))
+            && self
+                .source
+                .is_none_or(|network| address.is_some_and(|address| network.contains(address)))
             && self.since.is_none_or(|since| {
-                text("time").and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok()).is_some_and(|time| time >= since)
+                text("time")
+                    .and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok())
+                    .is_some_and(|time| time >= since)
             })
     }
 }
@@ -221,36 +320,50 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
                 .map_err(|_| "--since takes a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h")?,
         }),
     };
+
     let mut wanted = Wanted {
         filter,
-        source: filter.source.as_ref().map(|text| text.parse()).transpose()?,
+        source: filter
+            .source
+            .as_ref()
+            .map(|text| text.parse())
+            .transpose()?,
         since,
         runs: HashMap::new(),
         shown: 0,
         last: 0,
     };
+
     let files = files(config, &filter.files)?;
     let at = |path: &Path, fault: std::io::Error| format!("{}: {fault}", path.display());
+
     // What was is not asked for by whoever wants to see what comes.
     let only_new = filter.follow && filter.since.is_none();
     for path in files.iter().filter(|_| !only_new) {
-        for line in BufReader::new(File::open(path).map_err(|fault| at(path, fault))?).split(b'\n') {
+        for line in BufReader::new(File::open(path).map_err(|fault| at(path, fault))?).split(b'\n')
+        {
             wanted.line(&line.map_err(|fault| at(path, fault))?);
         }
     }
+
     if let Some(path) = files.last().filter(|_| filter.follow) {
         if only_new {
-            wanted.last = Trail::head_of(&mut File::open(path).map_err(|fault| at(path, fault))?).map_err(|fault| at(path, fault))?.seq;
+            wanted.last = Trail::head_of(&mut File::open(path).map_err(|fault| at(path, fault))?)
+                .map_err(|fault| at(path, fault))?
+                .seq;
         }
+
         let mut follower = Follower::behind(path.clone(), wanted.last);
         loop {
             while let Some((_, line)) = follower.next_record().map_err(|fault| at(path, fault))? {
                 wanted.line(&line);
             }
-            // A file has nothing that rings when it grows, short of inotify, which needs more than this is worth.
+            // A file has nothing that rings when it grows, short of inotify, which needs more than
+            // this is worth.
             std::thread::sleep(Duration::from_millis(200));
         }
     }
+
     if wanted.shown == 0 {
         complain("ordaind: no record fits");
     }
@@ -259,21 +372,48 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
 
 /// A record in a line: when, what, and its fields, but for signatures and the texts they are over.
 fn in_words(record: &Value) -> String {
-    const LEFT_OUT: [&str; 10] =
-        ["time", "kind", "seq", "prev", "signed", "signature", "key_signature", "session_key", "connection", "reported_by"];
+    const LEFT_OUT: [&str; 10] = [
+        "time",
+        "kind",
+        "seq",
+        "prev",
+        "signed",
+        "signature",
+        "key_signature",
+        "session_key",
+        "connection",
+        "reported_by",
+    ];
+
     let text = |key: &str| plain(record.get(key).and_then(Value::as_str).unwrap_or_default());
     let mut line = format!("{} {}", text("time"), text("kind"));
-    for (key, value) in record.as_object().into_iter().flatten().filter(|(key, _)| !LEFT_OUT.contains(&key.as_str())) {
+    for (key, value) in record
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| !LEFT_OUT.contains(&key.as_str()))
+    {
         let shown = match value {
-            Value::String(text) if text.contains(char::is_whitespace) || text.is_empty() => format!("{text:?}"),
+            Value::String(text) if text.contains(char::is_whitespace) || text.is_empty() => {
+                format!("{text:?}")
+            }
             Value::String(text) => text.clone(),
             Value::Array(words) => {
-                let words: Vec<String> = words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+                let words: Vec<String> = words
+                    .iter()
+                    .map(|word| {
+                        word.as_str()
+                            .map_or_else(|| word.to_string(), str::to_owned)
+                    })
+                    .collect();
                 super::run::quoted(&words)
             }
+
             other => other.to_string(),
         };
+
         line.push_str(&format!(" {}={}", plain(key), plain(&shown)));
     }
+
     line
 }

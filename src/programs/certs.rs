@@ -20,17 +20,29 @@ pub fn ordain_certs() -> Status {
     }
     let args = CertsArgs::parse();
     let made = match args.verb {
-        None => development(&args.output.out, &args.hosts, args.output.days, args.output.force),
-        Some(CertsVerb::Ca { output }) => {
-            devca::ca(output.days.unwrap_or(CA_DAYS)).and_then(|pair| write(&output.out, "ca", &pair, output.force))
-        }
+        None => development(
+            &args.output.out,
+            &args.hosts,
+            args.output.days,
+            args.output.force,
+        ),
+        Some(CertsVerb::Ca { output }) => devca::ca(output.days.unwrap_or(CA_DAYS))
+            .and_then(|pair| write(&output.out, "ca", &pair, output.force)),
         Some(CertsVerb::Server { names, ca, output }) => {
-            issue(&ca, &names, Use::Server, output.days).and_then(|pair| write(&output.out, "server", &pair, output.force))
+            issue(&ca, &names, Use::Server, output.days)
+                .and_then(|pair| write(&output.out, "server", &pair, output.force))
         }
+
         Some(CertsVerb::Client { name, ca, output }) => file_name(&name)
-            .and_then(|file| Ok((issue(&ca, std::slice::from_ref(&name), Use::Client, output.days)?, file)))
+            .and_then(|file| {
+                Ok((
+                    issue(&ca, std::slice::from_ref(&name), Use::Client, output.days)?,
+                    file,
+                ))
+            })
             .and_then(|(pair, file)| write(&output.out, &file, &pair, output.force)),
     };
+
     match made {
         Ok(()) => Status::OK,
         Err(why) => {
@@ -41,8 +53,17 @@ pub fn ordain_certs() -> Status {
 }
 
 /// A CA, and a server certificate for this machine by all its usual names.
-fn development(folder: &Path, hosts: &[String], days: Option<u32>, force: bool) -> Result<(), String> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+fn development(
+    folder: &Path,
+    hosts: &[String],
+    days: Option<u32>,
+    force: bool,
+) -> Result<(), String> {
+    let mut names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
     let own = sys::host_name();
     for name in std::iter::once(own.trim().to_owned()).chain(hosts.iter().cloned()) {
         if !name.is_empty() && !names.contains(&name) {
@@ -50,8 +71,11 @@ fn development(folder: &Path, hosts: &[String], days: Option<u32>, force: bool) 
         }
     }
     // Both or neither: a new CA beside an old server certificate would be worth nothing.
-    let taken: Vec<_> =
-        ["ca.crt", "ca.key", "server.crt", "server.key"].iter().map(|file| folder.join(file)).filter(|file| file.exists()).collect();
+    let taken: Vec<_> = ["ca.crt", "ca.key", "server.crt", "server.key"]
+        .iter()
+        .map(|file| folder.join(file))
+        .filter(|file| file.exists())
+        .collect();
     if let (Some(file), false) = (taken.first(), force) {
         return Err(exists(file));
     }
@@ -64,16 +88,31 @@ fn development(folder: &Path, hosts: &[String], days: Option<u32>, force: bool) 
 }
 
 fn issue(ca: &Path, names: &[String], purpose: Use, days: Option<u32>) -> Result<Pair, String> {
-    let read = |file: &str| std::fs::read_to_string(ca.join(file)).map_err(|fault| format!("{}: {fault}", ca.join(file).display()));
-    let ca = Pair { certificate: read("ca.crt")?, key: read("ca.key")? };
+    let read = |file: &str| {
+        std::fs::read_to_string(ca.join(file))
+            .map_err(|fault| format!("{}: {fault}", ca.join(file).display()))
+    };
+
+    let ca = Pair {
+        certificate: read("ca.crt")?,
+        key: read("ca.key")?,
+    };
+
     devca::issue(&ca, names, purpose, days.unwrap_or(LEAF_DAYS))
 }
 
 /// A client's name becomes a file's name, so it must be one.
 fn file_name(name: &str) -> Result<String, String> {
-    let fine =
-        !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@'));
-    if fine { Ok(name.to_owned()) } else { Err(format!("`{}` cannot be a file's name", name.escape_debug())) }
+    let fine = !name.is_empty()
+        && !name.starts_with('.')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@'));
+    if fine {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("`{}` cannot be a file's name", name.escape_debug()))
+    }
 }
 
 fn exists(file: &Path) -> String {
@@ -83,8 +122,11 @@ fn exists(file: &Path) -> String {
 /// Writes `NAME.crt` and `NAME.key`, the key readable by its owner only, and says what it wrote.
 fn write(folder: &Path, name: &str, pair: &Pair, force: bool) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
-    let files: [(PathBuf, &str, u32); 2] =
-        [(folder.join(format!("{name}.key")), &pair.key, 0o600), (folder.join(format!("{name}.crt")), &pair.certificate, 0o644)];
+    let files: [(PathBuf, &str, u32); 2] = [
+        (folder.join(format!("{name}.key")), &pair.key, 0o600),
+        (folder.join(format!("{name}.crt")), &pair.certificate, 0o644),
+    ];
+
     if let (Some((file, ..)), false) = (files.iter().find(|(file, ..)| file.exists()), force) {
         return Err(exists(file));
     }
@@ -94,12 +136,18 @@ fn write(folder: &Path, name: &str, pair: &Pair, force: bool) -> Result<(), Stri
             _ => format!("{}: {fault}", file.display()),
         })?;
     }
+
     let parsed = certificates(pair.certificate.as_bytes())?;
     let first = parsed.first().ok_or("the certificate is empty")?;
-    let until =
-        time::OffsetDateTime::from_unix_timestamp(Validity::of(first)?.until).map(|until| until.date().to_string()).unwrap_or_default();
+    let until = time::OffsetDateTime::from_unix_timestamp(Validity::of(first)?.until)
+        .map(|until| until.date().to_string())
+        .unwrap_or_default();
     let [(key, ..), (certificate, ..)] = &files;
-    say(&format!("wrote {} and {}", certificate.display(), key.display()));
+    say(&format!(
+        "wrote {} and {}",
+        certificate.display(),
+        key.display()
+    ));
     say(&format!("  fingerprint {}", Fingerprint::of(first)?));
     say(&format!("  valid until {until}"));
     Ok(())

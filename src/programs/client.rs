@@ -22,16 +22,19 @@ pub fn ordain() -> Status {
         Ok(args) => args,
         Err(error) => return usage(&error),
     };
+
     #[cfg(target_os = "linux")]
     crate::sys::steady_heap();
     let nagios = matches!(&args.verb, ClientVerb::Run(run) if run.nagios);
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // And not `build`, which would bring the scheduler of many threads along, and with it another library to load.
+        // And not `build`, which would bring the scheduler of many threads along, and with it
+        // another library to load.
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|fault| ClientError::new(Code::Internal, format!("the runtime: {fault}")))
         .and_then(|runtime| {
             let outcome = runtime.block_on(story(&args));
+
             // Threads may still wait for input that nobody needs any more.
             runtime.shutdown_background();
             outcome
@@ -42,7 +45,8 @@ pub fn ordain() -> Status {
     }
 }
 
-/// The words are off, or only help was wanted. A plugin that was called wrongly is UNKNOWN and not CRITICAL.
+/// The words are off, or only help was wanted. A plugin that was called wrongly is UNKNOWN and not
+/// CRITICAL.
 fn usage(error: &clap::Error) -> Status {
     let _ = error.print();
     if !error.use_stderr() {
@@ -52,6 +56,7 @@ fn usage(error: &clap::Error) -> Status {
         say("ORDAIN UNKNOWN - wrong usage");
         return Status::NAGIOS_UNKNOWN;
     }
+
     Status::OWN_FAILURE
 }
 
@@ -62,17 +67,26 @@ fn report(error: &ClientError, nagios: bool, json: bool) -> Status {
         say(&format!("ORDAIN UNKNOWN - {text}"));
         return Status::NAGIOS_UNKNOWN;
     }
+
     if json {
         say_json(
             &serde_json::json!({ "event": "error", "code": error.code, "text": error.text, "argument": error.argument, "rule": error.rule }),
         );
     }
+
     complain(&format!("ordain: {text}"));
     if error.is(Code::OutcomeUnknown) {
-        complain("ordain: `ordain runs` there may show what became of it, and `ordain output` what it wrote");
+        complain(
+            "ordain: `ordain runs` there may show what became of it, and `ordain output` what it wrote",
+        );
     }
+
     // Only an argument that the command does not have can be named so: what has a hole comes first.
-    if error.argument.as_deref().is_some_and(|name| error.text.contains("is unknown") && is_option(name)) {
+    if error
+        .argument
+        .as_deref()
+        .is_some_and(|name| error.text.contains("is unknown") && is_option(name))
+    {
         complain("ordain: options of ordain's own stand before COMMAND");
     }
     Status::OWN_FAILURE
@@ -82,7 +96,10 @@ fn report(error: &ClientError, nagios: bool, json: bool) -> Status {
 fn is_option(name: &str) -> bool {
     let mut whole = ClientArgs::command();
     whole.build();
-    whole.find_subcommand("run").is_some_and(|run| run.get_arguments().any(|argument| argument.get_long() == Some(name)))
+    whole.find_subcommand("run").is_some_and(|run| {
+        run.get_arguments()
+            .any(|argument| argument.get_long() == Some(name))
+    })
 }
 
 async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
@@ -101,24 +118,30 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         | ClientVerb::Signal { host, .. }
         | ClientVerb::Cancel { host, .. } => host,
     };
+
     let known = hosts(args)?;
     let mut target = Target::new(args, destination, &known)?;
     let (mut patience, mut begun) = (None, false);
+
     loop {
         let error = match attempt(args, &mut target, &mut begun).await {
             // What has begun is never asked for again: its outcome is what it is, or unknown.
             Err(error) if !begun => error,
             done => return done,
         };
-        // A server that stops has done nothing of what it has not answered: another, after an upgrade, may do it.
+
+        // A server that stops has done nothing of what it has not answered: another, after an
+        // upgrade, may do it.
         if patience.is_none() && error.is(Code::Stopping) && !asks_stdin(args) {
             patience = Some(Patience::new(args.connect_timeout));
             complain("ordain: the server is stopping; waiting for it to come back");
         }
+
         let waited = match &mut patience {
             Some(patience) => patience.pause(&error).await,
             None => false,
         };
+
         if !waited {
             return Err(error);
         }
@@ -127,7 +150,8 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
 
 /// Whether standard input says something that can be read only once.
 fn asks_stdin(args: &ClientArgs) -> bool {
-    args.password_stdin || matches!(&args.verb, ClientVerb::Run(run) if run.words().iter().any(|word| word.ends_with("@-")))
+    args.password_stdin
+        || matches!(&args.verb, ClientVerb::Run(run) if run.words().iter().any(|word| word.ends_with("@-")))
 }
 
 /// Waits for a server that has said it is stopping.
@@ -138,13 +162,23 @@ struct Patience {
 
 impl Patience {
     fn new(patience: Duration) -> Self {
-        Self { until: Instant::now() + patience, pause: Duration::from_millis(50) }
+        Self {
+            until: Instant::now() + patience,
+            pause: Duration::from_millis(50),
+        }
     }
 
     /// Lets some time pass, where what has come of the last try may pass too.
     async fn pause(&mut self, error: &ClientError) -> bool {
-        let passing = [Code::Stopping, Code::Connect, Code::ConnectionLost, Code::LoginBusy];
-        if !passing.iter().any(|code| error.is(*code)) || Instant::now() + self.pause >= self.until {
+        let passing = [
+            Code::Stopping,
+            Code::Connect,
+            Code::ConnectionLost,
+            Code::LoginBusy,
+        ];
+
+        if !passing.iter().any(|code| error.is(*code)) || Instant::now() + self.pause >= self.until
+        {
             return false;
         }
         tokio::time::sleep(self.pause).await;
@@ -154,7 +188,11 @@ impl Patience {
 }
 
 /// One login, and what is asked for in it. `begun` once a command may be running.
-async fn attempt(args: &ClientArgs, target: &mut Target, begun: &mut bool) -> Result<Status, ClientError> {
+async fn attempt(
+    args: &ClientArgs,
+    target: &mut Target,
+    begun: &mut bool,
+) -> Result<Status, ClientError> {
     match &args.verb {
         ClientVerb::Login { .. } => return enter::login(args, target).await,
         ClientVerb::Logout { .. } => return enter::logout(args, target).await,
@@ -164,8 +202,12 @@ async fn attempt(args: &ClientArgs, target: &mut Target, begun: &mut bool) -> Re
     let outcome = match &args.verb {
         ClientVerb::Run(run) => run_verb(args, run, &target.options, &session, begun).await,
         ClientVerb::Explain(explain) => explain_verb(args, explain, &session).await,
-        ClientVerb::Attach { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), true, *raw).await,
-        ClientVerb::Output { run, from, raw, .. } => attach(args, &target.options, &session, (run, *from), false, *raw).await,
+        ClientVerb::Attach { run, from, raw, .. } => {
+            attach(args, &target.options, &session, (run, *from), true, *raw).await
+        }
+        ClientVerb::Output { run, from, raw, .. } => {
+            attach(args, &target.options, &session, (run, *from), false, *raw).await
+        }
         ClientVerb::Signal { run, name, .. } => signal(args, &session, run, name).await,
         ClientVerb::List { .. } => list(args, &session).await,
         ClientVerb::Describe { command, .. } => describe(args, &session, command).await,
@@ -184,28 +226,58 @@ async fn attempt(args: &ClientArgs, target: &mut Target, begun: &mut bool) -> Re
 /// The settings file, if there is one.
 pub fn hosts(args: &ClientArgs) -> Result<Hosts, ClientError> {
     if let Some(given) = args.config.as_ref().filter(|path| !path.exists()) {
-        return Err(ClientError::new(Code::Usage, format!("{} does not exist", given.display())));
+        return Err(ClientError::new(
+            Code::Usage,
+            format!("{} does not exist", given.display()),
+        ));
     }
-    let Some(path) = args.config.clone().or_else(|| home::config("config.toml")) else { return Ok(Hosts::default()) };
-    load_hosts(&path).map_err(|faults| ClientError::new(Code::Usage, faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+
+    let Some(path) = args.config.clone().or_else(|| home::config("config.toml")) else {
+        return Ok(Hosts::default());
+    };
+    load_hosts(&path).map_err(|faults| {
+        ClientError::new(
+            Code::Usage,
+            faults
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
+        )
+    })
 }
 
-async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: &Session, begun: &mut bool) -> Result<Status, ClientError> {
+async fn run_verb(
+    args: &ClientArgs,
+    run: &RunArgs,
+    options: &Options,
+    session: &Session,
+    begun: &mut bool,
+) -> Result<Status, ClientError> {
     let (mut invocation, described) = run::invocation(args, run, session).await?;
     if run.dry_run {
-        let Answer::Preview(preview) = session.ask(&Ask::Preview(invocation)).await? else { return Err(unexpected("preview")) };
+        let Answer::Preview(preview) = session.ask(&Ask::Preview(invocation)).await? else {
+            return Err(unexpected("preview"));
+        };
         if args.json {
             say_json(&serde_json::json!(preview));
         } else {
             say(&format!("granted by {}", plain(&preview.rule)));
-            say(&format!("as {} in {}:", plain(&preview.run_as), plain(&preview.cwd)));
+            say(&format!(
+                "as {} in {}:",
+                plain(&preview.run_as),
+                plain(&preview.cwd)
+            ));
             say(&format!("  {}", run::quoted(&preview.argv)));
             let view = match described {
                 Some(view) => view,
                 None => run::described(session, run.command()).await?,
             };
             if let Some(form) = view.reason.filter(|_| run.reason.is_none()) {
-                say(&format!("but it wants a reason of the form {} (--reason)", plain(&form)));
+                say(&format!(
+                    "but it wants a reason of the form {} (--reason)",
+                    plain(&form)
+                ));
             }
             if view.confirm {
                 say("and to be confirmed (--yes)");
@@ -218,26 +290,50 @@ async fn run_verb(args: &ClientArgs, run: &RunArgs, options: &Options, session: 
 }
 
 fn unexpected(verb: &str) -> ClientError {
-    ClientError::new(Code::Protocol, format!("the server answered `{verb}` with something else"))
+    ClientError::new(
+        Code::Protocol,
+        format!("the server answered `{verb}` with something else"),
+    )
 }
 
 async fn list(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
-    let Answer::List { commands } = session.ask(&Ask::List).await? else { return Err(unexpected("list")) };
+    let Answer::List { commands } = session.ask(&Ask::List).await? else {
+        return Err(unexpected("list"));
+    };
     if args.json {
         say_json(&serde_json::json!({ "commands": commands }));
         return Ok(Status::OK);
     }
+
     if commands.is_empty() {
-        complain(&format!("ordain: `{}` may run nothing here", plain(session.user())));
+        complain(&format!(
+            "ordain: `{}` may run nothing here",
+            plain(session.user())
+        ));
     }
-    let width = commands.iter().map(|command| command.name.chars().count()).max().unwrap_or(0);
+
+    let width = commands
+        .iter()
+        .map(|command| command.name.chars().count())
+        .max()
+        .unwrap_or(0);
     for command in commands {
-        say(format!("{:width$}  {}", plain(&command.name), plain(&command.summary)).trim_end());
+        say(format!(
+            "{:width$}  {}",
+            plain(&command.name),
+            plain(&command.summary)
+        )
+        .trim_end());
     }
+
     Ok(Status::OK)
 }
 
-async fn describe(args: &ClientArgs, session: &Session, command: &str) -> Result<Status, ClientError> {
+async fn describe(
+    args: &ClientArgs,
+    session: &Session,
+    command: &str,
+) -> Result<Status, ClientError> {
     let view = run::described(session, command).await?;
     if args.json {
         say_json(&serde_json::json!(view));
@@ -251,9 +347,14 @@ async fn describe(args: &ClientArgs, session: &Session, command: &str) -> Result
 
 fn description(view: &CommandView) -> Vec<String> {
     let mut lines = vec![
-        [plain(&view.name), plain(&view.summary)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" - "),
+        [plain(&view.name), plain(&view.summary)]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" - "),
         format!("usage: ordain run HOST {}", plain(&view.usage)),
     ];
+
     for argument in &view.arguments {
         let mut notes = vec![plain(&argument.kind), plain(&argument.bounds)];
         notes.retain(|note| !note.is_empty());
@@ -268,18 +369,28 @@ fn description(view: &CommandView) -> Vec<String> {
             None if argument.required => notes.push("required".into()),
             None => notes.push("optional".into()),
         }
+
         lines.push(format!("  {}: {}", plain(&argument.name), notes.join(", ")));
         if !argument.summary.is_empty() {
             lines.push(format!("      {}", plain(&argument.summary)));
         }
     }
+
     if view.stdin {
-        let bound = view.stdin_max.map(|max| format!(", at most {max} bytes")).unwrap_or_default();
+        let bound = view
+            .stdin_max
+            .map(|max| format!(", at most {max} bytes"))
+            .unwrap_or_default();
         lines.push(format!("takes standard input{bound}"));
     }
+
     if let Some(milliseconds) = view.timeout_ms {
-        lines.push(format!("is ended after {}", crate::exit::Human(Duration::from_millis(milliseconds))));
+        lines.push(format!(
+            "is ended after {}",
+            crate::exit::Human(Duration::from_millis(milliseconds))
+        ));
     }
+
     if view.outlives_client {
         lines.push("goes on when its client leaves; `ordain attach` follows it".into());
     }
@@ -287,8 +398,12 @@ fn description(view: &CommandView) -> Vec<String> {
         lines.push("gets a terminal".into());
     }
     if let Some(form) = &view.reason {
-        lines.push(format!("wants a reason of the form {} (--reason)", plain(form)));
+        lines.push(format!(
+            "wants a reason of the form {} (--reason)",
+            plain(form)
+        ));
     }
+
     if view.confirm {
         lines.push("wants to be confirmed".into());
     }
@@ -296,25 +411,36 @@ fn description(view: &CommandView) -> Vec<String> {
 }
 
 async fn runs(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
-    let Answer::Runs { runs } = session.ask(&Ask::Runs).await? else { return Err(unexpected("runs")) };
+    let Answer::Runs { runs } = session.ask(&Ask::Runs).await? else {
+        return Err(unexpected("runs"));
+    };
     if args.json {
         say_json(&serde_json::json!({ "runs": runs }));
         return Ok(Status::OK);
     }
+
     for run in runs {
         let took = match run.seconds {
             0 => "under a second".to_owned(),
             seconds @ 1..60 => format!("{seconds}s"),
             seconds => crate::exit::Human(Duration::from_secs(seconds)).to_string(),
         };
+
         let state = match (&run.ended, run.number) {
             (None, _) if run.waiting => format!("waits for its turn, {took} so far"),
             (None, _) => format!("goes on, {took} so far"),
             (Some(reason), Some(number)) => format!("{} {number} after {took}", plain(reason)),
             (Some(reason), None) => format!("{} after {took}", plain(reason)),
         };
-        say(&format!("{}  {}  {}  {state}", plain(&run.run), plain(&run.user), plain(&run.command)));
+
+        say(&format!(
+            "{}  {}  {}  {state}",
+            plain(&run.run),
+            plain(&run.user),
+            plain(&run.command)
+        ));
     }
+
     Ok(Status::OK)
 }
 
@@ -332,16 +458,35 @@ async fn attach(
     raw: bool,
 ) -> Result<Status, ClientError> {
     let run = run.parse().map_err(|_| no_such_run())?;
-    let attachment = Attachment { run, stdout, stderr: None, follow, resume: false };
+    let attachment = Attachment {
+        run,
+        stdout,
+        stderr: None,
+        follow,
+        resume: false,
+    };
     let attached = Durable::watch(options.clone(), session.clone(), attachment).await?;
-    let how = run::How { json: args.json, raw, verbose: args.verbose, watching: true, ..run::How::default() };
+    let how = run::How {
+        json: args.json,
+        raw,
+        verbose: args.verbose,
+        watching: true,
+        ..run::How::default()
+    };
     run::follow(&how, attached, None).await
 }
 
-async fn signal(args: &ClientArgs, session: &Session, run: &str, name: &str) -> Result<Status, ClientError> {
+async fn signal(
+    args: &ClientArgs,
+    session: &Session,
+    run: &str,
+    name: &str,
+) -> Result<Status, ClientError> {
     let run = run.parse().map_err(|_| no_such_run())?;
     let signal = name.strip_prefix("SIG").unwrap_or(name).to_uppercase();
-    let Answer::Signal { signalled } = session.ask(&Ask::Signal { run, signal }).await? else { return Err(unexpected("signal")) };
+    let Answer::Signal { signalled } = session.ask(&Ask::Signal { run, signal }).await? else {
+        return Err(unexpected("signal"));
+    };
     if args.json {
         say_json(&serde_json::json!({ "signalled": signalled }));
     }
@@ -349,54 +494,98 @@ async fn signal(args: &ClientArgs, session: &Session, run: &str, name: &str) -> 
 }
 
 async fn cancel(args: &ClientArgs, session: &Session, run: &str) -> Result<Status, ClientError> {
-    let run = run.parse().map_err(|_| ClientError::new(Code::NoSuchRun, "there is no such run"))?;
-    let Answer::Cancel { cancelled } = session.ask(&Ask::Cancel { run }).await? else { return Err(unexpected("cancel")) };
+    let run = run
+        .parse()
+        .map_err(|_| ClientError::new(Code::NoSuchRun, "there is no such run"))?;
+    let Answer::Cancel { cancelled } = session.ask(&Ask::Cancel { run }).await? else {
+        return Err(unexpected("cancel"));
+    };
     if args.json {
         say_json(&serde_json::json!({ "cancelled": cancelled }));
     }
     Ok(Status::OK)
 }
 
-async fn explain_verb(args: &ClientArgs, explain: &ExplainArgs, session: &Session) -> Result<Status, ClientError> {
+async fn explain_verb(
+    args: &ClientArgs,
+    explain: &ExplainArgs,
+    session: &Session,
+) -> Result<Status, ClientError> {
     let invocation = run::explained(args, explain, session).await?;
-    let Answer::Explain(view) = session.ask(&Ask::Explain(invocation)).await? else { return Err(unexpected("explain")) };
+    let Answer::Explain(view) = session.ask(&Ask::Explain(invocation)).await? else {
+        return Err(unexpected("explain"));
+    };
     if args.json {
         say_json(&serde_json::json!(view));
         return Ok(Status::OK);
     }
-    super::display::explanation(&view).iter().for_each(|line| say(line));
+    super::display::explanation(&view)
+        .iter()
+        .for_each(|line| say(line));
     Ok(Status::OK)
 }
 
 async fn whoami(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
-    let Answer::Whoami(view) = session.ask(&Ask::Whoami).await? else { return Err(unexpected("whoami")) };
+    let Answer::Whoami(view) = session.ask(&Ask::Whoami).await? else {
+        return Err(unexpected("whoami"));
+    };
     if args.json {
         say_json(&serde_json::json!(view));
         return Ok(Status::OK);
     }
-    let roles =
-        if view.roles.is_empty() { "none".to_owned() } else { view.roles.iter().map(|role| plain(role)).collect::<Vec<_>>().join(", ") };
-    say(&format!("{} from {}", plain(&view.user), plain(&view.source)));
+
+    let roles = if view.roles.is_empty() {
+        "none".to_owned()
+    } else {
+        view.roles
+            .iter()
+            .map(|role| plain(role))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+
+    say(&format!(
+        "{} from {}",
+        plain(&view.user),
+        plain(&view.source)
+    ));
     say(&format!("by: {}", plain(&view.by)));
     say(&format!("roles: {roles}"));
     say(&format!("session: {}", plain(&view.session)));
+
     match (&view.kept, view.kept_s) {
-        (Some(id), Some(seconds)) => say(&format!("kept login: {}, for another {}", plain(id), human(seconds))),
+        (Some(id), Some(seconds)) => say(&format!(
+            "kept login: {}, for another {}",
+            plain(id),
+            human(seconds)
+        )),
         _ => say("kept login: none (`ordain login` keeps one)"),
     }
+
     Ok(Status::OK)
 }
 
 async fn sessions(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
-    let Answer::Sessions { sessions } = session.ask(&Ask::Sessions).await? else { return Err(unexpected("sessions")) };
+    let Answer::Sessions { sessions } = session.ask(&Ask::Sessions).await? else {
+        return Err(unexpected("sessions"));
+    };
     if args.json {
         say_json(&serde_json::json!({ "sessions": sessions }));
         return Ok(Status::OK);
     }
+
     for line in sessions {
-        let left = line.kept_s.map(|seconds| format!(", for another {}", human(seconds))).unwrap_or_default();
+        let left = line
+            .kept_s
+            .map(|seconds| format!(", for another {}", human(seconds)))
+            .unwrap_or_default();
         let this = if line.this { "  (this one)" } else { "" };
-        let source = if line.source.is_empty() { String::new() } else { format!(" from {}", plain(&line.source)) };
+        let source = if line.source.is_empty() {
+            String::new()
+        } else {
+            format!(" from {}", plain(&line.source))
+        };
+
         say(&format!(
             "{}  {}  {}{left}, since {}{source}, by {}{this}",
             plain(&line.session),
@@ -406,15 +595,25 @@ async fn sessions(args: &ClientArgs, session: &Session) -> Result<Status, Client
             plain(&line.by)
         ));
     }
+
     Ok(Status::OK)
 }
 
-async fn end_session(args: &ClientArgs, session: &Session, which: &str) -> Result<Status, ClientError> {
+async fn end_session(
+    args: &ClientArgs,
+    session: &Session,
+    which: &str,
+) -> Result<Status, ClientError> {
     let ending = match which {
         "all" => Ending::All,
-        id => Ending::One(id.parse().map_err(|_| ClientError::new(Code::NoSuchSession, "there is no such session"))?),
+        id => Ending::One(
+            id.parse()
+                .map_err(|_| ClientError::new(Code::NoSuchSession, "there is no such session"))?,
+        ),
     };
-    let Answer::EndSession { ended_sessions } = session.ask(&Ask::EndSession(ending)).await? else { return Err(unexpected("end-session")) };
+    let Answer::EndSession { ended_sessions } = session.ask(&Ask::EndSession(ending)).await? else {
+        return Err(unexpected("end-session"));
+    };
     if args.json {
         say_json(&serde_json::json!({ "ended_sessions": ended_sessions }));
     } else {
@@ -424,5 +623,9 @@ async fn end_session(args: &ClientArgs, session: &Session, which: &str) -> Resul
 }
 
 fn human(seconds: u64) -> String {
-    if seconds < 60 { format!("{seconds}s") } else { crate::exit::Human(Duration::from_secs(seconds)).to_string() }
+    if seconds < 60 {
+        format!("{seconds}s")
+    } else {
+        crate::exit::Human(Duration::from_secs(seconds)).to_string()
+    }
 }

@@ -1,5 +1,6 @@
-//! `ordain complete SHELL -- WORD…`, which the shells' completions ask: words from the definitions, hosts from the settings, and
-//! commands, arguments and choices from what the server has told this user, kept for an hour.
+//! `ordain complete SHELL -- WORD…`, which the shells' completions ask: words from the definitions,
+//! hosts from the settings, and commands, arguments and choices from what the server has told this
+//! user, kept for an hour.
 
 use super::target::Target;
 use super::{ask, enter, home, run, say};
@@ -35,10 +36,16 @@ enum Shell {
 
 /// Answers a shell, if it is a shell that asks.
 pub fn asked(program: fn() -> clap::Command) -> Option<Status> {
-    if std::env::args_os().nth(1).is_none_or(|word| word != COMPLETE) {
+    if std::env::args_os()
+        .nth(1)
+        .is_none_or(|word| word != COMPLETE)
+    {
         return None;
     }
-    let words: Vec<String> = std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> = std::env::args_os()
+        .skip(2)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     Some(complete(program(), &words))
 }
 
@@ -49,7 +56,13 @@ fn complete(program: clap::Command, arguments: &[String]) -> Status {
         Some("fish") => Shell::Fish,
         _ => Shell::Bash,
     };
-    let words: Vec<String> = arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+
+    let words: Vec<String> = arguments
+        .iter()
+        .skip_while(|word| *word != "--")
+        .skip(1)
+        .cloned()
+        .collect();
     // Nobody is asked for a password because a key was pressed.
     ask::never();
     let ordain = program.get_name() == "ordain";
@@ -58,6 +71,7 @@ fn complete(program: clap::Command, arguments: &[String]) -> Status {
         let more = dynamic(&found);
         found.candidates.extend(more);
     }
+
     if found.files {
         say("@files");
     }
@@ -75,9 +89,11 @@ fn spelled(shell: Shell, candidate: &Candidate, partial: &str) -> String {
         // bash replaces what stands behind the last `:` or `=` only.
         Shell::Bash => {
             let kept = partial.rfind([':', '=']).map_or(0, |at| at + 1);
+
             // What bash gets it types as it is, and a server chose the words.
             quoted(word.get(kept..).unwrap_or_default())
         }
+
         Shell::Zsh => format!("{}:{help}", word.replace('\\', "\\\\").replace(':', "\\:")),
         Shell::Fish => format!("{word}\t{help}"),
     }
@@ -102,8 +118,10 @@ fn dynamic(found: &Completing) -> Vec<Candidate> {
         "line" => match found.all("line").split_first() {
             None => commands(found),
             Some((command, words)) => {
-                let view = schema(found, Some(command)).and_then(|mut schema| schema.views.remove(command));
-                view.map(|view| arguments(&view, words, &found.partial)).unwrap_or_default()
+                let view = schema(found, Some(command))
+                    .and_then(|mut schema| schema.views.remove(command));
+                view.map(|view| arguments(&view, words, &found.partial))
+                    .unwrap_or_default()
             }
         },
         _ => Vec::new(),
@@ -111,9 +129,15 @@ fn dynamic(found: &Completing) -> Vec<Candidate> {
 }
 
 fn commands(found: &Completing) -> Vec<Candidate> {
-    let commands = schema(found, None).map(|schema| schema.commands).unwrap_or_default();
-    let candidates = commands.into_iter().map(|(word, help)| Candidate { word, help });
-    candidates.filter(|candidate| candidate.word.starts_with(&found.partial)).collect()
+    let commands = schema(found, None)
+        .map(|schema| schema.commands)
+        .unwrap_or_default();
+    let candidates = commands
+        .into_iter()
+        .map(|(word, help)| Candidate { word, help });
+    candidates
+        .filter(|candidate| candidate.word.starts_with(&found.partial))
+        .collect()
 }
 
 fn settings(args: &ClientArgs) -> Hosts {
@@ -122,25 +146,50 @@ fn settings(args: &ClientArgs) -> Hosts {
 
 /// Hosts of the settings, and servers that are known.
 fn hosts(found: &Completing) -> Vec<Candidate> {
-    let Some(args) = options(found, "h") else { return Vec::new() };
+    let Some(args) = options(found, "h") else {
+        return Vec::new();
+    };
     let (user, partial) = match found.partial.rsplit_once('@') {
         Some((user, rest)) => (format!("{user}@"), rest),
         None => (String::new(), found.partial.as_str()),
     };
-    let configured = settings(&args).hosts.into_iter().map(|(name, host)| (name, host.address.unwrap_or_default()));
-    let known = home::KnownServers::own().map(|servers| servers.names()).unwrap_or_default();
+    let configured = settings(&args)
+        .hosts
+        .into_iter()
+        .map(|(name, host)| (name, host.address.unwrap_or_default()));
+    let known = home::KnownServers::own()
+        .map(|servers| servers.names())
+        .unwrap_or_default();
     let usual = format!(":{}", crate::protocol::PORT);
-    let known =
-        known.into_iter().map(|name| (name.strip_suffix(&usual).map_or_else(|| name.clone(), str::to_owned), "known server".to_owned()));
-    let all: BTreeMap<String, String> = known.chain(configured).filter(|(name, _)| name.starts_with(partial)).collect();
-    all.into_iter().map(|(name, help)| Candidate { word: format!("{user}{name}"), help }).collect()
+    let known = known.into_iter().map(|name| {
+        (
+            name.strip_suffix(&usual)
+                .map_or_else(|| name.clone(), str::to_owned),
+            "known server".to_owned(),
+        )
+    });
+    let all: BTreeMap<String, String> = known
+        .chain(configured)
+        .filter(|(name, _)| name.starts_with(partial))
+        .collect();
+    all.into_iter()
+        .map(|(name, help)| Candidate {
+            word: format!("{user}{name}"),
+            help,
+        })
+        .collect()
 }
 
 /// The client's arguments as if `list HOST` had been typed with the same options.
 fn options(found: &Completing, host: &str) -> Option<ClientArgs> {
     // What is agreed to by pressing a key is nothing.
-    let kept = found.options.iter().filter(|word| *word != "--accept-new" && *word != "--password-stdin");
-    let words = std::iter::once("ordain".to_owned()).chain(kept.cloned()).chain(["list".to_owned(), host.to_owned()]);
+    let kept = found
+        .options
+        .iter()
+        .filter(|word| *word != "--accept-new" && *word != "--password-stdin");
+    let words = std::iter::once("ordain".to_owned())
+        .chain(kept.cloned())
+        .chain(["list".to_owned(), host.to_owned()]);
     ClientArgs::try_parse_from(words).ok()
 }
 
@@ -161,46 +210,74 @@ fn schema(found: &Completing, command: Option<&str>) -> Option<Schema> {
     let args = options(found, host)?;
     let destination: Destination = host.parse().ok()?;
     let mut target = Target::new(&args, &destination, &settings(&args)).ok()?;
-    let file = home::cache(&format!("schema {}@{}:{}", target.user, target.options.host, target.options.port))?;
+    let file = home::cache(&format!(
+        "schema {}@{}:{}",
+        target.user, target.options.host, target.options.port
+    ))?;
     let now = home::now();
-    let kept: Option<Schema> = sys::read_private(&file, 16 << 20).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let kept: Option<Schema> = sys::read_private(&file, 16 << 20)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let kept = kept.filter(|schema| schema.at <= now && now - schema.at < FRESH);
-    let asked = kept
-        .as_ref()
-        .is_some_and(|kept| command.is_none_or(|command| kept.views.contains_key(command) || !kept.commands.contains_key(command)));
+    let asked = kept.as_ref().is_some_and(|kept| {
+        command.is_none_or(|command| {
+            kept.views.contains_key(command) || !kept.commands.contains_key(command)
+        })
+    });
     if asked {
         return kept;
     }
     let mut schema = kept.unwrap_or_default();
-    let told =
-        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default()).ok().and_then(
-            |runtime| {
-                let told = runtime
-                    .block_on(async { tokio::time::timeout(PATIENCE, fetch(&args, &mut target, &mut schema, command)).await.ok()?.ok() });
-                runtime.shutdown_background();
-                told
-            },
-        );
+    let told = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .ok()
+        .and_then(|runtime| {
+            let told = runtime.block_on(async {
+                tokio::time::timeout(PATIENCE, fetch(&args, &mut target, &mut schema, command))
+                    .await
+                    .ok()?
+                    .ok()
+            });
+            runtime.shutdown_background();
+            told
+        });
     // One that cannot be asked is not asked at every key.
-    schema.at = if told.is_some() { now } else { now.saturating_sub(FRESH - LEFT_ALONE) };
+    schema.at = if told.is_some() {
+        now
+    } else {
+        now.saturating_sub(FRESH - LEFT_ALONE)
+    };
     keep(&file, &schema);
     Some(schema)
 }
 
 fn keep(file: &Path, schema: &Schema) {
-    let folder = file.parent().map_or(Ok(()), |folder| sys::make_folder(folder, 0o700));
+    let folder = file
+        .parent()
+        .map_or(Ok(()), |folder| sys::make_folder(folder, 0o700));
     if let (Ok(()), Ok(bytes)) = (folder, serde_json::to_vec(schema)) {
         let _ = sys::replace(file, &bytes, 0o600, true);
     }
 }
 
-async fn fetch(args: &ClientArgs, target: &mut Target, schema: &mut Schema, command: Option<&str>) -> Result<(), ClientError> {
+async fn fetch(
+    args: &ClientArgs,
+    target: &mut Target,
+    schema: &mut Schema,
+    command: Option<&str>,
+) -> Result<(), ClientError> {
     let session: Session = enter::enter(args, target).await?;
     if let Answer::List { commands } = session.ask(&Ask::List).await? {
-        schema.commands = commands.into_iter().map(|command| (command.name, command.summary)).collect();
+        schema.commands = commands
+            .into_iter()
+            .map(|command| (command.name, command.summary))
+            .collect();
     }
     if let Some(command) = command.filter(|command| schema.commands.contains_key(*command)) {
-        schema.views.insert(command.to_owned(), run::described(&session, command).await?);
+        schema
+            .views
+            .insert(command.to_owned(), run::described(&session, command).await?);
     }
     session.close().await;
     Ok(())
@@ -210,8 +287,16 @@ async fn fetch(args: &ClientArgs, target: &mut Target, schema: &mut Schema, comm
 fn arguments(view: &CommandView, before: &[String], partial: &str) -> Vec<Candidate> {
     let named = |name: &str| view.arguments.iter().find(|argument| argument.name == name);
     let choices = |argument: &ArgumentView, prefix: &str, partial: &str| -> Vec<Candidate> {
-        let candidates = argument.choices.iter().filter(|choice| choice.starts_with(partial));
-        candidates.map(|choice| Candidate { word: format!("{prefix}{choice}"), help: argument.summary.clone() }).collect()
+        let candidates = argument
+            .choices
+            .iter()
+            .filter(|choice| choice.starts_with(partial));
+        candidates
+            .map(|choice| Candidate {
+                word: format!("{prefix}{choice}"),
+                help: argument.summary.clone(),
+            })
+            .collect()
     };
     let takes_value = |word: &str| {
         let name = word.strip_prefix("--").filter(|name| !name.contains('='))?;
@@ -223,17 +308,35 @@ fn arguments(view: &CommandView, before: &[String], partial: &str) -> Vec<Candid
     if let Some(argument) = before.last().and_then(|last| takes_value(last)) {
         return choices(argument, "", partial);
     }
-    if let Some((name, value)) = partial.strip_prefix("--").and_then(|rest| rest.split_once('=')) {
-        return named(name).map(|argument| choices(argument, &format!("--{name}="), value)).unwrap_or_default();
+    if let Some((name, value)) = partial
+        .strip_prefix("--")
+        .and_then(|rest| rest.split_once('='))
+    {
+        return named(name)
+            .map(|argument| choices(argument, &format!("--{name}="), value))
+            .unwrap_or_default();
     }
     let given = |argument: &ArgumentView| {
-        let (name, with_value) = (format!("--{}", argument.name), format!("--{}=", argument.name));
-        before.iter().any(|word| *word == name || word.starts_with(&with_value))
+        let (name, with_value) = (
+            format!("--{}", argument.name),
+            format!("--{}=", argument.name),
+        );
+        before
+            .iter()
+            .any(|word| *word == name || word.starts_with(&with_value))
     };
     if partial.starts_with('-') {
-        let open = view.arguments.iter().filter(|argument| argument.repeated || !given(argument));
-        let candidates = open.map(|argument| Candidate { word: format!("--{}", argument.name), help: described(argument) });
-        return candidates.filter(|candidate| candidate.word.starts_with(partial)).collect();
+        let open = view
+            .arguments
+            .iter()
+            .filter(|argument| argument.repeated || !given(argument));
+        let candidates = open.map(|argument| Candidate {
+            word: format!("--{}", argument.name),
+            help: described(argument),
+        });
+        return candidates
+            .filter(|candidate| candidate.word.starts_with(partial))
+            .collect();
     }
     let mut by_position = 0;
     let mut skip = false;
@@ -244,11 +347,24 @@ fn arguments(view: &CommandView, before: &[String], partial: &str) -> Vec<Candid
         skip = takes_value(word).is_some();
         by_position += usize::from(!word.starts_with("--"));
     }
-    let mut open = view.arguments.iter().filter(|argument| argument.positional && !given(argument));
-    open.nth(by_position).map(|argument| choices(argument, "", partial)).unwrap_or_default()
+    let mut open = view
+        .arguments
+        .iter()
+        .filter(|argument| argument.positional && !given(argument));
+    open.nth(by_position)
+        .map(|argument| choices(argument, "", partial))
+        .unwrap_or_default()
 }
 
 fn described(argument: &ArgumentView) -> String {
-    let parts = [argument.summary.as_str(), argument.kind.as_str(), argument.bounds.as_str()];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    let parts = [
+        argument.summary.as_str(),
+        argument.kind.as_str(),
+        argument.bounds.as_str(),
+    ];
+    parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -14,13 +14,25 @@ use std::sync::Arc;
 
 /// The whole program.
 pub fn ordaind() -> Status {
-    // The monitor starts its network side by starting itself; that is no verb of the administrator's.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == monitor::FRONTEND) {
+    // The monitor starts its network side by starting itself; that is no verb of the
+    // administrator's.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == monitor::FRONTEND)
+    {
         return network_side();
     }
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == crate::exec::KEEPER) {
-        return if sys::keep().is_ok() { Status::OK } else { Status::FAULT };
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == crate::exec::KEEPER)
+    {
+        return if sys::keep().is_ok() {
+            Status::OK
+        } else {
+            Status::FAULT
+        };
     }
+
     if let Some(status) = complete::asked(DaemonArgs::command) {
         return status;
     }
@@ -30,38 +42,77 @@ pub fn ordaind() -> Status {
         None => serve(&path),
         Some(DaemonVerb::Check { offline }) => check(&path, offline),
         Some(DaemonVerb::Init { dir: None }) if args.config.is_some() => {
-            complain("ordaind: init: say with --dir which folder; --config names a file that is there");
+            complain(
+                "ordaind: init: say with --dir which folder; --config names a file that is there",
+            );
             Status(2)
         }
+
         Some(DaemonVerb::Init { dir }) => init::init(dir.as_deref()),
         Some(DaemonVerb::HashPassword) => hash_password(),
         Some(DaemonVerb::Fingerprint) => fingerprint(&path),
         Some(DaemonVerb::Reload) => local::reload(&path),
         Some(DaemonVerb::Status { json }) => status::status(&path, json),
         Some(DaemonVerb::Metrics { out }) => status::metrics(&path, out.as_deref()),
-        Some(DaemonVerb::Doctor { user, password_file }) => {
-            doctor::doctor(&path, &doctor::Patient { user: user.as_deref(), password_file: password_file.as_deref() })
-        }
-        Some(DaemonVerb::Lock { user, reason, json, .. }) => local::lock(&path, user.as_deref(), &reason, json),
+        Some(DaemonVerb::Doctor {
+            user,
+            password_file,
+        }) => doctor::doctor(
+            &path,
+            &doctor::Patient {
+                user: user.as_deref(),
+                password_file: password_file.as_deref(),
+            },
+        ),
+        Some(DaemonVerb::Lock {
+            user, reason, json, ..
+        }) => local::lock(&path, user.as_deref(), &reason, json),
         Some(DaemonVerb::Unlock { user }) => local::unlock(&path, &user),
         Some(DaemonVerb::Totp { user, remove }) => local::totp(&path, &user, remove),
-        Some(DaemonVerb::Penalties { clear, json }) => local::penalties(&path, clear.as_deref(), json),
-        Some(DaemonVerb::Explain { source, reason, offline, user, mut line }) => {
+        Some(DaemonVerb::Penalties { clear, json }) => {
+            local::penalties(&path, clear.as_deref(), json)
+        }
+        Some(DaemonVerb::Explain {
+            source,
+            reason,
+            offline,
+            user,
+            mut line,
+        }) => {
             let words = line.split_off(1.min(line.len()));
             let command = line.pop().unwrap_or_default();
-            access::explain(&path, offline, &access::Question { user, command, words, reason, source })
+            access::explain(
+                &path,
+                offline,
+                &access::Question {
+                    user,
+                    command,
+                    words,
+                    reason,
+                    source,
+                },
+            )
         }
-        Some(DaemonVerb::Access { user, command, offline, json }) => {
-            access::access(&path, offline, user.as_deref(), command.as_deref(), json)
-        }
+
+        Some(DaemonVerb::Access {
+            user,
+            command,
+            offline,
+            json,
+        }) => access::access(&path, offline, user.as_deref(), command.as_deref(), json),
         Some(DaemonVerb::Audit { verb }) => audit::audit(&path, verb),
         Some(DaemonVerb::Demo { exit }) => demo::demo(exit),
     }
 }
 
-/// Root reads /etc/ordain or what it was told, never a file that happens to lie in the current folder.
+/// Root reads /etc/ordain or what it was told, never a file that happens to lie in the current
+/// folder.
 pub fn default_config() -> PathBuf {
-    PathBuf::from(if sys::effective_uid() == 0 { "/etc/ordain/config.toml" } else { "config.toml" })
+    PathBuf::from(if sys::effective_uid() == 0 {
+        "/etc/ordain/config.toml"
+    } else {
+        "config.toml"
+    })
 }
 
 fn network_side() -> Status {
@@ -80,9 +131,13 @@ fn serve(path: &Path) -> Status {
         Ok(loaded) => loaded.settings,
         Err((faults, _)) => return faulty(path, &faults),
     };
-    let Some(settings) = settings else { return Status::FAULT };
+
+    let Some(settings) = settings else {
+        return Status::FAULT;
+    };
     let faults = LastFaults::default();
     logs::start(settings.logs, Some(faults.clone()));
+
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -94,6 +149,7 @@ fn serve(path: &Path) -> Status {
             "not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold"
         );
     }
+
     if let Err(fault) = sys::undumpable() {
         tracing::error!(%fault, "the daemon could be looked into by a debugger");
     }
@@ -105,6 +161,7 @@ fn serve(path: &Path) -> Status {
             return Status::FAULT;
         }
     };
+
     let groups = match settings.grouped.then(sys::Cgroups::enter).transpose() {
         Ok(groups) => groups,
         Err(why) => {
@@ -112,15 +169,26 @@ fn serve(path: &Path) -> Status {
             return Status::FAULT;
         }
     };
+
     if let Some(groups) = &groups {
-        // What was promised before is now what there is: other processes may stand in the way of a controller.
+        // What was promised before is now what there is: other processes may stand in the way of a
+        // controller.
         machine.groups = Ok(groups.controllers());
         if let Err((faults, _)) = config::load(path, &machine) {
             groups.leave();
             return faulty(path, &faults);
         }
     }
-    match run(settings, Given { loader: loader(path, machine), groups, faults, sockets }) {
+
+    match run(
+        settings,
+        Given {
+            loader: loader(path, machine),
+            groups,
+            faults,
+            sockets,
+        },
+    ) {
         Ok(status) => status,
         Err(CannotServe(why)) => {
             tracing::error!("{why}");
@@ -133,7 +201,9 @@ fn serve(path: &Path) -> Status {
 fn loader(path: &Path, machine: Machine) -> Loader {
     let path = path.to_owned();
     Arc::new(move || match config::load(&path, &machine) {
-        Ok(loaded) => loaded.settings.ok_or_else(|| vec!["nothing was loaded".into()]),
+        Ok(loaded) => loaded
+            .settings
+            .ok_or_else(|| vec!["nothing was loaded".into()]),
         Err((faults, _)) => Err(faults.iter().map(Fault::to_string).collect()),
     })
 }
@@ -141,7 +211,8 @@ fn loader(path: &Path, machine: Machine) -> Loader {
 fn run(settings: Settings, given: Given) -> Result<Status, CannotServe> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // As many as login.verifiers may ever be, and a few for reloads; they exist while they are needed.
+        // As many as login.verifiers may ever be, and a few for reloads; they exist while they are
+        // needed.
         .max_blocking_threads(72)
         .build()
         .map_err(|fault| CannotServe(format!("the runtime: {fault}")))?;
@@ -151,6 +222,7 @@ fn run(settings: Settings, given: Given) -> Result<Status, CannotServe> {
             tracing::info!(%address, %fingerprint, "listening on {address}");
         }
     };
+
     tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, given, listening))
 }
 
@@ -158,7 +230,11 @@ pub(super) fn faulty(path: &Path, faults: &[Fault]) -> Status {
     for fault in faults {
         complain(&format!("ordaind: {fault}"));
     }
-    complain(&format!("ordaind: {}: {} found; nothing is served", path.display(), count(faults.len(), "fault")));
+    complain(&format!(
+        "ordaind: {}: {} found; nothing is served",
+        path.display(),
+        count(faults.len(), "fault")
+    ));
     Status::FAULT
 }
 
@@ -167,11 +243,17 @@ fn count(number: usize, what: &str) -> String {
 }
 
 fn check(path: &Path, offline: bool) -> Status {
-    let outcome = if offline { config::offline(path) } else { config::load(path, &Machine::probe()) };
+    let outcome = if offline {
+        config::offline(path)
+    } else {
+        config::load(path, &Machine::probe())
+    };
+
     let (faults, warnings, sound) = match outcome {
         Ok(loaded) => (Vec::new(), loaded.warnings, Some(loaded.policy)),
         Err((faults, warnings)) => (faults, warnings, None),
     };
+
     for fault in &faults {
         say(&format!("fault: {fault}"));
     }
@@ -183,22 +265,41 @@ fn check(path: &Path, offline: bool) -> Status {
         if !seccomp {
             say("fault: this kernel has no seccomp; the daemon does not start without it");
         }
-        let landlock = landlock.map_or_else(|| "missing".to_owned(), |version| format!("version {version}"));
-        say(&format!("kernel: seccomp {}, Landlock {landlock}", if seccomp { "present" } else { "missing" }));
+        let landlock = landlock.map_or_else(
+            || "missing".to_owned(),
+            |version| format!("version {version}"),
+        );
+
+        say(&format!(
+            "kernel: seccomp {}, Landlock {landlock}",
+            if seccomp { "present" } else { "missing" }
+        ));
         match sys::cgroups_offered() {
             Ok(controllers) => {
                 let names = controllers.names(true);
-                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-                say(&format!("control groups: can be made from here, controllers: {names}"));
+                let names = if names.is_empty() {
+                    "none".to_owned()
+                } else {
+                    names.join(", ")
+                };
+
+                say(&format!(
+                    "control groups: can be made from here, controllers: {names}"
+                ));
             }
-            Err(why) => say(&format!("control groups: none from here ({why}); a service with Delegate=yes may have them")),
+
+            Err(why) => say(&format!(
+                "control groups: none from here ({why}); a service with Delegate=yes may have them"
+            )),
         }
+
         if sys::effective_uid() != 0 {
             say(
                 "warning: not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold",
             );
         }
     }
+
     match sound {
         Some(policy) => {
             for command in policy.commands.values().filter(|_| !offline) {
@@ -206,6 +307,7 @@ fn check(path: &Path, offline: bool) -> Status {
                     say(&format!("commands.{}: {how}", command.name));
                 }
             }
+
             say(&format!(
                 "{}: sound ({}, {}, {}; {})",
                 path.display(),
@@ -216,8 +318,14 @@ fn check(path: &Path, offline: bool) -> Status {
             ));
             Status::OK
         }
+
         None => {
-            say(&format!("{}: {}, {}", path.display(), count(faults.len(), "fault"), count(warnings.len(), "warning")));
+            say(&format!(
+                "{}: {}, {}",
+                path.display(),
+                count(faults.len(), "fault"),
+                count(warnings.len(), "warning")
+            ));
             Status::FAULT
         }
     }
@@ -225,7 +333,8 @@ fn check(path: &Path, offline: bool) -> Status {
 
 fn hash_password() -> Status {
     let password = if std::io::stdin().is_terminal() {
-        let twice = ask::secret("password: ").and_then(|first| Ok((first, ask::secret("again: ")?)));
+        let twice =
+            ask::secret("password: ").and_then(|first| Ok((first, ask::secret("again: ")?)));
         match twice {
             Ok((first, second)) if first == second => Ok(first),
             Ok(_) => Err("the two passwords differ".to_owned()),
@@ -234,11 +343,13 @@ fn hash_password() -> Status {
     } else {
         ask::secret_stdin().map_err(|error| error.text)
     };
+
     match password.and_then(|password| credential::hash_password(&password, credential::COST)) {
         Ok(phc) => {
             say(&phc);
             Status::OK
         }
+
         Err(why) => {
             complain(&format!("ordaind: {why}"));
             Status::FAULT
@@ -252,6 +363,7 @@ fn fingerprint(path: &Path) -> Status {
             say(&fingerprint.to_string());
             Status::OK
         }
+
         Err(why) => {
             complain(&format!("ordaind: {why}"));
             Status::FAULT

@@ -1,5 +1,6 @@
-//! What a terminal may be shown: text, tab, newline, carriage return and colours. Anything else that a remote
-//! command prints could move the cursor, rename the window or type into the shell, and is escaped.
+//! What a terminal may be shown: text, tab, newline, carriage return and colours. Anything else
+//! that a remote command prints could move the cursor, rename the window or type into the shell,
+//! and is escaped.
 
 use crate::protocol::ExplainView;
 
@@ -22,26 +23,32 @@ enum Step {
 }
 
 impl Sanitizer {
-    /// The next piece, made harmless. The beginning of a sequence is held back until the rest has come.
+    /// The next piece, made harmless. The beginning of a sequence is held back until the rest has
+    /// come.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
         let held = std::mem::take(&mut self.held);
         let mut out = Vec::with_capacity(held.len());
         let mut rest = held.as_slice();
+
         while !rest.is_empty() {
             let count = match step(rest) {
                 Step::Plain(count) => {
                     out.extend_from_slice(rest.get(..count).unwrap_or_default());
                     count
                 }
+
                 Step::Escape(count) => {
                     escape(&mut out, rest.get(..count).unwrap_or_default());
                     count
                 }
+
                 Step::Wait => break,
             };
+
             rest = rest.get(count..).unwrap_or_default();
         }
+
         self.held = rest.to_vec();
         out
     }
@@ -77,7 +84,13 @@ fn colour(bytes: &[u8]) -> Step {
         Some(b'[') => {}
         Some(_) => return Step::Escape(1),
     }
-    let parameters = bytes.iter().skip(2).take(LONGEST).take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')).count();
+
+    let parameters = bytes
+        .iter()
+        .skip(2)
+        .take(LONGEST)
+        .take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'))
+        .count();
     match bytes.get(2 + parameters) {
         Some(b'm') => Step::Plain(3 + parameters),
         // At most a sequence of the longest length is held.
@@ -86,7 +99,8 @@ fn colour(bytes: &[u8]) -> Step {
     }
 }
 
-/// A whole UTF-8 character that is no control character (C1) and does not turn the direction of text around.
+/// A whole UTF-8 character that is no control character (C1) and does not turn the direction of
+/// text around.
 fn character(bytes: &[u8], lead: u8) -> Step {
     let length = match lead {
         0xc2..=0xdf => 2,
@@ -94,12 +108,25 @@ fn character(bytes: &[u8], lead: u8) -> Step {
         0xf0..=0xf4 => 4,
         _ => return Step::Escape(1),
     };
+
     let Some(whole) = bytes.get(..length) else {
         let continues = bytes.iter().skip(1).all(|byte| (0x80..0xc0).contains(byte));
-        return if continues { Step::Wait } else { Step::Escape(1) };
+        return if continues {
+            Step::Wait
+        } else {
+            Step::Escape(1)
+        };
     };
-    match std::str::from_utf8(whole).ok().and_then(|text| text.chars().next()) {
-        Some(c) if c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}') => Step::Escape(length),
+
+    match std::str::from_utf8(whole)
+        .ok()
+        .and_then(|text| text.chars().next())
+    {
+        Some(c)
+            if c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}') =>
+        {
+            Step::Escape(length)
+        }
         Some(_) => Step::Plain(length),
         None => Step::Escape(1),
     }
@@ -110,12 +137,18 @@ pub fn plain(text: &str) -> String {
     let mut sanitizer = Sanitizer::default();
     let mut bytes = sanitizer.feed(text.as_bytes());
     bytes.extend(sanitizer.finish());
-    String::from_utf8_lossy(&bytes).replace('\x1b', "\\x1b").replace(['\n', '\r'], " ")
+    String::from_utf8_lossy(&bytes)
+        .replace('\x1b', "\\x1b")
+        .replace(['\n', '\r'], " ")
 }
 
 /// An explanation, for people.
 pub fn explanation(view: &ExplainView) -> Vec<String> {
-    let mut lines = vec![format!("{}, by {}", plain(&view.decision), plain(&view.decided_by))];
+    let mut lines = vec![format!(
+        "{}, by {}",
+        plain(&view.decision),
+        plain(&view.decided_by)
+    )];
     if let (Some(text), Some(code)) = (&view.text, view.code) {
         lines.push(format!("  {} (code {code})", plain(text)));
     }
@@ -123,7 +156,12 @@ pub fn explanation(view: &ExplainView) -> Vec<String> {
         lines.push(format!("  would run: {}", super::run::quoted(&view.argv)));
     }
     lines.push("considered:".into());
-    lines.extend(view.considered.iter().map(|rule| format!("  {}", plain(rule))));
+    lines.extend(
+        view.considered
+            .iter()
+            .map(|rule| format!("  {}", plain(rule))),
+    );
+
     lines
 }
 
@@ -156,6 +194,7 @@ mod tests {
             (b"\xe2\x82", "\\xe2\\x82"),
             (b"\x1b[31", "\\x1b\\x5b\\x33\\x31"),
         ];
+
         for (bytes, shown) in cases {
             assert_eq!(whole(bytes), *shown, "{bytes:?}");
         }
@@ -183,6 +222,7 @@ mod tests {
             let shown = String::from_utf8(out).unwrap();
             prop_assert_eq!(&shown, &whole(&bytes));
             let mut rest = shown.as_str();
+
             while let Some((_, sequence)) = rest.split_once(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
                 let (parameters, after) = sequence.split_once('m').expect("only colours");
                 let digits = parameters.strip_prefix('[').expect("only colours");

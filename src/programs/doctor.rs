@@ -1,4 +1,5 @@
-//! `ordaind doctor`: looks at what a running daemon depends on, from the kernel to a login over TLS, a line for each.
+//! `ordaind doctor`: looks at what a running daemon depends on, from the kernel to a login over
+//! TLS, a line for each.
 
 use super::{complain, local, say};
 use crate::client::{ClientError, Kept, Options, Proof, connect};
@@ -50,9 +51,11 @@ pub fn doctor(config: &Path, patient: &Patient<'_>) -> Status {
                     ("WRONG", text)
                 }
             };
+
             say(&format!("{word} {what}: {}", super::display::plain(&text)));
         }
     };
+
     tell("kernel", kernel());
     tell("control groups", vec![control_groups()]);
     let (configuration, loaded) = configuration(config);
@@ -66,6 +69,7 @@ pub fn doctor(config: &Path, patient: &Patient<'_>) -> Status {
             tell(what, vec![finding]);
         }
     }
+
     if wrong == 0 {
         return Status::OK;
     }
@@ -91,10 +95,16 @@ fn control_groups() -> Finding {
             if missing.is_empty() {
                 Well("can be made, with memory, pids and cpu".into())
             } else {
-                Mind(format!("can be made, without {}: those limits are refused at load", missing.join(", ")))
+                Mind(format!(
+                    "can be made, without {}: those limits are refused at load",
+                    missing.join(", ")
+                ))
             }
         }
-        Err(why) => Mind(format!("none can be made from this shell ({why}); a service with Delegate=yes has its own")),
+
+        Err(why) => Mind(format!(
+            "none can be made from this shell ({why}); a service with Delegate=yes has its own"
+        )),
     }
 }
 
@@ -104,10 +114,23 @@ fn configuration(path: &Path) -> (Vec<Finding>, Option<Settings>) {
     match config::load(path, &machine) {
         Ok(loaded) => {
             let mut found = vec![Well(format!("{} is sound", path.display()))];
-            found.extend(loaded.warnings.iter().map(|warning| Mind(warning.to_string())));
+            found.extend(
+                loaded
+                    .warnings
+                    .iter()
+                    .map(|warning| Mind(warning.to_string())),
+            );
+
             (found, loaded.settings)
         }
-        Err((faults, _)) => (faults.iter().map(|fault| Wrong(fault.to_string())).collect(), None),
+
+        Err((faults, _)) => (
+            faults
+                .iter()
+                .map(|fault| Wrong(fault.to_string()))
+                .collect(),
+            None,
+        ),
     }
 }
 
@@ -119,35 +142,61 @@ fn files(path: &Path, loaded: Option<&Settings>) -> Vec<Finding> {
             Err(why) => return vec![Wrong(why)],
         },
     };
+
     let own = sys::effective_uid();
     let mut found = Vec::new();
-    for (path, mode) in
-        [(state.clone(), 0o700), (state.join("trail.key"), 0o600), (state.join("vault.json"), 0o600), (trail.clone(), 0o600)]
-    {
+    for (path, mode) in [
+        (state.clone(), 0o700),
+        (state.join("trail.key"), 0o600),
+        (state.join("vault.json"), 0o600),
+        (trail.clone(), 0o600),
+    ] {
         found.push(match std::fs::metadata(&path) {
-            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Mind(format!("{} is not there yet", path.display())),
-            Err(fault) => Wrong(format!("{}: {fault}", path.display())),
-            Ok(meta) if meta.uid() != own && own == 0 => Wrong(format!("{} belongs to user id {}", path.display(), meta.uid())),
-            Ok(meta) if meta.mode() & 0o7777 & !mode != 0 => {
-                Wrong(format!("{} has the mode {:o}; at most {mode:o} is wanted", path.display(), meta.mode() & 0o7777))
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+                Mind(format!("{} is not there yet", path.display()))
             }
+            Err(fault) => Wrong(format!("{}: {fault}", path.display())),
+            Ok(meta) if meta.uid() != own && own == 0 => Wrong(format!(
+                "{} belongs to user id {}",
+                path.display(),
+                meta.uid()
+            )),
+            Ok(meta) if meta.mode() & 0o7777 & !mode != 0 => Wrong(format!(
+                "{} has the mode {:o}; at most {mode:o} is wanted",
+                path.display(),
+                meta.mode() & 0o7777
+            )),
             Ok(_) => Well(format!("{} has its owner and mode", path.display())),
         });
     }
+
     if let Some(settings) = loaded {
         // Before the first start its folder is not there yet.
-        let there = trail.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+        let there = trail
+            .ancestors()
+            .skip(1)
+            .find(|folder| folder.exists())
+            .unwrap_or(Path::new("/"));
         let free = sys::free_bytes(there).unwrap_or(0);
         let reserve = settings.audit.reserve.unwrap_or(0);
         found.push(if free <= reserve {
-            Wrong(format!("the trail's disk has {} MiB left; nothing new runs below {} MiB (audit.reserve)", free >> 20, reserve >> 20))
+            Wrong(format!(
+                "the trail's disk has {} MiB left; nothing new runs below {} MiB (audit.reserve)",
+                free >> 20,
+                reserve >> 20
+            ))
         } else {
             Well(format!("the trail's disk has {} MiB left", free >> 20))
         });
-        if let (true, Err(fault)) = (settings.trail.exists(), sys::trusted(&settings.trail, &Trust::own())) {
+
+        if let (true, Err(fault)) = (
+            settings.trail.exists(),
+            sys::trusted(&settings.trail, &Trust::own()),
+        ) {
             found.push(Wrong(fault.to_string()));
         }
     }
+
     found
 }
 
@@ -168,17 +217,33 @@ fn daemon(status: &Result<Value, String>) -> Vec<Finding> {
         Ok(status) => status,
         Err(why) => return vec![Wrong(why.clone())],
     };
+
     let faults: Vec<Finding> = texts(status, "/faults").into_iter().map(Wrong).collect();
     if !faults.is_empty() {
         return faults;
     }
-    let text = |path: &str| status.pointer(path).map(ToString::to_string).unwrap_or_default();
-    vec![Well(format!("answers, up {} s, {} connections, {} runs", text("/uptime_s"), text("/connections"), text("/runs/all")))]
+    let text = |path: &str| {
+        status
+            .pointer(path)
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+
+    vec![Well(format!(
+        "answers, up {} s, {} connections, {} runs",
+        text("/uptime_s"),
+        text("/connections"),
+        text("/runs/all")
+    ))]
 }
 
 fn texts(value: &Value, path: &str) -> Vec<String> {
     let list = value.pointer(path).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// An address on this machine that reaches a listener.
@@ -189,6 +254,7 @@ fn reachable(address: &str) -> Option<SocketAddr> {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
+
     Some(SocketAddr::new(ip, address.port()))
 }
 
@@ -203,32 +269,51 @@ fn options(address: SocketAddr, trust: &tls::Trust) -> Result<Options, String> {
 }
 
 fn block<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|fault| fault.to_string())?;
     runtime.block_on(work)
 }
 
-/// The certificate as a client sees it, and a login over the loopback, all the way: somebody's own, or nobody's, who must be
-/// refused.
-fn as_a_client(status: &Value, loaded: Option<&Settings>, patient: &Patient<'_>) -> Vec<(&'static str, Finding)> {
+/// The certificate as a client sees it, and a login over the loopback, all the way: somebody's own,
+/// or nobody's, who must be refused.
+fn as_a_client(
+    status: &Value,
+    loaded: Option<&Settings>,
+    patient: &Patient<'_>,
+) -> Vec<(&'static str, Finding)> {
     let Some(settings) = loaded else {
-        return vec![("login", Mind("not tried: there is no sound configuration to say which key is right".into()))];
+        return vec![(
+            "login",
+            Mind("not tried: there is no sound configuration to say which key is right".into()),
+        )];
     };
     let mut found = vec![("certificate", accepted(settings))];
     if settings.tls.client_ca.is_some() {
-        found.push(("login", Mind("not tried: the server wants client certificates".into())));
+        found.push((
+            "login",
+            Mind("not tried: the server wants client certificates".into()),
+        ));
         return found;
     }
     let listeners = texts(status, "/listening");
     for (number, listener) in listeners.iter().enumerate() {
-        let Some(address) = reachable(listener) else { continue };
+        let Some(address) = reachable(listener) else {
+            continue;
+        };
         let expected = settings.tls.fingerprint;
         // Nothing is told to a server with another key.
-        let reached = options(address, &tls::Trust::Pin(expected))
-            .and_then(|options| block(async move { Ok(examined(&options, (number == 0).then_some(patient)).await) }));
+        let reached = options(address, &tls::Trust::Pin(expected)).and_then(|options| {
+            block(async move { Ok(examined(&options, (number == 0).then_some(patient)).await) })
+        });
         match reached.and_then(|reached| reached) {
             Err(why) => found.push(("certificate", Wrong(format!("{listener}: {why}")))),
             Ok(login) => {
-                found.push(("certificate", Well(format!("{listener} shows the configured key, {expected}"))));
+                found.push((
+                    "certificate",
+                    Well(format!("{listener} shows the configured key, {expected}")),
+                ));
                 found.extend(login.map(|login| ("login", login)));
             }
         }
@@ -242,21 +327,36 @@ fn as_a_client(status: &Value, loaded: Option<&Settings>, patient: &Patient<'_>)
 /// Whether clients that trust the system's CAs accept it, by this machine's name.
 fn accepted(settings: &Settings) -> Finding {
     let name = sys::host_name();
-    match tls::certificates(&settings.tls.chain).and_then(|chain| tls::trusted_by_system(&chain, &name)) {
+    match tls::certificates(&settings.tls.chain)
+        .and_then(|chain| tls::trusted_by_system(&chain, &name))
+    {
         Ok(()) => Well(format!("clients with ca = \"system\" accept it as {name}")),
-        Err(why) => Mind(format!("clients need its pin, its CA or their known_servers; by this system's CAs, as {name}: {why}")),
+        Err(why) => Mind(format!(
+            "clients need its pin, its CA or their known_servers; by this system's CAs, as {name}: {why}"
+        )),
     }
 }
 
 /// Reaches a listener; logs in there, if somebody is to.
-async fn examined(options: &Options, patient: Option<&Patient<'_>>) -> Result<Option<Finding>, String> {
+async fn examined(
+    options: &Options,
+    patient: Option<&Patient<'_>>,
+) -> Result<Option<Finding>, String> {
     let began = Instant::now();
     let connection = connect(options).await.map_err(|error| error.to_string())?;
-    let Some(patient) = patient else { return Ok(None) };
+    let Some(patient) = patient else {
+        return Ok(None);
+    };
     let finding = match (patient.user, patient.password_file) {
         (Some(user), Some(file)) => {
             let password = match sys::read_private(file, 4096) {
-                Ok(bytes) => Secret::new(String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned()),
+                Ok(bytes) => Secret::new(
+                    String::from_utf8_lossy(&bytes)
+                        .lines()
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned(),
+                ),
                 Err(fault) => return Ok(Some(Wrong(fault.to_string()))),
             };
             match connection.log_in(user, &password).await {
@@ -265,19 +365,37 @@ async fn examined(options: &Options, patient: Option<&Patient<'_>>) -> Result<Op
                     session.close().await;
                     answered.map_or_else(
                         |error| Wrong(error.to_string()),
-                        |_| Well(format!("{user} was let in and answered, in {}", Human(began.elapsed()))),
+                        |_| {
+                            Well(format!(
+                                "{user} was let in and answered, in {}",
+                                Human(began.elapsed())
+                            ))
+                        },
                     )
                 }
-                Err((_, error)) if error.is(Code::LoginRefused) => Wrong(format!("{user} was refused; the trail says why")),
+                Err((_, error)) if error.is(Code::LoginRefused) => {
+                    Wrong(format!("{user} was refused; the trail says why"))
+                }
                 Err((_, error)) => Wrong(error.to_string()),
             }
         }
         // A key that nobody keeps: refused without costing its source what a guess does.
         _ => {
             let key = SessionKey::generate().map_err(|fault| fault.clone())?;
-            let nobody = Proof::Kept(Kept { id: SessionId::from_random(credential::random()), key: Arc::new(key) });
-            let no_code = || Err(ClientError::new(Code::CodeWanted, "a one-time code is wanted"));
-            match connection.enter("ordain-doctor", &nobody, false, no_code).await {
+            let nobody = Proof::Kept(Kept {
+                id: SessionId::from_random(credential::random()),
+                key: Arc::new(key),
+            });
+            let no_code = || {
+                Err(ClientError::new(
+                    Code::CodeWanted,
+                    "a one-time code is wanted",
+                ))
+            };
+            match connection
+                .enter("ordain-doctor", &nobody, false, no_code)
+                .await
+            {
                 Ok(_) => Wrong("an unknown user was let in".into()),
                 Err((_, error)) if error.is(Code::LoginRefused) => Well(format!(
                     "an unknown user was refused as he should be, in {}, over TLS, frontend, monitor and trail",

@@ -1,4 +1,5 @@
-//! Logging in: what proves who somebody is, in the order in which it costs him least; and logins that are kept.
+//! Logging in: what proves who somebody is, in the order in which it costs him least; and logins
+//! that are kept.
 
 use super::display::plain;
 use super::home::Login;
@@ -26,7 +27,9 @@ pub async fn enter(args: &ClientArgs, target: &mut Target) -> Result<Session, Cl
         return Err(ask::nobody(&prompt(target)));
     }
     let connection = target.reach(args).await?;
-    prove(args, target, connection, false).await.map(|entered| entered.session)
+    prove(args, target, connection, false)
+        .await
+        .map(|entered| entered.session)
 }
 
 /// Whether there is anything to log in with, as far as that is known before the server is.
@@ -36,7 +39,11 @@ fn may_prove(args: &ClientArgs, target: &Target) -> bool {
 }
 
 fn prompt(target: &Target) -> String {
-    format!("password of {} at {}: ", plain(&target.user), plain(&target.host))
+    format!(
+        "password of {} at {}: ",
+        plain(&target.user),
+        plain(&target.host)
+    )
 }
 
 /// `ordain login`
@@ -45,10 +52,19 @@ pub async fn login(args: &ClientArgs, target: &mut Target) -> Result<Status, Cli
     let server = connection.server_key();
     let entered = prove(args, target, connection, true).await?;
     let Some((kept, seconds)) = entered.kept else {
-        return Err(ClientError::new(Code::LoginRefused, "logged in, but the server keeps no login (login.lifetime there, or its disk)"));
+        return Err(ClientError::new(
+            Code::LoginRefused,
+            "logged in, but the server keeps no login (login.lifetime there, or its disk)",
+        ));
     };
+
     target.login().keep(server, &kept, seconds)?;
-    say(&format!("logged in to {} as {} for {}", plain(&target.host), plain(&target.user), Human(Duration::from_secs(seconds))));
+    say(&format!(
+        "logged in to {} as {} for {}",
+        plain(&target.host),
+        plain(&target.user),
+        Human(Duration::from_secs(seconds))
+    ));
     Ok(Status::OK)
 }
 
@@ -60,28 +76,45 @@ pub async fn logout(args: &ClientArgs, target: &mut Target) -> Result<Status, Cl
         say(&format!("no login to {} is kept", plain(&target.host)));
         Ok(Status::OK)
     };
+
     let Some(kept) = login.kept(connection.server_key())? else {
         login.forget();
         return nothing();
     };
+
     let id = kept.id;
-    match connection.enter(&target.user, &Proof::Kept(kept), false, no_code).await {
+    match connection
+        .enter(&target.user, &Proof::Kept(kept), false, no_code)
+        .await
+    {
         Ok(entered) => {
-            let Answer::EndSession { .. } = entered.session.ask(&Ask::EndSession(Ending::One(id))).await? else {
-                return Err(ClientError::new(Code::Protocol, "the server answered `end-session` with something else"));
+            let Answer::EndSession { .. } = entered
+                .session
+                .ask(&Ask::EndSession(Ending::One(id)))
+                .await?
+            else {
+                return Err(ClientError::new(
+                    Code::Protocol,
+                    "the server answered `end-session` with something else",
+                ));
             };
         }
+
         // It has ended already.
         Err((_, error)) if error.is(Code::LoginRefused) => {}
         Err((_, error)) => return Err(error),
     }
+
     login.forget();
     say(&format!("logged out of {}", plain(&target.host)));
     Ok(Status::OK)
 }
 
 fn no_code() -> Result<String, ClientError> {
-    Err(ClientError::new(Code::CodeWanted, "a one-time code is wanted"))
+    Err(ClientError::new(
+        Code::CodeWanted,
+        "a one-time code is wanted",
+    ))
 }
 
 fn code(args: &ClientArgs) -> Result<String, ClientError> {
@@ -89,12 +122,22 @@ fn code(args: &ClientArgs) -> Result<String, ClientError> {
         Some(code) => Ok(code.clone()),
         None => ask::secret("one-time code: ")
             .map(|code| code.expose().trim().to_owned())
-            .map_err(|_| ClientError::new(Code::CodeWanted, "a one-time code is wanted, and there is no terminal to ask on; use --code")),
+            .map_err(|_| {
+                ClientError::new(
+                    Code::CodeWanted,
+                    "a one-time code is wanted, and there is no terminal to ask on; use --code",
+                )
+            }),
     }
 }
 
 /// One way to prove it after the other.
-async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep: bool) -> Result<Entered, ClientError> {
+async fn prove(
+    args: &ClientArgs,
+    target: &Target,
+    connection: Connection,
+    keep: bool,
+) -> Result<Entered, ClientError> {
     let login = target.login();
     let mut connection = connection;
     // A connection has three, and one of them is for a password.
@@ -106,10 +149,15 @@ async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep:
         && args.identity.is_none()
         && let Some(kept) = login.kept(connection.server_key())?
     {
-        match connection.enter(&target.user, &Proof::Kept(kept), false, no_code).await {
+        match connection
+            .enter(&target.user, &Proof::Kept(kept), false, no_code)
+            .await
+        {
             Ok(entered) => return Ok(entered),
             Err((Some(same), error)) if error.is(Code::LoginRefused) => {
-                complain("ordain: the login that was kept was refused, so it has ended; `ordain login` keeps another");
+                complain(
+                    "ordain: the login that was kept was refused, so it has ended; `ordain login` keeps another",
+                );
                 tries -= 1;
                 login.forget();
                 connection = same;
@@ -120,7 +168,10 @@ async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep:
     if !told_password && let Some(file) = &target.identity {
         let signer = signer_of(file)?;
         let fingerprint = signer.public().fingerprint();
-        let entered = connection.enter(&target.user, &Proof::Key(signer), keep, || code(args)).await.map_err(|(_, error)| error)?;
+        let entered = connection
+            .enter(&target.user, &Proof::Key(signer), keep, || code(args))
+            .await
+            .map_err(|(_, error)| error)?;
         login.note(&fingerprint);
         return Ok(entered);
     }
@@ -130,17 +181,27 @@ async fn prove(args: &ClientArgs, target: &Target, connection: Connection, keep:
         (None, false) => None,
     };
     if let Some(password) = from_file {
-        return connection.enter(&target.user, &Proof::Password(password), keep, || code(args)).await.map_err(|(_, error)| error);
+        return connection
+            .enter(&target.user, &Proof::Password(password), keep, || {
+                code(args)
+            })
+            .await
+            .map_err(|(_, error)| error);
     }
     let mut refused = 0;
     for signer in agent_keys(&login).into_iter().take(tries) {
         let fingerprint = signer.public().fingerprint();
-        match connection.enter(&target.user, &Proof::Key(signer), keep, || code(args)).await {
+        match connection
+            .enter(&target.user, &Proof::Key(signer), keep, || code(args))
+            .await
+        {
             Ok(entered) => {
                 login.note(&fingerprint);
                 return Ok(entered);
             }
-            Err((Some(same), error)) if error.is(Code::LoginRefused) || error.is(Code::Identity) => {
+            Err((Some(same), error))
+                if error.is(Code::LoginRefused) || error.is(Code::Identity) =>
+            {
                 if args.verbose || error.is(Code::Identity) {
                     complain(&format!("ordain: {fingerprint}: {}", plain(&error.text)));
                 }
@@ -173,7 +234,12 @@ async fn by_password(
                 ),
             ),
         })?;
-        match connection.enter(&target.user, &Proof::Password(password), keep, || code(args)).await {
+        match connection
+            .enter(&target.user, &Proof::Password(password), keep, || {
+                code(args)
+            })
+            .await
+        {
             Ok(entered) => {
                 login.note("password");
                 return Ok(entered);
@@ -187,25 +253,36 @@ async fn by_password(
     }
 }
 
-/// The key that a file is, or names: a private key, or a public one whose private half an agent has.
+/// The key that a file is, or names: a private key, or a public one whose private half an agent
+/// has.
 fn signer_of(file: &Path) -> Result<Signer, ClientError> {
-    let fault = |why: &dyn std::fmt::Display| ClientError::new(Code::Identity, format!("{}: {why}", file.display()));
+    let fault = |why: &dyn std::fmt::Display| {
+        ClientError::new(Code::Identity, format!("{}: {why}", file.display()))
+    };
     if let Ok(text) = std::fs::read_to_string(file)
         && let Ok(key) = SshPublic::read(text.lines().next().unwrap_or_default())
     {
-        let agent = Agent::own().ok_or_else(|| fault(&"it is a public key, and no SSH agent is there to sign (SSH_AUTH_SOCK)"))?;
+        let agent = Agent::own().ok_or_else(|| {
+            fault(&"it is a public key, and no SSH agent is there to sign (SSH_AUTH_SOCK)")
+        })?;
         return Ok(Signer::Agent(agent, key));
     }
-    let pem =
-        zeroize::Zeroizing::new(crate::sys::read_private(file, KEY_FILE).map_err(|why| ClientError::new(Code::Identity, why.to_string()))?);
+
+    let pem = zeroize::Zeroizing::new(
+        crate::sys::read_private(file, KEY_FILE)
+            .map_err(|why| ClientError::new(Code::Identity, why.to_string()))?,
+    );
+
     let key = match SshPrivate::read(&pem, None) {
         Err(PrivateFault::Passphrase) => {
             let passphrase = ask::secret(&format!("passphrase of {}: ", file.display()))
                 .map_err(|_| fault(&"it wants its passphrase, and there is no terminal to ask on; ssh-agent can keep it (ssh-add)"))?;
             SshPrivate::read(&pem, Some(&passphrase))
         }
+
         other => other,
     };
+
     match key {
         Ok(key) => Ok(Signer::Own(Arc::new(key))),
         Err(PrivateFault::Passphrase) => Err(fault(&"it wants its passphrase")),
@@ -219,11 +296,17 @@ fn agent_keys(login: &Login) -> Vec<Signer> {
     if last.as_deref() == Some("password") {
         return Vec::new();
     }
-    let Some(agent) = Agent::own() else { return Vec::new() };
+    let Some(agent) = Agent::own() else {
+        return Vec::new();
+    };
     let mut keys = agent.keys().unwrap_or_else(|error| {
         complain(&format!("ordain: {}", plain(&error.text)));
         Vec::new()
     });
+
     keys.sort_by_key(|key| Some(key.fingerprint()) != last);
-    keys.into_iter().take(AGENT_KEYS).map(|key| Signer::Agent(agent.clone(), key)).collect()
+    keys.into_iter()
+        .take(AGENT_KEYS)
+        .map(|key| Signer::Agent(agent.clone(), key))
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! The client's own files: servers it knows, logins that are kept, and how each login was proved last.
+//! The client's own files: servers it knows, logins that are kept, and how each login was proved
+//! last.
 
 use crate::client::{ClientError, Kept};
 use crate::credential::SessionKey;
@@ -19,8 +20,11 @@ fn usage(path: &Path, fault: &dyn std::fmt::Display) -> ClientError {
 }
 
 fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
-    let own = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    own.or_else(|| std::env::home_dir().map(|home| home.join(usual))).map(|folder| folder.join("ordain"))
+    let own = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    own.or_else(|| std::env::home_dir().map(|home| home.join(usual)))
+        .map(|folder| folder.join("ordain"))
 }
 
 /// A file of settings: `$XDG_CONFIG_HOME/ordain/…`.
@@ -34,17 +38,31 @@ fn state(name: &str) -> Option<PathBuf> {
 
 /// A file that may be lost: `$XDG_CACHE_HOME/ordain/…`, whatever its name has in it.
 pub fn cache(name: &str) -> Option<PathBuf> {
-    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-.@".contains(c) { c } else { '_' }).take(200).collect();
+    let safe: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-.@".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(200)
+        .collect();
     folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join(safe))
 }
 
 fn make_folder(of: &Path) -> io::Result<()> {
-    of.parent().map_or(Ok(()), |folder| sys::make_folder(folder, 0o700))
+    of.parent()
+        .map_or(Ok(()), |folder| sys::make_folder(folder, 0o700))
 }
 
 /// Seconds since 1970.
 pub fn now() -> u64 {
-    crate::clock::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    crate::clock::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// A server's key, with the line of the file that says so.
@@ -64,7 +82,9 @@ impl KnownServers {
     /// # Errors
     /// [`Code::Usage`] where there is no home folder.
     pub fn own() -> Result<Self, ClientError> {
-        config("known_servers").map(Self).ok_or_else(|| ClientError::new(Code::Usage, "there is no home folder to know servers in"))
+        config("known_servers").map(Self).ok_or_else(|| {
+            ClientError::new(Code::Usage, "there is no home folder to know servers in")
+        })
     }
 
     /// Where it is.
@@ -80,26 +100,45 @@ impl KnownServers {
         if !self.0.exists() {
             return Ok(None);
         }
-        let (text, _) =
-            sys::read_config(&self.0, &sys::Trust::own(), 16 << 20).map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?;
-        for (number, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        let (text, _) = sys::read_config(&self.0, &sys::Trust::own(), 16 << 20)
+            .map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?;
+        for (number, line) in text
+            .lines()
+            .map(str::trim)
+            .enumerate()
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        {
             let place = format!("{}:{}", self.0.display(), number + 1);
             let Some((name, pin)) = line.split_once(char::is_whitespace) else {
-                return Err(ClientError::new(Code::Usage, format!("{place}: is not host:port and a key")));
+                return Err(ClientError::new(
+                    Code::Usage,
+                    format!("{place}: is not host:port and a key"),
+                ));
             };
+
             if name.eq_ignore_ascii_case(server) {
-                let pin = pin.trim().parse().map_err(|why| ClientError::new(Code::Usage, format!("{place}: {why}")))?;
+                let pin = pin
+                    .trim()
+                    .parse()
+                    .map_err(|why| ClientError::new(Code::Usage, format!("{place}: {why}")))?;
                 return Ok(Some(Known { pin, place }));
             }
         }
+
         Ok(None)
     }
 
     /// The servers that are known, `host:port`.
     pub fn names(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines
+            .filter_map(|line| line.split_whitespace().next())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Notes a server.
@@ -109,12 +148,22 @@ impl KnownServers {
     pub fn add(&self, server: &str, pin: Fingerprint) -> Result<(), ClientError> {
         let add = || -> io::Result<()> {
             make_folder(&self.0)?;
-            let mut file = std::fs::File::options().read(true).append(true).create(true).mode(0o600).open(&self.0)?;
+            let mut file = std::fs::File::options()
+                .read(true)
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(&self.0)?;
             // A last line that somebody has left without its end must not become part of this one.
-            let unfinished = std::fs::read(&self.0)?.last().is_some_and(|byte| *byte != b'\n');
+            let unfinished = std::fs::read(&self.0)?
+                .last()
+                .is_some_and(|byte| *byte != b'\n');
             // One write: two clients at once leave two whole lines.
-            file.write_all(format!("{}{server} {pin}\n", if unfinished { "\n" } else { "" }).as_bytes())
+            file.write_all(
+                format!("{}{server} {pin}\n", if unfinished { "\n" } else { "" }).as_bytes(),
+            )
         };
+
         add().map_err(|fault| usage(&self.0, &fault))
     }
 }
@@ -138,7 +187,9 @@ pub struct Login {
 impl Login {
     /// Of this user there.
     pub fn new(user: &str, host: &str, port: u16) -> Self {
-        Self { name: format!("{user}@{host}:{port}") }
+        Self {
+            name: format!("{user}@{host}:{port}"),
+        }
     }
 
     fn file(&self, folder: &str) -> Option<PathBuf> {
@@ -156,14 +207,26 @@ impl Login {
     /// # Errors
     /// [`Code::Usage`]: a file that others can read.
     pub fn kept(&self, server: Fingerprint) -> Result<Option<Kept>, ClientError> {
-        let Some(path) = self.file("logins").filter(|path| path.exists()) else { return Ok(None) };
-        let bytes = Zeroizing::new(sys::read_private(&path, 64 * 1024).map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?);
+        let Some(path) = self.file("logins").filter(|path| path.exists()) else {
+            return Ok(None);
+        };
+        let bytes = Zeroizing::new(
+            sys::read_private(&path, 64 * 1024)
+                .map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?,
+        );
+
         let read = || {
             let written: Written = serde_json::from_slice(&bytes).ok()?;
-            let good = written.login == self.name && written.until > now() && written.server_key == server.to_string();
+            let good = written.login == self.name
+                && written.until > now()
+                && written.server_key == server.to_string();
             let seed = Zeroizing::new(unbase64::<32>(&written.key)?);
-            good.then_some(Kept { id: written.id.parse().ok()?, key: Arc::new(SessionKey::from_seed(seed).ok()?) })
+            good.then_some(Kept {
+                id: written.id.parse().ok()?,
+                key: Arc::new(SessionKey::from_seed(seed).ok()?),
+            })
         };
+
         Ok(read())
     }
 
@@ -172,7 +235,9 @@ impl Login {
     /// # Errors
     /// [`Code::Usage`].
     pub fn keep(&self, server: Fingerprint, kept: &Kept, seconds: u64) -> Result<(), ClientError> {
-        let path = self.file("logins").ok_or_else(|| ClientError::new(Code::Usage, "there is no home folder to keep a login in"))?;
+        let path = self.file("logins").ok_or_else(|| {
+            ClientError::new(Code::Usage, "there is no home folder to keep a login in")
+        })?;
         let written = Written {
             login: self.name.clone(),
             server_key: server.to_string(),
@@ -181,8 +246,11 @@ impl Login {
             // What a server says, within reason.
             until: now().saturating_add(seconds.min(366 * 86_400)),
         };
+
         let bytes = Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default());
-        make_folder(&path).and_then(|()| sys::replace(&path, &bytes, 0o600, true)).map_err(|fault| usage(&path, &fault))
+        make_folder(&path)
+            .and_then(|()| sys::replace(&path, &bytes, 0o600, true))
+            .map_err(|fault| usage(&path, &fault))
     }
 
     /// Forgets the kept login.
@@ -194,13 +262,20 @@ impl Login {
 
     /// What proved it last: an SSH key's fingerprint, or `password`.
     pub fn last(&self) -> Option<String> {
-        std::fs::read_to_string(self.file("proofs")?).ok().map(|text| text.trim().to_owned())
+        std::fs::read_to_string(self.file("proofs")?)
+            .ok()
+            .map(|text| text.trim().to_owned())
     }
 
-    /// Notes what proved it, so that the next login begins with that. Only a convenience: a failure is none.
+    /// Notes what proved it, so that the next login begins with that. Only a convenience: a failure
+    /// is none.
     pub fn note(&self, proof: &str) {
-        if let Some(path) = self.file("proofs").filter(|_| self.last().as_deref() != Some(proof)) {
-            let _ = make_folder(&path).and_then(|()| sys::replace(&path, format!("{proof}\n").as_bytes(), 0o600, true));
+        if let Some(path) = self
+            .file("proofs")
+            .filter(|_| self.last().as_deref() != Some(proof))
+        {
+            let _ = make_folder(&path)
+                .and_then(|()| sys::replace(&path, format!("{proof}\n").as_bytes(), 0o600, true));
         }
     }
 }

@@ -20,50 +20,113 @@ pub fn init(folder: Option<&Path>) -> Status {
 
 fn make(folder: Option<&Path>) -> Result<(), String> {
     let root = sys::effective_uid() == 0;
-    let folder = folder.map_or_else(|| PathBuf::from(if root { "/etc/ordain" } else { "." }), Path::to_owned);
+    let folder = folder.map_or_else(
+        || PathBuf::from(if root { "/etc/ordain" } else { "." }),
+        Path::to_owned,
+    );
+
     let files = ["config.toml", "server.key", "server.crt"].map(|name| folder.join(name));
     let [config, key, certificate] = &files;
     if let Some(file) = [key, certificate].into_iter().find(|file| file.exists()) {
-        return Err(format!("{} exists already; nothing was changed (--dir makes a new key elsewhere)", file.display()));
+        return Err(format!(
+            "{} exists already; nothing was changed (--dir makes a new key elsewhere)",
+            file.display()
+        ));
     }
+
     // A configuration that is there, a package's or one's own, is kept.
     let kept = config.exists();
     std::fs::create_dir_all(&folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
     let host = sys::host_name();
-    let names = if host.is_empty() { vec!["localhost".to_owned()] } else { vec![host.clone(), "localhost".to_owned()] };
+    let names = if host.is_empty() {
+        vec!["localhost".to_owned()]
+    } else {
+        vec![host.clone(), "localhost".to_owned()]
+    };
+
     // A pin names the key and does not look at dates, so the certificate need not be renewed.
     let pair = devca::self_signed(&names, 36_500)?;
-    let fingerprint =
-        certificates(pair.certificate.as_bytes())?.first().map(Fingerprint::of).transpose()?.ok_or("no certificate was made")?;
+    let fingerprint = certificates(pair.certificate.as_bytes())?
+        .first()
+        .map(Fingerprint::of)
+        .transpose()?
+        .ok_or("no certificate was made")?;
     let text = configuration(root, sys::cgroups_offered().is_ok());
-    let written = [(key, &pair.key, 0o600), (certificate, &pair.certificate, 0o644), (config, &text, 0o600)];
-    for (file, bytes, mode) in written.into_iter().filter(|(file, ..)| !(kept && *file == config)) {
-        sys::replace(file, bytes.as_bytes(), mode, false).map_err(|fault| format!("{}: {fault}", file.display()))?;
+    let written = [
+        (key, &pair.key, 0o600),
+        (certificate, &pair.certificate, 0o644),
+        (config, &text, 0o600),
+    ];
+
+    for (file, bytes, mode) in written
+        .into_iter()
+        .filter(|(file, ..)| !(kept && *file == config))
+    {
+        sys::replace(file, bytes.as_bytes(), mode, false)
+            .map_err(|fault| format!("{}: {fault}", file.display()))?;
     }
-    let option = if root && folder == Path::new("/etc/ordain") { String::new() } else { format!(" --config {}", config.display()) };
+
+    let option = if root && folder == Path::new("/etc/ordain") {
+        String::new()
+    } else {
+        format!(" --config {}", config.display())
+    };
+
     match kept {
-        true => say(&format!("wrote {} and {}; {} was there and is kept", certificate.display(), key.display(), config.display())),
-        false => say(&format!("wrote {}, {} and {}", config.display(), certificate.display(), key.display())),
+        true => say(&format!(
+            "wrote {} and {}; {} was there and is kept",
+            certificate.display(),
+            key.display(),
+            config.display()
+        )),
+        false => say(&format!(
+            "wrote {}, {} and {}",
+            config.display(),
+            certificate.display(),
+            key.display()
+        )),
     }
+
     say(&format!("the server's key is {fingerprint}"));
-    say("it will listen on [::]:7422; the configuration says where else, and where its state is kept");
+    say(
+        "it will listen on [::]:7422; the configuration says where else, and where its state is kept",
+    );
     say("");
     say("next:");
-    say("  1. ordaind hash-password                 and put the line into [users] of the configuration");
+    say(
+        "  1. ordaind hash-password                 and put the line into [users] of the configuration",
+    );
     say(&format!("  2. ordaind{option} check"));
     say(&format!("  3. ordaind{option}"));
-    say(&format!("  4. on a client: ordain --pin {fingerprint} run YOU@{} uptime", if host.is_empty() { "HOST" } else { &host }));
+    say(&format!(
+        "  4. on a client: ordain --pin {fingerprint} run YOU@{} uptime",
+        if host.is_empty() { "HOST" } else { &host }
+    ));
     Ok(())
 }
 
 fn configuration(root: bool, groups: bool) -> String {
     let (run_as, here) = if root {
-        ("run_as = \"daemon\"\n", "# Who a command runs as must be said, here or at each command.\n")
+        (
+            "run_as = \"daemon\"\n",
+            "# Who a command runs as must be said, here or at each command.\n",
+        )
     } else {
-        ("", "# Without root every command runs as the daemon's own user.\n")
+        (
+            "",
+            "# Without root every command runs as the daemon's own user.\n",
+        )
     };
-    let home = std::env::home_dir().unwrap_or_default().join(".local/state/ordain");
-    let state = if root { "/var/lib/ordain".into() } else { home.display().to_string() };
+
+    let home = std::env::home_dir()
+        .unwrap_or_default()
+        .join(".local/state/ordain");
+    let state = if root {
+        "/var/lib/ordain".into()
+    } else {
+        home.display().to_string()
+    };
+
     let server = if groups {
         format!("# server = {{ listen = [\"[::]:7422\"], state = \"{state}\" }}\n")
     } else {
@@ -71,6 +134,7 @@ fn configuration(root: bool, groups: bool) -> String {
             "[server]\n# listen = [\"[::]:7422\"]\n# state = \"{state}\"\n# No control group could be made when this file was: under systemd with Delegate=yes this line can go.\ncontainment = \"best-effort\"\n"
         )
     };
+
     format!(
         r#"# ordain's configuration. `ordaind check` says what is wrong or risky here; ordain.toml(5) and README.md explain every key.
 
@@ -106,20 +170,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("ordain");
         make(Some(&inner)).unwrap();
-        let loaded = crate::config::load(&inner.join("config.toml"), &crate::config::Machine::probe());
+        let loaded =
+            crate::config::load(&inner.join("config.toml"), &crate::config::Machine::probe());
         assert!(loaded.is_ok(), "{loaded:?}");
         assert!(make(Some(&inner)).unwrap_err().contains("exists already"));
+
         // One's own configuration is kept.
         let own = folder.path().join("own");
         std::fs::create_dir(&own).unwrap();
         std::fs::write(own.join("config.toml"), "# mine").unwrap();
         make(Some(&own)).unwrap();
-        assert_eq!(std::fs::read_to_string(own.join("config.toml")).unwrap(), "# mine");
+        assert_eq!(
+            std::fs::read_to_string(own.join("config.toml")).unwrap(),
+            "# mine"
+        );
+
         assert!(own.join("server.key").exists());
     }
 
     #[test]
     fn the_package_ships_what_init_would_write() {
-        assert_eq!(include_str!("../../packaging/config.toml"), configuration(true, true), "packaging/config.toml");
+        assert_eq!(
+            include_str!("../../packaging/config.toml"),
+            configuration(true, true),
+            "packaging/config.toml"
+        );
     }
 }

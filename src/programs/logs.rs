@@ -1,4 +1,5 @@
-//! The operators' log: to standard error, as text or JSON, and what was loud in it kept for `status`.
+//! The operators' log: to standard error, as text or JSON, and what was loud in it kept for
+//! `status`.
 
 use crate::ipc::Logs;
 use crate::monitor::LastFaults;
@@ -11,11 +12,17 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// Starts it for this process; the monitor's warnings are remembered too.
 pub fn start(logs: Logs, faults: Option<LastFaults>) {
-    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let registry = tracing_subscriber::registry().with(LevelFilter::INFO).with(faults.map(Remember));
+    let format = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    let registry = tracing_subscriber::registry()
+        .with(LevelFilter::INFO)
+        .with(faults.map(Remember));
     // A second subscriber (tests in one process) is refused, and the first goes on.
     let _ = match logs {
-        Logs::Text => tracing::subscriber::set_global_default(registry.with(format.with_ansi(std::io::stderr().is_terminal()))),
+        Logs::Text => tracing::subscriber::set_global_default(
+            registry.with(format.with_ansi(std::io::stderr().is_terminal())),
+        ),
         Logs::Json => tracing::subscriber::set_global_default(registry.with(format.json())),
     };
 }

@@ -40,7 +40,8 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-/// Prints JSON to standard output, in printable ASCII: whatever a server says, a terminal sees plain characters.
+/// Prints JSON to standard output, in printable ASCII: whatever a server says, a terminal sees
+/// plain characters.
 fn say_json(value: &serde_json::Value) {
     let line = crate::audit::line(value).unwrap_or_default();
     say(String::from_utf8_lossy(&line).trim_end());

@@ -1,4 +1,5 @@
-//! `ordain run`: arguments from words, output to this terminal, input to that command, and its exit status.
+//! `ordain run`: arguments from words, output to this terminal, input to that command, and its exit
+//! status.
 
 use super::display::{Sanitizer, plain};
 use super::{ask, complain};
@@ -17,16 +18,35 @@ use tokio::sync::{Notify, mpsc};
 
 /// A command's description.
 pub async fn described(session: &Session, command: &str) -> Result<CommandView, ClientError> {
-    match session.ask(&Ask::Describe { command: command.to_owned() }).await? {
+    match session
+        .ask(&Ask::Describe {
+            command: command.to_owned(),
+        })
+        .await?
+    {
         Answer::Describe(view) => Ok(*view),
-        _ => Err(ClientError::new(Code::Protocol, "the server answered `describe` with something else")),
+        _ => Err(ClientError::new(
+            Code::Protocol,
+            "the server answered `describe` with something else",
+        )),
     }
 }
 
-/// The invocation that the words mean. A command without words is asked for as it is, which saves a round trip.
-pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> Result<(Invocation, Option<CommandView>), ClientError> {
+/// The invocation that the words mean. A command without words is asked for as it is, which saves a
+/// round trip.
+pub async fn invocation(
+    args: &ClientArgs,
+    run: &RunArgs,
+    session: &Session,
+) -> Result<(Invocation, Option<CommandView>), ClientError> {
     let command = run.command().to_owned();
-    let bare = Invocation { command, arguments: Vec::new(), confirmed: false, terminal: own_terminal(), reason: run.reason.clone() };
+    let bare = Invocation {
+        command,
+        arguments: Vec::new(),
+        confirmed: false,
+        terminal: own_terminal(),
+        reason: run.reason.clone(),
+    };
     if run.words().is_empty() {
         return Ok((bare, None));
     }
@@ -36,8 +56,13 @@ pub async fn invocation(args: &ClientArgs, run: &RunArgs, session: &Session) -> 
     Ok((Invocation { arguments, ..bare }, Some(view)))
 }
 
-/// The same for `explain`, where nothing is asked for: a command that may not be described is explained all the same.
-pub async fn explained(args: &ClientArgs, explain: &ExplainArgs, session: &Session) -> Result<Invocation, ClientError> {
+/// The same for `explain`, where nothing is asked for: a command that may not be described is
+/// explained all the same.
+pub async fn explained(
+    args: &ClientArgs,
+    explain: &ExplainArgs,
+    session: &Session,
+) -> Result<Invocation, ClientError> {
     let bare = Invocation {
         command: explain.command().to_owned(),
         arguments: Vec::new(),
@@ -50,23 +75,35 @@ pub async fn explained(args: &ClientArgs, explain: &ExplainArgs, session: &Sessi
         return Ok(bare);
     }
     match described(session, explain.command()).await {
-        Ok(view) => Ok(Invocation { arguments: given(explain.words(), &view, args.password_stdin)?, ..bare }),
+        Ok(view) => Ok(Invocation {
+            arguments: given(explain.words(), &view, args.password_stdin)?,
+            ..bare
+        }),
         Err(error) if error.is(Code::NotPermitted) || error.is(Code::Source) => Ok(bare),
         Err(error) => Err(error),
     }
 }
 
 /// Arguments out of words, secrets read.
-fn given(words: &[String], view: &CommandView, stdin_is_taken: bool) -> Result<Arguments, ClientError> {
-    let assigned = assign(speak(words), view)
-        .map_err(|fault| ClientError { argument: Some(fault.argument.clone()), ..ClientError::new(Code::Usage, fault.to_string()) })?;
+fn given(
+    words: &[String],
+    view: &CommandView,
+    stdin_is_taken: bool,
+) -> Result<Arguments, ClientError> {
+    let assigned = assign(speak(words), view).map_err(|fault| ClientError {
+        argument: Some(fault.argument.clone()),
+        ..ClientError::new(Code::Usage, fault.to_string())
+    })?;
     let mut arguments: Arguments = Vec::new();
     for (name, given) in assigned {
         let value = match given {
             Given::Value(value) => value,
             Given::SecretFrom(file) if file == "-" => {
                 if stdin_is_taken {
-                    return Err(ClientError::new(Code::Usage, "standard input is needed for something else; use @FILE"));
+                    return Err(ClientError::new(
+                        Code::Usage,
+                        "standard input is needed for something else; use @FILE",
+                    ));
                 }
                 Value::Secret(ask::secret_stdin()?)
             }
@@ -83,16 +120,31 @@ fn own_terminal() -> Option<Terminal> {
         return None;
     }
     let size = crate::sys::own_terminal_size()?;
-    Some(Terminal { kind: std::env::var("TERM").unwrap_or_default().chars().take(64).collect(), size })
+    Some(Terminal {
+        kind: std::env::var("TERM")
+            .unwrap_or_default()
+            .chars()
+            .take(64)
+            .collect(),
+        size,
+    })
 }
 
 /// Required secrets that were not given are asked for.
 fn ask_for_secrets(arguments: &mut Arguments, view: &CommandView) -> Result<(), ClientError> {
-    for wanted in view.arguments.iter().filter(|argument| argument.secret && argument.required) {
+    for wanted in view
+        .arguments
+        .iter()
+        .filter(|argument| argument.secret && argument.required)
+    {
         if !arguments.iter().any(|(name, _)| *name == wanted.name) {
-            arguments.push((wanted.name.clone(), Value::Secret(ask::secret(&format!("{}: ", plain(&wanted.name)))?)));
+            arguments.push((
+                wanted.name.clone(),
+                Value::Secret(ask::secret(&format!("{}: ", plain(&wanted.name)))?),
+            ));
         }
     }
+
     Ok(())
 }
 
@@ -106,9 +158,18 @@ pub async fn perform(
     begun: &mut bool,
 ) -> Result<Status, ClientError> {
     let start = async |invocation: &Invocation| {
-        Durable::start(options.clone(), session.clone(), invocation.clone(), |queued| {
-            complain(&format!("ordain: run {} waits: {}", plain(&queued.run), plain(&queued.text)));
-        })
+        Durable::start(
+            options.clone(),
+            session.clone(),
+            invocation.clone(),
+            |queued| {
+                complain(&format!(
+                    "ordain: run {} waits: {}",
+                    plain(&queued.run),
+                    plain(&queued.text)
+                ));
+            },
+        )
         .await
     };
     if run.detach {
@@ -133,7 +194,10 @@ pub async fn perform(
         && ask::can_ask()
     {
         let view = described(session, run.command()).await?;
-        let form = view.reason.map(|form| format!(" ({})", plain(&form))).unwrap_or_default();
+        let form = view
+            .reason
+            .map(|form| format!(" ({})", plain(&form)))
+            .unwrap_or_default();
         invocation.reason = Some(ask::line(&format!("reason{form}: "))?);
         started = start(&invocation).await;
     }
@@ -141,9 +205,16 @@ pub async fn perform(
         && error.is(Code::Confirm)
     {
         let Answer::Preview(preview) = session.ask(&Ask::Preview(invocation.clone())).await? else {
-            return Err(ClientError::new(Code::Protocol, "the server answered `preview` with something else"));
+            return Err(ClientError::new(
+                Code::Protocol,
+                "the server answered `preview` with something else",
+            ));
         };
-        ask::agree(&format!("run as {}: {} ?", plain(&preview.run_as), quoted(&preview.argv)))?;
+        ask::agree(&format!(
+            "run as {}: {} ?",
+            plain(&preview.run_as),
+            quoted(&preview.argv)
+        ))?;
         invocation.confirmed = true;
         started = start(&invocation).await;
     }
@@ -152,7 +223,14 @@ pub async fn perform(
     if run.detach {
         return Ok(detach(args, started).await);
     }
-    let how = How { json: args.json, raw: run.raw, nagios: run.nagios, timeout: run.timeout, verbose: args.verbose, watching: false };
+    let how = How {
+        json: args.json,
+        raw: run.raw,
+        nagios: run.nagios,
+        timeout: run.timeout,
+        verbose: args.verbose,
+        watching: false,
+    };
     if started.takes_stdin() {
         if args.password_stdin {
             return Err(ClientError::new(
@@ -168,16 +246,25 @@ pub async fn perform(
     follow(&how, started, None).await
 }
 
-/// A command that ends with its client, or wants its input, is not left to itself. Asked before it runs.
-async fn detachable(session: &Session, command: &str, view: Option<&CommandView>) -> Result<(), ClientError> {
+/// A command that ends with its client, or wants its input, is not left to itself. Asked before it
+/// runs.
+async fn detachable(
+    session: &Session,
+    command: &str,
+    view: Option<&CommandView>,
+) -> Result<(), ClientError> {
     let asked = match view {
         Some(_) => None,
         None => Some(described(session, command).await?),
     };
-    let Some(view) = view.or(asked.as_ref()) else { return Ok(()) };
+    let Some(view) = view.or(asked.as_ref()) else {
+        return Ok(());
+    };
     let usage = |text: &str| Err(ClientError::new(Code::Usage, text));
     if !view.outlives_client {
-        return usage("this command ends with its client (on_disconnect is not \"continue\"), so it cannot be detached");
+        return usage(
+            "this command ends with its client (on_disconnect is not \"continue\"), so it cannot be detached",
+        );
     }
     if view.stdin {
         return usage("this command takes standard input, so it cannot be detached");
@@ -193,6 +280,7 @@ async fn detach(args: &ClientArgs, run: Durable) -> Status {
     } else {
         super::say(&id.to_string());
     }
+
     run.leave().await;
     Status::OK
 }
@@ -202,8 +290,13 @@ pub fn quoted(argv: &[String]) -> String {
     let quote = |word: &String| {
         let word = plain(word);
         let safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-        if !word.is_empty() && word.chars().all(safe) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+        if !word.is_empty() && word.chars().all(safe) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
     };
+
     argv.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
@@ -226,26 +319,42 @@ pub struct How {
 
 /// What nobody will see is not passed over in silence.
 fn tell_missing(missing: [Option<u64>; 2]) {
-    for (name, offset) in ["standard output", "standard error"].into_iter().zip(missing) {
+    for (name, offset) in ["standard output", "standard error"]
+        .into_iter()
+        .zip(missing)
+    {
         if let Some(offset) = offset {
-            complain(&format!("ordain: {name} may lack bytes from byte {offset} on: the server lost them"));
+            complain(&format!(
+                "ordain: {name} may lack bytes from byte {offset} on: the server lost them"
+            ));
         }
     }
 }
 
 /// Output here, input there, until the end; exits as the command did.
-pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Result<Status, ClientError> {
+pub async fn follow(
+    how: &How,
+    mut run: Durable,
+    leaving: Option<Leaving>,
+) -> Result<Status, ClientError> {
     let id = run.id();
     let terminal = run.at_a_terminal();
-    // From here on every key is the command's; back to what it was on every way out, panics included.
-    let raw_mode = if terminal && leaving.is_some() { crate::sys::RawMode::begin().ok() } else { None };
+    // From here on every key is the command's; back to what it was on every way out, panics
+    // included.
+    let raw_mode = if terminal && leaving.is_some() {
+        crate::sys::RawMode::begin().ok()
+    } else {
+        None
+    };
     if how.verbose {
         complain(&format!("ordain: run {id}"));
     }
     tell_missing(run.missing());
     let mut output = Output::begin(how.json, how.raw || raw_mode.is_some());
     if how.json {
-        output.event(serde_json::json!({ "event": "started", "run": id.to_string() })).await;
+        output
+            .event(serde_json::json!({ "event": "started", "run": id.to_string() }))
+            .await;
     }
     let (mut cancelled, mut interrupts) = (false, 0);
     let timeout = async {
@@ -255,9 +364,13 @@ pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Re
         }
     };
     tokio::pin!(timeout);
-    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
-        .map_err(|fault| ClientError::new(Code::Internal, format!("SIGINT: {fault}")))?;
-    let Signals { mut end, mut window } = Signals::new()?;
+    let mut interrupt =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+            .map_err(|fault| ClientError::new(Code::Internal, format!("SIGINT: {fault}")))?;
+    let Signals {
+        mut end,
+        mut window,
+    } = Signals::new()?;
     let leave = async {
         match leaving {
             // The sender goes when input ends; that is no wish to leave.
@@ -332,7 +445,9 @@ pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Re
         }
     };
     if how.json {
-        output.event(serde_json::json!({ "event": "ended", "end": ended })).await;
+        output
+            .event(serde_json::json!({ "event": "ended", "end": ended }))
+            .await;
     }
     output.finish().await;
     drop(raw_mode);
@@ -342,7 +457,10 @@ pub async fn follow(how: &How, mut run: Durable, leaving: Option<Leaving>) -> Re
     }
     let status = conclude(&ended, cancelled)?;
     if how.nagios && !matches!(reason(&ended)?, Reason::Exit(_)) {
-        super::say(&format!("ORDAIN UNKNOWN - the plugin did not end by itself: {}", plain(&ended.reason)));
+        super::say(&format!(
+            "ORDAIN UNKNOWN - the plugin did not end by itself: {}",
+            plain(&ended.reason)
+        ));
         return Ok(Status::NAGIOS_UNKNOWN);
     }
     Ok(status)
@@ -353,7 +471,12 @@ pub type Leaving = tokio::sync::oneshot::Receiver<()>;
 
 /// Leaves the run to its rule, and says which it is.
 async fn left(run: Durable) -> Status {
-    let rule = if run.outlives_us() { "it goes on without us" } else { "it is ended" };
+    let rule = if run.outlives_us() {
+        "it goes on without us"
+    } else {
+        "it is ended"
+    };
+
     complain(&format!("ordain: leaving run {}; {rule}", run.id()));
     run.leave().await;
     Status(128 + 2)
@@ -375,9 +498,20 @@ struct End {
 impl Signals {
     fn new() -> Result<Self, ClientError> {
         use tokio::signal::unix::{SignalKind, signal};
-        let on = |kind| signal(kind).map_err(|fault| ClientError::new(Code::Internal, format!("signals: {fault}")));
-        let end = End { terminate: on(SignalKind::terminate())?, hangup: on(SignalKind::hangup())? };
-        Ok(Self { end, window: on(SignalKind::window_change())? })
+        let on = |kind| {
+            signal(kind)
+                .map_err(|fault| ClientError::new(Code::Internal, format!("signals: {fault}")))
+        };
+
+        let end = End {
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        };
+
+        Ok(Self {
+            end,
+            window: on(SignalKind::window_change())?,
+        })
     }
 }
 
@@ -405,36 +539,61 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
     let spent = crate::exit::Human(Duration::from_millis(ended.duration_ms));
     match reason {
         Reason::Exit(_) => {}
-        Reason::Signal(signal) => complain(&format!("ordain: the command was ended by signal {signal} after {spent}")),
+        Reason::Signal(signal) => complain(&format!(
+            "ordain: the command was ended by signal {signal} after {spent}"
+        )),
         Reason::Timeout => complain(&format!("ordain: the command's time was up after {spent}")),
-        Reason::Idle => complain(&format!("ordain: the command wrote nothing for longer than it may; ended after {spent}")),
+        Reason::Idle => complain(&format!(
+            "ordain: the command wrote nothing for longer than it may; ended after {spent}"
+        )),
         Reason::OutputLimit => complain(&format!(
             "ordain: the command wrote more than its output_max and was ended; its output is cut after {} bytes",
             ended.stdout_bytes + ended.stderr_bytes
         )),
-        Reason::InputLimit => complain(&format!("ordain: more input came than the command's stdin.max; it was ended after {spent}")),
-        Reason::OutOfMemory => complain(&format!("ordain: the command took more memory than it may and was killed after {spent}")),
+        Reason::InputLimit => complain(&format!(
+            "ordain: more input came than the command's stdin.max; it was ended after {spent}"
+        )),
+        Reason::OutOfMemory => complain(&format!(
+            "ordain: the command took more memory than it may and was killed after {spent}"
+        )),
         Reason::Cancelled if by_timeout => return Ok(Status::TIMEOUT),
         Reason::Cancelled => complain(&format!("ordain: the run was cancelled after {spent}")),
-        Reason::Revoked => complain(&format!("ordain: the run was ended after {spent}: its user may not run it any more")),
-        Reason::Stopped => complain(&format!("ordain: the server was stopped and ended the run after {spent}")),
-        Reason::Disconnected => complain(&format!("ordain: the run was ended after {spent}, because its client was gone")),
+        Reason::Revoked => complain(&format!(
+            "ordain: the run was ended after {spent}: its user may not run it any more"
+        )),
+        Reason::Stopped => complain(&format!(
+            "ordain: the server was stopped and ended the run after {spent}"
+        )),
+        Reason::Disconnected => complain(&format!(
+            "ordain: the run was ended after {spent}, because its client was gone"
+        )),
         Reason::Lost => complain("ordain: what became of the run is not known"),
     }
+
     if ended.left_killed > 0 {
-        complain(&format!("ordain: {} process(es) that the command had left behind were killed", ended.left_killed));
+        complain(&format!(
+            "ordain: {} process(es) that the command had left behind were killed",
+            ended.left_killed
+        ));
     }
+
     if !ended.verified && ended.left_running == 0 {
-        complain("ordain: whether every process of the run has ended is not certain (containment is best-effort there)");
+        complain(
+            "ordain: whether every process of the run has ended is not certain (containment is best-effort there)",
+        );
     }
+
     if ended.held_open {
-        complain("ordain: a process that the command left running still holds its output open; what it writes is not shown");
+        complain(
+            "ordain: a process that the command left running still holds its output open; what it writes is not shown",
+        );
     }
+
     Ok(reason.status())
 }
 
-/// Standard input, read in a thread of its own because reading blocks.
-/// At a terminal `~.` at the beginning of a line rings `leave`, as ssh has it: the only way out of a link that hangs.
+/// Standard input, read in a thread of its own because reading blocks. At a terminal `~.` at the
+/// beginning of a line rings `leave`, as ssh has it: the only way out of a link that hangs.
 async fn feed(input: DurableInput, mut leave: Option<tokio::sync::oneshot::Sender<()>>) {
     let mut line = Line::Begun;
     let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(2);
@@ -448,6 +607,7 @@ async fn feed(input: DurableInput, mut leave: Option<tokio::sync::oneshot::Sende
             }
         }
     });
+
     while let Some(piece) = pieces.recv().await {
         if leave.is_some() && piece.iter().any(|byte| line.leaves(*byte)) {
             if let Some(leave) = leave.take() {
@@ -455,11 +615,13 @@ async fn feed(input: DurableInput, mut leave: Option<tokio::sync::oneshot::Sende
             }
             return;
         }
+
         if !input.send(&piece).await {
             // The command reads no more.
             return;
         }
     }
+
     input.end();
 }
 
@@ -478,26 +640,34 @@ impl Line {
             (Self::Begun, b'~') => Self::Tilde,
             _ => Self::Within,
         };
+
         leaves
     }
 }
 
 enum Piece {
-    Bytes { error: bool, bytes: Vec<u8>, counted: usize },
+    Bytes {
+        error: bool,
+        bytes: Vec<u8>,
+        counted: usize,
+    },
     Flush(tokio::sync::oneshot::Sender<()>),
 }
 
-/// Standard output and error, written in a thread of their own because writing blocks; what was written is granted
-/// to the server anew, so that a slow reader here slows the command there and fills no memory.
+/// Standard output and error, written in a thread of their own because writing blocks; what was
+/// written is granted to the server anew, so that a slow reader here slows the command there and
+/// fills no memory.
 struct Output {
-    /// The thread, until there is something to write: many commands write nothing, and a thread costs more than they do.
+    /// The thread, until there is something to write: many commands write nothing, and a thread
+    /// costs more than they do.
     thread: Option<Box<dyn FnOnce() + Send>>,
     pieces: mpsc::Sender<Piece>,
     written: Arc<Written>,
     json: bool,
 }
 
-/// What the writing thread has done. A count and not a queue: the thread must never wait for whoever fills its own.
+/// What the writing thread has done. A count and not a queue: the thread must never wait for
+/// whoever fills its own.
 #[derive(Default)]
 struct Written {
     bytes: AtomicUsize,
@@ -506,7 +676,8 @@ struct Written {
 }
 
 impl Written {
-    /// So many bytes were written since the last time, or `None` when nothing can be written any more.
+    /// So many bytes were written since the last time, or `None` when nothing can be written any
+    /// more.
     async fn more(&self) -> Option<usize> {
         self.bell.notified().await;
         (!self.failed.load(Ordering::Acquire)).then(|| self.bytes.swap(0, Ordering::AcqRel))
@@ -519,16 +690,27 @@ impl Output {
         let written = Arc::new(Written::default());
         let report = written.clone();
         let clean = |terminal: bool| (terminal && !raw && !json).then(Sanitizer::default);
-        let mut sanitizers = [clean(std::io::stdout().is_terminal()), clean(std::io::stderr().is_terminal())];
+        let mut sanitizers = [
+            clean(std::io::stdout().is_terminal()),
+            clean(std::io::stderr().is_terminal()),
+        ];
+
         let thread = move || {
             while let Some(piece) = queue.blocking_recv() {
                 match piece {
-                    Piece::Bytes { error, bytes, counted } => {
-                        let sanitizer = sanitizers.get_mut(usize::from(error)).and_then(Option::as_mut);
+                    Piece::Bytes {
+                        error,
+                        bytes,
+                        counted,
+                    } => {
+                        let sanitizer = sanitizers
+                            .get_mut(usize::from(error))
+                            .and_then(Option::as_mut);
                         let bytes = match sanitizer {
                             Some(sanitizer) => sanitizer.feed(&bytes),
                             None => bytes,
                         };
+
                         let failed = write_to(error, &bytes).is_err();
                         report.bytes.fetch_add(counted, Ordering::AcqRel);
                         report.failed.store(failed, Ordering::Release);
@@ -537,25 +719,34 @@ impl Output {
                             return;
                         }
                     }
+
                     Piece::Flush(done) => {
                         for (error, sanitizer) in [false, true].into_iter().zip(&mut sanitizers) {
                             if let Some(sanitizer) = sanitizer {
                                 let _ = write_to(error, &sanitizer.finish());
                             }
                         }
+
                         let _ = done.send(());
                     }
                 }
             }
         };
-        Self { thread: Some(Box::new(thread)), pieces, written, json }
+
+        Self {
+            thread: Some(Box::new(thread)),
+            pieces,
+            written,
+            json,
+        }
     }
 
     async fn send(&mut self, piece: Piece) {
         if let Some(thread) = self.thread.take() {
             std::thread::spawn(thread);
         }
-        // The window bounds what can be waiting, so there is room; a thread that is gone reports by itself.
+        // The window bounds what can be waiting, so there is room; a thread that is gone reports by
+        // itself.
         let _ = self.pieces.send(piece).await;
     }
 
@@ -566,19 +757,37 @@ impl Output {
             if let Some(fields) = line.as_object_mut() {
                 match String::from_utf8(bytes) {
                     Ok(text) => fields.insert("text".into(), text.into()),
-                    Err(other) => fields.insert("base64".into(), crate::encoding::base64(&other.into_bytes()).into()),
+                    Err(other) => fields.insert(
+                        "base64".into(),
+                        crate::encoding::base64(&other.into_bytes()).into(),
+                    ),
                 };
             }
-            Piece::Bytes { error: false, bytes: crate::audit::line(&line).unwrap_or_default(), counted }
+
+            Piece::Bytes {
+                error: false,
+                bytes: crate::audit::line(&line).unwrap_or_default(),
+                counted,
+            }
         } else {
-            Piece::Bytes { error, bytes, counted }
+            Piece::Bytes {
+                error,
+                bytes,
+                counted,
+            }
         };
+
         self.send(piece).await;
         Ok(())
     }
 
     async fn event(&mut self, event: serde_json::Value) {
-        self.send(Piece::Bytes { error: false, bytes: crate::audit::line(&event).unwrap_or_default(), counted: 0 }).await;
+        self.send(Piece::Bytes {
+            error: false,
+            bytes: crate::audit::line(&event).unwrap_or_default(),
+            counted: 0,
+        })
+        .await;
     }
 
     /// Everything is written when this returns.
@@ -588,6 +797,7 @@ impl Output {
         }
         let (done, flushed) = tokio::sync::oneshot::channel();
         self.send(Piece::Flush(done)).await;
+
         // Also when the thread has ended: then nobody holds the other end.
         let _ = flushed.await;
     }

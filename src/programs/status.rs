@@ -14,6 +14,7 @@ pub fn status(config: &Path, json: bool) -> Status {
         Ok(answer) => answer,
         Err(why) => return local::failed(&why),
     };
+
     if json {
         say_json(&answer);
     } else {
@@ -21,17 +22,30 @@ pub fn status(config: &Path, json: bool) -> Status {
             say(&plain(&line));
         }
     }
-    if answer.get("health").and_then(Value::as_str) == Some("ok") { Status::OK } else { Status::FAULT }
+
+    if answer.get("health").and_then(Value::as_str) == Some("ok") {
+        Status::OK
+    } else {
+        Status::FAULT
+    }
 }
 
-/// `ordaind metrics`: to standard output, or put in the place of a file at once, as the textfile collector wants it.
+/// `ordaind metrics`: to standard output, or put in the place of a file at once, as the textfile
+/// collector wants it.
 pub fn metrics(config: &Path, out: Option<&Path>) -> Status {
     let answer = match local::ask(config, "metrics") {
         Ok(answer) => answer,
         Err(why) => return local::failed(&why),
     };
-    let text = answer.get("text").and_then(Value::as_str).unwrap_or_default();
-    match out.map(|file| sys::replace(file, text.as_bytes(), 0o644, true).map_err(|fault| format!("{}: {fault}", file.display()))) {
+
+    let text = answer
+        .get("text")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    match out.map(|file| {
+        sys::replace(file, text.as_bytes(), 0o644, true)
+            .map_err(|fault| format!("{}: {fault}", file.display()))
+    }) {
         None => say(text.trim_end()),
         Some(Ok(())) => {}
         Some(Err(why)) => {
@@ -39,6 +53,7 @@ pub fn metrics(config: &Path, out: Option<&Path>) -> Status {
             return Status::FAULT;
         }
     }
+
     Status::OK
 }
 
@@ -50,23 +65,55 @@ fn lines(answer: &Value) -> Vec<String> {
         Value::Null => "none".into(),
         other => other.to_string(),
     };
+
     let list = |path: &str| at(path).as_array().cloned().unwrap_or_default();
-    let words = |path: &str| list(path).iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
-    let or_none = |words: Vec<String>| if words.is_empty() { "none".to_owned() } else { words.join(", ") };
+    let words = |path: &str| {
+        list(path)
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+
+    let or_none = |words: Vec<String>| {
+        if words.is_empty() {
+            "none".to_owned()
+        } else {
+            words.join(", ")
+        }
+    };
+
     let row = |name: &str, text: String| format!("{name:<12} {text}");
     let up = Human(Duration::from_secs(at("/uptime_s").as_u64().unwrap_or(0)));
-    let stopping = if at("/stopping") == &Value::Bool(true) { ", stopping" } else { "" };
+    let stopping = if at("/stopping") == &Value::Bool(true) {
+        ", stopping"
+    } else {
+        ""
+    };
+
     let mut lines = vec![
-        row("ordaind", format!("{}, up {up}, configuration {}{stopping}", text("/version"), text("/generation"))),
+        row(
+            "ordaind",
+            format!(
+                "{}, up {up}, configuration {}{stopping}",
+                text("/version"),
+                text("/generation")
+            ),
+        ),
         row("health", text("/health")),
     ];
+
     lines.extend(words("/faults").into_iter().map(|fault| row("", fault)));
     lines.push(row("listening", or_none(words("/listening"))));
     lines.push(row(
         "certificate",
         match at("/certificate/fault").as_str() {
             Some(fault) => fault.to_owned(),
-            None => format!("{} days left (until {})", text("/certificate/days_left"), text("/certificate/expires")),
+            None => format!(
+                "{} days left (until {})",
+                text("/certificate/days_left"),
+                text("/certificate/expires")
+            ),
         },
     ));
     lines.push(row("", text("/certificate/fingerprint")));
@@ -87,7 +134,11 @@ fn lines(answer: &Value) -> Vec<String> {
                 text("/frontend/seccomp"),
                 text("/frontend/landlock"),
                 text("/frontends_started"),
-                if text("/frontends_started") == "1" { "time" } else { "times" }
+                if text("/frontends_started") == "1" {
+                    "time"
+                } else {
+                    "times"
+                }
             ),
         },
     ));
@@ -129,7 +180,11 @@ fn lines(answer: &Value) -> Vec<String> {
     lines.push(row("locked", or_none(words("/locked"))));
     lines.push(row(
         "penalties",
-        format!("{} sources and {} users are not let in", text("/penalties/sources_not_let_in"), text("/penalties/users_not_let_in")),
+        format!(
+            "{} sources and {} users are not let in",
+            text("/penalties/sources_not_let_in"),
+            text("/penalties/users_not_let_in")
+        ),
     ));
     lines.push(row(
         "trail",
@@ -139,24 +194,46 @@ fn lines(answer: &Value) -> Vec<String> {
             text("/trail/records"),
             text("/trail/not_on_disk_yet"),
             text("/trail/missed"),
-            at("/trail/not_in_the_journal_yet").as_u64().map(|lag| format!(", {lag} not in the journal yet")).unwrap_or_default()
+            at("/trail/not_in_the_journal_yet")
+                .as_u64()
+                .map(|lag| format!(", {lag} not in the journal yet"))
+                .unwrap_or_default()
         ),
     ));
     let field = |value: &Value, key: &str| {
-        value.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default()
+        value
+            .get(key)
+            .map(|value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            })
+            .unwrap_or_default()
     };
+
     let near = list("/limits_near");
-    lines.extend(
-        near.iter()
-            .map(|limit| row("limit near", format!("{}: {} of {}", field(limit, "limit"), field(limit, "used"), field(limit, "most")))),
-    );
+    lines.extend(near.iter().map(|limit| {
+        row(
+            "limit near",
+            format!(
+                "{}: {} of {}",
+                field(limit, "limit"),
+                field(limit, "used"),
+                field(limit, "most")
+            ),
+        )
+    }));
     let last = list("/last_faults");
     lines.extend(last.iter().map(|fault| {
         row(
             "lately",
             match field(fault, "times").as_str() {
                 "1" => format!("{} {}", field(fault, "time"), field(fault, "text")),
-                times => format!("{} {} (the last of {times})", field(fault, "time"), field(fault, "text")),
+                times => format!(
+                    "{} {} (the last of {times})",
+                    field(fault, "time"),
+                    field(fault, "text")
+                ),
             },
         )
     }));

@@ -37,10 +37,29 @@ impl Target {
     ///
     /// # Errors
     /// [`Code::Usage`].
-    pub fn new(args: &ClientArgs, destination: &Destination, known: &Hosts) -> Result<Self, ClientError> {
-        let entry = known.hosts.get(&destination.host).cloned().unwrap_or_default();
-        let HostSettings { address, port, user, ca, pin, tls_name, password_file, identity: key_file, cert, key, place } =
-            with_defaults(entry, &known.defaults);
+    pub fn new(
+        args: &ClientArgs,
+        destination: &Destination,
+        known: &Hosts,
+    ) -> Result<Self, ClientError> {
+        let entry = known
+            .hosts
+            .get(&destination.host)
+            .cloned()
+            .unwrap_or_default();
+        let HostSettings {
+            address,
+            port,
+            user,
+            ca,
+            pin,
+            tls_name,
+            password_file,
+            identity: key_file,
+            cert,
+            key,
+            place,
+        } = with_defaults(entry, &known.defaults);
         let usage = |text: String| ClientError::new(Code::Usage, text);
         let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
         let certificate = match (args.cert.clone().or(cert), args.key.clone().or(key)) {
@@ -49,7 +68,11 @@ impl Target {
             _ => return Err(usage("`cert` and `key` go together".into())),
         };
         // A host known by another name is still asked for by its own in TLS.
-        let tls_name = args.tls_name.clone().or(tls_name).or_else(|| address.as_ref().map(|_| destination.host.clone()));
+        let tls_name = args
+            .tls_name
+            .clone()
+            .or(tls_name)
+            .or_else(|| address.as_ref().map(|_| destination.host.clone()));
         let host = address.unwrap_or_else(|| destination.host.clone());
         let port = destination.port.or(port).unwrap_or(PORT);
         let (trust, known) = match trust {
@@ -59,11 +82,30 @@ impl Target {
                 None => (Trust::FirstSight, None),
             },
         };
-        let own_user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
-        let user = destination.user.clone().or_else(|| args.user.clone()).or(user).or_else(own_user);
+        let own_user = || {
+            std::env::var("USER")
+                .or_else(|_| std::env::var("LOGNAME"))
+                .ok()
+        };
+        let user = destination
+            .user
+            .clone()
+            .or_else(|| args.user.clone())
+            .or(user)
+            .or_else(own_user);
         Ok(Self {
-            options: Options { tls_name, host, port, tls: client_tls(&trust, certificate.as_ref())?, timeout: args.connect_timeout },
-            user: user.ok_or_else(|| usage("who logs in? (user@host, --user, `user` in the host's entry, or $USER)".into()))?,
+            options: Options {
+                tls_name,
+                host,
+                port,
+                tls: client_tls(&trust, certificate.as_ref())?,
+                timeout: args.connect_timeout,
+            },
+            user: user.ok_or_else(|| {
+                usage(
+                    "who logs in? (user@host, --user, `user` in the host's entry, or $USER)".into(),
+                )
+            })?,
             password_file: args.password_file.clone().or(password_file),
             identity: args.identity.clone().or(key_file),
             settings: place,
@@ -74,12 +116,16 @@ impl Target {
         })
     }
 
-    /// Reaches the server and makes sure of it. One that is met for the first time is agreed to first.
+    /// Reaches the server and makes sure of it. One that is met for the first time is agreed to
+    /// first.
     pub async fn reach(&mut self, args: &ClientArgs) -> Result<Connection, ClientError> {
         let connection = match connect(&self.options).await {
-            Err(error) if self.known.is_some() && error.text.contains("is pinned") => return Err(self.changed(&error)),
+            Err(error) if self.known.is_some() && error.text.contains("is pinned") => {
+                return Err(self.changed(&error));
+            }
             other => other?,
         };
+
         let key = connection.server_key();
         if args.verbose {
             let settings = self.settings.as_deref().unwrap_or("no entry of its own");
@@ -91,19 +137,26 @@ impl Target {
                 plain(&self.user),
             ));
         }
+
         if self.first_sight {
             self.agree(args, key)?;
             self.first_sight = false;
+
             // What comes back later comes back to this key.
             self.options.tls = client_tls(&Trust::Pin(key), self.certificate.as_ref())?;
         }
+
         Ok(connection)
     }
 
     /// Asks whether this key is the server's, and notes it.
     fn agree(&self, args: &ClientArgs, key: Fingerprint) -> Result<(), ClientError> {
         let servers = KnownServers::own()?;
-        let (server, host) = (server(&self.options.host, self.options.port), plain(&self.host));
+        let (server, host) = (
+            server(&self.options.host, self.options.port),
+            plain(&self.host),
+        );
+
         if !args.accept_new {
             let question = format!(
                 "{host} is not known yet. It shows the key\n  {key}\nwhich is what `ordaind fingerprint` must print there. Is it the right one?"
@@ -114,11 +167,20 @@ impl Target {
                 );
                 return Err(ClientError::new(Code::UnknownServer, text));
             }
-            ask::agree(&question)
-                .map_err(|_| ClientError::new(Code::UnknownServer, format!("{host} was not agreed to; nothing was sent to it")))?;
+
+            ask::agree(&question).map_err(|_| {
+                ClientError::new(
+                    Code::UnknownServer,
+                    format!("{host} was not agreed to; nothing was sent to it"),
+                )
+            })?;
         }
+
         servers.add(&server, key)?;
-        complain(&format!("ordain: {host} is known from now on by the key {key} ({})", servers.path().display()));
+        complain(&format!(
+            "ordain: {host} is known from now on by the key {key} ({})",
+            servers.path().display()
+        ));
         Ok(())
     }
 
@@ -143,17 +205,28 @@ impl Target {
 
 /// How a server is called in known_servers.
 fn server(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
-fn client_tls(trust: &Trust, certificate: Option<&(PathBuf, PathBuf)>) -> Result<Arc<rustls::ClientConfig>, ClientError> {
-    let identity = certificate.map(|(cert, key)| identity(cert, key)).transpose()?;
+fn client_tls(
+    trust: &Trust,
+    certificate: Option<&(PathBuf, PathBuf)>,
+) -> Result<Arc<rustls::ClientConfig>, ClientError> {
+    let identity = certificate
+        .map(|(cert, key)| identity(cert, key))
+        .transpose()?;
     tls::client(trust, identity).map_err(|why| ClientError::new(Code::Usage, why))
 }
 
 fn with_defaults(entry: HostSettings, defaults: &HostSettings) -> HostSettings {
     let defaults = defaults.clone();
-    // An entry that names a CA is not meant to be trusted by the defaults' pin as well, and the other way round.
+
+    // An entry that names a CA is not meant to be trusted by the defaults' pin as well, and the
+    // other way round.
     let own_trust = entry.ca.is_some() || entry.pin.is_some();
     HostSettings {
         address: entry.address,
@@ -178,13 +251,19 @@ fn trust(
     pin: Option<String>,
 ) -> Result<Option<Trust>, ClientError> {
     let usage = |text: String| ClientError::new(Code::Usage, text);
-    let (ca, pin) = if ca_option.is_some() || pin_option.is_some() { (ca_option, pin_option) } else { (ca, pin) };
+    let (ca, pin) = if ca_option.is_some() || pin_option.is_some() {
+        (ca_option, pin_option)
+    } else {
+        (ca, pin)
+    };
     match (ca.as_deref(), pin) {
         (_, Some(pin)) => pin.parse().map(|pin| Some(Trust::Pin(pin))).map_err(usage),
         (Some("system"), None) => Ok(Some(Trust::System)),
         (Some(file), None) => {
             let pem = std::fs::read(file).map_err(|fault| usage(format!("{file}: {fault}")))?;
-            tls::certificates(&pem).map(|found| Some(Trust::Ca(found))).map_err(|why| usage(format!("{file}: {why}")))
+            tls::certificates(&pem)
+                .map(|found| Some(Trust::Ca(found)))
+                .map_err(|why| usage(format!("{file}: {why}")))
         }
         (None, None) => Ok(None),
     }
@@ -192,10 +271,14 @@ fn trust(
 
 fn identity(cert: &Path, key: &Path) -> Result<Identity, ClientError> {
     let usage = |text: String| ClientError::new(Code::Usage, text);
-    let chain = std::fs::read(cert).map_err(|fault| usage(format!("{}: {fault}", cert.display())))?;
-    let key_pem = crate::sys::read_private(key, 1 << 20).map_err(|fault| usage(fault.to_string()))?;
+    let chain =
+        std::fs::read(cert).map_err(|fault| usage(format!("{}: {fault}", cert.display())))?;
+    let key_pem =
+        crate::sys::read_private(key, 1 << 20).map_err(|fault| usage(fault.to_string()))?;
     Ok(Identity {
-        chain: tls::certificates(&chain).map_err(|why| usage(format!("{}: {why}", cert.display())))?,
-        key: tls::private_key(&key_pem).map_err(|why| usage(format!("{}: {why}", key.display())))?,
+        chain: tls::certificates(&chain)
+            .map_err(|why| usage(format!("{}: {why}", cert.display())))?,
+        key: tls::private_key(&key_pem)
+            .map_err(|why| usage(format!("{}: {why}", key.display())))?,
     })
 }

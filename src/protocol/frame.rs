@@ -101,7 +101,8 @@ kinds! {
     Login = 2, "LOGIN", LOGIN, NEVER, Control, Zero;
     /// The login was accepted.
     LoggedIn = 3, "LOGGED_IN", NEVER, LOGIN, Control, Zero;
-    /// On another stream than 0 that stream's end; on stream 0 a refused login, or the connection's end.
+    /// On another stream than 0 that stream's end; on stream 0 a refused login, or the connection's
+    /// end.
     Error = 4, "ERROR", NEVER, GREETING, Control, Either;
     /// Are you there?
     Ping = 5, "PING", OPEN, OPEN, Control, Zero;
@@ -185,7 +186,9 @@ impl std::fmt::Display for FrameFault {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Empty => write!(out, "a frame without payload"),
-            Self::TooLarge { length, cap } => write!(out, "a frame of {length} bytes where {cap} are allowed"),
+            Self::TooLarge { length, cap } => {
+                write!(out, "a frame of {length} bytes where {cap} are allowed")
+            }
             Self::UnknownKind(number) => write!(out, "a frame of the unknown kind {number}"),
             Self::OutOfOrder(kind) => write!(out, "{} is not expected here", kind.word()),
             Self::WrongStream(kind) => write!(out, "{} on the wrong stream", kind.word()),
@@ -214,7 +217,10 @@ pub struct Promise {
 impl Decoder {
     /// A decoder for frames that come from `from`.
     pub const fn new(from: Sender) -> Self {
-        Self { from, phase: Phase::Greeting }
+        Self {
+            from,
+            phase: Phase::Greeting,
+        }
     }
 
     /// The connection has come further.
@@ -239,6 +245,7 @@ impl Decoder {
             Streams::Numbered => stream != 0,
             Streams::Either => true,
         };
+
         if !right_stream {
             return Err(FrameFault::WrongStream(kind));
         }
@@ -247,7 +254,11 @@ impl Decoder {
         }
         let cap = self.cap(kind);
         match usize::try_from(length) {
-            Ok(length) if length <= cap => Ok(Promise { stream, kind, length }),
+            Ok(length) if length <= cap => Ok(Promise {
+                stream,
+                kind,
+                length,
+            }),
             _ => Err(FrameFault::TooLarge { length, cap }),
         }
     }
@@ -255,20 +266,23 @@ impl Decoder {
     fn cap(&self, kind: Kind) -> usize {
         match (self.from, self.phase, kind.payload()) {
             (_, Phase::Greeting | Phase::Login, _) => limits::FRAME_BEFORE_LOGIN,
-            // The server's answers are made of its own configuration and may be long; the client bounds them.
+            // The server's answers are made of its own configuration and may be long; the client
+            // bounds them.
             (Sender::Server, Phase::Open, Payload::Control) => limits::CONTROL_FRAME * 64,
             (Sender::Client, Phase::Open, Payload::Control) => limits::CONTROL_FRAME,
             (_, Phase::Open, Payload::Data) => limits::DATA_FRAME,
         }
     }
 
-    /// Takes the first whole frame out of `bytes`, if there is one. For tests, tools and fuzzing; the
-    /// programs read header and payload straight from the socket.
+    /// Takes the first whole frame out of `bytes`, if there is one. For tests, tools and fuzzing;
+    /// the programs read header and payload straight from the socket.
     ///
     /// # Errors
     /// As [`Decoder::header`].
     pub fn take(&self, bytes: &mut Vec<u8>) -> Result<Option<Frame>, FrameFault> {
-        let Some(head) = bytes.first_chunk::<HEADER>() else { return Ok(None) };
+        let Some(head) = bytes.first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
         let promise = self.header(*head)?;
         if bytes.len() < HEADER + promise.length {
             return Ok(None);
@@ -276,7 +290,11 @@ impl Decoder {
         let rest = bytes.split_off(HEADER + promise.length);
         let payload = bytes.split_off(HEADER);
         *bytes = rest;
-        Ok(Some(Frame { stream: promise.stream, kind: promise.kind, payload }))
+        Ok(Some(Frame {
+            stream: promise.stream,
+            kind: promise.kind,
+            payload,
+        }))
     }
 }
 
@@ -307,7 +325,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn open(from: Sender) -> Decoder {
-        Decoder { from, phase: Phase::Open }
+        Decoder {
+            from,
+            phase: Phase::Open,
+        }
     }
 
     #[test]
@@ -322,15 +343,43 @@ mod tests {
         let decoder = open(Sender::Client);
         let cases = [
             (header(1, Kind::Open, 0), FrameFault::Empty),
-            (header(1, Kind::Open, 16385), FrameFault::TooLarge { length: 16385, cap: 16384 }),
-            (header(1, Kind::Stdin, u32::MAX), FrameFault::TooLarge { length: u32::MAX, cap: 65536 }),
-            (header(0, Kind::Open, 2), FrameFault::WrongStream(Kind::Open)),
-            (header(1, Kind::Ping, 2), FrameFault::WrongStream(Kind::Ping)),
-            (header(1, Kind::Stdout, 2), FrameFault::OutOfOrder(Kind::Stdout)),
-            (header(0, Kind::Hello, 2), FrameFault::OutOfOrder(Kind::Hello)),
-            (header(0, Kind::Login, 2), FrameFault::OutOfOrder(Kind::Login)),
+            (
+                header(1, Kind::Open, 16385),
+                FrameFault::TooLarge {
+                    length: 16385,
+                    cap: 16384,
+                },
+            ),
+            (
+                header(1, Kind::Stdin, u32::MAX),
+                FrameFault::TooLarge {
+                    length: u32::MAX,
+                    cap: 65536,
+                },
+            ),
+            (
+                header(0, Kind::Open, 2),
+                FrameFault::WrongStream(Kind::Open),
+            ),
+            (
+                header(1, Kind::Ping, 2),
+                FrameFault::WrongStream(Kind::Ping),
+            ),
+            (
+                header(1, Kind::Stdout, 2),
+                FrameFault::OutOfOrder(Kind::Stdout),
+            ),
+            (
+                header(0, Kind::Hello, 2),
+                FrameFault::OutOfOrder(Kind::Hello),
+            ),
+            (
+                header(0, Kind::Login, 2),
+                FrameFault::OutOfOrder(Kind::Login),
+            ),
             ([0, 0, 0, 2, 0, 0, 0, 0, 99], FrameFault::UnknownKind(99)),
         ];
+
         for (bytes, fault) in cases {
             assert_eq!(decoder.header(bytes), Err(fault));
         }
@@ -339,9 +388,16 @@ mod tests {
     #[test]
     fn before_the_login_only_greeting_and_login_pass() {
         let mut decoder = Decoder::new(Sender::Client);
-        for (phase, passes) in [(Phase::Greeting, vec![Kind::Hello]), (Phase::Login, vec![Kind::Login])] {
+        for (phase, passes) in [
+            (Phase::Greeting, vec![Kind::Hello]),
+            (Phase::Login, vec![Kind::Login]),
+        ] {
             decoder.enter(phase);
-            let allowed: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.allowed(Sender::Client, phase)).collect();
+            let allowed: Vec<Kind> = Kind::ALL
+                .iter()
+                .copied()
+                .filter(|kind| kind.allowed(Sender::Client, phase))
+                .collect();
             assert_eq!(allowed, passes);
         }
     }

@@ -131,7 +131,8 @@ pub struct Started {
     /// Whether the run goes on when its client leaves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outlives_client: bool,
-    /// Milliseconds for which a client whose link is lost may come back and go on; absent when it may not.
+    /// Milliseconds for which a client whose link is lost may come back and go on; absent when it
+    /// may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_ms: Option<u64>,
     /// Of a run that was attached to: the offset of the first byte of standard output that follows.
@@ -146,7 +147,8 @@ pub struct Started {
     /// Of a run that is taken up again: bytes of standard input that may be sent now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin_credit: Option<u64>,
-    /// Standard output may lack bytes from this offset on: the server's network side ended while it read them.
+    /// Standard output may lack bytes from this offset on: the server's network side ended while it
+    /// read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout_lost_from: Option<u64>,
     /// Standard error, likewise.
@@ -463,7 +465,8 @@ pub fn write<M: Serialize>(message: &M) -> Vec<u8> {
 /// Reads a control payload.
 ///
 /// # Errors
-/// What serde has to say: an unknown, doubled or missing field, a wrong type, text after the object.
+/// What serde has to say: an unknown, doubled or missing field, a wrong type, text after the
+/// object.
 pub fn read<M: DeserializeOwned>(payload: &[u8]) -> Result<M, String> {
     // serde would take a list for an object with its fields in order.
     if payload.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
@@ -478,9 +481,17 @@ mod tests {
 
     #[test]
     fn unknown_and_doubled_fields_are_refused() {
-        for text in [r#"{"bytes":1,"x":2}"#, r#"{"bytes":1,"bytes":2}"#, r#"{"bytes":-1}"#, "{}", "[]", r#"{"bytes":1}x"#] {
+        for text in [
+            r#"{"bytes":1,"x":2}"#,
+            r#"{"bytes":1,"bytes":2}"#,
+            r#"{"bytes":-1}"#,
+            "{}",
+            "[]",
+            r#"{"bytes":1}x"#,
+        ] {
             assert!(read::<Credit>(text.as_bytes()).is_err(), "{text}");
         }
+
         assert_eq!(read(br#"{"bytes":7}"#), Ok(Credit { bytes: 7 }));
     }
 }

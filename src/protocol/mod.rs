@@ -6,14 +6,18 @@ mod message;
 mod signed;
 
 pub use code::Code;
-pub use frame::{Decoder, Frame, FrameFault, HEADER, Kind, Payload, Phase, Promise, Sender, encode, encode_into, header};
+pub use frame::{
+    Decoder, Frame, FrameFault, HEADER, Kind, Payload, Phase, Promise, Sender, encode, encode_into,
+    header,
+};
 pub use message::{
-    Answer, ArgumentView, CommandLine, CommandView, Credit, Ended, ExplainView, Failure, Hello, LoggedIn, Login, Open, Ping, PreviewView,
-    Queued, Resize, RunLine, SecretPart, SessionLine, Started, WhoamiView, read, write,
+    Answer, ArgumentView, CommandLine, CommandView, Credit, Ended, ExplainView, Failure, Hello,
+    LoggedIn, Login, Open, Ping, PreviewView, Queued, Resize, RunLine, SecretPart, SessionLine,
+    Started, WhoamiView, read, write,
 };
 pub use signed::{
-    LOGIN_CONTEXT, LoginText, Method, REQUEST_CONTEXT, RequestFault, RequestName, RequestText, SSH_NAMESPACE, SignedRequest, commit,
-    read_login, read_request, request_text,
+    LOGIN_CONTEXT, LoginText, Method, REQUEST_CONTEXT, RequestFault, RequestName, RequestText,
+    SSH_NAMESPACE, SignedRequest, commit, read_login, read_request, request_text,
 };
 
 /// The version this program speaks; also the ALPN name's number.

@@ -1,8 +1,9 @@
 //! The texts a session key signs: the login that names it, and every request.
 //!
-//! A signature covers a context, a zero byte and the text exactly as it was sent, so that the monitor
-//! verifies bytes and never a re-serialisation. A secret argument's value is not in the text: the text
-//! holds a salted commitment, so that the trail can keep it, and prove it, without the secret.
+//! A signature covers a context, a zero byte and the text exactly as it was sent, so that the
+//! monitor verifies bytes and never a re-serialisation. A secret argument's value is not in the
+//! text: the text holds a salted commitment, so that the trail can keep it, and prove it, without
+//! the secret.
 
 use super::message::SecretPart;
 use super::{Code, VERSION};
@@ -21,7 +22,8 @@ pub const LOGIN_CONTEXT: &[u8] = b"ordain/1 login\0";
 /// What a request's signature begins with.
 pub const REQUEST_CONTEXT: &[u8] = b"ordain/1 request\0";
 
-/// The namespace of signatures by SSH keys (SSHSIG): what is signed for another is worth nothing here.
+/// The namespace of signatures by SSH keys (SSHSIG): what is signed for another is worth nothing
+/// here.
 pub const SSH_NAMESPACE: &str = "ordain";
 
 /// How a login is proved.
@@ -126,7 +128,10 @@ struct RawTerminal {
 
 impl From<RawTerminal> for Terminal {
     fn from(raw: RawTerminal) -> Self {
-        Self { kind: raw.kind, size: (raw.columns, raw.rows) }
+        Self {
+            kind: raw.kind,
+            size: (raw.columns, raw.rows),
+        }
     }
 }
 
@@ -157,29 +162,56 @@ pub struct RequestFault {
 /// Reads a request's text, with the secrets that came beside it.
 ///
 /// # Errors
-/// The text is no JSON object of a request's fields, its ids are no ids, the verb does not exist or has
-/// fields that are not its own.
-pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Result<SignedRequest, RequestFault> {
-    let malformed = |text: String| RequestFault { code: Code::Malformed, text };
+/// The text is no JSON object of a request's fields, its ids are no ids, the verb does not exist or
+/// has fields that are not its own.
+pub fn read_request(
+    text: &str,
+    secrets: &BTreeMap<String, SecretPart>,
+) -> Result<SignedRequest, RequestFault> {
+    let malformed = |text: String| RequestFault {
+        code: Code::Malformed,
+        text,
+    };
     if text.len() > limits::SIGNED_TEXT {
-        return Err(malformed(format!("the signed text has {} bytes, {} are allowed", text.len(), limits::SIGNED_TEXT)));
+        return Err(malformed(format!(
+            "the signed text has {} bytes, {} are allowed",
+            text.len(),
+            limits::SIGNED_TEXT
+        )));
     }
     let raw: Raw = super::read(text.as_bytes()).map_err(malformed)?;
-    let session = raw.session.parse().map_err(|_| malformed("`session` is not a session id".into()))?;
-    let id = raw.id.parse().map_err(|_| malformed("`id` is not a request id".into()))?;
-    let verb = Verb::named(&raw.verb)
-        .ok_or_else(|| RequestFault { code: Code::UnknownVerb, text: format!("there is no verb `{}`", raw.verb.escape_debug()) })?;
+    let session = raw
+        .session
+        .parse()
+        .map_err(|_| malformed("`session` is not a session id".into()))?;
+    let id = raw
+        .id
+        .parse()
+        .map_err(|_| malformed("`id` is not a request id".into()))?;
+    let verb = Verb::named(&raw.verb).ok_or_else(|| RequestFault {
+        code: Code::UnknownVerb,
+        text: format!("there is no verb `{}`", raw.verb.escape_debug()),
+    })?;
     let attached = raw.stdout.is_some() || raw.stderr.is_some() || raw.follow || raw.resume;
     let misplaced = (attached && verb != Verb::Attach)
         || (raw.signal.is_some() && verb != Verb::Signal)
         || (raw.instance.is_some() && verb != Verb::Run)
         || (raw.target.is_some() && verb != Verb::EndSession);
     if misplaced {
-        return Err(malformed(format!("these are not the fields of `{}`", verb.name())));
+        return Err(malformed(format!(
+            "these are not the fields of `{}`",
+            verb.name()
+        )));
     }
-    let bare = raw.arguments.0.is_empty() && !raw.confirmed && raw.terminal.is_none() && raw.reason.is_none();
+    let bare = raw.arguments.0.is_empty()
+        && !raw.confirmed
+        && raw.terminal.is_none()
+        && raw.reason.is_none();
     if let Some(name) = secrets.keys().find(|name| !raw.arguments.commits_to(name)) {
-        return Err(malformed(format!("the secret `{}` is not committed to in the signed text", name.escape_debug())));
+        return Err(malformed(format!(
+            "the secret `{}` is not committed to in the signed text",
+            name.escape_debug()
+        )));
     }
     let arguments = raw.arguments.with_secrets(secrets);
     let ask = match (verb, raw.command, raw.run) {
@@ -188,7 +220,13 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
         (Verb::Describe, Some(command), None) if bare => Ask::Describe { command },
         (Verb::Preview | Verb::Run | Verb::Explain, Some(command), None) => {
             let terminal = raw.terminal.map(Into::into);
-            let invocation = Invocation { command, arguments, confirmed: raw.confirmed, terminal, reason: raw.reason };
+            let invocation = Invocation {
+                command,
+                arguments,
+                confirmed: raw.confirmed,
+                terminal,
+                reason: raw.reason,
+            };
             match verb {
                 Verb::Run => Ask::Run(invocation),
                 Verb::Explain => Ask::Explain(invocation),
@@ -202,26 +240,66 @@ pub fn read_request(text: &str, secrets: &BTreeMap<String, SecretPart>) -> Resul
             Some(id) => match id.parse() {
                 Ok(id) => Ask::EndSession(Ending::One(id)),
                 // As an id that is nobody's.
-                Err(_) => return Err(RequestFault { code: Code::NoSuchSession, text: "there is no such session".into() }),
+                Err(_) => {
+                    return Err(RequestFault {
+                        code: Code::NoSuchSession,
+                        text: "there is no such session".into(),
+                    });
+                }
             },
-            None => return Err(malformed("`target` is missing: a session's id, or \"all\"".into())),
-        },
-        (Verb::Cancel | Verb::Attach | Verb::Signal, None, Some(run)) if bare => match (run.parse::<RunId>(), verb, raw.signal) {
-            (Ok(run), Verb::Attach, None) => {
-                Ask::Attach(Attachment { run, stdout: raw.stdout, stderr: raw.stderr, follow: raw.follow, resume: raw.resume })
+            None => {
+                return Err(malformed(
+                    "`target` is missing: a session's id, or \"all\"".into(),
+                ));
             }
-            (Ok(run), Verb::Signal, Some(signal)) => Ask::Signal { run, signal },
-            (Ok(run), Verb::Cancel, None) => Ask::Cancel { run },
-            // Not an id at all is answered like an id that is nobody's, so that nothing can be learnt.
-            (Err(_), ..) => return Err(RequestFault { code: Code::NoSuchRun, text: "there is no such run".into() }),
-            _ => return Err(malformed(format!("these are not the fields of `{}`", verb.name()))),
         },
-        _ if verb.row().is_some_and(|row| row.door == Door::Control) => {
-            return Err(RequestFault { code: Code::UnknownVerb, text: format!("`{}` is a local verb", verb.name()) });
+        (Verb::Cancel | Verb::Attach | Verb::Signal, None, Some(run)) if bare => {
+            match (run.parse::<RunId>(), verb, raw.signal) {
+                (Ok(run), Verb::Attach, None) => Ask::Attach(Attachment {
+                    run,
+                    stdout: raw.stdout,
+                    stderr: raw.stderr,
+                    follow: raw.follow,
+                    resume: raw.resume,
+                }),
+                (Ok(run), Verb::Signal, Some(signal)) => Ask::Signal { run, signal },
+                (Ok(run), Verb::Cancel, None) => Ask::Cancel { run },
+                // Not an id at all is answered like an id that is nobody's, so that nothing can be
+                // learnt.
+                (Err(_), ..) => {
+                    return Err(RequestFault {
+                        code: Code::NoSuchRun,
+                        text: "there is no such run".into(),
+                    });
+                }
+                _ => {
+                    return Err(malformed(format!(
+                        "these are not the fields of `{}`",
+                        verb.name()
+                    )));
+                }
+            }
         }
-        _ => return Err(malformed(format!("these are not the fields of `{}`", verb.name()))),
+        _ if verb.row().is_some_and(|row| row.door == Door::Control) => {
+            return Err(RequestFault {
+                code: Code::UnknownVerb,
+                text: format!("`{}` is a local verb", verb.name()),
+            });
+        }
+        _ => {
+            return Err(malformed(format!(
+                "these are not the fields of `{}`",
+                verb.name()
+            )));
+        }
     };
-    Ok(SignedRequest { session, counter: raw.counter, id, instance: raw.instance, ask })
+    Ok(SignedRequest {
+        session,
+        counter: raw.counter,
+        id,
+        instance: raw.instance,
+        ask,
+    })
 }
 
 /// Which request it is.
@@ -248,7 +326,13 @@ pub struct RequestText {
 }
 
 /// Writes a request's text. `salt` gives 32 random bytes for each secret.
-pub fn request_text(session: SessionId, counter: u64, name: &RequestName, ask: &Ask, mut salt: impl FnMut() -> [u8; 32]) -> RequestText {
+pub fn request_text(
+    session: SessionId,
+    counter: u64,
+    name: &RequestName,
+    ask: &Ask,
+    mut salt: impl FnMut() -> [u8; 32],
+) -> RequestText {
     use serde_json::{Map, json};
     let mut secrets = BTreeMap::new();
     let mut fields = Map::new();
@@ -274,7 +358,10 @@ pub fn request_text(session: SessionId, counter: u64, name: &RequestName, ask: &
                     Value::Misfit(_) => json!(null),
                     Value::Secret(secret) => {
                         let salt = salt();
-                        let part = SecretPart { value: secret.expose().to_owned(), salt: base64(&salt) };
+                        let part = SecretPart {
+                            value: secret.expose().to_owned(),
+                            salt: base64(&salt),
+                        };
                         secrets.insert(name.clone(), part);
                         json!({ "secret": commit(&salt, secret.bytes()) })
                     }
@@ -288,8 +375,15 @@ pub fn request_text(session: SessionId, counter: u64, name: &RequestName, ask: &
             if let Some(reason) = &invocation.reason {
                 fields.insert("reason".into(), json!(reason));
             }
-            if let Some(Terminal { kind, size: (columns, rows) }) = &invocation.terminal {
-                fields.insert("terminal".into(), json!({ "kind": kind, "columns": columns, "rows": rows }));
+            if let Some(Terminal {
+                kind,
+                size: (columns, rows),
+            }) = &invocation.terminal
+            {
+                fields.insert(
+                    "terminal".into(),
+                    json!({ "kind": kind, "columns": columns, "rows": rows }),
+                );
             }
         }
         Ask::Cancel { run } => {
@@ -318,7 +412,10 @@ pub fn request_text(session: SessionId, counter: u64, name: &RequestName, ask: &
         }
         Ask::List | Ask::Runs | Ask::Describe { .. } | Ask::Whoami | Ask::Sessions => {}
     }
-    RequestText { text: serde_json::Value::Object(fields).to_string(), secrets }
+    RequestText {
+        text: serde_json::Value::Object(fields).to_string(),
+        secrets,
+    }
 }
 
 /// The commitment to a secret: base64 of SHA-256 over salt and value.
@@ -341,7 +438,9 @@ enum RawValue {
 
 impl RawArguments {
     fn commits_to(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, value)| known == name && matches!(value, RawValue::Commitment(_)))
+        self.0
+            .iter()
+            .any(|(known, value)| known == name && matches!(value, RawValue::Commitment(_)))
     }
 
     fn with_secrets(self, secrets: &BTreeMap<String, SecretPart>) -> Arguments {
@@ -360,6 +459,7 @@ impl RawArguments {
                         },
                     },
                 };
+
                 (name, value)
             })
             .collect()
@@ -379,12 +479,17 @@ impl<'de> Deserialize<'de> for RawArguments {
                 while let Some(pair) = map.next_entry()? {
                     arguments.push(pair);
                     if arguments.len() > limits::ARGUMENTS {
-                        return Err(serde::de::Error::custom(format_args!("more than {} arguments", limits::ARGUMENTS)));
+                        return Err(serde::de::Error::custom(format_args!(
+                            "more than {} arguments",
+                            limits::ARGUMENTS
+                        )));
                     }
                 }
+
                 Ok(RawArguments(arguments))
             }
         }
+
         deserializer.deserialize_map(Named)
     }
 }
@@ -410,7 +515,10 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(RawValue::Plain(Value::Integer(number)))
     }
     fn visit_u64<E>(self, number: u64) -> Result<RawValue, E> {
-        Ok(RawValue::Plain(i64::try_from(number).map_or(Value::Misfit("a number out of range"), Value::Integer)))
+        Ok(RawValue::Plain(i64::try_from(number).map_or(
+            Value::Misfit("a number out of range"),
+            Value::Integer,
+        )))
     }
     fn visit_f64<E>(self, _: f64) -> Result<RawValue, E> {
         Ok(RawValue::Plain(Value::Misfit("a fraction")))
@@ -428,13 +536,19 @@ impl<'de> Visitor<'de> for AnyValue {
                 RawValue::Plain(Value::Text(text)) => values.push(text),
                 _ => misfit = true,
             }
+
             // One more than any argument may have is kept, so that the refusal can still name it.
             if values.len() > limits::REPEATS {
                 misfit = true;
                 values.clear();
             }
         }
-        Ok(RawValue::Plain(if misfit { Value::Misfit("a list of other things than a few strings") } else { Value::Many(values) }))
+
+        Ok(RawValue::Plain(if misfit {
+            Value::Misfit("a list of other things than a few strings")
+        } else {
+            Value::Many(values)
+        }))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawValue, A::Error> {
         let first: Option<(String, RawValue)> = map.next_entry()?;
@@ -443,7 +557,9 @@ impl<'de> Visitor<'de> for AnyValue {
             more = true;
         }
         Ok(match first {
-            Some((name, RawValue::Plain(Value::Text(commitment)))) if name == "secret" && !more => RawValue::Commitment(commitment),
+            Some((name, RawValue::Plain(Value::Text(commitment)))) if name == "secret" && !more => {
+                RawValue::Commitment(commitment)
+            }
             _ => RawValue::Plain(Value::Misfit("an object")),
         })
     }
@@ -455,12 +571,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn ids() -> (SessionId, RequestId) {
-        (SessionId::from_random([7; 20]), RequestId::from_random([9; 20]))
+        (
+            SessionId::from_random([7; 20]),
+            RequestId::from_random([9; 20]),
+        )
     }
 
     fn asked(arguments: &str) -> Arguments {
         let (session, id) = ids();
-        let text = format!(r#"{{"session":"{session}","counter":1,"id":"{id}","verb":"run","command":"c","arguments":{arguments}}}"#);
+        let text = format!(
+            r#"{{"session":"{session}","counter":1,"id":"{id}","verb":"run","command":"c","arguments":{arguments}}}"#
+        );
         match read_request(&text, &BTreeMap::new()).unwrap().ask {
             Ask::Run(invocation) => invocation.arguments,
             other => panic!("{other:?}"),
@@ -469,8 +590,13 @@ mod tests {
 
     #[test]
     fn odd_values_are_kept_to_be_refused_by_name() {
-        let seen = asked(r#"{"a":null,"b":{"x":[{"y":1}]},"c":1.5,"d":[1],"e":["x"],"f":18446744073709551615,"a":"again"}"#);
-        let kinds: Vec<(&str, &str)> = seen.iter().map(|(name, value)| (name.as_str(), value.kind())).collect();
+        let seen = asked(
+            r#"{"a":null,"b":{"x":[{"y":1}]},"c":1.5,"d":[1],"e":["x"],"f":18446744073709551615,"a":"again"}"#,
+        );
+        let kinds: Vec<(&str, &str)> = seen
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.kind()))
+            .collect();
         assert_eq!(
             kinds,
             [
@@ -489,7 +615,11 @@ mod tests {
     fn a_secret_needs_its_value_and_the_value_its_commitment() {
         let salt = [3u8; 32];
         let good = commit(&salt, b"s3cret");
-        let part = |value: &str| SecretPart { value: value.into(), salt: base64(&salt) };
+        let part = |value: &str| SecretPart {
+            value: value.into(),
+            salt: base64(&salt),
+        };
+
         let (session, id) = ids();
         let text = format!(
             r#"{{"session":"{session}","counter":1,"id":"{id}","verb":"run","command":"c","arguments":{{"t":{{"secret":"{good}"}}}}}}"#
@@ -498,25 +628,47 @@ mod tests {
             Ask::Run(invocation) => invocation.arguments[0].1.clone(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(value(&BTreeMap::from([("t".into(), part("s3cret"))])), Value::Secret(Secret::new("s3cret".into())));
-        assert!(matches!(value(&BTreeMap::from([("t".into(), part("other"))])), Value::Misfit(_)));
+
+        assert_eq!(
+            value(&BTreeMap::from([("t".into(), part("s3cret"))])),
+            Value::Secret(Secret::new("s3cret".into()))
+        );
+
+        assert!(matches!(
+            value(&BTreeMap::from([("t".into(), part("other"))])),
+            Value::Misfit(_)
+        ));
         assert!(matches!(value(&BTreeMap::new()), Value::Misfit(_)));
     }
 
     #[test]
     fn fields_of_other_verbs_are_refused() {
         let (session, id) = ids();
-        for rest in [r#""verb":"list","command":"x""#, r#""verb":"run""#, r#""verb":"cancel","command":"x""#, r#""verb":"list","y":1"#] {
+        for rest in [
+            r#""verb":"list","command":"x""#,
+            r#""verb":"run""#,
+            r#""verb":"cancel","command":"x""#,
+            r#""verb":"list","y":1"#,
+        ] {
             let text = format!(r#"{{"session":"{session}","counter":1,"id":"{id}",{rest}}}"#);
-            assert_eq!(read_request(&text, &BTreeMap::new()).unwrap_err().code, Code::Malformed, "{rest}");
+            assert_eq!(
+                read_request(&text, &BTreeMap::new()).unwrap_err().code,
+                Code::Malformed,
+                "{rest}"
+            );
         }
+
         for (rest, code) in [
             (r#""verb":"reload""#, Code::UnknownVerb),
             (r#""verb":"sudo""#, Code::UnknownVerb),
             (r#""verb":"cancel","run":"../../x""#, Code::NoSuchRun),
         ] {
             let text = format!(r#"{{"session":"{session}","counter":1,"id":"{id}",{rest}}}"#);
-            assert_eq!(read_request(&text, &BTreeMap::new()).unwrap_err().code, code, "{rest}");
+            assert_eq!(
+                read_request(&text, &BTreeMap::new()).unwrap_err().code,
+                code,
+                "{rest}"
+            );
         }
     }
 

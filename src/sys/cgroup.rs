@@ -1,8 +1,9 @@
-//! Control groups, version 2: one for each run, so that a run's processes can be counted, bounded and killed as one,
-//! whatever they do. None of them can leave it unless it is root.
+//! Control groups, version 2: one for each run, so that a run's processes can be counted, bounded
+//! and killed as one, whatever they do. None of them can leave it unless it is root.
 //!
-//! Killing and counting need no controller; bounds on memory, processes and processor time do. The daemon lives in a
-//! leaf of its own beside its runs, because a group that has controllers for its children may hold no process itself.
+//! Killing and counting need no controller; bounds on memory, processes and processor time do. The
+//! daemon lives in a leaf of its own beside its runs, because a group that has controllers for its
+//! children may hold no process itself.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -46,15 +47,23 @@ impl Controllers {
     fn listed(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_default();
         let has = |name: &str| text.split_whitespace().any(|word| word == name);
-        Self { memory: has("memory"), pids: has("pids"), cpu: has("cpu") }
+        Self {
+            memory: has("memory"),
+            pids: has("pids"),
+            cpu: has("cpu"),
+        }
     }
 
     /// Their names, those that are there or those that are not.
     pub fn names(self, there: bool) -> Vec<&'static str> {
-        [(self.memory, "memory"), (self.pids, "pids"), (self.cpu, "cpu")]
-            .into_iter()
-            .filter_map(|(has, name)| (has == there).then_some(name))
-            .collect()
+        [
+            (self.memory, "memory"),
+            (self.pids, "pids"),
+            (self.cpu, "cpu"),
+        ]
+        .into_iter()
+        .filter_map(|(has, name)| (has == there).then_some(name))
+        .collect()
     }
 }
 
@@ -85,18 +94,33 @@ const LEAF: &str = "daemon";
 
 /// Where this process's group is, in the file system.
 fn own() -> Result<PathBuf, String> {
-    let groups = fs::read_to_string("/proc/self/cgroup").map_err(|fault| format!("/proc/self/cgroup: {fault}"))?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::")).ok_or("this kernel has no cgroup v2")?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|fault| format!("/proc/self/mountinfo: {fault}"))?;
+    let groups = fs::read_to_string("/proc/self/cgroup")
+        .map_err(|fault| format!("/proc/self/cgroup: {fault}"))?;
+    let path = groups
+        .lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .ok_or("this kernel has no cgroup v2")?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo")
+        .map_err(|fault| format!("/proc/self/mountinfo: {fault}"))?;
     // `id parent dev root mountpoint options … - type source superoptions`
     let mounted = mounts.lines().find_map(|line| {
         let (left, right) = line.split_once(" - ")?;
-        (right.split(' ').next()? == "cgroup2").then(|| (left.split(' ').nth(3), left.split(' ').nth(4)))
+        (right.split(' ').next()? == "cgroup2")
+            .then(|| (left.split(' ').nth(3), left.split(' ').nth(4)))
     });
-    let Some((Some(root), Some(point))) = mounted else { return Err("no cgroup v2 is mounted".into()) };
-    let below = path.strip_prefix(root.trim_end_matches('/')).unwrap_or(path);
+
+    let Some((Some(root), Some(point))) = mounted else {
+        return Err("no cgroup v2 is mounted".into());
+    };
+    let below = path
+        .strip_prefix(root.trim_end_matches('/'))
+        .unwrap_or(path);
     let own = Path::new(point).join(below.trim_start_matches('/'));
-    if own.join("cgroup.procs").exists() { Ok(own) } else { Err(format!("{} is not this process's cgroup", own.display())) }
+    if own.join("cgroup.procs").exists() {
+        Ok(own)
+    } else {
+        Err(format!("{} is not this process's cgroup", own.display()))
+    }
 }
 
 /// What this process could have: where, and with which controllers. Changes nothing that stays.
@@ -121,8 +145,8 @@ pub fn cgroups_offered() -> Result<Controllers, String> {
 }
 
 impl Cgroups {
-    /// Makes the daemon's groups, moves this process into its leaf, and ends what daemons before it have left behind.
-    /// Before the process starts a child.
+    /// Makes the daemon's groups, moves this process into its leaf, and ends what daemons before it
+    /// have left behind. Before the process starts a child.
     ///
     /// # Errors
     /// Why there can be no groups here, in words.
@@ -137,10 +161,12 @@ impl Cgroups {
             let _ = fs::remove_dir(&leaf).and_then(|()| fs::remove_dir(&base));
             return Err("this kernel has no cgroup.kill (Linux 5.14)".into());
         }
+
         put(&leaf.join("cgroup.procs"), "0").map_err(|fault| {
             let _ = fs::remove_dir(&leaf).and_then(|()| fs::remove_dir(&base));
             cannot(&leaf, fault)
         })?;
+
         // One by one: one that cannot be had must not cost the others.
         for name in Controllers::listed(&outer.join("cgroup.controllers")).names(true) {
             let _ = put(&outer.join("cgroup.subtree_control"), &format!("+{name}"));
@@ -149,7 +175,14 @@ impl Cgroups {
             let _ = put(&base.join("cgroup.subtree_control"), &format!("+{name}"));
         }
         let controllers = Controllers::listed(&base.join("cgroup.subtree_control"));
-        Ok(Self(Arc::new(Shared { outer, base, controllers, next: AtomicU64::new(1), free: Mutex::default(), left: Mutex::default() })))
+        Ok(Self(Arc::new(Shared {
+            outer,
+            base,
+            controllers,
+            next: AtomicU64::new(1),
+            free: Mutex::default(),
+            left: Mutex::default(),
+        })))
     }
 
     /// What bounds can be set.
@@ -157,14 +190,20 @@ impl Cgroups {
         self.0.controllers
     }
 
-    /// A group for one run. What is left in one that `stays` outlives the daemon, so it is not below the daemon's.
+    /// A group for one run. What is left in one that `stays` outlives the daemon, so it is not
+    /// below the daemon's.
     ///
     /// # Errors
     /// As mkdir(2) and the writing of its bounds; `Unsupported` for a bound without its controller.
     pub fn take(&self, limits: &TreeLimits, stays: bool) -> io::Result<Cgroup> {
         if !limits.any()
             && !stays
-            && let Some(kept) = self.0.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
+            && let Some(kept) = self
+                .0
+                .free
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()
         {
             return Ok(kept);
         }
@@ -173,20 +212,36 @@ impl Cgroups {
             || (limits.processes.is_some() && !has.pids)
             || (limits.cpu_percent.is_some() && !has.cpu)
         {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "a bound without its controller"));
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a bound without its controller",
+            ));
         }
+
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let path = if stays {
-            self.0.outer.join(format!("{STAYS}{}-{number}", std::process::id()))
+            self.0
+                .outer
+                .join(format!("{STAYS}{}-{number}", std::process::id()))
         } else {
             self.0.base.join(format!("run-{number}"))
         };
+
         fs::create_dir(&path)?;
         let made = (|| {
             limits.set(&path)?;
-            let folder = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC).open(&path)?;
+            let folder = OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
+                .open(&path)?;
             let events = File::open(path.join("cgroup.events"))?;
-            Ok(Cgroup { folder: folder.into(), events, limited: limits.any() || stays, killed: AtomicBool::new(false), path: path.clone() })
+            Ok(Cgroup {
+                folder: folder.into(),
+                events,
+                limited: limits.any() || stays,
+                killed: AtomicBool::new(false),
+                path: path.clone(),
+            })
         })();
         if made.is_err() {
             let _ = fs::remove_dir(&path);
@@ -196,10 +251,13 @@ impl Cgroups {
 
     /// Takes a group back whose processes have all ended.
     pub fn give_back(&self, group: Cgroup) {
-        // A group that was killed is not used again: Linux 6.18 compares its count of kills with that of the group the
-        // new process is forked from, and kills what is started in it.
-        // Nor is one in which a command of root's has made its own: the links of a group's folder count those.
-        let inner = fs::metadata(&group.path).map_or(0, |meta| std::os::unix::fs::MetadataExt::nlink(&meta)) > 2;
+        // A group that was killed is not used again: Linux 6.18 compares its count of kills with
+        // that of the group the new process is forked from, and kills what is started in it. Nor is
+        // one in which a command of root's has made its own: the links of a group's folder count
+        // those.
+        let inner = fs::metadata(&group.path)
+            .map_or(0, |meta| std::os::unix::fs::MetadataExt::nlink(&meta))
+            > 2;
         if !group.limited && !inner && !group.killed.load(Ordering::Relaxed) {
             let mut free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
             if free.len() < KEPT {
@@ -217,12 +275,20 @@ impl Cgroups {
 
     /// Removes what can be removed when the daemon ends.
     pub fn leave(&self) {
-        self.0.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        // Fails where controllers were switched on for a group of the service manager's, which then clears up itself.
+        self.0
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        // Fails where controllers were switched on for a group of the service manager's, which then
+        // clears up itself.
         if put(&self.0.outer.join("cgroup.procs"), "0").is_ok() {
             // The frontend lived there too, and is about to end.
             for _ in 0..100 {
-                if fs::remove_dir(self.0.base.join(LEAF)).and_then(|()| fs::remove_dir(&self.0.base)).is_ok() {
+                if fs::remove_dir(self.0.base.join(LEAF))
+                    .and_then(|()| fs::remove_dir(&self.0.base))
+                    .is_ok()
+                {
                     return;
                 }
                 std::thread::sleep(Duration::from_millis(5));
@@ -235,36 +301,65 @@ impl TreeLimits {
     fn set(&self, path: &Path) -> io::Result<()> {
         if let Some(memory) = self.memory {
             put(&path.join("memory.max"), &memory.to_string())?;
-            // The bound is on what a run takes, not on where it is kept; without swap accounting there is none to forbid.
+
+            // The bound is on what a run takes, not on where it is kept; without swap accounting
+            // there is none to forbid.
             let _ = put(&path.join("memory.swap.max"), "0");
             put(&path.join("memory.oom.group"), "1")?;
         }
+
         if let Some(processes) = self.processes {
             put(&path.join("pids.max"), &processes.to_string())?;
         }
         if let Some(percent) = self.cpu_percent {
-            put(&path.join("cpu.max"), &format!("{} 100000", u64::from(percent) * 1000))?;
+            put(
+                &path.join("cpu.max"),
+                &format!("{} 100000", u64::from(percent) * 1000),
+            )?;
         }
+
         Ok(())
     }
 }
 
 fn put(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
+    OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(text.as_bytes())
 }
 
 /// Ends what a daemon that was killed has left: its runs must not go on unseen.
 fn clear(outer: &Path) {
-    let folders = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
-    let left = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(PREFIX));
-        name.and_then(|pid| pid.parse::<u32>().ok()).is_some_and(|pid| !lives(path, pid))
+    let folders = |path: &Path| {
+        fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
     };
-    let stays = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(STAYS));
+
+    let left = |path: &PathBuf| {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_prefix(PREFIX));
+        name.and_then(|pid| pid.parse::<u32>().ok())
+            .is_some_and(|pid| !lives(path, pid))
+    };
+
+    let stays = |path: &PathBuf| {
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with(STAYS))
+    };
+
     for group in folders(outer).filter(stays) {
         // Goes when it is empty; what lives in it was to go on.
         let _ = remove(&group);
     }
+
     for base in folders(outer).filter(left) {
         for run in folders(&base) {
             let _ = put(&run.join("cgroup.kill"), "1");
@@ -275,6 +370,7 @@ fn clear(outer: &Path) {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
+
         let _ = fs::remove_dir(&base);
     }
 }
@@ -308,7 +404,10 @@ fn remove(group: &Path) -> io::Result<()> {
     if fs::remove_dir(group).is_ok() {
         return Ok(());
     }
-    for inner in fs::read_dir(group)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+    for inner in fs::read_dir(group)?
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+    {
         remove(&inner.path())?;
     }
     fs::remove_dir(group)
@@ -336,15 +435,21 @@ impl Cgroup {
     pub fn populated(&self) -> io::Result<bool> {
         let mut text = [0; 64];
         let length = self.events.read_at(&mut text, 0)?;
-        Ok(!text.get(..length).unwrap_or_default().windows(11).any(|word| word == b"populated 0"))
+        Ok(!text
+            .get(..length)
+            .unwrap_or_default()
+            .windows(11)
+            .any(|word| word == b"populated 0"))
     }
 
-    /// A descriptor that has an exceptional condition (`POLLPRI`) whenever [`Cgroup::populated`] has changed.
+    /// A descriptor that has an exceptional condition (`POLLPRI`) whenever [`Cgroup::populated`]
+    /// has changed.
     ///
     /// # Errors
     /// As open(2).
     pub fn changes(&self) -> io::Result<OwnedFd> {
         let mut file = File::open(self.path.join("cgroup.events"))?;
+
         // Changes are told from the last read on.
         file.read_to_end(&mut Vec::new())?;
         Ok(file.into())
@@ -366,27 +471,45 @@ impl Cgroup {
 
     /// The most memory it had at once, in KiB, where it is bounded.
     pub fn peak_kib(&self) -> Option<u64> {
-        fs::read_to_string(self.path.join("memory.peak")).ok()?.trim().parse::<u64>().ok().map(|bytes| bytes / 1024)
+        fs::read_to_string(self.path.join("memory.peak"))
+            .ok()?
+            .trim()
+            .parse::<u64>()
+            .ok()
+            .map(|bytes| bytes / 1024)
     }
 
     /// Whether the kernel killed a process in it because its bound on memory was reached.
     pub fn out_of_memory(&self) -> bool {
         let text = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
-        text.lines().filter_map(|line| line.split_once(' ')).any(|(word, count)| word == "oom_kill" && count.trim() != "0")
+        text.lines()
+            .filter_map(|line| line.split_once(' '))
+            .any(|(word, count)| word == "oom_kill" && count.trim() != "0")
     }
 
-    /// Processor time of every process of this run, also of those that nobody waited for. `None` in a group that may
-    /// have had a run before.
+    /// Processor time of every process of this run, also of those that nobody waited for. `None` in
+    /// a group that may have had a run before.
     pub fn spent(&self) -> Option<Spent> {
         if !self.limited {
             return None;
         }
         let text = fs::read_to_string(self.path.join("cpu.stat")).ok()?;
         let value = |key: &str| {
-            let microseconds = text.lines().filter_map(|line| line.split_once(' ')).find(|(word, _)| *word == key);
-            Duration::from_micros(microseconds.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0))
+            let microseconds = text
+                .lines()
+                .filter_map(|line| line.split_once(' '))
+                .find(|(word, _)| *word == key);
+            Duration::from_micros(
+                microseconds
+                    .and_then(|(_, value)| value.trim().parse().ok())
+                    .unwrap_or(0),
+            )
         };
-        Some(Spent { user: value("user_usec"), system: value("system_usec") })
+
+        Some(Spent {
+            user: value("user_usec"),
+            system: value("system_usec"),
+        })
     }
 }
 
@@ -397,15 +520,28 @@ mod tests {
     #[test]
     fn bounds_are_written_as_the_kernel_reads_them() {
         let folder = tempfile::tempdir().unwrap();
-        let files = ["memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max"];
+        let files = [
+            "memory.max",
+            "memory.swap.max",
+            "memory.oom.group",
+            "pids.max",
+            "cpu.max",
+        ];
+
         for file in files {
             fs::write(folder.path().join(file), "").unwrap();
         }
-        let limits = TreeLimits { memory: Some(64 << 20), processes: Some(20), cpu_percent: Some(150) };
+        let limits = TreeLimits {
+            memory: Some(64 << 20),
+            processes: Some(20),
+            cpu_percent: Some(150),
+        };
+
         limits.set(folder.path()).unwrap();
         let read = files.map(|file| fs::read_to_string(folder.path().join(file)).unwrap());
         assert_eq!(read, ["67108864", "0", "1", "20", "150000 100000"]);
         assert!(limits.any() && !TreeLimits::default().any());
+
         // A bound whose file is missing is an error, never passed over.
         fs::remove_file(folder.path().join("pids.max")).unwrap();
         assert!(limits.set(folder.path()).is_err());

@@ -1,4 +1,5 @@
-//! The executable that was vetted is the one that runs: opened and judged at each run, and then run by descriptor.
+//! The executable that was vetted is the one that runs: opened and judged at each run, and then run
+//! by descriptor.
 
 use super::{FileFault, Trust, trusted};
 use std::collections::HashMap;
@@ -39,8 +40,8 @@ impl Version {
 pub struct Executable {
     /// What the kernel is given to run: the file, or for a script its interpreter.
     pub file: OwnedFd,
-    /// For a script: what comes before the command's own arguments. The interpreter as the script names it, the
-    /// interpreter's argument, the script's path.
+    /// For a script: what comes before the command's own arguments. The interpreter as the script
+    /// names it, the interpreter's argument, the script's path.
     pub interpreter: Vec<CString>,
     /// Which version of the vetted file this is.
     pub version: Version,
@@ -50,8 +51,18 @@ pub struct Executable {
 
 impl Executable {
     /// One that was opened and judged elsewhere.
-    pub(super) fn handed_over(file: OwnedFd, interpreter: Vec<CString>, paths: Vec<PathBuf>, meta: &Metadata) -> Self {
-        Self { file, interpreter, version: Version::of(meta), paths }
+    pub(super) fn handed_over(
+        file: OwnedFd,
+        interpreter: Vec<CString>,
+        paths: Vec<PathBuf>,
+        meta: &Metadata,
+    ) -> Self {
+        Self {
+            file,
+            interpreter,
+            version: Version::of(meta),
+            paths,
+        }
     }
 }
 
@@ -75,9 +86,15 @@ impl fmt::Display for ExecutableFault {
         match self {
             Self::Io(path, fault) => write!(out, "{}: {fault}", path.display()),
             Self::Untrusted(fault) => write!(out, "{fault}; who can change it could run anything"),
-            Self::NotExecutable(path) => write!(out, "{} is not an executable file", path.display()),
+            Self::NotExecutable(path) => {
+                write!(out, "{} is not an executable file", path.display())
+            }
             Self::Interpreter(path, why) => write!(out, "{}: {why}", path.display()),
-            Self::Digest(path, digest) => write!(out, "{} is not the pinned file: its sha256 is {digest}", path.display()),
+            Self::Digest(path, digest) => write!(
+                out,
+                "{} is not the pinned file: its sha256 is {digest}",
+                path.display()
+            ),
         }
     }
 }
@@ -87,11 +104,16 @@ const NESTED: usize = 4;
 /// Bytes of an interpreter's line that count, as in the kernel.
 const LINE: usize = 256;
 
-/// Opens an executable that nobody but root and this user can have changed, and that has this SHA-256 when one is given.
+/// Opens an executable that nobody but root and this user can have changed, and that has this
+/// SHA-256 when one is given.
 ///
 /// # Errors
 /// See [`ExecutableFault`].
-pub fn open_executable(path: &Path, trust: &Trust, pin: Option<&[u8; 32]>) -> Result<Executable, ExecutableFault> {
+pub fn open_executable(
+    path: &Path,
+    trust: &Trust,
+    pin: Option<&[u8; 32]>,
+) -> Result<Executable, ExecutableFault> {
     let (file, meta, real) = open(path, trust)?;
     if let Some(pin) = pin {
         let digest = digest(path, &file, &meta)?;
@@ -100,14 +122,28 @@ pub fn open_executable(path: &Path, trust: &Trust, pin: Option<&[u8; 32]>) -> Re
         }
     }
     let version = Version::of(&meta);
-    let mut found = Executable { file: file.into(), interpreter: Vec::new(), version, paths: vec![real] };
+    let mut found = Executable {
+        file: file.into(),
+        interpreter: Vec::new(),
+        version,
+        paths: vec![real],
+    };
     let mut script = path.to_owned();
     for depth in 0.. {
-        let Some((interpreter, argument)) = line(&script)? else { return Ok(found) };
+        let Some((interpreter, argument)) = line(&script)? else {
+            return Ok(found);
+        };
         if depth == NESTED {
-            return Err(ExecutableFault::Interpreter(script, "its interpreters are scripts of scripts"));
+            return Err(ExecutableFault::Interpreter(
+                script,
+                "its interpreters are scripts of scripts",
+            ));
         }
-        let c = |text: &[u8]| CString::new(text).map_err(|_| ExecutableFault::Interpreter(script.clone(), "a NUL in its first line"));
+        let c = |text: &[u8]| {
+            CString::new(text).map_err(|_| {
+                ExecutableFault::Interpreter(script.clone(), "a NUL in its first line")
+            })
+        };
         let mut words = vec![c(&interpreter)?];
         words.extend(argument.as_deref().map(c).transpose()?);
         words.push(c(script.as_os_str().as_bytes())?);
@@ -119,7 +155,10 @@ pub fn open_executable(path: &Path, trust: &Trust, pin: Option<&[u8; 32]>) -> Re
         found.interpreter = words;
         script = PathBuf::from(OsString::from_vec(interpreter));
         if !script.is_absolute() {
-            return Err(ExecutableFault::Interpreter(script, "the interpreter's path is not absolute"));
+            return Err(ExecutableFault::Interpreter(
+                script,
+                "the interpreter's path is not absolute",
+            ));
         }
         let (file, _, real) = open(&script, trust)?;
         found.file = file.into();
@@ -135,13 +174,22 @@ fn open(path: &Path, trust: &Trust) -> Result<(File, Metadata, PathBuf), Executa
         FileFault::Io(path, fault) => ExecutableFault::Io(path, fault),
         other => ExecutableFault::Untrusted(other),
     })?;
+
     // O_PATH, because a file may be executable and not readable.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(path).map_err(io)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(io)?;
     let meta = file.metadata().map_err(io)?;
     if (meta.dev(), meta.ino()) != (judged.dev(), judged.ino()) {
         // Only somebody who is trusted could do this; another try sees what he left.
-        return Err(ExecutableFault::Untrusted(FileFault::Writable(path.to_owned(), "somebody who exchanged it just now".into())));
+        return Err(ExecutableFault::Untrusted(FileFault::Writable(
+            path.to_owned(),
+            "somebody who exchanged it just now".into(),
+        )));
     }
+
     if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 {
         return Err(ExecutableFault::NotExecutable(path.to_owned()));
     }
@@ -152,8 +200,8 @@ fn open(path: &Path, trust: &Trust) -> Result<(File, Metadata, PathBuf), Executa
 /// A script's interpreter and its one argument.
 type Interpreter = (Vec<u8>, Option<Vec<u8>>);
 
-/// The interpreter's line of a script: the interpreter and its one argument. `None` for what is no script, or cannot be
-/// read and so cannot be one.
+/// The interpreter's line of a script: the interpreter and its one argument. `None` for what is no
+/// script, or cannot be read and so cannot be one.
 fn line(path: &Path) -> Result<Option<Interpreter>, ExecutableFault> {
     let mut bytes = Vec::new();
     let read = OpenOptions::new()
@@ -164,33 +212,62 @@ fn line(path: &Path) -> Result<Option<Interpreter>, ExecutableFault> {
     if read.is_err() {
         return Ok(None);
     }
-    let Some(rest) = bytes.strip_prefix(b"#!") else { return Ok(None) };
+    let Some(rest) = bytes.strip_prefix(b"#!") else {
+        return Ok(None);
+    };
     let whole = rest.iter().position(|byte| *byte == b'\n');
     if whole.is_none() && bytes.len() == LINE {
-        return Err(ExecutableFault::Interpreter(path.to_owned(), "its first line is longer than the kernel reads"));
+        return Err(ExecutableFault::Interpreter(
+            path.to_owned(),
+            "its first line is longer than the kernel reads",
+        ));
     }
+
     // Blanks and tabs, as in the kernel: a carriage return is part of the name.
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let trimmed = |text: &[u8]| {
-        let from = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
-        let to = text.iter().rposition(|byte| !blank(byte)).map_or(from, |last| last + 1);
+        let from = text
+            .iter()
+            .position(|byte| !blank(byte))
+            .unwrap_or(text.len());
+        let to = text
+            .iter()
+            .rposition(|byte| !blank(byte))
+            .map_or(from, |last| last + 1);
         text.get(from..to).unwrap_or_default().to_vec()
     };
+
     let text = trimmed(rest.get(..whole.unwrap_or(rest.len())).unwrap_or_default());
     let end = text.iter().position(blank).unwrap_or(text.len());
     let (interpreter, argument) = text.split_at(end);
     if interpreter.is_empty() {
-        return Err(ExecutableFault::Interpreter(path.to_owned(), "its first line names no interpreter"));
+        return Err(ExecutableFault::Interpreter(
+            path.to_owned(),
+            "its first line names no interpreter",
+        ));
     }
+
     let argument = trimmed(argument);
-    Ok(Some((interpreter.to_vec(), (!argument.is_empty()).then_some(argument))))
+    Ok(Some((
+        interpreter.to_vec(),
+        (!argument.is_empty()).then_some(argument),
+    )))
 }
 
 /// Whether a file gives capabilities to whoever executes it.
 pub fn has_capabilities(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
+        return false;
+    };
     // SAFETY: two strings with their NULs; with no room given the call only answers with a length.
-    unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) > 0 }
+    unsafe {
+        libc::getxattr(
+            path.as_ptr(),
+            c"security.capability".as_ptr(),
+            std::ptr::null_mut(),
+            0,
+        ) > 0
+    }
 }
 
 /// The SHA-256 of an executable, for `check` and pins.
@@ -200,7 +277,9 @@ pub fn has_capabilities(path: &Path) -> bool {
 pub fn executable_digest(path: &Path) -> io::Result<String> {
     let file = File::open(path)?;
     let meta = file.metadata()?;
-    digest(path, &file, &meta).map(|digest| hex(&digest)).map_err(|fault| io::Error::other(fault.to_string()))
+    digest(path, &file, &meta)
+        .map(|digest| hex(&digest))
+        .map_err(|fault| io::Error::other(fault.to_string()))
 }
 
 /// Digests by version: a file is read once for each that it has.
@@ -210,25 +289,37 @@ const DIGESTS_KEPT: usize = 1024;
 
 fn digest(path: &Path, file: &File, meta: &Metadata) -> Result<[u8; 32], ExecutableFault> {
     let version = Version::of(meta);
-    if let Some(known) = DIGESTS.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|known| known.get(&version)) {
+    if let Some(known) = DIGESTS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_ref()
+        .and_then(|known| known.get(&version))
+    {
         return Ok(*known);
     }
     let io = |fault| ExecutableFault::Io(path.to_owned(), fault);
+
     // Opened anew to be read, and compared with what will be run.
     let mut readable = File::open(path).map_err(io)?;
     let before = Version::of(&readable.metadata().map_err(io)?);
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     let mut buffer = vec![0; 128 * 1024];
+
     loop {
         match readable.read(&mut buffer).map_err(io)? {
             0 => break,
             count => context.update(buffer.get(..count).unwrap_or_default()),
         }
     }
+
     let after = Version::of(&file.metadata().map_err(io)?);
     if before != version || after != version {
-        return Err(ExecutableFault::Untrusted(FileFault::Writable(path.to_owned(), "somebody who changed it while it was read".into())));
+        return Err(ExecutableFault::Untrusted(FileFault::Writable(
+            path.to_owned(),
+            "somebody who changed it while it was read".into(),
+        )));
     }
+
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     let mut known = DIGESTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,7 +340,10 @@ mod tests {
     use super::*;
 
     fn mine() -> Trust {
-        Trust { own: super::super::effective_uid(), private_group: |_, _| false }
+        Trust {
+            own: super::super::effective_uid(),
+            private_group: |_, _| false,
+        }
     }
 
     fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
@@ -260,7 +354,11 @@ mod tests {
     }
 
     fn words(found: &Executable) -> Vec<String> {
-        found.interpreter.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+        found
+            .interpreter
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
     }
 
     #[test]
@@ -270,36 +368,66 @@ mod tests {
         assert!(plain.interpreter.is_empty());
         let path = script(folder.path(), "s", "#! /bin/sh  -e -u \necho\n");
         let found = open_executable(&path, &mine(), None).unwrap();
-        assert_eq!(words(&found), ["/bin/sh", "-e -u", path.to_str().unwrap()], "one argument, as the kernel does");
+        assert_eq!(
+            words(&found),
+            ["/bin/sh", "-e -u", path.to_str().unwrap()],
+            "one argument, as the kernel does"
+        );
+
         let outer = script(folder.path(), "o", &format!("#!{} x\n", path.display()));
         let found = open_executable(&outer, &mine(), None).unwrap();
-        assert_eq!(words(&found), ["/bin/sh", "-e -u", path.to_str().unwrap(), "x", outer.to_str().unwrap()]);
+        assert_eq!(
+            words(&found),
+            [
+                "/bin/sh",
+                "-e -u",
+                path.to_str().unwrap(),
+                "x",
+                outer.to_str().unwrap()
+            ]
+        );
+
         for bad in ["#!\n", "#! \n", "#!bin/sh\n"] {
             assert!(matches!(
                 open_executable(&script(folder.path(), "b", bad), &mine(), None),
                 Err(ExecutableFault::Interpreter(..) | ExecutableFault::Io(..))
             ));
         }
-        let itself = script(folder.path(), "i", &format!("#!{}\n", folder.path().join("i").display()));
-        assert!(matches!(open_executable(&itself, &mine(), None), Err(ExecutableFault::Interpreter(..))));
+
+        let itself = script(
+            folder.path(),
+            "i",
+            &format!("#!{}\n", folder.path().join("i").display()),
+        );
+
+        assert!(matches!(
+            open_executable(&itself, &mine(), None),
+            Err(ExecutableFault::Interpreter(..))
+        ));
     }
 
     #[test]
     fn a_pin_holds_until_the_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let path = script(folder.path(), "s", "#!/bin/sh\n");
-        let Err(ExecutableFault::Digest(_, digest)) = open_executable(&path, &mine(), Some(&[0; 32])) else {
+        let Err(ExecutableFault::Digest(_, digest)) =
+            open_executable(&path, &mine(), Some(&[0; 32]))
+        else {
             panic!("it fits no such pin")
         };
         assert_eq!(digest, executable_digest(&path).unwrap());
         let mut pin = [0; 32];
+
         for (at, byte) in pin.iter_mut().enumerate() {
             *byte = u8::from_str_radix(digest.get(2 * at..2 * at + 2).unwrap(), 16).unwrap();
         }
         assert!(open_executable(&path, &mine(), Some(&pin)).is_ok());
         script(folder.path(), "new", "#!/bin/sh\necho other\n");
         std::fs::rename(folder.path().join("new"), &path).unwrap();
-        assert!(matches!(open_executable(&path, &mine(), Some(&pin)), Err(ExecutableFault::Digest(..))));
+        assert!(matches!(
+            open_executable(&path, &mine(), Some(&pin)),
+            Err(ExecutableFault::Digest(..))
+        ));
     }
 
     #[test]
@@ -307,10 +435,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = script(folder.path(), "s", "#!/bin/sh\n");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(open_executable(&path, &mine(), None), Err(ExecutableFault::Untrusted(_))));
+        assert!(matches!(
+            open_executable(&path, &mine(), None),
+            Err(ExecutableFault::Untrusted(_))
+        ));
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(open_executable(&path, &mine(), None), Err(ExecutableFault::NotExecutable(_))));
-        assert!(matches!(open_executable(&folder.path().join("none"), &mine(), None), Err(ExecutableFault::Io(..))));
+        assert!(matches!(
+            open_executable(&path, &mine(), None),
+            Err(ExecutableFault::NotExecutable(_))
+        ));
+        assert!(matches!(
+            open_executable(&folder.path().join("none"), &mine(), None),
+            Err(ExecutableFault::Io(..))
+        ));
     }
 }

@@ -27,9 +27,19 @@ impl fmt::Display for FileFault {
             Self::Io(path, fault) => write!(out, "{}: {fault}", path.display()),
             Self::Writable(path, who) => write!(out, "{} can be changed by {who}", path.display()),
             Self::Readable(path, mode) => {
-                write!(out, "{} has mode {:04o}, so others can read it; `chmod 600` it", path.display(), mode & 0o7777)
+                write!(
+                    out,
+                    "{} has mode {:04o}, so others can read it; `chmod 600` it",
+                    path.display(),
+                    mode & 0o7777
+                )
             }
-            Self::TooLarge(path, bytes) => write!(out, "{} has {bytes} bytes, which is too large", path.display()),
+
+            Self::TooLarge(path, bytes) => write!(
+                out,
+                "{} has {bytes} bytes, which is too large",
+                path.display()
+            ),
             Self::NotAFile(path) => write!(out, "{} is not a regular file", path.display()),
         }
     }
@@ -51,7 +61,10 @@ impl Trust {
         let private_group = super::group_is_private;
         #[cfg(not(target_os = "linux"))]
         let private_group = |_: u32, _: u32| false;
-        Self { own: effective_uid(), private_group }
+        Self {
+            own: effective_uid(),
+            private_group,
+        }
     }
 
     /// Who besides root and this user can change an entry with this metadata, in words.
@@ -62,9 +75,11 @@ impl Trust {
             return Some(format!("its owner, user id {}", meta.uid()));
         }
         if sticky_folder {
-            // Entries of a sticky folder can be replaced by their owner only, and the entry is looked at too.
+            // Entries of a sticky folder can be replaced by their owner only, and the entry is
+            // looked at too.
             return None;
         }
+
         if mode & 0o002 != 0 {
             return Some(format!("anybody (mode {:04o})", mode & 0o7777));
         }
@@ -81,8 +96,8 @@ pub fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Says whether nobody but root and this user can change the file or what its path means: the file itself,
-/// every folder above it, and every symbolic link on the way.
+/// Says whether nobody but root and this user can change the file or what its path means: the file
+/// itself, every folder above it, and every symbolic link on the way.
 ///
 /// # Errors
 /// The first entry that somebody else can change, or that cannot be looked at.
@@ -91,29 +106,41 @@ pub fn trusted(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
         let path = path.to_owned();
         move |fault| FileFault::Io(path, fault)
     };
+
     let absolute = std::path::absolute(path).map_err(io(path))?;
     let real = std::fs::canonicalize(&absolute).map_err(io(path))?;
-    // The path as written and the path it leads to: links are safe when the folders that hold them are.
-    for whole in [&absolute, &real].into_iter().take(if absolute == real { 1 } else { 2 }) {
+
+    // The path as written and the path it leads to: links are safe when the folders that hold them
+    // are.
+    for whole in [&absolute, &real]
+        .into_iter()
+        .take(if absolute == real { 1 } else { 2 })
+    {
         let mut at = PathBuf::new();
         for part in whole.components() {
             at.push(part);
             let meta = std::fs::symlink_metadata(&at).map_err(io(&at))?;
             if meta.is_symlink() {
                 if meta.uid() != 0 && meta.uid() != trust.own {
-                    return Err(FileFault::Writable(at, format!("the owner of this link, user id {}", meta.uid())));
+                    return Err(FileFault::Writable(
+                        at,
+                        format!("the owner of this link, user id {}", meta.uid()),
+                    ));
                 }
+
                 let target = std::fs::canonicalize(&at).map_err(io(&at))?;
                 if let Some(folder) = target.parent().filter(|_| target != real) {
                     trusted(folder, trust)?;
                 }
                 continue;
             }
+
             if let Some(who) = trust.stranger(&meta) {
                 return Err(FileFault::Writable(at, who));
             }
         }
     }
+
     std::fs::metadata(&real).map_err(io(&real))
 }
 
@@ -122,22 +149,30 @@ pub fn others_can_read(meta: &Metadata) -> bool {
     meta.mode() & 0o044 != 0
 }
 
-/// Reads a configuration file that nobody else can have written, up to `max` bytes. Checks the file that was
-/// opened, so that it cannot be exchanged in between.
+/// Reads a configuration file that nobody else can have written, up to `max` bytes. Checks the file
+/// that was opened, so that it cannot be exchanged in between.
 ///
 /// # Errors
 /// As [`trusted`]; also files that are too large or not text.
 pub fn read_config(path: &Path, trust: &Trust, max: u64) -> Result<(String, Metadata), FileFault> {
     let io = |fault| FileFault::Io(path.to_owned(), fault);
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path).map_err(io)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(io)?;
     let meta = file.metadata().map_err(io)?;
     if !meta.is_file() {
         return Err(FileFault::NotAFile(path.to_owned()));
     }
     let named = trusted(path, trust)?;
     if (named.dev(), named.ino()) != (meta.dev(), meta.ino()) {
-        return Err(FileFault::Writable(path.to_owned(), "somebody who exchanged it while it was read".into()));
+        return Err(FileFault::Writable(
+            path.to_owned(),
+            "somebody who exchanged it while it was read".into(),
+        ));
     }
+
     if meta.len() > max {
         return Err(FileFault::TooLarge(path.to_owned(), meta.len()));
     }
@@ -152,7 +187,11 @@ pub fn read_config(path: &Path, trust: &Trust, max: u64) -> Result<(String, Meta
 /// The file cannot be read, or others can read it.
 pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
     let io = |fault| FileFault::Io(path.to_owned(), fault);
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path).map_err(io)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(io)?;
     let meta = file.metadata().map_err(io)?;
     if !meta.is_file() {
         return Err(FileFault::NotAFile(path.to_owned()));
@@ -161,24 +200,36 @@ pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
         return Err(FileFault::Readable(path.to_owned(), meta.mode()));
     }
     if meta.uid() != 0 && meta.uid() != effective_uid() {
-        return Err(FileFault::Writable(path.to_owned(), format!("its owner, user id {}", meta.uid())));
+        return Err(FileFault::Writable(
+            path.to_owned(),
+            format!("its owner, user id {}", meta.uid()),
+        ));
     }
+
     let mut bytes = Vec::new();
     file.take(max).read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }
 
-/// Opens a file that only its owner (this user or root) can read, never through a link and without waiting for anybody.
+/// Opens a file that only its owner (this user or root) can read, never through a link and without
+/// waiting for anybody.
 ///
 /// # Errors
-/// As open(2); `PermissionDenied` for what is no regular file, or others could have written or can read.
+/// As open(2); `PermissionDenied` for what is no regular file, or others could have written or can
+/// read.
 pub fn open_private(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(path)?;
     let meta = file.metadata()?;
     if meta.is_file() && own(&meta) && !others_can_read(&meta) && meta.mode() & 0o022 == 0 {
         return Ok(file);
     }
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a regular file of the daemon's own"))
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "it is not a regular file of the daemon's own",
+    ))
 }
 
 /// Whether a folder is this user's (or root's), no link, and closed to everybody else.
@@ -194,7 +245,8 @@ fn own(meta: &Metadata) -> bool {
     meta.uid() == effective_uid() || meta.uid() == 0
 }
 
-/// Opens a file to read and append to, made where it does not exist, readable by its owner only, never through a link.
+/// Opens a file to read and append to, made where it does not exist, readable by its owner only,
+/// never through a link.
 ///
 /// # Errors
 /// As open(2); `PermissionDenied` for what is there already and others could have written.
@@ -210,7 +262,10 @@ pub fn append_private(path: &Path) -> io::Result<File> {
     if meta.is_file() && own(&meta) && meta.mode() & 0o022 == 0 {
         return Ok(file);
     }
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a regular file that only its owner can write"))
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "it is not a regular file that only its owner can write",
+    ))
 }
 
 /// Makes a folder, and those above it, where there is none; this mode is for those that are made.
@@ -219,13 +274,24 @@ pub fn append_private(path: &Path) -> io::Result<File> {
 /// As mkdir(2).
 pub fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(mode).create(folder)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(folder)
 }
 
 /// This machine's name; empty where it has none.
 pub fn host_name() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    Some(read("/proc/sys/kernel/hostname")).filter(|name| !name.is_empty()).unwrap_or_else(|| read("/etc/hostname"))
+    let read = |path: &str| {
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+
+    Some(read("/proc/sys/kernel/hostname"))
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| read("/etc/hostname"))
 }
 
 /// Bytes that the file system of a folder has left for this user.
@@ -235,13 +301,18 @@ pub fn host_name() -> String {
 pub fn free_bytes(folder: &Path) -> io::Result<u64> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(folder.as_os_str().as_bytes())?;
+
     // SAFETY: all-zero is a valid value of the structure, which the call fills.
     let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
+
     // SAFETY: the path ends with a zero, and both pointers live through the call.
     if unsafe { libc::statvfs(path.as_ptr(), &mut found) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    #[allow(clippy::unnecessary_cast, reason = "their width differs between systems")]
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "their width differs between systems"
+    )]
     Ok((found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
 }
 
@@ -250,19 +321,35 @@ pub fn free_bytes(folder: &Path) -> io::Result<u64> {
 /// # Errors
 /// As open(2); `AlreadyExists` where the name is taken.
 pub fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
-/// Writes a file at once: readers see the old one or the whole new one. The mode holds from the first byte.
+/// Writes a file at once: readers see the old one or the whole new one. The mode holds from the
+/// first byte.
 ///
 /// # Errors
 /// As the calls it makes; `AlreadyExists` when the file exists and `force` is not set.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32, force: bool) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let name = path
+        .file_name()
+        .ok_or(io::ErrorKind::InvalidInput)?
+        .to_string_lossy();
     let new = folder.join(format!(".{name}.{}.new", std::process::id()));
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&new)?;
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -284,7 +371,10 @@ mod tests {
     use super::*;
 
     fn mine() -> Trust {
-        Trust { own: effective_uid(), private_group: |_, _| false }
+        Trust {
+            own: effective_uid(),
+            private_group: |_, _| false,
+        }
     }
 
     fn chmod(path: &Path, mode: u32) {
@@ -298,17 +388,25 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         chmod(&file, 0o644);
         assert!(trusted(&file, &mine()).is_ok());
+
         for mode in [0o666, 0o664, 0o602] {
             chmod(&file, mode);
+
             // Group root counts as root, so 0664 is fine where the tests run as root.
             let fine = mode == 0o664 && std::fs::metadata(&file).unwrap().gid() == 0;
             assert_eq!(trusted(&file, &mine()).is_ok(), fine, "{mode:o}");
         }
+
         chmod(&file, 0o600);
         chmod(folder.path(), 0o777);
-        assert!(matches!(trusted(&file, &mine()), Err(FileFault::Writable(path, _)) if path == folder.path()));
+        assert!(
+            matches!(trusted(&file, &mine()), Err(FileFault::Writable(path, _)) if path == folder.path())
+        );
         chmod(folder.path(), 0o1777);
-        assert!(trusted(&file, &mine()).is_ok(), "sticky folders protect their entries");
+        assert!(
+            trusted(&file, &mine()).is_ok(),
+            "sticky folders protect their entries"
+        );
     }
 
     #[test]
@@ -328,12 +426,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
         replace(&file, b"one", 0o600, false).unwrap();
-        assert_eq!(replace(&file, b"two", 0o600, false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            replace(&file, b"two", 0o600, false).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+
         assert_eq!(std::fs::read(&file).unwrap(), b"one");
         replace(&file, b"two", 0o600, true).unwrap();
         assert_eq!(std::fs::read(&file).unwrap(), b"two");
         assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "nothing is left behind"
+        );
     }
 
     #[test]
@@ -341,7 +447,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
         replace(&file, b"k", 0o640, false).unwrap();
-        assert!(matches!(read_private(&file, 10), Err(FileFault::Readable(..))));
+        assert!(matches!(
+            read_private(&file, 10),
+            Err(FileFault::Readable(..))
+        ));
         chmod(&file, 0o600);
         assert_eq!(read_private(&file, 10).unwrap(), b"k");
     }

@@ -1,8 +1,8 @@
 //! What a run may be kept from: the network, and every file but those that are named.
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, RulesetError, Scope,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, sock_filter};
 use std::io;
@@ -22,14 +22,29 @@ pub struct Files {
 }
 
 /// Where loader and libraries are: to read and execute in every sandbox.
-const LIBRARIES: &[&str] = &["/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32"];
+const LIBRARIES: &[&str] = &[
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libx32",
+];
 /// What the loader and most programs open before anything else: to read.
-const START: &[&str] = &["/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/zero", "/dev/random", "/dev/urandom"];
+const START: &[&str] = &[
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/dev/zero",
+    "/dev/random",
+    "/dev/urandom",
+];
 /// To read and write.
 const SINK: &str = "/dev/null";
 
-/// Makes the set of rules for one run, to be entered by its process. `own` is the executable itself and its
-/// interpreters. Paths that do not exist are passed over: nothing is granted by them.
+/// Makes the set of rules for one run, to be entered by its process. `own` is the executable itself
+/// and its interpreters. Paths that do not exist are passed over: nothing is granted by them.
 ///
 /// # Errors
 /// When this kernel has no Landlock, or a path cannot be opened for another reason.
@@ -37,17 +52,27 @@ pub fn sandbox(files: &Files, own: &[PathBuf]) -> io::Result<OwnedFd> {
     let wrong = |fault: RulesetError| io::Error::other(fault.to_string());
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let execute = read | AccessFs::Execute;
+
     // Devices are never made: the node of a disk would be a way around every other rule.
-    let write = AccessFs::from_all(ABI::V5) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
+    let write = AccessFs::from_all(ABI::V5)
+        & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(ABI::V1))
-        .and_then(|rules| rules.set_compatibility(CompatLevel::BestEffort).handle_access(AccessFs::from_all(ABI::V5)))
+        .and_then(|rules| {
+            rules
+                .set_compatibility(CompatLevel::BestEffort)
+                .handle_access(AccessFs::from_all(ABI::V5))
+        })
         .and_then(|rules| rules.scope(Scope::from_all(ABI::V6)))
         .and_then(Ruleset::create)
         .map_err(wrong)?;
-    let all = |paths: &'static [&'static str], access| paths.iter().map(move |path| (Path::new(path), access));
-    let named = |paths, access| <[PathBuf]>::iter(paths).map(move |path: &PathBuf| (path.as_path(), access));
+    let all = |paths: &'static [&'static str], access| {
+        paths.iter().map(move |path| (Path::new(path), access))
+    };
+    let named = |paths, access| {
+        <[PathBuf]>::iter(paths).map(move |path: &PathBuf| (path.as_path(), access))
+    };
     let wanted = all(LIBRARIES, execute)
         .chain(all(START, read))
         .chain([(Path::new(SINK), read | AccessFs::WriteFile)])
@@ -58,10 +83,15 @@ pub fn sandbox(files: &Files, own: &[PathBuf]) -> io::Result<OwnedFd> {
     for (path, access) in wanted {
         rules = allow(rules, path, access)?;
     }
-    Option::<OwnedFd>::from(rules).ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "this kernel has no Landlock"))
+    Option::<OwnedFd>::from(rules)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "this kernel has no Landlock"))
 }
 
-fn allow(rules: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> io::Result<RulesetCreated> {
+fn allow(
+    rules: RulesetCreated,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> io::Result<RulesetCreated> {
     let Ok(opened) = PathFd::new(path) else {
         return match std::fs::symlink_metadata(path) {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(rules),
@@ -71,23 +101,44 @@ fn allow(rules: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> io::
         };
     };
     // Some rights speak of folders only.
-    let access = if path.is_dir() { access } else { access & AccessFs::from_file(ABI::V5) };
-    rules.add_rule(PathBeneath::new(opened, access)).map_err(|fault| io::Error::other(format!("{}: {fault}", path.display())))
+    let access = if path.is_dir() {
+        access
+    } else {
+        access & AccessFs::from_file(ABI::V5)
+    };
+    rules
+        .add_rule(PathBeneath::new(opened, access))
+        .map_err(|fault| io::Error::other(format!("{}: {fault}", path.display())))
 }
 
-/// The filter that makes socket(2) fail for every family, and io_uring, which could make sockets behind its back.
+/// The filter that makes socket(2) fail for every family, and io_uring, which could make sockets
+/// behind its back.
 ///
 /// # Errors
 /// On machines that the filter is not written for.
 pub fn no_network() -> Result<&'static [sock_filter], String> {
     static FILTER: OnceLock<Result<BpfProgram, String>> = OnceLock::new();
     let made = FILTER.get_or_init(|| {
-        let arch = std::env::consts::ARCH.try_into().map_err(|fault| format!("seccomp: {fault}"))?;
-        let refused = [libc::SYS_socket, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+        let arch = std::env::consts::ARCH
+            .try_into()
+            .map_err(|fault| format!("seccomp: {fault}"))?;
+        let refused = [
+            libc::SYS_socket,
+            libc::SYS_io_uring_setup,
+            libc::SYS_io_uring_enter,
+            libc::SYS_io_uring_register,
+        ];
+
         let rules = refused.into_iter().map(|call| (call, Vec::new())).collect();
-        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EACCES as u32), arch)
-            .and_then(BpfProgram::try_from)
-            .map_err(|fault| format!("seccomp: {fault}"))
+        SeccompFilter::new(
+            rules,
+            SeccompAction::Allow,
+            SeccompAction::Errno(libc::EACCES as u32),
+            arch,
+        )
+        .and_then(BpfProgram::try_from)
+        .map_err(|fault| format!("seccomp: {fault}"))
     });
+
     made.as_deref().map_err(Clone::clone)
 }

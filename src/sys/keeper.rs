@@ -1,8 +1,10 @@
-//! Where there are no control groups: a process for each run that adopts what the run leaves behind. It is the
-//! subreaper of everything below it, so "nothing is left" is the kernel's word (ECHILD), never a look into /proc.
+//! Where there are no control groups: a process for each run that adopts what the run leaves
+//! behind. It is the subreaper of everything below it, so "nothing is left" is the kernel's word
+//! (ECHILD), never a look into /proc.
 //!
-//! It stays the daemon's user and starts the command itself, so that a command of another user cannot touch it. What it
-//! cannot do is kill a process of another user when the daemon is not root, or one that outlives it.
+//! It stays the daemon's user and starts the command itself, so that a command of another user
+//! cannot touch it. What it cannot do is kill a process of another user when the daemon is not
+//! root, or one that outlives it.
 
 use super::spawn::{self, Program, SpawnError, Step};
 use super::{Exited, Received, receive, send, wait_readable};
@@ -89,36 +91,68 @@ pub fn hand_over(socket: BorrowedFd<'_>, program: &Program) -> io::Result<()> {
         argv: program.argv.clone(),
         environment: program.environment.clone(),
         cwd: program.cwd.clone(),
-        become_user: program.become_user.as_ref().map(|take| (take.uid, take.gid, take.groups.clone())),
-        opens: program.opens.iter().map(|open| (open.root.clone(), open.relative.clone(), open.keep)).collect(),
-        limits: program.limits.iter().map(|limit| (limit.what, limit.most)).collect(),
+        become_user: program
+            .become_user
+            .as_ref()
+            .map(|take| (take.uid, take.gid, take.groups.clone())),
+        opens: program
+            .opens
+            .iter()
+            .map(|open| (open.root.clone(), open.relative.clone(), open.keep))
+            .collect(),
+        limits: program
+            .limits
+            .iter()
+            .map(|limit| (limit.what, limit.most))
+            .collect(),
         umask: program.umask,
         new_privileges: program.new_privileges,
         network: program.network,
         terminal: program.terminal,
         files: program.files.clone(),
     };
+
     let bytes = postcard::to_allocvec(&brief).map_err(io::Error::other)?;
     if bytes.len() > crate::limits::IPC_MESSAGE {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "its words are too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "its words are too long",
+        ));
     }
+
     let [stdin, stdout, stderr] = &program.stdio;
-    send(socket, &bytes, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), program.executable.file.as_fd()])
+    send(
+        socket,
+        &bytes,
+        &[
+            stdin.as_fd(),
+            stdout.as_fd(),
+            stderr.as_fd(),
+            program.executable.file.as_fd(),
+        ],
+    )
 }
 
-/// The keeper's whole life, on the socket that is its standard input. Returns when everything below it has ended.
+/// The keeper's whole life, on the socket that is its standard input. Returns when everything below
+/// it has ended.
 pub fn keep() -> io::Result<()> {
     let socket = Arc::new(super::adopt(0)?);
     super::undumpable()?;
-    // It must outlive the daemon for as long as it takes to end what the daemon has started: the socket's end tells it.
-    // SAFETY: prctl with numbers only.
-    if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) | libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0) } < 0 {
+
+    // It must outlive the daemon for as long as it takes to end what the daemon has started: the
+    // socket's end tells it. SAFETY: prctl with numbers only.
+    if unsafe {
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            | libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    } < 0
+    {
         return Err(io::Error::last_os_error());
     }
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
         // SAFETY: ignoring a signal installs no code of ours.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
+
     wait_readable(socket.as_fd(), crate::limits::SPAWN)?;
     let mut buffer = vec![0; crate::limits::IPC_MESSAGE];
     let received = receive(socket.as_fd(), &mut buffer)?;
@@ -127,14 +161,25 @@ pub fn keep() -> io::Result<()> {
         Ok(child) => child,
         Err(error) => {
             let index = u32::try_from(error.index).unwrap_or(0);
-            return tell(&socket, &FromKeeper::Failed { step: error.step as i32, errno: error.errno, index, detail: error.detail });
+            return tell(
+                &socket,
+                &FromKeeper::Failed {
+                    step: error.step as i32,
+                    errno: error.errno,
+                    index,
+                    detail: error.detail,
+                },
+            );
         }
     };
+
     tell(&socket, &FromKeeper::Started(main.pid))?;
     let killing = Arc::new(AtomicBool::new(false));
     let pid = Arc::new(AtomicI32::new(main.pid));
     let (told, told_pid, told_killing) = (socket.clone(), pid.clone(), killing.clone());
-    std::thread::Builder::new().name("orders".into()).spawn(move || obey(&told, &told_pid, &told_killing))?;
+    std::thread::Builder::new()
+        .name("orders".into())
+        .spawn(move || obey(&told, &told_pid, &told_killing))?;
     let mut killed = 0;
     loop {
         match wait_for_any() {
@@ -142,7 +187,9 @@ pub fn keep() -> io::Result<()> {
                 // From here on the number may be another process's.
                 pid.store(0, Ordering::SeqCst);
                 let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-                // The daemon may be gone: then there is nobody to tell, and still everything to end.
+
+                // The daemon may be gone: then there is nobody to tell, and still everything to
+                // end.
                 let _ = tell(
                     &socket,
                     &FromKeeper::Ended {
@@ -154,10 +201,12 @@ pub fn keep() -> io::Result<()> {
                     },
                 );
             }
+
             Ok(_) => killed += u32::from(killing.load(Ordering::SeqCst)),
             // ECHILD: everything below has ended.
             Err(_) => return tell(&socket, &FromKeeper::Over(killed)),
         }
+
         if killing.load(Ordering::SeqCst) {
             kill_children();
         }
@@ -165,29 +214,57 @@ pub fn keep() -> io::Result<()> {
 }
 
 fn tell(socket: &OwnedFd, message: &FromKeeper) -> io::Result<()> {
-    send(socket.as_fd(), &postcard::to_allocvec(message).map_err(io::Error::other)?, &[])
+    send(
+        socket.as_fd(),
+        &postcard::to_allocvec(message).map_err(io::Error::other)?,
+        &[],
+    )
 }
 
 fn program(buffer: &[u8], received: Received) -> io::Result<Program> {
     let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
-    let brief: Brief = postcard::from_bytes(buffer.get(..received.length).unwrap_or_default()).map_err(io::Error::other)?;
+    let brief: Brief = postcard::from_bytes(buffer.get(..received.length).unwrap_or_default())
+        .map_err(io::Error::other)?;
     let mut descriptors = received.descriptors.into_iter();
-    let (Some(stdin), Some(stdout), Some(stderr), Some(file)) =
-        (descriptors.next(), descriptors.next(), descriptors.next(), descriptors.next())
-    else {
+    let (Some(stdin), Some(stdout), Some(stderr), Some(file)) = (
+        descriptors.next(),
+        descriptors.next(),
+        descriptors.next(),
+        descriptors.next(),
+    ) else {
         return Err(wrong("a program without its descriptors"));
     };
+
     let file_meta = std::fs::File::from(file.try_clone()?).metadata()?;
     Ok(Program {
-        executable: super::Executable::handed_over(file, brief.interpreter, brief.paths, &file_meta),
+        executable: super::Executable::handed_over(
+            file,
+            brief.interpreter,
+            brief.paths,
+            &file_meta,
+        ),
         argv: brief.argv,
         environment: brief.environment,
         cwd: brief.cwd,
-        become_user: brief.become_user.map(|(uid, gid, groups)| super::Take { uid, gid, groups }),
+        become_user: brief
+            .become_user
+            .map(|(uid, gid, groups)| super::Take { uid, gid, groups }),
         stdio: [stdin, stdout, stderr],
-        opens: brief.opens.into_iter().map(|(root, relative, keep)| super::Open { root, relative, keep }).collect(),
+        opens: brief
+            .opens
+            .into_iter()
+            .map(|(root, relative, keep)| super::Open {
+                root,
+                relative,
+                keep,
+            })
+            .collect(),
         cgroup: None,
-        limits: brief.limits.into_iter().map(|(what, most)| super::ProcessLimit { what, most }).collect(),
+        limits: brief
+            .limits
+            .into_iter()
+            .map(|(what, most)| super::ProcessLimit { what, most })
+            .collect(),
         umask: brief.umask,
         new_privileges: brief.new_privileges,
         network: brief.network,
@@ -201,16 +278,24 @@ fn obey(socket: &OwnedFd, pid: &AtomicI32, killing: &AtomicBool) {
     let mut buffer = vec![0; 64];
     loop {
         let order = match wait_readable(socket.as_fd(), Duration::from_secs(3600)) {
-            Err(fault) if fault.kind() == io::ErrorKind::TimedOut || fault.kind() == io::ErrorKind::Interrupted => continue,
+            Err(fault)
+                if fault.kind() == io::ErrorKind::TimedOut
+                    || fault.kind() == io::ErrorKind::Interrupted =>
+            {
+                continue;
+            }
             Err(_) => ToKeeper::Kill,
             Ok(()) => match receive(socket.as_fd(), &mut buffer) {
                 Ok(received) if received.length > 0 => {
-                    postcard::from_bytes(buffer.get(..received.length).unwrap_or_default()).unwrap_or(ToKeeper::Kill)
+                    postcard::from_bytes(buffer.get(..received.length).unwrap_or_default())
+                        .unwrap_or(ToKeeper::Kill)
                 }
+
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => continue,
                 _ => ToKeeper::Kill,
             },
         };
+
         match order {
             ToKeeper::Signal(signal) => {
                 super::signal_group(pid.load(Ordering::SeqCst), signal);
@@ -218,6 +303,7 @@ fn obey(socket: &OwnedFd, pid: &AtomicI32, killing: &AtomicBool) {
             ToKeeper::Stay => return,
             ToKeeper::Kill => {
                 killing.store(true, Ordering::SeqCst);
+
                 // Whoever is killed leaves its children to us; the process ends when none are left.
                 loop {
                     kill_children();
@@ -238,13 +324,20 @@ fn wait_for_any() -> io::Result<Option<(i32, Exited)>> {
 
 /// Kills the processes directly below this one. Their children come to us, and are next.
 fn kill_children() {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
     for task in tasks {
         let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        for child in children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()).filter(|child| *child > 1) {
-            // SAFETY: kill takes numbers; a child of ours keeps its number until this process waits for it, and the
-            // wait is in another thread: at worst one that has just ended is named, whose number is not used again so
-            // soon.
+        for child in children
+            .split_whitespace()
+            .filter_map(|child| child.parse::<i32>().ok())
+            .filter(|child| *child > 1)
+        {
+            // SAFETY: kill takes numbers; a child of ours keeps its number until this process waits
+            // for it, and the wait is in another thread: at worst one that has just ended is named,
+            // whose number is not used again so soon.
             unsafe { libc::kill(child, libc::SIGKILL) };
         }
     }
@@ -254,12 +347,21 @@ impl From<FromKeeper> for Result<i32, SpawnError> {
     fn from(answer: FromKeeper) -> Self {
         match answer {
             FromKeeper::Started(pid) => Ok(pid),
-            FromKeeper::Failed { step, errno, index, detail } => {
-                Err(SpawnError { step: Step::numbered(step), errno, index: index as usize, detail })
-            }
-            FromKeeper::Ended { .. } | FromKeeper::Over(_) => {
-                Err(SpawnError::before(Step::Clone, &io::Error::other("the keeper spoke out of turn")))
-            }
+            FromKeeper::Failed {
+                step,
+                errno,
+                index,
+                detail,
+            } => Err(SpawnError {
+                step: Step::numbered(step),
+                errno,
+                index: index as usize,
+                detail,
+            }),
+            FromKeeper::Ended { .. } | FromKeeper::Over(_) => Err(SpawnError::before(
+                Step::Clone,
+                &io::Error::other("the keeper spoke out of turn"),
+            )),
         }
     }
 }
@@ -275,11 +377,18 @@ pub fn keeper_program(argument: &str, socket: OwnedFd) -> io::Result<Program> {
     let word = |text: &[u8]| CString::new(text).map_err(io::Error::other);
     Ok(Program {
         executable: super::Executable::handed_over(file.into(), Vec::new(), vec![path], &meta),
-        argv: vec![word(b"ordaind: keeper")?, word(std::ffi::OsStr::new(argument).as_bytes())?],
+        argv: vec![
+            word(b"ordaind: keeper")?,
+            word(std::ffi::OsStr::new(argument).as_bytes())?,
+        ],
         environment: Vec::new(),
         cwd: word(b"/")?,
         become_user: None,
-        stdio: [socket, super::null_for_writing()?, super::null_for_writing()?],
+        stdio: [
+            socket,
+            super::null_for_writing()?,
+            super::null_for_writing()?,
+        ],
         opens: Vec::new(),
         cgroup: None,
         limits: Vec::new(),

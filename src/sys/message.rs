@@ -17,11 +17,13 @@ struct Control([u8; CONTROL]);
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+
     // SAFETY: `ends` has room for the two descriptors.
     if unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) } < 0 {
         return Err(io::Error::last_os_error());
     }
     let [one, other] = ends;
+
     // SAFETY: the call succeeded, so both are open and nobody else's.
     Ok(unsafe { (OwnedFd::from_raw_fd(one), OwnedFd::from_raw_fd(other)) })
 }
@@ -30,11 +32,18 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 ///
 /// # Errors
 /// `WouldBlock` when the other side's queue is full; otherwise as sendmsg(2).
-pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub fn send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     if descriptors.len() > limits::IPC_DESCRIPTORS {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut part = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
     let mut control = Control([0; CONTROL]);
     // SAFETY: an all-zero msghdr is an empty message.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -46,19 +55,33 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]
         message.msg_control = control.0.as_mut_ptr().cast();
         // SAFETY: arithmetic on a length only.
         message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as usize;
-        // SAFETY: the buffer is aligned and longer than CMSG_SPACE of the most descriptors (checked above), so the
-        // first header and its data lie inside it.
+        // SAFETY: the buffer is aligned and longer than CMSG_SPACE of the most descriptors (checked
+        // above), so the first header and its data lie inside it.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const message);
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
             (*header).cmsg_len = libc::CMSG_LEN(bytes) as usize;
-            std::ptr::copy_nonoverlapping(raw.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), raw.len() * 4);
+            std::ptr::copy_nonoverlapping(
+                raw.as_ptr().cast::<u8>(),
+                libc::CMSG_DATA(header),
+                raw.len() * 4,
+            );
         }
     }
     // SAFETY: every pointer in `message` lives through the call.
-    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    let sent = unsafe {
+        libc::sendmsg(
+            socket.as_raw_fd(),
+            &raw const message,
+            libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+        )
+    };
+    if sent < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// What one receive gave.
@@ -75,22 +98,38 @@ pub struct Received {
 /// Receives one message.
 ///
 /// # Errors
-/// `WouldBlock` when there is none; otherwise as recvmsg(2). A length of 0 means the other side is gone.
+/// `WouldBlock` when there is none; otherwise as recvmsg(2). A length of 0 means the other side is
+/// gone.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+
     let mut control = Control([0; CONTROL]);
+
     // SAFETY: an all-zero msghdr is an empty message.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = CONTROL;
-    // SAFETY: every pointer in `message` lives through the call and the lengths are the buffers' own.
-    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT) };
+
+    // SAFETY: every pointer in `message` lives through the call and the lengths are the buffers'
+    // own.
+    let length = unsafe {
+        libc::recvmsg(
+            socket.as_raw_fd(),
+            &raw mut message,
+            libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT,
+        )
+    };
+
     let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
     let mut descriptors = Vec::new();
-    // SAFETY: the kernel wrote well-formed headers within `msg_controllen`; CMSG_* walk inside it, and every
-    // descriptor in an SCM_RIGHTS message is new and ours.
+
+    // SAFETY: the kernel wrote well-formed headers within `msg_controllen`; CMSG_* walk inside it,
+    // and every descriptor in an SCM_RIGHTS message is new and ours.
     unsafe {
         let mut header = libc::CMSG_FIRSTHDR(&raw const message);
         while !header.is_null() {
@@ -101,11 +140,17 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
                     descriptors.push(OwnedFd::from_raw_fd(data.add(index).read_unaligned()));
                 }
             }
+
             header = libc::CMSG_NXTHDR(&raw const message, header);
         }
     }
+
     let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
-    Ok(Received { length, descriptors, cut })
+    Ok(Received {
+        length,
+        descriptors,
+        cut,
+    })
 }
 
 #[cfg(test)]
@@ -122,12 +167,22 @@ mod tests {
         drop(writer);
         let mut buffer = [0; 16];
         let mut got = receive(other.as_fd(), &mut buffer).unwrap();
-        assert_eq!((&buffer[..got.length], got.descriptors.len(), got.cut), (&b"hello"[..], 1, false));
-        std::fs::File::from(got.descriptors.pop().unwrap()).write_all(b"x").unwrap();
+        assert_eq!(
+            (&buffer[..got.length], got.descriptors.len(), got.cut),
+            (&b"hello"[..], 1, false)
+        );
+
+        std::fs::File::from(got.descriptors.pop().unwrap())
+            .write_all(b"x")
+            .unwrap();
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "x");
-        assert_eq!(receive(other.as_fd(), &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(
+            receive(other.as_fd(), &mut buffer).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+
         drop(one);
         assert_eq!(receive(other.as_fd(), &mut buffer).unwrap().length, 0);
     }

@@ -1,6 +1,9 @@
 //! The kernel's edge: the only module with `unsafe`, each block with its reason.
 
-#![expect(unsafe_code, reason = "system calls that std has no safe form of; everything above uses the safe forms here")]
+#![expect(
+    unsafe_code,
+    reason = "system calls that std has no safe form of; everything above uses the safe forms here"
+)]
 
 #[cfg(target_os = "linux")]
 mod account;
@@ -32,12 +35,15 @@ pub use account::{Group, Names, group_is_private, lookup};
 #[cfg(target_os = "linux")]
 pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
 #[cfg(target_os = "linux")]
-pub use executable::{Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable};
+pub use executable::{
+    Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable,
+};
 #[cfg(target_os = "linux")]
 pub use fault::fault_point;
 pub use file::{
-    FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder, open_private, others_can_read, private_file,
-    private_folder, read_config, read_private, replace, trusted,
+    FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder,
+    open_private, others_can_read, private_file, private_folder, read_config, read_private,
+    replace, trusted,
 };
 #[cfg(target_os = "linux")]
 pub use jail::Files;
@@ -49,16 +55,21 @@ pub use message::{Received, pair, receive, send};
 use process::socket_listens;
 #[cfg(target_os = "linux")]
 pub use process::{
-    Exited, adopt, give_name, kill, leave_signals_to_the_monitor, memory_file, nameless_file, null, null_for_writing, parent_death_signal,
-    pipe, raise_descriptor_limit, reap, reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
+    Exited, adopt, give_name, kill, leave_signals_to_the_monitor, memory_file, nameless_file, null,
+    null_for_writing, parent_death_signal, pipe, raise_descriptor_limit, reap, reexecute,
+    return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
     wait_readable, watch, widen,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
-pub use service::{Clock, clock, has_passed_listeners, notify, notify_reloading, passed_listeners, watchdog};
+pub use service::{
+    Clock, clock, has_passed_listeners, notify, notify_reloading, passed_listeners, watchdog,
+};
 #[cfg(target_os = "linux")]
-pub use spawn::{Child, Full, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take};
+pub use spawn::{
+    Child, Full, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
+};
 pub use terminal::{RawMode, Size, own_terminal_size};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};

@@ -10,10 +10,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Lets other threads of this machine go first, from now on and for the calling thread alone; not so far behind that a busy
-/// machine would never come to it.
+/// Lets other threads of this machine go first, from now on and for the calling thread alone; not
+/// so far behind that a busy machine would never come to it.
 pub fn step_back() {
-    // SAFETY: setpriority takes numbers; 0 means the calling thread on Linux. That it fails changes nothing else.
+    // SAFETY: setpriority takes numbers; 0 means the calling thread on Linux. That it fails changes
+    // nothing else.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
 }
 
@@ -28,8 +29,8 @@ pub struct Exited {
     pub user: Duration,
     /// Processor time inside the kernel.
     pub system: Duration,
-    /// The most memory that it or a child of it had resident, in KiB; 0 where that is not known, because it was less than
-    /// this process has had itself.
+    /// The most memory that it or a child of it had resident, in KiB; 0 where that is not known,
+    /// because it was less than this process has had itself.
     pub peak_kib: u64,
 }
 
@@ -38,14 +39,21 @@ pub struct Exited {
 /// # Errors
 /// As waitid(2).
 pub fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exited>> {
-    wait(libc::P_PIDFD, pidfd.as_raw_fd(), libc::WEXITED | libc::WNOHANG).map(|ended| ended.map(|(_, exited)| exited))
+    wait(
+        libc::P_PIDFD,
+        pidfd.as_raw_fd(),
+        libc::WEXITED | libc::WNOHANG,
+    )
+    .map(|ended| ended.map(|(_, exited)| exited))
 }
 
 /// waitid(2) with what the child has used; `None` when none has ended.
 pub(super) fn wait(kind: libc::idtype_t, id: i32, flags: i32) -> io::Result<Option<(i32, Exited)>> {
     // SAFETY: all-zero is a valid value of both structures, which the call fills.
     let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
-    // SAFETY: raw waitid, whose fifth argument (usage) glibc's wrapper does not offer; pointers live through the call.
+
+    // SAFETY: raw waitid, whose fifth argument (usage) glibc's wrapper does not offer; pointers
+    // live through the call.
     let status = unsafe {
         libc::syscall(
             libc::SYS_waitid,
@@ -56,6 +64,7 @@ pub(super) fn wait(kind: libc::idtype_t, id: i32, flags: i32) -> io::Result<Opti
             &raw mut usage,
         )
     };
+
     if status < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -73,22 +82,33 @@ impl Exited {
         let number = u8::try_from(value & 0xff).unwrap_or(u8::MAX);
         let exited = code == libc::CLD_EXITED;
         let time = |value: libc::timeval| {
-            Duration::new(u64::try_from(value.tv_sec).unwrap_or(0), u32::try_from(value.tv_usec).unwrap_or(0).saturating_mul(1000))
+            Duration::new(
+                u64::try_from(value.tv_sec).unwrap_or(0),
+                u32::try_from(value.tv_usec)
+                    .unwrap_or(0)
+                    .saturating_mul(1000),
+            )
         };
+
         Self {
             status: exited.then_some(number),
             signal: (!exited).then_some(number),
             user: time(usage.ru_utime),
             system: time(usage.ru_stime),
-            peak_kib: u64::try_from(usage.ru_maxrss).ok().filter(|peak| *peak > own_peak_kib()).unwrap_or(0),
+            peak_kib: u64::try_from(usage.ru_maxrss)
+                .ok()
+                .filter(|peak| *peak > own_peak_kib())
+                .unwrap_or(0),
         }
     }
 }
 
-/// The most memory that this process had itself. Until exec a child shares it, and the kernel counts it as the child's.
+/// The most memory that this process had itself. Until exec a child shares it, and the kernel
+/// counts it as the child's.
 fn own_peak_kib() -> u64 {
     // SAFETY: an all-zero structure is a valid one, which the call fills.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+
     // SAFETY: `usage` lives through the call.
     unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
     u64::try_from(usage.ru_maxrss).unwrap_or(0)
@@ -122,7 +142,11 @@ pub fn parent_death_signal() -> io::Result<()> {
 }
 
 fn check(status: i32) -> io::Result<()> {
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if status < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Raises the soft limit of open descriptors to the hard one; returns it.
@@ -130,13 +154,18 @@ fn check(status: i32) -> io::Result<()> {
 /// # Errors
 /// As setrlimit(2).
 pub fn raise_descriptor_limit() -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+
     // SAFETY: `limit` lives through both calls.
     unsafe {
         check(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit))?;
         limit.rlim_cur = limit.rlim_max.min(1 << 20);
         check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit))?;
     }
+
     Ok(limit.rlim_cur)
 }
 
@@ -149,11 +178,18 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader.into(), writer.into()))
 }
 
-/// Makes a pipe's kernel buffer large, where the kernel allows it. Left to pipes that carry much: it costs every other
-/// run more than it is worth.
+/// Makes a pipe's kernel buffer large, where the kernel allows it. Left to pipes that carry much:
+/// it costs every other run more than it is worth.
 pub fn widen(pipe: BorrowedFd<'_>) {
-    // SAFETY: fcntl on an open descriptor, with a number. Failing leaves the smaller buffer, which is correct too.
-    unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, limits::PIPE_BUFFER as libc::c_int) };
+    // SAFETY: fcntl on an open descriptor, with a number. Failing leaves the smaller buffer, which
+    // is correct too.
+    unsafe {
+        libc::fcntl(
+            pipe.as_raw_fd(),
+            libc::F_SETPIPE_SZ,
+            limits::PIPE_BUFFER as libc::c_int,
+        )
+    };
 }
 
 /// A file that exists in memory only, and for as long as somebody has it open.
@@ -164,6 +200,7 @@ pub fn memory_file() -> io::Result<OwnedFd> {
     // SAFETY: a string with its NUL, and flags.
     let raw = unsafe { libc::memfd_create(c"spool".as_ptr(), libc::MFD_CLOEXEC) };
     check(raw)?;
+
     // SAFETY: the call succeeded, so this is a new descriptor of ours.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
@@ -174,19 +211,39 @@ pub fn memory_file() -> io::Result<OwnedFd> {
 /// As open(2) with O_TMPFILE.
 pub fn nameless_file(folder: &std::path::Path) -> io::Result<OwnedFd> {
     use std::os::unix::fs::OpenOptionsExt;
-    Ok(File::options().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(folder)?.into())
+    Ok(File::options()
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(libc::O_TMPFILE)
+        .open(folder)?
+        .into())
 }
 
 /// Gives a file without a name one, in the file system that it is in.
 ///
 /// # Errors
-/// As linkat(2): `CrossesDevices` for another file system, `NotFound` for a file that once had a name.
+/// As linkat(2): `CrossesDevices` for another file system, `NotFound` for a file that once had a
+/// name.
 pub fn give_name(file: BorrowedFd<'_>, path: &std::path::Path) -> io::Result<()> {
-    let text = |path: &std::path::Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
-    let own = text(std::path::Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())))?;
+    let text =
+        |path: &std::path::Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
+    let own = text(std::path::Path::new(&format!(
+        "/proc/self/fd/{}",
+        file.as_raw_fd()
+    )))?;
     let name = text(path)?;
+
     // SAFETY: both paths end with a zero and live through the call.
-    check(unsafe { libc::linkat(libc::AT_FDCWD, own.as_ptr(), libc::AT_FDCWD, name.as_ptr(), libc::AT_SYMLINK_FOLLOW) })
+    check(unsafe {
+        libc::linkat(
+            libc::AT_FDCWD,
+            own.as_ptr(),
+            libc::AT_FDCWD,
+            name.as_ptr(),
+            libc::AT_SYMLINK_FOLLOW,
+        )
+    })
 }
 
 /// `/dev/null`, to read from.
@@ -205,20 +262,27 @@ pub fn null_for_writing() -> io::Result<OwnedFd> {
     Ok(File::options().write(true).open("/dev/null")?.into())
 }
 
-/// Starts this very program anew, in a fresh address space, with `socket` as its descriptor 3, nothing in its
-/// environment and no other descriptor but standard error. Dies with the calling thread.
+/// Starts this very program anew, in a fresh address space, with `socket` as its descriptor 3,
+/// nothing in its environment and no other descriptor but standard error. Dies with the calling
+/// thread.
 ///
 /// # Errors
 /// As fork and exec.
 pub fn reexecute(name: &str, argument: &OsStr, socket: OwnedFd) -> io::Result<(u32, OwnedFd)> {
     let raw = socket.as_raw_fd();
     let mut command = Command::new("/proc/self/exe");
-    command.arg0(name).arg(argument).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .arg0(name)
+        .arg(argument)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     #[cfg(debug_assertions)]
     if let Some(fault) = first_fault() {
         command.env("ORDAIN_FAULT", fault);
     }
     let parent = std::process::id();
+
     // SAFETY: between fork and exec only async-signal-safe calls are made: dup2, prctl, getppid.
     unsafe {
         command.pre_exec(move || {
@@ -227,6 +291,7 @@ pub fn reexecute(name: &str, argument: &OsStr, socket: OwnedFd) -> io::Result<(u
             } else {
                 check(libc::dup2(raw, 3))?;
             }
+
             parent_death_signal()?;
             if libc::getppid().cast_unsigned() != parent {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
@@ -234,6 +299,7 @@ pub fn reexecute(name: &str, argument: &OsStr, socket: OwnedFd) -> io::Result<(u
             Ok(())
         });
     }
+
     let child = command.spawn()?;
     let pidfd = pidfd_of(child.id())?;
     Ok((child.id(), pidfd))
@@ -244,11 +310,16 @@ pub fn reexecute(name: &str, argument: &OsStr, socket: OwnedFd) -> io::Result<(u
 fn first_fault() -> Option<std::ffi::OsString> {
     use std::sync::atomic::{AtomicBool, Ordering};
     static GIVEN: AtomicBool = AtomicBool::new(false);
-    if GIVEN.swap(true, Ordering::Relaxed) { None } else { std::env::var_os("ORDAIN_FAULT") }
+    if GIVEN.swap(true, Ordering::Relaxed) {
+        None
+    } else {
+        std::env::var_os("ORDAIN_FAULT")
+    }
 }
 
 fn pidfd_of(pid: u32) -> io::Result<OwnedFd> {
-    // SAFETY: pidfd_open takes numbers; the child is ours and not reaped, so the id is still its own.
+    // SAFETY: pidfd_open takes numbers; the child is ours and not reaped, so the id is still its
+    // own.
     let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::c_long::from(pid), 0) };
     let raw = i32::try_from(raw).unwrap_or(-1);
     if raw < 0 {
@@ -265,6 +336,7 @@ fn pidfd_of(pid: u32) -> io::Result<OwnedFd> {
 pub fn adopt(number: i32) -> io::Result<OwnedFd> {
     // SAFETY: fcntl on a number; it fails when nothing is open there.
     check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+
     // SAFETY: it is open, and by contract nobody else in this process has been given it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
@@ -276,10 +348,19 @@ pub fn adopt(number: i32) -> io::Result<OwnedFd> {
 pub fn socket_listens(socket: &impl AsFd) -> io::Result<bool> {
     let mut listens: libc::c_int = 0;
     let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default();
-    // SAFETY: both pointers are to locals that live through the call, and `length` is the size of the first.
+
+    // SAFETY: both pointers are to locals that live through the call, and `length` is the size of
+    // the first.
     check(unsafe {
-        libc::getsockopt(socket.as_fd().as_raw_fd(), libc::SOL_SOCKET, libc::SO_ACCEPTCONN, (&raw mut listens).cast(), &raw mut length)
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ACCEPTCONN,
+            (&raw mut listens).cast(),
+            &raw mut length,
+        )
     })?;
+
     Ok(listens != 0)
 }
 
@@ -292,8 +373,8 @@ pub fn return_large_blocks() {
     }
 }
 
-/// Keeps the allocator from giving the heap's end back to the kernel and fetching it again with every frame that comes
-/// and goes; some megabytes stay with the process instead.
+/// Keeps the allocator from giving the heap's end back to the kernel and fetching it again with
+/// every frame that comes and goes; some megabytes stay with the process instead.
 pub fn steady_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt with numbers only.
@@ -306,9 +387,13 @@ pub fn steady_heap() {
 ///
 /// # Errors
 /// When the kernel cannot watch it.
-pub fn watch(descriptor: OwnedFd, interest: tokio::io::Interest) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+pub fn watch(
+    descriptor: OwnedFd,
+    interest: tokio::io::Interest,
+) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd owns its open descriptor and gives the same number all its life.
-    unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }.map_err(Into::into)
+    unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }
+        .map_err(Into::into)
 }
 
 /// Waits until a descriptor can be read, without a runtime.
@@ -316,8 +401,14 @@ pub fn watch(descriptor: OwnedFd, interest: tokio::io::Interest) -> io::Result<t
 /// # Errors
 /// As poll(2); `TimedOut` after the given time.
 pub fn wait_readable(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<()> {
-    let mut entry = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut entry = libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+
     let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+
     // SAFETY: one entry that lives through the call.
     match unsafe { libc::poll(&raw mut entry, 1, milliseconds) } {
         0 => Err(io::ErrorKind::TimedOut.into()),
@@ -329,7 +420,15 @@ pub fn wait_readable(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Resu
 /// Ends a process for good.
 pub fn kill(pidfd: BorrowedFd<'_>) {
     // SAFETY: a pidfd names one process, also after it has ended; numbers otherwise.
-    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, 0, 0) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            libc::SIGKILL,
+            0,
+            0,
+        )
+    };
 }
 
 /// Leaves signals meant for the whole group (Ctrl-C, a service manager's TERM) to the monitor.
@@ -345,7 +444,8 @@ pub fn terminate(child: u32) {
     if let Ok(child) = i32::try_from(child)
         && child > 1
     {
-        // SAFETY: kill takes numbers only; the caller has not reaped this child, so the id is still its own.
+        // SAFETY: kill takes numbers only; the caller has not reaped this child, so the id is still
+        // its own.
         unsafe { libc::kill(child, libc::SIGTERM) };
     }
 }

@@ -1,9 +1,16 @@
-//! The frontend's cell: another user, no privileges to gain, no files, and only the system calls it needs.
+//! The frontend's cell: another user, no privileges to gain, no files, and only the system calls it
+//! needs.
 //!
 //! Done before the process starts a thread, because filters bind only threads made later.
 
-use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
-use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, apply_filter};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
+    Scope,
+};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter,
+};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -28,35 +35,50 @@ pub struct Confinement {
 /// Confines this process for good. Single-threaded processes only.
 ///
 /// # Errors
-/// A sentence that says which part failed. Landlock is used as far as the kernel has it; everything else must hold.
+/// A sentence that says which part failed. Landlock is used as far as the kernel has it; everything
+/// else must hold.
 pub fn confine(become_user: Option<Identity>) -> Result<Confinement, String> {
     limit(libc::RLIMIT_CORE, 0)?;
     if let Some(identity) = become_user {
         drop_to(identity)?;
     }
     super::undumpable().map_err(|fault| format!("PR_SET_DUMPABLE: {fault}"))?;
+
     // SAFETY: prctl with numbers only.
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
-        return Err(format!("PR_SET_NO_NEW_PRIVS: {}", io::Error::last_os_error()));
+        return Err(format!(
+            "PR_SET_NO_NEW_PRIVS: {}",
+            io::Error::last_os_error()
+        ));
     }
+
     let landlock = nothing_readable();
     for program in filters()? {
         apply_filter(&program).map_err(|fault| format!("seccomp: {fault}"))?;
     }
-    Ok(Confinement { user: become_user, landlock })
+    Ok(Confinement {
+        user: become_user,
+        landlock,
+    })
 }
 
-/// What this kernel offers for the cell, for `check`, which does not enter it: seccomp or not, and Landlock's version.
+/// What this kernel offers for the cell, for `check`, which does not enter it: seccomp or not, and
+/// Landlock's version.
 pub fn kernel_offers() -> (bool, Option<i64>) {
     // SAFETY: prctl with a number only; it answers whether seccomp is known.
     let seccomp = unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) } >= 0;
+
     // SAFETY: with no attributes and flag 1 the call only answers with its version.
     let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, 1) };
     (seccomp, (version > 0).then_some(version))
 }
 
 fn limit(resource: libc::__rlimit_resource_t, most: u64) -> Result<(), String> {
-    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most,
+    };
+
     // SAFETY: `limit` lives through the call.
     match unsafe { libc::setrlimit(resource, &raw const limit) } {
         0 => Ok(()),
@@ -71,6 +93,7 @@ fn drop_to(identity: Identity) -> Result<(), String> {
         return Err(format!("the frontend cannot be user {uid}, group {gid}"));
     }
     let last = |what: &str| format!("{what}: {}", io::Error::last_os_error());
+
     // SAFETY: calls with numbers and one empty list; this process has a single thread.
     unsafe {
         if libc::setgroups(0, std::ptr::null()) != 0 {
@@ -82,21 +105,36 @@ fn drop_to(identity: Identity) -> Result<(), String> {
         if libc::setresuid(uid, uid, uid) != 0 {
             return Err(last("setresuid"));
         }
-        if libc::setresuid(u32::MAX, 0, u32::MAX) == 0 || libc::setuid(0) == 0 || libc::setgid(0) == 0 {
+        if libc::setresuid(u32::MAX, 0, u32::MAX) == 0
+            || libc::setuid(0) == 0
+            || libc::setgid(0) == 0
+        {
             return Err("the way back to root was open".into());
         }
     }
-    let status = std::fs::read_to_string("/proc/self/status").map_err(|fault| format!("/proc/self/status: {fault}"))?;
+
+    let status = std::fs::read_to_string("/proc/self/status")
+        .map_err(|fault| format!("/proc/self/status: {fault}"))?;
     let holds = |key: &str, value: &str| {
-        status.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.split_whitespace().collect::<Vec<_>>().join(" ") == value))
+        status.lines().any(|line| {
+            line.strip_prefix(key)
+                .is_some_and(|rest| rest.split_whitespace().collect::<Vec<_>>().join(" ") == value)
+        })
     };
+
     // Real, effective, saved, and that of the file system.
-    let (uids, gids) = (format!("{uid} {uid} {uid} {uid}"), format!("{gid} {gid} {gid} {gid}"));
+    let (uids, gids) = (
+        format!("{uid} {uid} {uid} {uid}"),
+        format!("{gid} {gid} {gid} {gid}"),
+    );
+
     let none = "0000000000000000";
     if holds("Uid:", &uids)
         && holds("Gid:", &gids)
         && holds("Groups:", "")
-        && ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"].iter().all(|set| holds(set, none))
+        && ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"]
+            .iter()
+            .all(|set| holds(set, none))
     {
         return Ok(());
     }
@@ -112,7 +150,10 @@ fn ruleset() -> Result<Ruleset, landlock::RulesetError> {
 }
 
 fn nothing_readable() -> &'static str {
-    match ruleset().and_then(Ruleset::create).and_then(landlock::RulesetCreated::restrict_self) {
+    match ruleset()
+        .and_then(Ruleset::create)
+        .and_then(landlock::RulesetCreated::restrict_self)
+    {
         Ok(status) => match status.ruleset {
             RulesetStatus::FullyEnforced => "full",
             RulesetStatus::PartiallyEnforced => "partial",
@@ -210,65 +251,163 @@ const FATAL: &[libc::c_long] = &[
     libc::SYS_open_by_handle_at,
 ];
 
-/// The filters in the order in which they are applied: the list of what is allowed comes last, because it does not
-/// allow applying another. Where two speak, the sterner wins whatever their order.
+/// The filters in the order in which they are applied: the list of what is allowed comes last,
+/// because it does not allow applying another. Where two speak, the sterner wins whatever their
+/// order.
 fn filters() -> Result<Vec<BpfProgram>, String> {
-    let arch = std::env::consts::ARCH.try_into().map_err(|fault| format!("seccomp: {fault}"))?;
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(|fault| format!("seccomp: {fault}"))?;
     let build = |rules: BTreeMap<i64, Vec<SeccompRule>>, unlisted, listed| {
-        SeccompFilter::new(rules, unlisted, listed, arch).and_then(BpfProgram::try_from).map_err(|fault| format!("seccomp: {fault}"))
+        SeccompFilter::new(rules, unlisted, listed, arch)
+            .and_then(BpfProgram::try_from)
+            .map_err(|fault| format!("seccomp: {fault}"))
     };
-    let always = |calls: &[libc::c_long]| calls.iter().map(|call| (*call, Vec::new())).collect::<BTreeMap<i64, Vec<SeccompRule>>>();
+
+    let always = |calls: &[libc::c_long]| {
+        calls
+            .iter()
+            .map(|call| (*call, Vec::new()))
+            .collect::<BTreeMap<i64, Vec<SeccompRule>>>()
+    };
+
     let when = |argument: u8, op: SeccompCmpOp, value: u64| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value)
             .and_then(|condition| SeccompRule::new(vec![condition]))
             .map_err(|fault| format!("seccomp: {fault}"))
     };
+
     let mut allowed = always(ALLOWED);
     allowed.extend(always(ALLOWED_HERE));
+
     // Flags and duplicates of descriptors; nothing else of fcntl.
-    let fcntl = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_SETPIPE_SZ];
-    allowed.insert(libc::SYS_fcntl, fcntl.iter().map(|what| when(1, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
+    let fcntl = [
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_SETFL,
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_SETPIPE_SZ,
+    ];
+
+    allowed.insert(
+        libc::SYS_fcntl,
+        fcntl
+            .iter()
+            .map(|what| when(1, SeccompCmpOp::Eq, *what as u64))
+            .collect::<Result<_, _>>()?,
+    );
+
     // glibc makes fstat of it, on a descriptor and no path.
-    allowed.insert(libc::SYS_newfstatat, vec![when(3, SeccompCmpOp::Eq, libc::AT_EMPTY_PATH as u64)?]);
+    allowed.insert(
+        libc::SYS_newfstatat,
+        vec![when(3, SeccompCmpOp::Eq, libc::AT_EMPTY_PATH as u64)?],
+    );
+
     // The size of a terminal is told to it, by descriptor; nothing that types into one (TIOCSTI).
     let ioctl = [libc::FIONBIO, libc::TIOCSWINSZ];
-    allowed.insert(libc::SYS_ioctl, ioctl.iter().map(|what| when(1, SeccompCmpOp::Eq, *what)).collect::<Result<_, _>>()?);
-    // Sending goes over what is connected already: no address, and no connection made by sending (TCP Fast Open).
-    let unnamed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0).map_err(|fault| format!("seccomp: {fault}"))?;
+    allowed.insert(
+        libc::SYS_ioctl,
+        ioctl
+            .iter()
+            .map(|what| when(1, SeccompCmpOp::Eq, *what))
+            .collect::<Result<_, _>>()?,
+    );
+
+    // Sending goes over what is connected already: no address, and no connection made by sending
+    // (TCP Fast Open).
+    let unnamed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
+        .map_err(|fault| format!("seccomp: {fault}"))?;
     let slow = |argument: u8| {
         let fast_open = libc::MSG_FASTOPEN as u64;
-        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(fast_open), 0)
-            .map_err(|fault| format!("seccomp: {fault}"))
+        SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::MaskedEq(fast_open),
+            0,
+        )
+        .map_err(|fault| format!("seccomp: {fault}"))
     };
-    let both = SeccompRule::new(vec![unnamed, slow(3)?]).map_err(|fault| format!("seccomp: {fault}"))?;
+
+    let both =
+        SeccompRule::new(vec![unnamed, slow(3)?]).map_err(|fault| format!("seccomp: {fault}"))?;
     allowed.insert(libc::SYS_sendto, vec![both]);
     let sendmsg = SeccompRule::new(vec![slow(2)?]).map_err(|fault| format!("seccomp: {fault}"))?;
     allowed.insert(libc::SYS_sendmsg, vec![sendmsg]);
+
     // Memory may be mapped and protected, never made executable.
     let executable = libc::PROT_EXEC as u64;
-    allowed.insert(libc::SYS_mmap, vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?]);
-    allowed.insert(libc::SYS_mprotect, vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?]);
+    allowed.insert(
+        libc::SYS_mmap,
+        vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?],
+    );
+
+    allowed.insert(
+        libc::SYS_mprotect,
+        vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?],
+    );
+
     // Threads, no processes.
     let thread = libc::CLONE_THREAD as u64;
-    allowed.insert(libc::SYS_clone, vec![when(0, SeccompCmpOp::MaskedEq(thread), thread)?]);
+    allowed.insert(
+        libc::SYS_clone,
+        vec![when(0, SeccompCmpOp::MaskedEq(thread), thread)?],
+    );
+
     let prctl = [libc::PR_SET_NAME, libc::PR_GET_NAME, 0x5356_4d41];
-    allowed.insert(libc::SYS_prctl, prctl.iter().map(|what| when(0, SeccompCmpOp::Eq, *what as u64)).collect::<Result<_, _>>()?);
-    // tokio's signal driver makes a Unix stream pair; no other socket can be made, above all none that can be pointed
-    // at a path later.
+    allowed.insert(
+        libc::SYS_prctl,
+        prctl
+            .iter()
+            .map(|what| when(0, SeccompCmpOp::Eq, *what as u64))
+            .collect::<Result<_, _>>()?,
+    );
+
+    // tokio's signal driver makes a Unix stream pair; no other socket can be made, above all none
+    // that can be pointed at a path later.
     let pair = vec![
-        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_UNIX as u64),
-        SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_STREAM as u64),
+        SeccompCondition::new(
+            0,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Eq,
+            libc::AF_UNIX as u64,
+        ),
+        SeccompCondition::new(
+            1,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::MaskedEq(0xf),
+            libc::SOCK_STREAM as u64,
+        ),
     ];
-    let pair = pair.into_iter().collect::<Result<Vec<_>, _>>().and_then(SeccompRule::new).map_err(|fault| format!("seccomp: {fault}"))?;
+
+    let pair = pair
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(SeccompRule::new)
+        .map_err(|fault| format!("seccomp: {fault}"))?;
     allowed.insert(libc::SYS_socketpair, vec![pair]);
-    // Passed here and answered by the filter of its own, or libc would see EPERM and not fall back to clone.
+
+    // Passed here and answered by the filter of its own, or libc would see EPERM and not fall back
+    // to clone.
     allowed.insert(libc::SYS_clone3, Vec::new());
     Ok(vec![
-        build(always(FATAL), SeccompAction::Allow, SeccompAction::KillProcess)?,
+        build(
+            always(FATAL),
+            SeccompAction::Allow,
+            SeccompAction::KillProcess,
+        )?,
         // Its flags lie in memory where no filter can see them; libc falls back to clone.
-        build(always(&[libc::SYS_clone3]), SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?,
+        build(
+            always(&[libc::SYS_clone3]),
+            SeccompAction::Allow,
+            SeccompAction::Errno(libc::ENOSYS as u32),
+        )?,
         // Unknown calls fail instead of killing, so that a library's update is no crash loop.
-        build(allowed, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
+        build(
+            allowed,
+            SeccompAction::Errno(libc::EPERM as u32),
+            SeccompAction::Allow,
+        )?,
     ])
 }
 
@@ -278,7 +417,12 @@ mod tests {
 
     #[test]
     fn nothing_is_both_allowed_and_fatal() {
-        assert!(FATAL.iter().all(|call| !ALLOWED.contains(call) && !ALLOWED_HERE.contains(call)));
+        assert!(
+            FATAL
+                .iter()
+                .all(|call| !ALLOWED.contains(call) && !ALLOWED_HERE.contains(call))
+        );
+
         assert_eq!(filters().map(|programs| programs.len()), Ok(3));
     }
 }

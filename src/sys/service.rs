@@ -1,4 +1,5 @@
-//! What a service manager is told (sd_notify): ready, reloading, stopping, alive. Where there is none, nothing is said.
+//! What a service manager is told (sd_notify): ready, reloading, stopping, alive. Where there is
+//! none, nothing is said.
 
 use std::io;
 use std::net::TcpListener;
@@ -14,11 +15,14 @@ pub fn notify(state: &str) {
 }
 
 fn told(state: &str) -> io::Result<()> {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return Ok(());
+    };
     let address = match path.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(&path)?,
     };
+
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     socket.send_to_addr(state.as_bytes(), &address).map(|_| ())
@@ -26,10 +30,17 @@ fn told(state: &str) -> io::Result<()> {
 
 /// Tells that the configuration is being read anew, with the moment in the form that systemd wants.
 pub fn notify_reloading() {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+
     // SAFETY: the call fills the structure, which lives through it.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    let microseconds = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000);
+    let microseconds = now
+        .tv_sec
+        .saturating_mul(1_000_000)
+        .saturating_add(now.tv_nsec / 1000);
     notify(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
 }
 
@@ -39,7 +50,9 @@ pub fn watchdog() -> Option<Duration> {
         return None;
     }
     // Twice as often as it is looked for.
-    number("WATCHDOG_USEC").filter(|time| *time > 0).map(|time| Duration::from_micros(time / 2))
+    number("WATCHDOG_USEC")
+        .filter(|time| *time > 0)
+        .map(|time| Duration::from_micros(time / 2))
 }
 
 /// Whether this machine's clock follows others.
@@ -53,8 +66,8 @@ pub enum Clock {
     Unknown,
 }
 
-/// The listening sockets that the service manager has passed on (LISTEN_FDS); they are its own and outlive this process.
-/// To be called once.
+/// The listening sockets that the service manager has passed on (LISTEN_FDS); they are its own and
+/// outlive this process. To be called once.
 ///
 /// # Errors
 /// When one of them is not open or listens for no TCP.
@@ -62,11 +75,22 @@ pub fn passed_listeners() -> io::Result<Vec<TcpListener>> {
     let one = |descriptor: i32| {
         let listener = TcpListener::from(super::adopt(descriptor)?);
         let listens = super::socket_listens(&listener)?;
-        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {descriptor} is no listening TCP socket"));
-        listener.local_addr().ok().filter(|_| listens).ok_or_else(wrong)?;
+        let wrong = || {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("descriptor {descriptor} is no listening TCP socket"),
+            )
+        };
+
+        listener
+            .local_addr()
+            .ok()
+            .filter(|_| listens)
+            .ok_or_else(wrong)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };
+
     (3..3 + passed()).map(one).collect()
 }
 
@@ -78,7 +102,10 @@ pub fn has_passed_listeners() -> bool {
 /// How many sockets there are for this process, from descriptor 3 on.
 fn passed() -> i32 {
     let ours = number("LISTEN_PID") == Some(u64::from(std::process::id()));
-    number("LISTEN_FDS").filter(|_| ours).and_then(|count| i32::try_from(count).ok()).map_or(0, |count| count.min(1024))
+    number("LISTEN_FDS")
+        .filter(|_| ours)
+        .and_then(|count| i32::try_from(count).ok())
+        .map_or(0, |count| count.min(1024))
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -88,8 +115,10 @@ fn number(name: &str) -> Option<u64> {
 /// What the kernel knows of its clock.
 pub fn clock() -> Clock {
     let mut told = std::mem::MaybeUninit::<libc::timex>::zeroed();
+
     // SAFETY: all zeroes is a valid `timex` that asks and changes nothing; the call fills it.
     let state = unsafe { libc::adjtimex(told.as_mut_ptr()) };
+
     // SAFETY: it was zeroed and then filled.
     let status = unsafe { told.assume_init() }.status;
     match state {

@@ -1,10 +1,11 @@
-//! Starting a process with a vfork-style clone: the parent's size costs nothing, and every step that fails
-//! in the child is reported by name.
+//! Starting a process with a vfork-style clone: the parent's size costs nothing, and every step
+//! that fails in the child is reported by name.
 //!
-//! Between clone and exec the child shares the parent's memory, so it makes raw system calls only: no
-//! allocation, no lock, no panic. Everything it needs is prepared beforehand. The calling thread is suspended
-//! meanwhile, so spawning has threads of its own, and a thread that never spawns kills a child that does not
-//! reach exec in time (a process of the target user may stop it; a network file system may hang).
+//! Between clone and exec the child shares the parent's memory, so it makes raw system calls only:
+//! no allocation, no lock, no panic. Everything it needs is prepared beforehand. The calling thread
+//! is suspended meanwhile, so spawning has threads of its own, and a thread that never spawns kills
+//! a child that does not reach exec in time (a process of the target user may stop it; a network
+//! file system may hang).
 
 use super::cgroup::Cgroup;
 use super::executable::{Executable, ExecutableFault, Version};
@@ -18,7 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-/// What to start. Made on the spawning thread, so that a file system that hangs holds up one start and nothing else.
+/// What to start. Made on the spawning thread, so that a file system that hangs holds up one start
+/// and nothing else.
 #[derive(Debug)]
 pub struct Program {
     /// The executable, opened and judged.
@@ -188,7 +190,11 @@ steps! {
 
 impl Step {
     pub(super) fn numbered(number: i32) -> Self {
-        usize::try_from(number).ok().and_then(|number| Self::ALL.get(number)).copied().unwrap_or(Self::Clone)
+        usize::try_from(number)
+            .ok()
+            .and_then(|number| Self::ALL.get(number))
+            .copied()
+            .unwrap_or(Self::Clone)
     }
 }
 
@@ -208,25 +214,43 @@ pub struct SpawnError {
 impl SpawnError {
     /// A step that failed before the clone.
     pub fn before(step: Step, fault: &io::Error) -> Self {
-        Self { step, errno: fault.raw_os_error().unwrap_or(0), index: 0, detail: Some(fault.to_string()) }
+        Self {
+            step,
+            errno: fault.raw_os_error().unwrap_or(0),
+            index: 0,
+            detail: Some(fault.to_string()),
+        }
     }
 
     /// The kernel's sentence, or ours.
     pub fn cause(&self) -> String {
-        self.detail.clone().unwrap_or_else(|| io::Error::from_raw_os_error(self.errno).to_string())
+        self.detail
+            .clone()
+            .unwrap_or_else(|| io::Error::from_raw_os_error(self.errno).to_string())
     }
 }
 
 impl From<ExecutableFault> for SpawnError {
     fn from(fault: ExecutableFault) -> Self {
-        let step = if matches!(fault, ExecutableFault::Digest(..)) { Step::Digest } else { Step::Executable };
+        let step = if matches!(fault, ExecutableFault::Digest(..)) {
+            Step::Digest
+        } else {
+            Step::Executable
+        };
+
         let errno = match &fault {
             ExecutableFault::Io(_, fault) => fault.raw_os_error().unwrap_or(libc::EIO),
             ExecutableFault::NotExecutable(_) => libc::EACCES,
             ExecutableFault::Interpreter(..) => libc::ENOEXEC,
             ExecutableFault::Untrusted(_) | ExecutableFault::Digest(..) => 0,
         };
-        Self { step, errno, index: 0, detail: Some(fault.to_string()) }
+
+        Self {
+            step,
+            errno,
+            index: 0,
+            detail: Some(fault.to_string()),
+        }
     }
 }
 
@@ -241,8 +265,8 @@ type Answer = Box<dyn FnOnce(Result<Child, SpawnError>) + Send>;
 #[derive(Clone)]
 pub struct Spawner(Arc<Queue>);
 
-/// Programs that wait to be started. One bell for all threads, which wakes one of them: a shared channel would wake a
-/// second only to wait in its place.
+/// Programs that wait to be started. One bell for all threads, which wakes one of them: a shared
+/// channel would wake a second only to wait in its place.
 struct Queue {
     jobs: Mutex<VecDeque<(Prepare, Answer)>>,
     bell: Condvar,
@@ -291,16 +315,25 @@ impl Spawner {
     /// # Errors
     /// When a thread or its stack cannot be had.
     pub fn start(threads: usize, waiting: usize) -> io::Result<Self> {
-        let queue = Arc::new(Queue { jobs: Mutex::default(), bell: Condvar::new(), most: waiting, keeper: Keeper::default() });
+        let queue = Arc::new(Queue {
+            jobs: Mutex::default(),
+            bell: Condvar::new(),
+            most: waiting,
+            keeper: Keeper::default(),
+        });
+
         for _ in 0..threads {
             add_thread(&queue)?;
         }
         let watched = queue.clone();
-        std::thread::Builder::new().name("spawn-deadline".into()).spawn(move || watch(&watched))?;
+        std::thread::Builder::new()
+            .name("spawn-deadline".into())
+            .spawn(move || watch(&watched))?;
         Ok(Self(queue))
     }
 
-    /// Starts the program that `prepare` makes; both it and `answer` are called on a spawning thread.
+    /// Starts the program that `prepare` makes; both it and `answer` are called on a spawning
+    /// thread.
     ///
     /// # Errors
     /// When as many wait already as may.
@@ -320,19 +353,22 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A spawning thread never ends: the kernel kills what it has started when it does (`PR_SET_PDEATHSIG`).
+/// A spawning thread never ends: the kernel kills what it has started when it does
+/// (`PR_SET_PDEATHSIG`).
 fn add_thread(queue: &Arc<Queue>) -> io::Result<()> {
     let slot = Arc::new(Slot::default());
     let stack = Stack::new()?;
     let low = Low::new()?;
     let mut slots = lock(&queue.keeper.slots);
     let (queue, own) = (queue.clone(), slot.clone());
-    std::thread::Builder::new().name(format!("spawn-{}", slots.len())).spawn(move || {
-        loop {
-            let (prepare, answer) = queue.next();
-            queue.keeper.spawn(&own, &stack, &low, prepare, answer);
-        }
-    })?;
+    std::thread::Builder::new()
+        .name(format!("spawn-{}", slots.len()))
+        .spawn(move || {
+            loop {
+                let (prepare, answer) = queue.next();
+                queue.keeper.spawn(&own, &stack, &low, prepare, answer);
+            }
+        })?;
     slots.push(slot);
     Ok(())
 }
@@ -353,19 +389,29 @@ impl Queue {
 impl Keeper {
     fn spawn(&self, slot: &Slot, stack: &Stack, low: &Low, prepare: Prepare, answer: Answer) {
         slot.pidfd.store(-1, Ordering::SeqCst);
-        *lock(&slot.work) = Some(Work { until: Instant::now() + limits::SPAWN, answer, cloning: false, late: false });
+        *lock(&slot.work) = Some(Work {
+            until: Instant::now() + limits::SPAWN,
+            answer,
+            cloning: false,
+            late: false,
+        });
+
         if !self.awake.swap(true, Ordering::SeqCst) {
             let _held = lock(&self.wake);
             self.bell.notify_one();
         }
+
         let prepared = prepare();
         match lock(&slot.work).as_mut() {
             // Given up meanwhile, and answered: nothing may start any more.
             None => return,
             Some(work) => work.cloning = true,
         }
+
         let outcome = prepared.and_then(|program| clone_and_exec(stack, low, program, &slot.pidfd));
-        let Some(work) = lock(&slot.work).take() else { return };
+        let Some(work) = lock(&slot.work).take() else {
+            return;
+        };
         (work.answer)(match outcome {
             Err(_) if work.late => Err(failed(Step::Deadline, libc::ETIMEDOUT)),
             other => other,
@@ -386,12 +432,17 @@ impl Keeper {
                     let pidfd = slot.pidfd.load(Ordering::SeqCst);
                     if pidfd >= 0 && !work.late {
                         work.late = true;
-                        // SAFETY: the slot is locked, so its spawner has not taken the pidfd over yet and the
-                        // descriptor is the child's.
-                        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, 0, 0) };
+
+                        // SAFETY: the slot is locked, so its spawner has not taken the pidfd over
+                        // yet and the descriptor is the child's.
+                        unsafe {
+                            libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, 0, 0)
+                        };
                     }
                 }
-                // It hangs in a file system, where nothing can end it. Answered for, and replaced by another thread.
+
+                // It hangs in a file system, where nothing can end it. Answered for, and replaced
+                // by another thread.
                 Some(_) => {
                     hanging += 1;
                     if let Some(work) = held.take() {
@@ -401,6 +452,7 @@ impl Keeper {
                 }
             }
         }
+
         (busy, hanging)
     }
 }
@@ -411,21 +463,31 @@ fn watch(queue: &Arc<Queue>) {
     loop {
         let mut held = lock(&keeper.wake);
         while !keeper.awake.load(Ordering::SeqCst) {
-            held = keeper.bell.wait(held).unwrap_or_else(PoisonError::into_inner);
+            held = keeper
+                .bell
+                .wait(held)
+                .unwrap_or_else(PoisonError::into_inner);
         }
+
         drop(held);
         std::thread::sleep(limits::SPAWN / 8);
         let (busy, hanging) = keeper.judge();
+
         for _ in 0..hanging {
             if lock(&keeper.slots).len() < MOST_THREADS {
                 // Without another thread the rest still serves.
                 let _ = add_thread(queue);
             }
         }
+
         if !busy {
             keeper.awake.store(false, Ordering::SeqCst);
+
             // Something may have begun between the look and the store.
-            if lock(&keeper.slots).iter().any(|slot| lock(&slot.work).is_some()) {
+            if lock(&keeper.slots)
+                .iter()
+                .any(|slot| lock(&slot.work).is_some())
+            {
                 keeper.awake.store(true, Ordering::SeqCst);
             }
         }
@@ -440,7 +502,12 @@ pub(super) fn start_here(program: Program) -> Result<Child, SpawnError> {
 }
 
 const fn failed(step: Step, errno: i32) -> SpawnError {
-    SpawnError { step, errno, index: 0, detail: None }
+    SpawnError {
+        step,
+        errno,
+        index: 0,
+        detail: None,
+    }
 }
 
 /// A stack for the child, with a page below it that nobody may touch.
@@ -467,6 +534,7 @@ impl Stack {
                 0,
             )
         };
+
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -483,8 +551,9 @@ impl Drop for Stack {
     }
 }
 
-/// Low numbers that a spawning thread keeps for itself: what the child needs is put there, so that it can let go of the
-/// thousands of descriptors that a busy daemon has without the kernel copying them first.
+/// Low numbers that a spawning thread keeps for itself: what the child needs is put there, so that
+/// it can let go of the thousands of descriptors that a busy daemon has without the kernel copying
+/// them first.
 struct Low {
     places: [OwnedFd; 5],
     empty: OwnedFd,
@@ -494,7 +563,10 @@ impl Low {
     fn new() -> io::Result<Self> {
         let empty = super::null()?;
         let place = || empty.try_clone();
-        Ok(Self { places: [place()?, place()?, place()?, place()?, place()?], empty })
+        Ok(Self {
+            places: [place()?, place()?, place()?, place()?, place()?],
+            empty,
+        })
     }
 
     /// Puts descriptors there, for as long as the result lives.
@@ -505,6 +577,7 @@ impl Low {
                 put(descriptor, place)?;
             }
         }
+
         Ok(held)
     }
 }
@@ -512,7 +585,11 @@ impl Low {
 fn put(descriptor: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
     // SAFETY: both are open and ours; the place goes on being owned, and names another file.
     let status = unsafe { libc::dup3(descriptor.as_raw_fd(), place.as_raw_fd(), libc::O_CLOEXEC) };
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if status < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Descriptors in their low places. A pipe's end that stayed there would keep the pipe open.
@@ -602,17 +679,41 @@ struct OpenHow {
 /// `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`
 const RESOLVE: u64 = 0x08 | 0x04 | 0x02;
 
-fn clone_and_exec(stack: &Stack, low: &Low, program: Program, pidfd: &AtomicI32) -> Result<Child, SpawnError> {
-    let pointers =
-        |texts: &mut dyn Iterator<Item = &CString>| texts.map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+fn clone_and_exec(
+    stack: &Stack,
+    low: &Low,
+    program: Program,
+    pidfd: &AtomicI32,
+) -> Result<Child, SpawnError> {
+    let pointers = |texts: &mut dyn Iterator<Item = &CString>| {
+        texts
+            .map(|text| text.as_ptr())
+            .chain([std::ptr::null()])
+            .collect::<Vec<_>>()
+    };
     let interpreter = &program.executable.interpreter;
     // A script's path stands for its argv[0].
-    let argv = pointers(&mut interpreter.iter().chain(program.argv.iter().skip(usize::from(!interpreter.is_empty()))));
+    let argv = pointers(
+        &mut interpreter.iter().chain(
+            program
+                .argv
+                .iter()
+                .skip(usize::from(!interpreter.is_empty())),
+        ),
+    );
     let environment = pointers(&mut program.environment.iter());
     let own = |resource: i32| {
         let mut known = [u64::MAX; 2];
         // SAFETY: prlimit on this process that only asks, into two numbers of the kernel's size.
-        unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, std::ptr::null::<u64>(), known.as_mut_ptr()) };
+        unsafe {
+            libc::syscall(
+                libc::SYS_prlimit64,
+                0,
+                resource,
+                std::ptr::null::<u64>(),
+                known.as_mut_ptr(),
+            )
+        };
         known[1]
     };
     let limits: Vec<(i32, [u64; 2])> = program
@@ -624,14 +725,21 @@ fn clone_and_exec(stack: &Stack, low: &Low, program: Program, pidfd: &AtomicI32)
         })
         .collect();
     let rules = match &program.files {
-        Some(files) => Some(jail::sandbox(files, &program.executable.paths).map_err(|fault| SpawnError::before(Step::Sandbox, &fault))?),
+        Some(files) => Some(
+            jail::sandbox(files, &program.executable.paths)
+                .map_err(|fault| SpawnError::before(Step::Sandbox, &fault))?,
+        ),
         None => None,
     };
     let filter = match program.network {
         true => None,
         false => {
-            let program = jail::no_network().map_err(|fault| SpawnError::before(Step::Network, &io::Error::other(fault)))?;
-            Some(Filter { length: u16::try_from(program.len()).unwrap_or(0), program: program.as_ptr() })
+            let program = jail::no_network()
+                .map_err(|fault| SpawnError::before(Step::Network, &io::Error::other(fault)))?;
+            Some(Filter {
+                length: u16::try_from(program.len()).unwrap_or(0),
+                program: program.as_ptr(),
+            })
         }
     };
     let opens: Vec<RawOpen> = program
@@ -640,12 +748,20 @@ fn clone_and_exec(stack: &Stack, low: &Low, program: Program, pidfd: &AtomicI32)
         .map(|open| RawOpen {
             root: open.root.as_ptr(),
             relative: open.relative.as_ptr(),
-            keep: open.keep.map_or(-1, |number| i32::try_from(number).unwrap_or(-1)),
+            keep: open
+                .keep
+                .map_or(-1, |number| i32::try_from(number).unwrap_or(-1)),
         })
         .collect();
     let [stdin, stdout, stderr] = &program.stdio;
     let held = low
-        .hold([Some(stdin), Some(stdout), Some(stderr), Some(&program.executable.file), rules.as_ref()])
+        .hold([
+            Some(stdin),
+            Some(stdout),
+            Some(stderr),
+            Some(&program.executable.file),
+            rules.as_ref(),
+        ])
         .map_err(|fault| SpawnError::before(Step::Descriptors, &fault))?;
     let [stdin, stdout, stderr, executable, rules_number] = held.numbers();
     let stdio = [stdin, stdout, stderr];
@@ -665,7 +781,10 @@ fn clone_and_exec(stack: &Stack, low: &Low, program: Program, pidfd: &AtomicI32)
         cwd: program.cwd.as_ptr(),
         stdio,
         above: highest.cast_unsigned() + 1,
-        ids: program.become_user.as_ref().map(|take| (take.uid, take.gid, take.groups.as_ptr(), take.groups.len())),
+        ids: program
+            .become_user
+            .as_ref()
+            .map(|take| (take.uid, take.gid, take.groups.as_ptr(), take.groups.len())),
         opens: opens.as_ptr(),
         open_count: opens.len(),
         ignored: ignored_signals(),
@@ -673,7 +792,10 @@ fn clone_and_exec(stack: &Stack, low: &Low, program: Program, pidfd: &AtomicI32)
         errno: 0,
         index: 0,
     };
-    let into = program.cgroup.as_ref().map(|group| group.folder().as_raw_fd());
+    let into = program
+        .cgroup
+        .as_ref()
+        .map(|group| group.folder().as_raw_fd());
     let arguments = CloneArgs {
         flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::CLONE_FILES) as u64
             | CLONE_CLEAR_SIGHAND
@@ -687,47 +809,91 @@ fn clone_and_exec(stack: &Stack, low: &Low, program: Program, pidfd: &AtomicI32)
     };
     let all = u64::MAX;
     let mut before = 0u64;
-    // SAFETY: all signals are blocked raw (also 32 and 33, which libc hides) so that no handler runs in the child on
-    // shared memory; the masks are 8 bytes, the kernel's own size. `clone` gets arguments and memory that live until
-    // it returns, and it returns in the parent only, after the child has exec'd or ended (CLONE_VFORK).
+    // SAFETY: all signals are blocked raw (also 32 and 33, which libc hides) so that no handler
+    // runs in the child on shared memory; the masks are 8 bytes, the kernel's own size. `clone`
+    // gets arguments and memory that live until it returns, and it returns in the parent only,
+    // after the child has exec'd or ended (CLONE_VFORK).
     let pid = unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8);
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const all,
+            &raw mut before,
+            8,
+        );
         let pid = clone(&arguments, child, (&raw mut shared).cast());
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const before, std::ptr::null_mut::<u64>(), 8);
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const before,
+            std::ptr::null_mut::<u64>(),
+            8,
+        );
         pid
     };
     if pid < 0 {
-        return Err(failed(Step::Clone, i32::try_from(-pid).unwrap_or(libc::EIO)));
+        return Err(failed(
+            Step::Clone,
+            i32::try_from(-pid).unwrap_or(libc::EIO),
+        ));
     }
     // SAFETY: CLONE_PIDFD gave us a new descriptor here.
     let owned = unsafe { OwnedFd::from_raw_fd(pidfd.load(Ordering::SeqCst)) };
-    // SAFETY: plain reads of our own memory; volatile because the child wrote it behind the compiler's back.
+    // SAFETY: plain reads of our own memory; volatile because the child wrote it behind the
+    // compiler's back.
     let (step, errno, index) = unsafe {
-        ((&raw const shared.step).read_volatile(), (&raw const shared.errno).read_volatile(), (&raw const shared.index).read_volatile())
+        (
+            (&raw const shared.step).read_volatile(),
+            (&raw const shared.errno).read_volatile(),
+            (&raw const shared.index).read_volatile(),
+        )
     };
     if step != 0 {
         reap_failed(&owned);
-        return Err(SpawnError { step: Step::numbered(step), errno, index, detail: None });
+        return Err(SpawnError {
+            step: Step::numbered(step),
+            errno,
+            index,
+            detail: None,
+        });
     }
-    Ok(Child { pidfd: owned, pid: i32::try_from(pid).unwrap_or(0), cgroup: program.cgroup, version: program.executable.version })
+    Ok(Child {
+        pidfd: owned,
+        pid: i32::try_from(pid).unwrap_or(0),
+        cgroup: program.cgroup,
+        version: program.executable.version,
+    })
 }
 
 /// A child that never became its program is reaped here; nobody else knows of it.
 fn reap_failed(pidfd: &OwnedFd) {
     // SAFETY: waitid with numbers and a null pointer that it does not fill.
     unsafe {
-        libc::syscall(libc::SYS_waitid, libc::P_PIDFD as libc::c_long, pidfd.as_raw_fd(), std::ptr::null_mut::<c_void>(), libc::WEXITED, 0)
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD as libc::c_long,
+            pidfd.as_raw_fd(),
+            std::ptr::null_mut::<c_void>(),
+            libc::WEXITED,
+            0,
+        )
     };
 }
 
-/// clone3 with a stack and a function for the child. Returns the child's id, or minus an error number.
+/// clone3 with a stack and a function for the child. Returns the child's id, or minus an error
+/// number.
 ///
 /// # Safety
 /// `arguments` must name a stack that is free until this returns, and `run` must never return.
-unsafe fn clone(arguments: &CloneArgs, run: unsafe extern "C" fn(*mut c_void) -> !, with: *mut c_void) -> i64 {
+unsafe fn clone(
+    arguments: &CloneArgs,
+    run: unsafe extern "C" fn(*mut c_void) -> !,
+    with: *mut c_void,
+) -> i64 {
     let result: i64;
-    // SAFETY: the kernel clobbers rcx and r11 (x86_64) only. The child has a new stack, aligned to 16 by its size and
-    // base, and leaves through `run`, which never returns, so nothing of this frame is used on it.
+    // SAFETY: the kernel clobbers rcx and r11 (x86_64) only. The child has a new stack, aligned to
+    // 16 by its size and base, and leaves through `run`, which never returns, so nothing of this
+    // frame is used on it.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         std::arch::asm!(
@@ -785,7 +951,8 @@ macro_rules! call {
 /// # Safety
 /// In the child only.
 unsafe fn give_up(shared: *mut Shared, step: Step, errno: i32) -> ! {
-    // SAFETY: the parent is suspended and its frame alive; volatile, so that the writes happen before the exit.
+    // SAFETY: the parent is suspended and its frame alive; volatile, so that the writes happen
+    // before the exit.
     unsafe {
         (&raw mut (*shared).errno).write_volatile(errno);
         (&raw mut (*shared).step).write_volatile(step as i32);
@@ -801,20 +968,47 @@ unsafe fn give_up(shared: *mut Shared, step: Step, errno: i32) -> ! {
 /// Runs on its own stack while the parent's thread is suspended; `with` points to its [`Shared`].
 unsafe extern "C" fn child(with: *mut c_void) -> ! {
     let shared: *mut Shared = with.cast();
-    // SAFETY: raw system calls only, on memory that the suspended parent prepared and keeps alive. errno lies in the
-    // suspended thread's own storage. No path allocates, locks or unwinds.
+
+    // SAFETY: raw system calls only, on memory that the suspended parent prepared and keeps alive.
+    // errno lies in the suspended thread's own storage. No path allocates, locks or unwinds.
     unsafe {
         let plan = &*shared;
+
         // A table of its own, without what lies above the descriptors that are needed.
-        call!(shared, Step::Descriptors, libc::SYS_close_range, plan.above, u32::MAX, CLOSE_RANGE_UNSHARE);
+        call!(
+            shared,
+            Step::Descriptors,
+            libc::SYS_close_range,
+            plan.above,
+            u32::MAX,
+            CLOSE_RANGE_UNSHARE
+        );
+
         call!(shared, Step::Session, libc::SYS_setsid);
+
         // Out of the way of standard input, output, error and the paths' descriptors.
         let free = 3 + plan.open_count;
-        let executable = call!(shared, Step::Descriptors, libc::SYS_fcntl, plan.executable, libc::F_DUPFD_CLOEXEC, free);
+        let executable = call!(
+            shared,
+            Step::Descriptors,
+            libc::SYS_fcntl,
+            plan.executable,
+            libc::F_DUPFD_CLOEXEC,
+            free
+        );
+
         let rules = match plan.rules {
             -1 => -1,
-            rules => call!(shared, Step::Descriptors, libc::SYS_fcntl, rules, libc::F_DUPFD_CLOEXEC, free),
+            rules => call!(
+                shared,
+                Step::Descriptors,
+                libc::SYS_fcntl,
+                rules,
+                libc::F_DUPFD_CLOEXEC,
+                free
+            ),
         };
+
         let [stdin, stdout, stderr] = plan.stdio;
         call!(shared, Step::Stdio, libc::SYS_dup3, stdin, 0, 0);
         call!(shared, Step::Stdio, libc::SYS_dup3, stdout, 1, 0);
@@ -822,56 +1016,129 @@ unsafe extern "C" fn child(with: *mut c_void) -> ! {
         if plan.terminal {
             call!(shared, Step::Stdio, libc::SYS_ioctl, 0, libc::TIOCSCTTY, 0);
         }
-        call!(shared, Step::Stdio, libc::SYS_close_range, 3, u32::MAX, CLOSE_RANGE_CLOEXEC);
+        call!(
+            shared,
+            Step::Stdio,
+            libc::SYS_close_range,
+            3,
+            u32::MAX,
+            CLOSE_RANGE_CLOEXEC
+        );
+
         reset_signals(plan.ignored);
         if let Some((uid, gid, groups, count)) = plan.ids {
             call!(shared, Step::Groups, libc::SYS_setgroups, count, groups);
             call!(shared, Step::User, libc::SYS_setresgid, gid, gid, gid);
             call!(shared, Step::User, libc::SYS_setresuid, uid, uid, uid);
         }
-        // After the change of user, which clears it. The spawning thread lives as long as the daemon.
-        libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+
+        // After the change of user, which clears it. The spawning thread lives as long as the
+        // daemon.
+        libc::syscall(
+            libc::SYS_prctl,
+            libc::PR_SET_PDEATHSIG,
+            libc::SIGKILL,
+            0,
+            0,
+            0,
+        );
+
         libc::syscall(libc::SYS_umask, plan.umask);
         call!(shared, Step::Cwd, libc::SYS_chdir, plan.cwd);
         let mut index = 0;
+
         while index < plan.open_count {
             (&raw mut (*shared).index).write_volatile(index);
             open_beneath(shared, &*plan.opens.add(index));
             index += 1;
         }
+
         let mut limit = 0;
         while limit < plan.limit_count {
             let bound = &*plan.limits.add(limit);
-            call!(shared, Step::Limits, libc::SYS_prlimit64, 0, bound.0, bound.1.as_ptr(), 0);
+            call!(
+                shared,
+                Step::Limits,
+                libc::SYS_prlimit64,
+                0,
+                bound.0,
+                bound.1.as_ptr(),
+                0
+            );
+
             limit += 1;
         }
+
         if !plan.new_privileges {
-            call!(shared, Step::Privileges, libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+            call!(
+                shared,
+                Step::Privileges,
+                libc::SYS_prctl,
+                libc::PR_SET_NO_NEW_PRIVS,
+                1,
+                0,
+                0,
+                0
+            );
         }
+
         if rules >= 0 {
-            call!(shared, Step::Sandbox, libc::SYS_landlock_restrict_self, rules, 0);
+            call!(
+                shared,
+                Step::Sandbox,
+                libc::SYS_landlock_restrict_self,
+                rules,
+                0
+            );
         }
+
         if !plan.filter.is_null() {
-            call!(shared, Step::Network, libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, plan.filter);
+            call!(
+                shared,
+                Step::Network,
+                libc::SYS_seccomp,
+                SECCOMP_SET_MODE_FILTER,
+                0,
+                plan.filter
+            );
         }
+
         let none = 0u64;
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0, 8);
-        libc::syscall(libc::SYS_execveat, executable, c"".as_ptr(), plan.argv, plan.environment, libc::AT_EMPTY_PATH);
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            0,
+            8,
+        );
+
+        libc::syscall(
+            libc::SYS_execveat,
+            executable,
+            c"".as_ptr(),
+            plan.argv,
+            plan.environment,
+            libc::AT_EMPTY_PATH,
+        );
+
         give_up(shared, Step::Exec, *libc::__errno_location())
     }
 }
 
-/// The signals that this process ignores, by number. Rust ignores SIGPIPE, nohup SIGHUP; nothing here changes that
-/// later, so they are asked for once.
+/// The signals that this process ignores, by number. Rust ignores SIGPIPE, nohup SIGHUP; nothing
+/// here changes that later, so they are asked for once.
 fn ignored_signals() -> u64 {
     static IGNORED: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
     *IGNORED.get_or_init(|| {
-        (1..=64).filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP).fold(0, |mask, signal| {
-            let mut action = [0u64; 4];
-            // SAFETY: raw rt_sigaction that only asks, into a structure of the kernel's size.
-            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0, action.as_mut_ptr(), 8) };
-            mask | (u64::from(action[0] == libc::SIG_IGN as u64) << (signal - 1))
-        })
+        (1..=64)
+            .filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP)
+            .fold(0, |mask, signal| {
+                let mut action = [0u64; 4];
+
+                // SAFETY: raw rt_sigaction that only asks, into a structure of the kernel's size.
+                unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0, action.as_mut_ptr(), 8) };
+                mask | (u64::from(action[0] == libc::SIG_IGN as u64) << (signal - 1))
+            })
     })
 }
 
@@ -886,13 +1153,14 @@ unsafe fn reset_signals(ignored: u64) {
     while left != 0 {
         let signal = left.trailing_zeros() + 1;
         left &= left - 1;
+
         // SAFETY: raw rt_sigaction with a structure of the kernel's size.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8) };
     }
 }
 
-/// Opens a path argument as the new user: beneath its root, through no link, a file or folder only. Every cause
-/// of refusal looks the same to the client.
+/// Opens a path argument as the new user: beneath its root, through no link, a file or folder only.
+/// Every cause of refusal looks the same to the client.
 ///
 /// # Safety
 /// In the child only.
@@ -900,10 +1168,32 @@ unsafe fn open_beneath(shared: *mut Shared, open: &RawOpen) {
     // SAFETY: raw system calls on prepared memory; `status` is written by fstat before it is read.
     unsafe {
         let folder = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        let root = call!(shared, Step::Path, libc::SYS_openat, libc::AT_FDCWD, open.root, folder, 0);
-        let how =
-            OpenHow { flags: (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64, mode: 0, resolve: RESOLVE };
-        let found = call!(shared, Step::Path, libc::SYS_openat2, root, open.relative, &raw const how, size_of::<OpenHow>());
+        let root = call!(
+            shared,
+            Step::Path,
+            libc::SYS_openat,
+            libc::AT_FDCWD,
+            open.root,
+            folder,
+            0
+        );
+
+        let how = OpenHow {
+            flags: (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64,
+            mode: 0,
+            resolve: RESOLVE,
+        };
+
+        let found = call!(
+            shared,
+            Step::Path,
+            libc::SYS_openat2,
+            root,
+            open.relative,
+            &raw const how,
+            size_of::<OpenHow>()
+        );
+
         let mut status: libc::stat = std::mem::zeroed();
         if libc::fstat(found as i32, &raw mut status) < 0 {
             give_up(shared, Step::Path, *libc::__errno_location());
@@ -919,6 +1209,7 @@ unsafe fn open_beneath(shared: *mut Shared, open: &RawOpen) {
                 call!(shared, Step::Path, libc::SYS_dup3, found, keep, 0);
             }
         }
+
         if found != keep {
             libc::syscall(libc::SYS_close, found);
         }

@@ -19,13 +19,18 @@ fn program(argv: &[&str]) -> (Draft, io::PipeReader) {
         environment: vec![text("A=b")],
         cwd: text("/"),
         become_user: None,
-        stdio: [super::super::null().unwrap(), writer.try_clone().unwrap().into(), writer.into()],
+        stdio: [
+            super::super::null().unwrap(),
+            writer.try_clone().unwrap().into(),
+            writer.into(),
+        ],
         opens: vec![],
         limits: vec![],
         new_privileges: false,
         network: true,
         files: None,
     };
+
     (program, reader)
 }
 
@@ -67,14 +72,25 @@ impl Draft {
 
 fn run(program: Draft) -> Result<Child, SpawnError> {
     // One for all: children die with the thread that started them.
-    static SPAWNER: std::sync::LazyLock<Spawner> = std::sync::LazyLock::new(|| Spawner::start(2, 64).unwrap());
+    static SPAWNER: std::sync::LazyLock<Spawner> =
+        std::sync::LazyLock::new(|| Spawner::start(2, 64).unwrap());
     let (done, answer) = mpsc::channel();
-    SPAWNER.submit(Box::new(move || program.open()), Box::new(move |result| done.send(result).unwrap())).unwrap();
+    SPAWNER
+        .submit(
+            Box::new(move || program.open()),
+            Box::new(move |result| done.send(result).unwrap()),
+        )
+        .unwrap();
     answer.recv_timeout(Duration::from_secs(20)).unwrap()
 }
 
 fn ended(child: &Child) -> super::super::Exited {
-    let mut poll = libc::pollfd { fd: child.pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut poll = libc::pollfd {
+        fd: child.pidfd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+
     // SAFETY: one structure, one descriptor.
     unsafe { libc::poll(&raw mut poll, 1, 20_000) };
     super::super::reap(child.pidfd.as_fd()).unwrap().unwrap()
@@ -93,10 +109,14 @@ fn the_child_has_what_it_was_given_and_nothing_else() {
     output.read_to_string(&mut text).unwrap();
     assert_eq!(ended(&child).status, Some(0));
     let mut lines = text.lines();
+
     // Descriptor 3 is ls looking at the folder.
     assert_eq!(lines.next(), Some("0 1 2 3 A=b PWD=/tmp /tmp"));
     for line in lines {
-        assert!(line.ends_with("0000000000000000"), "no signal is blocked, ignored or pending: {line}");
+        assert!(
+            line.ends_with("0000000000000000"),
+            "no signal is blocked, ignored or pending: {line}"
+        );
     }
 }
 
@@ -115,7 +135,11 @@ fn a_failed_step_is_named() {
 
 #[test]
 fn exit_status_and_signal_are_told_apart() {
-    for (script, status, signal) in [("exit 7", Some(7), None), ("kill -9 $$", None, Some(9)), ("exit 255", Some(255), None)] {
+    for (script, status, signal) in [
+        ("exit 7", Some(7), None),
+        ("kill -9 $$", None, Some(9)),
+        ("exit 255", Some(255), None),
+    ] {
         let (program, _output) = program(&["/bin/sh", "-c", script]);
         let end = ended(&run(program).unwrap());
         assert_eq!((end.status, end.signal), (status, signal), "{script}");
@@ -132,19 +156,40 @@ fn paths_are_opened_beneath_or_not_at_all() {
     std::os::unix::fs::symlink("../secret", root.join("link")).unwrap();
     std::os::unix::fs::symlink("..", root.join("up")).unwrap();
     std::os::unix::fs::symlink("sub/file", root.join("inner")).unwrap();
-    let open = |relative: &str, keep| Open { root: text(root.to_str().unwrap()), relative: text(relative), keep };
-    for bad in ["link", "up/secret", "../secret", "inner", "none", "/etc/passwd"] {
+    let open = |relative: &str, keep| Open {
+        root: text(root.to_str().unwrap()),
+        relative: text(relative),
+        keep,
+    };
+
+    for bad in [
+        "link",
+        "up/secret",
+        "../secret",
+        "inner",
+        "none",
+        "/etc/passwd",
+    ] {
         let (mut program, _output) = program(&["/bin/true"]);
         program.opens = vec![open("sub/file", None), open(bad, Some(3))];
         let error = run(program).unwrap_err();
         assert_eq!((error.step, error.index), (Step::Path, 1), "{bad}");
     }
+
     let (mut program, mut output) = program(&["/bin/cat", "/dev/fd/3", "/dev/fd/4"]);
-    program.opens = vec![open("sub/file", Some(3)), open("sub/file", None), open("sub/file", Some(4))];
+    program.opens = vec![
+        open("sub/file", Some(3)),
+        open("sub/file", None),
+        open("sub/file", Some(4)),
+    ];
+
     let child = run(program).unwrap();
     let mut seen = String::new();
     output.read_to_string(&mut seen).unwrap();
-    assert_eq!((ended(&child).status, seen.as_str()), (Some(0), "insideinside"));
+    assert_eq!(
+        (ended(&child).status, seen.as_str()),
+        (Some(0), "insideinside")
+    );
 }
 
 #[test]
@@ -152,8 +197,17 @@ fn becoming_another_user_is_complete() {
     if super::super::effective_uid() != 0 {
         return;
     }
-    let (mut program, mut output) = program(&["/bin/sh", "-c", "id -u; id -g; id -G; grep -E '^(Uid|Gid|CapEff)' /proc/self/status"]);
-    program.become_user = Some(Take { uid: 65534, gid: 65534, groups: vec![65534, 100] });
+    let (mut program, mut output) = program(&[
+        "/bin/sh",
+        "-c",
+        "id -u; id -g; id -G; grep -E '^(Uid|Gid|CapEff)' /proc/self/status",
+    ]);
+    program.become_user = Some(Take {
+        uid: 65534,
+        gid: 65534,
+        groups: vec![65534, 100],
+    });
+
     let child = run(program).unwrap();
     let mut text = String::new();
     output.read_to_string(&mut text).unwrap();
@@ -173,9 +227,26 @@ fn output_of(program: Draft, mut output: io::PipeReader) -> (Option<u8>, String)
 
 #[test]
 fn bounds_and_privileges_are_set() {
-    let (mut bounded, output) = program(&["/bin/sh", "-c", "ulimit -c; ulimit -n; ulimit -Hn; umask; grep NoNewPrivs /proc/self/status"]);
-    bounded.limits = vec![ProcessLimit { what: Resource::Core, most: 0 }, ProcessLimit { what: Resource::OpenFiles, most: 77 }];
-    assert_eq!(output_of(bounded, output), (Some(0), "0\n77\n77\n0027\nNoNewPrivs:\t1\n".into()));
+    let (mut bounded, output) = program(&[
+        "/bin/sh",
+        "-c",
+        "ulimit -c; ulimit -n; ulimit -Hn; umask; grep NoNewPrivs /proc/self/status",
+    ]);
+    bounded.limits = vec![
+        ProcessLimit {
+            what: Resource::Core,
+            most: 0,
+        },
+        ProcessLimit {
+            what: Resource::OpenFiles,
+            most: 77,
+        },
+    ];
+
+    assert_eq!(
+        output_of(bounded, output),
+        (Some(0), "0\n77\n77\n0027\nNoNewPrivs:\t1\n".into())
+    );
 }
 
 #[test]
@@ -203,17 +274,36 @@ fn a_sandbox_leaves_what_is_named() {
         std::fs::write(path(name), name).unwrap();
     }
     std::fs::create_dir(path("write")).unwrap();
-    let files = Files { read: vec![path("open").into()], write: vec![path("write").into()], execute: vec![] };
+    let files = Files {
+        read: vec![path("open").into()],
+        write: vec![path("write").into()],
+        execute: vec![],
+    };
+
     let boxed = |argv: &[&str]| {
         let (mut program, output) = program(argv);
         program.files = Some(files.clone());
         output_of(program, output)
     };
-    assert_eq!(boxed(&["/bin/cat", &path("open")]), (Some(0), "open".into()));
+
+    assert_eq!(
+        boxed(&["/bin/cat", &path("open")]),
+        (Some(0), "open".into())
+    );
+
     assert_eq!(boxed(&["/bin/cat", &path("closed")]).0, Some(1));
     assert_eq!(boxed(&["/bin/cat", "/etc/passwd"]).0, Some(1));
-    assert_eq!(boxed(&["/bin/sh", "-c", &format!("echo x > {}", path("write/new"))]).0, Some(0));
-    assert_ne!(boxed(&["/bin/sh", "-c", &format!("echo x > {}", path("open"))]).0, Some(0), "to read is not to write");
+    assert_eq!(
+        boxed(&["/bin/sh", "-c", &format!("echo x > {}", path("write/new"))]).0,
+        Some(0)
+    );
+
+    assert_ne!(
+        boxed(&["/bin/sh", "-c", &format!("echo x > {}", path("open"))]).0,
+        Some(0),
+        "to read is not to write"
+    );
+
     // The shell itself may run, and nothing else.
     assert_eq!(boxed(&["/bin/sh", "-c", "/bin/cat /dev/null"]).0, Some(126));
 }
@@ -222,12 +312,19 @@ fn a_sandbox_leaves_what_is_named() {
 fn a_script_runs_as_the_kernel_would_run_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script");
-    std::fs::write(&path, "#!/bin/sh -u\necho \"$0\" \"$@\"; cat \"$(dirname \"$0\")/beside\"").unwrap();
+    std::fs::write(
+        &path,
+        "#!/bin/sh -u\necho \"$0\" \"$@\"; cat \"$(dirname \"$0\")/beside\"",
+    )
+    .unwrap();
     std::fs::write(folder.path().join("beside"), "beside").unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let name = path.to_str().unwrap();
     let (script, output) = program(&[name, "a b", "c"]);
-    assert_eq!(output_of(script, output), (Some(0), format!("{name} a b c\nbeside")));
+    assert_eq!(
+        output_of(script, output),
+        (Some(0), format!("{name} a b c\nbeside"))
+    );
 }
 
 /// An executable on a mount that hangs: the start is given up, the next ones go on.
@@ -241,29 +338,48 @@ fn a_start_that_hangs_before_the_clone_costs_itself_only() {
         let _ = held.recv();
         program(&["/bin/true"]).0.open()
     });
-    spawner.submit(hanging, Box::new(move |result| first.send(("hung", result)).unwrap())).unwrap();
-    spawner.submit(Box::new(|| program(&["/bin/true"]).0.open()), Box::new(move |result| done.send(("next", result)).unwrap())).unwrap();
+
+    spawner
+        .submit(
+            hanging,
+            Box::new(move |result| first.send(("hung", result)).unwrap()),
+        )
+        .unwrap();
+    spawner
+        .submit(
+            Box::new(|| program(&["/bin/true"]).0.open()),
+            Box::new(move |result| done.send(("next", result)).unwrap()),
+        )
+        .unwrap();
     let (which, result) = answers.recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!((which, result.unwrap_err().step), ("hung", Step::Deadline));
     let (which, result) = answers.recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!((which, ended(&result.unwrap()).status), ("next", Some(0)));
+
     // The thread comes back, finds itself answered for, and starts nothing.
     drop(release);
     assert!(answers.recv_timeout(Duration::from_millis(300)).is_err());
 }
 
-/// A process of the target user that stops everything it may: the child can be stopped before it reaches exec.
+/// A process of the target user that stops everything it may: the child can be stopped before it
+/// reaches exec.
 #[test]
 fn a_stopped_child_is_killed_at_its_deadline() {
     if super::super::effective_uid() != 0 {
         return;
     }
     // A user of nobody else's, or every process of that user would be stopped too.
-    let take = Take { uid: 54_321, gid: 54_321, groups: vec![54_321] };
+    let take = Take {
+        uid: 54_321,
+        gid: 54_321,
+        groups: vec![54_321],
+    };
+
     let (mut attacker, _attack) = program(&["/bin/sh", "-c", "while :; do kill -STOP -1; done"]);
     attacker.become_user = Some(take.clone());
     let attacker = run(attacker).unwrap();
     let began = Instant::now();
+
     for _ in 0..300 {
         let (mut victim, _output) = program(&["/bin/true"]);
         victim.become_user = Some(take.clone());
@@ -272,11 +388,17 @@ fn a_stopped_child_is_killed_at_its_deadline() {
             Ok(child) => super::super::kill(child.pidfd.as_fd()),
             Err(error) => assert_eq!(error.step, Step::Deadline),
         }
+
         if began.elapsed() > Duration::from_secs(6) {
             break;
         }
     }
+
     super::super::kill(attacker.pidfd.as_fd());
     let (after, _output) = program(&["/bin/true"]);
-    assert_eq!(ended(&run(after).unwrap()).status, Some(0), "the spawning threads are free");
+    assert_eq!(
+        ended(&run(after).unwrap()).status,
+        Some(0),
+        "the spawning threads are free"
+    );
 }

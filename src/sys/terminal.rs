@@ -1,4 +1,5 @@
-//! Terminals: making one for a command, and keeping one's own in raw mode for as long as a guard lives.
+//! Terminals: making one for a command, and keeping one's own in raw mode for as long as a guard
+//! lives.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -8,7 +9,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 pub type Size = (u16, u16);
 
 fn check(status: i32) -> io::Result<i32> {
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(status) }
+    if status < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(status)
+    }
 }
 
 /// A terminal: the end that is kept, which never blocks, and the command's.
@@ -18,21 +23,27 @@ fn check(status: i32) -> io::Result<i32> {
 #[cfg(target_os = "linux")]
 pub fn terminal(size: Size, owner: Option<u32>) -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+
     // SAFETY: a call with flags only.
     let raw = check(unsafe { libc::posix_openpt(flags | libc::O_NONBLOCK) })?;
+
     // SAFETY: the call succeeded, so this is a new descriptor of ours.
     let kept = unsafe { OwnedFd::from_raw_fd(raw) };
     let locked: libc::c_int = 0;
+
     // SAFETY: the ioctl reads one integer, which lives through it.
     check(unsafe { libc::ioctl(kept.as_raw_fd(), libc::TIOCSPTLCK, &raw const locked) })?;
+
     // SAFETY: the ioctl takes flags and gives a new descriptor; no path is walked.
     let raw = check(unsafe { libc::ioctl(kept.as_raw_fd(), libc::TIOCGPTPEER, flags) })?;
+
     // SAFETY: as above.
     let given = unsafe { OwnedFd::from_raw_fd(raw) };
     if let Some(owner) = owner {
         // SAFETY: a descriptor of ours and numbers; group -1 is "as it is".
         check(unsafe { libc::fchown(given.as_raw_fd(), owner, u32::MAX) })?;
     }
+
     resize(std::os::fd::AsFd::as_fd(&kept), size)?;
     Ok((kept, given))
 }
@@ -43,21 +54,33 @@ pub fn terminal(size: Size, owner: Option<u32>) -> io::Result<(OwnedFd, OwnedFd)
 /// As ioctl(2).
 #[cfg(target_os = "linux")]
 pub fn resize(terminal: BorrowedFd<'_>, (columns, rows): Size) -> io::Result<()> {
-    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+
     // SAFETY: the ioctl reads one structure, which lives through it.
-    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }).map(|_| ())
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
+        .map(|_| ())
 }
 
 /// How large the terminal at standard input is; `None` where that is none.
 pub fn own_terminal_size() -> Option<Size> {
     // SAFETY: an all-zero structure is a valid one, and the ioctl fills it.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+
     // SAFETY: `size` lives through the call.
     check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCGWINSZ, &raw mut size) }).ok()?;
-    Some((if size.ws_col == 0 { 80 } else { size.ws_col }, if size.ws_row == 0 { 24 } else { size.ws_row }))
+    Some((
+        if size.ws_col == 0 { 80 } else { size.ws_col },
+        if size.ws_row == 0 { 24 } else { size.ws_row },
+    ))
 }
 
-/// The terminal at standard input is in raw mode while this lives, and as it was afterwards, also after a panic.
+/// The terminal at standard input is in raw mode while this lives, and as it was afterwards, also
+/// after a panic.
 pub struct RawMode(libc::termios);
 
 impl RawMode {
@@ -68,11 +91,14 @@ impl RawMode {
     pub fn begin() -> io::Result<Self> {
         // SAFETY: an all-zero structure is a valid one, and the call fills it.
         let mut before: libc::termios = unsafe { std::mem::zeroed() };
+
         // SAFETY: `before` lives through the call.
         check(unsafe { libc::tcgetattr(libc::STDIN_FILENO, &raw mut before) })?;
         let mut raw = before;
+
         // SAFETY: changes the structure only.
         unsafe { libc::cfmakeraw(&raw mut raw) };
+
         // SAFETY: `raw` lives through the call.
         check(unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const raw) })?;
         Ok(Self(before))

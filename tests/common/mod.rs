@@ -1,4 +1,5 @@
-//! The real daemon in a folder of its own, on a port of the kernel's choosing; gone when it is dropped.
+//! The real daemon in a folder of its own, on a port of the kernel's choosing; gone when it is
+//! dropped.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -163,20 +164,39 @@ disabled = true
 
 /// Cheap, and the same for all: what is tested is not argon2.
 pub fn hash() -> String {
-    hash_password(&Secret::new(PASSWORD.into()), Cost { memory_kib: 64, passes: 1, lanes: 1 }).unwrap()
+    hash_password(
+        &Secret::new(PASSWORD.into()),
+        Cost {
+            memory_kib: 64,
+            passes: 1,
+            lanes: 1,
+        },
+    )
+    .unwrap()
 }
 
 /// Certificates, files and a configuration in a folder; `head` goes before the commands.
 pub fn prepare(folder: &Path, head: &str, commands: &str) -> Pair {
     let ca = devca::ca(2).unwrap();
-    let server = devca::issue(&ca, &["localhost".into(), "127.0.0.1".into(), "::1".into()], Use::Server, 2).unwrap();
+    let server = devca::issue(
+        &ca,
+        &["localhost".into(), "127.0.0.1".into(), "::1".into()],
+        Use::Server,
+        2,
+    )
+    .unwrap();
     write(&folder.join("ca.crt"), &ca.certificate, 0o644);
     write(&folder.join("ca.key"), &ca.key, 0o600);
     write(&folder.join("server.crt"), &server.certificate, 0o644);
     write(&folder.join("server.key"), &server.key, 0o600);
     write(&folder.join("password"), PASSWORD, 0o600);
     write(&folder.join("gone"), "#!/bin/sh\n", 0o755);
-    write(&folder.join("plain"), "no interpreter line, no ELF\n", 0o755);
+    write(
+        &folder.join("plain"),
+        "no interpreter line, no ELF\n",
+        0o755,
+    );
+
     write(&folder.join("noexec"), "#!/bin/sh\n", 0o755);
     std::fs::create_dir_all(folder.join("files/inner")).unwrap();
     write(&folder.join("files/one"), "one\n", 0o644);
@@ -185,24 +205,50 @@ pub fn prepare(folder: &Path, head: &str, commands: &str) -> Pair {
     let config = format!(
         "{}[server]\nlisten = [\"127.0.0.1:0\"]\nstate = \"state\"\ngrace = \"{}\"\n{}[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n{head}\n[defaults]\n{}\ntimeout = \"50s\"\n{}{}",
         // Many tests fail on purpose, and none of them is to be closed out for another's sake.
-        if head.contains("[penalties]") { "" } else { "[penalties]\nexempt = [\"127.0.0.0/8\", \"::1\"]\n" },
-        if head.contains("# slow to stop") { "60s" } else { "1s" },
-        if grouped() && !head.contains("# best effort") { "" } else { "containment = \"best-effort\"\n" },
+        if head.contains("[penalties]") {
+            ""
+        } else {
+            "[penalties]\nexempt = [\"127.0.0.0/8\", \"::1\"]\n"
+        },
+        if head.contains("# slow to stop") {
+            "60s"
+        } else {
+            "1s"
+        },
+        if grouped() && !head.contains("# best effort") {
+            ""
+        } else {
+            "containment = \"best-effort\"\n"
+        },
         run_as(),
         // Most tests want to see at once what becomes of a run whose client is gone.
-        if head.contains("# comes back") { "" } else { "resume_window = \"none\"\n" },
+        if head.contains("# comes back") {
+            ""
+        } else {
+            "resume_window = \"none\"\n"
+        },
         commands
     );
-    let config = config.replace("{hash}", &hash()).replace("{folder}", &folder.to_string_lossy());
+
+    let config = config
+        .replace("{hash}", &hash())
+        .replace("{folder}", &folder.to_string_lossy());
     write(&folder.join("config.toml"), &config, 0o600);
     ca
 }
 
-fn start(folder: &Path, environment: &[(&str, &str)], group: Option<&Path>) -> (Child, Receiver<String>) {
+fn start(
+    folder: &Path,
+    environment: &[(&str, &str)],
+    group: Option<&Path>,
+) -> (Child, Receiver<String>) {
     let mut daemon = Command::new(env!("CARGO_BIN_EXE_ordaind"));
     if let Some(group) = group {
         daemon = Command::new("/bin/sh");
-        daemon.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.join("cgroup.procs")).arg(env!("CARGO_BIN_EXE_ordaind"));
+        daemon
+            .args(["-c", "echo $$ > \"$0\" && exec \"$@\""])
+            .arg(group.join("cgroup.procs"))
+            .arg(env!("CARGO_BIN_EXE_ordaind"));
     }
     let mut child = daemon
         .arg("--config")
@@ -248,15 +294,27 @@ impl Server {
         Self::serve_as(folder, ca, &[], Some(group))
     }
 
-    fn serve_as(folder: tempfile::TempDir, ca: Pair, environment: &[(&str, &str)], group: Option<&Path>) -> Self {
+    fn serve_as(
+        folder: tempfile::TempDir,
+        ca: Pair,
+        environment: &[(&str, &str)],
+        group: Option<&Path>,
+    ) -> Self {
         let (child, log) = start(folder.path(), environment, group);
-        let mut server = Self { child, folder, port: 0, ca, log };
+        let mut server = Self {
+            child,
+            folder,
+            port: 0,
+            ca,
+            log,
+        };
         server.listening();
         server.settle();
         server
     }
 
-    /// Another daemon in the same folder and at the same port, after the first was killed without a word.
+    /// Another daemon in the same folder and at the same port, after the first was killed without a
+    /// word.
     pub fn restart(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -274,10 +332,16 @@ impl Server {
 
     fn start_again(&mut self, environment: &[(&str, &str)]) {
         let config = self.path("config.toml");
-        let text = std::fs::read_to_string(&config).unwrap().replace("127.0.0.1:0", &format!("127.0.0.1:{}", self.port));
+        let text = std::fs::read_to_string(&config)
+            .unwrap()
+            .replace("127.0.0.1:0", &format!("127.0.0.1:{}", self.port));
         write(&config, &text, 0o600);
-        // Another test's client may have got the port meanwhile, for as long as its connection lives.
-        wait("the port", || std::net::TcpListener::bind(("127.0.0.1", self.port)).is_ok());
+
+        // Another test's client may have got the port meanwhile, for as long as its connection
+        // lives.
+        wait("the port", || {
+            std::net::TcpListener::bind(("127.0.0.1", self.port)).is_ok()
+        });
         // Files that a start asks for and a running daemon is to miss.
         write(&self.path("gone"), "#!/bin/sh\n", 0o755);
         write(&self.path("noexec"), "#!/bin/sh\n", 0o755);
@@ -288,12 +352,19 @@ impl Server {
 
     fn listening(&mut self) {
         let line = self.wait_for_log("listening on ");
-        let address = line.split_once("listening on ").unwrap().1.split_whitespace().next().unwrap();
+        let address = line
+            .split_once("listening on ")
+            .unwrap()
+            .1
+            .split_whitespace()
+            .next()
+            .unwrap();
         self.port = address.rsplit_once(':').unwrap().1.parse().unwrap();
     }
 
     fn settle(&self) {
         let server = self;
+
         // The files that no start would accept any more, and a running daemon meets all the same.
         let _ = std::fs::remove_file(server.path("gone"));
         let noexec = server.path("noexec");
@@ -304,6 +375,7 @@ impl Server {
             "[hosts.t]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n",
             server.port
         );
+
         write(&server.path("client.toml"), &client, 0o600);
     }
 
@@ -315,25 +387,36 @@ impl Server {
     pub fn wait_for_log(&self, text: &str) -> String {
         let until = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
-        while let Ok(line) = self.log.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self
+            .log
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
             if line.contains(text) {
                 return line;
             }
             seen.push(line);
         }
+
         panic!("the log never said {text:?}:\n{}", seen.join("\n"));
     }
 
     pub fn trail(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.path("state/trail.jsonl")).unwrap();
+
         // A reader may meet a write that is under way.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        text[..whole].lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text[..whole]
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// The records of a kind.
     pub fn records(&self, kind: &str) -> Vec<serde_json::Value> {
-        self.trail().into_iter().filter(|record| record["kind"] == kind).collect()
+        self.trail()
+            .into_iter()
+            .filter(|record| record["kind"] == kind)
+            .collect()
     }
 
     /// Looks at the trail until it says so; the daemon writes on its own time.
@@ -354,7 +437,10 @@ impl Server {
 
     pub async fn try_session(&self, user: &str, password: &str) -> Result<Session, ClientError> {
         let connection = connect(&self.options()).await?;
-        connection.log_in(user, &Secret::new(password.into())).await.map_err(|(_, error)| error)
+        connection
+            .log_in(user, &Secret::new(password.into()))
+            .await
+            .map_err(|(_, error)| error)
     }
 
     pub async fn session(&self, user: &str) -> Session {
@@ -364,9 +450,15 @@ impl Server {
     /// The real client, as alice; `words` begin with its options or verb.
     pub fn client(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
-        command.arg("--config").arg(self.path("client.toml")).stdin(Stdio::null());
+        command
+            .arg("--config")
+            .arg(self.path("client.toml"))
+            .stdin(Stdio::null());
         // What it remembers is this server's own.
-        command.env("XDG_STATE_HOME", self.path("home")).env("XDG_CONFIG_HOME", self.path("home")).env_remove("SSH_AUTH_SOCK");
+        command
+            .env("XDG_STATE_HOME", self.path("home"))
+            .env("XDG_CONFIG_HOME", self.path("home"))
+            .env_remove("SSH_AUTH_SOCK");
         command
     }
 
@@ -375,7 +467,14 @@ impl Server {
     }
 
     pub fn ordain_with_input(&self, words: &[&str], input: &[u8]) -> Output {
-        let mut child = self.client().args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .client()
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
         let writing = std::thread::spawn(move || {
@@ -388,7 +487,11 @@ impl Server {
 
     /// The daemon's own verbs.
     pub fn local(&self, verb: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_ordaind")).args([verb, "--config"]).arg(self.path("config.toml")).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_ordaind"))
+            .args([verb, "--config"])
+            .arg(self.path("config.toml"))
+            .output()
+            .unwrap()
     }
 
     /// The network process.
@@ -398,7 +501,10 @@ impl Server {
         children
             .split_whitespace()
             .map(|child| child.parse().unwrap())
-            .find(|child: &i32| std::fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.starts_with(b"ordaind: frontend")))
+            .find(|child: &i32| {
+                std::fs::read(format!("/proc/{child}/cmdline"))
+                    .is_ok_and(|line| line.starts_with(b"ordaind: frontend"))
+            })
             .unwrap()
     }
 }
@@ -411,12 +517,19 @@ impl Drop for Server {
 }
 
 pub fn signal(pid: u32, signal: &str) {
-    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args([signal, &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// Whether a process lives (a zombie does not).
 pub fn alive(pid: &str) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|text| !text.rsplit_once(')').unwrap().1.starts_with(" Z"))
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|text| !text.rsplit_once(')').unwrap().1.starts_with(" Z"))
 }
 
 /// Looks again and again, because nothing rings for this.
@@ -432,7 +545,10 @@ pub fn wait(what: &str, done: impl Fn() -> bool) {
 pub fn invocation(command: &str, arguments: &[(&str, Value)]) -> Invocation {
     Invocation {
         command: command.into(),
-        arguments: arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        arguments: arguments
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
         confirmed: false,
         terminal: None,
         reason: None,
