@@ -23,3 +23,11 @@ fn set_forward() -> std::time::Duration {
 const fn set_forward() -> std::time::Duration {
     std::time::Duration::ZERO
 }
+
+/// Seconds since 1970, for what must hold across restarts.
+pub fn seconds() -> u64 {
+    now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}

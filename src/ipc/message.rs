@@ -274,6 +274,21 @@ pub enum Misdeed {
     Violation,
 }
 
+/// Bytes that a run's streams carried, by the frontend's count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Standard input.
+    pub stdin: u64,
+    /// Standard output.
+    pub stdout: u64,
+    /// Standard error.
+    pub stderr: u64,
+    /// Whether more output came than was passed on.
+    pub cut: bool,
+    /// Whether somebody still held the output open at the end.
+    pub held_open: bool,
+}
+
 /// Which bound a run has reached, by the frontend's clock or count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Bound {

@@ -7,7 +7,7 @@ mod state;
 
 pub use channel::{Channel, ChannelFault, read};
 pub use message::{
-    Bound, End, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue, ToFrontend,
-    ToMonitor,
+    Bound, Counts, End, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue,
+    ToFrontend, ToMonitor,
 };
 pub use state::{Stage, descriptors, expected};

@@ -1,10 +1,13 @@
 //! Who may be here: locks, kept logins, one-time codes; and what happens at once when somebody may
 //! not any more.
 
+use super::run::{Phase, Run};
+use super::session::Session;
 use super::settings::Settings;
-use super::state::{Phase, Session, Shared, now};
+use super::state::Shared;
 use super::{penalties, sessions};
 use crate::audit::{Record, What};
+use crate::clock::seconds as now;
 use crate::credential::{self, Credentials, Factor, totp};
 use crate::encoding::{hex, unhex};
 use crate::exit::Reason;
@@ -322,7 +325,7 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     let changed = end_kept(state, |_, login| over(&settings, state, login), "revoked");
     let ending: Vec<_> = {
         let runs = state.runs.borrow();
-        let ended = |run: &&super::state::Run| {
+        let ended = |run: &&Run| {
             // One whose command is gone altogether keeps what it began with; it is not this user's
             // right that was taken.
             let may = || {

@@ -1,7 +1,10 @@
 //! Answers to requests that run nothing: the policy's types as the wire shows them.
 
 use super::access;
-use super::state::{Session, Shared, now};
+use super::run::Phase;
+use super::session::Session;
+use super::state::Shared;
+use crate::clock::seconds as now;
 use crate::policy::{
     Argument, Command, Explanation, Kind, OnDisconnect, Plan, Presence, Scope, Stdin,
 };
@@ -102,7 +105,7 @@ pub fn explain(explanation: &Explanation) -> ExplainView {
         }
         .into(),
         decided_by: explanation.rule.clone(),
-        code: refusal.map(|refusal| super::requests::code_of(refusal.kind).number()),
+        code: refusal.map(|refusal| super::asked::code_of(refusal.kind).number()),
         text: refusal.map(|refusal| refusal.text.clone()),
         argv: explanation.outcome.clone().unwrap_or_default(),
         considered: explanation.considered.clone(),
@@ -245,7 +248,7 @@ pub fn runs(state: &Shared, user: &Arc<str>, scope: Scope) -> Answer {
         user: run.user.to_string(),
         command: run.command.name.clone(),
         seconds: run.since.elapsed().as_secs(),
-        waiting: run.phase == super::state::Phase::Queued,
+        waiting: run.phase == Phase::Queued,
         ended: None,
         number: None,
     }));

@@ -1,120 +1,11 @@
 //! The server's certificate: read and judged with its key, watched, and taken over when both fit.
 
-use super::settings::Tls;
+use super::pem::{TlsFile, TlsFiles};
 use super::state::Shared;
 use crate::audit::{Record, What};
-use crate::sys::{self, Trust};
-use crate::{limits, tls};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use crate::limits;
+
 use std::time::SystemTime;
-
-/// The PEM files of one configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The server's chain.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// The CA that client certificates must come from.
-    pub client_ca: Option<PathBuf>,
-}
-
-/// Which of them a fault is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsFile {
-    /// The server's chain.
-    Certificate,
-    /// Its key.
-    Key,
-    /// The CA of clients.
-    ClientCa,
-}
-
-/// Device, inode, length and change time of a file.
-type Stamp = (u64, u64, u64, i64, i64);
-
-impl TlsFiles {
-    /// Reads them and sees that they fit one another.
-    ///
-    /// # Errors
-    /// Every fault, with the file it is about.
-    pub fn read(&self) -> Result<Tls, Vec<(TlsFile, String)>> {
-        let mut faults = Vec::new();
-        let public = |path: &Path| {
-            let (text, _) = sys::read_config(path, &Trust::own(), limits::PEM_FILE)
-                .map_err(|fault| fault.to_string())?;
-            let parsed = tls::certificates(text.as_bytes())
-                .map_err(|why| format!("{}: {why}", path.display()))?;
-            Ok((text.into_bytes(), parsed))
-        };
-
-        let private = |path: &Path| {
-            let bytes = sys::read_private(path, limits::PEM_FILE)
-                .map(zeroize::Zeroizing::new)
-                .map_err(|fault| fault.to_string())?;
-            let parsed =
-                tls::private_key(&bytes).map_err(|why| format!("{}: {why}", path.display()))?;
-            Ok((bytes, parsed))
-        };
-
-        let mut note = |file: TlsFile, why: String| faults.push((file, why));
-        let chain = public(&self.certificate)
-            .map_err(|why| note(TlsFile::Certificate, why))
-            .ok();
-        let key = private(&self.key)
-            .map_err(|why| note(TlsFile::Key, why))
-            .ok();
-        // A gate that was asked for and cannot be had must not become an open door.
-        let client_ca = self
-            .client_ca
-            .as_deref()
-            .map(|path| public(path).map_err(|why| note(TlsFile::ClientCa, why)))
-            .transpose();
-        let (Some((chain_pem, chain)), Some((key_pem, key)), Ok(client_ca)) =
-            (chain, key, client_ca)
-        else {
-            return Err(faults);
-        };
-        let (ca_pem, roots) = client_ca.unzip();
-        let first = chain.first().cloned();
-        let described = first.ok_or_else(|| "holds no certificate".to_owned());
-        let described = described
-            .and_then(|first| Ok((tls::Fingerprint::of(&first)?, tls::Validity::of(&first)?)));
-        let (fingerprint, validity) = described.map_err(|why| vec![(TlsFile::Certificate, why)])?;
-        tls::server(chain, key, roots.as_deref()).map_err(|why| vec![(TlsFile::Key, why)])?;
-        Ok(Tls {
-            chain: chain_pem,
-            key: key_pem,
-            client_ca: ca_pem,
-            fingerprint,
-            validity,
-        })
-    }
-
-    /// What tells one state of the files from another. Links are followed: tools that renew replace
-    /// the link.
-    fn stamp(&self) -> Vec<Option<Stamp>> {
-        let files = [
-            Some(&self.certificate),
-            Some(&self.key),
-            self.client_ca.as_ref(),
-        ];
-
-        let one = |path: &PathBuf| {
-            let meta = std::fs::metadata(path).ok()?;
-            Some((
-                meta.dev(),
-                meta.ino(),
-                meta.len(),
-                meta.ctime(),
-                meta.ctime_nsec(),
-            ))
-        };
-
-        files.into_iter().flatten().map(one).collect()
-    }
-}
 
 /// Watches the files, and the date. Until the daemon ends.
 pub async fn watch(state: Shared) {
@@ -212,7 +103,7 @@ async fn take_over(state: &Shared, files: &TlsFiles) {
         expires: &expires,
         same_key,
     }));
-    super::supervise::configure(state, &[]).await;
+    super::link::configure(state, &[]).await;
 }
 
 /// What stands on the disk cannot be used: said at once, and a fault of the daemon's health if it

@@ -100,7 +100,7 @@ async fn one(state: &Shared, mut stream: UnixStream) -> io::Result<()> {
             (Verb::Locks, _) => locks(state),
             (Verb::Penalties, _) => super::penalties::list(state),
             (Verb::Lock, _) => lock(state, &asked, uid).await,
-            (_, Err(_)) => json!({ "error": super::requests::TRAIL }),
+            (_, Err(_)) => json!({ "error": super::asked::TRAIL }),
             (Verb::Reload, Ok(())) => match super::reload::reload(state).await {
                 Ok(done) => json!({ "generation": done.generation, "changes": done.changes }),
                 Err(faults) => json!({ "faults": faults }),

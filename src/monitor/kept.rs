@@ -6,11 +6,10 @@
 //! name there.
 
 use super::seen::Digest;
-use super::state::Counts;
 use crate::encoding::{base64, unbase64};
 use crate::exit::Reason;
 use crate::ids::{RequestId, RunId};
-use crate::ipc::End;
+use crate::ipc::{Counts, End};
 use crate::limits::RUNS_KEPT;
 use crate::{clock, spool, sys};
 use serde::{Deserialize, Serialize};

@@ -3,10 +3,12 @@
 
 use super::access::{self, Refused};
 use super::metrics::{count, count_by};
-use super::state::{Connection, Session, Shared, now};
-use super::summary::{self, Deed};
-use super::{penalties, sessions};
+use super::session::{Connection, Session};
+use super::state::Shared;
+use super::strangers::Deed;
+use super::{penalties, sessions, summary};
 use crate::audit::{Record, What};
+use crate::clock::seconds as now;
 use crate::credential::{self, Factor, Hash, Purpose, SessionPublic, SshPublic};
 use crate::encoding;
 use crate::ids::{ConnectionId, SessionId};
@@ -604,7 +606,7 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
     });
 
     if close {
-        super::supervise::forget(state, number, false);
+        super::connections::forget(state, number, false);
     }
 }
 

@@ -6,32 +6,41 @@
 
 mod access;
 mod answers;
+mod asked;
 mod certificate;
+mod connections;
 mod control;
 mod faults;
 mod journal;
 mod kept;
+mod link;
 mod login;
 mod metrics;
+mod owed;
+mod pem;
 mod penalties;
 mod reload;
 mod report;
 mod requests;
+mod run;
 mod runs;
 mod seen;
+mod session;
 mod sessions;
 mod settings;
 mod state;
+mod strangers;
 mod summary;
 mod supervise;
 mod trail;
 
 pub use answers::{describe, explain};
-pub use certificate::{TlsFile, TlsFiles};
+
 pub use faults::LastFaults;
-pub use penalties::PenaltyRules;
-pub use settings::{AuditRules, Durability, Loader, Settings, Tls};
-pub use supervise::FRONTEND;
+pub use owed::PenaltyRules;
+pub use pem::{Tls, TlsFile, TlsFiles};
+pub use settings::{AuditRules, Durability, Loader, Settings};
+pub use supervise::{CannotServe, FRONTEND};
 
 use crate::audit::{Record, What};
 use crate::exec::Means;
@@ -44,10 +53,6 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-
-/// Why the daemon did not come up.
-#[derive(Debug)]
-pub struct CannotServe(pub String);
 
 /// What the daemon is given beside its configuration.
 pub struct Given {

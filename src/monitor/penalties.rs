@@ -1,53 +1,15 @@
 //! Penalties in force: misdeeds are counted here, and sources that owe too much are closed out by
 //! the frontend.
 
+use super::owed::PenaltyRules;
 use super::state::Shared;
 use crate::audit::{Record, What};
 use crate::ipc::ToFrontend;
-use crate::penalty::{Ledger, Misdeed, Rules};
+use crate::penalty::{Ledger, Misdeed};
 use crate::policy::Network;
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
-
-/// What penalties are like here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PenaltyRules {
-    /// For sources.
-    pub sources: Rules,
-    /// For users, by their names as they are given, existing or not.
-    pub users: Rules,
-    /// Bits of an IPv4 and of an IPv6 address that are one source.
-    pub prefixes: (u8, u8),
-    /// Sources that owe nothing, ever.
-    pub exempt: Vec<Network>,
-}
-
-impl PenaltyRules {
-    /// Whether this address owes nothing, ever.
-    pub fn exempts(&self, source: IpAddr) -> bool {
-        self.exempt.iter().any(|network| network.contains(source))
-    }
-}
-
-/// Who owes what.
-#[derive(Debug)]
-pub struct Penalties {
-    /// The clock's beginning. It runs forward only.
-    began: Instant,
-    sources: Ledger<Network>,
-    users: Ledger<String>,
-}
-
-impl Default for Penalties {
-    fn default() -> Self {
-        Self {
-            began: Instant::now(),
-            sources: Ledger::default(),
-            users: Ledger::default(),
-        }
-    }
-}
+use std::time::Duration;
 
 fn network(state: &Shared, source: IpAddr) -> Network {
     let (v4, v6) = state.settings().penalties.prefixes;

@@ -91,7 +91,7 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
             };
 
             super::access::enforce(state, narrowed).await;
-            super::supervise::configure(state, &[]).await;
+            super::link::configure(state, &[]).await;
             super::penalties::reloaded(state, &old.penalties);
             let told = if changes.is_empty() {
                 "nothing".to_owned()

@@ -2,7 +2,8 @@
 //! it is well.
 
 use super::metrics::{Exposition, Kind, labels, seconds};
-use super::state::{Phase, State};
+use super::run::Phase;
+use super::state::State;
 use crate::limits::{self, LIMIT_NEAR};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};

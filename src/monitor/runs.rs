@@ -1,15 +1,16 @@
 //! A run's life: from the grant to the record of its end.
 
+use super::asked::{Asked, RequestRecord, TRAIL};
 use super::kept::{Over, Ran};
 use super::metrics::count;
-use super::requests::{Asked, RequestRecord, TRAIL};
+use super::run::{Phase, Run, bytes_on_disk};
 use super::seen::{Seen, digest};
-use super::state::{Counts, Phase, Run, Shared, bytes_on_disk};
+use super::state::Shared;
 use crate::audit::{Receipt, Record, What};
 use crate::exec::{self, NotStarted, Obstacle, Running};
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId, StreamId};
-use crate::ipc::{End, RunRules, ToFrontend};
+use crate::ipc::{Counts, End, RunRules, ToFrontend};
 use crate::policy::{Command, Decision, Grant, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
 use crate::request::{Ask, Attachment, Invocation};
@@ -430,7 +431,7 @@ fn still_granted(state: &Shared, run: RunId, grant: &Grant<Plan>) -> Result<(), 
             Ok(())
         }
         Decision::Refused(refusal) => Err((
-            super::requests::code_of(refusal.kind),
+            super::asked::code_of(refusal.kind),
             format!("{} (while it waited for its turn)", refusal.text),
         )),
         _ => Err((

@@ -1,7 +1,8 @@
 //! Sessions whose link was lost: kept for a while, so that their own key brings them back without a
 //! password.
 
-use super::state::{Session, Shared};
+use super::session::Session;
+use super::state::Shared;
 use crate::audit::{Record, What};
 use crate::ids::{ConnectionId, SessionId};
 use crate::ipc::ToFrontend;

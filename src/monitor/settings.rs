@@ -1,12 +1,11 @@
 //! What the monitor is told: read, checked and resolved by whoever starts it.
 
-use super::certificate::TlsFiles;
-use super::penalties::PenaltyRules;
+use super::owed::PenaltyRules;
+use super::pem::{Tls, TlsFiles};
 use crate::credential::{Cost, Credentials, Hash};
 use crate::ipc::{Limits, Logs};
 use crate::policy::{Outline, Policy};
 use crate::sys::Identity;
-use crate::tls::{Fingerprint, Validity};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -93,27 +92,6 @@ pub struct AuditRules {
     pub reserve: Option<u64>,
     /// The socket of the journald that gets each record too.
     pub journal: Option<PathBuf>,
-}
-
-/// What the TLS side needs, as bytes that were validated.
-#[derive(Clone)]
-pub struct Tls {
-    /// The certificate chain, PEM.
-    pub chain: Vec<u8>,
-    /// Its key, PEM.
-    pub key: zeroize::Zeroizing<Vec<u8>>,
-    /// The CA that client certificates must come from, PEM.
-    pub client_ca: Option<Vec<u8>>,
-    /// The key's fingerprint, which logins are bound to.
-    pub fingerprint: Fingerprint,
-    /// From when to when the certificate is valid.
-    pub validity: Validity,
-}
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Tls({})", self.fingerprint)
-    }
 }
 
 /// Reads the configuration anew; every fault it finds is a line.

@@ -4,164 +4,30 @@ use super::faults::LastFaults;
 use super::journal::Journal;
 use super::kept::Kept;
 use super::metrics::{Counters, count};
-use super::penalties::Penalties;
-use super::seen::{Digest, RequestsSeen};
+use super::owed::Penalties;
+use super::run::{Run, bytes_on_disk};
+use super::seen::RequestsSeen;
+use super::session::{Connection, Session};
 use super::settings::{Loader, Settings};
-use super::summary::Summary;
+use super::strangers::Summary;
 use crate::audit::{Record, Trail};
-use crate::credential::{Factor, SessionPublic};
 use crate::exec::Means;
-use crate::exit::Reason;
-use crate::ids::{ConnectionId, RequestId, RunId, SessionId, StreamId};
-use crate::ipc::{Channel, End, RunRules, Stage, ToFrontend};
-use crate::policy::Command;
-use crate::request::{Ask, Attachment};
+use crate::ids::{ConnectionId, RunId, SessionId};
+use crate::ipc::{Channel, ToFrontend};
 use crate::sys::Version;
 use crate::vault::Vault;
-use serde::{Deserialize, Serialize};
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 /// Shared by the tasks of the monitor's one thread.
 pub type Shared = Rc<State>;
-
-/// A connection as the monitor knows it.
-#[derive(Debug)]
-pub struct Connection {
-    /// How far it has come.
-    pub stage: Stage,
-    /// What a login must sign.
-    pub nonce: [u8; 32],
-    /// The server's key when it connected, which its login must name; a reload may have brought
-    /// another since.
-    pub server_key: crate::tls::Fingerprint,
-    /// Where it comes from: the frontend's word until the login, then the kernel's.
-    pub peer: Option<SocketAddr>,
-    /// Logins tried.
-    pub tries: u32,
-    /// Logins that were right but for a one-time code.
-    pub codes_wanted: u32,
-    /// Who is logged in.
-    pub session: Option<Session>,
-}
-
-/// An authenticated user with his session key.
-#[derive(Debug, Clone)]
-pub struct Session {
-    /// Its id.
-    pub id: SessionId,
-    /// Whose.
-    pub user: Arc<str>,
-    /// What verifies his requests.
-    pub key: SessionPublic,
-    /// The highest counter of a request so far.
-    pub counter: u64,
-    /// What it was proved by; it ends with that.
-    pub factor: Factor,
-    /// The kept login that it began with, or as which it is kept itself.
-    pub kept: Option<SessionId>,
-    /// Since when, in seconds since 1970.
-    pub since: u64,
-}
-
-/// Bytes that a run's streams carried, by the frontend's count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Standard input.
-    pub stdin: u64,
-    /// Standard output.
-    pub stdout: u64,
-    /// Standard error.
-    pub stderr: u64,
-    /// Whether more output came than was passed on.
-    pub cut: bool,
-    /// Whether somebody still held the output open at the end.
-    pub held_open: bool,
-}
-
-/// A run that waits, or goes on.
-#[derive(Debug)]
-pub struct Run {
-    /// Its id.
-    pub id: RunId,
-    /// Whose.
-    pub user: Arc<str>,
-    /// The session that asked for it.
-    pub session: SessionId,
-    /// What that session was proved by.
-    pub factor: Factor,
-    /// Where it was asked for from.
-    pub source: IpAddr,
-    /// What was asked for, of one that has had to wait: it is judged again when its turn comes.
-    pub asked: Option<Ask>,
-    /// The request that has led to it, and what that asked for; none where that holds a secret, of
-    /// which no trace is kept.
-    pub request: Option<(RequestId, Digest)>,
-    /// Which command.
-    pub command: Arc<Command>,
-    /// How far it has come.
-    pub phase: Phase,
-    /// Its main process and process group; 0 until it has started.
-    pub pid: i32,
-    /// Since when.
-    pub since: Instant,
-    /// The connection and stream it talks to, while it has any.
-    pub owner: Option<(ConnectionId, StreamId)>,
-    /// The one before, until the new one is known to have taken it up.
-    pub before: Option<(ConnectionId, StreamId)>,
-    /// How often its client has changed: a wait for one that came back since is over.
-    pub changes: u64,
-    /// Tells its task to end it; the first reason counts.
-    pub end: mpsc::Sender<Reason>,
-    /// Tells its task to signal it.
-    pub signals: mpsc::Sender<i32>,
-    /// Tells its task that the frontend has read everything.
-    pub finished: Option<oneshot::Sender<Counts>>,
-    /// How it ended, once its processes are gone.
-    pub over: Option<End>,
-    /// Its output.
-    pub spool: Option<OwnedFd>,
-    /// What holds for it in the frontend.
-    pub rules: RunRules,
-    /// Duplicates of its standard output and error, and input, for a frontend after this one.
-    pub pipes: [Option<OwnedFd>; 3],
-    /// Who wants its output as soon as it has started.
-    pub waiting: Vec<(ConnectionId, StreamId, Attachment)>,
-}
-
-/// How far a run has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// It waits for its turn.
-    Queued,
-    /// It is being started.
-    Starting,
-    /// The frontend knows of it.
-    Running,
-}
-
-/// Bytes on disk that a run's output may take, both streams in full; small ones are kept in memory.
-pub const fn bytes_on_disk(capacity: u64) -> u64 {
-    if capacity > crate::limits::SPOOL_IN_MEMORY {
-        capacity.saturating_mul(2)
-    } else {
-        0
-    }
-}
-
-impl Run {
-    /// Asks for its end.
-    pub fn end_for(&self, reason: Reason) {
-        let _ = self.end.try_send(reason);
-    }
-}
 
 /// Everything the monitor knows.
 #[derive(Debug)]
@@ -256,14 +122,6 @@ impl std::fmt::Debug for DebugLoader {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("Loader")
     }
-}
-
-/// Seconds since 1970, for what must hold across restarts.
-pub fn now() -> u64 {
-    crate::clock::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }
 
 /// Drops a configuration, if nobody else needs it: a thousand patterns take their time to be taken

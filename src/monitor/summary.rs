@@ -2,87 +2,10 @@
 //! something: an outsider must not be able to fill the trail.
 
 use super::state::Shared;
+use super::strangers::{Deed, MINUTE, Sum};
 use crate::audit::{Record, What};
-use crate::limits::{RECORDS_OF_A_STRANGER, RECORDS_OF_STRANGERS, STRANGERS_TOLD_APART};
 use crate::policy::canonical;
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
-
-/// How long is summed.
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// Something that a client did before its user was known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// It connected.
-    Connection,
-    /// Its login was refused.
-    Refused,
-    /// It broke the protocol.
-    Violation,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    connections: u64,
-    logins_refused: u64,
-    violations: u64,
-}
-
-impl Sum {
-    fn add(&mut self, deed: Deed) {
-        match deed {
-            Deed::Connection => self.connections += 1,
-            Deed::Refused => self.logins_refused += 1,
-            Deed::Violation => self.violations += 1,
-        }
-    }
-}
-
-/// What was summed since the minute began.
-#[derive(Debug)]
-pub struct Summary {
-    began: Instant,
-    written: u32,
-    sources: HashMap<IpAddr, (u32, Sum)>,
-    others: Sum,
-}
-
-impl Default for Summary {
-    fn default() -> Self {
-        Self {
-            began: Instant::now(),
-            written: 0,
-            sources: HashMap::new(),
-            others: Sum::default(),
-        }
-    }
-}
-
-impl Summary {
-    /// Whether this deed is worth a record of its own; if not, it is counted.
-    fn admits(&mut self, source: IpAddr, deed: Deed) -> bool {
-        let known = self.sources.len();
-        let entry = match self.sources.get_mut(&source) {
-            Some(entry) => entry,
-            None if known < STRANGERS_TOLD_APART => self.sources.entry(source).or_default(),
-            None => {
-                self.others.add(deed);
-                return false;
-            }
-        };
-
-        if entry.0 < RECORDS_OF_A_STRANGER && self.written < RECORDS_OF_STRANGERS {
-            entry.0 += 1;
-            self.written += 1;
-            return true;
-        }
-
-        entry.1.add(deed);
-        false
-    }
-}
 
 /// Whether this deed gets a record of its own. Networks that are exempt from penalties are trusted
 /// not to flood.
@@ -119,26 +42,5 @@ pub fn flush(state: &Shared, now: bool) {
                 seconds,
             }));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_is_counted_and_not_recorded() {
-        let mut summary = Summary::default();
-        let source = |number: u32| IpAddr::from(number.to_be_bytes());
-        let each = (0..100)
-            .filter(|_| summary.admits(source(1), Deed::Connection))
-            .count();
-        assert_eq!((each, summary.sources[&source(1)].1.connections), (10, 90));
-        let all = (0..100_000)
-            .filter(|number| summary.admits(source(*number), Deed::Refused))
-            .count();
-        assert!(all + each <= 1000, "{all}");
-        assert!(summary.sources.len() <= STRANGERS_TOLD_APART);
-        assert!(summary.others.logins_refused > 90_000);
     }
 }

@@ -1,23 +1,29 @@
 //! Keeps a frontend: starts it, hands it what it needs, reads what it says, and replaces it when it
 //! is gone.
 
-use super::CannotServe;
+use super::asked;
+use super::connections::{forget, forget_all};
+use super::link::configure;
 use super::metrics::count;
-use super::state::{Counts, Shared};
-use super::summary::{self, Deed};
-use super::{login, penalties, requests, runs, sessions};
+use super::state::Shared;
+use super::strangers::Deed;
+use super::{login, penalties, requests, runs, summary};
 use crate::audit::{Record, What};
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId};
-use crate::ipc::{self, Bound, Channel, ChannelFault, Frontend, Stage, ToFrontend, ToMonitor};
+use crate::ipc::{self, Bound, Channel, ChannelFault, Counts, Stage, ToFrontend, ToMonitor};
 use crate::penalty::Misdeed;
 use crate::{limits, sys};
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use tokio::sync::oneshot;
+
+/// Why the daemon did not come up.
+#[derive(Debug)]
+pub struct CannotServe(pub String);
 
 /// The hidden argument that makes the program the frontend.
 pub const FRONTEND: &str = "--frontend";
@@ -46,64 +52,6 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, CannotServe> {
                 .map_err(|fault| CannotServe(format!("{address} cannot be listened on: {fault}")))
         })
         .collect()
-}
-
-/// Bytes behind a descriptor that needs no file: a pipe, filled and closed.
-fn readable(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let (reader, mut writer) = io::pipe()?;
-    if bytes.len() as u64 > limits::PEM_FILE {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a PEM file over 60 KiB",
-        ));
-    }
-
-    writer.write_all(bytes)?;
-    Ok(reader.into())
-}
-
-/// Tells the frontend its settings; the listeners come along at the start only.
-pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
-    let settings = state.settings();
-    let descriptors = (|| -> io::Result<Vec<OwnedFd>> {
-        let mut descriptors = vec![readable(&settings.tls.chain)?, readable(&settings.tls.key)?];
-        descriptors.extend(
-            settings
-                .tls
-                .client_ca
-                .as_deref()
-                .map(readable)
-                .transpose()?,
-        );
-
-        for listener in listeners {
-            descriptors.push(listener.try_clone()?.into());
-        }
-        Ok(descriptors)
-    })();
-    let message = Frontend {
-        limits: settings.limits.clone(),
-        logs: settings.logs,
-        client_ca: settings.tls.client_ca.is_some(),
-        listeners: u32::try_from(listeners.len()).unwrap_or(0),
-        listeners_stay: state.listeners_stay,
-        identity: settings
-            .frontend
-            .map(|identity| (identity.uid, identity.gid)),
-        instance: state.instance.clone(),
-        first_connection: state.highest.get() + 1,
-        threads: settings.threads,
-    };
-
-    match descriptors {
-        Ok(descriptors) => {
-            state
-                .tell_with(ToFrontend::Configure(Box::new(message)), &descriptors)
-                .await
-        }
-
-        Err(fault) => tracing::error!(%fault, "the frontend could not be configured"),
-    }
 }
 
 /// Starts a frontend, and another whenever one ends, with a growing pause. `first` is told how the
@@ -336,7 +284,7 @@ fn dispatch(
                 state,
                 connection,
                 stream,
-                &requests::Signed {
+                &asked::Signed {
                     signed,
                     signature,
                     secrets,
@@ -441,31 +389,4 @@ fn dispatch(
         ToMonitor::Gone { connection, lost } => forget(state, connection, lost),
     }
     Ok(())
-}
-
-/// A connection is gone: its session ends, or waits when its link was lost; its runs follow their
-/// rule.
-pub fn forget(state: &Shared, number: ConnectionId, lost: bool) {
-    runs::leave(state, number, None, lost);
-    let gone = state.connections.borrow_mut().remove(&number);
-    state.connection_gone.notify_waiters();
-    if let Some(session) = gone.and_then(|connection| connection.session) {
-        sessions::end_or_park(state, session, lost);
-    }
-}
-
-/// The frontend is gone, and every connection with it.
-fn forget_all(state: &Shared) {
-    let numbers: Vec<ConnectionId> = state.connections.borrow().keys().copied().collect();
-    for number in numbers {
-        forget(state, number, true);
-    }
-    // What does not outlive its frontend has lost its pipes, and nobody will count its bytes.
-    let begun = |run: &&mut super::state::Run| {
-        run.phase != super::state::Phase::Queued && !run.rules.outlives_client
-    };
-    for run in state.runs.borrow_mut().values_mut().filter(begun) {
-        run.finished = None;
-        run.end_for(Reason::Disconnected);
-    }
 }

@@ -1,0 +1,91 @@
+//! A run as the monitor knows it, from its request to its end.
+
+use super::seen::Digest;
+use crate::credential::Factor;
+use crate::exit::Reason;
+use crate::ids::{ConnectionId, RequestId, RunId, SessionId, StreamId};
+use crate::ipc::{Counts, End, RunRules};
+use crate::policy::Command;
+use crate::request::{Ask, Attachment};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+
+/// A run that waits, or goes on.
+#[derive(Debug)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// Whose.
+    pub user: Arc<str>,
+    /// The session that asked for it.
+    pub session: SessionId,
+    /// What that session was proved by.
+    pub factor: Factor,
+    /// Where it was asked for from.
+    pub source: IpAddr,
+    /// What was asked for, of one that has had to wait: it is judged again when its turn comes.
+    pub asked: Option<Ask>,
+    /// The request that has led to it, and what that asked for; none where that holds a secret, of
+    /// which no trace is kept.
+    pub request: Option<(RequestId, Digest)>,
+    /// Which command.
+    pub command: Arc<Command>,
+    /// How far it has come.
+    pub phase: Phase,
+    /// Its main process and process group; 0 until it has started.
+    pub pid: i32,
+    /// Since when.
+    pub since: Instant,
+    /// The connection and stream it talks to, while it has any.
+    pub owner: Option<(ConnectionId, StreamId)>,
+    /// The one before, until the new one is known to have taken it up.
+    pub before: Option<(ConnectionId, StreamId)>,
+    /// How often its client has changed: a wait for one that came back since is over.
+    pub changes: u64,
+    /// Tells its task to end it; the first reason counts.
+    pub end: mpsc::Sender<Reason>,
+    /// Tells its task to signal it.
+    pub signals: mpsc::Sender<i32>,
+    /// Tells its task that the frontend has read everything.
+    pub finished: Option<oneshot::Sender<Counts>>,
+    /// How it ended, once its processes are gone.
+    pub over: Option<End>,
+    /// Its output.
+    pub spool: Option<OwnedFd>,
+    /// What holds for it in the frontend.
+    pub rules: RunRules,
+    /// Duplicates of its standard output and error, and input, for a frontend after this one.
+    pub pipes: [Option<OwnedFd>; 3],
+    /// Who wants its output as soon as it has started.
+    pub waiting: Vec<(ConnectionId, StreamId, Attachment)>,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for its turn.
+    Queued,
+    /// It is being started.
+    Starting,
+    /// The frontend knows of it.
+    Running,
+}
+
+impl Run {
+    /// Asks for its end.
+    pub fn end_for(&self, reason: Reason) {
+        let _ = self.end.try_send(reason);
+    }
+}
+
+/// Bytes on disk that a run's output may take, both streams in full; small ones are kept in memory.
+pub const fn bytes_on_disk(capacity: u64) -> u64 {
+    if capacity > crate::limits::SPOOL_IN_MEMORY {
+        capacity.saturating_mul(2)
+    } else {
+        0
+    }
+}

@@ -1,0 +1,46 @@
+//! A connection, and the session of the user who logged in on it, as the monitor knows them.
+
+use crate::credential::{Factor, SessionPublic};
+use crate::ids::SessionId;
+use crate::ipc::Stage;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A connection as the monitor knows it.
+#[derive(Debug)]
+pub struct Connection {
+    /// How far it has come.
+    pub stage: Stage,
+    /// What a login must sign.
+    pub nonce: [u8; 32],
+    /// The server's key when it connected, which its login must name; a reload may have brought
+    /// another since.
+    pub server_key: crate::tls::Fingerprint,
+    /// Where it comes from: the frontend's word until the login, then the kernel's.
+    pub peer: Option<SocketAddr>,
+    /// Logins tried.
+    pub tries: u32,
+    /// Logins that were right but for a one-time code.
+    pub codes_wanted: u32,
+    /// Who is logged in.
+    pub session: Option<Session>,
+}
+
+/// An authenticated user with his session key.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose.
+    pub user: Arc<str>,
+    /// What verifies his requests.
+    pub key: SessionPublic,
+    /// The highest counter of a request so far.
+    pub counter: u64,
+    /// What it was proved by; it ends with that.
+    pub factor: Factor,
+    /// The kept login that it began with, or as which it is kept itself.
+    pub kept: Option<SessionId>,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+}
