@@ -3,7 +3,7 @@
 //!
 //! A command stands in a block tagged `console`, behind `$ ` or `# `. The lines below it are what it
 //! prints; `…` stands for anything. It must exit with 0, unless `echo $?` below it shows another
-//! status. In a block tagged `console,recorded` only the first line is a command. `ORDAIN_SHOW=1 cargo
+//! status. In a block tagged `console recorded` only the first line is a command. `ORDAIN_SHOW=1 cargo
 //! test --test book -- --nocapture` prints what each of them prints, for whoever writes a page.
 #![allow(
     clippy::unwrap_used,
@@ -174,7 +174,7 @@ fn commands(document: &Path) -> Vec<Shown> {
     for block in blocks(document) {
         let recorded = match block.tag.as_str() {
             "console" => false,
-            "console,recorded" => true,
+            "console recorded" => true,
             _ => continue,
         };
         for (at, line) in block.lines.iter().enumerate() {
@@ -423,7 +423,7 @@ fn what_cargo_is_asked_for_exists() {
 fn no_block_goes_unread() {
     for document in documents() {
         for block in blocks(&document) {
-            let known = ["console", "console,recorded", "toml", "toml,client", "text"];
+            let known = ["console", "console recorded", "toml", "toml client", "text"];
             let wire = document.ends_with("PROTOCOL.md");
             assert!(
                 wire || known.contains(&block.tag.as_str()),
@@ -471,7 +471,7 @@ fn every_configuration_that_is_shown_is_sound() {
                     let said = common::stdout(&judged) + &common::stderr(&judged);
                     assert!(judged.status.success(), "{}:\n{said}", block.place);
                 }
-                "toml,client" => {
+                "toml client" => {
                     write(&file, &text, 0o600);
                     let read = ordain::config::load_hosts(&file);
                     assert!(read.is_ok(), "{}: {:?}", block.place, read.err());

@@ -122,11 +122,16 @@ fn end_paragraph(out: &mut String, paragraph: &mut String) {
 /// A page of Markdown as a section of a manual page.
 fn roff(out: &mut String, page: &str) {
     let (mut code, mut item, mut paragraph) = (false, false, String::new());
+    let mut columns = Vec::new();
     let mut lines = page.lines().peekable();
     while let Some(line) = lines.next() {
         if line.starts_with("```") {
             end_paragraph(out, &mut paragraph);
-            out.push_str(if code { ".fi\n.RE\n" } else { ".RS\n.nf\n" });
+            out.push_str(if code {
+                ".fi\n.RE\n"
+            } else {
+                ".PP\n.RS\n.nf\n"
+            });
             (code, item) = (!code, false);
             continue;
         }
@@ -147,9 +152,10 @@ fn roff(out: &mut String, page: &str) {
             out.push_str(&format!(".SS \"{}\"\n", inline(title)));
         } else if line.starts_with('|') {
             // The row above the rule holds the names of the columns.
-            let head = lines.peek().is_some_and(|next| next.starts_with("|---"));
-            if !head && !line.starts_with("|---") {
-                row(out, line);
+            if lines.next_if(|next| next.starts_with("|---")).is_some() {
+                columns = cells(line);
+            } else {
+                row(out, &columns, line);
             }
         } else if let Some(text) = line.strip_prefix("* ") {
             end_paragraph(out, &mut paragraph);
@@ -168,29 +174,38 @@ fn roff(out: &mut String, page: &str) {
     end_paragraph(out, &mut paragraph);
 }
 
-/// A table's row as a tagged paragraph: the first cell, and the rest under it.
-fn row(out: &mut String, line: &str) {
-    let cells: Vec<&str> = line
-        .trim_matches('|')
-        .split(" | ")
-        .map(|cell| cell.trim().trim_matches('|').trim())
-        .collect();
-    let Some((first, rest)) = cells.split_first() else {
+/// The cells of a table's row.
+fn cells(line: &str) -> Vec<&str> {
+    let line = line.trim().trim_matches('|');
+    line.split(" | ").map(str::trim).collect()
+}
+
+/// A table's row as a tagged paragraph: the first cell with its type and default, and what it means
+/// below them.
+fn row(out: &mut String, columns: &[&str], line: &str) {
+    let cells = cells(line);
+    let (Some((first, rest)), Some(meaning)) = (cells.split_first(), cells.last()) else {
         return;
     };
-    let rest: Vec<String> = rest
+    let notes: Vec<String> = rest
         .iter()
-        .filter(|cell| !cell.is_empty())
-        .map(|cell| inline(cell))
+        .zip(columns.iter().skip(1))
+        .take(rest.len().saturating_sub(1))
+        .filter(|(cell, _)| !cell.is_empty() && **cell != "none")
+        .map(|(cell, column)| match *column {
+            "default" if *cell != "required" => format!("default: {}", inline(cell)),
+            _ => inline(cell),
+        })
         .collect();
+
+    let notes = match notes.join("; ") {
+        notes if notes.is_empty() => notes,
+        notes => format!(" ({notes})"),
+    };
     out.push_str(&format!(
-        ".TP\n{}\n{}\n",
+        ".TP\n{}{notes}\n{}\n",
         inline(first),
-        if rest.is_empty() {
-            "\\&".into()
-        } else {
-            rest.join("; ")
-        }
+        inline(meaning)
     ));
 }
 
