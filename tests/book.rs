@@ -1,5 +1,5 @@
 //! What README.md and the book show is true: their commands are run, their configurations are
-//! checked, their links lead somewhere.
+//! checked.
 //!
 //! A command stands in a block tagged `console`, behind `$ ` or `# `. The lines below it are what it
 //! prints; `…` stands for anything. It must exit with 0, unless `echo $?` below it shows another
@@ -16,13 +16,16 @@
 )]
 
 mod common;
+#[path = "common/pages.rs"]
+mod pages;
 
 use clap::{CommandFactory, Parser};
 use common::{Server, write};
 use ordain::cli::{CertsArgs, ClientArgs, DaemonArgs};
+use pages::{below, blocks, documents, root};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What is shown and not run, by its first words, and why not. What it says to ordain's own programs
@@ -95,72 +98,6 @@ commands = ["*"]
 roles = ["all"]
 password = "{hash}"
 "#;
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every file of Markdown below a folder, those of the build apart.
-fn below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(below(&path));
-        } else if path.extension().is_some_and(|kind| kind == "md") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-/// The documents that show commands and configurations.
-fn documents() -> Vec<PathBuf> {
-    let mut all = below(&root().join("docs/src"));
-    for name in [
-        "README.md",
-        "SECURITY.md",
-        "CONTRIBUTING.md",
-        "PROTOCOL.md",
-        "TRAIL.md",
-    ] {
-        all.push(root().join(name));
-    }
-    all
-}
-
-/// A fenced block.
-struct Block {
-    tag: String,
-    /// The document and the line that it begins at.
-    place: String,
-    lines: Vec<String>,
-}
-
-fn blocks(document: &Path) -> Vec<Block> {
-    let text = std::fs::read_to_string(document).unwrap();
-    let mut found = Vec::new();
-    let mut open: Option<Block> = None;
-    for (at, line) in text.lines().enumerate() {
-        let fence = line.trim_start().strip_prefix("```");
-        match (&mut open, fence) {
-            (None, Some(tag)) => {
-                open = Some(Block {
-                    tag: tag.to_owned(),
-                    place: format!("{}:{}", document.display(), at + 1),
-                    lines: Vec::new(),
-                });
-            }
-            (Some(_), Some(_)) => found.extend(open.take()),
-            (Some(block), None) => block.lines.push(line.to_owned()),
-            (None, None) => {}
-        }
-    }
-
-    assert!(open.is_none(), "{}: a fence is open", document.display());
-    found
-}
 
 /// A command as it is shown, and what is shown of its output.
 struct Shown {
@@ -419,27 +356,6 @@ fn what_cargo_is_asked_for_exists() {
     }
 }
 
-#[test]
-fn no_block_goes_unread() {
-    for document in documents() {
-        for block in blocks(&document) {
-            let known = ["console", "console recorded", "toml", "toml client", "text"];
-            let wire = document.ends_with("PROTOCOL.md");
-            assert!(
-                wire || known.contains(&block.tag.as_str()),
-                "{}: what is a block of {:?}?",
-                block.place,
-                block.tag
-            );
-            assert!(
-                block.tag != "text" || !block.lines.join("\n").contains("ordain "),
-                "{}: a command in a block that nobody runs",
-                block.place
-            );
-        }
-    }
-}
-
 /// A configuration that lacks what the text around it has said.
 fn completed(text: &str) -> String {
     let mut whole: toml::Table = text.parse().unwrap();
@@ -527,88 +443,5 @@ fn every_option_in_the_text_exists() {
                 );
             }
         }
-    }
-}
-
-/// A document's text with what it includes, its code left out.
-fn prose(document: &Path) -> String {
-    let text = std::fs::read_to_string(document).unwrap();
-    let mut out = String::new();
-    let mut code = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            code = !code;
-        } else if let Some(include) = line.strip_prefix("{{#include ") {
-            let path = include.trim_end_matches("}}");
-            out.push_str(&prose(&document.parent().unwrap().join(path)));
-        } else if !code {
-            out.push_str(line);
-            out.push('\n');
-        }
-    }
-
-    out
-}
-
-/// The anchors of a document's headings, as GitHub and mdBook make them.
-fn anchors(document: &Path) -> BTreeSet<String> {
-    prose(document)
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix('#')?
-                .trim_start_matches('#')
-                .strip_prefix(' ')
-        })
-        .map(|title| {
-            title
-                .to_lowercase()
-                .chars()
-                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
-                .map(|c| if c == ' ' { '-' } else { c })
-                .collect()
-        })
-        .collect()
-}
-
-#[test]
-fn every_link_leads_somewhere() {
-    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
-    let mut links = 0;
-    for document in documents() {
-        // What is included is looked at where it stands.
-        let own = std::fs::read_to_string(&document).unwrap();
-        if own.starts_with("{{#include") {
-            continue;
-        }
-        for found in link.captures_iter(&prose(&document)) {
-            let target = &found[1];
-            if target.starts_with("https://") {
-                continue;
-            }
-            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let file = match path {
-                "" => document.clone(),
-                path => document.parent().unwrap().join(path),
-            };
-            assert!(file.exists(), "{}: {target}", document.display());
-            assert!(
-                anchor.is_empty() || anchors(&file).contains(anchor),
-                "{}: {target}: no such heading",
-                document.display()
-            );
-            links += 1;
-        }
-    }
-    assert!(links > 100, "only {links} links were found");
-}
-
-#[test]
-fn every_page_stands_in_the_summary_once() {
-    let book = root().join("docs/src");
-    let summary = std::fs::read_to_string(book.join("SUMMARY.md")).unwrap();
-    for page in below(&book) {
-        let name = page.strip_prefix(&book).unwrap().display().to_string();
-        let times = summary.matches(&format!("]({name})")).count();
-        assert_eq!(times, usize::from(name != "SUMMARY.md"), "{name}");
     }
 }
