@@ -224,7 +224,7 @@ fn the_ways_a_run_ends_are_documented() {
         let reason = named[&name];
         let status = match reason {
             Reason::Exit(_) => "the command's own".to_owned(),
-            Reason::Signal(_) => "128 and the signal's number".to_owned(),
+            Reason::Signal(_) => "128+N for signal N".to_owned(),
             other => other.status().0.to_string(),
         };
         made.push_str(&format!("| `{}` | {status} | {said} |\n", reason.word()));

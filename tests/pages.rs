@@ -188,3 +188,20 @@ fn the_reference_has_every_key_and_no_other() {
     let documented = documented();
     assert_eq!(documented, accepted(&documented));
 }
+
+#[test]
+fn every_file_that_is_named_exists() {
+    let name = regex::Regex::new(
+        r"`((?:src|tests|benches|fuzz|docs|packaging|systemd|examples|tools|completions)/[a-z0-9_./-]*)",
+    )
+    .unwrap();
+    let mut named = 0;
+    for document in documents() {
+        for found in name.captures_iter(&prose(&document)) {
+            let path = root().join(&found[1]);
+            assert!(path.exists(), "{}: {}", document.display(), &found[1]);
+            named += 1;
+        }
+    }
+    assert!(named > 20, "only {named} names were found");
+}
