@@ -19,6 +19,10 @@ check:
 macos:
     cargo zigbuild check --target aarch64-apple-darwin --lib --bins
 
+# The book of docs/, into docs/book. Needs mdbook.
+book:
+    mdbook build docs
+
 # Advisories, licences and sources of the dependencies. Needs cargo-deny.
 deny:
     cargo deny check

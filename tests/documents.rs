@@ -1,5 +1,5 @@
 //! What the documents say and the sources know better is made from these: the trail's kinds and
-//! fields.
+//! fields, the ways a run ends, the codes, the bounds, and the manual pages.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,10 +10,68 @@
     reason = "it says what it expects by failing"
 )]
 
+use ordain::exit::Reason;
+use ordain::protocol::Code;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 
 fn source(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Two parts of one document are not written at once.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Compares the part of a document that is made from a source with what is made of it now, or, with
+/// ORDAIN_WRITE=1, writes it.
+fn compare(document: &str, made_from: &str, made: &str) {
+    const END: &str = "<!-- The made part ends here. -->\n";
+    let begin = format!(
+        "<!-- Made from {made_from} by tests/documents.rs; ORDAIN_WRITE=1 cargo test --test documents writes it. -->\n\n"
+    );
+    let _writing = WRITING.lock().unwrap();
+    let text = source(document);
+    let (head, rest) = text
+        .split_once(&begin)
+        .unwrap_or_else(|| panic!("{document} does not say {begin}"));
+    let (written, tail) = match rest.find(END) {
+        Some(end) => rest.split_at(end),
+        None => (rest, ""),
+    };
+
+    if std::env::var_os("ORDAIN_WRITE").is_some() {
+        let blank = if tail.is_empty() { "" } else { "\n" };
+        let whole = format!("{head}{begin}{}\n{blank}{tail}", made.trim_end());
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(document), whole).unwrap();
+        return;
+    }
+    assert_eq!(
+        written.trim_end(),
+        made.trim_end(),
+        "{document} is not what {made_from} says; ORDAIN_WRITE=1 cargo test --test documents writes it"
+    );
+}
+
+/// The doc comments of a source by the name that follows: of a constant, a variant, a code.
+fn documented(text: &str) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    let mut comment = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(said) = line.strip_prefix("/// ") {
+            comment.push(said);
+        } else if !comment.is_empty() {
+            let line = line.trim_start_matches("pub ").trim_start_matches("const ");
+            let end = line
+                .find(|c: char| !c.is_alphanumeric() && c != '_')
+                .unwrap_or(line.len());
+            let (name, rest) = line.split_at(end);
+            found.push((name.to_owned(), rest.to_owned(), comment.join(" ")));
+            comment.clear();
+        }
+    }
+
+    found
 }
 
 /// `KeptEnded` as serde writes it.
@@ -90,29 +148,13 @@ fn kinds() -> String {
 
 #[test]
 fn the_trails_kinds_and_fields_are_documented() {
-    const BEGIN: &str = "ORDAIN_WRITE=1 cargo test --test documents writes it. -->\n\n";
-    let document = source("TRAIL.md");
-    let (head, written) = document.split_once(BEGIN).unwrap();
     let made = kinds();
     let kinds: Vec<&str> = made
         .lines()
         .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
         .collect();
     assert_eq!(kinds, ordain::audit::KINDS);
-    if std::env::var_os("ORDAIN_WRITE").is_some() {
-        std::fs::write(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("TRAIL.md"),
-            format!("{head}{BEGIN}{}", made.trim_end().to_owned() + "\n"),
-        )
-        .unwrap();
-        return;
-    }
-
-    assert_eq!(
-        written.trim_end(),
-        made.trim_end(),
-        "TRAIL.md is not what record.rs says"
-    );
+    compare("TRAIL.md", "src/audit/record.rs", &made);
 
     for reason in [
         "exit",
@@ -141,8 +183,183 @@ fn the_trails_kinds_and_fields_are_documented() {
     );
 }
 
+/// The part of a source that begins behind one text and ends before another.
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(begin).unwrap();
+    rest.split_once(end).unwrap().0
+}
+
+#[test]
+fn the_ways_a_run_ends_are_documented() {
+    let text = source("src/exit.rs");
+    let body = between(&text, "pub enum Reason {", "\n}\n");
+    let reasons = [
+        Reason::Exit(0),
+        Reason::Signal(1),
+        Reason::Timeout,
+        Reason::Cancelled,
+        Reason::Disconnected,
+        Reason::Revoked,
+        Reason::Stopped,
+        Reason::Idle,
+        Reason::OutputLimit,
+        Reason::InputLimit,
+        Reason::OutOfMemory,
+        Reason::Lost,
+    ];
+    let named: BTreeMap<String, Reason> = reasons
+        .iter()
+        .map(|reason| {
+            let shown = format!("{reason:?}");
+            let name = shown.split('(').next().unwrap().to_owned();
+            (name, *reason)
+        })
+        .collect();
+
+    let mut made =
+        String::from("| reason | exit status of `ordain run` | what happened |\n|---|---|---|\n");
+    let documented = documented(body);
+    assert_eq!(documented.len(), named.len(), "a reason is missing here");
+    for (name, _, said) in documented {
+        let reason = named[&name];
+        let status = match reason {
+            Reason::Exit(_) => "the command's own".to_owned(),
+            Reason::Signal(_) => "128+N for signal N".to_owned(),
+            other => other.status().0.to_string(),
+        };
+        made.push_str(&format!("| `{}` | {status} | {said} |\n", reason.word()));
+    }
+    compare("docs/src/exit-status.md", "src/exit.rs", &made);
+}
+
+/// Every code by its number, with the doc comment of src/protocol/code.rs.
+fn codes() -> BTreeMap<u16, (Code, String)> {
+    let text = source("src/protocol/code.rs");
+    let list = between(&text, "codes! {", "\n}\n");
+    let codes: BTreeMap<u16, (Code, String)> = documented(list)
+        .into_iter()
+        .map(|(name, rest, said)| {
+            let number: String = rest.chars().filter(char::is_ascii_digit).collect();
+            let code = Code::numbered(number.parse().unwrap()).unwrap();
+            assert_eq!(format!("{code:?}"), name);
+            (code.number(), (code, said))
+        })
+        .collect();
+    assert_eq!(codes.len(), Code::ALL.len());
+    codes
+}
+
+#[test]
+fn every_code_is_documented_and_has_a_next_step() {
+    let troubleshooting = source("docs/src/troubleshooting.md");
+    let mut made = String::from("| code | word | what went wrong |\n|---|---|---|\n");
+    for (number, (code, said)) in codes() {
+        let word = code.word();
+        made.push_str(&format!(
+            "| [{number}](troubleshooting.md#{number}-{word}) | `{word}` | {said} |\n"
+        ));
+        let heading = format!("\n### {number} {word}\n\n");
+        let entry = troubleshooting
+            .split_once(&heading)
+            .unwrap_or_else(|| panic!("troubleshooting.md has no entry {heading:?}"))
+            .1;
+        let entry = entry.split("\n#").next().unwrap();
+        for part in ["*Who sees it:* ", "*Next:* "] {
+            assert!(entry.contains(part), "{number} does not say {part:?}");
+        }
+    }
+    compare("docs/src/exit-status.md", "src/protocol/code.rs", &made);
+
+    let entries: Vec<u16> = troubleshooting
+        .lines()
+        .filter_map(|line| line.strip_prefix("### ")?.split(' ').next()?.parse().ok())
+        .collect();
+    assert_eq!(entries, codes().into_keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_wires_table_of_codes_has_every_code() {
+    let text = source("PROTOCOL.md");
+    let section = between(&text, "\n## 8. Errors\n", "\n## 9.");
+    let written: Vec<(u16, String)> = section
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let number = cells.first()?.parse().ok()?;
+            assert!(!cells.last().unwrap().is_empty(), "{number} has no meaning");
+            Some((number, cells[1].trim_matches('`').to_owned()))
+        })
+        .collect();
+    let known: Vec<(u16, String)> = codes()
+        .into_iter()
+        .map(|(number, (code, _))| (number, code.word().to_owned()))
+        .collect();
+    assert_eq!(written, known);
+}
+
+/// The value of a constant of limits.rs: a product, a shift, a duration, or another constant.
+fn value(expression: &str, known: &BTreeMap<String, u64>) -> (u64, &'static str) {
+    let expression = expression.trim();
+    for (maker, unit) in [("from_secs(", "s"), ("from_millis(", "ms")] {
+        if let Some(inner) = expression
+            .strip_prefix("Duration::")
+            .and_then(|rest| rest.strip_prefix(maker))
+        {
+            return (value(inner.trim_end_matches(')'), known).0, unit);
+        }
+    }
+    if let Some((left, right)) = expression.split_once("<<") {
+        return (value(left, known).0 << value(right, known).0, "");
+    }
+    let product = expression
+        .split('*')
+        .map(|factor| factor.trim().replace('_', ""))
+        .map(|factor| factor.parse().unwrap_or_else(|_| known[expression]))
+        .product();
+    (product, "")
+}
+
+/// A value as people write it.
+fn readable(value: u64, unit: &str, said: &str) -> String {
+    let whole = |units: &[(u64, &str)]| {
+        let (size, name) = units
+            .iter()
+            .find(|(size, _)| value >= *size && value.is_multiple_of(*size))
+            .copied()
+            .unwrap();
+        format!("{} {name}", value / size)
+    };
+    match unit {
+        "s" => whole(&[(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")]),
+        "ms" => format!("{value} ms"),
+        _ if said.starts_with("Bytes") || said.contains("up to this size") => whole(&[
+            (1 << 40, "TiB"),
+            (1 << 30, "GiB"),
+            (1 << 20, "MiB"),
+            (1 << 10, "KiB"),
+            (1, "bytes"),
+        ]),
+        _ => value.to_string(),
+    }
+}
+
+#[test]
+fn the_bounds_that_are_no_settings_are_documented() {
+    let mut known = BTreeMap::new();
+    let mut made = String::from("| bound | value | what it bounds, and why |\n|---|---|---|\n");
+    for (name, rest, said) in documented(&source("src/limits.rs")) {
+        let expression = rest.split_once('=').unwrap().1.trim_end_matches(';');
+        let (number, unit) = value(expression, &known);
+        let shown = readable(number, unit, &said);
+        made.push_str(&format!("| `{name}` | {shown} | {said} |\n"));
+        known.insert(name, number);
+    }
+    assert!(made.lines().count() > 60, "{made}");
+    compare("docs/src/limits.md", "src/limits.rs", &made);
+}
+
 /// The generator of the man pages, as `cargo run --example documents` runs it.
-#[path = "../examples/documents.rs"]
+#[path = "../tools/documents.rs"]
 mod pages;
 
 #[test]
@@ -164,10 +381,12 @@ fn man_pages_are_made_from_what_help_says() {
     assert!(text("ordain-run.1").contains("dry\\-run") && text("ordaind.8").contains("doctor"));
     let configuration = text("ordain.toml.5");
 
-    // Every key of the README's table has its paragraph.
+    // Every kind of key has its paragraph.
     for key in [
         "include",
         "listen",
+        "cpu_time",
+        "retention",
         "handshake_timeout",
         "penalties",
         "rotate_size",

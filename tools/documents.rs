@@ -1,5 +1,5 @@
 //! Makes the man pages: `cargo run --example documents -- DIR`. Those of the programs come from the
-//! definitions of `--help`, ordain.toml(5) from the README's reference of the configuration.
+//! definitions of `--help`, ordain.toml(5) from the book's pages on the configuration.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -46,8 +46,7 @@ pub fn make(folder: &Path) -> io::Result<Vec<String>> {
         program(folder, command, &name, section, &mut made)?;
     }
 
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))?;
-    fs::write(folder.join("ordain.toml.5"), ascii(&configuration(&readme)))?;
+    fs::write(folder.join("ordain.toml.5"), ascii(&configuration()?))?;
     made.push("ordain.toml.5".into());
     Ok(made)
 }
@@ -91,127 +90,122 @@ fn program(
     Ok(())
 }
 
-/// The sections of the README that are the reference of the configuration.
-fn configuration(readme: &str) -> String {
+/// The pages of the book that ordain.toml(5) is made of, in its order.
+const CONFIGURATION: [&str; 4] = [
+    "configuration.md",
+    "commands.md",
+    "containment.md",
+    "durable-runs.md",
+];
+
+/// ordain.toml(5): whole pages of the book, one after the other.
+fn configuration() -> io::Result<String> {
     let mut out = String::from(
         ".TH ordain.toml 5 \"\" ordain ordain\n.SH NAME\nordain.toml \\- what ordaind serves: commands, arguments, roles, users\n.SH SYNOPSIS\n/etc/ordain/config.toml\n",
     );
-    let mut wanted = false;
-    let (mut code, mut paragraph) = (false, String::new());
-    let flush = |out: &mut String, paragraph: &mut String| {
-        if !paragraph.is_empty() {
-            out.push_str(&format!(".PP\n{}\n", inline(paragraph)));
-            paragraph.clear();
-        }
-    };
-
-    for line in readme.lines() {
-        if let Some(title) = line.strip_prefix("## ") {
-            flush(&mut out, &mut paragraph);
-            wanted = [
-                "Configuration",
-                "Commands and arguments",
-                "Containment",
-                "Durable runs",
-                "Terminals",
-            ]
-            .contains(&title);
-            if wanted {
-                out.push_str(&format!(".SH \"{}\"\n", title.to_uppercase()));
-            }
-            continue;
-        }
-
-        if !wanted {
-            continue;
-        }
-        let fenced = line.trim_start().starts_with("```");
-        if fenced || code {
-            if fenced {
-                flush(&mut out, &mut paragraph);
-                out.push_str(if code { ".fi\n.RE\n" } else { ".RS\n.nf\n" });
-                code = !code;
-            } else {
-                out.push_str(&format!("{}\n", plain(line)));
-            }
-
-            continue;
-        }
-
-        match line {
-            "" => flush(&mut out, &mut paragraph),
-            line if line.starts_with("### ") => {
-                flush(&mut out, &mut paragraph);
-                out.push_str(&format!(
-                    ".SS \"{}\"\n",
-                    inline(line.trim_start_matches("### "))
-                ));
-            }
-
-            line if line.starts_with('|') => {
-                flush(&mut out, &mut paragraph);
-                row(&mut out, line);
-            }
-
-            line if line.starts_with("    ") && paragraph.is_empty() => {
-                out.push_str(&format!(".RS\n.nf\n{}\n.fi\n.RE\n", plain(line.trim())))
-            }
-            line if line.starts_with("* ") || line.starts_with("- ") => {
-                flush(&mut out, &mut paragraph);
-                out.push_str(&format!(
-                    ".IP \\(bu 2\n{}\n",
-                    inline(line.trim_start_matches(['*', '-', ' ']))
-                ));
-            }
-
-            line => {
-                if !paragraph.is_empty() {
-                    paragraph.push(' ');
-                }
-                paragraph.push_str(line.trim());
-            }
-        }
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src");
+    for page in CONFIGURATION {
+        roff(&mut out, &fs::read_to_string(book.join(page))?);
     }
-
-    flush(&mut out, &mut paragraph);
     out.push_str(".SH \"SEE ALSO\"\nordain(1), ordaind(8), ordain-certs(1)\n");
-    out
+    Ok(out)
 }
 
-/// A table's row as a tagged paragraph: the first cell, and the rest under it.
-fn row(out: &mut String, line: &str) {
-    let cells: Vec<&str> = line
-        .trim_matches('|')
-        .split(" | ")
-        .map(|cell| cell.trim().trim_matches('|').trim())
-        .collect();
-    let Some((first, rest)) = cells.split_first() else {
+/// Ends a paragraph: what was collected of it goes out.
+fn end_paragraph(out: &mut String, paragraph: &mut String) {
+    if !paragraph.is_empty() {
+        out.push_str(&format!("{}\n", inline(paragraph)));
+        paragraph.clear();
+    }
+}
+
+/// A page of Markdown as a section of a manual page.
+fn roff(out: &mut String, page: &str) {
+    let (mut code, mut item, mut paragraph) = (false, false, String::new());
+    let mut columns = Vec::new();
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.starts_with("```") {
+            end_paragraph(out, &mut paragraph);
+            out.push_str(if code {
+                ".fi\n.RE\n"
+            } else {
+                ".PP\n.RS\n.nf\n"
+            });
+            (code, item) = (!code, false);
+            continue;
+        }
+        if code {
+            out.push_str(&format!("{}\n", plain(line)));
+            continue;
+        }
+
+        if line.is_empty() {
+            end_paragraph(out, &mut paragraph);
+            item = false;
+        } else if let Some(title) = line.strip_prefix("# ") {
+            out.push_str(&format!(".SH \"{}\"\n", plain(&title.to_uppercase())));
+        } else if let Some(title) = line
+            .strip_prefix("## ")
+            .or_else(|| line.strip_prefix("### "))
+        {
+            out.push_str(&format!(".SS \"{}\"\n", inline(title)));
+        } else if line.starts_with('|') {
+            // The row above the rule holds the names of the columns.
+            if lines.next_if(|next| next.starts_with("|---")).is_some() {
+                columns = cells(line);
+            } else {
+                row(out, &columns, line);
+            }
+        } else if let Some(text) = line.strip_prefix("* ") {
+            end_paragraph(out, &mut paragraph);
+            out.push_str(".IP \\(bu 2\n");
+            (item, paragraph) = (true, text.to_owned());
+        } else {
+            if paragraph.is_empty() && !item {
+                out.push_str(".PP\n");
+            }
+            if !paragraph.is_empty() {
+                paragraph.push(' ');
+            }
+            paragraph.push_str(line.trim());
+        }
+    }
+    end_paragraph(out, &mut paragraph);
+}
+
+/// The cells of a table's row.
+fn cells(line: &str) -> Vec<&str> {
+    let line = line.trim().trim_matches('|');
+    line.split(" | ").map(str::trim).collect()
+}
+
+/// A table's row as a tagged paragraph: the first cell with its type and default, and what it means
+/// below them.
+fn row(out: &mut String, columns: &[&str], line: &str) {
+    let cells = cells(line);
+    let (Some((first, rest)), Some(meaning)) = (cells.split_first(), cells.last()) else {
         return;
     };
-    if first.is_empty() || first.starts_with("---") || *first == "key" {
-        return;
-    }
-    if let Some(table) = first
-        .strip_prefix("**`")
-        .and_then(|table| table.strip_suffix("`**"))
-    {
-        out.push_str(&format!(".SS \"{}\"\n", plain(table)));
-        return;
-    }
-
-    let rest: Vec<String> = rest
+    let notes: Vec<String> = rest
         .iter()
-        .filter(|cell| !cell.is_empty())
-        .map(|cell| inline(cell))
+        .zip(columns.iter().skip(1))
+        .take(rest.len().saturating_sub(1))
+        .filter(|(cell, _)| !cell.is_empty() && **cell != "none")
+        .map(|(cell, column)| match *column {
+            "default" if *cell != "required" => format!("default: {}", inline(cell)),
+            _ => inline(cell),
+        })
         .collect();
+
+    let notes = match notes.join("; ") {
+        notes if notes.is_empty() => notes,
+        notes => format!(" ({notes})"),
+    };
     out.push_str(&format!(
-        ".TP\n{}\n{}\n",
+        ".TP\n{}{notes}\n{}\n",
         inline(first),
-        if rest.is_empty() {
-            "\\&".into()
-        } else {
-            rest.join("; ")
-        }
+        inline(meaning)
     ));
 }
 

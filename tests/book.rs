@@ -1,0 +1,447 @@
+//! What README.md and the book show is true: their commands are run, their configurations are
+//! checked.
+//!
+//! A command stands in a block tagged `console`, behind `$ ` or `# `. The lines below it are what it
+//! prints; `…` stands for anything. It must exit with 0, unless `echo $?` below it shows another
+//! status. In a block tagged `console recorded` only the first line is a command. `ORDAIN_SHOW=1 cargo
+//! test --test book -- --nocapture` prints what each of them prints, for whoever writes a page.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "it says what it expects by failing"
+)]
+
+mod common;
+#[path = "common/pages.rs"]
+mod pages;
+
+use clap::{CommandFactory, Parser};
+use common::{Server, write};
+use ordain::cli::{CertsArgs, ClientArgs, DaemonArgs};
+use pages::{below, blocks, documents, root};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What is shown and not run, by its first words, and why not. What it says to ordain's own programs
+/// is read by their definitions all the same.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("cargo ", "builds for minutes what this test was built with"),
+    ("ORDAIN_WRITE=1 cargo ", "writes the documents"),
+    (
+        "packaging/build ",
+        "needs cargo-deb and a build for release; packaging/check plays the package's life",
+    ),
+    ("install ", "writes to the machine's own folders"),
+    ("useradd ", "makes a user of the machine"),
+    (
+        "systemctl ",
+        "needs a running systemd; systemd/check plays the service's life",
+    ),
+    ("journalctl ", "needs a running journald"),
+    (
+        "ordaind --config try/config.toml",
+        "serves until it is stopped",
+    ),
+    ("ordaind\n", "serves until it is stopped"),
+    (
+        "ordain run alice@192.0.2.7 ",
+        "is an address that is nobody's, and asks a person about its key",
+    ),
+];
+
+/// The commands of the documents, in a form that runs everywhere.
+const WORLD: &str = r#"
+[commands.uptime]
+exec = ["/bin/cat", "/proc/uptime", "/proc/loadavg"]
+[commands.tail-log]
+exec = ["/usr/bin/tail", ["-n", "{lines}"], "--", "{file}"]
+args.file = { type = "path", beneath = "{folder}/files", pass = "fd" }
+args.lines = { type = "integer", min = 1, max = 1000, default = 100 }
+[commands.web-log]
+exec = ["/usr/bin/tail", ["-n", "{lines}"], "--", "{file}"]
+args.file = { type = "path", beneath = "{folder}/files", pass = "fd" }
+args.lines = { type = "integer", min = 1, max = 1000, default = 100 }
+[commands.deploy]
+exec = ["/bin/sh", "-c", 'cat > /dev/null; echo "$1 is deployed"', "deploy", "{version}"]
+stdin = { max = "2GiB" }
+environment = { DEPLOY_TOKEN = "{token}" }
+args.version = { type = "string", pattern = 'v[0-9]+(\.[0-9]+){2}', max = 20 }
+args.token = { type = "string", pattern = '[A-Za-z0-9]+', secret = true }
+[commands.migrate]
+exec = ["/usr/bin/seq", "2000"]
+on_disconnect = "continue"
+[commands.import]
+exec = ["/bin/sh", "-c", 'trap "" HUP; sleep 1000']
+on_disconnect = "continue"
+signals = ["HUP"]
+[commands.status]
+exec = ["/bin/echo", "status of", "{service}"]
+args.service = { type = "string", pattern = "[a-z][a-z0-9-]*", max = 32 }
+[commands.check-root]
+exec = ["/bin/sh", "-c", 'echo "DISK OK - $1% and $2% are free"', "check-root", "{warn}", "{crit}"]
+args.warn = { type = "integer", min = 1, max = 99, default = 20 }
+args.crit = { type = "integer", min = 1, max = 99, default = 10 }
+[commands.backup-etc]
+exec = ["/bin/echo", "an archive"]
+[commands.backup-db]
+exec = ["/bin/echo", "a dump of", "{database}"]
+args.database = { type = "choice", choices = ["shop", "wiki"] }
+[roles.all]
+commands = ["*"]
+[users.alice]
+roles = ["all"]
+password = "{hash}"
+"#;
+
+/// A command as it is shown, and what is shown of its output.
+struct Shown {
+    place: String,
+    line: String,
+    output: Vec<String>,
+}
+
+fn commands(document: &Path) -> Vec<Shown> {
+    let mut found: Vec<Shown> = Vec::new();
+    for block in blocks(document) {
+        let recorded = match block.tag.as_str() {
+            "console" => false,
+            "console recorded" => true,
+            _ => continue,
+        };
+        for (at, line) in block.lines.iter().enumerate() {
+            let command = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "));
+            match command.filter(|_| at == 0 || !recorded) {
+                Some(command) => found.push(Shown {
+                    place: block.place.clone(),
+                    line: command.to_owned(),
+                    output: Vec::new(),
+                }),
+                None => found.last_mut().unwrap().output.push(line.clone()),
+            }
+        }
+    }
+
+    found
+}
+
+/// Words of a line as the shell reads them, cut into its single commands.
+fn single_commands(line: &str) -> Vec<Vec<String>> {
+    let (mut all, mut words, mut word) = (Vec::new(), Vec::new(), None::<String>);
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            (None, '|' | '&' | ';' | '<' | '>') => {
+                words.extend(word.take());
+                all.push(std::mem::take(&mut words));
+            }
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+
+    words.extend(word);
+    all.push(words);
+    all.retain(|words| !words.is_empty());
+    all
+}
+
+/// What a line says to one of ordain's programs is read by that program's own definition.
+fn reads(shown: &Shown) {
+    for words in single_commands(&shown.line) {
+        let name = Path::new(&words[0]).file_name().unwrap().to_owned();
+        let line: Vec<OsString> = std::iter::once(name.clone())
+            .chain(words[1..].iter().map(OsString::from))
+            .collect();
+        let fault = match name.to_str().unwrap() {
+            "ordain" => ClientArgs::read(&line).err(),
+            "ordaind" => DaemonArgs::try_parse_from(&line).err(),
+            "ordain-certs" => CertsArgs::try_parse_from(&line).err(),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            panic!("{}: {}\n{fault}", shown.place, shown.line);
+        }
+    }
+}
+
+/// A server, and a folder from which the commands of a document reach it as they are written.
+struct World {
+    server: Server,
+    /// Ids of runs: as a document shows them, and as `run --detach` has printed them here.
+    runs: Vec<(String, String)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let server = Server::with("# comes back", WORLD);
+        let home = server.path("home");
+        std::fs::create_dir_all(home.join(".config/ordain")).unwrap();
+        std::fs::create_dir(server.path("bin")).unwrap();
+        write(&server.path("files/error.log"), "an error\n", 0o644);
+        write(&home.join("token"), "abc123\n", 0o600);
+        write(&home.join("v1.2.3.tar"), "an archive", 0o600);
+        write(&home.join("password"), common::PASSWORD, 0o600);
+
+        let world = Self {
+            server,
+            runs: Vec::new(),
+        };
+        world.programs();
+        let pin = world.output("ordaind fingerprint").1;
+        let settings = format!(
+            "[hosts.web1]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\npin = \"{}\"\npassword_file = \"~/password\"\n",
+            world.server.port,
+            pin.trim()
+        );
+        write(&home.join(".config/ordain/config.toml"), &settings, 0o600);
+        // So that there is something in the trail.
+        assert_eq!(world.output("ordain run web1 uptime").0, 0);
+        world
+    }
+
+    /// The programs, of which `ordaind` finds this world's configuration as root finds the machine's.
+    fn programs(&self) {
+        let bin = self.server.path("bin");
+        for (name, program) in [
+            ("ordain", env!("CARGO_BIN_EXE_ordain")),
+            ("ordain-certs", env!("CARGO_BIN_EXE_ordain-certs")),
+        ] {
+            std::os::unix::fs::symlink(program, bin.join(name)).unwrap();
+        }
+
+        let own = env!("CARGO_BIN_EXE_ordaind");
+        let folder = self.server.folder.path().display().to_string();
+        let script = format!(
+            r#"#!/bin/sh
+case "$1 $*" in
+demo*) exec {own} "$@" ;;
+hash-password*) echo secret | {own} "$@"; exit ;;
+*--config* | init*--dir*) exec {own} "$@" ;;
+init*) exec {own} "$@" --dir {folder}/etc ;;
+esac
+exec {own} --config {folder}/config.toml "$@"
+"#
+        );
+        write(&bin.join("ordaind"), &script, 0o755);
+    }
+
+    /// Runs a line in the shell; its status, and both its outputs.
+    fn output(&self, line: &str) -> (i32, String) {
+        let path = format!("{}:/usr/bin:/bin", self.server.path("bin").display());
+        let home = self.server.path("home");
+        let output = Command::new("timeout")
+            .args(["60", "/bin/sh", "-c"])
+            .arg(format!("exec 2>&1; {line}"))
+            .current_dir(&home)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", home)
+            .env("USER", "alice")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code().unwrap(), text)
+    }
+
+    /// Runs what is shown, and compares what it prints; what is wrong. The status that it is to have
+    /// stands in the `echo $?` that may follow.
+    fn play(&mut self, shown: &Shown, status: i32) -> Option<String> {
+        let mut line = shown.line.replace("cargo build && target/debug/", "");
+        let mut expected = shown.output.join("\n");
+        for (shown, here) in &self.runs {
+            line = line.replace(shown, here);
+            expected = expected.replace(shown, here);
+        }
+
+        let (found, text) = self.output(&line);
+        let fault = format!(
+            "{}: {line}\nends with {found} and prints\n{text}",
+            shown.place
+        );
+        if std::env::var_os("ORDAIN_SHOW").is_some() {
+            println!("{fault}");
+        }
+        if line.contains("--detach") {
+            let id = text.trim().to_owned();
+            self.runs
+                .push((std::mem::replace(&mut expected, id.clone()), id));
+        }
+
+        let fits = shown.output.is_empty() || pattern(&expected).is_match(&text);
+        (found != status || !fits).then(|| format!("{fault}and not {status} and\n{expected}\n"))
+    }
+}
+
+/// Lines in which `…` stands for anything: alone for any lines, else for the rest or a part of one.
+fn pattern(expected: &str) -> regex::Regex {
+    let mut text = String::from(r"\A");
+    for line in expected.lines() {
+        text.push_str(&match line {
+            "…" => "(?s:.*)".to_owned(),
+            line => regex::escape(line).replace('…', r"[^\n]*") + r"\n",
+        });
+    }
+    regex::Regex::new(&(text + r"\n*\z")).unwrap()
+}
+
+#[test]
+fn every_command_that_is_shown_does_what_is_shown() {
+    let mut faults = Vec::new();
+    for document in documents() {
+        let shown = commands(&document);
+        let mut world = None;
+        let mut next = shown.iter().peekable();
+        while let Some(command) = next.next() {
+            reads(command);
+            let line = format!("{}\n", command.line);
+            let demo = line.contains("ordaind demo");
+            let excused = NOT_RUN.iter().any(|(words, _)| line.starts_with(words));
+            if excused && !demo {
+                continue;
+            }
+
+            let status = next.next_if(|next| next.line == "echo $?");
+            let status = status.map_or(0, |echo| echo.output[0].parse().unwrap());
+            let world = world.get_or_insert_with(World::new);
+            faults.extend(world.play(command, status));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_excuse_is_needed() {
+    let shown: Vec<String> = documents()
+        .iter()
+        .flat_map(|document| commands(document))
+        .map(|shown| shown.line + "\n")
+        .collect();
+    for (words, why) in NOT_RUN {
+        assert!(
+            shown.iter().any(|line| line.starts_with(words)),
+            "nothing begins with {words:?} any more, which {why}"
+        );
+    }
+}
+
+#[test]
+fn what_cargo_is_asked_for_exists() {
+    let folders = [("--test", "tests"), ("--bench", "benches")];
+    for shown in documents().iter().flat_map(|document| commands(document)) {
+        let words: Vec<&str> = shown.line.split(' ').collect();
+        let mut asked = String::new();
+        for (kind, folder) in folders {
+            if let Some(at) = words.iter().position(|word| *word == kind) {
+                let file = root().join(folder).join(format!("{}.rs", words[at + 1]));
+                asked = std::fs::read_to_string(&file)
+                    .unwrap_or_else(|_| panic!("{}: {}", shown.place, shown.line));
+            }
+        }
+        if let Some(at) = words.iter().position(|word| *word == "--exact") {
+            let test = format!("fn {}(", words[at + 1]);
+            assert!(asked.contains(&test), "{}: {}", shown.place, shown.line);
+        }
+    }
+}
+
+/// A configuration that lacks what the text around it has said.
+fn completed(text: &str) -> String {
+    let mut whole: toml::Table = text.parse().unwrap();
+    let parts: toml::Table = "tls = { certificate = 'server.crt', key = 'server.key' }\ndefaults = { run_as = 'daemon', timeout = '60s' }"
+        .parse()
+        .unwrap();
+    for (name, part) in parts {
+        whole.entry(name).or_insert(part);
+    }
+    toml::to_string(&whole).unwrap()
+}
+
+#[test]
+fn every_configuration_that_is_shown_is_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let mut checked = 0;
+    for document in documents() {
+        for block in blocks(&document) {
+            let text = block.lines.join("\n");
+            match block.tag.as_str() {
+                "toml" => {
+                    write(&file, &completed(&text), 0o600);
+                    let judged = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+                        .args(["check", "--offline", "--config"])
+                        .arg(&file)
+                        .output()
+                        .unwrap();
+                    let said = common::stdout(&judged) + &common::stderr(&judged);
+                    assert!(judged.status.success(), "{}:\n{said}", block.place);
+                }
+                "toml client" => {
+                    write(&file, &text, 0o600);
+                    let read = ordain::config::load_hosts(&file);
+                    assert!(read.is_ok(), "{}: {:?}", block.place, read.err());
+                }
+                _ => continue,
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "only {checked} blocks were found");
+}
+
+/// The options of a program and of all its verbs.
+fn options(command: &clap::Command, into: &mut BTreeSet<String>) {
+    into.extend(
+        command
+            .get_arguments()
+            .filter_map(|argument| Some(format!("--{}", argument.get_long()?))),
+    );
+    for verb in command.get_subcommands() {
+        options(verb, into);
+    }
+}
+
+#[test]
+fn every_option_in_the_text_exists() {
+    let mut known = BTreeSet::new();
+    for mut command in [
+        ClientArgs::command(),
+        DaemonArgs::command(),
+        CertsArgs::command(),
+    ] {
+        command.build();
+        options(&command, &mut known);
+    }
+    // Those of a command's own arguments, of cargo, and of the program that becomes the frontend.
+    known.extend(["--name", "--token", "--host", "--version", "--frontend"].map(str::to_owned));
+
+    let option = regex::Regex::new(r"--[a-z][a-z-]*").unwrap();
+    for document in below(&root().join("docs/src")) {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let outside: Vec<&str> = text.split("```").step_by(2).collect();
+        for code in outside.join("").split('`').skip(1).step_by(2) {
+            for found in option.find_iter(code) {
+                assert!(
+                    known.contains(found.as_str())
+                        || code.contains("cargo ")
+                        || code.contains("systemctl")
+                        || code.contains("systemd-"),
+                    "{}: `{code}`: there is no {}",
+                    document.display(),
+                    found.as_str()
+                );
+            }
+        }
+    }
+}
