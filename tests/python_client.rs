@@ -24,7 +24,7 @@ fn python() -> bool {
 
 /// A daemon, and a Python client of it.
 fn start() -> Server {
-    let server = Server::new()
+    Server::new()
         .command(
             Cmd::sh(
                 "greet",
@@ -92,13 +92,16 @@ fn a_client_in_python_runs_commands() {
     }
     let server = start();
 
-    let greeted = run(&server, &[
-        "greet",
-        "name=two words",
-        "name=$(id) äöü",
-        "times=3",
-        "loud",
-    ]);
+    let greeted = run(
+        &server,
+        &[
+            "greet",
+            "name=two words",
+            "name=$(id) äöü",
+            "times=3",
+            "loud",
+        ],
+    );
     assert_eq!(greeted.status.code(), Some(0), "{greeted:?}");
     assert_eq!(text(&greeted.stdout), "--loud|3|two words|$(id) äöü|");
     assert_eq!(text(&greeted.stderr), "to stderr\n");
