@@ -3,73 +3,21 @@
 //!
 //! `cargo bench --bench access` runs all; `-- cold names flood signing trail reload` some.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
-
 mod common;
 
-use common::{Daemon, PASSWORD, median, program, timed};
+use common::{Cmd, Daemon, PASSWORD, costly, described, median, timed, wanted};
 use ordain::client::{ClientError, Kept, Proof, Session, Signer, connect};
 use ordain::credential::{Purpose, SessionKey, SessionPublic, SshPrivate};
 use ordain::ids::SessionId;
 use ordain::protocol::Code;
-use ordain::request::Invocation;
 use ordain::secret::Secret;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-const COMMANDS: &str = r#"
-[commands.true]
-exec = ["/bin/true"]
-[roles.all]
-commands = ["true"]
-[users.bench]
-roles = ["all"]
-password = "{hash}"
-ssh_keys = ["{key}"]
-[users.disabled]
-roles = ["all"]
-password = "{hash}"
-ssh_keys = ["{key}"]
-disabled = true
-[users.locked]
-roles = ["all"]
-password = "{hash}"
-ssh_keys = ["{key}"]
-[users.keyed]
-roles = ["all"]
-ssh_keys = ["{key}"]
-[users.keyless]
-roles = ["all"]
-password = "{hash}"
-[users.elsewhere]
-roles = ["all"]
-password = "{hash}"
-ssh_keys = ["{key}"]
-sources = ["10.0.0.0/8"]
-"#;
-
 fn main() {
     ordain::sys::steady_heap();
-    let mut wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
-    if wanted.is_empty() {
-        wanted = ["cold", "names", "flood", "signing", "trail", "reload"]
-            .map(String::from)
-            .to_vec();
-    }
-
     let runtime = || {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -78,7 +26,7 @@ fn main() {
             .unwrap()
     };
 
-    for name in &wanted {
+    for name in wanted(&["cold", "names", "flood", "signing", "trail", "reload"]) {
         match name.as_str() {
             "cold" => cold(),
             "names" => runtime().block_on(names()),
@@ -91,7 +39,7 @@ fn main() {
     }
 }
 
-/// A daemon, and the folder of an SSH key that its user `bench` has.
+/// A daemon, and the folder of an SSH key that its user alice has.
 fn daemon() -> (Daemon, tempfile::TempDir) {
     let keys = tempfile::tempdir().unwrap();
     for name in ["key", "other"] {
@@ -106,34 +54,34 @@ fn daemon() -> (Daemon, tempfile::TempDir) {
     }
 
     let public = std::fs::read_to_string(keys.path().join("key.pub")).unwrap();
-    let daemon = Daemon::start(&COMMANDS.replace("{key}", public.trim()));
-    let config = daemon.folder.path().join("config.toml");
-    assert!(
-        Command::new(program("ordaind"))
-            .arg("--config")
-            .arg(config)
-            .args(["lock", "locked"])
-            .stdout(Stdio::null())
-            .status()
-            .unwrap()
-            .success()
+    let key = format!("ssh_keys = [\"{}\"]\n", public.trim());
+    let password = costly();
+    let both = format!("{password}{key}");
+    let daemon = Daemon::start(
+        described()
+            .command(Cmd::new("true", &["/bin/true"]))
+            .role("all", &["true"])
+            .user_with("alice", &["all"], &both)
+            .user_with("disabled", &["all"], &format!("{both}disabled = true"))
+            .user_with("locked", &["all"], &both)
+            .user_with("keyed", &["all"], &key)
+            .user_with("keyless", &["all"], &password)
+            .user_with(
+                "elsewhere",
+                &["all"],
+                &format!("{both}sources = [\"10.0.0.0/8\"]"),
+            ),
     );
+
+    assert!(daemon.ordaind(&["lock", "locked"]).status.success());
 
     (daemon, keys)
 }
 
 /// The client without a password file.
 fn client(daemon: &Daemon, words: &[&str]) -> Command {
-    let mut command = Command::new(program("ordain"));
-    command
-        .arg("--config")
-        .arg(daemon.without_password())
-        .args(words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    command
-        .env("XDG_STATE_HOME", daemon.folder.path().join("home"))
-        .env_remove("SSH_AUTH_SOCK");
+    let mut command = daemon.bare();
+    command.args(words).stdout(Stdio::null());
     command
 }
 
@@ -175,7 +123,7 @@ fn cold() {
         .to_string_lossy()
         .into_owned();
     assert!(
-        client(&daemon, &["login", "bench", "--password-file", &password])
+        client(&daemon, &["login", "t", "--password-file", &password])
             .status()
             .unwrap()
             .success()
@@ -202,16 +150,16 @@ fn cold() {
             .success()
     );
 
-    let kept = || client(&daemon, &["run", "bench", "true"]);
+    let kept = || client(&daemon, &["run", "t", "true"]);
     let public = keys.path().join("key.pub").to_string_lossy().into_owned();
     let by_agent = || {
-        let mut command = client(&daemon, &["--identity", &public, "run", "bench", "true"]);
+        let mut command = client(&daemon, &["--identity", &public, "run", "t", "true"]);
         command.env("SSH_AUTH_SOCK", &socket);
         command
     };
 
     let file = keys.path().join("key").to_string_lossy().into_owned();
-    let by_file = || client(&daemon, &["--identity", &file, "run", "bench", "true"]);
+    let by_file = || client(&daemon, &["--identity", &file, "run", "t", "true"]);
     let limit = || {
         let mut command = Command::new("/bin/true");
         command.stdout(Stdio::null());
@@ -298,7 +246,7 @@ async fn names() {
     ];
 
     const USERS: [&str; 7] = [
-        "bench",
+        "alice",
         "nobody-at-all",
         "disabled",
         "locked",
@@ -344,28 +292,12 @@ async fn names() {
     }
 }
 
-fn invocation() -> Invocation {
-    Invocation {
-        command: "true".into(),
-        arguments: Vec::new(),
-        confirmed: false,
-        terminal: None,
-        reason: None,
-    }
-}
-
 async fn latency(session: &Session, seconds: f64) -> Vec<f64> {
     let until = Instant::now() + Duration::from_secs_f64(seconds);
     let mut times = Vec::new();
     while Instant::now() < until {
         let began = Instant::now();
-        session
-            .run(invocation())
-            .await
-            .unwrap()
-            .collect()
-            .await
-            .unwrap();
+        common::ran(session, "true").await;
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
 
@@ -395,7 +327,7 @@ async fn flood() {
         .map(|connection| {
             tokio::spawn(async move {
                 connection
-                    .log_in("bench", &Secret::new(PASSWORD.into()))
+                    .log_in("alice", &Secret::new(PASSWORD.into()))
                     .await
                     .map_err(|(_, error)| error)
                     .is_ok()
@@ -478,7 +410,7 @@ fn trail() {
         .append(&Record::now(What::Login {
             connection: 1,
             source: "192.0.2.1:5",
-            user: "bench",
+            user: "alice",
             method: "password",
             outcome: "accepted",
             reason: None,
@@ -503,7 +435,7 @@ fn trail() {
         trail
             .append(&Record::now(What::Request {
                 connection: 1,
-                user: "bench",
+                user: "alice",
                 source: "192.0.2.1:5",
                 verb: "run",
                 command: Some("true"),
@@ -581,24 +513,21 @@ fn trail() {
 /// A large configuration taken over while somebody works: how long it takes, and how long his
 /// requests wait at the most.
 fn reload() {
-    use std::fmt::Write as _;
     use std::io::{BufRead, BufReader, Write as _};
     const MANY: usize = 1000;
     const ROUNDS: usize = 20;
-    let mut rest = String::from(
-        "[users.bench]\nroles = [\"all\"]\npassword = \"{cheap}\"\n[roles.all]\ncommands = [\"*\"]\n[commands.true]\nexec = [\"/bin/true\"]\n",
-    );
+    let mut setup = described()
+        .command(Cmd::new("true", &["/bin/true"]))
+        .alice();
     for number in 0..MANY {
-        writeln!(rest, "[commands.c{number}]\nexec = [\"/bin/echo\", \"{{word}}\"]\nargs.word = {{ type = \"string\", pattern = \"[a-z]+-{number}\", max = 40 }}").unwrap();
-        writeln!(
-            rest,
-            "[users.u{number}]\nroles = [\"all\"]\npassword = \"{{cheap}}\""
-        )
-        .unwrap();
+        let command = Cmd::new(&format!("c{number}"), &["/bin/echo", "{word}"]);
+        setup = setup
+            .command(command.string("word", &format!("[a-z]+-{number}"), 40))
+            .user(&format!("u{number}"), &["all"]);
     }
 
-    let daemon = Daemon::start(&rest);
-    let config = daemon.folder.path().join("config.toml");
+    let daemon = Daemon::start(setup);
+    let config = daemon.config();
     let sound = std::fs::read_to_string(&config).unwrap();
     let control = daemon.folder.path().join("state/control.sock");
     let runtime = tokio::runtime::Builder::new_multi_thread()

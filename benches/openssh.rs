@@ -5,19 +5,9 @@
 //! serves a port of loopback for as long as the bench takes, with a host key and a user's key of
 //! its own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
-
 mod common;
 
-use common::{Daemon, median, program, timed};
+use common::{Cmd, Daemon, described, is_root, median, timed};
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -25,29 +15,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const COMMANDS: &str = r#"
-[commands.true]
-exec = ["/bin/true"]
-[commands.source]
-exec = ["/usr/bin/head", "-c", "1073741824", "/dev/zero"]
-[commands.sink]
-exec = ["/bin/sh", "-c", "exec cat >/dev/null"]
-stdin = true
-[roles.all]
-commands = ["*"]
-[users.bench]
-roles = ["all"]
-ssh_keys = ["{key}"]
-"#;
-
 /// The fastest that both sides of OpenSSH offer.
 const FASTEST: &str = "aes128-gcm@openssh.com";
 const GIB: f64 = (1u64 << 30) as f64;
 
 fn main() {
-    let root = std::fs::metadata("/proc/self")
-        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
-    if !root || !Path::new("/usr/sbin/sshd").exists() {
+    if !is_root() || !Path::new("/usr/sbin/sshd").exists() {
         println!("openssh: sshd and root are needed");
         return;
     }
@@ -55,19 +28,27 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let sshd = Sshd::start(folder.path());
     let key = std::fs::read_to_string(folder.path().join("key.pub")).unwrap();
-    let daemon = Daemon::start(&COMMANDS.replace("{key}", key.trim()));
-    let settings = daemon.without_password();
+    let daemon = Daemon::start(
+        described()
+            .command(Cmd::new("true", &["/bin/true"]))
+            .command(Cmd::new(
+                "source",
+                &["/usr/bin/head", "-c", "1073741824", "/dev/zero"],
+            ))
+            .command(Cmd::sh("sink", "exec cat >/dev/null", &[]).stdin())
+            .role("all", &["*"])
+            .user_with(
+                "alice",
+                &["all"],
+                &format!("ssh_keys = [\"{}\"]", key.trim()),
+            ),
+    );
     let ours = |command: &str| {
-        let mut client = Command::new(program("ordain"));
+        let mut client = daemon.bare();
         client
-            .arg("--config")
-            .arg(&settings)
             .arg("--identity")
-            .arg(folder.path().join("key"));
-        client
-            .env("XDG_STATE_HOME", daemon.folder.path().join("home"))
-            .env_remove("SSH_AUTH_SOCK")
-            .args(["run", "bench", command]);
+            .arg(folder.path().join("key"))
+            .args(["run", "t", command]);
         client
     };
 

@@ -6,72 +6,55 @@
 //! 100000` lets so many logins fail from many sources of the loopback while a user works. Exit
 //! status 1 when anything was not as it should be.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
-
 mod common;
 
-use common::{Daemon, PASSWORD, median, program};
+use common::{Cmd, Daemon, PASSWORD, Setup, costly, described, median, pss};
 use ordain::client::{ClientError, Event, Session, connect, connect_over};
 use ordain::protocol::Code;
 use ordain::request::{Ask, Attachment, Invocation, Value};
 use ordain::secret::Secret;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-const COMMANDS: &str = r#"
-resume_window = "1s"
-grace = "500ms"
-[audit]
-rotate_size = "16MiB"
-[output]
-retention = "10s"
-kept = "8MiB"
-[commands.true]
-exec = ["/bin/true"]
-[commands.echo]
-exec = ["/bin/echo", "{word}"]
-args.word = { type = "string", pattern = "[a-z0-9]+", max = 40 }
-[commands.cat]
-exec = ["/bin/cat"]
-stdin = true
-[commands.sleep]
-exec = ["/bin/sleep", "1000"]
-[commands.forks]
-exec = ["/bin/sh", "-c", 'trap "" TERM; (sleep 1000 & sleep 1000) & sleep 1000']
-[commands.leaves]
-exec = ["/bin/sh", "-c", 'sleep 1000 & echo left; exit 3']
-linger = "200ms"
-[commands.floods]
-exec = ["/usr/bin/head", "-c", "3000000", "/dev/zero"]
-[commands.locked]
-exec = ["/bin/sleep", "0.01"]
-lock = "one"
-queue = 8
-queue_timeout = "5s"
-[commands.stays]
-exec = ["/bin/sh", "-c", 'echo begun; sleep 0.2; echo done']
-on_disconnect = "continue"
-spool = "2MiB"
-[roles.all]
-commands = ["*"]
-[users.bench]
-roles = ["all"]
-password = "{hash}"
-"#;
+fn described_soak() -> Setup {
+    described()
+        .defaults("resume_window = \"1s\"\ngrace = \"500ms\"")
+        .table("audit", "rotate_size = \"16MiB\"")
+        .table("output", "retention = \"10s\"\nkept = \"8MiB\"")
+        .command(Cmd::new("true", &["/bin/true"]))
+        .command(Cmd::new("echo", &["/bin/echo", "{word}"]).string("word", "[a-z0-9]+", 40))
+        .command(Cmd::new("cat", &["/bin/cat"]).stdin())
+        .command(Cmd::new("sleep", &["/bin/sleep", "1000"]))
+        .command(Cmd::sh(
+            "forks",
+            r#"trap "" TERM; (sleep 1000 & sleep 1000) & sleep 1000"#,
+            &[],
+        ))
+        .command(Cmd::sh("leaves", "sleep 1000 & echo left; exit 3", &[]).linger("200ms"))
+        .command(Cmd::new(
+            "floods",
+            &["/usr/bin/head", "-c", "3000000", "/dev/zero"],
+        ))
+        .command(
+            Cmd::new("locked", &["/bin/sleep", "0.01"])
+                .lock("one")
+                .set("queue", "8")
+                .says("queue_timeout", "5s"),
+        )
+        .command(
+            Cmd::sh("stays", "echo begun; sleep 0.2; echo done", &[])
+                .goes_on()
+                .says("spool", "2MiB"),
+        )
+        .role("all", &["*"])
+        .user_with("alice", &["all"], &costly())
+}
 
 fn main() {
     let words: Vec<String> = std::env::args()
@@ -197,7 +180,7 @@ impl Worker {
     async fn log_in(&self, password: &str) -> Result<Session, ClientError> {
         let connection = connect(&self.daemon.options()).await?;
         connection
-            .log_in("bench", &Secret::new(password.into()))
+            .log_in("alice", &Secret::new(password.into()))
             .await
             .map_err(|(_, error)| error)
     }
@@ -294,7 +277,7 @@ impl Worker {
         let connection =
             connect_over(TcpStream::from_std(socket).unwrap(), &self.daemon.options()).await?;
         let session = connection
-            .log_in("bench", &Secret::new(PASSWORD.into()))
+            .log_in("alice", &Secret::new(PASSWORD.into()))
             .await
             .map_err(|(_, error)| error)?;
         let command = ["sleep", "forks", "floods"][usize::try_from(self.dice.roll(3)).unwrap()];
@@ -391,15 +374,8 @@ impl Worker {
 
     async fn real_client(&mut self) -> Result<(), Fault> {
         let word = format!("r{}", self.dice.roll(u64::MAX));
-        let mut client = Command::new(program("ordain"));
-        client
-            .arg("--config")
-            .arg(self.daemon.folder.path().join("client.toml"))
-            .args(["run", "bench", "echo", &word]);
-        client
-            .env("XDG_STATE_HOME", self.daemon.folder.path().join("home"))
-            .env_remove("SSH_AUTH_SOCK")
-            .stdin(Stdio::null());
+        let mut client = self.daemon.client();
+        client.args(["run", "t", "echo", &word]);
         let output = tokio::task::spawn_blocking(move || client.output().unwrap())
             .await
             .unwrap();
@@ -461,16 +437,7 @@ fn frontend(monitor: u32) -> Option<u32> {
 }
 
 fn mib(pid: u32) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let pss = text.lines().find_map(|line| {
-        line.strip_prefix("Pss:")?
-            .trim()
-            .trim_end_matches(" kB")
-            .parse::<f64>()
-            .ok()
-    });
-
-    pss.unwrap_or(0.0) / 1024.0
+    pss(pid) as f64 / 1024.0
 }
 
 fn look(monitor: u32) -> Option<Look> {
@@ -511,7 +478,7 @@ fn row(name: &str, looks: &[Look], runs: f64) {
 
 fn soak(time: Duration) -> bool {
     const CLIENTS: u64 = 24;
-    let daemon = Arc::new(Daemon::start(COMMANDS));
+    let daemon = Arc::new(Daemon::start(described_soak()));
     let monitor = daemon.child.id();
     let (tally, over, actions) = (
         Arc::new(Tally::default()),
@@ -682,11 +649,7 @@ fn verdict(mut daemon: Daemon, mut wrong: Vec<String>) -> bool {
     if !daemon.child.wait().unwrap().success() {
         wrong.push("the daemon did not stop well".into());
     }
-    let verified = Command::new(program("ordaind"))
-        .args(["audit", "verify", "--config"])
-        .arg(daemon.folder.path().join("config.toml"))
-        .output()
-        .unwrap();
+    let verified = daemon.ordaind(&["audit", "verify"]);
     for line in String::from_utf8_lossy(&verified.stdout).lines() {
         println!("  trail: {line}");
     }
@@ -711,8 +674,12 @@ fn verdict(mut daemon: Daemon, mut wrong: Vec<String>) -> bool {
 /// Logins that fail, from many sources, while somebody works.
 fn failed_logins(count: u32) -> bool {
     const AT_ONCE: u32 = 64;
-    let commands = "[penalties]\nexempt = [\"127.0.0.1\"]\n[commands.true]\nexec = [\"/bin/true\"]\n[roles.all]\ncommands = [\"true\"]\n[users.bench]\nroles = [\"all\"]\npassword = \"{cheap}\"\n";
-    let daemon = Daemon::start(commands);
+    let daemon = Daemon::start(
+        described()
+            .penalties("exempt = [\"127.0.0.1\"]")
+            .command(Cmd::new("true", &["/bin/true"]))
+            .alice(),
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -776,7 +743,7 @@ fn failed_logins(count: u32) -> bool {
                             .ok()?;
                         let connection = connect_over(socket, &options).await.ok()?;
                         let user = if number % 3 == 0 {
-                            "bench".to_owned()
+                            "alice".to_owned()
                         } else {
                             format!("nobody{number}")
                         };
@@ -811,7 +778,7 @@ fn failed_logins(count: u32) -> bool {
         connect(&options)
             .await
             .unwrap()
-            .log_in("bench", &Secret::new(PASSWORD.into()))
+            .log_in("alice", &Secret::new(PASSWORD.into()))
             .await
             .is_ok()
     }) {

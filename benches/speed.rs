@@ -4,22 +4,11 @@
 //! `cargo bench` runs all; `cargo bench -- held bulk` runs some of: held bulk echo cold memory
 //! crowd.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
-
 mod common;
 
-use common::{Daemon, median, program, timed};
+use common::{Cmd, Daemon, block, costly, described, invocation, median, timed, wanted};
 use ordain::client::{Event, Session};
 use ordain::devca::{self, Use};
-use ordain::request::Invocation;
 use ordain::{devca::Pair, tls};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
@@ -33,19 +22,9 @@ const GIB: u64 = 1 << 30;
 
 fn main() {
     ordain::sys::steady_heap();
-    let mut wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
-    if wanted.is_empty() {
-        wanted = ["held", "bulk", "echo", "cold", "memory", "crowd"]
-            .map(String::from)
-            .to_vec();
-        // The echo is measured on one core; the rest on all.
-    }
-
-    for name in &wanted {
+    for name in wanted(&["held", "bulk", "echo", "cold", "memory", "crowd"]) {
         match name.as_str() {
+            // Measured on one core; the rest on all.
             "echo" => {
                 let own = std::env::current_exe().unwrap();
                 let status = Command::new("taskset")
@@ -71,55 +50,22 @@ fn main() {
     }
 }
 
-fn block(threads: usize, story: impl Future<Output = ()>) {
-    let runtime = match threads {
-        1 => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build(),
-        _ => tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .enable_all()
-            .build(),
-    };
-
-    runtime.unwrap().block_on(story);
-}
-
-const COMMANDS: &str = r#"[commands.true]
-exec = ["/bin/true"]
-[commands.cat]
-exec = ["/bin/cat"]
-stdin = true
-[commands.sink]
-exec = ["/bin/sh", "-c", "exec cat >/dev/null"]
-stdin = true
-[commands.source]
-exec = ["/usr/bin/head", "-c", "1073741824", "/dev/zero"]
-[roles.all]
-commands = ["true", "cat", "sink", "source"]
-[users.bench]
-roles = ["all"]
-password = "{hash}"
-"#;
-
-fn invocation(command: &str) -> Invocation {
-    Invocation {
-        command: command.into(),
-        arguments: Vec::new(),
-        confirmed: false,
-        terminal: None,
-        reason: None,
-    }
+fn daemon() -> Daemon {
+    let setup = described()
+        .command(Cmd::new("true", &["/bin/true"]))
+        .command(Cmd::new("cat", &["/bin/cat"]).stdin())
+        .command(Cmd::sh("sink", "exec cat >/dev/null", &[]).stdin())
+        .command(Cmd::new(
+            "source",
+            &["/usr/bin/head", "-c", "1073741824", "/dev/zero"],
+        ))
+        .role("all", &["*"])
+        .user_with("alice", &["all"], &costly());
+    Daemon::start(setup)
 }
 
 async fn run_true(session: &Session) {
-    let (_, _, ended) = session
-        .run(invocation("true"))
-        .await
-        .unwrap()
-        .collect()
-        .await
-        .unwrap();
+    let (_, _, ended) = common::ran(session, "true").await;
     assert_eq!((ended.reason.as_str(), ended.number), ("exit", Some(0)));
 }
 
@@ -171,7 +117,7 @@ async fn rate(session: &Session, in_flight: usize) -> f64 {
 }
 
 async fn held() {
-    let daemon = Daemon::start(COMMANDS);
+    let daemon = daemon();
     let session = daemon.session().await;
     rate(&session, 8).await;
 
@@ -293,7 +239,7 @@ async fn plain_in(ca: &Pair) -> f64 {
 
 async fn ordain_out(session: &Session) -> f64 {
     let began = Instant::now();
-    let mut run = session.run(invocation("source")).await.unwrap();
+    let mut run = session.run(invocation("source", &[])).await.unwrap();
     let mut total = 0;
 
     loop {
@@ -315,7 +261,7 @@ async fn ordain_out(session: &Session) -> f64 {
 
 async fn ordain_in(session: &Session) -> f64 {
     let began = Instant::now();
-    let run = session.run(invocation("sink")).await.unwrap();
+    let run = session.run(invocation("sink", &[])).await.unwrap();
     let input = run.input();
     let sending = tokio::spawn(async move {
         let buffer = vec![0; 65536];
@@ -343,7 +289,7 @@ fn bulk() {
         .enable_all()
         .build()
         .unwrap();
-    let daemon = Daemon::start(COMMANDS);
+    let daemon = daemon();
     let session = one.block_on(daemon.session());
     let (mut out, mut plain, mut out_ratio) = (Vec::new(), Vec::new(), Vec::new());
     let (mut into, mut plain_into, mut in_ratio) = (Vec::new(), Vec::new(), Vec::new());
@@ -470,7 +416,7 @@ async fn echo_limits(ca: &Pair) -> (f64, f64) {
 
 async fn echo_once(session: &Session) -> f64 {
     const ROUNDS: u32 = 5000;
-    let mut run = session.run(invocation("cat")).await.unwrap();
+    let mut run = session.run(invocation("cat", &[])).await.unwrap();
     let input = run.input();
     let began = Instant::now();
 
@@ -491,7 +437,7 @@ async fn echo_once(session: &Session) -> f64 {
 }
 
 async fn echo() {
-    let daemon = Daemon::start(COMMANDS);
+    let daemon = daemon();
     let session = daemon.session().await;
     echo_once(&session).await;
     let (mut ours, mut limit, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -513,28 +459,18 @@ async fn echo() {
 }
 
 async fn cold() {
-    let daemon = Daemon::start(COMMANDS);
+    let daemon = daemon();
     let (mut whole, mut verify, mut start, mut spawn, mut rest) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..21 {
-        let client = daemon.folder.path().join("client.toml");
-        let ran = timed(
-            Command::new(program("ordain"))
-                .arg("--config")
-                .arg(client)
-                .args(["run", "bench", "true"]),
-        );
-
-        let verified = daemon
-            .verified
-            .lock()
-            .unwrap()
-            .recv_timeout(Duration::from_secs(5))
-            .unwrap();
+        let ran = timed(daemon.client().args(["run", "t", "true"]));
+        let verified = daemon.verified();
         whole.push(ran);
         verify.push(verified);
         rest.push(ran - verified);
-        start.push(timed(Command::new(program("ordain")).arg("--version")));
+        start.push(timed(
+            Command::new(env!("CARGO_BIN_EXE_ordain")).arg("--version"),
+        ));
         spawn.push(timed(&mut Command::new("/bin/true")));
     }
 
@@ -569,7 +505,7 @@ async fn eight(daemon: &Arc<Daemon>) -> Vec<Session> {
 
 async fn memory() {
     const MANY: usize = 1000;
-    let daemon = Daemon::start(COMMANDS);
+    let daemon = daemon();
     println!("fresh daemon: {} KiB in both processes (PSS)", daemon.pss());
     let daemon = Arc::new(daemon);
 
@@ -592,7 +528,7 @@ async fn memory() {
 
 async fn crowd() {
     const MANY: usize = 1000;
-    let daemon = Arc::new(Daemon::start(COMMANDS));
+    let daemon = Arc::new(daemon());
     let mut sessions = Vec::new();
 
     while sessions.len() < MANY {

@@ -5,29 +5,20 @@
 //! of. The spawn figures compare what the daemon's own spawning costs with and without each
 //! confinement.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
+mod common;
 
-use ordain::client::{Durable, Event, Options, Session, connect};
-use ordain::credential::{Cost, hash_password};
-use ordain::devca::{self, Pair, Use};
-use ordain::request::{Ask, Invocation};
-use ordain::secret::Secret;
+use common::{
+    Cmd, Daemon, PASSWORD, block, described, invocation, is_root, median, trusting, wanted,
+};
+use ordain::client::{Durable, Event};
+use ordain::request::Ask;
 use ordain::sys::{
     self, Cgroups, Files, ProcessLimit, Program, Resource, Spawner, Take, TreeLimits, Trust,
 };
-use ordain::tls;
 use std::ffi::CString;
-use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -36,33 +27,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 fn main() {
     sys::steady_heap();
-    let mut wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
-    if wanted.is_empty() {
-        wanted = ["spawn", "kill", "cuts", "many", "detached", "neighbours"]
-            .map(String::from)
-            .to_vec();
-    }
-
-    let block = |story: std::pin::Pin<Box<dyn Future<Output = ()>>>| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(story);
-    };
-
-    for name in &wanted {
+    for name in wanted(&["spawn", "kill", "cuts", "many", "detached", "neighbours"]) {
         match name.as_str() {
             "spawn" => spawn(),
-            "kill" => block(Box::pin(kill())),
-            "cuts" => block(Box::pin(cuts())),
-            "many" => block(Box::pin(many())),
-            "detached" => block(Box::pin(detached())),
-            "neighbours" => block(Box::pin(neighbours())),
+            "kill" => block(2, kill()),
+            "cuts" => block(2, cuts()),
+            "many" => block(2, many()),
+            "detached" => block(2, detached()),
+            "neighbours" => block(2, neighbours()),
             other => panic!("there is no bench `{other}`"),
         }
     }
@@ -145,17 +117,10 @@ fn rate(spawner: &Spawner, how: &How) -> f64 {
     f64::from(count) / began.elapsed().as_secs_f64()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn spawn() {
-    let root = std::fs::metadata("/proc/self")
-        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     let spawner = Spawner::start(2, 64).unwrap();
     let groups = Cgroups::enter().ok();
-    let account = root.then(|| Take {
+    let account = is_root().then(|| Take {
         uid: 65_534,
         gid: 65_534,
         groups: vec![65_534],
@@ -239,199 +204,78 @@ fn spawn() {
 // --- The real daemon
 // ----------------------------------------------------------------------------------------------
 
-struct Daemon {
-    child: Child,
-    _folder: tempfile::TempDir,
-    port: u16,
-    ca: Pair,
-}
+/// Stopped as one stops a daemon, so that it ends what it has started.
+struct Stopped(Daemon);
 
-impl Daemon {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = devca::ca(1).unwrap();
-        let server = devca::issue(&ca, &["localhost".into()], Use::Server, 1).unwrap();
-        let hash = hash_password(
-            &Secret::new("bench".into()),
-            Cost {
-                memory_kib: 64,
-                passes: 1,
-                lanes: 1,
-            },
-        )
-        .unwrap();
-        let root = std::fs::metadata("/proc/self")
-            .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
-        let run_as = if root { "run_as = \"daemon\"" } else { "" };
-        let containment = if sys::cgroups_offered().is_ok() {
-            "cgroup"
-        } else {
-            "best-effort"
-        };
+impl std::ops::Deref for Stopped {
+    type Target = Daemon;
 
-        let bounds = if bounded() { BOUNDED } else { "" };
-        let config = format!(
-            r#"
-[server]
-listen = ["127.0.0.1:0"]
-state = "state"
-containment = "{containment}"
-[tls]
-certificate = "server.crt"
-key = "server.key"
-[limits]
-runs_per_user = 4096
-streams_per_connection = 512
-[defaults]
-timeout = "10m"
-{run_as}
-[commands.thousand]
-exec = ["/bin/sh", "-c", 'i=0; while [ $i -lt 1000 ]; do sleep 300 & i=$((i+1)); done; echo ready; wait']
-[commands.forkers]
-exec = ["/bin/sh", "-c", 'for n in 1 2 3 4 5 6 7 8; do (i=0; while [ $i -lt 100000 ]; do /bin/true; i=$((i+1)); done) & done; echo ready; wait']
-[commands.output]
-exec = ["/usr/bin/head", "-c", "209715200", "/dev/urandom"]
-[commands.some]
-exec = ["/bin/sh", "-c", 'head -c 20000 /dev/zero; sleep 1; head -c 20000 /dev/zero']
-[commands.true]
-exec = ["/bin/true"]
-[commands.yes]
-exec = ["/usr/bin/yes"]
-[commands.no-newline]
-exec = ["/usr/bin/head", "-c", "100000000000", "/dev/zero"]
-[commands.one-byte]
-exec = ["/usr/bin/python3", "-c", "import os\nfor n in range(1000000): os.write(1, b'x')"]
-[commands.never-reads]
-exec = ["/bin/sleep", "300"]
-stdin = true
-{bounds}
-[commands.sleeps]
-exec = ["/bin/sleep", "300"]
-on_disconnect = "continue"
-spool = "2MiB"
-[roles.all]
-commands = ["*"]
-[users.bench]
-roles = ["all"]
-password = "{hash}"
-"#
-        );
-        for (name, text) in [
-            ("server.crt", &server.certificate),
-            ("server.key", &server.key),
-            ("config.toml", &config),
-        ] {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-                .unwrap();
-        }
-
-        let own = std::env::current_exe().unwrap();
-        let program: PathBuf = own.parent().and_then(Path::parent).unwrap().join("ordaind");
-        let mut child = Command::new(program)
-            .arg("--config")
-            .arg(folder.path().join("config.toml"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let port = loop {
-            let mut line = String::new();
-            assert!(
-                log.read_line(&mut line).unwrap() > 0,
-                "the daemon did not start"
-            );
-
-            if let Some((_, rest)) = line.split_once("listening on 127.0.0.1:") {
-                break rest.split_whitespace().next().unwrap().parse().unwrap();
-            }
-        };
-
-        std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(drop));
-        Self {
-            child,
-            _folder: folder,
-            port,
-            ca,
-        }
-    }
-
-    fn options(&self, port: u16) -> Options {
-        let trust = tls::Trust::Ca(tls::certificates(self.ca.certificate.as_bytes()).unwrap());
-        let tls = tls::client(&trust, None).unwrap();
-        Options {
-            host: "127.0.0.1".into(),
-            port,
-            tls_name: Some("localhost".into()),
-            tls,
-            timeout: Duration::from_secs(60),
-        }
-    }
-
-    async fn session(&self, port: u16) -> Session {
-        let connection = connect(&self.options(port)).await.unwrap();
-        connection
-            .log_in("bench", &Secret::new("bench".into()))
-            .await
-            .map_err(|(_, error)| error)
-            .unwrap()
-    }
-
-    /// Proportional memory of monitor and frontend, in KiB.
-    fn pss(&self) -> u64 {
-        let pid = self.child.id();
-        let children =
-            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let ours = |child: &&str| {
-            std::fs::read(format!("/proc/{child}/cmdline"))
-                .is_ok_and(|line| line.starts_with(b"ordaind: "))
-        };
-
-        let pids = std::iter::once(pid.to_string())
-            .chain(children.split_whitespace().filter(ours).map(String::from));
-        pids.filter_map(|pid| {
-            let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            text.lines().find_map(|line| {
-                line.strip_prefix("Pss:")?
-                    .trim()
-                    .trim_end_matches(" kB")
-                    .parse::<u64>()
-                    .ok()
-            })
-        })
-        .sum()
+    fn deref(&self) -> &Daemon {
+        &self.0
     }
 }
 
-impl Drop for Daemon {
+impl Drop for Stopped {
     fn drop(&mut self) {
-        // As one stops a daemon, so that it ends what it has started.
-        let _ = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status();
-        let _ = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status();
-        let _ = self.child.wait();
+        for _ in 0..2 {
+            let _ = Command::new("kill")
+                .args(["-TERM", &self.child.id().to_string()])
+                .status();
+        }
+        let _ = self.0.child.wait();
     }
 }
 
-fn invocation(command: &str) -> Invocation {
-    Invocation {
-        command: command.into(),
-        arguments: Vec::new(),
-        confirmed: false,
-        terminal: None,
-        reason: None,
+fn daemon() -> Stopped {
+    let mut setup = described()
+        .run_as("daemon")
+        .command(Cmd::sh(
+                "thousand",
+                "i=0; while [ $i -lt 1000 ]; do sleep 300 & i=$((i+1)); done; echo ready; wait",
+                &[],
+            ))
+        .command(Cmd::sh(
+                "forkers",
+                "for n in 1 2 3 4 5 6 7 8; do (i=0; while [ $i -lt 100000 ]; do /bin/true; i=$((i+1)); done) & done; echo ready; wait",
+                &[],
+            ))
+        .command(Cmd::new("output", &["/usr/bin/head", "-c", "209715200", "/dev/urandom"]))
+        .command(Cmd::sh("some", "head -c 20000 /dev/zero; sleep 1; head -c 20000 /dev/zero", &[]))
+        .command(Cmd::new("true", &["/bin/true"]))
+        .command(Cmd::new("yes", &["/usr/bin/yes"]))
+        .command(Cmd::new("no-newline", &["/usr/bin/head", "-c", "100000000000", "/dev/zero"]))
+        .command(Cmd::new(
+                "one-byte",
+                &["/usr/bin/python3", "-c", r#"import os
+for n in range(1000000): os.write(1, b'x')"#],
+            ))
+        .command(Cmd::new("never-reads", &["/bin/sleep", "300"]).stdin())
+        .command(Cmd::new("sleeps", &["/bin/sleep", "300"])
+                .goes_on()
+                .says("spool", "2MiB"))
+        .alice();
+    if bounded() {
+        setup = setup
+            .command(
+                Cmd::sh(
+                    "bomb",
+                    "bomb() ( bomb | bomb & ); while :; do bomb; sleep 0.01; done 2>/dev/null",
+                    &[],
+                )
+                .limits(r#"{ processes = 50, cpu = "25%" }"#),
+            )
+            .command(
+                Cmd::new("hog", &["/usr/bin/tail", "/dev/zero"]).limits(r#"{ memory = "32MiB" }"#),
+            );
     }
+    Stopped(Daemon::start(setup))
 }
 
 async fn kill() {
-    let daemon = Daemon::start();
-    let session = daemon.session(daemon.port).await;
+    let daemon = daemon();
+    let session = daemon.session().await;
     for command in ["thousand", "forkers"] {
-        let mut run = session.run(invocation(command)).await.unwrap();
+        let mut run = session.run(invocation(command, &[])).await.unwrap();
         while !matches!(run.next().await.unwrap(), Event::Stdout(_)) {}
         let began = Instant::now();
         session
@@ -488,15 +332,15 @@ async fn cutting(to: u16, cuts: Arc<AtomicU64>) -> u16 {
 }
 
 async fn cuts() {
-    let daemon = Daemon::start();
+    let daemon = daemon();
     let counted = Arc::new(AtomicU64::new(0));
     let port = cutting(daemon.port, counted.clone()).await;
-    let options = daemon.options(port);
+    let options = trusting(&daemon.ca, port);
     let began = Instant::now();
     let run = Durable::start(
-        options,
-        daemon.session(port).await,
-        invocation("output"),
+        options.clone(),
+        common::log_in(&options, "alice", PASSWORD).await.unwrap(),
+        invocation("output", &[]),
         |_| {},
     )
     .await
@@ -510,7 +354,7 @@ async fn cuts() {
     );
 
     // What the server kept of it is the same to the byte.
-    let kept = daemon.session(daemon.port).await;
+    let kept = daemon.session().await;
     let attachment = ordain::request::Attachment {
         run: id,
         stdout: None,
@@ -538,21 +382,13 @@ async fn cuts() {
 }
 
 async fn many() {
-    let daemon = Daemon::start();
-    let session = daemon.session(daemon.port).await;
+    let daemon = daemon();
+    let session = daemon.session().await;
     let began = Instant::now();
     let runs: Vec<_> = (0..500)
         .map(|_| {
             let session = session.clone();
-            tokio::spawn(async move {
-                session
-                    .run(invocation("some"))
-                    .await
-                    .unwrap()
-                    .collect()
-                    .await
-                    .unwrap()
-            })
+            tokio::spawn(async move { common::ran(&session, "some").await })
         })
         .collect();
     for run in runs {
@@ -568,19 +404,13 @@ async fn many() {
 
 /// What a run beside another's noise takes: the median of `true`, alone and with each neighbour.
 async fn neighbours() {
-    let daemon = Daemon::start();
-    let session = daemon.session(daemon.port).await;
+    let daemon = daemon();
+    let session = daemon.session().await;
     let latency = async || {
         let mut times = Vec::new();
         for _ in 0..200 {
             let began = Instant::now();
-            session
-                .run(invocation("true"))
-                .await
-                .unwrap()
-                .collect()
-                .await
-                .unwrap();
+            common::ran(&session, "true").await;
             times.push(began.elapsed().as_secs_f64() * 1e3);
         }
 
@@ -605,8 +435,8 @@ async fn neighbours() {
 
     for (name, reads) in noises {
         let alone = latency().await;
-        let other = daemon.session(daemon.port).await;
-        let mut run = other.run(invocation(name)).await.unwrap();
+        let other = daemon.session().await;
+        let mut run = other.run(invocation(name, &[])).await.unwrap();
         let input = run.input();
         let id = run.id().unwrap();
         let again = other.clone();
@@ -614,18 +444,7 @@ async fn neighbours() {
             // It is killed at once, each time.
             if name == "hog" {
                 loop {
-                    assert_eq!(
-                        again
-                            .run(invocation(name))
-                            .await
-                            .unwrap()
-                            .collect()
-                            .await
-                            .unwrap()
-                            .2
-                            .reason,
-                        "oom"
-                    );
+                    assert_eq!(common::ran(&again, name).await.2.reason, "oom");
                 }
             }
 
@@ -663,22 +482,13 @@ fn bounded() -> bool {
     root && sys::cgroups_offered().is_ok_and(|has| has.memory && has.pids && has.cpu)
 }
 
-const BOUNDED: &str = r#"
-[commands.bomb]
-exec = ["/bin/sh", "-c", 'bomb() ( bomb | bomb & ); while :; do bomb; sleep 0.01; done 2>/dev/null']
-limits = { processes = 50, cpu = "25%" }
-[commands.hog]
-exec = ["/usr/bin/tail", "/dev/zero"]
-limits = { memory = "32MiB" }
-"#;
-
 async fn detached() {
-    let daemon = Daemon::start();
-    let session = daemon.session(daemon.port).await;
+    let daemon = daemon();
+    let session = daemon.session().await;
     let before = daemon.pss();
 
     for _ in 0..200 {
-        drop(session.run(invocation("sleeps")).await.unwrap());
+        drop(session.run(invocation("sleeps", &[])).await.unwrap());
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     println!(

@@ -1,5 +1,18 @@
 //! ordain: vetted remote commands over TLS. See ARCHITECTURE.md for the floors and the journey of a
 //! command.
+// What a daemon that people trust does not do: end itself over a value it did not expect, or write to
+// an output that is not its own. An exception carries its reason with #[expect]. This stands here and
+// not in Cargo.toml, because whatever is not in here (tests, benches, examples, the bodies of fuzz
+// targets) says what it expects by failing.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 pub mod audit;
 pub mod cli;

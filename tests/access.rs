@@ -1,18 +1,9 @@
 //! Who gets in, by what, and for how long: SSH keys, kept logins, one-time codes, known servers,
 //! locks, penalties, and why.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
-use common::{Server, signal, stderr, stdout, wait, write};
+use common::{Cmd, Server, Setup, signal, stderr, stdout, wait, write};
 use ordain::client::{Agent, ClientError, Connection, Proof, Session, Signer, connect};
 use ordain::credential::{Purpose, SessionKey, SshPrivate, SshPublic};
 use ordain::encoding::base64;
@@ -26,64 +17,61 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const COMMANDS: &str = r#"
-[commands.true]
-exec = ["/bin/true"]
-[commands.sleep]
-exec = ["/bin/sleep", "1000"]
-[commands.stays]
-exec = ["/bin/sleep", "1000"]
-on_disconnect = "continue"
-on_revoke = "continue"
-[commands.goes]
-exec = ["/bin/sleep", "1000"]
-on_disconnect = "continue"
-lock = "goes"
-queue = 5
-[commands.deploy]
-exec = ["/bin/echo", "{version}"]
-args.version = { type = "string", pattern = "v[0-9]+", max = 10 }
-require = { reason = "OPS-[0-9]+" }
-[roles.all]
-commands = ["*"]
-[roles.less]
-commands = ["true"]
-[roles.careful]
-commands = ["true"]
-deny = ["deploy"]
-[roles.warden]
-commands = ["true"]
-verbs = ["sessions-of-others", "end-sessions-of-others"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-ssh_keys = ["{ed25519}", "{ecdsa}"]
-[users.bob]
-roles = ["all"]
-password = "{hash}"
-[users.warden]
-roles = ["warden"]
-password = "{hash}"
-[users.careful]
-roles = ["all", "careful"]
-password = "{hash}"
-[users.keyed]
-roles = ["all"]
-ssh_keys = ["{ed25519}"]
-[users.elsewhere]
-roles = ["all"]
-password = "{hash}"
-sources = ["10.0.0.0/8"]
-[users.coded]
-roles = ["all"]
-password = "{hash}"
-totp = true
-[users.disabled]
-roles = ["all"]
-password = "{hash}"
-ssh_keys = ["{ed25519}"]
-disabled = true
-"#;
+/// Everybody there may be, with keys that are made in the folder.
+fn described() -> Setup {
+    let setup = Server::new();
+    let [ed25519, ecdsa] =
+        ["ed25519", "ecdsa"].map(|kind| public(&keygen(setup.folder(), kind, "")));
+    let password = "password = \"{hash}\"\n";
+    let one = format!("ssh_keys = [\"{ed25519}\"]");
+    let both = format!("ssh_keys = [\"{ed25519}\", \"{ecdsa}\"]");
+    setup
+        .command(Cmd::new("true", &["/bin/true"]))
+        .command(Cmd::new("sleep", &["/bin/sleep", "1000"]))
+        .command(
+            Cmd::new("stays", &["/bin/sleep", "1000"])
+                .goes_on()
+                .says("on_revoke", "continue"),
+        )
+        .command(
+            Cmd::new("goes", &["/bin/sleep", "1000"])
+                .goes_on()
+                .lock("goes")
+                .set("queue", "5"),
+        )
+        .command(
+            Cmd::new("deploy", &["/bin/echo", "{version}"])
+                .string("version", "v[0-9]+", 10)
+                .set("require", r#"{ reason = "OPS-[0-9]+" }"#),
+        )
+        .role("all", &["*"])
+        .role("less", &["true"])
+        .role_with("careful", &["true"], r#"deny = ["deploy"]"#)
+        .role_with(
+            "warden",
+            &["true"],
+            r#"verbs = ["sessions-of-others", "end-sessions-of-others"]"#,
+        )
+        .user_with("alice", &["all"], &format!("{password}{both}"))
+        .user("bob", &["all"])
+        .user("warden", &["warden"])
+        .user("careful", &["all", "careful"])
+        .user_with("keyed", &["all"], &one)
+        .user_with(
+            "elsewhere",
+            &["all"],
+            &format!("{password}sources = [\"10.0.0.0/8\"]"),
+        )
+        .user_with("coded", &["all"], &format!("{password}totp = true"))
+        .user_with(
+            "disabled",
+            &["all"],
+            &format!("{password}{one}\ndisabled = true"),
+        )
+}
+
+/// Two failures close a source out, six a user.
+const QUICK: &str = "login = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n";
 
 /// A key pair in OpenSSH's format, as ssh-keygen would make it, which not every machine has.
 fn keygen(folder: &Path, kind: &str, passphrase: &str) -> PathBuf {
@@ -211,19 +199,8 @@ fn public(path: &Path) -> String {
         .to_owned()
 }
 
-/// A server whose users have keys, made in its folder.
-fn server_with(head: &str) -> Server {
-    let folder = tempfile::tempdir().unwrap();
-    let keys = ["ed25519", "ecdsa"].map(|kind| public(&keygen(folder.path(), kind, "")));
-    let commands = COMMANDS
-        .replace("{ed25519}", &keys[0])
-        .replace("{ecdsa}", &keys[1]);
-    let ca = common::prepare(folder.path(), head, &commands);
-    Server::serve(folder, ca)
-}
-
 fn server() -> Server {
-    server_with("")
+    described().start()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -252,35 +229,13 @@ async fn enter(server: &Server, user: &str, proof: &Proof) -> Result<Session, Cl
 
 /// The client as it is without a password file: its home is in the server's folder.
 fn bare(server: &Server, words: &[&str]) -> Command {
-    let settings = format!(
-        "[hosts.t]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\n",
-        server.port
-    );
-
-    // Others may be reading it.
-    if !server.path("bare.toml").exists() {
-        write(&server.path("bare.toml"), &settings, 0o600);
-    }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
-    command
-        .arg("--config")
-        .arg(server.path("bare.toml"))
-        .args(words)
-        .stdin(Stdio::null());
-    command
-        .env("XDG_STATE_HOME", server.path("home"))
-        .env("XDG_CONFIG_HOME", server.path("home"))
-        .env_remove("SSH_AUTH_SOCK");
+    let mut command = server.bare();
+    command.args(words);
     command
 }
 
 fn ordaind(server: &Server, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ordaind"))
-        .arg("--config")
-        .arg(server.path("config.toml"))
-        .args(words)
-        .output()
-        .unwrap()
+    server.ordaind(words)
 }
 
 /// A real ssh-agent with keys in it; ended when dropped.
@@ -1192,7 +1147,7 @@ fn servers_are_known_by_their_keys() {
     let accepted = run(&server, &["--accept-new"]);
     assert_eq!(accepted.status.code(), Some(0), "{}", stderr(&accepted));
     assert_eq!(run(&server, &[]).status.code(), Some(0), "it is known now");
-    let fingerprint = stdout(&server.local("fingerprint")).trim().to_owned();
+    let fingerprint = stdout(&server.ordaind(&["fingerprint"])).trim().to_owned();
     let known = std::fs::read_to_string(server.path("home/ordain/known_servers")).unwrap();
     assert_eq!(known, format!("127.0.0.1:{} {fingerprint}\n", server.port));
 
@@ -1200,8 +1155,8 @@ fn servers_are_known_by_their_keys() {
     let pair = ordain::devca::self_signed(&["localhost".into()], 1).unwrap();
     write(&server.path("server.key"), &pair.key, 0o600);
     write(&server.path("server.crt"), &pair.certificate, 0o644);
-    assert_eq!(server.local("reload").status.code(), Some(0));
-    let renewed = stdout(&server.local("fingerprint")).trim().to_owned();
+    assert_eq!(server.ordaind(&["reload"]).status.code(), Some(0));
+    let renewed = stdout(&server.ordaind(&["fingerprint"])).trim().to_owned();
 
     for words in [&[][..], &["--accept-new"]] {
         let changed = run(&server, words);
@@ -1324,7 +1279,7 @@ fn a_lock_ends_everything_at_once_and_beats_the_configuration() {
     refused(&server);
 
     // It holds through a reload and a new daemon.
-    assert_eq!(server.local("reload").status.code(), Some(0));
+    assert_eq!(server.ordaind(&["reload"]).status.code(), Some(0));
     refused(&server);
     let status: serde_json::Value =
         serde_json::from_slice(&ordaind(&server, &["status", "--json"]).stdout).unwrap();
@@ -1372,7 +1327,7 @@ fn a_reload_that_takes_something_away_takes_it_at_once() {
     let key = server.path("id_ed25519");
     let reload = |text: &str| {
         write(&config, text, 0o600);
-        let output = server.local("reload");
+        let output = server.ordaind(&["reload"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     };
 
@@ -1537,9 +1492,11 @@ fn why_not_is_told_with_every_rule() {
 fn whoever_fails_too_often_waits_and_is_seen_to() {
     // A loopback address is a source of its own; the server is reached from the second and the
     // third.
-    let server = server_with(
-        "[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\nuser_floor = \"10m\"\ncap = \"20m\"\nexempt = [\"127.0.0.3\"]\n",
-    );
+    let server = described()
+        .penalties(
+            "login = \"100s\"\nfloor = \"150s\"\nuser_floor = \"10m\"\ncap = \"20m\"\nexempt = [\"127.0.0.3\"]",
+        )
+        .start();
     runtime().block_on(async {
         let session = server.session("alice").await;
         for _ in 0..2 {
@@ -1587,9 +1544,9 @@ fn whoever_fails_too_often_waits_and_is_seen_to() {
 
 #[test]
 fn nobody_is_locked_out_of_where_he_has_logged_in_from() {
-    let server = server_with(
-        "[penalties]\nlogin = \"100s\"\nfloor = \"10h\"\ncap = \"20h\"\nuser_floor = \"250s\"\n",
-    );
+    let server = described()
+        .penalties("login = \"100s\"\nfloor = \"10h\"\ncap = \"20h\"\nuser_floor = \"250s\"")
+        .start();
     runtime().block_on(async {
         // From the second loopback address alice is known; from the first she is not.
         let bound = async |source: &str, password: &str| {
@@ -1697,9 +1654,7 @@ fn names_and_passwords_of_every_shape_are_refused_alike() {
 
 #[test]
 fn a_connection_that_was_open_before_its_source_was_closed_out_is_not_for_guessing_on() {
-    let server = server_with(
-        "[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n",
-    );
+    let server = described().penalties(QUICK).start();
     runtime().block_on(async {
         let (held, keyed) = (reach(&server).await, reach(&server).await);
         for _ in 0..2 {
@@ -1755,7 +1710,7 @@ fn a_run_that_waits_is_judged_again_when_its_turn_comes() {
 
     for (name, changed, expected) in cases {
         write(&config, &text, 0o600);
-        assert_eq!(server.local("reload").status.code(), Some(0));
+        assert_eq!(server.ordaind(&["reload"]).status.code(), Some(0));
         let first = stdout(&server.ordain(&["run", "--detach", "t", "goes"]))
             .trim()
             .to_owned();
@@ -1777,7 +1732,7 @@ fn a_run_that_waits_is_judged_again_when_its_turn_comes() {
         wait("the wait", || granted() > before);
         assert_ne!(changed, text, "{name}");
         write(&config, &changed, 0o600);
-        let reloaded = server.local("reload");
+        let reloaded = server.ordaind(&["reload"]);
         assert_eq!(reloaded.status.code(), Some(0), "{}", stderr(&reloaded));
         assert_eq!(
             server.ordain(&["cancel", "t", &first]).status.code(),
@@ -1796,9 +1751,7 @@ fn a_run_that_waits_is_judged_again_when_its_turn_comes() {
 
 #[test]
 fn the_reload_reaches_whoever_is_closed_out() {
-    let head =
-        "[penalties]\nlogin = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n";
-    let server = server_with(head);
+    let server = described().penalties(QUICK).start();
     let config = server.path("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     runtime().block_on(async {
@@ -1808,18 +1761,18 @@ fn the_reload_reaches_whoever_is_closed_out() {
             ("cap = \"30m\"\n", false),
         ] {
             write(&config, &text, 0o600);
-            assert_eq!(server.local("reload").status.code(), Some(0));
+            assert_eq!(server.ordaind(&["reload"]).status.code(), Some(0));
             while connect(&server.options()).await.is_ok() {
                 let _ = server.try_session("ghost", "guess").await;
             }
             let changed = match instead {
-                "off = true\n" => text.replace(head, "[penalties]\noff = true\n"),
+                "off = true\n" => text.replace(QUICK, "off = true\n"),
                 "cap = \"30m\"\n" => text.replace("cap = \"20m\"\n", instead),
-                _ => text.replace(head, &format!("{head}{instead}")),
+                _ => text.replace(QUICK, &format!("{QUICK}{instead}")),
             };
 
             write(&config, &changed, 0o600);
-            let reloaded = server.local("reload");
+            let reloaded = server.ordaind(&["reload"]);
             assert_eq!(reloaded.status.code(), Some(0), "{}", stderr(&reloaded));
             assert_eq!(
                 connect(&server.options()).await.is_ok(),
@@ -1857,7 +1810,7 @@ fn a_lifetime_that_was_made_shorter_binds_logins_that_are_kept() {
         0o600,
     );
 
-    assert_eq!(server.local("reload").status.code(), Some(0));
+    assert_eq!(server.ordaind(&["reload"]).status.code(), Some(0));
     assert!(
         stderr(&bare(&server, &["run", "t", "true"]).output().unwrap()).contains("was refused")
     );
@@ -1884,7 +1837,7 @@ fn a_lock_does_not_wait_for_a_program_that_ignores_it() {
         0o600,
     );
 
-    assert_eq!(server.local("reload").status.code(), Some(0));
+    assert_eq!(server.ordaind(&["reload"]).status.code(), Some(0));
     let mut child = server
         .client()
         .args(["run", "t", "stubborn"])
@@ -1910,7 +1863,7 @@ fn a_lock_does_not_wait_for_a_program_that_ignores_it() {
 
 #[test]
 fn explaining_keeps_no_secret_either() {
-    let server = Server::start();
+    let server = Server::new().common(&["secret"]).alice().start();
     runtime().block_on(async {
         let session = server.session("alice").await;
         let clear = common::invocation("secret", &[("token", common::text("hunter2"))]);
@@ -2044,9 +1997,12 @@ fn silence_leaving_and_rubbish_cost_a_source_too() {
                 )
             })
             .collect();
-        let server = server_with(&format!(
-            "handshake_timeout = \"200ms\"\n[penalties]\n{free}floor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n"
-        ));
+        let server = described()
+            .tls("handshake_timeout = \"200ms\"")
+            .penalties(&format!(
+                "{free}floor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\""
+            ))
+            .start();
         runtime().block_on(async {
             for _ in 0..2 {
                 match misdeed {

@@ -5,15 +5,6 @@
 //! prints; `…` stands for anything. It must exit with 0, unless `echo $?` below it shows another
 //! status. In a block tagged `console recorded` only the first line is a command. `ORDAIN_SHOW=1 cargo
 //! test --test book -- --nocapture` prints what each of them prints, for whoever writes a page.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 #[path = "common/pages.rs"]

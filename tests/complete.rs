@@ -1,39 +1,38 @@
 //! Completions: what the programs tell the shells, and the shells' own scripts where these shells
 //! are installed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
-use common::{Server, stdout};
+use common::{Cmd, Server, Setup, stdout};
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: &str = r#"
-[commands.deploy]
-summary = "Brings a version out"
-exec = ["/bin/echo", "{target}", ["--version", "{version}"], "{force}"]
-args.target = { type = "choice", choices = ["staging", "production", "$(id); x"], summary = "where" }
-args.version = { type = "string", pattern = "[0-9.]+", max = 20, optional = true }
-args.force = { type = "flag", word = "--force" }
-[commands.disk]
-exec = ["/bin/true"]
-[commands.hidden]
-exec = ["/bin/true"]
-[roles.all]
-commands = ["deploy", "disk"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-"#;
+fn described() -> Setup {
+    Server::new()
+        .command(
+            Cmd::new("deploy", &["/bin/echo", "{target}"])
+                .group(&["--version", "{version}"])
+                .word("{force}")
+                .summary("Brings a version out")
+                .arg(
+                    "target",
+                    r#"type = "choice", choices = ["staging", "production", "$(id); x"], summary = "where""#,
+                )
+                .arg(
+                    "version",
+                    r#"type = "string", pattern = "[0-9.]+", max = 20, optional = true"#,
+                )
+                .arg("force", r#"type = "flag", word = "--force""#),
+        )
+        .command(
+            Cmd::new("disk", &["/bin/true"]),
+        )
+        .command(
+            Cmd::new("hidden", &["/bin/true"]),
+        )
+        .role("all", &["deploy", "disk"])
+        .user("alice", &["all"])
+}
 
 /// What `ordain complete` says of a line whose last word is being typed.
 fn complete(server: &Server, shell: &str, line: &str) -> Vec<String> {
@@ -64,7 +63,7 @@ fn complete(server: &Server, shell: &str, line: &str) -> Vec<String> {
 
 #[test]
 fn hosts_commands_arguments_and_choices_are_completed_and_kept() {
-    let mut server = Server::with("", COMMANDS);
+    let mut server = described().start();
     assert_eq!(complete(&server, "bash", "run "), ["t"]);
     assert_eq!(complete(&server, "bash", "run bob@"), ["bob@t"]);
     assert_eq!(
@@ -153,7 +152,7 @@ fn hosts_commands_arguments_and_choices_are_completed_and_kept() {
 /// A key that is pressed agrees to no server, types no password, and breaks nothing.
 #[test]
 fn a_server_that_is_not_known_is_not_agreed_to() {
-    let server = Server::with("", COMMANDS);
+    let server = described().start();
     let address = format!("run alice@127.0.0.1:{} ", server.port);
     assert_eq!(complete(&server, "bash", &address), Vec::<String>::new());
     assert_eq!(

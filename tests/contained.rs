@@ -1,27 +1,21 @@
 //! Runs one can trust: whole trees are killed, limits hold, and what was vetted is what runs. Each
 //! through the real daemon, with control groups where this machine has them and with keepers
 //! everywhere.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test says what it expects by failing"
-)]
 
 mod common;
 
-use common::{Server, alive, grouped, invocation, is_root, stderr, stdout, wait, write};
+use common::{
+    Cmd, Server, Setup, alive, block, grouped, invocation, is_root, stderr, stdout, wait, write,
+};
 use ordain::client::{Event, Session};
 use ordain::protocol::Ended;
 use ordain::request::Ask;
 use std::time::{Duration, Instant};
 
-const COMMANDS: &str = r#"
-[commands.tree]
-exec = ["/bin/sh", "-c", '''
-cd "$1"
+fn tree() -> Cmd {
+    Cmd::sh(
+        "tree",
+        r#"cd "$1"
 : > pids
 (setsid sh -c 'trap "" TERM HUP INT; echo $$ >> pids; while :; do sleep 1; done' &)
 setsid sh -c 'trap "" TERM; echo $$ >> pids; kill -STOP $$' &
@@ -31,84 +25,35 @@ while [ "$(wc -l < pids)" -lt 4 ]; do sleep 0.01; done
 trap "" TERM
 echo ready
 while :; do sleep 1; done
-''', "tree", "{folder}"]
-timeout = "20s"
-grace = "100ms"
-[commands.leaves]
-exec = ["/bin/sh", "-c", 'sleep 1000 & echo $!; exit 5']
-linger = "100ms"
-[commands.late]
-exec = ["/bin/sh", "-c", '(sleep 0.2; echo late) & echo early']
-linger = "20s"
-[commands.stays]
-exec = ["/bin/sh", "-c", 'sleep 1000 >/dev/null 2>&1 & echo $!']
-leave_running = true
-[commands.chatters]
-exec = ["/bin/sh", "-c", '(i=0; while [ $i -lt 600 ]; do echo x; sleep 0.1; i=$((i+1)); done) & exit 0']
-leave_running = true
-[commands.stays-on]
-exec = ["/bin/sh", "-c", 'setsid sleep 60 >/dev/null 2>&1 & echo $!']
-leave_running = true
-[commands.quiet]
-exec = ["/bin/sh", "-c", 'echo one; sleep 1000']
-idle_timeout = "300ms"
-grace = "100ms"
-[commands.pressed]
-exec = ["/usr/bin/head", "-c", "3000000", "/dev/zero"]
-idle_timeout = "1s"
-[commands.ticks]
-exec = ["/bin/sh", "-c", 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done']
-idle_timeout = "5s"
-[commands.yes]
-exec = ["/usr/bin/yes"]
-output_max = "100KiB"
-grace = "100ms"
-[commands.exactly]
-exec = ["/usr/bin/head", "-c", "102400", "/dev/zero"]
-output_max = "100KiB"
-[commands.offline]
-exec = ["/usr/bin/python3", "-c", "import socket; socket.socket()"]
-network = false
-[commands.boxed]
-exec = ["/bin/cat", "{folder}/files/one", "/etc/passwd"]
-sandbox = { read = ["{folder}/files/one"] }
-[commands.privileges]
-exec = ["/bin/sh", "-c", 'grep NoNewPrivs /proc/self/status; umask; ulimit -c; ulimit -n']
-umask = "077"
-limits = { open_files = 64 }
-[commands.more-privileges]
-exec = ["/bin/grep", "NoNewPrivs", "/proc/self/status"]
-setuid_allowed = true
-[commands.pinned]
-exec = ["{folder}/tool"]
-sha256 = "{pin}"
-[commands.unpinned]
-exec = ["{folder}/other", "x y"]
-[commands.spends]
-exec = ["/bin/sh", "-c", 'while :; do :; done']
-limits = { cpu_time = "1s" }
-[commands.file]
-exec = ["/bin/sh", "-c", 'head -c 100000 /dev/zero > "$1"', "file", "{folder}/big"]
-limits = { file_size = "10KiB" }
-[roles.all]
-commands = ["*"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-"#;
+"#,
+        &["{folder}"],
+    )
+    .timeout("20s")
+    .grace("100ms")
+}
 
-fn server(head: &str) -> Server {
-    let folder = tempfile::tempdir().unwrap();
-    script(folder.path(), "tool", "echo vetted");
+fn ticks() -> Cmd {
+    Cmd::sh(
+        "ticks",
+        "for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done",
+        &[],
+    )
+    .idle_timeout("5s")
+}
+
+fn unpinned() -> Cmd {
+    Cmd::new("unpinned", &["{folder}/other", "x y"])
+}
+
+/// With a script in the folder that says how it was called and reads a file beside it.
+fn with_other() -> Setup {
+    let setup = Server::new().command(unpinned());
     script(
-        folder.path(),
+        setup.folder(),
         "other",
         "echo \"$0|$1|$(cat \"$(dirname \"$0\")/files/one\")\"",
     );
-
-    let pin = ordain::sys::executable_digest(&folder.path().join("tool")).unwrap();
-    let ca = common::prepare(folder.path(), head, &COMMANDS.replace("{pin}", &pin));
-    Server::serve(folder, ca)
+    setup
 }
 
 fn script(folder: &std::path::Path, name: &str, body: &str) {
@@ -121,28 +66,14 @@ fn script(folder: &std::path::Path, name: &str, body: &str) {
     std::fs::rename(folder.join(format!(".{name}")), folder.join(name)).unwrap();
 }
 
-fn block<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(work)
-}
-
 async fn collect(session: &Session, command: &str) -> (String, Ended) {
-    let (stdout, _, ended) = session
-        .run(invocation(command, &[]))
-        .await
-        .unwrap()
-        .collect()
-        .await
-        .unwrap();
+    let (stdout, _, ended) = common::ran(session, command).await;
     (String::from_utf8(stdout).unwrap(), ended)
 }
 
 /// Double fork, setsid, TERM ignored, stopped, forking while being killed: cancelled means gone.
-fn a_whole_tree(head: &str) {
-    let server = server(head);
+fn a_whole_tree(setup: Setup) {
+    let server = setup.command(tree()).alice().start();
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("tree", &[])).await.unwrap();
@@ -188,7 +119,7 @@ fn a_whole_tree(head: &str) {
 #[test]
 fn a_whole_tree_is_killed_by_its_control_group() {
     if grouped() {
-        a_whole_tree("");
+        a_whole_tree(Server::new());
     } else {
         println!("this machine has no control group to write to; only keepers are tested");
     }
@@ -196,11 +127,20 @@ fn a_whole_tree_is_killed_by_its_control_group() {
 
 #[test]
 fn a_whole_tree_is_killed_by_its_keeper() {
-    a_whole_tree("# best effort");
+    a_whole_tree(Server::new().best_effort());
 }
 
-fn what_is_left_behind(head: &str) {
-    let server = server(head);
+fn what_is_left_behind(setup: Setup) {
+    let server = setup
+        .command(Cmd::sh("leaves", "sleep 1000 & echo $!; exit 5", &[]).linger("100ms"))
+        .command(Cmd::sh("late", "(sleep 0.2; echo late) & echo early", &[]).linger("20s"))
+        .command(
+            Cmd::sh("stays", "sleep 1000 >/dev/null 2>&1 & echo $!", &[])
+                .set("leave_running", "true"),
+        )
+        .command(ticks())
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         let (out, ended) = collect(&session, "leaves").await;
@@ -236,16 +176,26 @@ fn what_is_left_behind(head: &str) {
 
 #[test]
 fn what_a_command_leaves_behind_follows_its_rule() {
-    what_is_left_behind("# best effort");
+    what_is_left_behind(Server::new().best_effort());
     if grouped() {
-        what_is_left_behind("");
+        what_is_left_behind(Server::new());
     }
 }
 
 /// A process that goes on by the command's rule and goes on writing must not hold up the end.
 #[test]
 fn leftovers_that_write_for_ever_do_not_hold_up_the_end() {
-    let server = server("");
+    let server = Server::new()
+        .command(
+            Cmd::sh(
+                "chatters",
+                "(i=0; while [ $i -lt 600 ]; do echo x; sleep 0.1; i=$((i+1)); done) & exit 0",
+                &[],
+            )
+            .set("leave_running", "true"),
+        )
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         let (out, ended) = collect(&session, "chatters").await;
@@ -266,7 +216,13 @@ fn what_was_left_running_outlives_the_daemon() {
         return;
     }
 
-    let mut server = server("");
+    let mut server = Server::new()
+        .command(
+            Cmd::sh("stays-on", "setsid sleep 60 >/dev/null 2>&1 & echo $!", &[])
+                .set("leave_running", "true"),
+        )
+        .alice()
+        .start();
     let pid = block(async {
         let session = server.session("alice").await;
         collect(&session, "stays-on").await.0
@@ -274,14 +230,20 @@ fn what_was_left_running_outlives_the_daemon() {
 
     common::signal(server.child.id(), "-TERM");
     server.child.wait().unwrap();
-    drop(Server::start());
+    drop(Server::new().start());
     assert!(alive(pid.trim()), "the next daemon has ended it");
     common::signal(pid.trim().parse().unwrap(), "-KILL");
 }
 
 #[test]
 fn a_command_is_not_idle_while_nobody_takes_its_output() {
-    let server = server("");
+    let server = Server::new()
+        .command(
+            Cmd::new("pressed", &["/usr/bin/head", "-c", "3000000", "/dev/zero"])
+                .idle_timeout("1s"),
+        )
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
 
@@ -308,7 +270,33 @@ fn a_command_is_not_idle_while_nobody_takes_its_output() {
 
 #[test]
 fn limits_end_runs_and_say_so() {
-    let server = server("");
+    let server = Server::new()
+        .command(
+            Cmd::sh("quiet", "echo one; sleep 1000", &[])
+                .idle_timeout("300ms")
+                .grace("100ms"),
+        )
+        .command(ticks())
+        .command(
+            Cmd::new("yes", &["/usr/bin/yes"])
+                .says("output_max", "100KiB")
+                .grace("100ms"),
+        )
+        .command(
+            Cmd::new("exactly", &["/usr/bin/head", "-c", "102400", "/dev/zero"])
+                .says("output_max", "100KiB"),
+        )
+        .command(Cmd::sh("spends", "while :; do :; done", &[]).limits(r#"{ cpu_time = "1s" }"#))
+        .command(
+            Cmd::sh(
+                "file",
+                r#"head -c 100000 /dev/zero > "$1""#,
+                &["{folder}/big"],
+            )
+            .limits(r#"{ file_size = "10KiB" }"#),
+        )
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         let (out, ended) = collect(&session, "quiet").await;
@@ -354,7 +342,36 @@ fn limits_end_runs_and_say_so() {
 
 #[test]
 fn confinement_holds() {
-    let server = server("");
+    let server = Server::new()
+        .command(
+            Cmd::new(
+                "offline",
+                &["/usr/bin/python3", "-c", "import socket; socket.socket()"],
+            )
+            .set("network", "false"),
+        )
+        .command(
+            Cmd::new("boxed", &["/bin/cat", "{folder}/files/one", "/etc/passwd"])
+                .set("sandbox", r#"{ read = ["{folder}/files/one"] }"#),
+        )
+        .command(
+            Cmd::sh(
+                "privileges",
+                "grep NoNewPrivs /proc/self/status; umask; ulimit -c; ulimit -n",
+                &[],
+            )
+            .says("umask", "077")
+            .limits("{ open_files = 64 }"),
+        )
+        .command(
+            Cmd::new(
+                "more-privileges",
+                &["/bin/grep", "NoNewPrivs", "/proc/self/status"],
+            )
+            .set("setuid_allowed", "true"),
+        )
+        .alice()
+        .start();
     assert!(stderr(&server.ordain(&["run", "t", "offline"])).contains("PermissionError"));
     assert_eq!(
         stdout(&server.ordain(&["run", "t", "privileges"])),
@@ -383,7 +400,13 @@ fn confinement_holds() {
 
 #[test]
 fn what_was_vetted_is_what_runs() {
-    let server = server("");
+    let setup = with_other();
+    script(setup.folder(), "tool", "echo vetted");
+    let pin = ordain::sys::executable_digest(&setup.path("tool")).unwrap();
+    let server = setup
+        .command(Cmd::new("pinned", &["{folder}/tool"]).says("sha256", &pin))
+        .alice()
+        .start();
     assert_eq!(stdout(&server.ordain(&["run", "t", "pinned"])), "vetted\n");
     let own = format!("{}|x y|one\n", server.path("other").display());
     assert_eq!(
@@ -415,7 +438,7 @@ fn what_was_vetted_is_what_runs() {
 
     // `check` tells the digest to pin now.
     let digest = ordain::sys::executable_digest(&server.path("tool")).unwrap();
-    assert!(stdout(&server.local("check")).contains(&digest));
+    assert!(stdout(&server.ordaind(&["check"])).contains(&digest));
 
     // A folder above it that others can write to.
     std::fs::set_permissions(
@@ -433,7 +456,7 @@ fn what_was_vetted_is_what_runs() {
 
 #[test]
 fn a_swap_under_way_runs_one_file_or_the_other_whole() {
-    let server = server("");
+    let server = with_other().alice().start();
     let folder = server.folder.path().to_owned();
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let stopped = stop.clone();
@@ -481,14 +504,14 @@ fn a_swap_under_way_runs_one_file_or_the_other_whole() {
 
 #[test]
 fn a_daemon_that_was_killed_leaves_nothing_running() {
-    killed("# best effort", false);
+    killed(Server::new().best_effort(), false);
     if grouped() {
-        killed("", true);
+        killed(Server::new(), true);
     }
 }
 
-fn killed(head: &str, grouped: bool) {
-    let mut server = server(head);
+fn killed(setup: Setup, grouped: bool) {
+    let mut server = setup.command(tree()).alice().start();
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("tree", &[])).await.unwrap();
@@ -503,7 +526,7 @@ fn killed(head: &str, grouped: bool) {
     server.child.wait().unwrap();
     if grouped {
         // The next daemon, of any configuration, clears up.
-        drop(Server::start());
+        drop(Server::new().start());
     }
 
     for pid in text.lines() {
@@ -557,33 +580,6 @@ impl Drop for Delegated {
     }
 }
 
-const BOUNDED: &str = r#"
-[commands.hungry]
-exec = ["/bin/sh", "-c", 'sleep 1000 & echo $!; tail /dev/zero; echo "not reached"; sleep 1000']
-limits = { memory = "32MiB" }
-[commands.many]
-exec = ["/bin/sh", "-c", 'i=0; while [ $i -lt 60 ]; do sleep 1000 & echo $!; i=$((i+1)); done; wait']
-limits = { processes = 20 }
-linger = "none"
-[commands.bomb]
-exec = ["/bin/sh", "-c", 'bomb() ( bomb | bomb & ); bomb; while :; do bomb; sleep 0.01; done 2>/dev/null']
-limits = { processes = 50 }
-timeout = "1s"
-grace = "100ms"
-[commands.busy]
-exec = ["/bin/sh", "-c", 'while :; do :; done & while :; do :; done']
-limits = { cpu = "20%" }
-timeout = "2s"
-grace = "100ms"
-[commands.true]
-exec = ["/bin/true"]
-[roles.all]
-commands = ["*"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-"#;
-
 /// Bounds on a whole run by the kernel's controllers. A machine that has them bound to cgroup v1
 /// cannot try this.
 #[test]
@@ -594,10 +590,45 @@ fn bounds_on_the_whole_tree_strike_and_say_so() {
     else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let ca = common::prepare(folder.path(), "", BOUNDED);
-    let server = Server::serve_in(folder, ca, &group.0);
-    let check = stdout(&server.local("check"));
+    let server = Server::new()
+        .group(&group.0)
+        .command(
+            Cmd::sh(
+                "hungry",
+                r#"sleep 1000 & echo $!; tail /dev/zero; echo "not reached"; sleep 1000"#,
+                &[],
+            )
+            .limits(r#"{ memory = "32MiB" }"#),
+        )
+        .command(
+            Cmd::sh(
+                "many",
+                "i=0; while [ $i -lt 60 ]; do sleep 1000 & echo $!; i=$((i+1)); done; wait",
+                &[],
+            )
+            .limits("{ processes = 20 }")
+            .linger("none"),
+        )
+        .command(
+            Cmd::sh(
+                "bomb",
+                "bomb() ( bomb | bomb & ); bomb; while :; do bomb; sleep 0.01; done 2>/dev/null",
+                &[],
+            )
+            .limits("{ processes = 50 }")
+            .timeout("1s")
+            .grace("100ms"),
+        )
+        .command(
+            Cmd::sh("busy", "while :; do :; done & while :; do :; done", &[])
+                .limits(r#"{ cpu = "20%" }"#)
+                .timeout("2s")
+                .grace("100ms"),
+        )
+        .command(Cmd::new("true", &["/bin/true"]))
+        .alice()
+        .start();
+    let check = stdout(&server.ordaind(&["check"]));
     println!("{check}");
     block(async {
         let session = server.session("alice").await;
@@ -662,24 +693,21 @@ fn bounds_on_the_whole_tree_strike_and_say_so() {
 
 #[test]
 fn bounds_that_cannot_be_kept_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let commands = |limits: &str| {
-        format!(
-            "[commands.true]\nexec = [\"/bin/true\"]\nlimits = {limits}\n[roles.all]\ncommands = [\"true\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{{hash}}\"\n"
-        )
-    };
-
-    let check = |head: &str, limits: &str| {
-        common::prepare(folder.path(), head, &commands(limits));
+    let check = |limits: &str| {
+        let prepared = Server::new()
+            .best_effort()
+            .command(Cmd::new("true", &["/bin/true"]).limits(limits))
+            .alice()
+            .prepare();
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_ordaind"))
             .args(["check", "--config"])
-            .arg(folder.path().join("config.toml"))
+            .arg(prepared.config())
             .output()
             .unwrap();
         (output.status.code(), stdout(&output))
     };
 
-    let (status, text) = check("# best effort", "{ memory = \"64MiB\" }");
+    let (status, text) = check("{ memory = \"64MiB\" }");
     assert!(
         status == Some(1)
             && text.contains("commands.true.limits.memory")
@@ -687,16 +715,13 @@ fn bounds_that_cannot_be_kept_are_refused() {
         "{text}"
     );
 
-    let (status, text) = check("# best effort", "{ cpu = \"50%\" }");
+    let (status, text) = check("{ cpu = \"50%\" }");
     assert!(
         status == Some(1) && text.contains("commands.true.limits.cpu"),
         "{text}"
     );
 
-    let (status, text) = check(
-        "# best effort",
-        "{ memory = \"64MiB\", per_process = true, cpu_time = \"10s\" }",
-    );
+    let (status, text) = check("{ memory = \"64MiB\", per_process = true, cpu_time = \"10s\" }");
 
     assert!(
         status == Some(0)
@@ -713,7 +738,7 @@ fn bounds_that_cannot_be_kept_are_refused() {
         "{ speed = 1 }",
         "{ cpu = \"50%\", per_process = true }",
     ] {
-        assert_eq!(check("# best effort", bad).0, Some(1), "{bad}");
+        assert_eq!(check(bad).0, Some(1), "{bad}");
     }
 
     if !is_root() {

@@ -1,15 +1,6 @@
 //! The fuzz targets without a fuzzer: each takes its committed seeds, and some thousands of what
 //! they become when bytes are changed, cut out, doubled and put together, the same at every run.
 //! What `cargo fuzz` found once stays found.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 use std::path::Path;
 

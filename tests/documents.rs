@@ -1,14 +1,5 @@
 //! What the documents say and the sources know better is made from these: the trail's kinds and
 //! fields, the ways a run ends, the codes, the bounds, and the manual pages.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 use ordain::exit::Reason;
 use ordain::protocol::Code;

@@ -1,22 +1,13 @@
 //! Runs that outlive their link: cut by a proxy of the test's own, taken up again by the client
 //! itself, byte for byte.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test says what it expects by failing"
-)]
 
 mod common;
 
-use common::{PASSWORD, Server, alive, invocation, stderr, stdout, wait, write};
-use ordain::client::{Durable, Event, Options, Session, Told, connect};
+use common::{Cmd, PASSWORD, Server, alive, block, invocation, stderr, stdout, wait, write};
+use ordain::client::{Durable, Event, Options, Session, Told};
 use ordain::ids::{RequestId, RunId};
 use ordain::protocol::{Answer, RequestName};
 use ordain::request::{Ask, Attachment};
-use ordain::secret::Secret;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -24,84 +15,59 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const COMMANDS: &str = r#"
-[commands.counts]
-exec = ["/bin/sh", "-c", 'i=0; while [ "$i" -lt "$1" ]; do echo "line $i of the output"; echo "error $i" >&2; i=$((i+1)); done', "counts", "{lines}"]
-args.lines = { type = "integer", min = 1, max = 1000000 }
-[commands.copy]
-exec = ["/bin/cat"]
-stdin = true
-[commands.slow]
-exec = ["/bin/sh", "-c", 'i=0; while [ "$i" -lt 40 ]; do echo "$i"; i=$((i+1)); sleep 0.05; done; exit 7']
-on_disconnect = "continue"
-[commands.waits]
-exec = ["/bin/sh", "-c", 'echo $$; exec sleep 1000']
-[commands.brief]
-exec = ["/bin/sh", "-c", 'echo $$; exec sleep 1000']
-resume_window = "300ms"
-[commands.once]
-exec = ["/bin/sh", "-c", 'echo ran >> "$1"; cat "$1"', "once", "{folder}/once"]
-[commands.exclusive]
-exec = ["/bin/sh", "-c", 'echo mine; exec sleep 1000']
-lock = "deploy"
-[commands.patient]
-exec = ["/bin/echo", "my turn"]
-lock = "deploy"
-queue = 1
-queue_timeout = "20s"
-[commands.hasty]
-exec = ["/bin/echo", "my turn"]
-lock = "deploy"
-queue = 1
-queue_timeout = "100ms"
-[commands.traps]
-exec = ["/bin/sh", "-c", 'trap "echo got it; exit 3" USR1; echo ready; while :; do sleep 0.05; done']
-signals = ["USR1"]
-[commands.interrupted]
-exec = ["/bin/sh", "-c", 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done']
-[commands.screen]
-exec = ["/bin/sh", "-c", 'echo begun; sleep 0.4; echo done']
-pty = true
-on_disconnect = "continue"
-[commands.keys]
-exec = ["/bin/sh", "-c", 'stty -echo; echo ready; while read -r word; do [ "$word" != end ] || exit 3; echo "got $word"; done']
-pty = true
-on_disconnect = "continue"
-[commands.half]
-exec = ["/bin/sh", "-c", 'cat > "$1"; echo whole >> "$1"', "half", "{folder}/half"]
-stdin = true
-on_disconnect = "continue"
-[commands.short]
-exec = ["/bin/sh", "-c", 'echo begun; sleep "$1"; echo done; exit 4', "short", "{time}"]
-args.time = { type = "string", pattern = '0\.[0-9]+', max = 5 }
-on_disconnect = "continue"
-[commands.gone]
-exec = ["{folder}/gone"]
-[commands.terminal]
-exec = ["/bin/sh", "-c", 'tty; stty size; echo "$TERM $PAGER"; read word; echo "got $word"; stty size; trap "echo resized; stty size; exit 6" WINCH; echo ready; while :; do sleep 0.05; done']
-pty = true
-[roles.all]
-commands = ["*"]
-[roles.some]
-commands = ["counts"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-[users.bob]
-roles = ["some"]
-password = "{hash}"
-"#;
-
-fn server() -> Server {
-    Server::with("# comes back", COMMANDS)
+fn counts() -> Cmd {
+    Cmd::sh(
+        "counts",
+        r#"i=0; while [ "$i" -lt "$1" ]; do echo "line $i of the output"; echo "error $i" >&2; i=$((i+1)); done"#,
+        &["{lines}"],
+    )
+    .integer("lines", 1, 1000000)
 }
 
-fn block<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(work)
+fn slow() -> Cmd {
+    Cmd::sh(
+        "slow",
+        r#"i=0; while [ "$i" -lt 40 ]; do echo "$i"; i=$((i+1)); sleep 0.05; done; exit 7"#,
+        &[],
+    )
+    .goes_on()
+}
+
+fn waits() -> Cmd {
+    Cmd::sh("waits", "echo $$; exec sleep 1000", &[])
+}
+
+fn once() -> Cmd {
+    Cmd::sh("once", r#"echo ran >> "$1"; cat "$1""#, &["{folder}/once"])
+}
+
+fn exclusive() -> Cmd {
+    Cmd::sh("exclusive", "echo mine; exec sleep 1000", &[]).lock("deploy")
+}
+
+fn patient() -> Cmd {
+    Cmd::new("patient", &["/bin/echo", "my turn"])
+        .lock("deploy")
+        .set("queue", "1")
+        .says("queue_timeout", "20s")
+}
+
+fn traps() -> Cmd {
+    Cmd::sh(
+        "traps",
+        r#"trap "echo got it; exit 3" USR1; echo ready; while :; do sleep 0.05; done"#,
+        &[],
+    )
+    .set("signals", r#"["USR1"]"#)
+}
+
+fn terminal() -> Cmd {
+    Cmd::sh(
+        "terminal",
+        r#"tty; stty size; echo "$TERM $PAGER"; read word; echo "got $word"; stty size; trap "echo resized; stty size; exit 6" WINCH; echo ready; while :; do sleep 0.05; done"#,
+        &[],
+    )
+    .pty()
 }
 
 /// A link that is cut after so many bytes, again and again; every other cut is a reset, the rest
@@ -172,12 +138,7 @@ fn through(server: &Server, address: SocketAddr) -> Options {
 }
 
 async fn log_in(options: &Options) -> Session {
-    let connection = connect(options).await.unwrap();
-    connection
-        .log_in("alice", &Secret::new(PASSWORD.into()))
-        .await
-        .map_err(|(_, error)| error)
-        .unwrap()
+    common::log_in(options, "alice", PASSWORD).await.unwrap()
 }
 
 async fn durable(
@@ -198,7 +159,7 @@ async fn durable(
 
 #[test]
 fn output_is_byte_exact_through_many_cuts() {
-    let server = server();
+    let server = Server::new().resumable().command(counts()).alice().start();
     block(async {
         let (address, cuts) = cutting(server.port, 150_000).await;
         let lines = 150_000;
@@ -232,7 +193,11 @@ fn output_is_byte_exact_through_many_cuts() {
 
 #[test]
 fn input_is_byte_exact_through_cuts() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(Cmd::new("copy", &["/bin/cat"]).stdin())
+        .alice()
+        .start();
     block(async {
         let (address, cuts) = cutting(server.port, 200_000).await;
         let run = durable(&through(&server, address), "copy", &[]).await;
@@ -259,7 +224,7 @@ fn input_is_byte_exact_through_cuts() {
 
 #[test]
 fn the_real_client_heals_its_link_and_says_so() {
-    let server = server();
+    let server = Server::new().resumable().command(counts()).alice().start();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -285,7 +250,15 @@ fn the_real_client_heals_its_link_and_says_so() {
 
 #[test]
 fn a_run_is_watched_listed_and_kept_after_its_end() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(slow())
+        .command(waits())
+        .command(counts())
+        .alice()
+        .role("some", &["counts"])
+        .user("bob", &["some"])
+        .start();
     let id = stdout(&server.ordain(&["run", "--detach", "t", "slow"]));
     let id = id.trim();
     assert_eq!(id.len(), 16);
@@ -354,7 +327,14 @@ fn a_run_is_watched_listed_and_kept_after_its_end() {
 
 #[test]
 fn what_is_kept_of_runs_is_there_after_a_restart() {
-    let mut server = server();
+    let mut server = Server::new()
+        .resumable()
+        .command(counts())
+        .command(slow())
+        .alice()
+        .role("some", &["counts"])
+        .user("bob", &["some"])
+        .start();
     let whole = server.ordain(&["run", "t", "counts", "100000"]);
     assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
 
@@ -563,7 +543,11 @@ fn what_is_kept_of_runs_is_there_after_a_restart() {
 
 #[test]
 fn a_client_that_does_not_come_back_ends_its_run_after_the_window() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(Cmd::sh("brief", "echo $$; exec sleep 1000", &[]).says("resume_window", "300ms"))
+        .alice()
+        .start();
     let gone = block(async {
         let (address, _) = cutting(server.port, 1).await;
         let mut run = durable(&through(&server, address), "brief", &[]).await;
@@ -586,7 +570,7 @@ fn a_client_that_does_not_come_back_ends_its_run_after_the_window() {
 
 #[test]
 fn leaving_on_purpose_does_not_wait_for_the_window() {
-    let server = server();
+    let server = Server::new().resumable().command(waits()).alice().start();
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("waits", &[])).await.unwrap();
@@ -601,7 +585,12 @@ fn leaving_on_purpose_does_not_wait_for_the_window() {
 
 #[test]
 fn the_same_request_never_runs_twice() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(waits())
+        .command(once())
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         let id = RequestId::from_random([3; 20]);
@@ -652,7 +641,12 @@ fn the_same_request_never_runs_twice() {
 /// not know.
 #[test]
 fn a_request_never_runs_twice_across_daemons() {
-    let mut server = server();
+    let mut server = Server::new()
+        .resumable()
+        .command(once())
+        .command(traps())
+        .alice()
+        .start();
     let id = RequestId::from_random([6; 20]);
     let ran = |server: &Server| std::fs::read_to_string(server.path("once")).unwrap();
     let again = async |server: &Server, name: RequestName, command: &str| {
@@ -752,7 +746,7 @@ fn a_request_never_runs_twice_across_daemons() {
 
 #[test]
 fn a_frontend_that_is_killed_loses_no_run_that_goes_on() {
-    let server = server();
+    let server = Server::new().resumable().command(slow()).alice().start();
     block(async {
         let options = server.options();
         let mut run = durable(&options, "slow", &[]).await;
@@ -766,7 +760,7 @@ fn a_frontend_that_is_killed_loses_no_run_that_goes_on() {
                     out.extend(bytes);
                     if !killed {
                         killed = true;
-                        common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+                        server.kill_frontend();
                     }
                 }
 
@@ -786,7 +780,7 @@ fn a_frontend_that_is_killed_loses_no_run_that_goes_on() {
 
 #[test]
 fn a_session_comes_back_by_its_key_alone_and_one_at_a_time() {
-    let server = server();
+    let server = Server::new().resumable().command(waits()).alice().start();
     block(async {
         let options = server.options();
         let session = log_in(&options).await;
@@ -831,7 +825,7 @@ fn a_session_comes_back_by_its_key_alone_and_one_at_a_time() {
 
 #[test]
 fn two_watchers_and_one_that_stops_reading() {
-    let server = server();
+    let server = Server::new().resumable().command(slow()).alice().start();
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("slow", &[])).await.unwrap();
@@ -874,7 +868,18 @@ fn two_watchers_and_one_that_stops_reading() {
 
 #[test]
 fn a_lock_is_waited_for_and_its_holder_is_named() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(exclusive())
+        .command(patient())
+        .command(
+            Cmd::new("hasty", &["/bin/echo", "my turn"])
+                .lock("deploy")
+                .set("queue", "1")
+                .says("queue_timeout", "100ms"),
+        )
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         let mut holder = session.run(invocation("exclusive", &[])).await.unwrap();
@@ -934,7 +939,7 @@ fn a_lock_is_waited_for_and_its_holder_is_named() {
 
 #[test]
 fn signals_are_sent_where_the_command_accepts_them() {
-    let server = server();
+    let server = Server::new().resumable().command(traps()).alice().start();
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("traps", &[])).await.unwrap();
@@ -971,7 +976,15 @@ fn signals_are_sent_where_the_command_accepts_them() {
 
 #[test]
 fn ctrl_c_interrupts_the_run_and_waits_for_it() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(Cmd::sh(
+            "interrupted",
+            r#"trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done"#,
+            &[],
+        ))
+        .alice()
+        .start();
     let mut child = server
         .client()
         .args(["run", "t", "interrupted"])
@@ -994,7 +1007,7 @@ fn ctrl_c_interrupts_the_run_and_waits_for_it() {
 
 #[test]
 fn arguments_belong_to_a_request_and_its_id() {
-    let server = server();
+    let server = Server::new().resumable().command(counts()).alice().start();
     block(async {
         let session = server.session("alice").await;
         let id = RequestId::from_random([4; 20]);
@@ -1018,7 +1031,11 @@ fn arguments_belong_to_a_request_and_its_id() {
 
 #[test]
 fn a_terminal_is_one_at_both_ends_and_is_left_as_it_was() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(terminal())
+        .alice()
+        .start();
     let (kept, given) = ordain::sys::terminal((100, 40), None).unwrap();
     let settings = || {
         let stty = std::process::Command::new("stty")
@@ -1080,7 +1097,11 @@ fn a_terminal_is_one_at_both_ends_and_is_left_as_it_was() {
 
 #[test]
 fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(terminal())
+        .alice()
+        .start();
     for way in ["-TERM", "-HUP", "~."] {
         let (kept, given) = ordain::sys::terminal((80, 24), None).unwrap();
         let settings = || {
@@ -1127,7 +1148,19 @@ fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
 /// asks.
 #[test]
 fn an_end_that_crosses_a_frontends_death_is_told() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(
+            Cmd::sh(
+                "short",
+                r#"echo begun; sleep "$1"; echo done; exit 4"#,
+                &["{time}"],
+            )
+            .string("time", r"0\.[0-9]+", 5)
+            .goes_on(),
+        )
+        .alice()
+        .start();
     block(async {
         let options = server.options();
         let session = log_in(&options).await;
@@ -1145,7 +1178,7 @@ fn an_end_that_crosses_a_frontends_death_is_told() {
         }
 
         tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-        common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+        server.kill_frontend();
         let session = loop {
             match session.reconnect(&options).await {
                 Ok(session) => break session,
@@ -1181,7 +1214,19 @@ fn an_end_that_crosses_a_frontends_death_is_told() {
 /// What is typed goes on through the next frontend, nothing of it twice.
 #[test]
 fn a_terminal_takes_keys_after_a_frontends_death() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(
+            Cmd::sh(
+                "keys",
+                r#"stty -echo; echo ready; while read -r word; do [ "$word" != end ] || exit 3; echo "got $word"; done"#,
+                &[],
+            )
+            .pty()
+            .goes_on(),
+        )
+        .alice()
+        .start();
     block(async {
         let mut invocation = invocation("keys", &[]);
         invocation.terminal = Some(ordain::request::Terminal {
@@ -1204,7 +1249,7 @@ fn a_terminal_takes_keys_after_a_frontends_death() {
                     // A key after each answer; the frontend dies twice between them.
                     if out.lines().count() > typed && out.ends_with('\n') {
                         if typed == 2 || typed == 4 {
-                            common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+                            server.kill_frontend();
                         }
                         let word = if typed == 6 {
                             "end\n".to_owned()
@@ -1232,7 +1277,19 @@ fn a_terminal_takes_keys_after_a_frontends_death() {
 
 #[test]
 fn half_an_input_is_not_the_whole_after_a_frontends_death() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(
+            Cmd::sh(
+                "half",
+                r#"cat > "$1"; echo whole >> "$1""#,
+                &["{folder}/half"],
+            )
+            .stdin()
+            .goes_on(),
+        )
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         let run = session.run(invocation("half", &[])).await.unwrap();
@@ -1243,7 +1300,7 @@ fn half_an_input_is_not_the_whole_after_a_frontends_death() {
         {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+        server.kill_frontend();
     });
 
     server.wait_for_trail("the end of the run", |trail| {
@@ -1258,7 +1315,11 @@ fn half_an_input_is_not_the_whole_after_a_frontends_death() {
 
 #[test]
 fn a_request_whose_run_could_not_begin_may_be_sent_again() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(Cmd::new("gone", &["{folder}/gone"]))
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         for _ in 0..2 {
@@ -1292,7 +1353,7 @@ fn a_request_whose_run_could_not_begin_may_be_sent_again() {
 /// once waited for each other.
 #[test]
 fn small_pieces_for_a_late_reader_do_not_lock_the_client_up() {
-    let server = server();
+    let server = Server::new().resumable().command(counts()).alice().start();
     for _ in 0..3 {
         let mut client = server.client();
         let mut child = client
@@ -1315,7 +1376,15 @@ fn small_pieces_for_a_late_reader_do_not_lock_the_client_up() {
 /// client.
 #[test]
 fn a_run_at_a_terminal_goes_on_when_its_client_leaves() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(
+            Cmd::sh("screen", "echo begun; sleep 0.4; echo done", &[])
+                .pty()
+                .goes_on(),
+        )
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("screen", &[])).await.unwrap();
@@ -1348,10 +1417,15 @@ fn a_run_at_a_terminal_goes_on_when_its_client_leaves() {
 /// again.
 #[test]
 fn places_of_streams_that_end_together_are_all_given_back() {
-    let server = Server::with(
-        "# comes back\n[limits]\nstreams_per_connection = 200\nruns_per_user = 400",
-        COMMANDS,
-    );
+    let server = Server::new()
+        .resumable()
+        .table(
+            "limits",
+            "streams_per_connection = 200\nruns_per_user = 400",
+        )
+        .command(waits())
+        .alice()
+        .start();
 
     block(async {
         let session = server.session("alice").await;
@@ -1376,7 +1450,7 @@ fn places_of_streams_that_end_together_are_all_given_back() {
 /// monitor had given it away.
 #[test]
 fn a_refused_attempt_does_not_become_the_runs_client() {
-    let server = server();
+    let server = Server::new().resumable().command(waits()).alice().start();
     block(async {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("waits", &[])).await.unwrap();
@@ -1410,7 +1484,12 @@ fn a_refused_attempt_does_not_become_the_runs_client() {
 /// The stream that had waited for it was left without any answer.
 #[test]
 fn a_request_asked_again_while_it_waits_answers_both_streams() {
-    let server = server();
+    let server = Server::new()
+        .resumable()
+        .command(exclusive())
+        .command(patient())
+        .alice()
+        .start();
     block(async {
         let session = server.session("alice").await;
         let holder = session.run(invocation("exclusive", &[])).await.unwrap();

@@ -1,50 +1,47 @@
 //! Processes that die or hang at every step of a run, clocks that jump, reloads that storm: what is
 //! stated of each, shown.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 // Release builds have no points to fail at.
 #![cfg(debug_assertions)]
 
 mod common;
 
-use common::{Server, prepare, signal, stderr, stdout, wait, write};
+use common::{Cmd, Log, Server, Setup, signal, stderr, stdout, wait, write};
 use ordain::client::Event;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output, Stdio};
 
-const COMMANDS: &str = r#"
-[commands.note]
-exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; echo "noted $1"; cat "$3" >/dev/null; echo done', "note", "{word}", "{folder}/notes", "{folder}/gate"]
-args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
-[commands.true]
-exec = ["/bin/true"]
-[commands.stays]
-exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; echo "noted $1"; cat "$3" >/dev/null; echo done', "stays", "{word}", "{folder}/notes", "{folder}/gate"]
-args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
-on_disconnect = "continue"
-[commands.window]
-exec = ["/bin/sh", "-c", 'head -c 574288 /dev/zero']
-[commands.gated]
-exec = ["/bin/cat", "{folder}/fifo"]
-[roles.all]
-commands = ["*"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-"#;
+fn truth() -> Cmd {
+    Cmd::new("true", &["/bin/true"])
+}
 
-fn server(environment: &[(&str, &str)]) -> Server {
-    let folder = tempfile::tempdir().unwrap();
-    let ca = prepare(folder.path(), "# comes back", COMMANDS);
-    write(&folder.path().join("gate"), "", 0o600);
-    Server::serve_with(folder, ca, environment)
+fn stays() -> Cmd {
+    Cmd::sh(
+        "stays",
+        r#"echo "$1" >> "$2"; echo "noted $1"; cat "$3" >/dev/null; echo done"#,
+        &["{word}", "{folder}/notes", "{folder}/gate"],
+    )
+    .string("word", "[a-z0-9-]+", 40)
+    .goes_on()
+}
+
+/// Runs outlive their links; `gate` is what `note` and `stays` read, and holds them where it is a
+/// fifo.
+fn gated() -> Setup {
+    Server::new()
+        .resumable()
+        .command(truth())
+        .file("gate", "", 0o600)
+        .alice()
+}
+
+/// Its clock is as many seconds ahead as a file says.
+fn clocked() -> Setup {
+    let setup = Server::new()
+        .command(truth())
+        .alice()
+        .file("clock", "0", 0o600);
+    let clock = setup.path("clock").to_string_lossy().into_owned();
+    setup.env("ORDAIN_CLOCK", &clock)
 }
 
 fn notes(server: &Server, word: &str) -> usize {
@@ -80,7 +77,17 @@ fn a_monitor_that_dies_at_any_step_leaves_an_honest_outcome() {
     std::thread::scope(|scope| {
         for point in points {
             scope.spawn(move || {
-                let mut server = server(&[("ORDAIN_FAULT", point)]);
+                let mut server = gated()
+                    .env("ORDAIN_FAULT", point)
+                    .command(
+                        Cmd::sh(
+                            "note",
+                            r#"echo "$1" >> "$2"; echo "noted $1"; cat "$3" >/dev/null; echo done"#,
+                            &["{word}", "{folder}/notes", "{folder}/gate"],
+                        )
+                        .string("word", "[a-z0-9-]+", 40),
+                    )
+                    .start();
                 let mut client = server.client();
                 client.args(["run", "t", "note", point]);
 
@@ -164,7 +171,7 @@ fn a_frontend_that_dies_at_any_step_is_survived_by_what_outlives_it() {
     std::thread::scope(|scope| {
         for point in points {
             scope.spawn(move || {
-                let server = server(&[("ORDAIN_FAULT", point)]);
+                let server = gated().env("ORDAIN_FAULT", point).command(stays()).start();
                 let output = server.ordain(&["run", "t", "stays", point]);
                 let told = stderr(&output);
 
@@ -208,7 +215,10 @@ fn a_frontend_that_dies_at_any_step_is_survived_by_what_outlives_it() {
 /// over in silence.
 #[test]
 fn bytes_that_died_with_a_frontend_are_told_of() {
-    let server = server(&[("ORDAIN_FAULT", "frontend-read")]);
+    let server = gated()
+        .env("ORDAIN_FAULT", "frontend-read")
+        .command(stays())
+        .start();
 
     // It writes on when the frontend is dead, not before: what it wrote then could be in the same
     // read.
@@ -264,7 +274,10 @@ fn bytes_that_died_with_a_frontend_are_told_of() {
 /// not look for half a second: the pipe was taken for one that somebody else held open.
 #[test]
 fn output_is_not_lost_by_a_frontend_that_is_late() {
-    let server = server(&[("ORDAIN_FAULT", "frontend-late:slow")]);
+    let server = gated()
+        .env("ORDAIN_FAULT", "frontend-late:slow")
+        .command(Cmd::sh("window", "head -c 574288 /dev/zero", &[]))
+        .start();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -310,31 +323,19 @@ fn output_is_not_lost_by_a_frontend_that_is_late() {
 /// replaces the daemon.
 #[test]
 fn a_stuck_loop_starves_the_watchdog() {
-    let folder = tempfile::tempdir().unwrap();
-    prepare(folder.path(), "", COMMANDS);
-    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    let prepared = Server::new().command(truth()).alice().prepare();
+    let socket = UnixDatagram::bind(prepared.path("notify")).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ordaind"))
         .arg("--config")
-        .arg(folder.path().join("config.toml"))
-        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .arg(prepared.config())
+        .env("NOTIFY_SOCKET", prepared.path("notify"))
         .env("WATCHDOG_USEC", "200000")
         .env("ORDAIN_FAULT", "monitor-asked:stuck")
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut log = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()))
-        .map_while(Result::ok);
-    let line = log.find(|line| line.contains("listening on ")).unwrap();
-    let port: u16 = line
-        .split_once("127.0.0.1:")
-        .unwrap()
-        .1
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let port = Log::of(&mut child).port();
     let mut buffer = [0; 4096];
     let mut said = |patience: u64| {
         socket
@@ -349,12 +350,12 @@ fn a_stuck_loop_starves_the_watchdog() {
     while !said(60_000).contains("WATCHDOG=1") {}
     let mut client = Command::new(env!("CARGO_BIN_EXE_ordain"))
         .args(["--ca"])
-        .arg(folder.path().join("ca.crt"))
+        .arg(prepared.path("ca.crt"))
         .arg("--password-file")
-        .arg(folder.path().join("password"))
+        .arg(prepared.path("password"))
         .args(["list", &format!("alice@localhost:{port}")])
-        .env("XDG_STATE_HOME", folder.path())
-        .env("XDG_CONFIG_HOME", folder.path())
+        .env("XDG_STATE_HOME", prepared.folder())
+        .env("XDG_CONFIG_HOME", prepared.folder())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -369,14 +370,15 @@ fn a_stuck_loop_starves_the_watchdog() {
 /// told; with `sync = "always"` each run does.
 #[test]
 fn a_slow_disk_delays_only_those_who_asked_for_it() {
-    let slow = |head: &str| {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = prepare(folder.path(), head, COMMANDS);
-        Server::serve_with(folder, ca, &[("ORDAIN_FAULT", "trail-sync:slow")])
+    let slow = || {
+        Server::new()
+            .env("ORDAIN_FAULT", "trail-sync:slow")
+            .command(truth())
+            .alice()
     };
 
     let unsynced = |server: &Server| {
-        let text = stdout(&server.local("metrics"));
+        let text = stdout(&server.ordaind(&["metrics"]));
         text.lines()
             .find_map(|line| {
                 line.strip_prefix("ordain_trail_unsynced_records ")?
@@ -386,12 +388,12 @@ fn a_slow_disk_delays_only_those_who_asked_for_it() {
             .unwrap()
     };
 
-    let mut server = slow("");
+    let mut server = slow().start();
     assert!(server.ordain(&["run", "t", "true"]).status.success());
     assert!(unsynced(&server) > 0, "the run waited for the disk");
     signal(server.child.id(), "-TERM");
     assert!(server.child.wait().unwrap().success() && proved(&server).status.success());
-    let server = slow("[audit]\nsync = \"always\"");
+    let server = slow().table("audit", "sync = \"always\"").start();
     assert!(server.ordain(&["run", "t", "true"]).status.success());
     let at = |kind: &str| {
         let trail = server.trail();
@@ -416,19 +418,17 @@ fn a_slow_disk_delays_only_those_who_asked_for_it() {
 /// its numbers.
 #[test]
 fn a_clock_that_jumps_ends_nothing_and_breaks_no_trail() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = folder.path().join("clock");
-    let ca = prepare(folder.path(), "", COMMANDS);
-    write(&clock, "0", 0o600);
+    let setup = clocked().command(Cmd::new("gated", &["/bin/cat", "{folder}/fifo"]));
     assert!(
         Command::new("mkfifo")
-            .arg(folder.path().join("fifo"))
+            .arg(setup.path("fifo"))
             .status()
             .unwrap()
             .success()
     );
 
-    let server = Server::serve_with(folder, ca, &[("ORDAIN_CLOCK", &clock.to_string_lossy())]);
+    let server = setup.start();
+    let clock = server.path("clock");
     let running = server
         .client()
         .args(["run", "t", "gated"])
@@ -438,7 +438,7 @@ fn a_clock_that_jumps_ends_nothing_and_breaks_no_trail() {
     server.wait_for_trail("the start", |trail| {
         trail.iter().any(|record| record["kind"] == "start")
     });
-    let status = || stdout(&server.local("status"));
+    let status = || stdout(&server.ordaind(&["status"]));
 
     // A year on: the certificate has expired by this clock, which is said; who is in stays in, and
     // what runs, runs.
@@ -475,12 +475,9 @@ fn a_clock_that_jumps_ends_nothing_and_breaks_no_trail() {
 /// any more.
 #[test]
 fn a_certificate_that_cannot_be_used_now_is_looked_at_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = folder.path().join("clock");
-    let ca = prepare(folder.path(), "", COMMANDS);
-    write(&clock, "0", 0o600);
-    let server = Server::serve_with(folder, ca, &[("ORDAIN_CLOCK", &clock.to_string_lossy())]);
-    let shown = || stdout(&server.local("status"));
+    let server = clocked().start();
+    let clock = server.path("clock");
+    let shown = || stdout(&server.ordaind(&["status"]));
 
     // A day and a half on: the server's has half a day left, the new one is over.
     write(&clock, &(36 * 3600).to_string(), 0o600);
@@ -525,7 +522,7 @@ fn a_certificate_that_cannot_be_used_now_is_looked_at_again() {
         .unwrap()
         .replace("\"server.", "\"other.");
     write(&server.path("config.toml"), &config, 0o600);
-    assert!(server.local("reload").status.success());
+    assert!(server.ordaind(&["reload"]).status.success());
     assert!(
         !shown().contains("the files as they are now: "),
         "{}",
@@ -537,7 +534,7 @@ fn a_certificate_that_cannot_be_used_now_is_looked_at_again() {
 /// lost or refused for it.
 #[test]
 fn a_storm_of_reloads_disturbs_nobody() {
-    let server = server(&[]);
+    let server = gated().start();
     let config = server.path("config.toml");
     let sound = std::fs::read_to_string(&config).unwrap();
     let over = std::sync::atomic::AtomicBool::new(false);
@@ -568,13 +565,7 @@ fn a_storm_of_reloads_disturbs_nobody() {
             let session = server.session("alice").await;
             let mut runs = 0;
             while !over.load(std::sync::atomic::Ordering::Relaxed) || runs < 20 {
-                let (_, _, ended) = session
-                    .run(common::invocation("true", &[]))
-                    .await
-                    .unwrap()
-                    .collect()
-                    .await
-                    .unwrap();
+                let (_, _, ended) = common::ran(&session, "true").await;
                 assert_eq!(ended.number, Some(0));
                 runs += 1;
             }
@@ -583,7 +574,7 @@ fn a_storm_of_reloads_disturbs_nobody() {
         });
     });
 
-    assert!(server.local("reload").status.success());
+    assert!(server.ordaind(&["reload"]).status.success());
     let reloads = server.records("reload");
     assert!(
         reloads.iter().any(|record| record["outcome"] == "refused")

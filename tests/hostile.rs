@@ -1,14 +1,5 @@
 //! The attacker as a test: arguments, signatures, frames, silence, floods, and the taking away of
 //! things.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
@@ -113,11 +104,9 @@ impl Raw {
         }
     }
 
-    async fn log_in(server: &Server, user: &str) -> (Self, SessionKey, SessionId) {
-        let mut raw = Self::new(server).await;
-        let nonce = raw.hello().await;
-        let key = SessionKey::generate().unwrap();
-        let signed = serde_json::to_string(&raw.login_text(user, &nonce, &key)).unwrap();
+    /// Asks to be let in by the right password with this text; what comes of it.
+    async fn log_in_with(&mut self, text: &LoginText, key: &SessionKey) -> Frame {
+        let signed = serde_json::to_string(text).unwrap();
         let login = Login {
             signature: key.sign(Purpose::Login, &signed),
             signed,
@@ -126,8 +115,17 @@ impl Raw {
             code: String::new(),
         };
 
-        raw.send(&encode(0, Kind::Login, &write(&login))).await;
-        let logged_in: LoggedIn = read(&raw.frame().await.unwrap().payload).unwrap();
+        self.send(&encode(0, Kind::Login, &write(&login))).await;
+        self.frame().await.unwrap()
+    }
+
+    async fn log_in(server: &Server, user: &str) -> (Self, SessionKey, SessionId) {
+        let mut raw = Self::new(server).await;
+        let nonce = raw.hello().await;
+        let key = SessionKey::generate().unwrap();
+        let text = raw.login_text(user, &nonce, &key);
+        let answer = raw.log_in_with(&text, &key).await;
+        let logged_in: LoggedIn = read(&answer.payload).unwrap();
         raw.frames.enter(Phase::Open);
         (raw, key, logged_in.session.parse().unwrap())
     }
@@ -168,7 +166,10 @@ fn run_true(session: SessionId, counter: u64) -> String {
 
 #[tokio::test]
 async fn hostile_arguments_are_refused_by_name_and_nothing_runs() {
-    let server = Server::start();
+    let server = Server::new()
+        .common(&["args", "kinds", "show", "secret"])
+        .alice()
+        .start();
     let session = server.session("alice").await;
     let long = "a".repeat(9000);
     type Case<'c> = (&'c str, Vec<(&'c str, Value)>, &'c str);
@@ -275,7 +276,7 @@ async fn hostile_arguments_are_refused_by_name_and_nothing_runs() {
 
 #[tokio::test]
 async fn a_value_of_a_megabyte_never_leaves_the_client() {
-    let server = Server::start();
+    let server = Server::new().common(&["true", "args"]).alice().start();
     let session = server.session("alice").await;
     let error = session
         .run(invocation("args", &[("text", text(&"a".repeat(1 << 20)))]))
@@ -291,7 +292,7 @@ async fn a_value_of_a_megabyte_never_leaves_the_client() {
 
 #[tokio::test]
 async fn doubled_arguments_are_refused_by_name() {
-    let server = Server::start();
+    let server = Server::new().common(&["args"]).alice().start();
     let (mut raw, key, session) = Raw::log_in(&server, "alice").await;
     let text = format!(
         r#"{{"session":"{session}","counter":1,"id":"{}","verb":"run","command":"args","arguments":{{"text":"a","text":"b"}}}}"#,
@@ -313,7 +314,7 @@ async fn doubled_arguments_are_refused_by_name() {
 
 #[tokio::test]
 async fn swapped_links_open_nothing_and_all_refusals_read_the_same() {
-    let server = Server::start();
+    let server = Server::new().common(&["show"]).alice().start();
     let session = server.session("alice").await;
     let files = server.path("files");
     std::os::unix::fs::symlink("../outside", files.join("link")).unwrap();
@@ -384,7 +385,7 @@ async fn swapped_links_open_nothing_and_all_refusals_read_the_same() {
 
 #[tokio::test]
 async fn requests_count_only_with_their_signature_once_and_here() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     let (mut raw, key, session) = Raw::log_in(&server, "alice").await;
     let good = run_true(session, 5);
     let signature = key.sign(Purpose::Request, &good);
@@ -448,7 +449,7 @@ async fn requests_count_only_with_their_signature_once_and_here() {
     );
 
     assert_ne!(other_session, session);
-    let second = Server::start();
+    let second = Server::new().common(&["true"]).alice().start();
     let (mut elsewhere, _, _) = Raw::log_in(&second, "alice").await;
     assert_eq!(
         elsewhere.open(1, &good, &signature).await,
@@ -473,7 +474,7 @@ async fn requests_count_only_with_their_signature_once_and_here() {
 
 #[tokio::test]
 async fn a_login_is_bound_to_key_server_and_connection() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     let key = SessionKey::generate().unwrap();
     type Change = fn(&mut LoginText);
     let changes: [(&str, Change); 8] = [
@@ -492,24 +493,14 @@ async fn a_login_is_bound_to_key_server_and_connection() {
         let nonce = raw.hello().await;
         let mut login_text = raw.login_text("alice", &nonce, &key);
         change(&mut login_text);
-        let signed = serde_json::to_string(&login_text).unwrap();
-        let login = Login {
-            signature: key.sign(Purpose::Login, &signed),
-            signed,
-            password: PASSWORD.into(),
-            key_signature: String::new(),
-            code: String::new(),
-        };
-
-        raw.send(&encode(0, Kind::Login, &write(&login))).await;
-        let kind = raw.frame().await.unwrap().kind;
+        let kind = raw.log_in_with(&login_text, &key).await.kind;
         assert_eq!(kind == Kind::LoggedIn, what == "nothing", "{what}");
     }
 }
 
 #[tokio::test]
 async fn refused_logins_are_all_alike() {
-    let server = Server::start();
+    let server = Server::standard();
     let mut answers = Vec::new();
     let long = "x".repeat(1000);
     for (user, password) in [
@@ -564,7 +555,7 @@ async fn refused_logins_are_all_alike() {
 
 #[tokio::test]
 async fn frames_that_are_none_end_the_connection_with_a_word() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     let open = |kind, stream, length| header(stream, kind, length).to_vec();
     for (bytes, code) in [
         (open(Kind::Hello, 0, 0), 100),
@@ -627,7 +618,7 @@ async fn frames_that_are_none_end_the_connection_with_a_word() {
 
 #[tokio::test]
 async fn frames_survive_being_split_at_every_byte() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     let (mut raw, key, session) = Raw::log_in(&server, "alice").await;
     let signed = run_true(session, 1);
     let open = Open {
@@ -649,7 +640,7 @@ async fn frames_survive_being_split_at_every_byte() {
 
 #[tokio::test]
 async fn input_beyond_its_credit_ends_the_connection_and_memory_stays_flat() {
-    let server = Server::start();
+    let server = Server::new().common(&["early"]).alice().start();
     let (mut raw, key, session) = Raw::log_in(&server, "alice").await;
 
     // A command that takes input and reads none of it.
@@ -690,10 +681,12 @@ async fn input_beyond_its_credit_ends_the_connection_and_memory_stays_flat() {
 
 #[tokio::test]
 async fn silence_at_every_stage_has_a_deadline_while_others_work() {
-    let server = Server::with(
-        "handshake_timeout = \"300ms\"\n[login]\ntimeout = \"500ms\"",
-        common::COMMANDS,
-    );
+    let server = Server::new()
+        .tls("handshake_timeout = \"300ms\"")
+        .table("login", "timeout = \"500ms\"")
+        .common(&["true"])
+        .alice()
+        .start();
 
     let began = std::time::Instant::now();
     let closed = |mut socket: TcpStream| async move {
@@ -735,13 +728,7 @@ async fn silence_at_every_stage_has_a_deadline_while_others_work() {
         .await;
     // Others work on meanwhile.
     let session = server.session("alice").await;
-    session
-        .run(invocation("true", &[]))
-        .await
-        .unwrap()
-        .collect()
-        .await
-        .unwrap();
+    common::ran(&session, "true").await;
     closed(quiet).await;
     closed(half).await;
     let mut slow_reader = slow_reader;
@@ -753,18 +740,12 @@ async fn silence_at_every_stage_has_a_deadline_while_others_work() {
         assert_eq!(raw.refused().await, 102);
     }
     assert!(began.elapsed() < Duration::from_secs(20));
-    session
-        .run(invocation("true", &[]))
-        .await
-        .unwrap()
-        .collect()
-        .await
-        .unwrap();
+    common::ran(&session, "true").await;
 }
 
 #[tokio::test]
 async fn another_protocol_gets_nothing() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     let wrong_alpn = {
         let mut config = (*server.options().tls).clone();
         config.alpn_protocols = vec![b"h2".to_vec()];
@@ -803,12 +784,12 @@ async fn another_protocol_gets_nothing() {
 /// A server that answers like ordaind up to a point and then cuts the connection without a goodbye.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_cut_is_never_a_success() {
-    let server = Server::start();
+    let server = Server::new().common(&["true", "marked"]).alice().start();
     let session = server.session("alice").await;
     let run = session.run(invocation("marked", &[])).await.unwrap();
 
     // The network process is killed: no EXIT, no close_notify.
-    common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+    server.kill_frontend();
     let error = run.collect().await.err().unwrap();
     assert_eq!(error.code, 603);
 
@@ -822,13 +803,7 @@ async fn a_connection_that_is_cut_is_never_a_success() {
     });
 
     let again = server.session("alice").await;
-    again
-        .run(invocation("true", &[]))
-        .await
-        .unwrap()
-        .collect()
-        .await
-        .unwrap();
+    common::ran(&again, "true").await;
     server.wait_for_trail("the end of the run", |trail| {
         trail
             .iter()
@@ -839,9 +814,8 @@ async fn a_connection_that_is_cut_is_never_a_success() {
 #[tokio::test]
 async fn the_client_tells_a_cut_from_an_end() {
     // TLS by ordain's own configuration, and a goodbye that never comes.
-    let folder = tempfile::tempdir().unwrap();
-    let ca = common::prepare(folder.path(), "", common::COMMANDS);
-    let pem = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let prepared = Server::new().alice().prepare();
+    let pem = |name: &str| std::fs::read(prepared.path(name)).unwrap();
     let config = tls::server(
         tls::certificates(&pem("server.crt")).unwrap(),
         tls::private_key(&pem("server.key")).unwrap(),
@@ -873,16 +847,7 @@ async fn the_client_tells_a_cut_from_an_end() {
         drop(socket);
     });
 
-    let trust = tls::Trust::Ca(tls::certificates(ca.certificate.as_bytes()).unwrap());
-    let options = ordain::client::Options {
-        host: "127.0.0.1".into(),
-        port,
-        tls_name: None,
-        tls: tls::client(&trust, None).unwrap(),
-        timeout: common::PATIENCE,
-    };
-
-    let outcome = match connect(&options).await {
+    let outcome = match connect(&common::trusting(&prepared.ca, port)).await {
         Ok(connection) => connection
             .log_in("alice", &Secret::new(PASSWORD.into()))
             .await
@@ -896,10 +861,14 @@ async fn the_client_tells_a_cut_from_an_end() {
 
 #[tokio::test]
 async fn limits_hold_and_say_so() {
-    let server = Server::with(
-        "[limits]\nconnections = 6\nconnections_before_login = 4\nstreams_per_connection = 3\nruns_per_user = 2",
-        common::COMMANDS,
-    );
+    let server = Server::new()
+        .table(
+            "limits",
+            "connections = 6\nconnections_before_login = 4\nstreams_per_connection = 3\nruns_per_user = 2",
+        )
+        .common(&["true", "sleep"])
+        .alice()
+        .start();
 
     let session = server.session("alice").await;
     let one = session.run(invocation("sleep", &[])).await.unwrap();
@@ -938,19 +907,13 @@ async fn limits_hold_and_say_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stops_stops_nobody_else() {
-    let server = Server::start();
+    let server = Server::new().common(&["true", "flood"]).alice().start();
     let session = server.session("alice").await;
 
     // Nobody reads this gibibyte; its run waits for credit, and everybody else goes on.
     let stuck = session.run(invocation("flood", &[])).await.unwrap();
     for _ in 0..20 {
-        let (_, _, ended) = session
-            .run(invocation("true", &[]))
-            .await
-            .unwrap()
-            .collect()
-            .await
-            .unwrap();
+        let (_, _, ended) = common::ran(&session, "true").await;
         assert_eq!(ended.number, Some(0));
     }
 
@@ -964,7 +927,7 @@ async fn a_reader_that_stops_stops_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_outlives_its_client_goes_on_with_whole_input_and_ends_with_half() {
-    let server = Server::start();
+    let server = Server::new().common(&["goes-on"]).alice().start();
     let result = server.path("went-on");
     let (whole, half) = (server.session("alice").await, server.session("alice").await);
     let run = whole.run(invocation("goes-on", &[])).await.unwrap();

@@ -1,35 +1,24 @@
 //! The trail's way to journald, played with a socket of the test's own that takes, hangs, goes away
 //! and comes back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
-use common::{PATIENCE, Server, stdout};
+use common::{PATIENCE, Server, Setup, stdout};
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-const COMMANDS: &str = r#"
-[commands.true]
-exec = ["/bin/true"]
-[commands.hidden]
-exec = ["/bin/true"]
-[roles.all]
-commands = ["true"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-"#;
-
-const HEAD: &str = "[audit]\njournal = \"{folder}/journal\"";
+/// A daemon that sends its trail to a socket in its folder.
+fn described(audit: &str) -> Setup {
+    Server::new()
+        .table(
+            "audit",
+            &format!("journal = \"{{folder}}/journal\"\n{audit}"),
+        )
+        .common(&["true", "hidden"])
+        .role("all", &["true"])
+        .user("alice", &["all"])
+}
 
 fn bind(path: &Path) -> UnixDatagram {
     let _ = std::fs::remove_file(path);
@@ -106,10 +95,9 @@ fn run_and_wait(server: &Server, ends: usize) -> String {
 
 #[test]
 fn the_journal_gets_every_record_with_its_fields() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = bind(&folder.path().join("journal"));
-    let ca = common::prepare(folder.path(), HEAD, COMMANDS);
-    let server = Server::serve(folder, ca);
+    let setup = described("");
+    let socket = bind(&setup.path("journal"));
+    let server = setup.start();
     let run = run_and_wait(&server, 1);
     let mut kinds = Vec::new();
     let request = loop {
@@ -177,12 +165,10 @@ fn the_journal_gets_every_record_with_its_fields() {
 /// An outage loses nothing, and nobody waits for it.
 #[test]
 fn a_journal_that_hangs_or_is_gone_delays_no_run_and_misses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal");
+    let setup = described("rotate_size = \"64KiB\"");
+    let path = setup.path("journal");
     let socket = bind(&path);
-    let head = format!("{HEAD}\nrotate_size = \"64KiB\"");
-    let ca = common::prepare(folder.path(), &head, COMMANDS);
-    let mut server = Server::serve(folder, ca);
+    let mut server = setup.start();
 
     // Its queue is full long before this, and the trail is rotated several times.
     let rotated = || {
@@ -202,24 +188,18 @@ fn a_journal_that_hangs_or_is_gone_delays_no_run_and_misses_nothing() {
     runtime.block_on(async {
         let session = server.session("alice").await;
         while rotated() < 3 {
-            session
-                .run(common::invocation("true", &[]))
-                .await
-                .unwrap()
-                .collect()
-                .await
-                .unwrap();
+            common::ran(&session, "true").await;
         }
 
         session.close().await;
     });
 
     assert!(
-        server.local("status").status.success(),
+        server.ordaind(&["status"]).status.success(),
         "a journal that hangs is no fault of the trail"
     );
 
-    assert!(stdout(&server.local("status")).contains("not in the journal yet"));
+    assert!(stdout(&server.ordaind(&["status"])).contains("not in the journal yet"));
     let run = {
         // The last one that it is behind with.
         let text = stdout(

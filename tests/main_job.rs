@@ -1,13 +1,4 @@
 //! The main job with the real programs: what a user types, and what comes back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
@@ -17,7 +8,7 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn arguments_by_position_by_name_and_as_flags() {
-    let server = Server::start();
+    let server = Server::new().common(&["args"]).alice().start();
     for (words, lines) in [
         (&["hello world"][..], "<hello world>\n"),
         (
@@ -44,7 +35,7 @@ fn arguments_by_position_by_name_and_as_flags() {
 
 #[test]
 fn the_exit_status_is_the_commands_own() {
-    let server = Server::start();
+    let server = Server::new().common(&["exit", "signal"]).alice().start();
     for status in ["0", "1", "3", "254", "255"] {
         let output = server.ordain(&["run", "t", "exit", status]);
         assert_eq!(output.status.code().unwrap().to_string(), status);
@@ -67,7 +58,7 @@ fn the_exit_status_is_the_commands_own() {
 
 #[test]
 fn ends_are_told_apart() {
-    let server = Server::start();
+    let server = Server::standard();
     let cases = [
         ("hangs", 124, "time was up"),
         ("stubborn", 124, "time was up"),
@@ -107,7 +98,10 @@ fn ends_are_told_apart() {
 
 #[test]
 fn input_is_streamed_where_it_is_declared_and_never_read_where_it_is_not() {
-    let server = Server::start();
+    let server = Server::new()
+        .common(&["cat", "small", "early"])
+        .alice()
+        .start();
     let megabytes: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
     let output = server.ordain_with_input(&["run", "t", "cat"], &megabytes);
     assert_eq!(output.status.code(), Some(0));
@@ -142,7 +136,7 @@ fn input_is_streamed_where_it_is_declared_and_never_read_where_it_is_not() {
 
 #[test]
 fn output_arrives_as_it_is_written() {
-    let server = Server::start();
+    let server = Server::new().common(&["marked"]).alice().start();
     let mut child = server
         .client()
         .args(["run", "t", "marked"])
@@ -172,7 +166,7 @@ fn output_arrives_as_it_is_written() {
 
 #[test]
 fn a_gibibyte_and_nothing_of_it_is_lost_or_held() {
-    let server = Server::start();
+    let server = Server::new().common(&["flood"]).alice().start();
     let mut child = server
         .client()
         .args(["run", "t", "flood"])
@@ -204,7 +198,7 @@ fn a_gibibyte_and_nothing_of_it_is_lost_or_held() {
 
 #[test]
 fn list_describe_preview_runs_and_cancel() {
-    let server = Server::start();
+    let server = Server::standard();
     let list = stdout(&server.ordain(&["list", "t"]));
     assert!(
         list.contains("args") && list.contains("Prints its arguments") && !list.contains("hidden"),
@@ -276,7 +270,7 @@ fn list_describe_preview_runs_and_cancel() {
 
 #[test]
 fn machines_get_json_and_nagios_its_one_line() {
-    let server = Server::start();
+    let server = Server::new().common(&["exit", "hangs"]).alice().start();
     let output = server.ordain(&["--json", "run", "t", "exit", "3"]);
     assert_eq!(output.status.code(), Some(3));
     let lines: Vec<serde_json::Value> = stdout(&output)
@@ -323,7 +317,7 @@ fn machines_get_json_and_nagios_its_one_line() {
 
 #[test]
 fn the_environment_is_exactly_what_was_declared() {
-    let server = Server::start();
+    let server = Server::new().common(&["environment"]).alice().start();
     let output = server
         .client()
         .env("LD_PRELOAD", "/evil.so")
@@ -360,7 +354,7 @@ fn the_environment_is_exactly_what_was_declared() {
 
 #[test]
 fn secrets_reach_the_command_and_nothing_else() {
-    let server = Server::start();
+    let server = Server::new().common(&["secret"]).alice().start();
     write(&server.path("token"), "hunter2\n", 0o600);
     let at = format!("--token=@{}", server.path("token").display());
     assert_eq!(
@@ -392,7 +386,7 @@ fn secrets_reach_the_command_and_nothing_else() {
 
 #[test]
 fn confirmation_is_the_servers_to_ask_for() {
-    let server = Server::start();
+    let server = Server::new().common(&["ask"]).alice().start();
     let output = server.ordain(&["run", "t", "ask"]);
     assert_eq!(output.status.code(), Some(255));
     assert!(stderr(&output).contains("--yes"), "{}", stderr(&output));
@@ -404,7 +398,7 @@ fn confirmation_is_the_servers_to_ask_for() {
 
 #[test]
 fn a_lock_is_held_by_one_run_and_says_by_whose() {
-    let server = Server::start();
+    let server = Server::new().common(&["locked"]).alice().start();
     let mut first = server
         .client()
         .args(["run", "t", "locked"])
@@ -444,7 +438,7 @@ fn a_lock_is_held_by_one_run_and_says_by_whose() {
 
 #[test]
 fn the_clients_timeout_cancels_the_run() {
-    let server = Server::start();
+    let server = Server::new().common(&["sleep"]).alice().start();
     let output = server.ordain(&["run", "--timeout", "200ms", "t", "sleep"]);
     assert_eq!(output.status.code(), Some(124));
     server.wait_for_trail("the end", |trail| {
@@ -456,7 +450,7 @@ fn the_clients_timeout_cancels_the_run() {
 
 #[test]
 fn what_is_left_behind_is_killed_and_the_output_is_not_waited_for() {
-    let server = Server::start();
+    let server = Server::new().common(&["leaves"]).alice().start();
     let output = server.ordain(&["run", "t", "leaves"]);
     assert_eq!(output.status.code(), Some(5));
     let left = stdout(&output).trim().to_owned();
@@ -465,13 +459,13 @@ fn what_is_left_behind_is_killed_and_the_output_is_not_waited_for() {
 
 #[test]
 fn output_is_raw_for_programs() {
-    let server = Server::start();
+    let server = Server::new().common(&["control"]).alice().start();
     assert_eq!(server.ordain(&["run", "t", "control"]).stdout, b"a\x1b[2Jb");
 }
 
 #[test]
 fn who_the_server_is_matters() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     let run = |options: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
         command
@@ -498,7 +492,7 @@ fn who_the_server_is_matters() {
 
     let known = run(&["--ca", &server.path("ca.crt").to_string_lossy()]);
     assert_eq!(known.status.code(), Some(0), "{}", stderr(&known));
-    let pin = stdout(&server.local("fingerprint")).trim().to_owned();
+    let pin = stdout(&server.ordaind(&["fingerprint"])).trim().to_owned();
     assert_eq!(run(&["--pin", &pin]).status.code(), Some(0));
     let wrong = run(&[
         "--pin",
@@ -533,9 +527,11 @@ fn who_the_server_is_matters() {
 
 #[test]
 fn a_gate_of_client_certificates() {
-    let folder = tempfile::tempdir().unwrap();
-    let ca = common::prepare(folder.path(), "client_ca = \"ca.crt\"", common::COMMANDS);
-    let server = Server::serve(folder, ca);
+    let server = Server::new()
+        .tls("client_ca = \"ca.crt\"")
+        .common(&["true"])
+        .alice()
+        .start();
     let refused = server.ordain(&["run", "t", "true"]);
     assert_eq!(refused.status.code(), Some(255));
     assert!(
@@ -568,7 +564,7 @@ fn a_gate_of_client_certificates() {
 
 #[test]
 fn one_connection_runs_many_commands_at_once() {
-    let server = Server::start();
+    let server = Server::new().common(&["args"]).alice().start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let session = server.session("alice").await;
@@ -609,7 +605,7 @@ fn one_connection_runs_many_commands_at_once() {
 /// for one.
 #[test]
 fn a_run_that_is_over_does_not_hold_its_connection() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     assert!(server.ordain(&["run", "t", "true"]).status.success());
     server.wait_for_trail("the logout", |trail| {
         trail.iter().any(|record| record["kind"] == "logout")
@@ -626,7 +622,7 @@ fn a_run_that_is_over_does_not_hold_its_connection() {
 /// Whoever puts an option of ordain's own behind the command is told where it belongs.
 #[test]
 fn an_option_behind_the_command_is_told_its_place() {
-    let server = Server::start();
+    let server = Server::new().common(&["args"]).alice().start();
     for (word, told) in [("--yes", true), ("--dry-run", true), ("--nonsense", false)] {
         let output = server.ordain(&["run", "t", "args", word]);
         assert_eq!(output.status.code(), Some(255));

@@ -1,33 +1,10 @@
 //! A network of the test's own that goes away under a run and comes back: a namespace whose only
 //! link is taken down.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
-use common::prepare;
+use common::{Cmd, Server};
 use std::process::{Command, Stdio};
-
-const COMMANDS: &str = r#"
-[commands.counts]
-exec = ["/bin/sh", "-c", 'i=0; while [ "$i" -lt 30000 ]; do echo "line $i of the output"; i=$((i+1)); done; exit 7']
-[commands.copy]
-exec = ["/bin/cat"]
-stdin = true
-[roles.all]
-commands = ["*"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-"#;
 
 /// The story inside: the daemon, a client whose output is read slowly, and a link that goes down
 /// and up five times.
@@ -56,8 +33,14 @@ head -c 3000000 "$2" | cmp - "$3/copied"
 
 #[test]
 fn a_network_that_goes_away_and_comes_back_costs_no_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    prepare(folder.path(), "# comes back", COMMANDS);
+    let lines = r#"i=0; while [ "$i" -lt 30000 ]; do echo "line $i of the output"; i=$((i+1)); done; exit 7"#;
+    let prepared = Server::new()
+        .resumable()
+        .command(Cmd::sh("counts", lines, &[]))
+        .command(Cmd::new("copy", &["/bin/cat"]).stdin())
+        .alice()
+        .prepare();
+    let folder = prepared.folder();
     let shell = |words: &[&str]| {
         let mut command = Command::new("unshare");
         command.args(words).arg("sh").args([
@@ -68,9 +51,9 @@ fn a_network_that_goes_away_and_comes_back_costs_no_byte() {
             env!("CARGO_BIN_EXE_ordain"),
         ]);
         command
-            .arg(folder.path())
-            .env("XDG_STATE_HOME", folder.path())
-            .env("XDG_CONFIG_HOME", folder.path())
+            .arg(folder)
+            .env("XDG_STATE_HOME", folder)
+            .env("XDG_CONFIG_HOME", folder)
             .env_remove("SSH_AUTH_SOCK");
         command.stdin(Stdio::null());
         command
@@ -98,7 +81,7 @@ fn a_network_that_goes_away_and_comes_back_costs_no_byte() {
     }
 
     let output = shell(how).output().unwrap();
-    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
     assert!(
         output.status.success(),
         "{}{}{}",

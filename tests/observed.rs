@@ -1,14 +1,4 @@
 //! How an operator sees that all is well, or what is not: metrics, status, doctor.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
@@ -79,7 +69,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 
 #[test]
 fn metrics_say_what_has_happened() {
-    let server = Server::start();
+    let server = Server::standard();
     assert!(server.ordain(&["run", "t", "true"]).status.success());
     assert_eq!(
         server.ordain(&["run", "t", "exit", "3"]).status.code(),
@@ -220,8 +210,7 @@ fn metrics_say_what_has_happened() {
 #[test]
 fn status_is_for_people_and_its_exit_status_for_programs() {
     // `gone` is there for the start only.
-    let commands = "[commands.sleep]\nexec = [\"/bin/sleep\", \"1000\"]\n[commands.missing]\nexec = [\"{folder}/gone\"]\n[roles.all]\ncommands = [\"*\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n";
-    let server = Server::with("", commands);
+    let server = Server::new().common(&["sleep", "missing"]).alice().start();
     let status = ordaind(&server, &["status"]);
     let said = stdout(&status);
     assert_eq!(status.status.code(), Some(0), "{said}");
@@ -261,7 +250,7 @@ fn status_is_for_people_and_its_exit_status_for_programs() {
         0o600,
     );
 
-    assert!(server.local("reload").status.success());
+    assert!(server.ordaind(&["reload"]).status.success());
     let mut sleeper = server.client().args(["run", "t", "sleep"]).spawn().unwrap();
     server.wait_for_trail("the start", |trail| {
         trail.iter().any(|record| record["kind"] == "start")
@@ -270,7 +259,7 @@ fn status_is_for_people_and_its_exit_status_for_programs() {
     assert!(said.contains("limits.runs_per_user: 1 of 1"), "{said}");
 
     // Without a frontend nobody can connect, and that is no good health; the next one heals it.
-    common::signal(u32::try_from(server.frontend()).unwrap(), "-KILL");
+    server.kill_frontend();
     common::wait("another frontend", || {
         stdout(&ordaind(&server, &["status"])).contains("started 2 times")
     });
@@ -281,7 +270,10 @@ fn status_is_for_people_and_its_exit_status_for_programs() {
 
 #[test]
 fn the_doctor_looks_at_everything_and_names_what_is_wrong() {
-    let server = Server::start();
+    let server = Server::new()
+        .common(&["missing", "plain", "noexec"])
+        .alice()
+        .start();
     let well = ordaind(&server, &["doctor"]);
     let said = stdout(&well);
 

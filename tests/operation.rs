@@ -1,17 +1,10 @@
 //! What an operator meets: faulty configurations, reload, status, stopping, certificates, the demo.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
-use common::{Server, alive, is_root, prepare, signal, stderr, stdout, write};
+use common::{
+    Cmd, Log, Server, alive, client_in, host, is_root, launch, signal, stderr, stdout, write,
+};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -35,10 +28,9 @@ fn certs(words: &[&str]) -> Output {
 
 #[test]
 fn every_fault_is_listed_with_its_line_and_nothing_starts() {
-    let folder = tempfile::tempdir().unwrap();
-    prepare(folder.path(), "colour = \"red\"", "");
-    let config = folder.path().join("config.toml");
-    let sound = std::fs::read_to_string(&config).unwrap();
+    let prepared = Server::new().tls("colour = \"red\"").prepare();
+    let config = prepared.config();
+    let sound = prepared.text();
     let faulty = format!(
         r#"{sound}
 [commands.a]
@@ -130,10 +122,8 @@ ssh_keys = ["ssh-rsa AAAA"]
 
 #[test]
 fn half_written_doubled_and_shared_files_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    prepare(folder.path(), "", common::COMMANDS);
-    let config = folder.path().join("config.toml");
-    let sound = std::fs::read_to_string(&config).unwrap();
+    let prepared = Server::new().standard().prepare();
+    let (config, sound) = (prepared.config(), prepared.text());
     assert_eq!(
         ordaind(&config, &["check"]).status.code(),
         Some(0),
@@ -160,7 +150,7 @@ fn half_written_doubled_and_shared_files_are_refused() {
     assert!(faults(&sound, 0o666).contains("can be changed by anybody"));
     assert!(faults(&sound, 0o644).contains("holds password hashes and can be read by others"));
     write(&config, &sound, 0o600);
-    let key = folder.path().join("server.key");
+    let key = prepared.path("server.key");
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
     assert!(faults(&sound, 0o600).contains("others can read it"));
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
@@ -169,16 +159,23 @@ fn half_written_doubled_and_shared_files_are_refused() {
     assert!(faults(&sound, 0o600).contains("does not belong to the certificate"));
 
     // Two files that define the same command: both places are named.
-    prepare(folder.path(), "", common::COMMANDS);
-    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    let prepared = Server::new().standard().prepare();
+    let (config, sound) = (prepared.config(), prepared.text());
+    let faults = |text: &str| {
+        write(&config, text, 0o600);
+        let output = ordaind(&config, &["check"]);
+        assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+        stdout(&output)
+    };
+
+    std::fs::create_dir(prepared.path("conf.d")).unwrap();
     write(
-        &folder.path().join("conf.d/10-more.toml"),
+        &prepared.path("conf.d/10-more.toml"),
         "[commands.true]\nexec = [\"/bin/true\"]\n",
         0o600,
     );
 
-    let sound = std::fs::read_to_string(&config).unwrap();
-    let said = faults(&format!("include = [\"conf.d/*.toml\"]\n{sound}"), 0o600);
+    let said = faults(&format!("include = [\"conf.d/*.toml\"]\n{sound}"));
     assert!(
         said.contains("10-more.toml:1: commands.true: is defined already, at")
             && said.contains("config.toml:"),
@@ -186,13 +183,13 @@ fn half_written_doubled_and_shared_files_are_refused() {
     );
 
     write(
-        &folder.path().join("conf.d/10-more.toml"),
+        &prepared.path("conf.d/10-more.toml"),
         "[server]\nlisten = []\n",
         0o600,
     );
 
     assert!(
-        faults(&format!("include = [\"conf.d/*.toml\"]\n{sound}"), 0o600)
+        faults(&format!("include = [\"conf.d/*.toml\"]\n{sound}"))
             .contains("10-more.toml:1: server: unknown key")
     );
 }
@@ -257,10 +254,10 @@ exec = ["/usr/lib/nagios/plugins/check_load", "-w", "5,4,3", "-c", "10,8,6"]
 
 #[test]
 fn run_as_without_root_is_refused_and_with_root_required() {
-    let folder = tempfile::tempdir().unwrap();
-    prepare(folder.path(), "", "[commands.x]\nexec = [\"/bin/true\"]\n");
-    let config = folder.path().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
+    let prepared = Server::new()
+        .command(Cmd::new("x", &["/bin/true"]))
+        .prepare();
+    let (config, text) = (prepared.config(), prepared.text());
     let with = |run_as: &str| {
         let text = text
             .replace(common::run_as(), "")
@@ -305,7 +302,7 @@ fn run_as_without_root_is_refused_and_with_root_required() {
 
 #[test]
 fn reload_takes_all_or_nothing() {
-    let server = Server::start();
+    let server = Server::standard();
 
     // Started and then gone, the files below were only there for the start.
     let config = server.path("config.toml");
@@ -335,7 +332,7 @@ fn reload_takes_all_or_nothing() {
         0o600,
     );
 
-    let refused = server.local("reload");
+    let refused = server.ordaind(&["reload"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(
         stderr(&refused).contains("an absolute path")
@@ -351,7 +348,7 @@ fn reload_takes_all_or_nothing() {
     );
 
     write(&config, &sound, 0o600);
-    let accepted = server.local("reload");
+    let accepted = server.ordaind(&["reload"]);
     assert_eq!(accepted.status.code(), Some(0), "{}", stderr(&accepted));
     assert_eq!(stdout(&server.ordain(&["run", "t", "fresh"])), "fresh\n");
     assert!(stderr(&server.ordain(&["run", "t", "true"])).contains("code 400"));
@@ -410,15 +407,8 @@ fn reload_takes_all_or_nothing() {
 
 #[test]
 fn a_new_certificate_is_taken_over_by_reload() {
-    let folder = tempfile::tempdir().unwrap();
-    let ca = prepare(
-        folder.path(),
-        "",
-        "[commands.true]\nexec = [\"/bin/true\"]\n[roles.all]\ncommands = [\"true\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n",
-    );
-
-    let server = Server::serve(folder, ca);
-    let before = stdout(&server.local("fingerprint"));
+    let server = Server::new().common(&["true"]).alice().start();
+    let before = stdout(&server.ordaind(&["fingerprint"]));
     let pair = ordain::devca::issue(
         &server.ca,
         &["localhost".into()],
@@ -428,8 +418,8 @@ fn a_new_certificate_is_taken_over_by_reload() {
     .unwrap();
     write(&server.path("server.key"), &pair.key, 0o600);
     write(&server.path("server.crt"), &pair.certificate, 0o644);
-    assert_eq!(server.local("reload").status.code(), Some(0));
-    let after = stdout(&server.local("fingerprint"));
+    assert_eq!(server.ordaind(&["reload"]).status.code(), Some(0));
+    let after = stdout(&server.ordaind(&["fingerprint"]));
     assert_ne!(before, after);
     let output = server.ordain(&["-v", "run", "t", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -442,8 +432,8 @@ fn a_new_certificate_is_taken_over_by_reload() {
 
 #[test]
 fn a_renewed_certificate_is_taken_over_by_itself_once_key_and_chain_fit() {
-    let server = Server::start();
-    let before = stdout(&server.local("fingerprint"));
+    let server = Server::new().common(&["true"]).alice().start();
+    let before = stdout(&server.ordaind(&["fingerprint"]));
     let pair = ordain::devca::issue(
         &server.ca,
         &["localhost".into()],
@@ -468,7 +458,7 @@ fn a_renewed_certificate_is_taken_over_by_itself_once_key_and_chain_fit() {
     });
 
     let output = server.ordain(&["-v", "run", "t", "true"]);
-    let after = stdout(&server.local("fingerprint"));
+    let after = stdout(&server.ordaind(&["fingerprint"]));
     assert!(
         output.status.success() && before != after && stderr(&output).contains(after.trim()),
         "{}",
@@ -478,7 +468,7 @@ fn a_renewed_certificate_is_taken_over_by_itself_once_key_and_chain_fit() {
 
 #[test]
 fn status_tells_what_holds() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     let output = Command::new(env!("CARGO_BIN_EXE_ordaind"))
         .args(["status", "--json", "--config"])
         .arg(server.path("config.toml"))
@@ -495,13 +485,13 @@ fn status_tells_what_holds() {
         .unwrap()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(stdout(&server.local("status")).contains("started 1 time"));
+    assert!(stdout(&server.ordaind(&["status"])).contains("started 1 time"));
     assert_eq!(server.records("local").len(), 2);
 }
 
 #[test]
 fn the_frontend_is_another_user_without_files_or_ways_back() {
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
     let pid = server.frontend();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = |key: &str| {
@@ -549,7 +539,7 @@ fn the_frontend_is_another_user_without_files_or_ways_back() {
 
 #[test]
 fn stopping_gives_grace_says_what_it_cut_and_leaves_nothing() {
-    let mut server = Server::start();
+    let mut server = Server::new().common(&["marked"]).alice().start();
     let mut quick = server
         .client()
         .args(["run", "t", "marked"])
@@ -582,7 +572,11 @@ fn stopping_gives_grace_says_what_it_cut_and_leaves_nothing() {
 
 #[test]
 fn a_second_signal_cuts_at_once_and_the_group_signal_spares_the_frontend() {
-    let mut server = Server::with("# slow to stop", common::COMMANDS);
+    let mut server = Server::new()
+        .grace("60s")
+        .common(&["sleep"])
+        .alice()
+        .start();
     let mut run = server
         .client()
         .args(["run", "t", "sleep"])
@@ -604,8 +598,12 @@ fn a_second_signal_cuts_at_once_and_the_group_signal_spares_the_frontend() {
 
 #[test]
 fn asked_again_while_it_waits_for_a_commands_grace_it_kills() {
-    let commands = "[commands.deaf]\nexec = [\"/bin/sh\", \"-c\", 'trap \"\" TERM; echo ready; while :; do sleep 1; done']\ngrace = \"1h\"\n[roles.all]\ncommands = [\"deaf\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n";
-    let mut server = Server::with("# slow to stop", commands);
+    let deaf = r#"trap "" TERM; echo ready; while :; do sleep 1; done"#;
+    let mut server = Server::new()
+        .grace("60s")
+        .command(Cmd::sh("deaf", deaf, &[]).grace("1h"))
+        .alice()
+        .start();
     let mut run = server
         .client()
         .args(["run", "t", "deaf"])
@@ -639,7 +637,7 @@ fn without_a_trail_nothing_runs() {
     if !Path::new("/dev/full").exists() || !is_root() {
         return;
     }
-    let server = Server::start();
+    let server = Server::new().common(&["true"]).alice().start();
 
     // The disk is full: a tmpfs of a few pages, filled.
     let small = server.path("small");
@@ -663,33 +661,11 @@ fn without_a_trail_nothing_runs() {
         0o600,
     );
 
-    for name in ["gone", "noexec"] {
-        write(&server.path(name), "#!/bin/sh\n", 0o755);
-    }
-    let mut second = Command::new(env!("CARGO_BIN_EXE_ordaind"))
-        .arg("--config")
-        .arg(server.path("full.toml"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = std::io::BufReader::new(second.stderr.take().unwrap());
-    let port = loop {
-        let mut line = String::new();
-        assert!(std::io::BufRead::read_line(&mut log, &mut line).unwrap() > 0);
-        if let Some((_, rest)) = line.split_once("listening on 127.0.0.1:") {
-            break rest.split_whitespace().next().unwrap().to_owned();
-        }
-    };
-
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    let client = std::fs::read_to_string(server.path("client.toml"))
-        .unwrap()
-        .replace(&server.port.to_string(), &port);
+    let (mut second, log) = launch(&server.path("full.toml"), &[], None);
+    let client = host(log.port()) + "password_file = \"password\"\n";
     write(&server.path("client2.toml"), &client, 0o600);
     let run = || {
-        Command::new(env!("CARGO_BIN_EXE_ordain"))
-            .arg("--config")
-            .arg(server.path("client2.toml"))
+        client_in(server.folder.path(), "client2.toml")
             .args(["run", "t", "true"])
             .output()
             .unwrap()
@@ -913,19 +889,14 @@ fn a_password_becomes_a_hash() {
 
 #[test]
 fn running_out_of_descriptors_is_survived() {
-    let folder = tempfile::tempdir().unwrap();
-    prepare(
-        folder.path(),
-        "",
-        "[commands.true]\nexec = [\"/bin/true\"]\n[roles.all]\ncommands = [\"true\"]\n[users.alice]\nroles = [\"all\"]\npassword = \"{hash}\"\n",
-    );
+    let prepared = Server::new().common(&["true"]).alice().prepare();
 
     // The daemon and its frontend have few descriptors each; a keeper beside each run needs some
     // more than a control group.
     let script = format!(
         "ulimit -n 48 && exec '{}' --config '{}'",
         env!("CARGO_BIN_EXE_ordaind"),
-        folder.path().join("config.toml").display()
+        prepared.config().display()
     );
 
     let mut child = Command::new("/bin/sh")
@@ -934,42 +905,16 @@ fn running_out_of_descriptors_is_survived() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let (sender, log) = std::sync::mpsc::channel();
-    let stderr_of_child = std::io::BufReader::new(child.stderr.take().unwrap());
-    std::thread::spawn(move || {
-        for line in std::io::BufRead::lines(stderr_of_child).map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-
-    let says = |text: &str| loop {
-        let line = log.recv_timeout(common::PATIENCE).unwrap();
-        if line.contains(text) {
-            return line;
-        }
-    };
-
-    let line = says("listening on 127.0.0.1:");
-    let port = line
-        .split_once("listening on 127.0.0.1:")
-        .unwrap()
-        .1
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .to_owned();
+    let log = Log::of(&mut child);
+    let port = log.port();
     let flood: Vec<_> = (0..100)
         .map(|_| std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap())
         .collect();
-    says("accepting failed");
+    log.wait_for("accepting failed");
     drop(flood);
-    let client = format!(
-        "[hosts.t]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n"
-    );
-    write(&folder.path().join("client.toml"), &client, 0o600);
-    let output = Command::new(env!("CARGO_BIN_EXE_ordain"))
-        .arg("--config")
-        .arg(folder.path().join("client.toml"))
+    let client = host(port) + "password_file = \"password\"\n";
+    write(&prepared.path("client.toml"), &client, 0o600);
+    let output = client_in(prepared.folder(), "client.toml")
         .args(["run", "t", "true"])
         .output()
         .unwrap();
@@ -984,9 +929,8 @@ fn an_expired_certificate_serves_loudly_and_clients_refuse_it() {
         return;
     };
     assert!(tool.status.success());
-    let folder = tempfile::tempdir().unwrap();
-    let ca = prepare(folder.path(), "", common::COMMANDS);
-    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let prepared = Server::new().common(&["true"]).alice().prepare();
+    let path = |name: &str| prepared.path(name).to_string_lossy().into_owned();
     let script = format!(
         "openssl req -new -key {key} -subj /CN=localhost -out {csr} && printf 'subjectAltName=DNS:localhost' > {ext} && \
          openssl x509 -req -in {csr} -CA {ca} -CAkey {ca_key} -CAcreateserial -days -1 -extfile {ext} -out {crt}",
@@ -1007,7 +951,7 @@ fn an_expired_certificate_serves_loudly_and_clients_refuse_it() {
         return;
     }
 
-    let server = Server::serve(folder, ca);
+    let server = prepared.start();
     let refused = server.ordain(&["run", "t", "true"]);
     assert_eq!(refused.status.code(), Some(255));
     assert!(
@@ -1016,15 +960,17 @@ fn an_expired_certificate_serves_loudly_and_clients_refuse_it() {
         stderr(&refused)
     );
 
-    assert!(stdout(&server.local("status")).contains("certificate  expired"));
+    assert!(stdout(&server.ordaind(&["status"])).contains("certificate  expired"));
 }
 
 /// A network process that hangs serves nobody, and would not be missed by anything else.
 #[test]
 fn a_frontend_without_a_sign_of_life_is_replaced() {
-    let folder = tempfile::tempdir().unwrap();
-    let ca = prepare(folder.path(), "", common::COMMANDS);
-    let server = Server::serve_with(folder, ca, &[("WATCHDOG_USEC", "400000")]);
+    let server = Server::new()
+        .env("WATCHDOG_USEC", "400000")
+        .common(&["true"])
+        .alice()
+        .start();
     let stuck = server.frontend();
     signal(u32::try_from(stuck).unwrap(), "-STOP");
     server.wait_for_log("it has given no sign of life");
@@ -1036,14 +982,13 @@ fn a_frontend_without_a_sign_of_life_is_replaced() {
 /// What systemd is told, in its own words, by the real daemon.
 #[test]
 fn a_service_manager_is_told_of_every_turn() {
-    let folder = tempfile::tempdir().unwrap();
-    prepare(folder.path(), "", common::COMMANDS);
-    let socket = std::os::unix::net::UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    let prepared = Server::new().common(&["true"]).alice().prepare();
+    let socket = std::os::unix::net::UnixDatagram::bind(prepared.path("notify")).unwrap();
     socket.set_read_timeout(Some(common::PATIENCE)).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ordaind"))
         .arg("--config")
-        .arg(folder.path().join("config.toml"))
-        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .arg(prepared.config())
+        .env("NOTIFY_SOCKET", prepared.path("notify"))
         .env("WATCHDOG_USEC", "200000")
         .stdin(Stdio::null())
         .stderr(Stdio::null())

@@ -1,12 +1,5 @@
 //! The documents hang together: links lead somewhere, pages stand in the summary, blocks are of a
 //! kind that a test reads, and the reference of the configuration has every key.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "it says what it expects by failing"
-)]
 
 #[path = "common/pages.rs"]
 mod pages;

@@ -1,14 +1,6 @@
 //! The network process, taken over completely: it speaks to the monitor's socket directly and tries
 //! each thing that it must not be able to do. The monitor starts it by re-executing this very
 //! program, as it starts the real one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::mem_forget,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
@@ -21,7 +13,7 @@ use ordain::protocol::{LoginText, request_text};
 use ordain::request::{Ask, Value};
 use ordain::{config, sys, tls};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,9 +31,8 @@ fn main() {
     {
         return sys::keep().unwrap();
     }
-    let folder = tempfile::tempdir().unwrap();
-    common::prepare(folder.path(), "", common::COMMANDS);
-    std::env::set_current_dir(folder.path()).unwrap();
+    let prepared = common::Server::new().standard().prepare();
+    std::env::set_current_dir(prepared.folder()).unwrap();
     let settings = config::load(Path::new("config.toml"), &config::Machine::probe())
         .unwrap()
         .settings
@@ -340,7 +331,7 @@ fn connected() -> OwnedFd {
 
     // The other end may close: a peer address stays known on the server's as long as data could
     // come.
-    std::mem::forget(client);
+    let _ = client.into_raw_fd();
     server.into()
 }
 
@@ -396,9 +387,8 @@ async fn an_unknown_connection_ends_the_frontend(monitor: &mut Monitor) -> Resul
     expect_end(monitor, Some(message)).await
 }
 
-async fn bytes_that_are_no_message_end_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    // A Violation whose text claims to be longer than the message: only the raw socket can say
-    // that.
+/// Notes that this scenario holds, before the end that is expected of it; its number.
+fn held_so_far() -> usize {
     let index = std::fs::read_dir(".")
         .unwrap()
         .flatten()
@@ -406,6 +396,13 @@ async fn bytes_that_are_no_message_end_the_frontend(monitor: &mut Monitor) -> Re
         .count()
         - 1;
     std::fs::write(format!("result-{index}"), "held").unwrap();
+    index
+}
+
+async fn bytes_that_are_no_message_end_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    // A Violation whose text claims to be longer than the message: only the raw socket can say
+    // that.
+    let index = held_so_far();
     let raw = sys::adopt(3).unwrap();
     sys::send(
         raw.as_fd(),
@@ -414,7 +411,7 @@ async fn bytes_that_are_no_message_end_the_frontend(monitor: &mut Monitor) -> Re
     )
     .map_err(|fault| fault.to_string())?;
     let outcome = monitor.hung_up().await;
-    std::mem::forget(raw);
+    let _ = raw.into_raw_fd();
     if outcome.is_err() {
         std::fs::write(format!("result-{index}"), "not ended").unwrap();
     }
@@ -490,13 +487,7 @@ async fn a_nonce_that_was_used_ends_the_frontend(monitor: &mut Monitor) -> Resul
 }
 
 async fn an_unexpected_descriptor_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    let index = std::fs::read_dir(".")
-        .unwrap()
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-"))
-        .count()
-        - 1;
-    std::fs::write(format!("result-{index}"), "held").unwrap();
+    held_so_far();
     monitor
         .say_with(
             ToMonitor::Hello {
@@ -526,18 +517,12 @@ async fn a_login_without_its_socket_ends_the_frontend(monitor: &mut Monitor) -> 
 }
 
 async fn an_overlong_message_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    let index = std::fs::read_dir(".")
-        .unwrap()
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("begun-"))
-        .count()
-        - 1;
-    std::fs::write(format!("result-{index}"), "held").unwrap();
+    let index = held_so_far();
     let raw = sys::adopt(3).unwrap();
     sys::send(raw.as_fd(), &vec![1; ordain::limits::IPC_MESSAGE + 1], &[])
         .map_err(|fault| fault.to_string())?;
     let outcome = monitor.hung_up().await;
-    std::mem::forget(raw);
+    let _ = raw.into_raw_fd();
     if outcome.is_err() {
         std::fs::write(format!("result-{index}"), "not ended").unwrap();
     }

@@ -1,33 +1,19 @@
 //! The trail of the real daemon: proved by `ordaind audit verify`, broken, cut off, moved away, out
 //! of room.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
-use common::{Server, signal, stderr, stdout, wait, write};
+use common::{Cmd, Server, Setup, signal, stderr, stdout, wait, write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Everything here is there at a second start too.
-const COMMANDS: &str = r#"
-[commands.true]
-exec = ["/bin/true"]
-[commands.hidden]
-exec = ["/bin/true"]
-[roles.all]
-commands = ["true"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-"#;
+/// One command that alice may run, and one that she may not.
+fn described() -> Setup {
+    Server::new()
+        .common(&["true", "hidden"])
+        .role("all", &["true"])
+        .user("alice", &["all"])
+}
 
 fn audit(server: &Server, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ordaind"))
@@ -46,14 +32,9 @@ fn verified(server: &Server, words: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)))
 }
 
-fn stop(server: &mut Server) {
-    signal(server.child.id(), "-TERM");
-    assert!(server.child.wait().unwrap().success());
-}
-
 #[test]
 fn a_trail_is_proved_and_so_is_who_asked() {
-    let mut server = Server::with("", COMMANDS);
+    let mut server = described().start();
     for _ in 0..3 {
         assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
     }
@@ -62,7 +43,7 @@ fn a_trail_is_proved_and_so_is_who_asked() {
         Some(255)
     );
 
-    stop(&mut server);
+    server.stop();
     let report = verified(&server, &[]);
     assert_eq!(report["sound"], true, "{report}");
     assert_eq!(
@@ -201,7 +182,7 @@ fn a_trail_is_proved_and_so_is_who_asked() {
 
 #[test]
 fn a_daemon_killed_in_the_middle_of_a_line_is_recovered() {
-    let mut server = Server::with("", COMMANDS);
+    let mut server = described().start();
     assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
     signal(server.child.id(), "-KILL");
     server.child.wait().unwrap();
@@ -211,7 +192,7 @@ fn a_daemon_killed_in_the_middle_of_a_line_is_recovered() {
     write(&trail, &text, 0o600);
     server.restart();
     assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
-    stop(&mut server);
+    server.stop();
     let report = verified(&server, &[]);
     assert_eq!(
         (report["sound"].as_bool(), report["recovered"].as_u64()),
@@ -222,7 +203,7 @@ fn a_daemon_killed_in_the_middle_of_a_line_is_recovered() {
 
 #[test]
 fn a_trail_that_is_moved_or_removed_goes_on() {
-    let mut server = Server::start();
+    let mut server = described().start();
     let (trail, moved) = (
         server.path("state/trail.jsonl"),
         server.path("state/trail-moved.jsonl"),
@@ -235,7 +216,7 @@ fn a_trail_that_is_moved_or_removed_goes_on() {
     });
     assert_eq!(server.records("continued")[0]["why"], "replaced");
     assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
-    stop(&mut server);
+    server.stop();
     let whole = verified(&server, &[]);
     assert_eq!(
         (whole["sound"].as_bool(), whole["first"].as_u64()),
@@ -250,14 +231,11 @@ fn a_trail_that_is_moved_or_removed_goes_on() {
     );
 }
 
-fn rotating(extra: &str) -> Server {
-    // `head` stands inside [tls].
-    Server::with(&format!("[audit]\n{extra}\n"), common::COMMANDS)
-}
-
 #[test]
 fn a_trail_is_rotated_and_the_chain_runs_on() {
-    let mut server = rotating("rotate_size = \"4KiB\"\nsync = \"always\"");
+    let mut server = described()
+        .table("audit", "rotate_size = \"4KiB\"\nsync = \"always\"")
+        .start();
     let state = server.path("state");
     let files = || -> Vec<PathBuf> {
         let folder = std::fs::read_dir(&state)
@@ -277,7 +255,7 @@ fn a_trail_is_rotated_and_the_chain_runs_on() {
     while files().len() < 3 {
         assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
     }
-    stop(&mut server);
+    server.stop();
     let report = verified(&server, &[]);
     assert_eq!(
         (
@@ -330,22 +308,15 @@ impl Drop for Disk {
 
 #[test]
 fn without_room_nothing_runs_and_with_room_again_it_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(_disk) = Disk::at(&folder.path().join("small"), "2m") else {
+    let setup = Server::new()
+        .table("audit", "file = \"small/trail.jsonl\"\nreserve = \"none\"")
+        .common(&["true"])
+        .command(Cmd::new("quiet", &["/bin/true"]).says("audit", "best-effort"))
+        .alice();
+    let Some(_disk) = Disk::at(&setup.path("small"), "2m") else {
         return;
     };
-    let commands = common::COMMANDS.replace(
-        "[commands.quiet]\nexec = [\"/bin/true\"]",
-        "[commands.quiet]\nexec = [\"/bin/true\"]\naudit = \"best-effort\"",
-    );
-
-    let ca = common::prepare(
-        folder.path(),
-        "[audit]\nfile = \"small/trail.jsonl\"\nreserve = \"none\"\n",
-        &commands,
-    );
-
-    let mut server = Server::serve(folder, ca);
+    let mut server = setup.start();
     let trail = server.path("small/trail.jsonl");
     let session = tokio::runtime::Runtime::new().unwrap();
     let alice = session.block_on(server.session("alice"));
@@ -379,7 +350,7 @@ fn without_room_nothing_runs_and_with_room_again_it_does() {
     // The health check fails, and says why. Its own record is short, and may be the last that finds
     // room.
     wait("the health check", || {
-        let status = server.local("status");
+        let status = server.ordaind(&["status"]);
         status.status.code() == Some(1) && stdout(&status).contains("the trail cannot be written")
     });
 
@@ -387,10 +358,10 @@ fn without_room_nothing_runs_and_with_room_again_it_does() {
     run("quiet").unwrap();
     std::fs::remove_file(&filler).unwrap();
     run("true").unwrap();
-    assert_eq!(server.local("status").status.code(), Some(0));
+    assert_eq!(server.ordaind(&["status"]).status.code(), Some(0));
     let text = std::fs::read_to_string(&trail).unwrap();
     assert!(text.contains("\"kind\":\"gap\",\"missed\":1"), "{text}");
-    stop(&mut server);
+    server.stop();
     let report = verified(&server, &[&trail.to_string_lossy()]);
     assert_eq!(
         report["sound"], true,
@@ -400,21 +371,15 @@ fn without_room_nothing_runs_and_with_room_again_it_does() {
 
 #[test]
 fn a_reserve_is_kept_before_the_disk_is_full() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(_disk) = Disk::at(&folder.path().join("small"), "4m") else {
+    let setup = described().table("audit", "file = \"small/trail.jsonl\"\nreserve = \"2MiB\"");
+    let Some(_disk) = Disk::at(&setup.path("small"), "4m") else {
         return;
     };
-    let ca = common::prepare(
-        folder.path(),
-        "[audit]\nfile = \"small/trail.jsonl\"\nreserve = \"2MiB\"\n",
-        common::COMMANDS,
-    );
-
-    let server = Server::serve(folder, ca);
+    let server = setup.start();
     assert_eq!(server.ordain(&["run", "t", "true"]).status.code(), Some(0));
     std::fs::write(server.path("small/filler"), vec![0u8; 3 << 20]).unwrap();
     server.wait_for_log("audit.reserve");
-    assert_eq!(server.local("status").status.code(), Some(1));
+    assert_eq!(server.ordaind(&["status"]).status.code(), Some(1));
     let output = server.ordain(&["run", "t", "true"]);
     assert!(
         stderr(&output).contains("code 520") && stderr(&output).contains("audit.reserve"),
@@ -429,7 +394,7 @@ fn a_reserve_is_kept_before_the_disk_is_full() {
 
 #[test]
 fn the_trail_is_shown_to_people_and_programs() {
-    let server = Server::start();
+    let server = Server::standard();
     assert_eq!(
         server.ordain(&["run", "t", "exit", "3"]).status.code(),
         Some(3)
@@ -513,7 +478,7 @@ fn the_trail_is_shown_to_people_and_programs() {
 fn outsiders_cannot_fill_the_trail() {
     // Not exempt, and not closed out: what they do costs them nothing here, so that all of it
     // arrives.
-    let mut server = Server::with("[penalties]\noff = true\n", COMMANDS);
+    let mut server = described().penalties("off = true").start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         for _ in 0..60 {
@@ -528,7 +493,7 @@ fn outsiders_cannot_fill_the_trail() {
         "ten of a source, and whoever got in"
     );
 
-    stop(&mut server);
+    server.stop();
     let summed = server.records("summed");
     assert_eq!(summed.len(), 1, "{summed:?}");
     let all = |key: &str| summed[0][key].as_u64().unwrap();

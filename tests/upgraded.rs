@@ -1,18 +1,9 @@
 //! Sockets that a service manager passes on, and daemons that follow one another on them while
 //! clients work.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "it says what it expects by failing"
-)]
 
 mod common;
 
-use common::{PATIENCE, prepare, signal, stderr, write};
+use common::{Cmd, PATIENCE, Server, client_in, host, signal, stderr, write};
 use std::collections::HashMap;
 use std::io::Read;
 use std::net::TcpListener;
@@ -21,22 +12,36 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-const COMMANDS: &str = r#"
-[commands.note]
-exec = ["/bin/sh", "-c", 'echo "$1" >> "$2"; sleep 0.02; echo "noted $1"', "note", "{word}", "{folder}/notes"]
-args.word = { type = "string", pattern = "[a-z0-9-]+", max = 40 }
-[commands.gated]
-exec = ["/bin/sh", "-c", 'echo gated >> "$1"; exec sleep 1000', "gated", "{folder}/notes"]
-[commands.restart]
-exec = ["/bin/sh", "-c", 'kill -TERM "$(cat "$1")"; echo asked', "restart", "{folder}/pid"]
-[commands.restart-and-wait]
-exec = ["/bin/sh", "-c", 'read pid < "$1"; kill -TERM "$pid"; while kill -0 "$pid"; do sleep 0.05; done', "restart", "{folder}/pid"]
-[roles.all]
-commands = ["*"]
-[users.alice]
-roles = ["all"]
-password = "{hash}"
-"#;
+fn commands() -> [Cmd; 4] {
+    [
+        Cmd::sh(
+            "note",
+            r#"echo "$1" >> "$2"; sleep 0.02; echo "noted $1""#,
+            &["{word}", "{folder}/notes"],
+        )
+        .string("word", "[a-z0-9-]+", 40),
+        Cmd::sh(
+            "gated",
+            r#"echo gated >> "$1"; exec sleep 1000"#,
+            &["{folder}/notes"],
+        ),
+        Cmd::sh(
+            "restart",
+            r#"kill -TERM "$(cat "$1")"; echo asked"#,
+            &["{folder}/pid"],
+        ),
+        Cmd::new(
+            "restart-and-wait",
+            &[
+                "/bin/sh",
+                "-c",
+                r#"read pid < "$1"; kill -TERM "$pid"; while kill -0 "$pid"; do sleep 0.05; done"#,
+                "restart",
+                "{folder}/pid",
+            ],
+        ),
+    ]
+}
 
 /// What systemd does for a service with a socket unit: it listens, and each daemon in turn gets
 /// that very socket.
@@ -47,18 +52,15 @@ struct Manager {
 
 impl Manager {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        prepare(folder.path(), "", COMMANDS);
-        let config = folder.path().join("config.toml");
-        let text = std::fs::read_to_string(&config)
-            .unwrap()
-            .replace("listen = [\"127.0.0.1:0\"]\n", "");
-        write(&config, &text, 0o600);
+        let folder = Server::new()
+            .without_listeners()
+            .commands(commands())
+            .alice()
+            .prepare()
+            .into_folder();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let hosts = format!(
-            "[hosts.t]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"alice\"\nca = \"ca.crt\"\ntls_name = \"localhost\"\npassword_file = \"password\"\n"
-        );
+        let hosts = host(port) + "password_file = \"password\"\n";
         write(&folder.path().join("client.toml"), &hosts, 0o600);
         Self { listener, folder }
     }
@@ -93,15 +95,9 @@ impl Manager {
     }
 
     fn client(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_ordain"))
-            .arg("--config")
-            .arg(self.path("client.toml"))
+        client_in(self.folder.path(), "client.toml")
             .args(["--connect-timeout", "30s"])
             .args(words)
-            .env("XDG_STATE_HOME", self.path("home"))
-            .env("XDG_CONFIG_HOME", self.path("home"))
-            .env_remove("SSH_AUTH_SOCK")
-            .stdin(Stdio::null())
             .output()
             .unwrap()
     }

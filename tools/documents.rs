@@ -1,14 +1,5 @@
 //! Makes the man pages: `cargo run --example documents -- DIR`. Those of the programs come from the
 //! definitions of `--help`, ordain.toml(5) from the book's pages on the configuration.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program that says what it made"
-)]
-#![allow(
-    dead_code,
-    reason = "a test takes this in as a module and calls `make`"
-)]
 
 use clap::CommandFactory;
 use ordain::cli::{CertsArgs, ClientArgs, DaemonArgs};

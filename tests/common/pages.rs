@@ -1,9 +1,4 @@
 //! The documents, and the blocks in them, for the tests that hold them to the truth.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test file uses its part of this, and it says what it expects by failing"
-)]
 
 use std::path::{Path, PathBuf};
 
