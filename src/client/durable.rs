@@ -2,17 +2,16 @@
 //! takes its session up by the session's key, and goes on at the exact byte, on both outputs and on
 //! standard input.
 
-use super::session::{Event, Input, Run, Session};
+use super::feed::{DurableInput, Feed, drive};
+use super::session::{Event, Run, Session};
 use super::{ClientError, Options};
 use crate::credential::random;
 use crate::ids::{RequestId, RunId};
-use crate::limits::{DATA_FRAME, RESUME_WINDOW, STREAM_WINDOW};
+use crate::limits::RESUME_WINDOW;
 use crate::protocol::{Code, Ended, Queued, RequestName, Started};
 use crate::request::{Attachment, Invocation};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// Something that a durable run brings.
@@ -26,7 +25,7 @@ pub enum Told {
     Healed {
         /// How long it took.
         after: Duration,
-        /// Standard output and error.
+        /// The offsets, of standard output and error.
         missing: [Option<u64>; 2],
     },
 }
@@ -35,7 +34,7 @@ pub enum Told {
 pub struct Durable {
     options: Options,
     session: Session,
-    /// Always there, until it is left.
+    /// The run; always there, until it is left.
     run: Option<Run>,
     id: RunId,
     offsets: [u64; 2],
@@ -202,7 +201,7 @@ impl Durable {
 
     /// The way to the command's standard input.
     pub fn input(&self) -> DurableInput {
-        DurableInput(self.feed.clone())
+        DurableInput::new(self.feed.clone())
     }
 
     /// The next thing that happens. Cancel-safe.
@@ -210,43 +209,16 @@ impl Durable {
     /// # Errors
     /// The server's refusal; [`Code::OutcomeUnknown`] when the link could not be healed.
     pub async fn next(&mut self) -> Result<Told, ClientError> {
-        if let Some((since, healing)) = &mut self.healing {
-            let healed = healing
-                .await
-                .unwrap_or_else(|_| Err(ClientError::new(Code::Internal, "the healing failed")));
-            let after = since.elapsed();
-            self.healing = None;
-            let (session, run) = healed.inspect_err(|_| self.feed.end())?;
-            let started = run.started();
-            let missing = lost(started);
-            let arrived = started
-                .filter(|told| told.stdin)
-                .and_then(|told| told.stdin_bytes);
-            self.feed.go_on(run.input(), arrived);
-            self.session = session;
-            if let Some(old) = self.run.replace(run) {
-                old.forget();
-            }
-            return Ok(Told::Healed { after, missing });
+        if self.healing.is_some() {
+            return self.healed().await;
         }
-
         let Some(run) = &mut self.run else {
             return Err(ClientError::new(Code::Internal, "the run was left"));
         };
+
         match run.next().await {
             Ok(event) => {
-                let [stdout, stderr] = &mut self.offsets;
-                match &event {
-                    Event::Stdout(bytes) => *stdout += bytes.len() as u64,
-                    Event::Stderr(bytes) => *stderr += bytes.len() as u64,
-                    Event::StdinClosed | Event::Ended(_) => {
-                        self.over |= matches!(event, Event::Ended(_));
-                        self.feed.end();
-                    }
-
-                    Event::Queued(_) | Event::Started(_) | Event::Answer(_) => {}
-                }
-
+                self.note(&event);
                 Ok(Told::Event(event))
             }
 
@@ -257,29 +229,70 @@ impl Durable {
 
             Err(error) => {
                 self.feed.end();
-
-                // Before a run begins this means that nothing has; here it means that its end was
-                // not told.
-                if [Code::Stopping, Code::ConnectionLost]
-                    .iter()
-                    .any(|code| error.is(*code))
-                    && !self.over
-                {
-                    let what = if error.is(Code::Stopping) {
-                        "the server has stopped"
-                    } else {
-                        error.text.as_str()
-                    };
-
-                    let text = format!("{what}, and what became of the run is not known");
-                    return Err(ClientError::new(Code::OutcomeUnknown, text));
-                }
-
-                Err(error)
+                Err(self.outcome(error))
             }
         }
     }
 
+    /// Waits for the link that is being made anew, and goes on over it.
+    async fn healed(&mut self) -> Result<Told, ClientError> {
+        let Some((since, healing)) = &mut self.healing else {
+            return Err(ClientError::new(Code::Internal, "nothing is being healed"));
+        };
+        let healed = healing
+            .await
+            .unwrap_or_else(|_| Err(ClientError::new(Code::Internal, "the healing failed")));
+        let after = since.elapsed();
+        self.healing = None;
+        let (session, run) = healed.inspect_err(|_| self.feed.end())?;
+        let started = run.started();
+        let missing = lost(started);
+        let arrived = started
+            .filter(|told| told.stdin)
+            .and_then(|told| told.stdin_bytes);
+        self.feed.go_on(run.input(), arrived);
+        self.session = session;
+        if let Some(old) = self.run.replace(run) {
+            old.forget();
+        }
+        Ok(Told::Healed { after, missing })
+    }
+
+    /// Notes how far the run has come.
+    fn note(&mut self, event: &Event) {
+        let [stdout, stderr] = &mut self.offsets;
+        match event {
+            Event::Stdout(bytes) => *stdout += bytes.len() as u64,
+            Event::Stderr(bytes) => *stderr += bytes.len() as u64,
+            Event::StdinClosed | Event::Ended(_) => {
+                self.over |= matches!(event, Event::Ended(_));
+                self.feed.end();
+            }
+
+            Event::Queued(_) | Event::Started(_) | Event::Answer(_) => {}
+        }
+    }
+
+    /// The error of a run that was going on. Before a run begins a lost server means that nothing
+    /// has; here it means that its end was not told.
+    fn outcome(&self, error: ClientError) -> ClientError {
+        let cut_off = [Code::Stopping, Code::ConnectionLost]
+            .iter()
+            .any(|code| error.is(*code));
+        if !cut_off || self.over {
+            return error;
+        }
+        let what = if error.is(Code::Stopping) {
+            "the server has stopped"
+        } else {
+            error.text.as_str()
+        };
+
+        let text = format!("{what}, and what became of the run is not known");
+        ClientError::new(Code::OutcomeUnknown, text)
+    }
+
+    /// Begins to make the lost link anew.
     fn heal(&mut self, lost: &ClientError) {
         let since = Instant::now();
         let until = since + self.window.unwrap_or_default().max(Duration::from_secs(1));
@@ -361,6 +374,7 @@ impl Durable {
     }
 }
 
+/// From which offsets on the server may have lost bytes by itself.
 fn lost(started: Option<&Started>) -> [Option<u64>; 2] {
     [
         started.and_then(|told| told.stdout_lost_from),
@@ -410,6 +424,7 @@ async fn reach(
     }
 }
 
+/// Nobody knows what became of a run whose link could not be healed.
 fn unknown(lost: &ClientError, why: &ClientError) -> ClientError {
     let text = format!(
         "{}, and the link could not be healed ({}); what became of the run is not known",
@@ -417,207 +432,4 @@ fn unknown(lost: &ClientError, why: &ClientError) -> ClientError {
     );
 
     ClientError::new(Code::OutcomeUnknown, text)
-}
-
-/// Standard input on its way: what was sent and may have to be sent again, and what waits.
-#[derive(Debug)]
-struct Feed {
-    state: Mutex<FeedState>,
-    /// Rung for whoever sends to the server.
-    drive: Notify,
-    /// Rung for whoever has more.
-    room: Notify,
-}
-
-struct FeedState {
-    input: Input,
-    /// Counts links.
-    link: u64,
-    /// The offset of the first kept byte.
-    from: u64,
-    kept: VecDeque<u8>,
-    /// The offset of the next byte for this link.
-    next: u64,
-    eof: bool,
-    eof_sent: bool,
-    over: bool,
-}
-
-impl std::fmt::Debug for FeedState {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "FeedState({}..{})", self.from, self.next)
-    }
-}
-
-impl FeedState {
-    fn end(&self) -> u64 {
-        self.from + self.kept.len() as u64
-    }
-}
-
-impl Feed {
-    fn new(input: Input) -> Self {
-        let state = FeedState {
-            input,
-            link: 0,
-            from: 0,
-            kept: VecDeque::new(),
-            next: 0,
-            eof: false,
-            eof_sent: false,
-            over: false,
-        };
-
-        Self {
-            state: Mutex::new(state),
-            drive: Notify::new(),
-            room: Notify::new(),
-        }
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut FeedState) -> T) -> T {
-        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Nothing more is taken.
-    fn end(&self) {
-        self.with(|state| state.over = true);
-        self.drive.notify_one();
-        self.room.notify_one();
-    }
-
-    /// A new link, on which so many bytes have arrived already.
-    fn go_on(&self, input: Input, arrived: Option<u64>) {
-        self.with(|state| {
-            state.input = input;
-            state.link += 1;
-            state.eof_sent = false;
-
-            // A server that names what is no longer kept is asked for nothing: the end would be a
-            // lie.
-            match arrived {
-                Some(arrived) if (state.from..=state.end()).contains(&arrived) => {
-                    state.next = arrived
-                }
-                // It takes no more.
-                _ => state.over = true,
-            }
-        });
-
-        self.drive.notify_one();
-        self.room.notify_one();
-    }
-}
-
-/// Sends what there is, under the server's credit, link after link.
-async fn drive(feed: Arc<Feed>) {
-    enum Do {
-        Send(Input, u64, usize),
-        End(Input, u64),
-        Wait,
-        Stop,
-    }
-
-    loop {
-        let next = feed.with(|state| match state {
-            FeedState { over: true, .. } => Do::Stop,
-            state if state.input.lost() => Do::Wait,
-            state if state.next < state.end() => Do::Send(
-                state.input.clone(),
-                state.link,
-                usize::try_from(state.end() - state.next).unwrap_or(DATA_FRAME),
-            ),
-            state if state.eof && !state.eof_sent => Do::End(state.input.clone(), state.link),
-            _ => Do::Wait,
-        });
-
-        match next {
-            Do::Stop => return,
-            Do::Wait => feed.drive.notified().await,
-            Do::End(input, link) => {
-                let _ = input.end().await;
-                feed.with(|state| state.eof_sent = state.link == link);
-            }
-
-            Do::Send(input, link, most) => {
-                let room = tokio::select! {
-                    room = input.credit(most) => room,
-                    // Perhaps a new link; credit that is taken from a lost one is worth nothing.
-                    () = feed.drive.notified() => continue,
-                };
-
-                let Some(room) = room else {
-                    if input.lost() {
-                        continue;
-                    }
-                    return feed.end();
-                };
-
-                let piece = feed.with(|state| {
-                    if state.link != link {
-                        return Vec::new();
-                    }
-                    let at = usize::try_from(state.next - state.from).unwrap_or(0);
-                    let piece: Vec<u8> = state.kept.range(at..at + room).copied().collect();
-                    state.next += room as u64;
-
-                    // A window's worth may be on its way; what lies further back has arrived.
-                    while state.next - state.from > 2 * STREAM_WINDOW as u64 {
-                        let excess = usize::try_from(state.next - state.from).unwrap_or(0)
-                            - 2 * STREAM_WINDOW;
-                        state.kept.drain(..excess);
-                        state.from += excess as u64;
-                    }
-
-                    piece
-                });
-
-                if !piece.is_empty() {
-                    let _ = input.push(&piece).await;
-                }
-                feed.room.notify_one();
-            }
-        }
-    }
-}
-
-/// The way to a durable run's standard input.
-#[derive(Debug, Clone)]
-pub struct DurableInput(Arc<Feed>);
-
-impl DurableInput {
-    /// Sends bytes as fast as the command takes them; `false` when it takes no more.
-    pub async fn send(&self, bytes: &[u8]) -> bool {
-        for piece in bytes.chunks(DATA_FRAME) {
-            loop {
-                let taken = self.0.with(|state| {
-                    if state.over {
-                        return None;
-                    }
-                    let waiting = state.end() - state.next;
-                    let room = waiting < 2 * DATA_FRAME as u64;
-                    if room {
-                        state.kept.extend(piece);
-                    }
-                    Some(room)
-                });
-
-                match taken {
-                    None => return false,
-                    Some(true) => break,
-                    Some(false) => self.0.room.notified().await,
-                }
-            }
-
-            self.0.drive.notify_one();
-        }
-
-        true
-    }
-
-    /// Says that nothing more follows.
-    pub fn end(&self) {
-        self.0.with(|state| state.eof = true);
-        self.0.drive.notify_one();
-    }
 }

@@ -3,12 +3,16 @@
 mod connection;
 mod durable;
 mod error;
+mod feed;
 mod inbox;
+mod login;
 mod session;
 mod signer;
 
-pub use connection::{Connection, Entered, Kept, Options, Proof, connect, connect_over};
-pub use durable::{Durable, DurableInput, Told};
+pub use connection::{Connection, Options, connect, connect_over};
+pub use durable::{Durable, Told};
 pub use error::ClientError;
+pub use feed::DurableInput;
+pub use login::{Entered, Kept, Proof};
 pub use session::{Event, Input, Run, Session, reason};
 pub use signer::{Agent, Signer};

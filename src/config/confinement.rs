@@ -1,7 +1,7 @@
 //! What a command may use and what it is kept from: `limits`, `sandbox`, `network` and their like.
 
-use super::command::{absolute, table_has, window};
-use super::reader::{Item, Table};
+use super::reader::Table;
+use super::values::{absolute, has, window};
 use crate::policy::{Confinement, RunLimits, Sandbox};
 use std::path::PathBuf;
 
@@ -102,9 +102,9 @@ fn octal(text: &str) -> Result<u32, String> {
     })
 }
 
-/// 64 hexadecimal digits.
-pub fn sha256(item: &Item<'_>) -> Option<[u8; 32]> {
-    item.parsed(|text| {
+/// Reads `sha256`: 64 hexadecimal digits.
+pub fn sha256(table: &Table<'_>) -> Option<[u8; 32]> {
+    table.item("sha256")?.parsed(|text| {
         let mut digest = [0; 32];
         let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         for (at, byte) in digest.iter_mut().enumerate() {
@@ -125,7 +125,7 @@ pub fn sha256(item: &Item<'_>) -> Option<[u8; 32]> {
 /// Reads `linger` and `leave_running`.
 pub fn after(table: &Table<'_>) -> (std::time::Duration, bool) {
     let leave = table.flag("leave_running").unwrap_or(false);
-    if leave && table_has(table, "linger") {
+    if leave && has(table, "linger") {
         table.fault(
             "has `linger` and `leave_running`; what is left running is not killed after a while",
         );

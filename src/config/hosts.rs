@@ -26,9 +26,9 @@ pub struct HostSettings {
     pub password_file: Option<PathBuf>,
     /// The SSH key to log in with.
     pub identity: Option<PathBuf>,
-    /// The client's certificate and key.
+    /// The client's own certificate.
     pub cert: Option<PathBuf>,
-    /// As above.
+    /// The private key of that certificate.
     pub key: Option<PathBuf>,
     /// `file:line` of the host's entry, for `-v`.
     pub place: Option<String>,
@@ -67,7 +67,17 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
 
     let folder = path.parent().unwrap_or(Path::new("."));
     let document = Document::parse(&path.to_string_lossy(), &text, &faults);
-    let root = document.root(&faults);
+    let hosts = all(document.root(&faults), folder);
+    let (found, _) = faults.into_parts();
+    if found.is_empty() {
+        Ok(hosts)
+    } else {
+        Err(found)
+    }
+}
+
+/// The defaults and every host of a file in this folder.
+fn all(root: Table<'_>, folder: &Path) -> Hosts {
     if let Some(table) = root.table("defaults") {
         for key in ["address", "tls_name"] {
             if let Some(item) = table.item(key) {
@@ -102,14 +112,10 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
     }
 
     root.finish();
-    let (found, _) = faults.into_parts();
-    if found.is_empty() {
-        Ok(hosts)
-    } else {
-        Err(found)
-    }
+    hosts
 }
 
+/// What is said of one host, or of all.
 fn host(table: Table<'_>, folder: &Path) -> HostSettings {
     let file = |name: &'static str| table.text(name).map(|text| expand(&text, folder));
     let read = HostSettings {

@@ -7,6 +7,15 @@ use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+/// How a configuration is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// On the machine it is for.
+    Here,
+    /// The policy alone, anywhere.
+    Offline,
+}
+
 /// What this machine can enforce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
@@ -45,7 +54,24 @@ impl Machine {
 
 /// What this machine cannot enforce is refused, instead of being a promise that nobody keeps.
 pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: &Faults) {
-    let key = |name: &str| format!("commands.{}.{name}", command.name);
+    bounds_together(command, machine, grouped, faults);
+    if command.limits.per_process && command.limits.processes.is_some() {
+        let text = "counts every process of the account on this machine, not only this run's, and does not bind root";
+        let key = format!("commands.{}.limits.processes", command.name);
+        faults.warn(&command.place, key, text);
+    }
+
+    if command.confinement.sandbox.is_some() && !machine.landlock {
+        faults.add(
+            &command.place,
+            format!("commands.{}.sandbox", command.name),
+            "this kernel has no Landlock, so it cannot be enforced",
+        );
+    }
+}
+
+/// Bounds on all processes of a run together need a controller each.
+fn bounds_together(command: &Command, machine: &Machine, grouped: bool, faults: &Faults) {
     let controllers = machine
         .groups
         .as_ref()
@@ -55,25 +81,18 @@ pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: 
         .unwrap_or_default();
     let limits = &command.limits;
     let place = "; the daemon needs them in its own control group (cgroup.controllers), which systemd gives with Delegate=yes where they are not bound to cgroup v1";
+
+    // The bound, whether it is wanted, whether it can be had, and whether it can be put on each
+    // process by itself instead.
     let bounds = [
+        ("memory", limits.memory.is_some(), controllers.memory, true),
         (
-            "limits.memory",
-            limits.memory.is_some(),
-            controllers.memory,
-            true,
-        ),
-        (
-            "limits.processes",
+            "processes",
             limits.processes.is_some(),
             controllers.pids,
             true,
         ),
-        (
-            "limits.cpu",
-            limits.cpu_percent.is_some(),
-            controllers.cpu,
-            false,
-        ),
+        ("cpu", limits.cpu_percent.is_some(), controllers.cpu, false),
     ];
 
     for (name, wanted, possible, alone) in bounds {
@@ -86,25 +105,12 @@ pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: 
 
             faults.add(
                 &command.place,
-                key(name),
+                format!("commands.{}.limits.{name}", command.name),
                 format!(
                     "needs a cgroup v2 controller that is not to be had here, so all processes of a run cannot be bounded together{place}{other}"
                 ),
             );
         }
-    }
-
-    if limits.per_process && limits.processes.is_some() {
-        let text = "counts every process of the account on this machine, not only this run's, and does not bind root";
-        faults.warn(&command.place, key("limits.processes"), text);
-    }
-
-    if command.confinement.sandbox.is_some() && !machine.landlock {
-        faults.add(
-            &command.place,
-            key("sandbox"),
-            "this kernel has no Landlock, so it cannot be enforced",
-        );
     }
 }
 

@@ -2,6 +2,12 @@
 //! and key.
 
 #[cfg(target_os = "linux")]
+mod accounts;
+#[cfg(target_os = "linux")]
+mod argument;
+#[cfg(target_os = "linux")]
+mod certificate;
+#[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
 mod confinement;
@@ -15,11 +21,19 @@ mod daemon;
     )
 )]
 mod fault;
+#[cfg(target_os = "linux")]
+mod files;
 mod hosts;
+#[cfg(target_os = "linux")]
+mod judge;
 #[cfg(target_os = "linux")]
 mod machine;
 #[cfg(target_os = "linux")]
 mod outline;
+#[cfg(target_os = "linux")]
+mod penalties;
+#[cfg(target_os = "linux")]
+mod places;
 #[cfg(target_os = "linux")]
 mod policy;
 #[cfg_attr(
@@ -30,13 +44,21 @@ mod policy;
     )
 )]
 mod reader;
+#[cfg(target_os = "linux")]
+mod server;
+#[cfg(target_os = "linux")]
+mod template;
+#[cfg(target_os = "linux")]
+mod values;
 
 #[cfg(target_os = "linux")]
-pub use daemon::{Loaded, Mode, control_socket, load, offline, server_key, state_and_trail};
+pub use daemon::{Loaded, load, offline};
 pub use fault::Fault;
 pub use hosts::{HostSettings, Hosts, load_hosts};
 #[cfg(target_os = "linux")]
-pub use machine::{Machine, enforcement};
+pub use machine::{Machine, Mode, enforcement};
+#[cfg(target_os = "linux")]
+pub use places::{control_socket, server_key, state_and_trail};
 
 /// For the fuzz target: any text is read or refused.
 #[doc(hidden)]

@@ -4,9 +4,10 @@
 use super::command::{self, Defaults, Read};
 use super::fault::Faults;
 use super::reader::{Item, Table};
+use super::values::{self, name, sources, timeout, window};
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;
-use crate::policy::{Network, Pattern, Role, User};
+use crate::policy::{Pattern, Role, User};
 use crate::request::{Place, rights};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,19 +15,19 @@ use std::time::Duration;
 /// What was read; names of accounts are not looked up here.
 #[derive(Default)]
 pub struct Parts {
-    /// By name.
+    /// The roles, by name.
     pub roles: BTreeMap<String, Role>,
-    /// By name, with what proves who they are.
+    /// The users by name, with what proves who they are.
     pub users: BTreeMap<String, ReadUser>,
-    /// By name.
+    /// The commands, by name.
     pub commands: BTreeMap<String, Read>,
 }
 
-/// A user as he was read.
+/// A user as the file says.
 pub struct ReadUser {
-    /// His roles.
+    /// Their roles.
     pub user: User,
-    /// What proves that he is it.
+    /// What proves that somebody is this user.
     pub credentials: Credentials,
     /// Whether the file holds a hash.
     pub has_hash: bool,
@@ -89,7 +90,7 @@ fn each<T>(
         .map(|table| table.named())
         .unwrap_or_default()
     {
-        if let Err(why) = command::name(&name) {
+        if let Err(why) = values::name(&name) {
             item.fault(why);
             continue;
         }
@@ -114,11 +115,9 @@ fn defaults(table: Table<'_>) -> Defaults {
         // One that is wrong is a fault here; it is not missing at every command as well.
         timeout: table
             .item("timeout")
-            .map(|item| command::timeout(&item).unwrap_or(Some(Duration::from_secs(60)))),
+            .map(|item| timeout(&item).unwrap_or(Some(Duration::from_secs(60)))),
         grace: table.duration("grace"),
-        resume_window: table
-            .item("resume_window")
-            .and_then(|item| command::window(&item)),
+        resume_window: table.item("resume_window").and_then(|item| window(&item)),
     };
 
     table.finish();
@@ -129,7 +128,7 @@ fn role(table: Table<'_>) -> Role {
     let pattern = |item: &Item<'_>| {
         let text = item.text()?;
         let plain = text.replace('*', "x");
-        if let Err(why) = command::name(&plain) {
+        if let Err(why) = name(&plain) {
             item.fault(why);
             return None;
         }
@@ -165,22 +164,6 @@ fn role(table: Table<'_>) -> Role {
 
     table.finish();
     read
-}
-
-/// Networks to come from.
-pub(super) fn sources(table: &Table<'_>) -> Vec<Network> {
-    let Some(items) = table.texts("sources") else {
-        return Vec::new();
-    };
-    let networks: Vec<Network> = items
-        .iter()
-        .filter_map(|item| item.parsed(|text| text.parse::<Network>()))
-        .collect();
-    // A list that came out empty would mean "anywhere".
-    if networks.is_empty() {
-        table.fault("`sources` names no usable network; leave it out to allow every address");
-    }
-    networks
 }
 
 fn user(table: Table<'_>) -> ReadUser {
@@ -256,101 +239,12 @@ fn ssh_keys(table: &Table<'_>) -> Vec<SshPublic> {
 /// What only shows when everything is seen together: undeclared names, and grants worth knowing of.
 fn judge(parts: &Parts, faults: &Faults) {
     for (name, role) in &parts.roles {
-        let key = format!("roles.{name}.commands");
-        for pattern in &role.commands {
-            let matched: Vec<&str> = parts
-                .commands
-                .keys()
-                .map(String::as_str)
-                .filter(|command| pattern.matches(command))
-                .collect();
-            if pattern.is_wildcard() {
-                let spelled = if matched.is_empty() {
-                    "nothing".into()
-                } else {
-                    matched.join(", ")
-                };
-
-                faults.warn(
-                    &pattern.place,
-                    key.clone(),
-                    format!("`{}` grants {spelled}", pattern.text),
-                );
-            } else if matched.is_empty() {
-                faults.add(
-                    &pattern.place,
-                    key.clone(),
-                    format!("there is no command `{}`", pattern.text),
-                );
-            }
-        }
-
-        for pattern in role.deny.iter().filter(|pattern| {
-            !parts
-                .commands
-                .keys()
-                .any(|command| pattern.matches(command))
-        }) {
-            // What is denied in vain may be a name that was spelled wrongly, and a grant that was
-            // meant to be none.
-            faults.add(
-                &pattern.place,
-                format!("roles.{name}.deny"),
-                format!("there is no command `{}`", pattern.text),
-            );
-        }
-
-        if !parts
-            .users
-            .values()
-            .any(|user| user.user.roles.contains(name))
-        {
-            faults.warn(
-                &role.place,
-                format!("roles.{name}"),
-                "no user has this role",
-            );
-        }
+        judge_role(name, role, parts, faults);
     }
-
-    let mut costs = Vec::new();
     for (name, read) in &parts.users {
-        let key = format!("users.{name}");
-        for role in read
-            .user
-            .roles
-            .iter()
-            .filter(|role| !parts.roles.contains_key(*role))
-        {
-            faults.add(
-                &read.user.place,
-                format!("{key}.roles"),
-                format!("there is no role `{}`", role.escape_debug()),
-            );
-        }
-
-        if !read.has_hash && read.credentials.keys.is_empty() {
-            faults.warn(
-                &read.user.place,
-                key.clone(),
-                "has neither a password nor SSH keys and cannot log in",
-            );
-        }
-
-        if let Some(hash) = &read.credentials.password {
-            costs.push((hash.cost(), name, &read.user.place));
-        }
+        judge_user(name, read, parts, faults);
     }
-
-    if let Some((usual, first, _)) = costs.first() {
-        for (_, name, place) in costs.iter().filter(|(cost, ..)| cost != usual) {
-            faults.warn(
-                place,
-                format!("users.{name}.password"),
-                format!("costs another amount of work than that of `{first}`: the time of a refusal tells such users apart"),
-            );
-        }
-    }
+    judge_costs(parts, faults);
 
     for (name, read) in &parts.commands {
         let granted = parts
@@ -362,6 +256,117 @@ fn judge(parts: &Parts, faults: &Faults) {
                 &read.command.place,
                 format!("commands.{name}"),
                 "no role grants this command",
+            );
+        }
+    }
+}
+
+/// What a role grants and denies, and whether anybody has it.
+fn judge_role(name: &String, role: &Role, parts: &Parts, faults: &Faults) {
+    for pattern in &role.commands {
+        judge_grant(name, pattern, parts, faults);
+    }
+
+    for pattern in role.deny.iter().filter(|pattern| {
+        !parts
+            .commands
+            .keys()
+            .any(|command| pattern.matches(command))
+    }) {
+        // What is denied in vain may be a name that was spelled wrongly, and a grant that was
+        // meant to be none.
+        faults.add(
+            &pattern.place,
+            format!("roles.{name}.deny"),
+            format!("there is no command `{}`", pattern.text),
+        );
+    }
+
+    if !parts
+        .users
+        .values()
+        .any(|user| user.user.roles.contains(name))
+    {
+        faults.warn(
+            &role.place,
+            format!("roles.{name}"),
+            "no user has this role",
+        );
+    }
+}
+
+/// What one pattern of a role grants.
+fn judge_grant(role: &str, pattern: &Pattern, parts: &Parts, faults: &Faults) {
+    let key = format!("roles.{role}.commands");
+    let matched: Vec<&str> = parts
+        .commands
+        .keys()
+        .map(String::as_str)
+        .filter(|command| pattern.matches(command))
+        .collect();
+    if pattern.is_wildcard() {
+        let spelled = if matched.is_empty() {
+            "nothing".into()
+        } else {
+            matched.join(", ")
+        };
+
+        faults.warn(
+            &pattern.place,
+            key,
+            format!("`{}` grants {spelled}", pattern.text),
+        );
+    } else if matched.is_empty() {
+        faults.add(
+            &pattern.place,
+            key,
+            format!("there is no command `{}`", pattern.text),
+        );
+    }
+}
+
+/// Whether a user's roles exist, and whether anything lets them in.
+fn judge_user(name: &str, read: &ReadUser, parts: &Parts, faults: &Faults) {
+    let key = format!("users.{name}");
+    for role in read
+        .user
+        .roles
+        .iter()
+        .filter(|role| !parts.roles.contains_key(*role))
+    {
+        faults.add(
+            &read.user.place,
+            format!("{key}.roles"),
+            format!("there is no role `{}`", role.escape_debug()),
+        );
+    }
+
+    if !read.has_hash && read.credentials.keys.is_empty() {
+        faults.warn(
+            &read.user.place,
+            key,
+            "has neither a password nor SSH keys and cannot log in",
+        );
+    }
+}
+
+/// Whether verifying takes the same time for every user's password.
+fn judge_costs(parts: &Parts, faults: &Faults) {
+    let costs: Vec<_> = parts
+        .users
+        .iter()
+        .filter_map(|(name, read)| {
+            let hash = read.credentials.password.as_ref()?;
+            Some((hash.cost(), name, &read.user.place))
+        })
+        .collect();
+
+    if let Some((usual, first, _)) = costs.first() {
+        for (_, name, place) in costs.iter().filter(|(cost, ..)| cost != usual) {
+            faults.warn(
+                place,
+                format!("users.{name}.password"),
+                format!("costs another amount of work than that of `{first}`: the time of a refusal tells such users apart"),
             );
         }
     }

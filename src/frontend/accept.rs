@@ -2,13 +2,15 @@
 //! task.
 
 use super::census::Place;
-use super::{Shared, connection};
+use super::connection;
+use super::shared::Shared;
 use crate::limits;
 use crate::policy::canonical;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Accepts as long as the process lives; while the daemon stops, to say no. A listener that stays
 /// open for the next daemon is left alone then: that one takes what waits in its queue.
@@ -36,31 +38,7 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener, stays: bool) {
         match accepted {
             Ok((socket, peer)) => {
                 pause = limits::BACK_OFF;
-                let current = shared.current();
-                if let Some(left) = shared.closed_out.left(peer.ip(), current.limits.prefixes) {
-                    // Closed without a word, as below.
-                    quiet
-                        .say(|held_back| tracing::info!(%peer, seconds = left.as_secs(), held_back, "not let in: its penalty is not over"));
-                    continue;
-                }
-
-                match Place::take(&shared, canonical(peer.ip()), &current.limits) {
-                    Ok(place) => {
-                        tokio::spawn(connection::serve(
-                            shared.clone(),
-                            current,
-                            socket,
-                            peer,
-                            place,
-                        ));
-                    }
-
-                    // Closed without a word: a handshake for the sake of an error message is what a
-                    // flood wants.
-                    Err(full) => quiet.say(
-                        |held_back| tracing::warn!(%peer, full, held_back, "connection refused"),
-                    ),
-                }
+                admit(&shared, socket, peer, &mut quiet);
             }
 
             // The client was gone before it was accepted: nothing of ours.
@@ -78,6 +56,32 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener, stays: bool) {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
             }
+        }
+    }
+}
+
+/// Gives a connection its task, if it is let in and there is a place for it. Otherwise it is closed
+/// without a word: a handshake for the sake of an error message is what a flood wants.
+fn admit(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, quiet: &mut Quiet) {
+    let current = shared.current();
+    if let Some(left) = shared.barred.left(peer.ip(), current.limits.prefixes) {
+        return quiet
+            .say(|held_back| tracing::info!(%peer, seconds = left.as_secs(), held_back, "not let in: its penalty is not over"));
+    }
+
+    match Place::take(&shared.census, canonical(peer.ip()), &current.limits) {
+        Ok(place) => {
+            tokio::spawn(connection::serve(
+                shared.clone(),
+                current,
+                socket,
+                peer,
+                place,
+            ));
+        }
+
+        Err(full) => {
+            quiet.say(|held_back| tracing::warn!(%peer, full, held_back, "connection refused"))
         }
     }
 }

@@ -1,15 +1,14 @@
 //! How many connections there are, in all, by address and before login; a place in the count is
 //! given back by itself.
 
-use super::Shared;
 use crate::ipc::Limits;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Connections by address and stage.
-#[derive(Debug, Default)]
-pub struct Census(Mutex<Counts>);
+#[derive(Debug, Clone, Default)]
+pub struct Census(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -19,31 +18,27 @@ struct Counts {
 }
 
 impl Census {
-    /// How many there are.
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many connections there are.
     pub fn all(&self) -> u32 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).all
+        self.counts().all
     }
 }
 
 /// One connection's place in the census; given back when it is dropped.
 pub struct Place {
-    shared: Arc<Shared>,
+    census: Census,
     source: IpAddr,
     before_login: bool,
 }
 
 impl Place {
     /// Takes a place, if there is one: the error says which bound is reached.
-    pub fn take(
-        shared: &Arc<Shared>,
-        source: IpAddr,
-        limits: &Limits,
-    ) -> Result<Self, &'static str> {
-        let mut counts = shared
-            .census
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    pub fn take(census: &Census, source: IpAddr, limits: &Limits) -> Result<Self, &'static str> {
+        let mut counts = census.counts();
         if counts.all >= limits.connections {
             return Err("limits.connections");
         }
@@ -59,7 +54,7 @@ impl Place {
         counts.before_login += 1;
         drop(counts);
         Ok(Self {
-            shared: shared.clone(),
+            census: census.clone(),
             source,
             before_login: true,
         })
@@ -68,12 +63,7 @@ impl Place {
     /// The user is known now.
     pub fn logged_in(&mut self) {
         if std::mem::take(&mut self.before_login) {
-            let mut counts = self
-                .shared
-                .census
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut counts = self.census.counts();
             counts.before_login = counts.before_login.saturating_sub(1);
         }
     }
@@ -82,12 +72,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.logged_in();
-        let mut counts = self
-            .shared
-            .census
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.census.counts();
         counts.all = counts.all.saturating_sub(1);
         let left = counts.by_source.get_mut(&self.source).map(|count| {
             *count = count.saturating_sub(1);

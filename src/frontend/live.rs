@@ -1,17 +1,16 @@
-//! A run as the frontend knows it: what was kept of its output, who follows it, and what the
-//! monitor said of it.
+//! A run as the frontend knows it: its pipes, what was kept of its output, and what the monitor said
+//! of it.
 
-use super::inbox::Inbox;
-use crate::ids::{ConnectionId, RunId, StreamId};
+use super::client::Client;
+use crate::ids::RunId;
 use crate::ipc::{End, RunRules};
-use crate::limits::DATA_FRAME;
-use crate::mux::{Allowance, Outbox};
-use crate::protocol::{Code, Ended, Failure, HEADER, Kind, Started, encode, header, write};
-use crate::spool::{Gone, Spool, Stream};
+use crate::protocol::{Ended, Started};
+use crate::spool::Spool;
 use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 /// A run that goes on, or has just ended.
 #[derive(Debug)]
@@ -33,6 +32,17 @@ pub struct Live {
     mail: Mutex<Mail>,
     /// Rung when there is mail.
     pub bell: Notify,
+}
+
+/// A run's pipes.
+#[derive(Debug)]
+pub struct Pipes {
+    /// Its standard output, while it is open.
+    pub stdout: Option<OwnedFd>,
+    /// Its standard error, while it is open.
+    pub stderr: Option<OwnedFd>,
+    /// Its standard input, when it takes any.
+    pub stdin: Option<OwnedFd>,
 }
 
 /// What waits for a run's pump.
@@ -166,9 +176,19 @@ impl Live {
             stderr_lost_from: self.lost[1],
         }
     }
+
+    /// The head of what a client is told that has attached to it.
+    pub fn started_for(&self, client: &Client, stdin: bool) -> Started {
+        let [stdout, stderr] = client.sent;
+        Started {
+            stdout_from: Some(stdout),
+            stderr_from: Some(stderr),
+            ..self.started(stdin)
+        }
+    }
 }
 
-/// Runs by id.
+/// The runs of this frontend by their ids.
 #[derive(Debug, Default)]
 pub struct Runs(Mutex<Known>);
 
@@ -216,262 +236,6 @@ impl Runs {
             .get(&run)
             .or_else(|| known.over.iter().find(|live| live.run == run))
             .cloned()
-    }
-}
-
-/// A client that is told a run's output, on one stream of one connection.
-#[derive(Debug)]
-pub struct Client {
-    /// Its connection.
-    pub connection: ConnectionId,
-    /// The stream.
-    pub stream: StreamId,
-    /// The way to the client.
-    pub outbox: Outbox,
-    /// What the connection's task leaves for this stream.
-    pub inbox: Arc<Inbox>,
-    /// The next byte of each output that is to be sent.
-    pub sent: [u64; 2],
-    /// Bytes it may be sent.
-    pub allowance: Allowance,
-    /// Told when the stream is over.
-    pub over: mpsc::Sender<StreamId>,
-}
-
-/// Why a client gets no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
-    /// It is gone.
-    Closed,
-    /// What comes next is not kept any more.
-    Gone(Stream, Gone),
-}
-
-impl Client {
-    /// Whether output is kept that it was not sent.
-    pub fn behind(&self, spool: &Spool) -> bool {
-        Stream::BOTH
-            .into_iter()
-            .any(|stream| self.next(stream) < spool.published(stream))
-    }
-
-    /// The next byte that is to be sent.
-    pub fn next(&self, stream: Stream) -> u64 {
-        let [stdout, stderr] = self.sent;
-        match stream {
-            Stream::Stdout => stdout,
-            Stream::Stderr => stderr,
-        }
-    }
-
-    /// So many bytes were sent.
-    pub fn advance(&mut self, stream: Stream, bytes: usize) {
-        let [stdout, stderr] = &mut self.sent;
-        *match stream {
-            Stream::Stdout => stdout,
-            Stream::Stderr => stderr,
-        } += bytes as u64;
-        self.allowance.spend(bytes);
-    }
-
-    /// Tells the connection's task that this stream's place is free. Never waits: that task may be
-    /// waiting itself.
-    pub fn stream_is_over(&self) {
-        if let Err(mpsc::error::TrySendError::Full(stream)) = self.over.try_send(self.stream) {
-            let over = self.over.clone();
-            tokio::spawn(async move { over.send(stream).await });
-        }
-    }
-
-    /// The head of what it is told of a run that it has attached to.
-    pub fn started(&self, live: &Live, stdin: bool) -> Started {
-        let [stdout, stderr] = self.sent;
-        Started {
-            stdout_from: Some(stdout),
-            stderr_from: Some(stderr),
-            ..live.started(stdin)
-        }
-    }
-
-    /// The first offset that is not kept.
-    pub fn missing(&self, spool: &Spool) -> Option<(Stream, Gone)> {
-        Stream::BOTH.into_iter().find_map(|stream| {
-            let (from, to) = spool.range(stream);
-            let next = self.next(stream);
-            (next < from || next > to).then_some((stream, Gone { from, to }))
-        })
-    }
-
-    /// The next frame of what it has missed, within its credit.
-    pub fn frame(&self, spool: &Spool) -> Result<Option<(Stream, Vec<u8>)>, Stopped> {
-        let room = DATA_FRAME.min(self.allowance.left());
-        let Some(stream) = Stream::BOTH
-            .into_iter()
-            .find(|stream| self.next(*stream) < spool.published(*stream))
-        else {
-            return Ok(None);
-        };
-        if room == 0 {
-            return Ok(None);
-        }
-        let kind = if stream == Stream::Stdout {
-            Kind::Stdout
-        } else {
-            Kind::Stderr
-        };
-
-        let mut frame = vec![0; HEADER + room];
-        let read = spool.read(
-            stream,
-            self.next(stream),
-            frame.get_mut(HEADER..).unwrap_or_default(),
-        );
-
-        let read = read.map_err(|gone| Stopped::Gone(stream, gone))?;
-        frame.truncate(HEADER + read);
-        let head = header(self.stream, kind, u32::try_from(read).unwrap_or(0));
-        frame
-            .get_mut(..HEADER)
-            .unwrap_or_default()
-            .copy_from_slice(&head);
-        Ok(Some((stream, frame)))
-    }
-
-    /// Puts a frame into its queue, unless it gives the stream up while that is full.
-    async fn put(&self, frame: Vec<u8>) -> Result<(), Stopped> {
-        loop {
-            tokio::select! {
-                biased;
-                place = self.outbox.place() => {
-                    place.map_err(|_| Stopped::Closed)?.put(frame);
-                    return Ok(());
-                }
-
-                () = self.inbox.rung() => if self.inbox.abandoned() {
-                    return Err(Stopped::Closed);
-                }
-            }
-        }
-    }
-
-    /// Says that what it wants is not kept.
-    pub async fn refuse(&self, stream: Stream, gone: Gone) {
-        let name = if stream == Stream::Stdout {
-            "standard output"
-        } else {
-            "standard error"
-        };
-
-        let text = format!(
-            "the bytes {} to {} are what is kept of {name}; byte {} is not among them",
-            gone.from,
-            gone.to,
-            self.next(stream)
-        );
-
-        let failure = Failure {
-            code: Code::Offset.number(),
-            text,
-            argument: None,
-            rule: None,
-        };
-
-        let _ = self
-            .put(encode(self.stream, Kind::Error, &write(&failure)))
-            .await;
-    }
-}
-
-/// Tells a client a run's output from where it wants it, beside whoever else is told. Slower than
-/// the run, it loses what is no longer kept, and is told so: it holds up nobody.
-pub async fn follow(live: Arc<Live>, mut client: Client, until_the_end: bool) {
-    let outcome = tell(&live, &mut client, until_the_end).await;
-    if let Err(Stopped::Gone(stream, gone)) = outcome {
-        client.refuse(stream, gone).await;
-    }
-    client.stream_is_over();
-}
-
-async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(), Stopped> {
-    if let Some((stream, gone)) = client.missing(&live.spool) {
-        return Err(Stopped::Gone(stream, gone));
-    }
-    let mut held = super::inbox::Held::default();
-    let started = encode(
-        client.stream,
-        Kind::Started,
-        &write(&client.started(live, false)),
-    );
-
-    client.put(started).await?;
-    let until = live.spool.both();
-    loop {
-        let changed = live.changed.notified();
-        tokio::pin!(changed);
-        changed.as_mut().enable();
-        client.inbox.take(&mut held);
-        if held.abandoned {
-            return Ok(());
-        }
-        let _ = client
-            .allowance
-            .grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
-        let ended = live.ended();
-        if let Some((stream, frame)) = client.frame(&live.spool)? {
-            let count = frame.len() - HEADER;
-            client.put(frame).await?;
-            client.advance(stream, count);
-            continue;
-        }
-
-        let enough = !until_the_end && client.sent[0] >= until[0] && client.sent[1] >= until[1];
-        match ended {
-            Some(ended) if !client.behind(&live.spool) => {
-                return client
-                    .put(encode(client.stream, Kind::Exit, &write(&ended)))
-                    .await;
-            }
-
-            None if enough => {
-                return client
-                    .put(encode(
-                        client.stream,
-                        Kind::Exit,
-                        &write(&so_far(live, client)),
-                    ))
-                    .await;
-            }
-
-            _ => {}
-        }
-
-        tokio::select! {
-            () = changed => {}
-            () = client.inbox.rung() => {}
-        }
-    }
-}
-
-/// In place of an end: what was kept was told, and the run goes on.
-fn so_far(live: &Live, client: &Client) -> Ended {
-    let [stdout_bytes, stderr_bytes] = client.sent;
-    Ended {
-        run: live.run.to_string(),
-        reason: crate::exit::Reason::Lost.word().into(),
-        number: None,
-        duration_ms: 0,
-        user_ms: 0,
-        system_ms: 0,
-        peak_kib: 0,
-        left_killed: 0,
-        left_running: 0,
-        verified: true,
-        goes_on: true,
-        cut: false,
-        stdin_bytes: 0,
-        stdout_bytes,
-        stderr_bytes,
-        held_open: false,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Which task serves which connection, so that the monitor's messages find it.
 
-use super::live::Live;
-use super::pump::Pipes;
+use super::live::{Live, Pipes};
 use crate::ids::{ConnectionId, StreamId};
 use crate::ipc::ToFrontend;
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 /// What a login must sign.
 pub type Nonce = [u8; 32];
 
-/// Those that are left. Each serves one connection; the monitor gives another for each that was
+/// The nonces that are left. Each serves one connection; the monitor gives another for each that was
 /// used.
 #[derive(Debug, Default)]
 pub struct Stock(Mutex<VecDeque<Nonce>>);

@@ -6,28 +6,28 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bounded by the monitor's table, whose copy it is.
+/// Until when which network is barred. Bounded by the monitor's table, whose copy it is.
 #[derive(Debug, Default)]
-pub struct ClosedOut(Mutex<HashMap<Network, Instant>>);
+pub struct Barred(Mutex<HashMap<Network, Instant>>);
 
-impl ClosedOut {
-    /// A network is closed out for so long from now on; no time at all lets it in again.
+impl Barred {
+    /// A network is barred for so long from now on; no time at all lets it in again.
     pub fn set(&self, network: Network, time: Duration) {
         let now = Instant::now();
-        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut barred = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if time.is_zero() {
-            closed.remove(&network);
+            barred.remove(&network);
             return;
         }
 
-        // Those that are free again go when the map would have to grow.
-        if closed.len() == closed.capacity() {
-            closed.retain(|_, until| *until > now);
+        // Networks that are free again go when the map would have to grow.
+        if barred.len() == barred.capacity() {
+            barred.retain(|_, until| *until > now);
         }
-        closed.insert(network, now + time);
+        barred.insert(network, now + time);
     }
 
-    /// Nobody is closed out any more.
+    /// Nobody is barred any more.
     pub fn clear(&self) {
         self.0
             .lock()
@@ -37,11 +37,11 @@ impl ClosedOut {
 
     /// For how long this address is not let in.
     pub fn left(&self, address: IpAddr, (v4, v6): (u8, u8)) -> Option<Duration> {
-        let closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if closed.is_empty() {
+        let barred = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if barred.is_empty() {
             return None;
         }
-        closed
+        barred
             .get(&Network::around(address, v4, v6))?
             .checked_duration_since(Instant::now())
             .filter(|left| !left.is_zero())

@@ -1,10 +1,12 @@
 //! Real children of the real clone.
 
+use super::super::jail::Files;
 use super::*;
-use std::io::Read;
-use std::os::fd::AsFd;
+use std::ffi::CString;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn text(text: &str) -> CString {
     CString::new(text).unwrap()
@@ -20,7 +22,7 @@ fn program(argv: &[&str]) -> (Draft, io::PipeReader) {
         cwd: text("/"),
         become_user: None,
         stdio: [
-            super::super::null().unwrap(),
+            crate::sys::null().unwrap(),
             writer.try_clone().unwrap().into(),
             writer.into(),
         ],
@@ -50,9 +52,9 @@ struct Draft {
 
 impl Draft {
     fn open(self) -> Result<Program, SpawnError> {
-        let trust = super::super::Trust::own();
+        let trust = crate::sys::Trust::own();
         Ok(Program {
-            executable: super::super::open_executable(&self.executable, &trust, None)?,
+            executable: crate::sys::open_executable(&self.executable, &trust, None)?,
             argv: self.argv,
             environment: self.environment,
             cwd: self.cwd,
@@ -84,7 +86,7 @@ fn run(program: Draft) -> Result<Child, SpawnError> {
     answer.recv_timeout(Duration::from_secs(20)).unwrap()
 }
 
-fn ended(child: &Child) -> super::super::Exited {
+fn ended(child: &Child) -> crate::sys::Exited {
     let mut poll = libc::pollfd {
         fd: child.pidfd.as_raw_fd(),
         events: libc::POLLIN,
@@ -93,7 +95,7 @@ fn ended(child: &Child) -> super::super::Exited {
 
     // SAFETY: one structure, one descriptor.
     unsafe { libc::poll(&raw mut poll, 1, 20_000) };
-    super::super::reap(child.pidfd.as_fd()).unwrap().unwrap()
+    crate::sys::reap(child.pidfd.as_fd()).unwrap().unwrap()
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn paths_are_opened_beneath_or_not_at_all() {
 
 #[test]
 fn becoming_another_user_is_complete() {
-    if super::super::effective_uid() != 0 {
+    if crate::sys::effective_uid() != 0 {
         return;
     }
     let (mut program, mut output) = program(&[
@@ -265,7 +267,7 @@ fn no_network_is_none_of_any_family() {
 
 #[test]
 fn a_sandbox_leaves_what_is_named() {
-    if super::super::kernel_offers().1.is_none() {
+    if crate::sys::kernel_offers().1.is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -365,7 +367,7 @@ fn a_start_that_hangs_before_the_clone_costs_itself_only() {
 /// reaches exec.
 #[test]
 fn a_stopped_child_is_killed_at_its_deadline() {
-    if super::super::effective_uid() != 0 {
+    if crate::sys::effective_uid() != 0 {
         return;
     }
     // A user of nobody else's, or every process of that user would be stopped too.
@@ -385,7 +387,7 @@ fn a_stopped_child_is_killed_at_its_deadline() {
         victim.become_user = Some(take.clone());
         match run(victim) {
             // Stopped after exec, or not at all.
-            Ok(child) => super::super::kill(child.pidfd.as_fd()),
+            Ok(child) => crate::sys::kill(child.pidfd.as_fd()),
             Err(error) => assert_eq!(error.step, Step::Deadline),
         }
 
@@ -394,7 +396,7 @@ fn a_stopped_child_is_killed_at_its_deadline() {
         }
     }
 
-    super::super::kill(attacker.pidfd.as_fd());
+    crate::sys::kill(attacker.pidfd.as_fd());
     let (after, _output) = program(&["/bin/true"]);
     assert_eq!(
         ended(&run(after).unwrap()).status,

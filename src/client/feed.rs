@@ -1,0 +1,230 @@
+//! Standard input of a run that outlives its link: kept until the server has it, and sent again from
+//! the byte on that had arrived.
+
+use super::session::Input;
+use crate::limits::{DATA_FRAME, STREAM_WINDOW};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// Standard input on its way: what was sent and may have to be sent again, and what waits.
+#[derive(Debug)]
+pub struct Feed {
+    state: Mutex<FeedState>,
+    /// Rung for whoever sends to the server.
+    drive: Notify,
+    /// Rung for whoever has more.
+    room: Notify,
+}
+
+/// Which bytes are kept, and how far they were sent.
+struct FeedState {
+    input: Input,
+    /// The number of the link, which rises with each.
+    link: u64,
+    /// The offset of the first kept byte.
+    from: u64,
+    kept: VecDeque<u8>,
+    /// The offset of the next byte for this link.
+    next: u64,
+    eof: bool,
+    eof_sent: bool,
+    over: bool,
+}
+
+impl std::fmt::Debug for FeedState {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "FeedState({}..{})", self.from, self.next)
+    }
+}
+
+impl FeedState {
+    /// The offset behind the last kept byte.
+    fn end(&self) -> u64 {
+        self.from + self.kept.len() as u64
+    }
+}
+
+impl Feed {
+    /// Nothing given yet, over the first link.
+    pub fn new(input: Input) -> Self {
+        let state = FeedState {
+            input,
+            link: 0,
+            from: 0,
+            kept: VecDeque::new(),
+            next: 0,
+            eof: false,
+            eof_sent: false,
+            over: false,
+        };
+
+        Self {
+            state: Mutex::new(state),
+            drive: Notify::new(),
+            room: Notify::new(),
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut FeedState) -> T) -> T {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Nothing more is taken.
+    pub fn end(&self) {
+        self.with(|state| state.over = true);
+        self.drive.notify_one();
+        self.room.notify_one();
+    }
+
+    /// A new link, on which so many bytes have arrived already.
+    pub fn go_on(&self, input: Input, arrived: Option<u64>) {
+        self.with(|state| {
+            state.input = input;
+            state.link += 1;
+            state.eof_sent = false;
+
+            // A server that names what is no longer kept is asked for nothing: the end would be a
+            // lie.
+            match arrived {
+                Some(arrived) if (state.from..=state.end()).contains(&arrived) => {
+                    state.next = arrived
+                }
+                // It takes no more.
+                _ => state.over = true,
+            }
+        });
+
+        self.drive.notify_one();
+        self.room.notify_one();
+    }
+}
+
+/// What is to be sent next.
+enum Next {
+    /// So many bytes at the most, over this link.
+    Send(Input, u64, usize),
+    /// The end of input, over this link.
+    End(Input, u64),
+    /// Nothing yet.
+    Wait,
+    /// Nothing any more.
+    Stop,
+}
+
+impl FeedState {
+    fn next(&self) -> Next {
+        let waiting = self.end().saturating_sub(self.next);
+        if self.over {
+            Next::Stop
+        } else if self.input.lost() {
+            Next::Wait
+        } else if waiting > 0 {
+            let most = usize::try_from(waiting).unwrap_or(DATA_FRAME);
+            Next::Send(self.input.clone(), self.link, most)
+        } else if self.eof && !self.eof_sent {
+            Next::End(self.input.clone(), self.link)
+        } else {
+            Next::Wait
+        }
+    }
+
+    /// Takes so many bytes that are to be sent over this link; none where there is another by now.
+    fn piece(&mut self, link: u64, room: usize) -> Vec<u8> {
+        if self.link != link {
+            return Vec::new();
+        }
+        let at = usize::try_from(self.next - self.from).unwrap_or(0);
+        let piece: Vec<u8> = self.kept.range(at..at + room).copied().collect();
+        self.next += room as u64;
+
+        // A window's worth may be on its way; what lies further back has arrived.
+        while self.next - self.from > 2 * STREAM_WINDOW as u64 {
+            let excess = usize::try_from(self.next - self.from).unwrap_or(0) - 2 * STREAM_WINDOW;
+            self.kept.drain(..excess);
+            self.from += excess as u64;
+        }
+
+        piece
+    }
+}
+
+/// Sends what there is, under the server's credit, link after link.
+pub async fn drive(feed: Arc<Feed>) {
+    loop {
+        match feed.with(|state| state.next()) {
+            Next::Stop => return,
+            Next::Wait => feed.drive.notified().await,
+            Next::End(input, link) => {
+                let _ = input.end().await;
+                feed.with(|state| state.eof_sent = state.link == link);
+            }
+
+            Next::Send(input, link, most) => {
+                let room = tokio::select! {
+                    room = input.credit(most) => room,
+                    // Perhaps a new link; credit that is taken from a lost one is worth nothing.
+                    () = feed.drive.notified() => continue,
+                };
+
+                let Some(room) = room else {
+                    if input.lost() {
+                        continue;
+                    }
+                    return feed.end();
+                };
+
+                let piece = feed.with(|state| state.piece(link, room));
+                if !piece.is_empty() {
+                    let _ = input.push(&piece).await;
+                }
+                feed.room.notify_one();
+            }
+        }
+    }
+}
+
+/// The way to a durable run's standard input.
+#[derive(Debug, Clone)]
+pub struct DurableInput(Arc<Feed>);
+
+impl DurableInput {
+    pub(super) const fn new(feed: Arc<Feed>) -> Self {
+        Self(feed)
+    }
+
+    /// Sends bytes as fast as the command takes them; `false` when it takes no more.
+    pub async fn send(&self, bytes: &[u8]) -> bool {
+        for piece in bytes.chunks(DATA_FRAME) {
+            loop {
+                let taken = self.0.with(|state| {
+                    if state.over {
+                        return None;
+                    }
+                    let waiting = state.end() - state.next;
+                    let room = waiting < 2 * DATA_FRAME as u64;
+                    if room {
+                        state.kept.extend(piece);
+                    }
+                    Some(room)
+                });
+
+                match taken {
+                    None => return false,
+                    Some(true) => break,
+                    Some(false) => self.0.room.notified().await,
+                }
+            }
+
+            self.0.drive.notify_one();
+        }
+
+        true
+    }
+
+    /// Says that nothing more follows.
+    pub fn end(&self) {
+        self.0.with(|state| state.eof = true);
+        self.0.drive.notify_one();
+    }
+}

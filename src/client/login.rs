@@ -1,0 +1,268 @@
+//! Logging in over a connection: a password, an SSH key, a login that was kept, or a session whose
+//! link was lost.
+
+use super::ClientError;
+use super::connection::{Connection, expect};
+use super::session::Session;
+use super::signer::Signer;
+use crate::credential::{Purpose, SessionKey};
+use crate::encoding::base64;
+use crate::ids::SessionId;
+use crate::protocol::{Code, Kind, LoggedIn, Login, LoginText, Method, Phase, VERSION};
+use crate::secret::Secret;
+use std::sync::Arc;
+
+/// How somebody proves who they are.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// A password.
+    Password(Secret),
+    /// An SSH key.
+    Key(Signer),
+    /// A login that was kept.
+    Kept(Kept),
+}
+
+/// A login that is kept: its id and its key.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Its id.
+    pub id: SessionId,
+    /// Its key.
+    pub key: Arc<SessionKey>,
+}
+
+/// A user who is in.
+pub struct Entered {
+    /// The session.
+    pub session: Session,
+    /// The login, kept for so many seconds, where that was asked for and is done.
+    pub kept: Option<(Kept, u64)>,
+}
+
+/// Whether the connection is of use after this refusal.
+fn may_be_tried_again(error: &ClientError) -> bool {
+    [
+        Code::LoginRefused,
+        Code::LoginBusy,
+        Code::CodeWanted,
+        Code::Identity,
+    ]
+    .iter()
+    .any(|code| error.is(*code))
+}
+
+/// What a login says, and what goes with it.
+struct Claim<'p> {
+    method: Method,
+    session: Option<SessionId>,
+    key: &'p SessionKey,
+    keep: bool,
+}
+
+impl Connection {
+    /// Logs in with a password. After a refusal another may be tried, as often as the server
+    /// allows.
+    ///
+    /// # Errors
+    /// The connection back (unless it is closed) with [`Code::LoginRefused`] or
+    /// [`Code::LoginBusy`].
+    pub async fn log_in(
+        self,
+        user: &str,
+        password: &Secret,
+    ) -> Result<Session, (Option<Self>, ClientError)> {
+        let no_code = || {
+            Err(ClientError::new(
+                Code::CodeWanted,
+                "a one-time code is wanted",
+            ))
+        };
+        self.enter(user, &Proof::Password(password.clone()), false, no_code)
+            .await
+            .map(|entered| entered.session)
+    }
+
+    /// Logs in, and has the login kept if wanted. `code` is asked for a one-time code, where the
+    /// server wants one.
+    ///
+    /// # Errors
+    /// The connection back, unless it is closed or of no more use, and why.
+    pub async fn enter(
+        mut self,
+        user: &str,
+        proof: &Proof,
+        keep: bool,
+        code: impl FnMut() -> Result<String, ClientError>,
+    ) -> Result<Entered, (Option<Self>, ClientError)> {
+        let key = match proof {
+            Proof::Kept(kept) => kept.key.clone(),
+            _ => match SessionKey::generate() {
+                Ok(key) => Arc::new(key),
+                Err(fault) => return Err((Some(self), ClientError::new(Code::Internal, fault))),
+            },
+        };
+        let (method, session) = match proof {
+            Proof::Password(_) => (Method::Password, None),
+            Proof::Key(_) => (Method::SshKey, None),
+            Proof::Kept(kept) => (Method::Kept, Some(kept.id)),
+        };
+        let claim = Claim {
+            method,
+            session,
+            key: &key,
+            keep,
+        };
+
+        match self.prove(user, &claim, Some(proof), code).await {
+            Ok((id, kept_s)) => {
+                let kept = kept_s.map(|seconds| {
+                    let key = key.clone();
+                    (Kept { id, key }, seconds)
+                });
+
+                Ok(Entered {
+                    session: self.begin(user, id, key, 1),
+                    kept,
+                })
+            }
+
+            Err(error) if may_be_tried_again(&error) => Err((Some(self), error)),
+            Err(error) => Err((None, error)),
+        }
+    }
+
+    /// The session that the server has agreed to, with its next request's number.
+    fn begin(mut self, user: &str, id: SessionId, key: Arc<SessionKey>, counter: u64) -> Session {
+        self.frames.enter(Phase::Open);
+        Session::begin(
+            self.frames,
+            (self.outbox, self.writer),
+            id,
+            key,
+            (user.into(), self.instance),
+            counter,
+        )
+    }
+
+    /// Takes a session up again whose link was lost, by a signature of its own key.
+    pub(super) async fn come_back(
+        mut self,
+        user: &str,
+        id: SessionId,
+        key: Arc<SessionKey>,
+        counter: u64,
+    ) -> Result<Session, ClientError> {
+        let claim = Claim {
+            method: Method::Session,
+            session: Some(id),
+            key: &key,
+            keep: false,
+        };
+        let (same, _) = self.prove(user, &claim, None, || Ok(String::new())).await?;
+        if same != id {
+            return Err(ClientError::new(
+                Code::Protocol,
+                "the server took up another session",
+            ));
+        }
+        Ok(self.begin(user, id, key, counter))
+    }
+
+    /// Proves the claim. Returns the session, and for how many seconds the login is kept.
+    async fn prove(
+        &mut self,
+        user: &str,
+        claim: &Claim<'_>,
+        proof: Option<&Proof>,
+        code: impl FnMut() -> Result<String, ClientError>,
+    ) -> Result<(SessionId, Option<u64>), ClientError> {
+        let mut login = self.signed(user, claim)?;
+        match proof {
+            Some(Proof::Password(password)) => login.password = password.expose().to_owned(),
+            Some(Proof::Key(signer)) => {
+                login.key_signature = key_signature(signer, &login.signed).await?;
+            }
+            Some(Proof::Kept(_)) | None => {}
+        }
+
+        let answered = self.ask(&mut login, code).await;
+        zeroize::Zeroize::zeroize(&mut login.password);
+        zeroize::Zeroize::zeroize(&mut login.code);
+        let logged_in = answered?;
+        let id = logged_in.session.parse().map_err(|_| {
+            ClientError::new(Code::Protocol, "the server sent a session that is none")
+        })?;
+
+        Ok((id, logged_in.kept_s))
+    }
+
+    /// The claim as a text that the session's key has signed, bound to this connection.
+    fn signed(&self, user: &str, claim: &Claim<'_>) -> Result<Login, ClientError> {
+        let text = LoginText {
+            version: VERSION,
+            user: user.into(),
+            method: claim.method,
+            session: claim.session.map(|id| id.to_string()),
+            session_key: claim.key.public(),
+            server_key: base64(&self.server_key.0),
+            exporter: Some(base64(&self.exporter)),
+            nonce: self.nonce.clone(),
+            keep: claim.keep,
+        };
+
+        let signed = serde_json::to_string(&text)
+            .map_err(|fault| ClientError::new(Code::Internal, fault.to_string()))?;
+        Ok(Login {
+            signature: claim.key.sign(Purpose::Login, &signed),
+            signed,
+            password: String::new(),
+            key_signature: String::new(),
+            code: String::new(),
+        })
+    }
+
+    /// Sends the login, and once more with a one-time code where one is wanted.
+    async fn ask(
+        &mut self,
+        login: &mut Login,
+        mut code: impl FnMut() -> Result<String, ClientError>,
+    ) -> Result<LoggedIn, ClientError> {
+        loop {
+            if self.outbox.control(0, Kind::Login, login).await.is_err() {
+                return Err(ClientError::new(
+                    Code::ConnectionLost,
+                    "the server closed the connection",
+                ));
+            }
+
+            match expect::<LoggedIn>(&mut self.frames, Kind::LoggedIn).await {
+                // The same proof again, with the code.
+                Err(error) if error.is(Code::CodeWanted) && login.code.is_empty() => {
+                    let given = code()?;
+                    if given.is_empty() {
+                        return Err(error);
+                    }
+                    login.code = given;
+                }
+
+                other => return other,
+            }
+        }
+    }
+}
+
+/// The signature of an SSH key. Somebody may have to touch a key. A runtime of one thread has
+/// nothing better to do meanwhile, and a thread for this alone would cost more than most
+/// signatures.
+async fn key_signature(signer: &Signer, signed: &str) -> Result<String, ClientError> {
+    let several = tokio::runtime::Handle::current().runtime_flavor()
+        == tokio::runtime::RuntimeFlavor::MultiThread;
+    if !several {
+        return signer.sign(signed);
+    }
+    let (signer, text) = (signer.clone(), signed.to_owned());
+    tokio::task::spawn_blocking(move || signer.sign(&text))
+        .await
+        .map_err(|fault| ClientError::new(Code::Internal, fault.to_string()))?
+}

@@ -1,0 +1,103 @@
+//! What only this machine knows of a configuration: folders, owners, and what can be enforced.
+
+use super::fault::Faults;
+use super::machine::{self, Machine};
+use super::server::Server;
+use crate::policy::{Command, Kind, Pass, Policy};
+use crate::sys::{self, Trust};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What the machine must be able to do for what is configured.
+pub fn judge_machine(server: &Server, policy: &Policy, known: &Machine, faults: &Faults) {
+    if let Some(place) = server.listens_at.as_ref().filter(|_| known.sockets) {
+        let text = "is said although the service manager passes the sockets (ordaind.socket); accepted is one of the two";
+        faults.add(place, "server.listen", text);
+    }
+
+    match &known.groups {
+        Err(why) if server.grouped => faults.add(
+            &server.containment,
+            "server.containment",
+            format!("runs cannot be put into control groups here: {why}; run the daemon under systemd with Delegate=yes, or spell out containment = \"best-effort\""),
+        ),
+        _ => {}
+    }
+
+    if !server.grouped {
+        let text = "\"best-effort\": a run's processes are found by their parentage; one that is killed at the wrong moment, or belongs to another user, can be missed";
+        faults.warn(&server.containment, "server.containment", text);
+    }
+
+    for command in policy.commands.values() {
+        machine::enforceable(command, known, server.grouped, faults);
+    }
+}
+
+/// Judges the files that a command names: its executable, and the folders of its path arguments.
+pub fn judge_files(
+    command: &Command,
+    trust: &Trust,
+    judged: &mut machine::Judged,
+    faults: &Faults,
+) {
+    machine::judge_executable(command, trust, judged, faults);
+    let key = format!("commands.{}", command.name);
+    for argument in &command.arguments {
+        let Kind::Path { beneath, pass } = &argument.kind else {
+            continue;
+        };
+        let key = format!("{key}.args.{}.beneath", argument.name);
+        match std::fs::symlink_metadata(beneath) {
+            Err(fault) => faults.add(
+                &argument.place,
+                key,
+                format!("{}: {fault}", beneath.display()),
+            ),
+            Ok(meta) if !meta.is_dir() => faults.add(
+                &argument.place,
+                key,
+                format!("{} is not a folder", beneath.display()),
+            ),
+            Ok(_) if *pass == Pass::Name => {
+                if let Err(why) = only_ours(beneath, trust) {
+                    faults.add(
+                        &argument.place,
+                        key,
+                        format!("{why}, so a name could be made to mean another file between check and use; set pass = \"fd\""),
+                    );
+                }
+            }
+
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Whether nobody else can change what names beneath this folder mean: looks at every folder, up to
+/// a bound.
+fn only_ours(folder: &Path, trust: &Trust) -> Result<(), String> {
+    let mut waiting = vec![folder.to_owned()];
+    let mut seen = 0;
+    while let Some(folder) = waiting.pop() {
+        sys::trusted(&folder, trust).map_err(|fault| fault.to_string())?;
+        let meta = std::fs::metadata(&folder).map_err(|fault| fault.to_string())?;
+        if meta.mode() & 0o1002 == 0o1002 {
+            return Err(format!("{} can be written by anybody", folder.display()));
+        }
+        seen += 1;
+        if seen > 10_000 {
+            return Err("it has more than 10,000 folders".into());
+        }
+        for entry in std::fs::read_dir(&folder)
+            .map_err(|fault| format!("{}: {fault}", folder.display()))?
+            .flatten()
+        {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                waiting.push(entry.path());
+            }
+        }
+    }
+
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Where the daemon of a configuration keeps its files, found also while the rest of it is faulty.
+
+use super::fault::Faults;
+use super::reader::{Document, Table};
+use super::values::folder_of;
+use crate::sys;
+use crate::tls;
+use std::path::{Path, PathBuf};
+
+/// Where the control socket of the daemon with this configuration is. Reads no more than that, so
+/// that it is found also while the rest is faulty.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn control_socket(path: &Path) -> Result<PathBuf, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    let faults = Faults::default();
+    let document = Document::parse(&path.to_string_lossy(), &text, &faults);
+    let root = document.root(&faults);
+    let folder = folder_of(path);
+    Ok(state_and_control(root.table("server").as_ref(), folder).1)
+}
+
+/// The state folder and the trail's file of the daemon with this configuration.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn state_and_trail(path: &Path) -> Result<(PathBuf, PathBuf), String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    let faults = Faults::default();
+    let document = Document::parse(&path.to_string_lossy(), &text, &faults);
+    let root = document.root(&faults);
+    let folder = folder_of(path);
+    let (state, _) = state_and_control(root.table("server").as_ref(), folder);
+    let trail = trail_of(root.table("audit").as_ref(), &state, folder);
+    Ok((state, trail))
+}
+
+/// The fingerprint of the server's key, whatever else may be wrong with the configuration.
+///
+/// # Errors
+/// When the file or the certificate cannot be read.
+pub fn server_key(path: &Path) -> Result<tls::Fingerprint, String> {
+    let cannot =
+        |path: &Path, fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|fault| cannot(path, &fault))?;
+    let faults = Faults::default();
+    let document = Document::parse(&path.to_string_lossy(), &text, &faults);
+    let root = document.root(&faults);
+    let certificate = root
+        .table("tls")
+        .and_then(|table| table.text("certificate"))
+        .ok_or_else(|| cannot(path, &"tls.certificate is missing"))?;
+    let file = path.parent().unwrap_or(Path::new(".")).join(certificate);
+    let pem = std::fs::read(&file).map_err(|fault| cannot(&file, &fault))?;
+    let chain = tls::certificates(&pem).map_err(|fault| cannot(&file, &fault))?;
+    chain
+        .first()
+        .ok_or_else(|| cannot(&file, &"no certificate"))
+        .and_then(tls::Fingerprint::of)
+}
+
+/// The trail's file.
+pub(super) fn trail_of(audit: Option<&Table<'_>>, state: &Path, folder: &Path) -> PathBuf {
+    audit
+        .and_then(|table| table.file("file", folder))
+        .unwrap_or_else(|| state.join("trail.jsonl"))
+}
+
+/// The state folder and the control socket.
+pub(super) fn state_and_control(server: Option<&Table<'_>>, folder: &Path) -> (PathBuf, PathBuf) {
+    let file = |key| server.and_then(|table| table.file(key, folder));
+    let (own_state, control) = (file("state"), file("control"));
+    let default_control = match &own_state {
+        None if sys::effective_uid() == 0 => PathBuf::from("/run/ordain/control.sock"),
+        own => own
+            .clone()
+            .unwrap_or_else(default_state)
+            .join("control.sock"),
+    };
+
+    (
+        own_state.unwrap_or_else(default_state),
+        control.unwrap_or(default_control),
+    )
+}
+
+/// Where a daemon keeps what must survive it: root's in /var/lib, another user's where XDG says.
+fn default_state() -> PathBuf {
+    if sys::effective_uid() == 0 {
+        return PathBuf::from("/var/lib/ordain");
+    }
+    let home = || {
+        std::env::home_dir()
+            .unwrap_or_else(|| PathBuf::from("/tmp"))
+            .join(".local/state")
+    };
+
+    std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .unwrap_or_else(home)
+        .join("ordain")
+}

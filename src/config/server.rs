@@ -1,0 +1,326 @@
+//! Everything of a configuration that is not policy: `[server]`, `[login]`, `[limits]`, `[audit]`,
+//! `[output]`.
+
+use super::accounts::frontend_user;
+use super::certificate::read_tls;
+use super::fault::Faults;
+use super::machine::Mode;
+use super::penalties::{penalties, usual_penalties};
+use super::places::{state_and_control, trail_of};
+use super::reader::{Item, Table};
+use super::values::{number, one_of, size, time, timeout, window};
+use crate::credential::{Credentials, Hash};
+use crate::ipc::{Limits, Logs};
+use crate::limits;
+use crate::monitor::{AuditRules, Durability, PenaltyRules, Settings, Tls, TlsFiles};
+use crate::policy::{Outline, Policy};
+use crate::request::Place;
+use crate::sys::{self, Identity};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that is not policy. The fields that [`Settings`] has too mean what they mean there.
+pub struct Server {
+    listen: Vec<SocketAddr>,
+    /// Where the addresses are said, if they are.
+    pub listens_at: Option<Place>,
+    /// Certificate and key; `None` where only the policy is looked at.
+    pub tls: Option<(TlsFiles, Tls)>,
+    login_lifetime: Duration,
+    penalties: PenaltyRules,
+    verifiers: usize,
+    /// Memory of one password verification, in KiB.
+    pub verifier_memory_kib: u32,
+    limits: Limits,
+    runs_per_user: usize,
+    retention: Duration,
+    kept_bytes: u64,
+    running_bytes: u64,
+    state: PathBuf,
+    trail: PathBuf,
+    audit: AuditRules,
+    control: PathBuf,
+    grace: Duration,
+    /// Whether each run gets a control group of its own.
+    pub grouped: bool,
+    /// Where that is said.
+    pub containment: Place,
+    logs: Logs,
+    /// Who the frontend becomes, when the daemon is root.
+    pub frontend: Option<Identity>,
+    threads: u32,
+}
+
+/// What is known beside the server when its settings are made.
+pub struct Beside {
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// What proves who each user is.
+    pub credentials: BTreeMap<String, Credentials>,
+    /// What a login of somebody unknown costs.
+    pub dummy: Hash,
+    /// The certificate's files and what they say.
+    pub tls: (TlsFiles, Tls),
+    /// What `check` warns of.
+    pub warnings: Vec<String>,
+    /// What the files say, key by key.
+    pub outline: Outline,
+}
+
+impl Server {
+    /// The monitor's settings.
+    pub fn settings(self, beside: Beside) -> Settings {
+        let (tls_files, tls) = beside.tls;
+        Settings {
+            policy: beside.policy,
+            credentials: beside.credentials,
+            dummy: beside.dummy,
+            listen: self.listen,
+            tls,
+            tls_files,
+            login_lifetime: self.login_lifetime,
+            penalties: self.penalties,
+            verifiers: self.verifiers,
+            verifier_memory_kib: self.verifier_memory_kib,
+            limits: self.limits,
+            runs_per_user: self.runs_per_user,
+            retention: self.retention,
+            kept_bytes: self.kept_bytes,
+            running_bytes: self.running_bytes,
+            state: self.state,
+            trail: self.trail,
+            audit: self.audit,
+            control: self.control,
+            grace: self.grace,
+            grouped: self.grouped,
+            logs: self.logs,
+            frontend: self.frontend,
+            threads: self.threads,
+            warnings: beside.warnings,
+            outline: beside.outline,
+        }
+    }
+}
+
+/// Reads the server's tables; `folder` is where relative paths begin.
+pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Server {
+    let tables = ["server", "tls", "login", "limits", "audit", "output"].map(|key| root.table(key));
+    let [table, tls, login, bounds, audit, output] = tables.each_ref().map(Option::as_ref);
+    let penalties = root
+        .table("penalties")
+        .map(penalties)
+        .unwrap_or_else(usual_penalties);
+
+    let (state, control) = state_and_control(table, folder);
+    let trail = trail_of(audit, &state, folder);
+    let listen = listen(root, table, faults);
+    let memory = size(login, "memory", 256 << 20);
+    let mut read = Server {
+        listen,
+        listens_at: table
+            .and_then(|table| table.item("listen"))
+            .map(|item| item.place),
+        tls: match mode {
+            Mode::Here => read_tls(root, tls, folder),
+            Mode::Offline => pass_over_tls(tls),
+        },
+        login_lifetime: login
+            .and_then(|table| table.item("lifetime"))
+            .and_then(|item| window(&item))
+            .unwrap_or(limits::LOGIN_LIFETIME),
+        // Half of the cores: what a flood of logins must not take is the other half.
+        verifiers: number(login, "verifiers", 1..=64, half_of_the_cores(4)) as usize,
+        verifier_memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
+        limits: connection_limits(bounds, tls, login, penalties.prefixes),
+        penalties,
+        runs_per_user: number(bounds, "runs_per_user", 1..=100_000, 256) as usize,
+        retention: time(output, "retention", 3600),
+        kept_bytes: size(output, "kept", 256 << 20),
+        running_bytes: size(output, "running", 16 << 30),
+        state,
+        trail,
+        audit: audit_rules(audit),
+        control,
+        grace: time(table, "grace", 30),
+        containment: table.map_or(&root.place, |table| &table.place).clone(),
+        grouped: grouped(table),
+        logs: logs(root, table, faults),
+        frontend: frontend(root, table, mode, faults),
+        // Half of the cores: the other half is the commands'. On two cores one thread is also
+        // faster than two.
+        threads: number(table, "threads", 1..=64, half_of_the_cores(8)),
+    };
+
+    read.verifier_memory_kib = memory_each(root, read.verifier_memory_kib, read.verifiers, faults);
+    finish(tables);
+    read
+}
+
+/// Finds the keys that nobody has asked for, in the order in which the tables are read.
+fn finish([table, tls, login, bounds, audit, output]: [Option<Table<'_>>; 6]) {
+    [table, login, bounds, audit, output, tls]
+        .into_iter()
+        .flatten()
+        .for_each(Table::finish);
+}
+
+/// Half of this machine's cores, one at the least.
+fn half_of_the_cores(most: usize) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    u32::try_from((cores / 2).clamp(1, most)).unwrap_or(1)
+}
+
+/// `listen`: where to listen.
+fn listen(root: &Table<'_>, table: Option<&Table<'_>>, faults: &Faults) -> Vec<SocketAddr> {
+    let address = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| {
+            format!(
+                "found \"{}\"; accepted is an address with a port such as \"[::]:7422\"",
+                text.escape_debug()
+            )
+        })
+    };
+
+    let listen: Vec<SocketAddr> = table.and_then(|table| table.texts("listen")).map_or_else(
+        || vec![SocketAddr::from(([0u16; 8], crate::protocol::PORT))],
+        |items| {
+            items
+                .iter()
+                .filter_map(|item| item.parsed(address))
+                .collect()
+        },
+    );
+
+    if listen.is_empty() && faults.none() {
+        faults.add(&root.place, "server.listen", "names no address");
+    }
+    listen
+}
+
+/// Asks for the keys of `[tls]` where only the policy is looked at, so that they are known.
+fn pass_over_tls(table: Option<&Table<'_>>) -> Option<(TlsFiles, Tls)> {
+    for key in ["certificate", "key", "client_ca"] {
+        let _ = table.and_then(|table| table.text(key));
+    }
+    None
+}
+
+/// What the frontend keeps of connections.
+fn connection_limits(
+    bounds: Option<&Table<'_>>,
+    tls: Option<&Table<'_>>,
+    login: Option<&Table<'_>>,
+    prefixes: (u8, u8),
+) -> Limits {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let most = 1..=1_000_000;
+    Limits {
+        connections: number(bounds, "connections", most.clone(), 4096),
+        connections_per_source: number(bounds, "connections_per_source", most.clone(), 1024),
+        connections_before_login: number(bounds, "connections_before_login", most, 1024),
+        streams_per_connection: number(bounds, "streams_per_connection", 1..=512, 64),
+        handshake_ms: millis(time(tls, "handshake_timeout", 10)),
+        login_ms: millis(time(login, "timeout", 60)),
+        prefixes,
+    }
+}
+
+/// `containment`: whether each run gets a control group of its own.
+fn grouped(table: Option<&Table<'_>>) -> bool {
+    table
+        .and_then(|table| table.item("containment"))
+        .and_then(|item| one_of(&item, &[("cgroup", true), ("best-effort", false)]))
+        .unwrap_or(true)
+}
+
+/// `logs`: how logs are written.
+fn logs(root: &Table<'_>, table: Option<&Table<'_>>, faults: &Faults) -> Logs {
+    match table.and_then(|table| table.text("logs")).as_deref() {
+        None | Some("text") => Logs::Text,
+        Some("json") => Logs::Json,
+        Some(other) => {
+            faults.add(
+                table.map_or(&root.place, |table| &table.place),
+                "server.logs",
+                format!(
+                    "found \"{}\"; accepted are \"text\", \"json\"",
+                    other.escape_debug()
+                ),
+            );
+
+            Logs::Text
+        }
+    }
+}
+
+/// `frontend_user`: who the frontend becomes; only root can become somebody.
+fn frontend(
+    root: &Table<'_>,
+    table: Option<&Table<'_>>,
+    mode: Mode,
+    faults: &Faults,
+) -> Option<Identity> {
+    let named = table.and_then(|table| table.text("frontend_user"));
+    if sys::effective_uid() == 0 && mode == Mode::Here {
+        frontend_user(named, &root.place, faults)
+    } else {
+        None
+    }
+}
+
+/// The share of one verification in the memory of all.
+fn memory_each(root: &Table<'_>, all_kib: u32, verifiers: usize, faults: &Faults) -> u32 {
+    let each = all_kib / u32::try_from(verifiers).unwrap_or(1).max(1);
+    if each < 1024 {
+        faults.add(
+            &root.place,
+            "login.memory",
+            "is under 1 MiB for each of login.verifiers",
+        );
+    }
+    each
+}
+
+/// `[audit]`, but for its file.
+fn audit_rules(table: Option<&Table<'_>>) -> AuditRules {
+    let item = |key: &'static str| table.and_then(|table| table.item(key));
+    let size = |key, usual: u64| match item(key) {
+        None => Some(usual),
+        Some(item) if item.as_text() == Some("none") => None,
+        Some(item) => item.size(),
+    };
+
+    AuditRules {
+        sync: match item("sync") {
+            None => Durability::Every(Duration::from_millis(100)),
+            Some(item) if item.as_text() == Some("always") => Durability::Always,
+            Some(item) => Durability::Every(item.duration().unwrap_or(Duration::from_millis(100))),
+        },
+        rotate_size: size("rotate_size", 64 << 20),
+        rotate_age: item("rotate_age").and_then(|item| timeout(&item)).flatten(),
+        reserve: size("reserve", 16 << 20),
+        journal: journal(item("journal").as_ref()),
+    }
+}
+
+/// Which journald gets the records: the usual one under systemd, unless something else is said.
+fn journal(item: Option<&Item<'_>>) -> Option<PathBuf> {
+    let usual = || PathBuf::from("/run/systemd/journal/socket");
+    match item {
+        None => std::env::var_os("INVOCATION_ID")
+            .map(|_| usual())
+            .filter(|socket| socket.exists()),
+        Some(item) => match item.as_text().map(str::to_owned) {
+            Some(path) if path.starts_with('/') => Some(path.into()),
+            Some(_) => {
+                item.fault("accepted is true, false, or the absolute path of a journald's socket");
+                None
+            }
+
+            None => item.flag().and_then(|wanted| wanted.then(usual)),
+        },
+    }
+}

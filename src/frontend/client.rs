@@ -1,0 +1,170 @@
+//! A client that is told a run's output, on one stream of one connection: what it was sent, and what
+//! it may be sent.
+
+use super::inbox::Inbox;
+use crate::ids::{ConnectionId, StreamId};
+use crate::limits::DATA_FRAME;
+use crate::mux::{Allowance, Outbox};
+use crate::protocol::{Code, Failure, HEADER, Kind, encode, header, write};
+use crate::spool::{Gone, Spool, Stream};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A client that is told a run's output, on one stream of one connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// The stream.
+    pub stream: StreamId,
+    /// The way to the client.
+    pub outbox: Outbox,
+    /// What the connection's task leaves for this stream.
+    pub inbox: Arc<Inbox>,
+    /// The next byte of each output that is to be sent.
+    pub sent: [u64; 2],
+    /// Bytes it may be sent.
+    pub allowance: Allowance,
+    /// Told when the stream is over.
+    pub over: mpsc::Sender<StreamId>,
+}
+
+/// The kind of the frames that carry an output's bytes.
+pub const fn kind_of(stream: Stream) -> Kind {
+    match stream {
+        Stream::Stdout => Kind::Stdout,
+        Stream::Stderr => Kind::Stderr,
+    }
+}
+
+/// Why a client gets no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It is gone.
+    Closed,
+    /// What comes next is not kept any more.
+    Gone(Stream, Gone),
+}
+
+impl Client {
+    /// Whether output is kept that it was not sent.
+    pub fn behind(&self, spool: &Spool) -> bool {
+        Stream::BOTH
+            .into_iter()
+            .any(|stream| self.next(stream) < spool.published(stream))
+    }
+
+    /// The next byte that is to be sent.
+    pub fn next(&self, stream: Stream) -> u64 {
+        let [stdout, stderr] = self.sent;
+        match stream {
+            Stream::Stdout => stdout,
+            Stream::Stderr => stderr,
+        }
+    }
+
+    /// So many bytes were sent.
+    pub fn advance(&mut self, stream: Stream, bytes: usize) {
+        let [stdout, stderr] = &mut self.sent;
+        *match stream {
+            Stream::Stdout => stdout,
+            Stream::Stderr => stderr,
+        } += bytes as u64;
+        self.allowance.spend(bytes);
+    }
+
+    /// Tells the connection's task that this stream's place is free. Never waits: that task may be
+    /// waiting itself.
+    pub fn stream_is_over(&self) {
+        if let Err(mpsc::error::TrySendError::Full(stream)) = self.over.try_send(self.stream) {
+            let over = self.over.clone();
+            tokio::spawn(async move { over.send(stream).await });
+        }
+    }
+
+    /// The first offset that is not kept.
+    pub fn missing(&self, spool: &Spool) -> Option<(Stream, Gone)> {
+        Stream::BOTH.into_iter().find_map(|stream| {
+            let (from, to) = spool.range(stream);
+            let next = self.next(stream);
+            (next < from || next > to).then_some((stream, Gone { from, to }))
+        })
+    }
+
+    /// The next frame of what it has missed, within its credit.
+    pub fn frame(&self, spool: &Spool) -> Result<Option<(Stream, Vec<u8>)>, Stopped> {
+        let room = DATA_FRAME.min(self.allowance.left());
+        let Some(stream) = Stream::BOTH
+            .into_iter()
+            .find(|stream| self.next(*stream) < spool.published(*stream))
+        else {
+            return Ok(None);
+        };
+        if room == 0 {
+            return Ok(None);
+        }
+        let mut frame = vec![0; HEADER + room];
+        let read = spool.read(
+            stream,
+            self.next(stream),
+            frame.get_mut(HEADER..).unwrap_or_default(),
+        );
+
+        let read = read.map_err(|gone| Stopped::Gone(stream, gone))?;
+        frame.truncate(HEADER + read);
+        let head = header(
+            self.stream,
+            kind_of(stream),
+            u32::try_from(read).unwrap_or(0),
+        );
+        frame
+            .get_mut(..HEADER)
+            .unwrap_or_default()
+            .copy_from_slice(&head);
+        Ok(Some((stream, frame)))
+    }
+
+    /// Puts a frame into its queue, unless it gives the stream up while that is full.
+    pub async fn put(&self, frame: Vec<u8>) -> Result<(), Stopped> {
+        loop {
+            tokio::select! {
+                biased;
+                place = self.outbox.place() => {
+                    place.map_err(|_| Stopped::Closed)?.put(frame);
+                    return Ok(());
+                }
+
+                () = self.inbox.rung() => if self.inbox.abandoned() {
+                    return Err(Stopped::Closed);
+                }
+            }
+        }
+    }
+
+    /// Says that what it wants is not kept.
+    pub async fn refuse(&self, stream: Stream, gone: Gone) {
+        let name = if stream == Stream::Stdout {
+            "standard output"
+        } else {
+            "standard error"
+        };
+
+        let text = format!(
+            "the bytes {} to {} are what is kept of {name}; byte {} is not among them",
+            gone.from,
+            gone.to,
+            self.next(stream)
+        );
+
+        let failure = Failure {
+            code: Code::Offset.number(),
+            text,
+            argument: None,
+            rule: None,
+        };
+
+        let _ = self
+            .put(encode(self.stream, Kind::Error, &write(&failure)))
+            .await;
+    }
+}

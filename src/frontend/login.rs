@@ -1,0 +1,216 @@
+//! HELLO and login of one connection, all under one absolute deadline.
+
+use super::registry::FromMonitor;
+use super::shared::Shared;
+use super::stock::Nonce;
+use super::wire::{End, Frames, Link, failure, parse};
+use crate::ipc::{Outcome, SecretValue, ToFrontend, ToMonitor};
+use crate::mux::{Closed, Outbox};
+use crate::protocol::{Code, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, VERSION};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+/// The server's HELLO with this nonce.
+pub fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
+    Hello {
+        version: VERSION,
+        software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
+        features: vec![RESUME.into()],
+        nonce: Some(crate::encoding::base64(nonce)),
+        instance: Some(shared.instance.clone()),
+    }
+}
+
+/// What is known of a client after its handshake.
+pub struct Greeting {
+    /// The nonce that it was given with our half of the handshake.
+    pub nonce: Option<Nonce>,
+    /// Its socket, to be asked for its peer.
+    pub proof: OwnedFd,
+    /// Where it seems to come from.
+    pub peer: SocketAddr,
+    /// What TLS says of this connection alone.
+    pub exporter: Option<[u8; 32]>,
+}
+
+/// A client on its way in.
+pub struct Entrance<'c> {
+    /// Its connection.
+    pub link: &'c Link,
+    /// What it says.
+    pub frames: &'c mut Frames,
+    /// The way to it.
+    pub outbox: &'c Outbox,
+    /// What the monitor says of it.
+    pub messages: &'c mut mpsc::Receiver<Box<FromMonitor>>,
+    /// Whether it has tried to log in.
+    pub tried: bool,
+}
+
+impl Entrance<'_> {
+    /// Hello, login. Returns whether the client knows how to come back after a lost link.
+    pub async fn log_in(&mut self, greeting: Greeting) -> Result<bool, End> {
+        let deadline = Instant::now() + Duration::from_millis(self.link.limits.login_ms);
+        self.greet(&greeting, deadline).await?;
+        let comes_back = self.hear_hello(deadline).await?;
+        self.frames.enter(Phase::Login);
+        loop {
+            let mut frame = self.heard(deadline).await?;
+            let login = parse::<Login>(&frame);
+            zeroize::Zeroize::zeroize(&mut frame.payload);
+            match self.ask(login?, &greeting, deadline).await? {
+                Outcome::Accepted {
+                    session,
+                    user,
+                    kept_s,
+                } => {
+                    let logged_in = LoggedIn {
+                        session,
+                        user,
+                        kept_s,
+                    };
+
+                    return self
+                        .outbox
+                        .control(0, Kind::LoggedIn, &logged_in)
+                        .await
+                        .map(|()| comes_back)
+                        .map_err(gone);
+                }
+
+                Outcome::Refused { code } => self.refuse(code).await?,
+            }
+        }
+    }
+
+    /// Tells the monitor of the client; says HELLO, where that did not leave with the handshake.
+    async fn greet(&mut self, greeting: &Greeting, deadline: Instant) -> Result<(), End> {
+        let nonce = greeting.nonce;
+        self.link
+            .shared
+            .tell(ToMonitor::Hello {
+                connection: self.link.number,
+                source: greeting.peer.to_string(),
+                nonce,
+            })
+            .await;
+        if nonce.is_some() {
+            return Ok(());
+        }
+
+        let Some(FromMonitor::Message(ToFrontend::Challenge { nonce, .. }, _)) =
+            self.answer(deadline).await?
+        else {
+            return Err(End::stopping());
+        };
+        self.outbox
+            .control(0, Kind::Hello, &hello(&self.link.shared, &nonce))
+            .await
+            .map_err(gone)
+    }
+
+    /// The client's HELLO: whether it knows how to come back.
+    async fn hear_hello(&mut self, deadline: Instant) -> Result<bool, End> {
+        let theirs: Hello = parse(&self.heard(deadline).await?)?;
+        if theirs.nonce.is_some() || theirs.instance.is_some() {
+            return Err(End::Violation(
+                Code::Protocol,
+                "HELLO with a server's fields".into(),
+            ));
+        }
+        if theirs.version != VERSION {
+            return Err(End::Tell(
+                Code::Version,
+                format!("this server speaks version {VERSION}"),
+            ));
+        }
+        Ok(theirs.features.iter().any(|feature| feature == RESUME))
+    }
+
+    /// Passes a login on to the monitor, with the client's socket, and waits for its word.
+    async fn ask(
+        &mut self,
+        login: Login,
+        greeting: &Greeting,
+        deadline: Instant,
+    ) -> Result<Outcome, End> {
+        let Ok(socket) = greeting.proof.try_clone() else {
+            return Err(End::Tell(
+                Code::Internal,
+                "the server is out of descriptors".into(),
+            ));
+        };
+        let message = ToMonitor::Login {
+            connection: self.link.number,
+            signed: login.signed,
+            signature: login.signature,
+            password: SecretValue(login.password),
+            key_signature: login.key_signature,
+            code: SecretValue(login.code),
+            exporter: greeting.exporter,
+        };
+
+        self.tried = true;
+        self.link.shared.tell_with(message, socket).await;
+        match self.answer(deadline).await? {
+            Some(FromMonitor::Message(ToFrontend::Login { outcome, .. }, _)) => Ok(outcome),
+            _ => Err(End::stopping()),
+        }
+    }
+
+    /// Tells the client that its login was refused; an error when it has no tries left.
+    async fn refuse(&self, code: u16) -> Result<(), End> {
+        let code = Code::numbered(code).unwrap_or(Code::LoginRefused);
+        let text = refusal(code);
+        if code == Code::LoginTries {
+            return Err(End::Tell(code, text.into()));
+        }
+        self.outbox
+            .control(0, Kind::Error, &failure(code, text))
+            .await
+            .map_err(gone)
+    }
+
+    /// The next frame of a client that is not logged in. All that the monitor has to say meanwhile
+    /// is that it must go.
+    async fn heard(&mut self, deadline: Instant) -> Result<Frame, End> {
+        let next = async {
+            tokio::select! {
+                frame = self.frames.frame() => Ok(frame?),
+                _ = self.messages.recv() => Err(End::stopping()),
+            }
+        };
+
+        timeout_at(deadline, next).await.map_err(|_| late())?
+    }
+
+    /// The monitor's next message for this connection.
+    async fn answer(&mut self, deadline: Instant) -> Result<Option<FromMonitor>, End> {
+        let message = timeout_at(deadline, self.messages.recv()).await;
+        Ok(message.map_err(|_| late())?.map(|message| *message))
+    }
+}
+
+/// The deadline is over.
+fn late() -> End {
+    End::Tell(Code::Deadline, "the login took too long".into())
+}
+
+/// Nobody is left to be told.
+fn gone(_: Closed) -> End {
+    End::Quiet("the client is gone".into())
+}
+
+/// The same words for every cause.
+const fn refusal(code: Code) -> &'static str {
+    match code {
+        Code::LoginBusy => "too many logins are waiting; try again in a moment",
+        Code::CodeWanted => "a one-time code is wanted",
+        Code::LoginTries => "login refused, and this connection has no tries left",
+        Code::Trail => "the audit trail cannot be written, so nobody can log in",
+        _ => "login refused",
+    }
+}

@@ -1,0 +1,208 @@
+//! What the monitor says, done: for everybody here, for a run, or passed on to the connection it is
+//! for.
+
+use super::live::{Live, Pipes};
+use super::pump;
+use super::registry::{FromMonitor, connection_of};
+use super::shared::{Current, Shared};
+use crate::ids::{ConnectionId, RunId, StreamId};
+use crate::ipc::{Frontend, RunRules, ToFrontend, ToMonitor};
+use crate::spool::Spool;
+use crate::{sys, tls};
+use rustls::ServerConfig;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Does what the monitor says.
+pub fn obey(shared: &Arc<Shared>, message: ToFrontend, descriptors: Vec<OwnedFd>) {
+    match message {
+        ToFrontend::Configure(settings) => configure(shared, *settings, descriptors),
+        ToFrontend::CloseOut {
+            network,
+            milliseconds,
+        } => shared
+            .barred
+            .set(network, Duration::from_millis(milliseconds)),
+        ToFrontend::LetIn => shared.barred.clear(),
+        ToFrontend::Nonces(nonces) => shared.stock.add(nonces),
+        ToFrontend::Ping => {
+            let shared = shared.clone();
+            tokio::spawn(async move { shared.tell(ToMonitor::Alive).await });
+        }
+
+        ToFrontend::Drain => shared.begin_to_drain(),
+        ToFrontend::Exited { run, end } => {
+            if let Some(live) = shared.runs.find(RunId::from_random(run)) {
+                live.exited(end);
+            }
+        }
+
+        ToFrontend::Adopt {
+            run,
+            rules,
+            stdout,
+            stderr,
+            stdin,
+        } => {
+            let (run, open) = (RunId::from_random(run), [stdout, stderr, stdin]);
+            if let Err(fault) = adopt(shared, run, rules, open, descriptors) {
+                tracing::error!(%fault, %run, "a run of the frontend before this one could not be taken on");
+            }
+        }
+
+        ToFrontend::Started {
+            connection,
+            stream,
+            run,
+            rules,
+        } => started(
+            shared,
+            connection,
+            stream,
+            RunId::from_random(run),
+            rules,
+            descriptors,
+        ),
+        other => pass_on(shared, other, descriptors),
+    }
+}
+
+/// Takes over a reload's certificate and bounds, for new connections.
+fn configure(shared: &Shared, settings: Frontend, mut descriptors: Vec<OwnedFd>) {
+    match take_tls(&settings, &mut descriptors) {
+        Ok(tls) => shared.replace(Current {
+            tls,
+            limits: settings.limits,
+        }),
+        // The monitor has validated the same bytes; this cannot fail without it failing there.
+        Err(fault) => tracing::error!(fault, "the new certificate could not be used"),
+    }
+}
+
+/// Gives a message to the connection that it is for.
+fn pass_on(shared: &Shared, message: ToFrontend, descriptors: Vec<OwnedFd>) {
+    let Some(connection) = connection_of(&message) else {
+        return;
+    };
+    if shared
+        .registry
+        .pass_on(
+            connection,
+            Box::new(FromMonitor::Message(message, descriptors)),
+        )
+        .is_err()
+    {
+        tracing::debug!(connection, "a message for a connection that is gone");
+    }
+}
+
+/// Takes certificate, key and client CA off the front of the descriptors.
+pub fn take_tls(
+    settings: &Frontend,
+    descriptors: &mut Vec<OwnedFd>,
+) -> Result<Arc<ServerConfig>, String> {
+    let count = if settings.client_ca { 3 } else { 2 };
+    if descriptors.len() < count {
+        return Err("its descriptors did not come along".into());
+    }
+    let read = |descriptor: OwnedFd| -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        File::from(descriptor).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let rest = descriptors.split_off(count);
+    let files: Vec<_> = std::mem::replace(descriptors, rest)
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|fault| fault.to_string())?;
+    let [chain, key, client_ca @ ..] = files.as_slice() else {
+        return Err("its descriptors did not come along".into());
+    };
+    let client_ca = client_ca
+        .first()
+        .map(|pem| tls::certificates(pem))
+        .transpose()?;
+    tls::server(
+        tls::certificates(chain)?,
+        tls::private_key(key)?,
+        client_ca.as_deref(),
+    )
+}
+
+/// A run has started. It is known from this moment on, whatever its connection's task is busy with.
+fn started(
+    shared: &Arc<Shared>,
+    connection: ConnectionId,
+    stream: StreamId,
+    run: RunId,
+    rules: RunRules,
+    descriptors: Vec<OwnedFd>,
+) {
+    sys::fault_point("frontend-started");
+    let mut descriptors = descriptors.into_iter();
+    let (Some(spool), stdout) = (descriptors.next(), descriptors.next()) else {
+        return tracing::error!(%run, "a run came without its descriptors");
+    };
+    let stderr = if rules.terminal {
+        None
+    } else {
+        descriptors.next()
+    };
+    let stdin = descriptors.next();
+    let spool = Spool::new(spool, rules.capacity, rules.outlives_client);
+    let live = Arc::new(Live::new(run, spool, rules, [None; 2]));
+    shared.runs.enter(live.clone());
+    let pipes = Pipes {
+        stdout,
+        stderr,
+        stdin,
+    };
+    let Err(back) = shared.registry.pass_on(
+        connection,
+        Box::new(FromMonitor::Started(stream, live, pipes)),
+    ) else {
+        return;
+    };
+    if let FromMonitor::Started(_, live, pipes) = *back {
+        // The client is gone already; what becomes of the run is for its rule to say.
+        pump::start(shared, live, None, pipes);
+    }
+}
+
+/// Goes on with a run whose frontend is gone.
+fn adopt(
+    shared: &Arc<Shared>,
+    run: RunId,
+    rules: RunRules,
+    open: [bool; 3],
+    descriptors: Vec<OwnedFd>,
+) -> io::Result<()> {
+    let mut descriptors = descriptors.into_iter();
+    let spool = descriptors.next().ok_or(io::ErrorKind::InvalidInput)?;
+    let [stdout, stderr, stdin] = open.map(|open| if open { descriptors.next() } else { None });
+    let (spool, lost) = Spool::left_behind(spool, rules.capacity)?;
+    // Input that was cut is over; what is typed goes on, unless it is not known how much of it has
+    // arrived.
+    let stdin = stdin.filter(|_| spool.fed().is_some());
+    let rules = RunRules {
+        stdin: rules.stdin.filter(|_| stdin.is_some()),
+        ..rules
+    };
+    let live = Arc::new(Live::new(run, spool, rules, lost));
+    shared.runs.enter(live.clone());
+    pump::start(
+        shared,
+        live,
+        None,
+        Pipes {
+            stdout,
+            stderr,
+            stdin,
+        },
+    );
+    Ok(())
+}

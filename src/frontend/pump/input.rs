@@ -1,0 +1,42 @@
+//! Input on its way to the command.
+
+use super::state::{Pump, State};
+use crate::protocol::{Credit, Kind};
+
+impl Pump {
+    /// Writes once; tells the client when the command reads no more.
+    pub async fn feed(&self, state: &mut State, ready: bool) {
+        let input = &mut state.input;
+        let was_open = input.pipe.is_some();
+        if !ready {
+            input.pipe = None;
+        }
+        let terminal = self.live.rules.terminal;
+        if terminal {
+            self.live
+                .spool
+                .feeding(input.moved + input.outstanding() as u64);
+        }
+
+        let consumed = input.write();
+        if terminal && !input.waiting.is_empty() {
+            self.live.spool.feeding(input.moved);
+        }
+        if was_open && input.pipe.is_none() {
+            let by_itself = !input.eof;
+            self.closed(0).await;
+            if by_itself {
+                self.control(state, Kind::StdinClosed, &serde_json::json!({}))
+                    .await;
+            }
+        }
+
+        let grant = state
+            .client
+            .as_ref()
+            .and_then(|client| client.inbox.consumed(consumed));
+        if let Some(bytes) = grant {
+            self.control(state, Kind::Credit, &Credit { bytes }).await;
+        }
+    }
+}

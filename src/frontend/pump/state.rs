@@ -1,0 +1,148 @@
+//! A run while it is pumped: the pump, what changes meanwhile, and what the monitor is told of it.
+
+use super::super::client::Client;
+use super::super::live::{Live, Pipes};
+use super::super::shared::Shared;
+use super::ends::{Input, Output};
+use crate::ipc::{Bound, End, ToMonitor};
+use crate::limits::{DATA_FRAME, PIPE_BUFFER, SPOOL_LEAST, STREAM_WINDOW};
+use crate::spool::Stream;
+use std::io;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The mover of one run's bytes.
+pub struct Pump {
+    /// The run.
+    pub live: Arc<Live>,
+    /// The way to the monitor.
+    pub shared: Arc<Shared>,
+}
+
+/// Bytes that are read ahead of a client whose link is lost: its window is kept, and what a full
+/// pipe holds still fits.
+const AHEAD: u64 = STREAM_WINDOW as u64 - 2 * DATA_FRAME as u64;
+const _: () = assert!((STREAM_WINDOW + DATA_FRAME + PIPE_BUFFER) as u64 + AHEAD <= SPOOL_LEAST);
+
+/// How a run without a client goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Alone {
+    /// It does not wait: its rule says that it goes on, or its client has left for good.
+    Runs,
+    /// It waits for its client, from these offsets on.
+    Waits([u64; 2]),
+}
+
+/// The state of a run while it is pumped.
+pub struct State {
+    /// Its standard output.
+    pub stdout: Output,
+    /// Its standard error.
+    pub stderr: Output,
+    /// Its standard input.
+    pub input: Input,
+    /// Its client, while there is one.
+    pub client: Option<Client>,
+    /// How it goes on without one.
+    pub alone: Alone,
+    /// How its processes have ended.
+    pub exit: Option<End>,
+    /// Bytes of output that may still be passed on.
+    pub left: u64,
+    /// Whether output beyond that was dropped.
+    pub cut: bool,
+    /// Whether somebody held an output open after the end.
+    pub held_open: bool,
+    /// When the run is told to be cut short, because nobody brings the rest of its input.
+    pub cut_short: Option<Instant>,
+    /// Whether the monitor knows that all output was read.
+    pub finished: bool,
+}
+
+impl State {
+    /// The run's state before the first byte.
+    pub fn new(live: &Live, client: Option<Client>, pipes: Pipes) -> io::Result<Self> {
+        let terminal = live.rules.terminal;
+        let [out, err] = live.spool.both();
+        let most = live.rules.output_max.unwrap_or(u64::MAX);
+        let moved = live.spool.fed().unwrap_or(0);
+        Ok(Self {
+            stdout: Output::new(pipes.stdout, terminal)?,
+            stderr: Output::new(pipes.stderr, terminal)?,
+            input: Input::new(pipes.stdin, terminal, moved)?,
+            client,
+            alone: Alone::Runs,
+            exit: None,
+            left: most.saturating_sub(out + err),
+            cut: false,
+            held_open: false,
+            cut_short: None,
+            finished: false,
+        })
+    }
+
+    /// One of its outputs.
+    pub fn output(&mut self, stream: Stream) -> &mut Output {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// Whether no more output can come.
+    pub const fn read_out(&self) -> bool {
+        self.stdout.pipe.is_none() && self.stderr.pipe.is_none()
+    }
+
+    /// Whether more may be taken out of the pipes: a command waits for a client that reads slowly
+    /// or is about to come back, as it would for any reader.
+    pub fn may_read(&self, published: [u64; 2]) -> [bool; 2] {
+        match (&self.client, self.alone) {
+            // What a full pipe still holds has room in the spool, however slow the client is.
+            _ if self.cut || self.exit.is_some() => [true; 2],
+            (Some(client), _) => [client.allowance.left() > 0; 2],
+            (None, Alone::Waits(from)) => {
+                let [stdout, stderr] = from;
+                [
+                    published[0] - stdout.min(published[0]),
+                    published[1] - stderr.min(published[1]),
+                ]
+                .map(|ahead| ahead < STREAM_WINDOW as u64 + AHEAD)
+            }
+
+            (None, Alone::Runs) => [true; 2],
+        }
+    }
+
+    /// Whether the client has missed something and has credit for it.
+    pub fn is_to_catch_up(&self, live: &Live) -> bool {
+        self.client
+            .as_ref()
+            .is_some_and(|client| client.behind(&live.spool) && client.allowance.left() > 0)
+    }
+}
+
+impl Pump {
+    /// Tells the monitor that the run has reached a bound.
+    pub async fn exceeded(&self, bound: Bound) {
+        self.shared
+            .tell(ToMonitor::Exceeded {
+                run: *self.live.run.bytes(),
+                bound,
+            })
+            .await;
+    }
+
+    /// Tells the monitor that a pipe is closed. It keeps duplicates of pipes that are to survive this process; they must not
+    /// outlive their use.
+    pub async fn closed(&self, descriptor: u8) {
+        if self.live.rules.outlives_client {
+            self.shared
+                .tell(ToMonitor::Closed {
+                    run: *self.live.run.bytes(),
+                    descriptor,
+                })
+                .await;
+        }
+    }
+}

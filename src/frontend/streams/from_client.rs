@@ -1,0 +1,190 @@
+//! What the client says on its streams.
+
+use super::super::wire::{Empty, End, failure, parse};
+use super::{Stream, Streams, left};
+use crate::ids::{RunId, StreamId};
+use crate::ipc::{Bound, SecretValue, ToMonitor};
+use crate::limits::STREAM_WINDOW;
+use crate::protocol::{Code, Credit, Frame, Kind, Open, Ping, Resize};
+
+impl Streams<'_> {
+    /// A frame of the client's.
+    pub(super) async fn take(&mut self, frame: Frame) -> Result<(), End> {
+        let violation = |text: &str| {
+            Err(End::Violation(
+                Code::Protocol,
+                format!("{} {text}", frame.kind.word()),
+            ))
+        };
+
+        match frame.kind {
+            Kind::Ping => self.ping(&frame),
+            Kind::Pong => parse::<Ping>(&frame).map(|_| ()),
+            Kind::Open => self.open_and_wipe(frame).await,
+
+            Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset | Kind::Resize
+                if frame.stream > self.highest =>
+            {
+                violation("on a stream that was never opened")
+            }
+            Kind::Stdin => self.stdin(frame).await,
+            Kind::Eof | Kind::Credit | Kind::Resize
+                if matches!(self.open.get(&frame.stream), Some(Stream::Asked(_))) =>
+            {
+                violation("before STARTED")
+            }
+            Kind::Eof => {
+                parse::<Empty>(&frame)?;
+                self.eof(frame.stream);
+                Ok(())
+            }
+
+            Kind::Credit => {
+                let credit: Credit = parse(&frame)?;
+
+                // More than a window was never taken from the client, so it cannot be given back.
+                if credit.bytes == 0 || credit.bytes as usize > STREAM_WINDOW {
+                    return violation("of an impossible size");
+                }
+                self.leave_for(frame.stream, |held| held.credit += u64::from(credit.bytes));
+                Ok(())
+            }
+
+            Kind::Resize => {
+                let size: Resize = parse(&frame)?;
+                self.leave_for(frame.stream, |held| {
+                    held.resize = Some((size.columns, size.rows));
+                });
+
+                Ok(())
+            }
+
+            Kind::Reset => {
+                parse::<Empty>(&frame)?;
+                self.reset(frame.stream).await;
+                Ok(())
+            }
+
+            _ => violation("is not expected here"),
+        }
+    }
+
+    /// The client sends no more input on this stream.
+    fn eof(&mut self, stream: StreamId) {
+        if let Some(Stream::Running { inbox, input }) = self.open.get_mut(&stream) {
+            *input = None;
+            inbox.leave(|held| held.eof = true);
+        }
+    }
+
+    /// The client gives the stream up.
+    async fn reset(&mut self, stream: StreamId) {
+        if let Some(open) = self.open.remove(&stream) {
+            if let Stream::Running { inbox, .. } = open {
+                inbox.leave(left);
+            }
+            self.link.leave(stream).await;
+        }
+    }
+
+    /// The client wants to know whether we are there. One that asks faster than it reads gets no
+    /// answer to some; it has no need of them.
+    fn ping(&self, frame: &Frame) -> Result<(), End> {
+        let ping: Ping = parse(frame)?;
+        let _ = self.outbox.try_control(0, Kind::Pong, &ping);
+        Ok(())
+    }
+
+    /// Opens a stream with a frame that may hold secrets, of which nothing stays.
+    async fn open_and_wipe(&mut self, mut frame: Frame) -> Result<(), End> {
+        crate::sys::fault_point("frontend-asked");
+        let outcome = self.open(&frame).await;
+        zeroize::Zeroize::zeroize(&mut frame.payload);
+        outcome
+    }
+
+    /// The client asks for something, on a new stream.
+    async fn open(&mut self, frame: &Frame) -> Result<(), End> {
+        if frame.stream <= self.highest {
+            return Err(End::Violation(
+                Code::Protocol,
+                format!("OPEN of stream {} after {}", frame.stream, self.highest),
+            ));
+        }
+
+        self.highest = frame.stream;
+        let open: Open = parse(frame)?;
+        if self.open.len() >= self.link.limits.streams_per_connection as usize {
+            let most = self.link.limits.streams_per_connection;
+            let text = format!(
+                "this connection has {most} streams open, as many as limits.streams_per_connection allows"
+            );
+            return self
+                .fail(frame.stream, failure(Code::TooManyRuns, text))
+                .await;
+        }
+
+        self.open.insert(frame.stream, Stream::Asked(Vec::new()));
+        let secrets = open
+            .secrets
+            .into_iter()
+            .map(|(name, part)| (name, SecretValue(part.value.clone()), part.salt.clone()))
+            .collect();
+        let message = ToMonitor::Request {
+            connection: self.link.number,
+            stream: frame.stream,
+            signed: open.signed,
+            signature: open.signature,
+            secrets,
+        };
+
+        self.link.shared.tell(message).await;
+        Ok(())
+    }
+
+    /// Input for a command.
+    async fn stdin(&mut self, frame: Frame) -> Result<(), End> {
+        let length = frame.payload.len() as u64;
+        let violation = |text: &str| Err(End::Violation(Code::Protocol, text.into()));
+        match self.open.get_mut(&frame.stream) {
+            // The stream has ended; what was on its way then is nobody's fault.
+            None => Ok(()),
+            Some(Stream::Asked(_)) => violation("STDIN before STARTED"),
+            Some(Stream::Running { input: None, .. }) => {
+                violation("STDIN that was not asked for, or after EOF")
+            }
+
+            Some(Stream::Running {
+                input: Some(live), ..
+            }) if !live.takes(length) => {
+                let run = live.run;
+                self.too_much_input(frame.stream, run).await
+            }
+
+            Some(Stream::Running { inbox, .. }) => {
+                if inbox.input(frame.payload) {
+                    Ok(())
+                } else {
+                    violation("STDIN beyond its credit")
+                }
+            }
+        }
+    }
+
+    /// A run got more input than its command takes: it is ended.
+    async fn too_much_input(&mut self, stream: StreamId, run: RunId) -> Result<(), End> {
+        self.link
+            .shared
+            .tell(ToMonitor::Exceeded {
+                run: *run.bytes(),
+                bound: Bound::Input,
+            })
+            .await;
+        if let Some(Stream::Running { inbox, .. }) = self.open.remove(&stream) {
+            inbox.leave(left);
+        }
+        self.link.leave(stream).await;
+        let text = "more standard input than the command's `stdin.max` allows; the run is ended";
+        self.fail(stream, failure(Code::Stdin, text)).await
+    }
+}

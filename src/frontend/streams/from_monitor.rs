@@ -1,0 +1,214 @@
+//! What the monitor answers on the streams, and the runs that come of it.
+
+use super::super::client::Client;
+use super::super::follow::follow;
+use super::super::inbox::Inbox;
+use super::super::live::{Live, Pipes, ended};
+use super::super::pump;
+use super::super::wire::{End, failure, patiently};
+use super::{Stream, Streams, left};
+use crate::ids::{RunId, StreamId};
+use crate::ipc::ToFrontend;
+use crate::limits::LAST_WORD;
+use crate::mux;
+use crate::protocol::{Code, Failure, Kind, Queued, encode};
+use crate::spool::{Spool, Stream as SpoolStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+impl Streams<'_> {
+    /// A message of the monitor's.
+    pub(super) async fn told(
+        &mut self,
+        message: ToFrontend,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), End> {
+        match message {
+            ToFrontend::Answer {
+                stream, part, last, ..
+            } => self.answered(stream, &part, last).await,
+            ToFrontend::Refused {
+                stream,
+                code,
+                text,
+                argument,
+                rule,
+                ..
+            } => {
+                if self.open.remove(&stream).is_none() {
+                    return Ok(());
+                }
+                let failure = Failure {
+                    code,
+                    text,
+                    argument,
+                    rule,
+                };
+                self.fail(stream, failure).await
+            }
+
+            ToFrontend::Queued {
+                stream, run, text, ..
+            } => {
+                if !self.is_asked(stream) {
+                    return Ok(());
+                }
+                let queued = Queued {
+                    run: RunId::from_random(run).to_string(),
+                    text,
+                };
+
+                patiently(self.outbox.control(stream, Kind::Queued, &queued)).await
+            }
+
+            ToFrontend::Attach { .. } => self.attached(message, descriptors).await,
+            ToFrontend::Close { code, .. } => self.close(code),
+            ToFrontend::Challenge { .. }
+            | ToFrontend::Login { .. }
+            | ToFrontend::Configure(_)
+            | ToFrontend::Nonces(_)
+            | ToFrontend::CloseOut { .. }
+            | ToFrontend::LetIn
+            | ToFrontend::Ping
+            | ToFrontend::Drain
+            | ToFrontend::Started { .. }
+            | ToFrontend::Adopt { .. }
+            | ToFrontend::Exited { .. } => Ok(()),
+        }
+    }
+
+    /// A part of an answer; the whole of it goes to the client as one frame.
+    async fn answered(&mut self, stream: StreamId, part: &[u8], last: bool) -> Result<(), End> {
+        let Some(Stream::Asked(held)) = self.open.get_mut(&stream) else {
+            return Ok(());
+        };
+        held.extend_from_slice(part);
+        if last {
+            let frame = encode(stream, Kind::Answer, held);
+            self.open.remove(&stream);
+            return patiently(self.outbox.bytes(frame)).await;
+        }
+        Ok(())
+    }
+
+    /// The monitor ends the connection. While the daemon stops it knows how every run has ended;
+    /// the pumps may still be saying so.
+    fn close(&mut self, code: u16) -> Result<(), End> {
+        let code = Code::numbered(code).unwrap_or(Code::Internal);
+        if code == Code::Stopping {
+            self.closing = Some(Instant::now() + LAST_WORD);
+            return Ok(());
+        }
+
+        let text = match code {
+            Code::Revoked => "this session was ended",
+            Code::TakenOver => "this session has gone on over another connection",
+            _ => "the server ends this connection",
+        };
+
+        Err(End::Tell(code, text.into()))
+    }
+
+    /// A run that this stream has asked for has started.
+    pub(super) async fn started(
+        &mut self,
+        stream: StreamId,
+        live: Arc<Live>,
+        pipes: Pipes,
+    ) -> Result<(), End> {
+        let client = self.client(stream, [0; 2]);
+        let told = if self.is_asked(stream) {
+            let input = live.rules.stdin.map(|_| live.clone());
+            self.run(stream, &client, input);
+            let started = live.started(live.rules.stdin.is_some());
+            patiently(self.outbox.control(stream, Kind::Started, &started)).await
+        } else {
+            // Reset while it was being started: its rule applies.
+            client.inbox.leave(left);
+            self.link.leave(stream).await;
+            Ok(())
+        };
+
+        pump::start(&self.link.shared, live, Some(client), pipes);
+        told
+    }
+
+    /// From here on the stream is a run's.
+    fn run(&mut self, stream: StreamId, client: &Client, input: Option<Arc<Live>>) {
+        let inbox = client.inbox.clone();
+        self.open.insert(stream, Stream::Running { inbox, input });
+    }
+
+    /// The client as a run's pump knows it; it was sent so much.
+    fn client(&self, stream: StreamId, sent: [u64; 2]) -> Client {
+        Client {
+            connection: self.link.number,
+            stream,
+            outbox: self.outbox.clone(),
+            inbox: Arc::new(Inbox::default()),
+            sent,
+            allowance: mux::Allowance::default(),
+            over: self.ended.0.clone(),
+        }
+    }
+
+    /// Somebody wants a run's output: its own session takes it up again, or it is followed beside
+    /// whoever else follows.
+    async fn attached(
+        &mut self,
+        message: ToFrontend,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), End> {
+        let ToFrontend::Attach {
+            stream,
+            run,
+            capacity,
+            from,
+            follow: until_the_end,
+            resume,
+            ended: end,
+            ..
+        } = message
+        else {
+            return Ok(());
+        };
+        let run = RunId::from_random(run);
+        let spool = descriptors
+            .into_iter()
+            .next()
+            .ok_or_else(|| End::Tell(Code::Internal, "a run came without its spool".into()))?;
+        let over = end.map(|(end, counts, (cut, held_open))| {
+            let [_, stdout, stderr] = counts;
+            let spool = Spool::finished(spool, capacity, [stdout, stderr]);
+            Arc::new(Live::over(
+                run,
+                spool,
+                ended(run, end, counts, cut, held_open),
+            ))
+        });
+
+        if !self.is_asked(stream) {
+            return Ok(());
+        }
+        let Some(live) = over.or_else(|| self.link.shared.runs.find(run)) else {
+            self.open.remove(&stream);
+            let failure = failure(Code::NoSuchRun, "there is no such run");
+            return self.fail(stream, failure).await;
+        };
+
+        let kept = SpoolStream::BOTH.map(|stream| live.spool.range(stream).0);
+        let sent = [from[0].unwrap_or(kept[0]), from[1].unwrap_or(kept[1])];
+        let mut client = self.client(stream, sent);
+        let input = live.rules.stdin.filter(|_| resume).map(|_| live.clone());
+        self.run(stream, &client, input);
+        if resume {
+            match live.come_back(client) {
+                Ok(()) => return Ok(()),
+                Err(back) => client = back,
+            }
+        }
+        tokio::spawn(follow(live, client, until_the_end || resume));
+        Ok(())
+    }
+}

@@ -1,0 +1,456 @@
+//! The child's life from the clone to exec, on the parent's memory: raw system calls only, no
+//! allocation, no lock, no panic.
+
+use super::program::{SpawnError, Step};
+use std::ffi::{c_char, c_void};
+use std::os::fd::RawFd;
+
+/// What parent and child share: pointers into the program, and the child's report.
+pub(super) struct Shared {
+    /// The executable, vetted.
+    pub(super) executable: RawFd,
+    /// The Landlock rules; -1 where the program may use any file.
+    pub(super) rules: RawFd,
+    /// The filter that takes the network away; null where it stays.
+    pub(super) filter: *const Filter,
+    /// Bounds on the process: resource, soft and hard limit.
+    pub(super) limits: *const (i32, [u64; 2]),
+    /// How many bounds there are.
+    pub(super) limit_count: usize,
+    /// The permissions that new files do not get.
+    pub(super) umask: u32,
+    /// Whether it may gain privileges by what it executes.
+    pub(super) new_privileges: bool,
+    /// Whether its standard input is to be its controlling terminal.
+    pub(super) terminal: bool,
+    /// Its argv, with a null pointer at the end.
+    pub(super) argv: *const *const c_char,
+    /// Its environment, with a null pointer at the end.
+    pub(super) environment: *const *const c_char,
+    /// Its working directory.
+    pub(super) cwd: *const c_char,
+    /// Its standard input, output and error.
+    pub(super) stdio: [RawFd; 3],
+    /// The lowest number above all descriptors that it needs.
+    pub(super) above: u32,
+    /// The user, the group, and the supplementary groups with their number.
+    pub(super) ids: Option<(u32, u32, *const u32, usize)>,
+    /// The paths to open as the new user.
+    pub(super) opens: *const RawOpen,
+    /// How many paths there are.
+    pub(super) open_count: usize,
+    /// The signals that this process ignores, a bit each.
+    pub(super) ignored: u64,
+    /// The child's report: the step that failed; 0 while none has.
+    pub(super) step: i32,
+    /// The child's report: the kernel's error number.
+    pub(super) errno: i32,
+    /// The child's report: the path that it was about to open.
+    pub(super) index: usize,
+}
+
+impl Shared {
+    /// What the child has reported, once it is over or has become its program.
+    pub(super) fn failure(&self) -> Option<SpawnError> {
+        // SAFETY: plain reads of our own memory; volatile because the child wrote it behind the
+        // compiler's back.
+        let (step, errno, index) = unsafe {
+            (
+                (&raw const self.step).read_volatile(),
+                (&raw const self.errno).read_volatile(),
+                (&raw const self.index).read_volatile(),
+            )
+        };
+
+        (step != 0).then(|| SpawnError {
+            step: Step::numbered(step),
+            errno,
+            index,
+            detail: None,
+        })
+    }
+}
+
+/// The kernel's `sock_fprog`.
+#[repr(C)]
+pub(super) struct Filter {
+    pub(super) length: u16,
+    pub(super) program: *const seccompiler::sock_filter,
+}
+
+/// A path to be opened, as [`super::Open`] says.
+pub(super) struct RawOpen {
+    pub(super) root: *const c_char,
+    pub(super) relative: *const c_char,
+    pub(super) keep: i32,
+}
+
+const CLOSE_RANGE_UNSHARE: u32 = 2;
+const CLOSE_RANGE_CLOEXEC: u32 = 4;
+const SECCOMP_SET_MODE_FILTER: u32 = 1;
+
+/// The kernel's `open_how`.
+#[repr(C)]
+struct OpenHow {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
+/// `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`
+const RESOLVE: u64 = 0x08 | 0x04 | 0x02;
+
+/// A raw system call that may fail; its negative result is turned into the error number.
+macro_rules! call {
+    ($shared:expr, $step:expr, $($argument:expr),+) => {{
+        let value = libc::syscall($($argument),+);
+        if value < 0 {
+            give_up($shared, $step, *libc::__errno_location());
+        }
+        value
+    }};
+}
+
+/// Reports a step and leaves.
+///
+/// # Safety
+/// In the child only.
+unsafe fn give_up(shared: *mut Shared, step: Step, errno: i32) -> ! {
+    // SAFETY: the parent is suspended and its frame alive; volatile, so that the writes happen
+    // before the exit.
+    unsafe {
+        (&raw mut (*shared).errno).write_volatile(errno);
+        (&raw mut (*shared).step).write_volatile(step as i32);
+        loop {
+            libc::syscall(libc::SYS_exit_group, 127);
+        }
+    }
+}
+
+/// The child's whole life until exec.
+///
+/// # Safety
+/// Runs on its own stack while the parent's thread is suspended; `with` points to its [`Shared`].
+pub(super) unsafe extern "C" fn child(with: *mut c_void) -> ! {
+    let shared: *mut Shared = with.cast();
+
+    // SAFETY: raw system calls only, here and in what is called, on memory that the suspended
+    // parent prepared and keeps alive. errno lies in the suspended thread's own storage. No path
+    // allocates, locks or unwinds.
+    unsafe {
+        let plan = &*shared;
+        let (executable, rules) = keep_descriptors(shared);
+        take_stdio(shared);
+        reset_signals(plan.ignored);
+        become_user(shared);
+
+        // After the change of user, which clears it. The spawning thread lives as long as the
+        // daemon.
+        libc::syscall(
+            libc::SYS_prctl,
+            libc::PR_SET_PDEATHSIG,
+            libc::SIGKILL,
+            0,
+            0,
+            0,
+        );
+
+        libc::syscall(libc::SYS_umask, plan.umask);
+        call!(shared, Step::Cwd, libc::SYS_chdir, plan.cwd);
+        let mut index = 0;
+
+        while index < plan.open_count {
+            (&raw mut (*shared).index).write_volatile(index);
+            open_beneath(shared, &*plan.opens.add(index));
+            index += 1;
+        }
+
+        take_limits(shared);
+        give_up_powers(shared, rules);
+        exec(shared, executable)
+    }
+}
+
+/// A table of descriptors and a session of its own. Returns the executable and the rules, out of
+/// the way of standard input, output, error and the paths' descriptors.
+///
+/// # Safety
+/// In the child only.
+unsafe fn keep_descriptors(shared: *mut Shared) -> (i64, i64) {
+    // SAFETY: raw system calls with numbers only; the plan is the suspended parent's.
+    unsafe {
+        let plan = &*shared;
+
+        // Without what lies above the descriptors that are needed.
+        call!(
+            shared,
+            Step::Descriptors,
+            libc::SYS_close_range,
+            plan.above,
+            u32::MAX,
+            CLOSE_RANGE_UNSHARE
+        );
+
+        call!(shared, Step::Session, libc::SYS_setsid);
+
+        let free = 3 + plan.open_count;
+        let executable = call!(
+            shared,
+            Step::Descriptors,
+            libc::SYS_fcntl,
+            plan.executable,
+            libc::F_DUPFD_CLOEXEC,
+            free
+        );
+
+        let rules = match plan.rules {
+            -1 => -1,
+            rules => call!(
+                shared,
+                Step::Descriptors,
+                libc::SYS_fcntl,
+                rules,
+                libc::F_DUPFD_CLOEXEC,
+                free
+            ),
+        };
+
+        (executable, rules)
+    }
+}
+
+/// Takes standard input, output and error; every other descriptor is closed by exec.
+///
+/// # Safety
+/// In the child only.
+unsafe fn take_stdio(shared: *mut Shared) {
+    // SAFETY: raw system calls with numbers only; the plan is the suspended parent's.
+    unsafe {
+        let plan = &*shared;
+        let [stdin, stdout, stderr] = plan.stdio;
+        call!(shared, Step::Stdio, libc::SYS_dup3, stdin, 0, 0);
+        call!(shared, Step::Stdio, libc::SYS_dup3, stdout, 1, 0);
+        call!(shared, Step::Stdio, libc::SYS_dup3, stderr, 2, 0);
+        if plan.terminal {
+            call!(shared, Step::Stdio, libc::SYS_ioctl, 0, libc::TIOCSCTTY, 0);
+        }
+        call!(
+            shared,
+            Step::Stdio,
+            libc::SYS_close_range,
+            3,
+            u32::MAX,
+            CLOSE_RANGE_CLOEXEC
+        );
+    }
+}
+
+/// Becomes the account, where there is one to become.
+///
+/// # Safety
+/// In the child only.
+unsafe fn become_user(shared: *mut Shared) {
+    // SAFETY: raw system calls with numbers and a list that the suspended parent keeps alive.
+    unsafe {
+        if let Some((uid, gid, groups, count)) = (*shared).ids {
+            call!(shared, Step::Groups, libc::SYS_setgroups, count, groups);
+            call!(shared, Step::User, libc::SYS_setresgid, gid, gid, gid);
+            call!(shared, Step::User, libc::SYS_setresuid, uid, uid, uid);
+        }
+    }
+}
+
+/// Takes the bounds on the process.
+///
+/// # Safety
+/// In the child only.
+unsafe fn take_limits(shared: *mut Shared) {
+    // SAFETY: raw system calls on a list of this length, which the suspended parent keeps alive.
+    unsafe {
+        let plan = &*shared;
+        let mut limit = 0;
+
+        while limit < plan.limit_count {
+            let bound = &*plan.limits.add(limit);
+            call!(
+                shared,
+                Step::Limits,
+                libc::SYS_prlimit64,
+                0,
+                bound.0,
+                bound.1.as_ptr(),
+                0
+            );
+
+            limit += 1;
+        }
+    }
+}
+
+/// Gives up new privileges, files and the network, as far as they are to be given up.
+///
+/// # Safety
+/// In the child only.
+unsafe fn give_up_powers(shared: *mut Shared, rules: i64) {
+    // SAFETY: raw system calls with numbers and a filter that the suspended parent keeps alive.
+    unsafe {
+        let plan = &*shared;
+        if !plan.new_privileges {
+            call!(
+                shared,
+                Step::Privileges,
+                libc::SYS_prctl,
+                libc::PR_SET_NO_NEW_PRIVS,
+                1,
+                0,
+                0,
+                0
+            );
+        }
+
+        if rules >= 0 {
+            call!(
+                shared,
+                Step::Sandbox,
+                libc::SYS_landlock_restrict_self,
+                rules,
+                0
+            );
+        }
+
+        if !plan.filter.is_null() {
+            call!(
+                shared,
+                Step::Network,
+                libc::SYS_seccomp,
+                SECCOMP_SET_MODE_FILTER,
+                0,
+                plan.filter
+            );
+        }
+    }
+}
+
+/// Becomes the program, with no signal blocked.
+///
+/// # Safety
+/// In the child only.
+unsafe fn exec(shared: *mut Shared, executable: i64) -> ! {
+    // SAFETY: raw system calls on words that the suspended parent keeps alive.
+    unsafe {
+        let plan = &*shared;
+        let none = 0u64;
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            0,
+            8,
+        );
+
+        libc::syscall(
+            libc::SYS_execveat,
+            executable,
+            c"".as_ptr(),
+            plan.argv,
+            plan.environment,
+            libc::AT_EMPTY_PATH,
+        );
+
+        give_up(shared, Step::Exec, *libc::__errno_location())
+    }
+}
+
+/// The signals that this process ignores, by number. Rust ignores SIGPIPE, nohup SIGHUP; nothing
+/// here changes that later, so they are asked for once.
+pub(super) fn ignored_signals() -> u64 {
+    static IGNORED: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *IGNORED.get_or_init(|| {
+        (1..=64)
+            .filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP)
+            .fold(0, |mask, signal| {
+                let mut action = [0u64; 4];
+
+                // SAFETY: raw rt_sigaction that only asks, into a structure of the kernel's size.
+                unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0, action.as_mut_ptr(), 8) };
+                mask | (u64::from(action[0] == libc::SIG_IGN as u64) << (signal - 1))
+            })
+    })
+}
+
+/// CLONE_CLEAR_SIGHAND resets handlers but not ignored signals; those are reset here.
+///
+/// # Safety
+/// In the child only.
+unsafe fn reset_signals(ignored: u64) {
+    // The kernel's own sigaction: handler, flags, restorer, mask; all zero is SIG_DFL.
+    let default = [0u64; 4];
+    let mut left = ignored;
+    while left != 0 {
+        let signal = left.trailing_zeros() + 1;
+        left &= left - 1;
+
+        // SAFETY: raw rt_sigaction with a structure of the kernel's size.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8) };
+    }
+}
+
+/// Opens a path argument as the new user: beneath its root, through no link, a file or folder only.
+/// Every cause of refusal looks the same to the client.
+///
+/// # Safety
+/// In the child only.
+unsafe fn open_beneath(shared: *mut Shared, open: &RawOpen) {
+    // SAFETY: raw system calls on prepared memory; `status` is written by fstat before it is read.
+    unsafe {
+        let folder = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        let root = call!(
+            shared,
+            Step::Path,
+            libc::SYS_openat,
+            libc::AT_FDCWD,
+            open.root,
+            folder,
+            0
+        );
+
+        let how = OpenHow {
+            flags: (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64,
+            mode: 0,
+            resolve: RESOLVE,
+        };
+
+        let found = call!(
+            shared,
+            Step::Path,
+            libc::SYS_openat2,
+            root,
+            open.relative,
+            &raw const how,
+            size_of::<OpenHow>()
+        );
+
+        let mut status: libc::stat = std::mem::zeroed();
+        if libc::fstat(found as i32, &raw mut status) < 0 {
+            give_up(shared, Step::Path, *libc::__errno_location());
+        }
+        if !matches!(status.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR) {
+            give_up(shared, Step::Path, libc::EACCES);
+        }
+        let keep = i64::from(open.keep);
+        if keep >= 0 {
+            if found == keep {
+                call!(shared, Step::Path, libc::SYS_fcntl, found, libc::F_SETFD, 0);
+            } else {
+                call!(shared, Step::Path, libc::SYS_dup3, found, keep, 0);
+            }
+        }
+
+        if found != keep {
+            libc::syscall(libc::SYS_close, found);
+        }
+        if root != keep {
+            libc::syscall(libc::SYS_close, root);
+        }
+    }
+}

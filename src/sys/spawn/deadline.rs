@@ -1,0 +1,166 @@
+//! The deadlines of starts that are under way, one slot for each spawning thread.
+
+use super::program::{Child, SpawnError, Step};
+use crate::limits;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Told once what has become of a start.
+pub(super) type Answer = Box<dyn FnOnce(Result<Child, SpawnError>) + Send>;
+
+/// What the deadline thread looks at: one per spawning thread.
+#[derive(Default)]
+pub(super) struct Slot {
+    work: Mutex<Option<Work>>,
+    /// The child's pidfd, written by the kernel before the child runs.
+    pub(super) pidfd: AtomicI32,
+}
+
+/// A start under way. Whoever takes it out of its slot answers for it.
+struct Work {
+    until: Instant,
+    answer: Answer,
+    /// Whether the child has been asked for: then it can be killed, and its thread comes back.
+    cloning: bool,
+    /// Whether it was killed because its time was up.
+    late: bool,
+}
+
+/// The slots of all spawning threads, and the sleep of the thread that watches them.
+#[derive(Default)]
+pub(super) struct DeadlineBook {
+    slots: Mutex<Vec<Arc<Slot>>>,
+    awake: AtomicBool,
+    wake: Mutex<()>,
+    bell: Condvar,
+}
+
+/// The contents of a mutex, also after a panic of whoever held it.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The error of a start whose time was up.
+const fn late() -> SpawnError {
+    SpawnError::at(Step::Deadline, libc::ETIMEDOUT)
+}
+
+impl Slot {
+    /// Notes that the child is asked for now. False where the start was given up meanwhile, and
+    /// answered: nothing may start any more.
+    pub(super) fn may_clone(&self) -> bool {
+        match lock(&self.work).as_mut() {
+            None => false,
+            Some(work) => {
+                work.cloning = true;
+                true
+            }
+        }
+    }
+
+    /// Takes the start out of its slot and answers for it, unless somebody has done so.
+    pub(super) fn answer(&self, outcome: Result<Child, SpawnError>) {
+        let Some(work) = lock(&self.work).take() else {
+            return;
+        };
+        (work.answer)(match outcome {
+            Err(_) if work.late => Err(late()),
+            other => other,
+        });
+    }
+}
+
+impl DeadlineBook {
+    /// Adds a slot, if the thread that `start` is to give it, with its number, can be had.
+    pub(super) fn add(
+        &self,
+        start: impl FnOnce(usize, Arc<Slot>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let slot = Arc::new(Slot::default());
+        let mut slots = lock(&self.slots);
+        start(slots.len(), slot.clone())?;
+        slots.push(slot);
+        Ok(())
+    }
+
+    /// How many slots there are.
+    pub(super) fn slots(&self) -> usize {
+        lock(&self.slots).len()
+    }
+
+    /// Enters a start into its thread's slot, and wakes whoever watches.
+    pub(super) fn enter(&self, slot: &Slot, answer: Answer) {
+        slot.pidfd.store(-1, Ordering::SeqCst);
+        *lock(&slot.work) = Some(Work {
+            until: Instant::now() + limits::SPAWN,
+            answer,
+            cloning: false,
+            late: false,
+        });
+
+        if !self.awake.swap(true, Ordering::SeqCst) {
+            let _held = lock(&self.wake);
+            self.bell.notify_one();
+        }
+    }
+
+    /// Sleeps until something is being started.
+    pub(super) fn wait(&self) {
+        let mut held = lock(&self.wake);
+        while !self.awake.load(Ordering::SeqCst) {
+            held = self.bell.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Nothing was under way: the next [`Self::wait`] sleeps, unless something has begun between
+    /// the look and now.
+    pub(super) fn rest(&self) {
+        self.awake.store(false, Ordering::SeqCst);
+        if lock(&self.slots)
+            .iter()
+            .any(|slot| lock(&slot.work).is_some())
+        {
+            self.awake.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Gives up what is late; whether anything is still under way, and how many threads hang.
+    pub(super) fn judge(&self) -> (bool, usize) {
+        let (mut busy, mut hanging) = (false, 0);
+        let slots = lock(&self.slots).clone();
+        for slot in &slots {
+            let mut held = lock(&slot.work);
+            match held.as_mut() {
+                None => {}
+                Some(work) if work.until > Instant::now() => busy = true,
+                Some(work) if work.cloning => {
+                    busy = true;
+                    let pidfd = slot.pidfd.load(Ordering::SeqCst);
+                    if pidfd >= 0 && !work.late {
+                        work.late = true;
+
+                        // SAFETY: the slot is locked, so its spawner has not taken the pidfd over
+                        // yet and the descriptor is the child's.
+                        unsafe {
+                            libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, 0, 0)
+                        };
+                    }
+                }
+
+                // It hangs in a file system, where nothing can end it. Answered for, and replaced
+                // by another thread.
+                Some(_) => {
+                    hanging += 1;
+                    if let Some(work) = held.take() {
+                        drop(held);
+                        (work.answer)(Err(late()));
+                    }
+                }
+            }
+        }
+
+        (busy, hanging)
+    }
+}

@@ -1,0 +1,256 @@
+//! What is to be started, the steps from the vetted executable to the new program, and what came of
+//! it.
+
+use super::super::cgroup::Cgroup;
+use super::super::executable::{Executable, ExecutableFault, Version};
+use super::super::jail::Files;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// What to start. Made on the spawning thread, so that a file system that hangs holds up one start
+/// and nothing else.
+#[derive(Debug)]
+pub struct Program {
+    /// The executable, opened and judged.
+    pub executable: Executable,
+    /// Its argv, without what an interpreter needs before it.
+    pub argv: Vec<CString>,
+    /// Its whole environment, `NAME=value`.
+    pub environment: Vec<CString>,
+    /// Its working directory.
+    pub cwd: CString,
+    /// The user to become; `None` stays.
+    pub become_user: Option<Take>,
+    /// Its standard input, output and error.
+    pub stdio: [OwnedFd; 3],
+    /// Paths to open as the new user before it starts.
+    pub opens: Vec<Open>,
+    /// The control group to start it in.
+    pub cgroup: Option<Cgroup>,
+    /// Bounds on the process itself.
+    pub limits: Vec<ProcessLimit>,
+    /// The permissions that new files do not get.
+    pub umask: u32,
+    /// Whether it may gain privileges by what it executes (setuid, file capabilities).
+    pub new_privileges: bool,
+    /// Whether it may make sockets.
+    pub network: bool,
+    /// Whether its standard input is a terminal that is to be its controlling one.
+    pub terminal: bool,
+    /// The files that it may use; `None` are all that its user may.
+    pub files: Option<Files>,
+}
+
+/// A bound on one process, and on each that it starts by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessLimit {
+    /// What is bounded.
+    pub what: Resource,
+    /// The bound.
+    pub most: u64,
+}
+
+/// What the kernel bounds for one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Resource {
+    /// Seconds of processor time.
+    CpuTime,
+    /// Open descriptors.
+    OpenFiles,
+    /// Bytes of a file that it writes.
+    FileSize,
+    /// Bytes of a core dump.
+    Core,
+    /// Bytes of address space.
+    AddressSpace,
+    /// Processes of its user, on the whole machine.
+    Processes,
+}
+
+impl Resource {
+    /// The kernel's number for it.
+    pub(super) const fn number(self) -> i32 {
+        (match self {
+            Self::CpuTime => libc::RLIMIT_CPU,
+            Self::OpenFiles => libc::RLIMIT_NOFILE,
+            Self::FileSize => libc::RLIMIT_FSIZE,
+            Self::Core => libc::RLIMIT_CORE,
+            Self::AddressSpace => libc::RLIMIT_AS,
+            Self::Processes => libc::RLIMIT_NPROC,
+        }) as i32
+    }
+}
+
+/// The ids of an account to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Take {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// A path to be opened beneath a root, through no link.
+#[derive(Debug)]
+pub struct Open {
+    /// The root folder.
+    pub root: CString,
+    /// The path below it.
+    pub relative: CString,
+    /// The descriptor to keep it as; `None` only checks that it can be opened.
+    pub keep: Option<u32>,
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub struct Child {
+    /// Readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// Its id, which is also its session's and process group's.
+    pub pid: i32,
+    /// The control group it was started in.
+    pub cgroup: Option<Cgroup>,
+    /// Which version of the executable it is.
+    pub version: Version,
+}
+
+macro_rules! steps {
+    ($($(#[doc = $doc:expr])+ $name:ident $word:literal,)+) => {
+        /// The steps from the vetted executable to the new program, in their order.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(i32)]
+        pub enum Step {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Step {
+            const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The step's name in errors and in the trail.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),+ }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Nothing failed.
+    None "none",
+    /// Opening and judging the executable.
+    Executable "executable",
+    /// The pinned digest.
+    Digest "digest",
+    /// Pipes and words.
+    Prepare "prepare",
+    /// Its control group.
+    Cgroup "cgroup",
+    /// The clone itself.
+    Clone "clone",
+    /// Taking the descriptors along.
+    Descriptors "descriptors",
+    /// A session of its own.
+    Session "session",
+    /// Standard input, output, error.
+    Stdio "stdio",
+    /// Supplementary groups.
+    Groups "groups",
+    /// Group and user.
+    User "user",
+    /// The working directory.
+    Cwd "cwd",
+    /// A path argument; the error names which.
+    Path "path",
+    /// Bounds on the process.
+    Limits "limits",
+    /// Giving up new privileges.
+    Privileges "privileges",
+    /// Giving up files.
+    Sandbox "sandbox",
+    /// Giving up the network.
+    Network "network",
+    /// The new program.
+    Exec "exec",
+    /// It took longer than [`limits::SPAWN`].
+    Deadline "deadline",
+}
+
+impl Step {
+    /// The step of this number, which came from another process.
+    pub(in crate::sys) fn numbered(number: i32) -> Self {
+        usize::try_from(number)
+            .ok()
+            .and_then(|number| Self::ALL.get(number))
+            .copied()
+            .unwrap_or(Self::Clone)
+    }
+}
+
+/// Why a process was not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpawnError {
+    /// The step that failed.
+    pub step: Step,
+    /// The kernel's error number; 0 where it had no part in it.
+    pub errno: i32,
+    /// For [`Step::Path`]: the index of the path.
+    pub index: usize,
+    /// More, where there is more to say.
+    pub detail: Option<String>,
+}
+
+impl SpawnError {
+    /// A step that failed before the clone.
+    pub fn before(step: Step, fault: &io::Error) -> Self {
+        Self {
+            step,
+            errno: fault.raw_os_error().unwrap_or(0),
+            index: 0,
+            detail: Some(fault.to_string()),
+        }
+    }
+
+    /// A step that failed with the kernel's error number.
+    pub(super) const fn at(step: Step, errno: i32) -> Self {
+        Self {
+            step,
+            errno,
+            index: 0,
+            detail: None,
+        }
+    }
+
+    /// The kernel's sentence, or ours.
+    pub fn cause(&self) -> String {
+        self.detail
+            .clone()
+            .unwrap_or_else(|| io::Error::from_raw_os_error(self.errno).to_string())
+    }
+}
+
+impl From<ExecutableFault> for SpawnError {
+    fn from(fault: ExecutableFault) -> Self {
+        let step = if matches!(fault, ExecutableFault::Digest(..)) {
+            Step::Digest
+        } else {
+            Step::Executable
+        };
+
+        let errno = match &fault {
+            ExecutableFault::Io(_, fault) => fault.raw_os_error().unwrap_or(libc::EIO),
+            ExecutableFault::NotExecutable(_) => libc::EACCES,
+            ExecutableFault::Interpreter(..) => libc::ENOEXEC,
+            ExecutableFault::Untrusted(_) | ExecutableFault::Digest(..) => 0,
+        };
+
+        Self {
+            step,
+            errno,
+            index: 0,
+            detail: Some(fault.to_string()),
+        }
+    }
+}
