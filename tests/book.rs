@@ -175,7 +175,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let server = Server::with("# comes back", WORLD);
+        let server = Server::new().resumable().toml(WORLD).start();
         let home = server.path("home");
         std::fs::create_dir_all(home.join(".config/ordain")).unwrap();
         std::fs::create_dir(server.path("bin")).unwrap();
