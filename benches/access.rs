@@ -541,7 +541,7 @@ fn reload() {
         let mut took = Vec::new();
         while !over.load(Ordering::Relaxed) {
             let began = Instant::now();
-            session.ask(&ordain::request::Ask::Whoami).await.unwrap();
+            session.ask(&ordain::verb::Whoami {}).await.unwrap();
             took.push(began.elapsed().as_secs_f64() * 1e3);
 
             // One that asked without a pause would take a processor for itself, and measure the

@@ -11,8 +11,8 @@ mod common;
 use common::{Cmd, Daemon, PASSWORD, Setup, costly, described, median, pss};
 use ordain::client::{ClientError, Event, Session, connect, connect_over};
 use ordain::protocol::Code;
-use ordain::request::{Ask, Attachment, Invocation, Value};
 use ordain::secret::Secret;
+use ordain::verb::{Attach, Cancel, Invocation, Value};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -260,7 +260,7 @@ impl Worker {
         let Some(id) = run.id() else {
             return Err(Fault::Wrong("a run without an id".into()));
         };
-        session.ask(&Ask::Cancel { run: id }).await?;
+        session.ask(&Cancel { run: id.into() }).await?;
         let (_, _, ended) = run.collect().await?;
         check(
             ended.reason == "cancelled" || ended.reason == "disconnected",
@@ -335,8 +335,8 @@ impl Worker {
         session.close().await;
         tokio::time::sleep(Duration::from_millis(self.dice.roll(300))).await;
         let session = self.held().await?;
-        let whole = Attachment {
-            run: id,
+        let whole = Attach {
+            run: id.into(),
             stdout: Some(0),
             stderr: Some(0),
             follow: true,

@@ -11,10 +11,10 @@ use common::{
     Cmd, Daemon, PASSWORD, block, described, invocation, is_root, median, trusting, wanted,
 };
 use ordain::client::{Durable, Event};
-use ordain::request::Ask;
 use ordain::sys::{
     self, Cgroups, Files, ProcessLimit, Program, Resource, Spawner, Take, TreeLimits, Trust,
 };
+use ordain::verb::{Attach, Cancel};
 use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -279,8 +279,8 @@ async fn kill() {
         while !matches!(run.next().await.unwrap(), Event::Stdout(_)) {}
         let began = Instant::now();
         session
-            .ask(&Ask::Cancel {
-                run: run.id().unwrap(),
+            .ask(&Cancel {
+                run: run.id().unwrap().into(),
             })
             .await
             .unwrap();
@@ -355,8 +355,8 @@ async fn cuts() {
 
     // What the server kept of it is the same to the byte.
     let kept = daemon.session().await;
-    let attachment = ordain::request::Attachment {
-        run: id,
+    let attachment = Attach {
+        run: id.into(),
         stdout: None,
         stderr: None,
         follow: false,
@@ -469,7 +469,7 @@ async fn neighbours() {
             beside / alone
         );
 
-        let _ = other.ask(&Ask::Cancel { run: id }).await;
+        let _ = other.ask(&Cancel { run: id.into() }).await;
         noise.abort();
     }
 }

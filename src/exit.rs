@@ -1,5 +1,6 @@
 //! How a run ended, and what status a program hands to its caller.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
@@ -133,6 +134,45 @@ impl fmt::Display for Human {
             _ => write!(out, "{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
         }
     }
+}
+
+/// How a run ended, as the monitor knows it: the one definition from which the trail, the list of
+/// ended runs and the wire take what they tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// A word of [`Reason`].
+    pub reason: String,
+    /// The exit status or the signal, where the reason has one.
+    pub number: Option<u8>,
+    /// Milliseconds from start to end.
+    pub duration_ms: u64,
+    /// Milliseconds of processor time outside the kernel.
+    pub user_ms: u64,
+    /// Milliseconds of processor time inside it.
+    pub system_ms: u64,
+    /// The most memory it had, in KiB; 0 where that is not known.
+    pub peak_kib: u64,
+    /// Processes that outlived the main one and were killed.
+    pub left_killed: u32,
+    /// Processes that outlived it and go on, by the command's rule.
+    pub left_running: u32,
+    /// Whether the kernel vouches for the two counts.
+    pub verified: bool,
+}
+
+/// Bytes that a run's streams carried, by the frontend's count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Standard input.
+    pub stdin: u64,
+    /// Standard output.
+    pub stdout: u64,
+    /// Standard error.
+    pub stderr: u64,
+    /// Whether more output came than was passed on.
+    pub cut: bool,
+    /// Whether somebody still held the output open at the end.
+    pub held_open: bool,
 }
 
 #[cfg(test)]

@@ -35,10 +35,10 @@ pub mod limits;
 pub mod monitor;
 pub mod mux;
 pub mod penalty;
+pub mod place;
 pub mod policy;
 pub mod programs;
 pub mod protocol;
-pub mod request;
 pub mod secret;
 #[cfg(target_os = "linux")]
 pub mod spool;
@@ -47,3 +47,4 @@ pub mod tls;
 pub mod units;
 #[cfg(target_os = "linux")]
 pub mod vault;
+pub mod verb;

@@ -55,6 +55,8 @@ pub const ARGUMENT: usize = 8 * 1024;
 pub const ARGUMENTS: usize = 64;
 /// Values one repeated argument may have.
 pub const REPEATS: usize = 64;
+/// Fields of one request's text; no verb has as many.
+pub const REQUEST_FIELDS: usize = 32;
 /// Bytes of a command's, role's or argument's name.
 pub const NAME: usize = 64;
 /// Bytes of a certificate or key file: what goes to the frontend through a pipe at once.

@@ -7,9 +7,10 @@ use common::{Cmd, Server, Setup, signal, stderr, stdout, wait, write};
 use ordain::client::{Agent, ClientError, Connection, Proof, Session, Signer, connect};
 use ordain::credential::{Purpose, SessionKey, SshPrivate, SshPublic};
 use ordain::encoding::base64;
-use ordain::protocol::{Answer, Code, LoginText, Method};
-use ordain::request::{Ask, Ending};
+use ordain::ids::SessionId;
+use ordain::protocol::{Code, LoginText, Method};
 use ordain::secret::Secret;
+use ordain::verb::{EndSession, Ending, Explain, List, Sessions};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -932,10 +933,7 @@ fn sessions_are_listed_and_ended() {
             server.session("warden").await,
         );
 
-        let list = async |session: &Session| match session.ask(&Ask::Sessions).await.unwrap() {
-            Answer::Sessions { sessions } => sessions,
-            other => panic!("{other:?}"),
-        };
+        let list = async |session: &Session| session.ask(&Sessions {}).await.unwrap().sessions;
 
         let own = list(&alice).await;
         assert_eq!(
@@ -944,7 +942,7 @@ fn sessions_are_listed_and_ended() {
         );
 
         assert_eq!(list(&warden).await.len(), 3);
-        let victim = own
+        let victim: SessionId = own
             .iter()
             .find(|line| !line.this)
             .unwrap()
@@ -953,7 +951,9 @@ fn sessions_are_listed_and_ended() {
             .unwrap();
         let bob = server.session("bob").await;
         let refused = bob
-            .ask(&Ask::EndSession(Ending::One(victim)))
+            .ask(&EndSession {
+                target: Ending::One(victim.into()),
+            })
             .await
             .unwrap_err();
         assert!(
@@ -962,17 +962,18 @@ fn sessions_are_listed_and_ended() {
         );
 
         warden
-            .ask(&Ask::EndSession(Ending::One(victim)))
+            .ask(&EndSession {
+                target: Ending::One(victim.into()),
+            })
             .await
             .unwrap();
         wait("the end", || server.records("logout").len() == 1);
-        let ended = other.ask(&Ask::List).await.unwrap_err();
+        let ended = other.ask(&List {}).await.unwrap_err();
         assert!(ended.is(Code::Revoked), "{ended}");
-        let Answer::EndSession { ended_sessions } =
-            alice.ask(&Ask::EndSession(Ending::All)).await.unwrap()
-        else {
-            panic!("no answer")
+        let all = EndSession {
+            target: Ending::All,
         };
+        let ended_sessions = alice.ask(&all).await.unwrap().ended_sessions;
         assert_eq!(ended_sessions, 1);
         assert_eq!(list(&warden).await.len(), 2);
     });
@@ -1341,7 +1342,7 @@ fn a_reload_that_takes_something_away_takes_it_at_once() {
             "[roles.less]\ncommands = [\"true\", \"sleep\"]",
         ));
         for session in [&alice, &bob, &keyed] {
-            session.ask(&Ask::List).await.unwrap();
+            session.ask(&List {}).await.unwrap();
         }
         // A key that is gone ends what it has begun, and nothing else.
         let line = text
@@ -1350,8 +1351,8 @@ fn a_reload_that_takes_something_away_takes_it_at_once() {
             .unwrap();
         let public = public(&key);
         reload(&text.replace(line, &line.replace(&format!("\"{public}\", "), "")));
-        assert!(keyed.ask(&Ask::List).await.unwrap_err().is(Code::Revoked));
-        alice.ask(&Ask::List).await.unwrap();
+        assert!(keyed.ask(&List {}).await.unwrap_err().is(Code::Revoked));
+        alice.ask(&List {}).await.unwrap();
         assert!(enter(&server, "alice", &own_key(&key)).await.is_err());
 
         // A role that is narrower.
@@ -1359,8 +1360,8 @@ fn a_reload_that_takes_something_away_takes_it_at_once() {
             "[users.bob]\nroles = [\"all\"]",
             "[users.bob]\nroles = [\"less\"]",
         ));
-        assert!(bob.ask(&Ask::List).await.unwrap_err().is(Code::Revoked));
-        alice.ask(&Ask::List).await.unwrap();
+        assert!(bob.ask(&List {}).await.unwrap_err().is(Code::Revoked));
+        alice.ask(&List {}).await.unwrap();
 
         // Another password: sessions and kept logins that the old one has proved.
         assert!(
@@ -1378,7 +1379,7 @@ fn a_reload_that_takes_something_away_takes_it_at_once() {
             .find(|line| line.starts_with("password"))
             .unwrap();
         reload(&text.replacen(hash, &format!("password = \"{}\"", common::hash()), 1));
-        assert!(alice.ask(&Ask::List).await.unwrap_err().is(Code::Revoked));
+        assert!(alice.ask(&List {}).await.unwrap_err().is(Code::Revoked));
         let output = bare(&server, &["run", "t", "true"]).output().unwrap();
         assert!(
             stderr(&output).contains("was refused"),
@@ -1515,7 +1516,7 @@ fn whoever_fails_too_often_waits_and_is_seen_to() {
 
         let closed = connect(&server.options()).await.err().unwrap();
         assert!(closed.is(Code::ConnectionLost), "{closed}");
-        session.ask(&Ask::List).await.unwrap();
+        session.ask(&List {}).await.unwrap();
         let listed: serde_json::Value =
             serde_json::from_slice(&ordaind(&server, &["penalties", "--json"]).stdout).unwrap();
         assert_eq!(listed["sources"][0]["who"], "127.0.0.1/32");
@@ -1867,9 +1868,7 @@ fn explaining_keeps_no_secret_either() {
     runtime().block_on(async {
         let session = server.session("alice").await;
         let clear = common::invocation("secret", &[("token", common::text("hunter2"))]);
-        let Answer::Explain(view) = session.ask(&Ask::Explain(clear)).await.unwrap() else {
-            panic!("no answer")
-        };
+        let view = session.ask(&Explain(clear)).await.unwrap();
         assert_eq!(view.decision, "refused");
     });
 

@@ -9,7 +9,7 @@ use common::{
 };
 use ordain::client::{Event, Session};
 use ordain::protocol::Ended;
-use ordain::request::Ask;
+use ordain::verb::Cancel;
 use std::time::{Duration, Instant};
 
 fn tree() -> Cmd {
@@ -87,8 +87,8 @@ fn a_whole_tree(setup: Setup) {
         assert_eq!(pids.len(), 4);
         assert!(pids.iter().all(|pid| alive(pid)));
         session
-            .ask(&Ask::Cancel {
-                run: run.id().unwrap(),
+            .ask(&Cancel {
+                run: run.id().unwrap().into(),
             })
             .await
             .unwrap();

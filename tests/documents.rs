@@ -351,6 +351,7 @@ fn the_bounds_that_are_no_settings_are_documented() {
 
 /// The generator of the man pages, as `cargo run --example documents` runs it.
 #[path = "../tools/documents.rs"]
+#[allow(dead_code, reason = "its main is what `cargo run --example` runs")]
 mod pages;
 
 #[test]

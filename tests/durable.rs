@@ -5,9 +5,9 @@ mod common;
 
 use common::{Cmd, PASSWORD, Server, alive, block, invocation, stderr, stdout, wait, write};
 use ordain::client::{Durable, Event, Options, Session, Told};
-use ordain::ids::{RequestId, RunId};
-use ordain::protocol::{Answer, RequestName};
-use ordain::request::{Ask, Attachment};
+use ordain::ids::{Named, RequestId, RunId};
+use ordain::protocol::RequestName;
+use ordain::verb::{Attach, Cancel, Runs, Signal, Whoami};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -144,7 +144,7 @@ async fn log_in(options: &Options) -> Session {
 async fn durable(
     options: &Options,
     command: &str,
-    arguments: &[(&str, ordain::request::Value)],
+    arguments: &[(&str, ordain::verb::Value)],
 ) -> Durable {
     let session = log_in(options).await;
     Durable::start(
@@ -166,7 +166,7 @@ fn output_is_byte_exact_through_many_cuts() {
         let run = durable(
             &through(&server, address),
             "counts",
-            &[("lines", ordain::request::Value::Integer(lines))],
+            &[("lines", ordain::verb::Value::Integer(lines))],
         )
         .await;
         let (out, err, ended) = run.collect().await.unwrap();
@@ -791,8 +791,8 @@ fn a_session_comes_back_by_its_key_alone_and_one_at_a_time() {
         // The old link is still there (half open, as far as the server knows) and the session is
         // taken over.
         let back = session.reconnect(&options).await.unwrap();
-        let attachment = Attachment {
-            run: run.id().unwrap(),
+        let attachment = Attach {
+            run: run.id().unwrap().into(),
             stdout: Some(0),
             stderr: Some(0),
             follow: true,
@@ -800,7 +800,7 @@ fn a_session_comes_back_by_its_key_alone_and_one_at_a_time() {
         };
 
         // A failed attempt disturbs nobody.
-        let wrong = Attachment {
+        let wrong = Attach {
             stdout: Some(1_000_000),
             ..attachment
         };
@@ -810,9 +810,9 @@ fn a_session_comes_back_by_its_key_alone_and_one_at_a_time() {
         assert_eq!(again.next().await.unwrap(), Event::Stdout(pid.clone()));
 
         // The old connection's requests are worth nothing any more.
-        assert!(session.ask(&Ask::Runs).await.is_err());
-        back.ask(&Ask::Cancel {
-            run: run.id().unwrap(),
+        assert!(session.ask(&Runs::default()).await.is_err());
+        back.ask(&Cancel {
+            run: run.id().unwrap().into(),
         })
         .await
         .unwrap();
@@ -830,8 +830,8 @@ fn two_watchers_and_one_that_stops_reading() {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("slow", &[])).await.unwrap();
         let id: RunId = run.id().unwrap();
-        let from = |run| Attachment {
-            run,
+        let from = |run: RunId| Attach {
+            run: run.into(),
             stdout: None,
             stderr: None,
             follow: true,
@@ -928,8 +928,8 @@ fn a_lock_is_waited_for_and_its_holder_is_named() {
         let error = session.run(invocation("patient", &[])).await.err().unwrap();
         assert_eq!(error.code, 511);
         session
-            .ask(&Ask::Cancel {
-                run: holder.id().unwrap(),
+            .ask(&Cancel {
+                run: holder.id().unwrap().into(),
             })
             .await
             .unwrap();
@@ -949,8 +949,8 @@ fn signals_are_sent_where_the_command_accepts_them() {
         );
 
         let id = run.id().unwrap();
-        let ask = |signal: &str| Ask::Signal {
-            run: id,
+        let ask = |signal: &str| Signal {
+            run: id.into(),
             signal: signal.into(),
         };
 
@@ -962,10 +962,8 @@ fn signals_are_sent_where_the_command_accepts_them() {
             );
         }
 
-        assert!(matches!(
-            session.ask(&ask("USR1")).await.unwrap(),
-            Answer::Signal { .. }
-        ));
+        let signalled = session.ask(&ask("USR1")).await.unwrap().signalled;
+        assert_eq!(signalled, id.to_string());
         let (out, _, ended) = run.collect().await.unwrap();
         assert_eq!(
             (out.as_slice(), ended.number),
@@ -1013,10 +1011,7 @@ fn arguments_belong_to_a_request_and_its_id() {
         let id = RequestId::from_random([4; 20]);
         let ask = |lines: i64| {
             session.ask_for_run(
-                invocation(
-                    "counts",
-                    &[("lines", ordain::request::Value::Integer(lines))],
-                ),
+                invocation("counts", &[("lines", ordain::verb::Value::Integer(lines))]),
                 id,
                 |_| {},
             )
@@ -1187,8 +1182,8 @@ fn an_end_that_crosses_a_frontends_death_is_told() {
         };
 
         for run in ids {
-            let attachment = Attachment {
-                run,
+            let attachment = Attach {
+                run: run.into(),
                 stdout: None,
                 stderr: None,
                 follow: true,
@@ -1229,9 +1224,10 @@ fn a_terminal_takes_keys_after_a_frontends_death() {
         .start();
     block(async {
         let mut invocation = invocation("keys", &[]);
-        invocation.terminal = Some(ordain::request::Terminal {
+        invocation.terminal = Some(ordain::verb::Terminal {
             kind: "xterm".into(),
-            size: (80, 24),
+            columns: 80,
+            rows: 24,
         });
 
         let options = server.options();
@@ -1337,8 +1333,8 @@ fn a_request_whose_run_could_not_begin_may_be_sent_again() {
 
         assert_eq!(
             session
-                .ask(&Ask::Cancel {
-                    run: "0123456789abcdef".parse().unwrap()
+                .ask(&Cancel {
+                    run: Named("0123456789abcdef".parse().ok())
                 })
                 .await
                 .err()
@@ -1389,8 +1385,8 @@ fn a_run_at_a_terminal_goes_on_when_its_client_leaves() {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("screen", &[])).await.unwrap();
         assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
-        let attachment = Attachment {
-            run: run.id().unwrap(),
+        let attachment = Attach {
+            run: run.id().unwrap().into(),
             stdout: None,
             stderr: None,
             follow: true,
@@ -1437,7 +1433,7 @@ fn places_of_streams_that_end_together_are_all_given_back() {
             let ids: Vec<RunId> = runs.iter().map(|run| run.id().unwrap()).collect();
             let other = server.session("alice").await;
             for run in ids {
-                other.ask(&Ask::Cancel { run }).await.unwrap();
+                other.ask(&Cancel { run: run.into() }).await.unwrap();
             }
             for run in runs {
                 assert_eq!(run.collect().await.unwrap().2.reason, "cancelled");
@@ -1455,8 +1451,8 @@ fn a_refused_attempt_does_not_become_the_runs_client() {
         let session = server.session("alice").await;
         let mut run = session.run(invocation("waits", &[])).await.unwrap();
         assert!(matches!(run.next().await.unwrap(), Event::Stdout(_)));
-        let wrong = Attachment {
-            run: run.id().unwrap(),
+        let wrong = Attach {
+            run: run.id().unwrap().into(),
             stdout: Some(1 << 40),
             stderr: Some(0),
             follow: true,
@@ -1471,7 +1467,7 @@ fn a_refused_attempt_does_not_become_the_runs_client() {
         assert_eq!(error.code, 408, "{error}");
 
         // Asked and answered behind it on the way to the monitor.
-        session.ask(&Ask::Whoami).await.unwrap();
+        session.ask(&Whoami {}).await.unwrap();
         drop(run);
         while server.records("end").is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -1523,8 +1519,8 @@ fn a_request_asked_again_while_it_waits_answers_both_streams() {
 
         assert_eq!(first.await.unwrap().unwrap().code, 107);
         session
-            .ask(&Ask::Cancel {
-                run: holder.id().unwrap(),
+            .ask(&Cancel {
+                run: holder.id().unwrap().into(),
             })
             .await
             .unwrap();

@@ -13,9 +13,9 @@ use ordain::protocol::{
     Decoder, Failure, Frame, HEADER, Hello, Kind, LoggedIn, Login, LoginText, Method, Open, Phase,
     Sender, encode, header, read, request_text, write,
 };
-use ordain::request::{Ask, Value};
 use ordain::secret::Secret;
 use ordain::tls::{self, Fingerprint};
+use ordain::verb::{Run, Runs, Value};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -158,7 +158,7 @@ fn run_true(session: SessionId, counter: u64) -> String {
         session,
         counter,
         &RequestId::from_random([7; 20]).into(),
-        &Ask::Run(invocation("true", &[])),
+        &Run(invocation("true", &[])),
         || [0; 32],
     )
     .text
@@ -648,7 +648,7 @@ async fn input_beyond_its_credit_ends_the_connection_and_memory_stays_flat() {
         session,
         1,
         &RequestId::from_random([1; 20]).into(),
-        &Ask::Run(invocation("early", &[])),
+        &Run(invocation("early", &[])),
         || [0; 32],
     )
     .text;
@@ -935,7 +935,7 @@ async fn a_run_that_outlives_its_client_goes_on_with_whole_input_and_ends_with_h
     run.input().end().await.unwrap();
 
     // The end of input has to have left before the client does.
-    let _ = whole.ask(&Ask::Runs).await.unwrap();
+    let _ = whole.ask(&Runs::default()).await.unwrap();
     drop(run);
     drop(whole);
     common::wait("the command's end", || {

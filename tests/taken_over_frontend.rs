@@ -7,10 +7,10 @@ mod common;
 use ordain::credential::{Purpose, SessionKey};
 use ordain::encoding::base64;
 use ordain::ids::{RequestId, SessionId};
-use ordain::ipc::{Channel, Outcome, SecretValue, ToFrontend, ToMonitor};
+use ordain::ipc::{Channel, Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use ordain::monitor::{FRONTEND, Given, LastFaults, Loader, serve};
 use ordain::protocol::{LoginText, request_text};
-use ordain::request::{Ask, Value};
+use ordain::verb::{Run, Value};
 use ordain::{config, sys, tls};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
@@ -182,14 +182,15 @@ fn attacker() {
 
 impl Monitor {
     async fn say(&self, message: ToMonitor) {
-        let _ = self.channel.send(&message, &[]).await;
+        let _ = self.channel.send(&message, &Manifest::default()).await;
     }
 
     async fn say_with(&self, message: ToMonitor, descriptor: &OwnedFd) {
-        let _ = self.channel.send(&message, &[descriptor.as_fd()]).await;
+        let manifest = Manifest::default().with(Name::Client, descriptor.try_clone().unwrap());
+        let _ = self.channel.send(&message, &manifest).await;
     }
 
-    async fn next(&mut self) -> Option<(ToFrontend, Vec<OwnedFd>)> {
+    async fn next(&mut self) -> Option<(ToFrontend, Manifest)> {
         self.channel
             .receive::<ToFrontend>(&mut self.buffer)
             .await
@@ -336,7 +337,7 @@ fn connected() -> OwnedFd {
 }
 
 fn run(session: SessionId, counter: u64, command: &str, arguments: &[(&str, Value)]) -> String {
-    let ask = Ask::Run(common::invocation(command, arguments));
+    let ask = Run(common::invocation(command, arguments));
     request_text(
         session,
         counter,

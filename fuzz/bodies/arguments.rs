@@ -2,8 +2,8 @@
 //! character, nothing but a number below zero could be taken for an option, and no path leaves its
 //! root.
 
+use ordain::place::Place;
 use ordain::policy::{Argument, Kind, Pass, Presence, Text};
-use ordain::request::Place;
 use std::sync::LazyLock;
 
 static ARGUMENTS: LazyLock<Vec<Argument>> = LazyLock::new(|| {

@@ -18,7 +18,8 @@ pub use verify::{Fault, Report, Verifier};
 use crate::encoding::base64;
 use crate::ids::{RequestId, RunId};
 use crate::limits;
-use crate::policy::{Grant, Plan};
+use crate::policy::Grant;
+use crate::verb;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -43,7 +44,7 @@ impl Receipt {
     }
 
     /// Whether it belongs to this grant.
-    pub fn covers(&self, grant: &Grant<Plan>) -> bool {
+    pub fn covers(&self, grant: &Grant<verb::Run>) -> bool {
         self.request == grant.request()
     }
 }
@@ -223,7 +224,7 @@ impl Trail {
     /// As [`Trail::append`]; without the receipt nothing can run.
     pub fn append_start(
         &mut self,
-        grant: &Grant<Plan>,
+        grant: &Grant<verb::Run>,
         run: RunId,
         record: &Record<'_>,
     ) -> io::Result<Receipt> {
@@ -237,8 +238,8 @@ impl Trail {
 
     /// A receipt for a command whose administrator lets it run when the trail cannot be written.
     /// That it did is counted, and recorded as soon as that can be done again.
-    pub fn go_without(&mut self, grant: &Grant<Plan>, run: RunId) -> Option<Receipt> {
-        if !grant.what().command.audit_best_effort {
+    pub fn go_without(&mut self, grant: &Grant<verb::Run>, run: RunId) -> Option<Receipt> {
+        if !grant.allowed().command.audit_best_effort {
             return None;
         }
         self.missed += 1;

@@ -2,8 +2,7 @@
 //! command's description at hand, because only that says which name is a flag and which argument is
 //! secret.
 
-use crate::protocol::{ArgumentView, CommandView};
-use crate::request::Value;
+use crate::verb::{ArgumentView, CommandView, Value};
 use std::collections::VecDeque;
 use std::fmt;
 

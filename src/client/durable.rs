@@ -2,14 +2,15 @@
 //! takes its session up by the session's key, and goes on at the exact byte, on both outputs and on
 //! standard input.
 
+use super::event::Event;
 use super::feed::{DurableInput, Feed, drive};
-use super::session::{Event, Run, Session};
+use super::session::{Run, Session};
 use super::{ClientError, Options};
 use crate::credential::random;
 use crate::ids::{RequestId, RunId};
 use crate::limits::RESUME_WINDOW;
 use crate::protocol::{Code, Ended, Queued, RequestName, Started};
-use crate::request::{Attachment, Invocation};
+use crate::verb::{Attach, Invocation};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -39,7 +40,7 @@ pub struct Durable {
     id: RunId,
     offsets: [u64; 2],
     /// How it is attached to again.
-    again: Attachment,
+    again: Attach,
     feed: Arc<Feed>,
     window: Option<Duration>,
     healing: Option<(Instant, Healing)>,
@@ -99,7 +100,7 @@ impl Durable {
     pub async fn watch(
         options: Options,
         session: Session,
-        attachment: Attachment,
+        attachment: Attach,
     ) -> Result<Self, ClientError> {
         let run = session.attach(attachment).await?;
         let mut followed = Self::follow(options, session, run)?;
@@ -132,8 +133,8 @@ impl Durable {
         if run.takes_stdin() {
             tokio::spawn(drive(feed.clone()));
         }
-        let again = Attachment {
-            run: id,
+        let again = Attach {
+            run: id.into(),
             stdout: None,
             stderr: None,
             follow: true,
@@ -298,7 +299,7 @@ impl Durable {
         let until = since + self.window.unwrap_or_default().max(Duration::from_secs(1));
         let (options, session, lost) = (self.options.clone(), self.session.clone(), lost.clone());
         let [stdout, stderr] = self.offsets;
-        let attachment = Attachment {
+        let attachment = Attach {
             stdout: Some(stdout),
             stderr: Some(stderr),
             ..self.again

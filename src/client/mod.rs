@@ -3,6 +3,7 @@
 mod connection;
 mod durable;
 mod error;
+mod event;
 mod feed;
 mod inbox;
 mod login;
@@ -12,7 +13,8 @@ mod signer;
 pub use connection::{Connection, Options, connect, connect_over};
 pub use durable::{Durable, Told};
 pub use error::ClientError;
+pub use event::Event;
 pub use feed::DurableInput;
 pub use login::{Entered, Kept, Proof};
-pub use session::{Event, Input, Run, Session, reason};
+pub use session::{Input, Run, Session, reason};
 pub use signer::{Agent, Signer};

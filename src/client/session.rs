@@ -3,6 +3,7 @@
 use super::ClientError;
 use super::connection::{Options, connect};
 use super::error::lost;
+use super::event::Event;
 use super::inbox::Inbox;
 use crate::credential::{Purpose, SessionKey, random};
 use crate::exit::Reason;
@@ -10,42 +11,14 @@ use crate::ids::{RequestId, RunId, SessionId, StreamId};
 use crate::limits::{CONTROL_FRAME, DATA_FRAME, PING_EVERY, SIGNED_TEXT, SILENCE};
 use crate::mux::{Outbox, Reader};
 use crate::protocol::{
-    Answer, Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, RequestName, Resize,
-    Started, encode, read, request_text, write,
+    Code, Credit, Ended, Failure, Frame, Kind, Open, Ping, Queued, RequestName, Resize, Started,
+    encode, read, request_text, write,
 };
-use crate::request::{Ask, Attachment, Invocation, Value};
+use crate::verb::{self, Arguments, Attach, Invocation, Value, Verb};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, ReadHalf};
 use tokio::task::JoinHandle;
-
-/// Something a stream brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The run waits for its turn.
-    Queued(Queued),
-    /// The run has started.
-    Started(Started),
-    /// Bytes of its standard output.
-    Stdout(Vec<u8>),
-    /// Bytes of its standard error.
-    Stderr(Vec<u8>),
-    /// It reads no more standard input.
-    StdinClosed,
-    /// It has ended; nothing follows.
-    Ended(Ended),
-    /// What another request asked for; nothing follows.
-    Answer(Box<Answer>),
-}
-
-impl Event {
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Stdout(bytes) | Self::Stderr(bytes) => bytes,
-            _ => &[],
-        }
-    }
-}
 
 /// A user logged in over one connection. Clones share it; it ends when the last is gone.
 #[derive(Clone)]
@@ -168,15 +141,17 @@ impl Session {
     /// Asks for something that runs nothing.
     ///
     /// # Errors
-    /// The server's refusal, or that the connection is lost.
-    pub async fn ask(&self, ask: &Ask) -> Result<Answer, ClientError> {
-        let mut stream = self.open(ask).await?;
+    /// The server's refusal, that the connection is lost, or that the answer cannot be read.
+    pub async fn ask<V: Verb>(&self, verb: &V) -> Result<V::Answer, ClientError> {
+        let broken = |what: String| {
+            let text = format!("the server answered `{}` with {what}", V::NAME);
+            ClientError::new(Code::Protocol, text)
+        };
+        let mut stream = self.open(verb).await?;
         match stream.next().await? {
-            Event::Answer(answer) => Ok(*answer),
-            other => Err(ClientError::new(
-                Code::Protocol,
-                format!("the server answered {} with {other:?}", ask.verb().name()),
-            )),
+            Event::Answer(answer) => read(&answer)
+                .map_err(|fault| broken(format!("something that cannot be read: {fault}"))),
+            other => Err(broken(format!("{other:?}"))),
         }
     }
 
@@ -201,7 +176,7 @@ impl Session {
         name: impl Into<RequestName>,
         waits: impl FnMut(Queued),
     ) -> Result<Run, ClientError> {
-        self.open_with(&Ask::Run(invocation), name.into())
+        self.open_with(&verb::Run(invocation), name.into())
             .await?
             .begun(waits)
             .await
@@ -216,11 +191,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Code::NoSuchRun`], [`Code::Offset`], or that the connection is lost.
-    pub async fn attach(&self, attachment: Attachment) -> Result<Run, ClientError> {
-        self.open(&Ask::Attach(attachment))
-            .await?
-            .begun(|_| {})
-            .await
+    pub async fn attach(&self, attachment: Attach) -> Result<Run, ClientError> {
+        self.open(&attachment).await?.begun(|_| {}).await
     }
 
     /// The same session over a new connection, by its key and without a password.
@@ -235,17 +207,17 @@ impl Session {
             .await
     }
 
-    async fn open(&self, ask: &Ask) -> Result<Run, ClientError> {
-        self.open_with(ask, RequestId::from_random(random()).into())
+    async fn open<V: Verb>(&self, verb: &V) -> Result<Run, ClientError> {
+        self.open_with(verb, RequestId::from_random(random()).into())
             .await
     }
 
-    async fn open_with(&self, ask: &Ask, name: RequestName) -> Result<Run, ClientError> {
+    async fn open_with<V: Verb>(&self, verb: &V, name: RequestName) -> Result<Run, ClientError> {
         let shared = &self.0;
         let inbox = Arc::new(Inbox::default());
         let mut next = shared.next.lock().await;
         let (stream, counter) = *next;
-        let text = request_text(shared.id, counter, &name, ask, random);
+        let text = request_text(shared.id, counter, &name, verb, random);
         let signature = shared.key.sign(Purpose::Request, &text.text);
         let too_long = text.text.len() > SIGNED_TEXT;
         let payload = write(&Open {
@@ -255,7 +227,7 @@ impl Session {
         });
 
         if too_long || payload.len() > CONTROL_FRAME {
-            return Err(too_large(ask));
+            return Err(too_large(verb.clone().arguments()));
         }
         *next = (stream + 1, counter + 1);
         {
@@ -298,26 +270,19 @@ impl Session {
     }
 }
 
-fn too_large(ask: &Ask) -> ClientError {
-    let longest = match ask {
-        Ask::Run(invocation) | Ask::Preview(invocation) => {
-            let length = |value: &Value| match value {
-                Value::Text(text) => text.len(),
-                Value::Many(values) => values.iter().map(String::len).sum(),
-                Value::Secret(secret) => secret.bytes().len(),
-                Value::Integer(_) | Value::Flag(_) | Value::Misfit(_) => 0,
-            };
-
-            invocation
-                .arguments
-                .iter()
-                .map(|(name, value)| (length(value), name.clone()))
-                .max()
-        }
-
-        _ => None,
+fn too_large(arguments: Option<&mut Arguments>) -> ClientError {
+    let length = |value: &Value| match value {
+        Value::Text(text) => text.len(),
+        Value::Many(values) => values.iter().map(String::len).sum(),
+        Value::Secret(secret) => secret.bytes().len(),
+        Value::Integer(_) | Value::Flag(_) | Value::Commitment(_) | Value::Misfit(_) => 0,
     };
-
+    let longest = arguments.and_then(|arguments| {
+        let lengths = arguments.iter();
+        lengths
+            .map(|(name, value)| (length(value), name.clone()))
+            .max()
+    });
     let mut error = ClientError::new(
         Code::FrameTooLarge,
         format!("the request is longer than {SIGNED_TEXT} bytes, the most a server takes"),
@@ -659,9 +624,7 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
 
         Kind::Answer => {
             streams.close(frame.stream);
-            inbox.event(Event::Answer(Box::new(
-                read(&frame.payload).map_err(broken)?,
-            )));
+            inbox.event(Event::Answer(frame.payload));
             true
         }
 

@@ -2,8 +2,8 @@
 
 use super::fault::Faults;
 use crate::limits;
+use crate::place::Place;
 use crate::policy::{Account, RunAs};
-use crate::request::Place;
 use crate::sys::{self, Identity};
 use std::collections::HashMap;
 

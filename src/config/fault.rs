@@ -1,6 +1,6 @@
 //! Faults of a configuration, collected so that all are seen at once.
 
-use crate::request::Place;
+use crate::place::Place;
 use std::cell::RefCell;
 use std::fmt;
 

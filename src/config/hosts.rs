@@ -52,7 +52,7 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
         return Ok(Hosts::default());
     }
     let faults = Faults::default();
-    let file = crate::request::Place {
+    let file = crate::place::Place {
         file: path.to_string_lossy().into(),
         line: 0,
     };

@@ -7,8 +7,9 @@ use super::reader::{Item, Table};
 use super::values::{self, name, sources, timeout, window};
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;
+use crate::place::Place;
 use crate::policy::{Pattern, Role, User};
-use crate::request::{Place, rights};
+use crate::verb::rights;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Walks a TOML document with the place of every value. A key that nobody asked for is a fault.
 
 use super::fault::Faults;
-use crate::request::Place;
+use crate::place::Place;
 use crate::units;
 use std::cell::RefCell;
 use std::ops::Range;

@@ -10,11 +10,12 @@ pub use running::Running;
 pub use tree::Rest;
 
 use crate::audit::Receipt;
-use crate::policy::{Command, Grant, Plan, RunAs, Stdin};
+use crate::policy::{Command, Grant, RunAs, Stdin};
 use crate::sys::{
     self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
     TreeLimits, Trust,
 };
+use crate::verb;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,15 +46,26 @@ pub struct Pipes {
 }
 
 impl Pipes {
-    /// Duplicates of standard output, error and input, for a frontend after this one.
-    pub fn duplicates(&self) -> [Option<OwnedFd>; 3] {
+    /// Duplicates, for a frontend after this one.
+    pub fn duplicates(&self) -> Duplicates {
         let copy = |pipe: &OwnedFd| pipe.try_clone().ok();
-        [
-            copy(&self.stdout),
-            self.stderr.as_ref().and_then(copy),
-            self.stdin.as_ref().and_then(copy),
-        ]
+        Duplicates {
+            stdin: self.stdin.as_ref().and_then(copy),
+            stdout: copy(&self.stdout),
+            stderr: self.stderr.as_ref().and_then(copy),
+        }
     }
+}
+
+/// Duplicates of a run's pipes that are still open in the frontend.
+#[derive(Debug, Default)]
+pub struct Duplicates {
+    /// Of standard input.
+    pub stdin: Option<OwnedFd>,
+    /// Of standard output.
+    pub stdout: Option<OwnedFd>,
+    /// Of standard error.
+    pub stderr: Option<OwnedFd>,
 }
 
 /// Runs what was granted.
@@ -62,7 +74,7 @@ impl Pipes {
 /// The step that failed; then nothing has run.
 pub async fn run(
     means: &Means,
-    grant: &Grant<Plan>,
+    grant: &Grant<verb::Run>,
     receipt: Receipt,
 ) -> Result<(Running, Pipes), NotStarted> {
     if !receipt.covers(grant) {
@@ -80,7 +92,7 @@ pub async fn run(
     };
     started
         .map(|running| (running, pipes))
-        .map_err(|error| NotStarted::step(&error, grant.what()))
+        .map_err(|error| NotStarted::step(&error, grant.allowed()))
 }
 
 async fn start_grouped(
@@ -204,8 +216,8 @@ fn tree_limits(command: &Command) -> TreeLimits {
 }
 
 /// Everything the child needs, made beforehand.
-fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), NotStarted> {
-    let plan = grant.what();
+fn prepare(grant: &Grant<verb::Run>, receipt: &Receipt) -> Result<(Draft, Pipes), NotStarted> {
+    let plan = grant.allowed();
     let command = &plan.command;
     let text = |text: &str| {
         CString::new(text).map_err(|_| NotStarted {
@@ -260,7 +272,10 @@ fn prepare(grant: &Grant<Plan>, receipt: &Receipt) -> Result<(Draft, Pipes), Not
     }
 
     let (stdio, pipes) = match &plan.terminal {
-        Some(terminal) => at_a_terminal(terminal.size, become_user.as_ref().map(|user| user.uid)),
+        Some(terminal) => at_a_terminal(
+            (terminal.columns, terminal.rows),
+            become_user.as_ref().map(|user| user.uid),
+        ),
         None => piped(command.stdin),
     }
     .map_err(|fault| NotStarted::io("making its pipes", &fault))?;

@@ -2,8 +2,9 @@
 //! of it.
 
 use super::client::Client;
+use crate::exit::End;
 use crate::ids::RunId;
-use crate::ipc::{End, RunRules};
+use crate::ipc::{Manifest, Name, RunRules};
 use crate::protocol::{Ended, Started};
 use crate::spool::Spool;
 use std::collections::{HashMap, VecDeque};
@@ -43,6 +44,17 @@ pub struct Pipes {
     pub stderr: Option<OwnedFd>,
     /// Its standard input, when it takes any.
     pub stdin: Option<OwnedFd>,
+}
+
+impl Pipes {
+    /// Those that came along.
+    pub fn of(manifest: &mut Manifest) -> Self {
+        Self {
+            stdout: manifest.take(Name::Stdout),
+            stderr: manifest.take(Name::Stderr),
+            stdin: manifest.take(Name::Stdin),
+        }
+    }
 }
 
 /// What waits for a run's pump.
@@ -236,33 +248,5 @@ impl Runs {
             .get(&run)
             .or_else(|| known.over.iter().find(|live| live.run == run))
             .cloned()
-    }
-}
-
-/// The end as the wire tells it.
-pub fn ended(
-    run: RunId,
-    end: End,
-    [stdin_bytes, stdout_bytes, stderr_bytes]: [u64; 3],
-    cut: bool,
-    held_open: bool,
-) -> Ended {
-    Ended {
-        run: run.to_string(),
-        reason: end.reason,
-        number: end.number,
-        duration_ms: end.duration_ms,
-        user_ms: end.user_ms,
-        system_ms: end.system_ms,
-        peak_kib: end.peak_kib,
-        left_killed: end.left_killed,
-        left_running: end.left_running,
-        verified: end.verified,
-        goes_on: false,
-        cut,
-        stdin_bytes,
-        stdout_bytes,
-        stderr_bytes,
-        held_open,
     }
 }

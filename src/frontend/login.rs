@@ -4,7 +4,7 @@ use super::registry::FromMonitor;
 use super::shared::Shared;
 use super::stock::Nonce;
 use super::wire::{End, Frames, Link, failure, parse};
-use crate::ipc::{Outcome, SecretValue, ToFrontend, ToMonitor};
+use crate::ipc::{Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::mux::{Closed, Outbox};
 use crate::protocol::{Code, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, VERSION};
 use std::net::SocketAddr;
@@ -154,7 +154,8 @@ impl Entrance<'_> {
         };
 
         self.tried = true;
-        self.link.shared.tell_with(message, socket).await;
+        let manifest = Manifest::default().with(Name::Client, socket);
+        self.link.shared.tell_with(message, manifest).await;
         match self.answer(deadline).await? {
             Some(FromMonitor::Message(ToFrontend::Login { outcome, .. }, _)) => Ok(outcome),
             _ => Err(End::stopping()),

@@ -6,7 +6,7 @@ use super::pump;
 use super::registry::{FromMonitor, connection_of};
 use super::shared::{Current, Shared};
 use crate::ids::{ConnectionId, RunId, StreamId};
-use crate::ipc::{Frontend, RunRules, ToFrontend, ToMonitor};
+use crate::ipc::{Frontend, Manifest, Name, RunRules, ToFrontend, ToMonitor};
 use crate::spool::Spool;
 use crate::{sys, tls};
 use rustls::ServerConfig;
@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Does what the monitor says.
-pub fn obey(shared: &Arc<Shared>, message: ToFrontend, descriptors: Vec<OwnedFd>) {
+pub fn obey(shared: &Arc<Shared>, message: ToFrontend, manifest: Manifest) {
     match message {
-        ToFrontend::Configure(settings) => configure(shared, *settings, descriptors),
+        ToFrontend::Configure(settings) => configure(shared, *settings, manifest),
         ToFrontend::CloseOut {
             network,
             milliseconds,
@@ -40,15 +40,9 @@ pub fn obey(shared: &Arc<Shared>, message: ToFrontend, descriptors: Vec<OwnedFd>
             }
         }
 
-        ToFrontend::Adopt {
-            run,
-            rules,
-            stdout,
-            stderr,
-            stdin,
-        } => {
-            let (run, open) = (RunId::from_random(run), [stdout, stderr, stdin]);
-            if let Err(fault) = adopt(shared, run, rules, open, descriptors) {
+        ToFrontend::Adopt { run, rules } => {
+            let run = RunId::from_random(run);
+            if let Err(fault) = adopt(shared, run, rules, manifest) {
                 tracing::error!(%fault, %run, "a run of the frontend before this one could not be taken on");
             }
         }
@@ -64,15 +58,15 @@ pub fn obey(shared: &Arc<Shared>, message: ToFrontend, descriptors: Vec<OwnedFd>
             stream,
             RunId::from_random(run),
             rules,
-            descriptors,
+            manifest,
         ),
-        other => pass_on(shared, other, descriptors),
+        other => pass_on(shared, other, manifest),
     }
 }
 
 /// Takes over a reload's certificate and bounds, for new connections.
-fn configure(shared: &Shared, settings: Frontend, mut descriptors: Vec<OwnedFd>) {
-    match take_tls(&settings, &mut descriptors) {
+fn configure(shared: &Shared, settings: Frontend, mut manifest: Manifest) {
+    match take_tls(&mut manifest) {
         Ok(tls) => shared.replace(Current {
             tls,
             limits: settings.limits,
@@ -83,7 +77,7 @@ fn configure(shared: &Shared, settings: Frontend, mut descriptors: Vec<OwnedFd>)
 }
 
 /// Gives a message to the connection that it is for.
-fn pass_on(shared: &Shared, message: ToFrontend, descriptors: Vec<OwnedFd>) {
+fn pass_on(shared: &Shared, message: ToFrontend, manifest: Manifest) {
     let Some(connection) = connection_of(&message) else {
         return;
     };
@@ -91,7 +85,7 @@ fn pass_on(shared: &Shared, message: ToFrontend, descriptors: Vec<OwnedFd>) {
         .registry
         .pass_on(
             connection,
-            Box::new(FromMonitor::Message(message, descriptors)),
+            Box::new(FromMonitor::Message(message, manifest)),
         )
         .is_err()
     {
@@ -99,36 +93,26 @@ fn pass_on(shared: &Shared, message: ToFrontend, descriptors: Vec<OwnedFd>) {
     }
 }
 
-/// Takes certificate, key and client CA off the front of the descriptors.
-pub fn take_tls(
-    settings: &Frontend,
-    descriptors: &mut Vec<OwnedFd>,
-) -> Result<Arc<ServerConfig>, String> {
-    let count = if settings.client_ca { 3 } else { 2 };
-    if descriptors.len() < count {
-        return Err("its descriptors did not come along".into());
-    }
+/// Takes certificate, key and client CA out of what came along.
+pub fn take_tls(manifest: &mut Manifest) -> Result<Arc<ServerConfig>, String> {
     let read = |descriptor: OwnedFd| -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
         File::from(descriptor).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let rest = descriptors.split_off(count);
-    let files: Vec<_> = std::mem::replace(descriptors, rest)
-        .into_iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(|fault| fault.to_string())?;
-    let [chain, key, client_ca @ ..] = files.as_slice() else {
+    let mut pem = |name: Name| {
+        let read = manifest.take(name).map(read).transpose();
+        read.map_err(|fault| fault.to_string())
+    };
+    let (chain, key) = (pem(Name::Certificate)?, pem(Name::Key)?);
+    let (Some(chain), Some(key)) = (chain, key) else {
         return Err("its descriptors did not come along".into());
     };
-    let client_ca = client_ca
-        .first()
-        .map(|pem| tls::certificates(pem))
-        .transpose()?;
+    let client_ca = pem(Name::ClientCa)?;
+    let client_ca = client_ca.map(|pem| tls::certificates(&pem)).transpose()?;
     tls::server(
-        tls::certificates(chain)?,
-        tls::private_key(key)?,
+        tls::certificates(&chain)?,
+        tls::private_key(&key)?,
         client_ca.as_deref(),
     )
 }
@@ -140,27 +124,16 @@ fn started(
     stream: StreamId,
     run: RunId,
     rules: RunRules,
-    descriptors: Vec<OwnedFd>,
+    mut manifest: Manifest,
 ) {
     sys::fault_point("frontend-started");
-    let mut descriptors = descriptors.into_iter();
-    let (Some(spool), stdout) = (descriptors.next(), descriptors.next()) else {
-        return tracing::error!(%run, "a run came without its descriptors");
+    let Some(spool) = manifest.take(Name::Spool) else {
+        return tracing::error!(%run, "a run came without its spool");
     };
-    let stderr = if rules.terminal {
-        None
-    } else {
-        descriptors.next()
-    };
-    let stdin = descriptors.next();
+    let pipes = Pipes::of(&mut manifest);
     let spool = Spool::new(spool, rules.capacity, rules.outlives_client);
     let live = Arc::new(Live::new(run, spool, rules, [None; 2]));
     shared.runs.enter(live.clone());
-    let pipes = Pipes {
-        stdout,
-        stderr,
-        stdin,
-    };
     let Err(back) = shared.registry.pass_on(
         connection,
         Box::new(FromMonitor::Started(stream, live, pipes)),
@@ -178,31 +151,22 @@ fn adopt(
     shared: &Arc<Shared>,
     run: RunId,
     rules: RunRules,
-    open: [bool; 3],
-    descriptors: Vec<OwnedFd>,
+    mut manifest: Manifest,
 ) -> io::Result<()> {
-    let mut descriptors = descriptors.into_iter();
-    let spool = descriptors.next().ok_or(io::ErrorKind::InvalidInput)?;
-    let [stdout, stderr, stdin] = open.map(|open| if open { descriptors.next() } else { None });
+    let spool = manifest
+        .take(Name::Spool)
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    let mut pipes = Pipes::of(&mut manifest);
     let (spool, lost) = Spool::left_behind(spool, rules.capacity)?;
     // Input that was cut is over; what is typed goes on, unless it is not known how much of it has
     // arrived.
-    let stdin = stdin.filter(|_| spool.fed().is_some());
+    pipes.stdin = pipes.stdin.filter(|_| spool.fed().is_some());
     let rules = RunRules {
-        stdin: rules.stdin.filter(|_| stdin.is_some()),
+        stdin: rules.stdin.filter(|_| pipes.stdin.is_some()),
         ..rules
     };
     let live = Arc::new(Live::new(run, spool, rules, lost));
     shared.runs.enter(live.clone());
-    pump::start(
-        shared,
-        live,
-        None,
-        Pipes {
-            stdout,
-            stderr,
-            stdin,
-        },
-    );
+    pump::start(shared, live, None, pipes);
     Ok(())
 }

@@ -2,9 +2,8 @@
 
 use super::live::{Live, Pipes};
 use crate::ids::{ConnectionId, StreamId};
-use crate::ipc::ToFrontend;
+use crate::ipc::{Manifest, ToFrontend};
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub enum FromMonitor {
     /// A message with its descriptors.
-    Message(ToFrontend, Vec<OwnedFd>),
+    Message(ToFrontend, Manifest),
     /// A run that it asked for has started.
     Started(StreamId, Arc<Live>, Pipes),
 }

@@ -6,10 +6,9 @@ use super::live::Runs;
 use super::registry::Registry;
 use super::stock::Stock;
 use crate::ids::ConnectionId;
-use crate::ipc::{Channel, Limits, Misdeed, ToMonitor};
+use crate::ipc::{Channel, Limits, Manifest, Misdeed, ToMonitor};
 use rustls::ServerConfig;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -89,12 +88,12 @@ impl Shared {
     /// Tells the monitor; waits while its queue is full. When the monitor is gone, so is this
     /// process.
     pub async fn tell(&self, message: ToMonitor) {
-        let _ = self.monitor.send(&message, &[]).await;
+        let _ = self.monitor.send(&message, &Manifest::default()).await;
     }
 
-    /// Tells the monitor and gives it a descriptor.
-    pub async fn tell_with(&self, message: ToMonitor, descriptor: OwnedFd) {
-        let _ = self.monitor.send(&message, &[descriptor.as_fd()]).await;
+    /// Tells the monitor and gives it descriptors.
+    pub async fn tell_with(&self, message: ToMonitor, manifest: Manifest) {
+        let _ = self.monitor.send(&message, &manifest).await;
     }
 
     /// A client that nobody knows has done something.

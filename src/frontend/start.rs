@@ -4,7 +4,9 @@ use super::accept::accept;
 use super::orders::{obey, take_tls};
 use super::shared::{Current, Shared};
 use crate::credential;
-use crate::ipc::{self, Channel, ChannelFault, Frontend, Logs, ToFrontend, ToMonitor};
+use crate::ipc::{
+    self, Channel, ChannelFault, Frontend, Logs, Manifest, Name, ToFrontend, ToMonitor,
+};
 use crate::limits;
 use crate::sys::{self, Identity};
 use rustls::ServerConfig;
@@ -26,14 +28,14 @@ pub struct Ended(pub String);
 pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
     let ended = |what: &str, fault: &dyn std::fmt::Display| Ended(format!("{what}: {fault}"));
     let socket = sys::adopt(3).map_err(|fault| ended("the monitor's socket", &fault))?;
-    let (settings, mut descriptors) = first_settings(&socket)?;
+    let (settings, mut manifest) = first_settings(&socket)?;
     start_logs(settings.logs);
-    let tls =
-        take_tls(&settings, &mut descriptors).map_err(|fault| ended("the certificate", &fault))?;
-    if descriptors.len() != settings.listeners as usize {
+    let tls = take_tls(&mut manifest).map_err(|fault| ended("the certificate", &fault))?;
+    let listeners = manifest.take_all(Name::Listener);
+    if listeners.is_empty() {
         return Err(Ended("the listeners did not come along".into()));
     }
-    let listeners: Vec<TcpListener> = descriptors.into_iter().map(TcpListener::from).collect();
+    let listeners: Vec<TcpListener> = listeners.into_iter().map(TcpListener::from).collect();
     sys::steady_heap();
     sys::leave_signals_to_the_monitor();
     let _ = sys::raise_descriptor_limit();
@@ -56,15 +58,17 @@ pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
 }
 
 /// The first message, read without a runtime.
-fn first_settings(socket: &OwnedFd) -> Result<(Frontend, Vec<OwnedFd>), Ended> {
+fn first_settings(socket: &OwnedFd) -> Result<(Frontend, Manifest), Ended> {
     let wrong = |why: &dyn std::fmt::Display| Ended(format!("the monitor's first message: {why}"));
     sys::wait_readable(socket.as_fd(), Duration::from_secs(10)).map_err(|fault| wrong(&fault))?;
     let mut buffer = vec![0; limits::IPC_MESSAGE];
     let received = sys::receive(socket.as_fd(), &mut buffer).map_err(|fault| wrong(&fault))?;
 
     match ipc::read(buffer.get(..received.length).unwrap_or_default()) {
-        Ok(ToFrontend::Configure(settings)) if !received.cut => {
-            Ok((*settings, received.descriptors))
+        Ok((ToFrontend::Configure(settings), names)) if !received.cut => {
+            let manifest = Manifest::named(names, received.descriptors);
+            let manifest = manifest.ok_or_else(|| wrong(&"its descriptors did not come along"))?;
+            Ok((*settings, manifest))
         }
         Ok(_) => Err(wrong(&"it is not the settings")),
         Err(fault) => Err(wrong(&fault)),
@@ -116,7 +120,7 @@ async fn serve(
     let mut buffer = Vec::new();
     loop {
         match channel.receive::<ToFrontend>(&mut buffer).await {
-            Ok((message, descriptors)) => obey(&shared, message, descriptors),
+            Ok((message, manifest)) => obey(&shared, message, manifest),
             Err(ChannelFault::Gone) => {
                 last_words(&shared).await;
                 return Ok(());

@@ -1,11 +1,12 @@
 //! One end of the socket pair, for tokio.
 
+use super::manifest::{Manifest, Name};
 use crate::limits::IPC_MESSAGE;
 use crate::sys;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -48,20 +49,17 @@ impl Channel {
     ///
     /// # Errors
     /// When the other process is gone, or the message is larger than any should be.
-    pub async fn send<M: Serialize>(
-        &self,
-        message: &M,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> io::Result<()> {
-        let bytes = write(message)?;
+    pub async fn send<M: Serialize>(&self, message: &M, manifest: &Manifest) -> io::Result<()> {
+        let bytes = write(message, manifest)?;
+        let descriptors: Vec<_> = manifest.descriptors().map(AsFd::as_fd).collect();
         loop {
             // The queue is rarely full: try first, wait then.
-            match sys::send(self.0.get_ref().as_fd(), &bytes, descriptors) {
+            match sys::send(self.0.get_ref().as_fd(), &bytes, &descriptors) {
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
                 outcome => return outcome,
             }
             let mut ready = self.0.writable().await?;
-            match sys::send(self.0.get_ref().as_fd(), &bytes, descriptors) {
+            match sys::send(self.0.get_ref().as_fd(), &bytes, &descriptors) {
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 outcome => return outcome,
             }
@@ -72,13 +70,9 @@ impl Channel {
     ///
     /// # Errors
     /// `WouldBlock` when it has none; otherwise as [`Channel::send`].
-    pub fn try_send<M: Serialize>(
-        &self,
-        message: &M,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> io::Result<()> {
-        let bytes = write(message)?;
-        sys::send(self.0.get_ref().as_fd(), &bytes, descriptors)
+    pub fn try_send<M: Serialize>(&self, message: &M) -> io::Result<()> {
+        let bytes = write(message, &Manifest::default())?;
+        sys::send(self.0.get_ref().as_fd(), &bytes, &[])
     }
 
     /// Receives a message with its descriptors. Cancel-safe. `buffer` is scratch, kept by the
@@ -89,7 +83,7 @@ impl Channel {
     pub async fn receive<M: DeserializeOwned>(
         &self,
         buffer: &mut Vec<u8>,
-    ) -> Result<(M, Vec<OwnedFd>), ChannelFault> {
+    ) -> Result<(M, Manifest), ChannelFault> {
         buffer.resize(IPC_MESSAGE, 0);
         loop {
             let mut ready = self.0.readable().await.map_err(ChannelFault::Io)?;
@@ -105,31 +99,36 @@ impl Channel {
                     let bytes = buffer.get_mut(..received.length).unwrap_or_default();
                     let message = read(bytes);
                     zeroize::Zeroize::zeroize(bytes);
-                    return Ok((message?, received.descriptors));
+                    let (message, names) = message?;
+                    let manifest = Manifest::named(names, received.descriptors).ok_or(
+                        ChannelFault::Malformed("descriptors are missing or left over"),
+                    )?;
+                    return Ok((message, manifest));
                 }
             }
         }
     }
 }
 
-/// A message's bytes; they may hold a password.
-fn write<M: Serialize>(message: &M) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
-    let bytes = zeroize::Zeroizing::new(postcard::to_allocvec(message).map_err(io::Error::other)?);
+/// A message's bytes, with the names of its descriptors; they may hold a password.
+fn write<M: Serialize>(
+    message: &M,
+    manifest: &Manifest,
+) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
+    let bytes = postcard::to_allocvec(&(message, manifest.names())).map_err(io::Error::other)?;
+    let bytes = zeroize::Zeroizing::new(bytes);
     if bytes.len() > IPC_MESSAGE {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the message is too large",
-        ));
+        let text = "the message is too large";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-
     Ok(bytes)
 }
 
-/// Reads a message's bytes, all of them.
+/// Reads a message's bytes, all of them, and the names of the descriptors that come along.
 ///
 /// # Errors
 /// When they are not exactly one message.
-pub fn read<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, ChannelFault> {
+pub fn read<M: DeserializeOwned>(bytes: &[u8]) -> Result<(M, Vec<Name>), ChannelFault> {
     match postcard::take_from_bytes(bytes) {
         Ok((message, [])) => Ok(message),
         Ok(_) => Err(ChannelFault::Malformed("bytes are left over")),
@@ -158,9 +157,10 @@ mod tests {
         };
 
         let null = sys::null().unwrap();
-        one.send(&login, &[null.as_fd()]).await.unwrap();
-        let (message, descriptors) = other.receive::<ToMonitor>(&mut Vec::new()).await.unwrap();
-        assert_eq!((message, descriptors.len()), (login, 1));
+        let manifest = Manifest::default().with(Name::Client, null);
+        one.send(&login, &manifest).await.unwrap();
+        let (message, manifest) = other.receive::<ToMonitor>(&mut Vec::new()).await.unwrap();
+        assert_eq!((message, manifest.names()), (login, vec![Name::Client]));
         drop(one);
         assert!(matches!(
             other.receive::<ToMonitor>(&mut Vec::new()).await,

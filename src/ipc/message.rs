@@ -1,5 +1,6 @@
 //! The messages. Every field of the frontend's is untrusted to the monitor.
 
+use crate::exit::{Counts, End};
 use crate::ids::{ConnectionId, StreamId};
 use crate::policy::Network;
 use serde::{Deserialize, Serialize};
@@ -184,10 +185,6 @@ pub struct Frontend {
     pub limits: Limits,
     /// How logs are written.
     pub logs: Logs,
-    /// Whether a client CA comes along.
-    pub client_ca: bool,
-    /// How many listeners come along.
-    pub listeners: u32,
     /// Whether they belong to the service manager, and stay open for the next daemon.
     pub listeners_stay: bool,
     /// The user and group to become, when started as root.
@@ -240,27 +237,13 @@ pub struct RunRules {
     pub terminal: bool,
 }
 
-/// How a run ended, by the monitor.
+/// How a run ended, and what its streams carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
-    /// A word of [`crate::exit::Reason`].
-    pub reason: String,
-    /// Exit status or signal.
-    pub number: Option<u8>,
-    /// From start to end.
-    pub duration_ms: u64,
-    /// Processor time outside the kernel.
-    pub user_ms: u64,
-    /// Processor time inside it.
-    pub system_ms: u64,
-    /// The most memory it had.
-    pub peak_kib: u64,
-    /// Processes that outlived the main one and were killed.
-    pub left_killed: u32,
-    /// Processes that outlived it and go on, by the command's rule.
-    pub left_running: u32,
-    /// Whether the kernel vouches for the two counts.
-    pub verified: bool,
+pub struct Ended {
+    /// By the monitor.
+    pub end: End,
+    /// By the frontend's count.
+    pub counts: Counts,
 }
 
 /// What a client did before it was known who it is.
@@ -272,21 +255,6 @@ pub enum Misdeed {
     Deadline,
     /// It broke the protocol.
     Violation,
-}
-
-/// Bytes that a run's streams carried, by the frontend's count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Standard input.
-    pub stdin: u64,
-    /// Standard output.
-    pub stdout: u64,
-    /// Standard error.
-    pub stderr: u64,
-    /// Whether more output came than was passed on.
-    pub cut: bool,
-    /// Whether somebody still held the output open at the end.
-    pub held_open: bool,
 }
 
 /// Which bound a run has reached, by the frontend's clock or count.
@@ -388,12 +356,6 @@ pub enum ToFrontend {
         run: [u8; 10],
         /// What holds for it.
         rules: RunRules,
-        /// Whether standard output comes along.
-        stdout: bool,
-        /// Whether standard error does.
-        stderr: bool,
-        /// Whether the input of a terminal does.
-        stdin: bool,
     },
     /// Somebody may see a run's output. Comes with its spool.
     Attach {
@@ -411,9 +373,8 @@ pub enum ToFrontend {
         follow: bool,
         /// Whether the run's own session takes it up again.
         resume: bool,
-        /// How it ended, the bytes of standard input, output and error, and whether its output was
-        /// cut and held open, when it has.
-        ended: Option<(End, [u64; 3], (bool, bool))>,
+        /// How it ended, when it has.
+        ended: Option<Ended>,
     },
     /// The run's processes are gone.
     Exited {

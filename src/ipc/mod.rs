@@ -2,12 +2,14 @@
 //! when.
 
 mod channel;
+mod manifest;
 mod message;
 mod state;
 
 pub use channel::{Channel, ChannelFault, read};
+pub use manifest::{Manifest, Name};
 pub use message::{
-    Bound, Counts, End, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue,
-    ToFrontend, ToMonitor,
+    Bound, Ended, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue, ToFrontend,
+    ToMonitor,
 };
-pub use state::{Stage, descriptors, expected};
+pub use state::{Stage, carries, expected};

@@ -1,7 +1,7 @@
 //! The table: which message the frontend may send in which stage, and with how many descriptors.
 //! Whatever is not in it ends the frontend.
 
-use super::ToMonitor;
+use super::{Name, ToMonitor};
 
 /// How far a connection has come, as the monitor knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +44,11 @@ pub const fn expected(message: &ToMonitor, stage: Stage) -> bool {
     }
 }
 
-/// How many descriptors come with a message.
-pub const fn descriptors(message: &ToMonitor) -> usize {
+/// Which descriptors come with a message, exactly.
+pub const fn carries(message: &ToMonitor) -> &'static [Name] {
     match message {
-        ToMonitor::Login { .. } => 1,
-        _ => 0,
+        ToMonitor::Login { .. } => &[Name::Client],
+        _ => &[],
     }
 }
 
@@ -147,9 +147,9 @@ mod tests {
             assert_eq!(&seen, passes, "{stage:?}");
         }
 
-        assert_eq!(
-            all().iter().map(descriptors).collect::<Vec<_>>(),
-            [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        );
+        for (at, message) in all().iter().enumerate() {
+            let names: &[Name] = if at == 2 { &[Name::Client] } else { &[] };
+            assert_eq!(carries(message), names, "{message:?}");
+        }
     }
 }

@@ -12,12 +12,16 @@ use crate::credential::{self, Credentials, Factor, totp};
 use crate::encoding::{hex, unhex};
 use crate::exit::Reason;
 use crate::ids::SessionId;
-use crate::policy::OnRevoke;
+use crate::policy::{LocalGrant, OnRevoke};
 use crate::protocol::Code;
 use crate::vault::{Found, KeptLogin, Lock, Seed};
+use crate::verb;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// Characters of the reason for a lock.
+const LOCK_REASON: usize = 256;
 
 /// Why a login is refused: what the client is told, what the trail says, and whether somebody could
 /// have guessed.
@@ -363,7 +367,11 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
 ///
 /// # Errors
 /// That it could not be written: it holds, but until the daemon ends only.
-pub async fn lock(state: &Shared, user: &str, reason: &str, uid: u32) -> io::Result<()> {
+pub async fn lock(state: &Shared, grant: &LocalGrant<verb::Lock>) -> io::Result<()> {
+    let (user, uid) = (&*grant.verb().user, grant.uid());
+    let reason: String = grant.verb().reason.chars().take(LOCK_REASON).collect();
+    let reason = reason.as_str();
+
     {
         let mut vault = state.vault.borrow_mut();
         match vault.contents.locks.get_mut(user) {
@@ -402,7 +410,8 @@ pub async fn lock(state: &Shared, user: &str, reason: &str, uid: u32) -> io::Res
 ///
 /// # Errors
 /// That it could not be written.
-pub async fn unlock(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
+pub async fn unlock(state: &Shared, grant: &LocalGrant<verb::Unlock>) -> io::Result<bool> {
+    let (user, uid) = (&*grant.verb().user, grant.uid());
     let was = state
         .vault
         .borrow_mut()
@@ -428,7 +437,8 @@ pub async fn unlock(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
 ///
 /// # Errors
 /// That it could not be written, so that none was made.
-pub async fn make_seed(state: &Shared, user: &str, uid: u32) -> io::Result<String> {
+pub async fn make_seed(state: &Shared, grant: &LocalGrant<verb::Totp>) -> io::Result<String> {
+    let (user, uid) = (&*grant.verb().user, grant.uid());
     let secret = credential::random::<{ totp::SEED }>();
     let old = state.vault.borrow_mut().contents.seeds.insert(
         user.to_owned(),
@@ -472,7 +482,8 @@ pub async fn make_seed(state: &Shared, user: &str, uid: u32) -> io::Result<Strin
 ///
 /// # Errors
 /// That it could not be written.
-pub async fn remove_seed(state: &Shared, user: &str, uid: u32) -> io::Result<bool> {
+pub async fn remove_seed(state: &Shared, grant: &LocalGrant<verb::Totp>) -> io::Result<bool> {
+    let (user, uid) = (&*grant.verb().user, grant.uid());
     let was = state
         .vault
         .borrow_mut()

@@ -1,13 +1,18 @@
 //! A request that is being served: who asks, its record, and what its client is told.
 
+use super::denied::Denied;
 use super::metrics::count_by;
 use super::session::Session;
 use super::state::Shared;
 use crate::audit::{Record, What};
 use crate::ids::{ConnectionId, StreamId};
-use crate::ipc::{SecretValue, ToFrontend};
-use crate::policy::{Refusal, RefusalKind};
-use crate::protocol::{Answer, Code};
+use crate::ipc::{Manifest, SecretValue, ToFrontend};
+use crate::limits::CONTROL_FRAME;
+use crate::policy::{Grant, Judged, Plan, Refusal};
+use crate::protocol::Code;
+use crate::verb::Verb;
+use serde::Serialize;
+use std::io;
 use std::net::SocketAddr;
 
 /// A request as it came.
@@ -27,18 +32,25 @@ pub(super) struct Asked<'a> {
     pub session: Session,
     pub peer: SocketAddr,
     pub signed: &'a Signed,
+    /// Which start of the daemon the request was first sent to, where it is sent again.
+    pub instance: Option<String>,
 }
 
-/// What a client is told when nothing can run because the trail cannot be written.
-pub(super) const TRAIL: &str = "the audit trail cannot be written, so nothing is done";
-
 impl Asked<'_> {
-    /// The beginning of this request's record.
-    pub fn record<'r>(&'r self, verb: &'static str, command: Option<&'r str>) -> RequestRecord<'r> {
+    /// The beginning of the record of a request by this verb.
+    pub fn record<'r, V: Verb>(&'r self, verb: &'r V) -> RequestRecord<'r> {
+        RequestRecord {
+            command: verb.about(),
+            ..self.record_of(V::NAME)
+        }
+    }
+
+    /// The beginning of the record of what is no request.
+    pub fn record_of(&self, verb: &'static str) -> RequestRecord<'_> {
         RequestRecord {
             asked: self,
             verb,
-            command,
+            command: None,
             run: None,
             plan: None,
             decision: "refused",
@@ -49,83 +61,71 @@ impl Asked<'_> {
         }
     }
 
-    pub fn refuse_by_policy(&self, state: &Shared, record: RequestRecord<'_>, refusal: Refusal) {
-        let code = code_of(refusal.kind);
-        let mut record = record.refused(code, &refusal.rule, &refusal.text);
+    /// The record of a request that was granted.
+    pub fn granted<'r, V: Judged>(&'r self, grant: &'r Grant<V>) -> RequestRecord<'r> {
+        self.record(grant.verb()).granted(grant.rule())
+    }
+
+    /// The usual end of a request that was granted: it is recorded, then it has its effect, and
+    /// then it is answered.
+    pub fn done<A: Serialize>(
+        &self,
+        state: &Shared,
+        record: &RequestRecord<'_>,
+        effect: impl FnOnce() -> Result<A, Denied>,
+    ) {
+        match record
+            .write(state)
+            .map_err(|_| Denied::trail())
+            .and_then(|()| effect())
+        {
+            Ok(answer) => self.answer(state, &answer),
+            Err(denied) => self.deny(state, denied),
+        }
+    }
+
+    /// Records and tells that the policy refuses a request.
+    pub fn refuse_by_policy(&self, state: &Shared, record: RequestRecord<'_>, refusal: &Refusal) {
+        let denied = Denied::from(refusal);
+        let mut record = record.refused(denied.code, &refusal.rule, &refusal.text);
         record.keep_text = !refusal.holds_secret;
-        self.refuse(
-            state,
-            record,
-            code,
-            refusal.text.clone(),
-            refusal.argument.clone(),
-            Some(refusal.rule.clone()),
-        );
+        self.refuse(state, &record, denied.clone());
     }
 
     /// Records a refusal and tells it.
-    pub fn refuse(
-        &self,
-        state: &Shared,
-        record: RequestRecord<'_>,
-        code: Code,
-        text: String,
-        argument: Option<String>,
-        rule: Option<String>,
-    ) {
-        tracing::info!(connection = self.connection, user = %self.session.user, code = code.number(), text, "refused");
+    pub fn refuse(&self, state: &Shared, record: &RequestRecord<'_>, denied: Denied) {
+        let (code, text) = (denied.code.number(), &denied.text);
+        tracing::info!(connection = self.connection, user = %self.session.user, code, text, "refused");
+
         // A refusal has no effect, so it is told also when the trail cannot be written; the
         // operator knows already.
         let _ = record.write(state);
-        count_by(&state.counts.refusals, code.number());
-        self.tell_refusal(state, code, text, argument, rule);
+        count_by(&state.counts.refusals, code);
+        self.deny(state, denied);
     }
 
     /// Tells a refusal.
-    pub fn tell_refusal(
-        &self,
-        state: &Shared,
-        code: Code,
-        text: String,
-        argument: Option<String>,
-        rule: Option<String>,
-    ) {
-        let text = shorten(text);
-        let argument = argument.map(shorten);
-        let (connection, stream) = (self.connection, self.stream);
-        state.tell(ToFrontend::Refused {
-            connection,
-            stream,
-            code: code.number(),
-            text,
-            argument,
-            rule,
-        });
+    pub fn deny(&self, state: &Shared, denied: Denied) {
+        state.refuse((self.connection, self.stream), denied);
     }
 
-    pub fn answer(&self, state: &Shared, answer: &Answer) {
-        answer_to(state, self.connection, self.stream, answer);
+    /// Answers.
+    pub fn answer(&self, state: &Shared, answer: &impl Serialize) {
+        answer_to(state, (self.connection, self.stream), answer);
     }
 }
 
+/// Answers on a stream.
 pub(super) fn answer_to(
     state: &Shared,
-    connection: ConnectionId,
-    stream: StreamId,
-    answer: &Answer,
+    (connection, stream): (ConnectionId, StreamId),
+    answer: &impl Serialize,
 ) {
     const PART: usize = 32 * 1024;
     let bytes = crate::protocol::write(answer);
-    if bytes.len() > crate::limits::CONTROL_FRAME * 64 {
-        let text = "the answer is longer than a frame may be".into();
-        return state.tell(ToFrontend::Refused {
-            connection,
-            stream,
-            code: Code::Internal.number(),
-            text,
-            argument: None,
-            rule: None,
-        });
+    if bytes.len() > CONTROL_FRAME * 64 {
+        let text = "the answer is longer than a frame may be";
+        return state.refuse((connection, stream), Denied::new(Code::Internal, text));
     }
 
     if bytes.len() <= PART {
@@ -152,29 +152,9 @@ pub(super) fn answer_to(
     tokio::task::spawn_local(async move {
         // In one task, so that they stay in order when the frontend's queue is full.
         for part in parts {
-            state.tell_with(part, &[]).await;
+            state.tell_with(part, Manifest::default()).await;
         }
     });
-}
-
-/// The number of a refusal.
-pub(super) const fn code_of(kind: RefusalKind) -> Code {
-    match kind {
-        RefusalKind::NotPermitted => Code::NotPermitted,
-        RefusalKind::Source => Code::Source,
-        RefusalKind::Argument => Code::Argument,
-        RefusalKind::Confirm => Code::Confirm,
-        RefusalKind::Reason => Code::Reason,
-        RefusalKind::NoSuchRun => Code::NoSuchRun,
-    }
-}
-
-fn shorten(text: String) -> String {
-    if text.len() <= 2000 {
-        text
-    } else {
-        text.chars().take(500).chain("…".chars()).collect()
-    }
 }
 
 /// A request's record while it is being made.
@@ -184,7 +164,7 @@ pub(super) struct RequestRecord<'r> {
     verb: &'static str,
     command: Option<&'r str>,
     run: Option<&'r str>,
-    plan: Option<&'r crate::policy::Plan>,
+    plan: Option<&'r Plan>,
     decision: &'static str,
     rule: &'r str,
     code: Option<Code>,
@@ -206,7 +186,7 @@ impl<'r> RequestRecord<'r> {
         self
     }
 
-    pub const fn with_plan(mut self, plan: &'r crate::policy::Plan) -> Self {
+    pub const fn with_plan(mut self, plan: &'r Plan) -> Self {
         self.plan = Some(plan);
         self
     }
@@ -216,7 +196,7 @@ impl<'r> RequestRecord<'r> {
         self
     }
 
-    pub fn write(&self, state: &Shared) -> std::io::Result<()> {
+    pub fn write(&self, state: &Shared) -> io::Result<()> {
         self.with(state, |record| state.record(record))
     }
 

@@ -1,7 +1,7 @@
 //! What a frontend is told of the settings, with what it cannot open itself.
 
 use super::state::Shared;
-use crate::ipc::{Frontend, ToFrontend};
+use crate::ipc::{Frontend, Manifest, Name, ToFrontend};
 use crate::limits;
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -24,27 +24,20 @@ fn readable(bytes: &[u8]) -> io::Result<OwnedFd> {
 /// Tells the frontend its settings; the listeners come along at the start only.
 pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
     let settings = state.settings();
-    let descriptors = (|| -> io::Result<Vec<OwnedFd>> {
-        let mut descriptors = vec![readable(&settings.tls.chain)?, readable(&settings.tls.key)?];
-        descriptors.extend(
-            settings
-                .tls
-                .client_ca
-                .as_deref()
-                .map(readable)
-                .transpose()?,
-        );
-
+    let manifest = || -> io::Result<Manifest> {
+        let client_ca = settings.tls.client_ca.as_deref().map(readable);
+        let mut manifest = Manifest::default()
+            .with(Name::Certificate, readable(&settings.tls.chain)?)
+            .with(Name::Key, readable(&settings.tls.key)?)
+            .with_some(Name::ClientCa, client_ca.transpose()?);
         for listener in listeners {
-            descriptors.push(listener.try_clone()?.into());
+            manifest = manifest.with(Name::Listener, listener.try_clone()?);
         }
-        Ok(descriptors)
-    })();
+        Ok(manifest)
+    };
     let message = Frontend {
         limits: settings.limits.clone(),
         logs: settings.logs,
-        client_ca: settings.tls.client_ca.is_some(),
-        listeners: u32::try_from(listeners.len()).unwrap_or(0),
         listeners_stay: state.listeners_stay,
         identity: settings
             .frontend
@@ -54,13 +47,11 @@ pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
         threads: settings.threads,
     };
 
-    match descriptors {
-        Ok(descriptors) => {
-            state
-                .tell_with(ToFrontend::Configure(Box::new(message)), &descriptors)
-                .await
+    match manifest() {
+        Ok(manifest) => {
+            let message = ToFrontend::Configure(Box::new(message));
+            state.tell_with(message, manifest).await;
         }
-
         Err(fault) => tracing::error!(%fault, "the frontend could not be configured"),
     }
 }

@@ -5,14 +5,13 @@
 //! no lock and a decision is never interleaved with another.
 
 mod access;
-mod answers;
 mod asked;
 mod certificate;
 mod connections;
 mod control;
+mod denied;
 mod faults;
 mod journal;
-mod kept;
 mod link;
 mod login;
 mod metrics;
@@ -21,10 +20,9 @@ mod pem;
 mod penalties;
 mod reload;
 mod report;
-mod requests;
 mod run;
 mod runs;
-mod seen;
+mod serve;
 mod session;
 mod sessions;
 mod settings;
@@ -34,11 +32,10 @@ mod summary;
 mod supervise;
 mod trail;
 
-pub use answers::{describe, explain};
-
 pub use faults::LastFaults;
 pub use owed::PenaltyRules;
 pub use pem::{Tls, TlsFile, TlsFiles};
+pub use serve::{describe, explain};
 pub use settings::{AuditRules, Durability, Loader, Settings};
 pub use supervise::{CannotServe, FRONTEND};
 
@@ -131,13 +128,16 @@ pub async fn serve(
     ));
     state.journal.replace(journal);
     let (retention, most) = (state.settings().retention, state.settings().kept_bytes);
-    let kept = kept::Kept::open(state.settings().state.join("output"), retention, most);
-    for ran in kept.iter(retention).map(|over| &over.ran) {
+    let ended = runs::EndedRuns::open(state.settings().state.join("output"), retention, most);
+    for ran in ended.iter(retention).map(|over| &over.ran) {
         if let Some((id, digest)) = ran.request {
-            state.seen.borrow_mut().add(&ran.user, id, digest, ran.run);
+            state
+                .requested
+                .borrow_mut()
+                .add(&ran.user, id, digest, ran.run);
         }
     }
-    state.kept.replace(kept);
+    state.ended.replace(ended);
     access::opened(&state, found).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
@@ -190,7 +190,7 @@ pub async fn serve(
     let _ = frontend.await;
     // It ends when nobody listens to it any more.
     *state.frontend.borrow_mut() = None;
-    state.kept.borrow_mut().leave();
+    state.ended.borrow_mut().leave();
     trail::close(&state).await;
     let _ = std::fs::remove_file(&state.settings().control);
     if let Some(groups) = &state.means.groups {
@@ -215,7 +215,7 @@ async fn forget_old_runs(state: Shared) {
         let retention = state.settings().retention;
         tokio::time::sleep((retention / 2).clamp(Duration::from_secs(1), Duration::from_secs(60)))
             .await;
-        state.kept.borrow_mut().forget_old(retention);
+        state.ended.borrow_mut().forget_old(retention);
     }
 }
 

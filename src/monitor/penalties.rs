@@ -5,9 +5,9 @@ use super::owed::PenaltyRules;
 use super::state::Shared;
 use crate::audit::{Record, What};
 use crate::ipc::ToFrontend;
-use crate::penalty::{Ledger, Misdeed};
+use crate::penalty::{Ledger, Misdeed, Owed};
 use crate::policy::Network;
-use serde_json::{Value, json};
+use crate::verb::{PenaltyLine, PenaltyList};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -203,24 +203,36 @@ pub fn tell_all(state: &Shared) {
 }
 
 /// Everyone who owes something, for the administrator.
-pub fn list(state: &Shared) -> Value {
+pub fn list(state: &Shared) -> PenaltyList {
+    /// What one answer can hold; those who owe most come last, and matter most.
+    const MOST: usize = 1000;
+
     let penalties = state.penalties.borrow();
     let now = penalties.began.elapsed();
-    let line = |who: String, owed: &crate::penalty::Owed| json!({ "who": who, "seconds": (owed.until - now).as_secs(), "enforced": owed.closed, "misdeeds": owed.misdeeds });
-
-    // What one answer can hold; those who owe most come last, and matter most.
-    let last = |mut lines: Vec<Value>| lines.split_off(lines.len().saturating_sub(1000));
-    json!({
-        "sources": last(penalties.sources.all(now).map(|(who, owed)| line(who.to_string(), owed)).collect()),
-        "users": last(penalties.users.all(now).map(|(who, owed)| line(who.clone(), owed)).collect()),
-    })
+    let line = |who: String, owed: &Owed| PenaltyLine {
+        who,
+        seconds: (owed.until - now).as_secs(),
+        enforced: owed.closed,
+        misdeeds: owed.misdeeds,
+    };
+    let last = |mut lines: Vec<_>| lines.split_off(lines.len().saturating_sub(MOST));
+    let sources = penalties.sources.all(now);
+    let users = penalties.users.all(now);
+    PenaltyList {
+        sources: last(
+            sources
+                .map(|(who, owed)| line(who.to_string(), owed))
+                .collect(),
+        ),
+        users: last(users.map(|(who, owed)| line(who.clone(), owed)).collect()),
+    }
 }
 
 /// How many are closed out, for `status`.
 pub fn count(state: &super::state::State) -> (usize, usize) {
     let penalties = state.penalties.borrow();
     let now = penalties.began.elapsed();
-    let closed = |owed: &&crate::penalty::Owed| owed.closed;
+    let closed = |owed: &&Owed| owed.closed;
     (
         penalties
             .sources

@@ -11,20 +11,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// A reload that was taken over.
-#[derive(Debug)]
-pub struct Reloaded {
-    /// The configuration's number since the start.
-    pub generation: u64,
-    /// What is new, in words.
-    pub changes: Vec<String>,
-}
-
-/// Reads the configuration anew and swaps it in, or keeps the old one and says every fault.
+/// Reads the configuration anew and swaps it in, or keeps the old one and says every fault. Returns what
+/// is new, in words.
 ///
 /// # Errors
 /// The faults; the old configuration stays in force.
-pub async fn reload(state: &Shared) -> Result<Reloaded, Vec<String>> {
+pub async fn reload(state: &Shared) -> Result<Vec<String>, Vec<String>> {
     let _one_at_a_time = state.reloading.lock().await;
     crate::sys::notify_reloading();
     let outcome = read_anew(state).await;
@@ -32,7 +24,7 @@ pub async fn reload(state: &Shared) -> Result<Reloaded, Vec<String>> {
     outcome
 }
 
-async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
+async fn read_anew(state: &Shared) -> Result<Vec<String>, Vec<String>> {
     let loader = state.loader();
     let load = move || {
         // What is asked meanwhile goes first.
@@ -101,10 +93,7 @@ async fn read_anew(state: &Shared) -> Result<Reloaded, Vec<String>> {
 
             tracing::info!(generation, changes = told, "reloaded");
             let_go(old);
-            Ok(Reloaded {
-                generation,
-                changes,
-            })
+            Ok(changes)
         }
     }
 }

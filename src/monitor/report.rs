@@ -1,11 +1,17 @@
 //! How the daemon is: for people and programs (`status`), for Prometheus (`metrics`), and whether
 //! it is well.
 
-use super::metrics::{Exposition, Kind, labels, seconds};
+use super::faults::Noted;
+use super::metrics::{Counters, Exposition, Kind, labels, seconds};
+use super::penalties;
 use super::run::Phase;
 use super::state::State;
 use crate::limits::{self, LIMIT_NEAR};
-use serde_json::{Value, json};
+use crate::policy::{Command, Policy};
+use crate::verb::{
+    CertificateView, CommandCounts, FrontendView, LastFault, LimitNear, PenaltyCounts, RunCounts,
+    SinceStart, StatusView, TrailView,
+};
 use std::time::{Duration, SystemTime};
 
 /// What keeps the daemon from doing what it is for, or will soon; a sentence each.
@@ -135,22 +141,103 @@ fn journal_lag(state: &State) -> Option<u64> {
 }
 
 /// For `status`.
-pub fn status(state: &State) -> Value {
+pub fn status(state: &State) -> StatusView {
     let settings = state.settings();
-    let now = crate::clock::now();
-    let confinement = state.confinement.borrow().clone();
-    let counts = &state.counts;
     let faults = faults(state);
-    let (closed_sources, closed_users) = super::penalties::count(state);
-    let confined = |is: fn(&crate::policy::Command) -> bool| {
-        settings
-            .policy
-            .commands
-            .values()
-            .filter(|command| is(command))
-            .count()
-    };
+    let (sources_not_let_in, users_not_let_in) = penalties::count(state);
+    let vault = state.vault.borrow();
+    let last = state.faults.all();
+    StatusView {
+        health: if faults.is_empty() { "ok" } else { "failing" }.into(),
+        faults,
+        version: env!("CARGO_PKG_VERSION").into(),
+        instance: state.instance.clone(),
+        uptime_s: crate::clock::now()
+            .duration_since(state.since)
+            .unwrap_or_default()
+            .as_secs(),
+        generation: state.generation.get(),
+        stopping: state.stopping.get(),
+        listening: state
+            .addresses
+            .borrow()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        frontend: frontend(state),
+        frontends_started: state.counts.frontends.get(),
+        containment: if settings.grouped {
+            "cgroup"
+        } else {
+            "best-effort"
+        }
+        .into(),
+        certificate: certificate(state),
+        locked: vault.contents.locks.keys().cloned().collect(),
+        kept_logins: vault.contents.logins.len(),
+        penalties: PenaltyCounts {
+            sources_not_let_in,
+            users_not_let_in,
+        },
+        connections: state.connections.borrow().len(),
+        sessions: sessions(state),
+        sessions_parked: state.parked.borrow().len(),
+        runs: run_counts(state),
+        logins_waiting: state.logins_waiting.get(),
+        limits_near: limits_near(state),
+        since_start: since_start(&state.counts),
+        commands: command_counts(&settings.policy),
+        users: settings.policy.users.len(),
+        trail: trail(state),
+        last_faults: last.into_iter().map(last_fault).collect(),
+    }
+}
 
+fn frontend(state: &State) -> Option<FrontendView> {
+    let (landlock, uid) = state.confinement.borrow().clone()?;
+    Some(FrontendView {
+        uid,
+        seccomp: "enforced".into(),
+        landlock,
+        own_user: state.settings().frontend.is_some(),
+    })
+}
+
+fn certificate(state: &State) -> CertificateView {
+    let (now, settings) = (crate::clock::now(), state.settings());
+    let files = state.certificate_fault.borrow();
+    CertificateView {
+        fingerprint: settings.tls.fingerprint.to_string(),
+        expires: settings.tls.validity.until_text(),
+        days_left: settings.tls.validity.left(now).as_secs() / 86_400,
+        fault: settings.tls.validity.fault(now),
+        files: files.as_ref().map(|(_, fault)| fault.clone()),
+    }
+}
+
+fn run_counts(state: &State) -> RunCounts {
+    let [(_, queued), (_, starting), (_, running)] = phases(state);
+    RunCounts {
+        all: state.runs.borrow().len(),
+        queued,
+        starting,
+        running,
+    }
+}
+
+fn limits_near(state: &State) -> Vec<LimitNear> {
+    bounded(state)
+        .into_iter()
+        .filter(|(_, used, most)| used.saturating_mul(100) >= most.saturating_mul(LIMIT_NEAR))
+        .map(|(limit, used, most)| LimitNear {
+            limit: limit.into(),
+            used,
+            most,
+        })
+        .collect()
+}
+
+fn since_start(counts: &Counters) -> SinceStart {
     let all = |counts: u64, more: &u64| counts.saturating_add(*more);
     let logins = |outcome: &str| {
         let logins = counts.logins.borrow();
@@ -160,78 +247,45 @@ pub fn status(state: &State) -> Value {
             .map(|(_, count)| count)
             .fold(0, all)
     };
+    SinceStart {
+        connections: counts.connections.get(),
+        logins: logins("accepted"),
+        logins_refused: logins("refused"),
+        runs: counts.runs.get(),
+        refused: counts.refusals.borrow().values().fold(0, all),
+    }
+}
 
-    let [queued, starting, running] = phases(state);
-    let near = bounded(state)
-        .into_iter()
-        .filter(|(_, used, most)| used.saturating_mul(100) >= most.saturating_mul(LIMIT_NEAR));
-    let near: Vec<_> = near
-        .map(|(limit, used, most)| json!({ "limit": limit, "used": used, "most": most }))
-        .collect();
-    let last: Vec<_> = state
-        .faults
-        .all()
-        .into_iter()
-        .map(|noted| json!({ "time": noted.time, "times": noted.times, "text": noted.text }))
-        .collect();
-    let seq = state.trail().head().seq;
-    json!({
-        "health": if faults.is_empty() { "ok" } else { "failing" },
-        "faults": faults,
-        "version": env!("CARGO_PKG_VERSION"),
-        "instance": state.instance,
-        "uptime_s": now.duration_since(state.since).unwrap_or_default().as_secs(),
-        "generation": state.generation.get(),
-        "stopping": state.stopping.get(),
-        "listening": state.addresses.borrow().iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "frontend": confinement.map(|(landlock, uid)| json!({
-            "uid": uid,
-            "seccomp": "enforced",
-            "landlock": landlock,
-            "own_user": settings.frontend.is_some(),
-        })),
-        "frontends_started": counts.frontends.get(),
-        "containment": if settings.grouped { "cgroup" } else { "best-effort" },
-        "certificate": {
-            "fingerprint": settings.tls.fingerprint.to_string(),
-            "expires": settings.tls.validity.until_text(),
-            "days_left": settings.tls.validity.left(now).as_secs() / 86_400,
-            "fault": settings.tls.validity.fault(now),
-            "files": state.certificate_fault.borrow().as_ref().map(|(_, fault)| fault.clone()),
-        },
-        "locked": state.vault.borrow().contents.locks.keys().collect::<Vec<_>>(),
-        "kept_logins": state.vault.borrow().contents.logins.len(),
-        "penalties": { "sources_not_let_in": closed_sources, "users_not_let_in": closed_users },
-        "connections": state.connections.borrow().len(),
-        "sessions": sessions(state),
-        "sessions_parked": state.parked.borrow().len(),
-        "runs": { "all": state.runs.borrow().len(), queued.0: queued.1, starting.0: starting.1, running.0: running.1 },
-        "logins_waiting": state.logins_waiting.get(),
-        "limits_near": near,
-        "since_start": {
-            "connections": counts.connections.get(),
-            "logins": logins("accepted"),
-            "logins_refused": logins("refused"),
-            "runs": counts.runs.get(),
-            "refused": counts.refusals.borrow().values().fold(0, all),
-        },
-        "commands": {
-            "all": settings.policy.commands.len(),
-            "sandboxed": confined(|command| command.confinement.sandbox.is_some()),
-            "without_network": confined(|command| !command.confinement.network),
-            "setuid_allowed": confined(|command| command.confinement.setuid_allowed),
-            "audit_best_effort": confined(|command| command.audit_best_effort),
-        },
-        "users": settings.policy.users.len(),
-        "trail": {
-            "file": settings.trail.display().to_string(),
-            "records": seq,
-            "not_on_disk_yet": trail_lag(state),
-            "missed": state.trail().missed(),
-            "not_in_the_journal_yet": journal_lag(state),
-        },
-        "last_faults": last,
-    })
+fn command_counts(policy: &Policy) -> CommandCounts {
+    let confined = |is: fn(&Command) -> bool| {
+        let commands = policy.commands.values();
+        commands.filter(|command| is(command)).count()
+    };
+    CommandCounts {
+        all: policy.commands.len(),
+        sandboxed: confined(|command| command.confinement.sandbox.is_some()),
+        without_network: confined(|command| !command.confinement.network),
+        setuid_allowed: confined(|command| command.confinement.setuid_allowed),
+        audit_best_effort: confined(|command| command.audit_best_effort),
+    }
+}
+
+fn trail(state: &State) -> TrailView {
+    TrailView {
+        file: state.settings().trail.display().to_string(),
+        records: state.trail().head().seq,
+        not_on_disk_yet: trail_lag(state),
+        missed: state.trail().missed(),
+        not_in_the_journal_yet: journal_lag(state),
+    }
+}
+
+fn last_fault(noted: Noted) -> LastFault {
+    LastFault {
+        time: noted.time,
+        times: noted.times,
+        text: noted.text,
+    }
 }
 
 /// For Prometheus.
@@ -328,7 +382,7 @@ pub fn metrics(state: &State) -> String {
         state.logins_waiting.get(),
     );
 
-    let (sources, users) = super::penalties::count(state);
+    let (sources, users) = penalties::count(state);
     let closed = [("source", sources), ("user", users)]
         .map(|(subject, count)| (labels(&[("subject", subject)]), count));
     out.many(

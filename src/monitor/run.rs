@@ -1,12 +1,13 @@
 //! A run as the monitor knows it, from its request to its end.
 
-use super::seen::Digest;
+use super::runs::Digest;
 use crate::credential::Factor;
-use crate::exit::Reason;
+use crate::exec::Duplicates;
+use crate::exit::{Counts, End, Reason};
 use crate::ids::{ConnectionId, RequestId, RunId, SessionId, StreamId};
-use crate::ipc::{Counts, End, RunRules};
-use crate::policy::Command;
-use crate::request::{Ask, Attachment};
+use crate::ipc::RunRules;
+use crate::policy::{Command, Grant};
+use crate::verb;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ pub struct Run {
     pub factor: Factor,
     /// Where it was asked for from.
     pub source: IpAddr,
-    /// What was asked for, of one that has had to wait: it is judged again when its turn comes.
-    pub asked: Option<Ask>,
+    /// Whether it has had to wait: it is judged again when its turn comes.
+    pub waited: bool,
     /// The request that has led to it, and what that asked for; none where that holds a secret, of
     /// which no trace is kept.
     pub request: Option<(RequestId, Digest)>,
@@ -57,10 +58,51 @@ pub struct Run {
     pub spool: Option<OwnedFd>,
     /// What holds for it in the frontend.
     pub rules: RunRules,
-    /// Duplicates of its standard output and error, and input, for a frontend after this one.
-    pub pipes: [Option<OwnedFd>; 3],
+    /// Duplicates of its pipes, for a frontend after this one.
+    pub pipes: Duplicates,
     /// Who wants its output as soon as it has started.
-    pub waiting: Vec<(ConnectionId, StreamId, Attachment)>,
+    pub waiting: Vec<((ConnectionId, StreamId), Attachment)>,
+}
+
+/// From where a run's output is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attachment {
+    /// Which run.
+    pub run: RunId,
+    /// The first byte of standard output that is wanted; `None` is the first that is kept.
+    pub stdout: Option<u64>,
+    /// The first byte of standard error that is wanted; `None` is the first that is kept.
+    pub stderr: Option<u64>,
+    /// Whether to stay until the run ends; otherwise what is there already is all.
+    pub follow: bool,
+    /// Whether this session takes its own run up again after a lost link: standard input goes on
+    /// here too.
+    pub resume: bool,
+}
+
+impl Attachment {
+    /// As it was asked for.
+    pub fn of(grant: &Grant<verb::Attach>) -> Self {
+        let asked = grant.verb();
+        Self {
+            run: *grant.allowed(),
+            stdout: asked.stdout,
+            stderr: asked.stderr,
+            follow: asked.follow,
+            resume: asked.resume,
+        }
+    }
+
+    /// From the first byte on, to go on with.
+    pub const fn whole(run: RunId) -> Self {
+        Self {
+            run,
+            stdout: Some(0),
+            stderr: Some(0),
+            follow: true,
+            resume: true,
+        }
+    }
 }
 
 /// How far a run has come.

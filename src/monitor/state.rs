@@ -1,26 +1,25 @@
 //! The monitor's state: connections, sessions, runs, locks, and the configuration that is in force.
 
+use super::denied::Denied;
 use super::faults::LastFaults;
 use super::journal::Journal;
-use super::kept::Kept;
 use super::metrics::{Counters, count};
 use super::owed::Penalties;
 use super::run::{Run, bytes_on_disk};
-use super::seen::RequestsSeen;
+use super::runs::{EndedRuns, Requested};
 use super::session::{Connection, Session};
 use super::settings::{Loader, Settings};
 use super::strangers::Summary;
 use crate::audit::{Record, Trail};
 use crate::exec::Means;
-use crate::ids::{ConnectionId, RunId, SessionId};
-use crate::ipc::{Channel, ToFrontend};
+use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
+use crate::ipc::{Channel, Manifest, ToFrontend};
 use crate::sys::Version;
 use crate::vault::Vault;
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -85,9 +84,9 @@ pub struct State {
     /// Those that wait for their turn, first come first.
     pub queue: RefCell<VecDeque<RunId>>,
     /// Those that have ended not long ago.
-    pub kept: RefCell<Kept>,
+    pub ended: RefCell<EndedRuns>,
     /// Requests that have led to runs.
-    pub seen: RefCell<RequestsSeen>,
+    pub requested: RefCell<Requested>,
     /// The run that holds each lock.
     pub locks: RefCell<HashMap<String, RunId>>,
     /// One place per password verification.
@@ -121,6 +120,15 @@ struct DebugLoader(Loader);
 impl std::fmt::Debug for DebugLoader {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("Loader")
+    }
+}
+
+/// A sentence that fits into a frame, whatever a client made it quote.
+fn shorten(text: String) -> String {
+    if text.len() <= 2000 {
+        text
+    } else {
+        text.chars().take(500).chain("…".chars()).collect()
     }
 }
 
@@ -183,8 +191,8 @@ impl State {
             parkings: Cell::new(0),
             runs: RefCell::default(),
             queue: RefCell::default(),
-            kept: RefCell::default(),
-            seen: RefCell::default(),
+            ended: RefCell::default(),
+            requested: RefCell::default(),
             locks: RefCell::default(),
             verifiers: RefCell::new(verifiers),
             logins_waiting: Cell::new(0),
@@ -243,10 +251,10 @@ impl State {
         let Some(channel) = self.frontend.borrow().clone().filter(|_| self.ready.get()) else {
             return;
         };
-        match channel.try_send(&message, &[]) {
+        match channel.try_send(&message) {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
                 tokio::task::spawn_local(async move {
-                    let _ = channel.send(&message, &[]).await;
+                    let _ = channel.send(&message, &Manifest::default()).await;
                 });
             }
 
@@ -254,16 +262,27 @@ impl State {
         }
     }
 
+    /// Tells a stream that its request is refused.
+    pub fn refuse(self: &Rc<Self>, (connection, stream): (ConnectionId, StreamId), why: Denied) {
+        self.tell(ToFrontend::Refused {
+            connection,
+            stream,
+            code: why.code.number(),
+            text: shorten(why.text),
+            argument: why.argument.map(shorten),
+            rule: why.rule,
+        });
+    }
+
     /// Sends to the frontend with descriptors, in the order of the calling task.
-    pub async fn tell_with(&self, message: ToFrontend, descriptors: &[OwnedFd]) {
+    pub async fn tell_with(&self, message: ToFrontend, manifest: Manifest) {
         // What is told too early would be told twice: what outlives a frontend is handed on when
         // the next is ready.
         let early = !self.ready.get() && !matches!(message, ToFrontend::Configure(_));
         let Some(channel) = self.frontend.borrow().clone().filter(|_| !early) else {
             return;
         };
-        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-        if let Err(fault) = channel.send(&message, &borrowed).await {
+        if let Err(fault) = channel.send(&message, &manifest).await {
             tracing::debug!(%fault, "the frontend did not take a message");
         }
     }

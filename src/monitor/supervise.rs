@@ -7,17 +7,18 @@ use super::link::configure;
 use super::metrics::count;
 use super::state::Shared;
 use super::strangers::Deed;
-use super::{login, penalties, requests, runs, summary};
+use super::{login, penalties, runs, serve, summary};
 use crate::audit::{Record, What};
+use crate::exit::Counts;
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, RunId};
-use crate::ipc::{self, Bound, Channel, ChannelFault, Counts, Stage, ToFrontend, ToMonitor};
+use crate::ipc::{
+    self, Bound, Channel, ChannelFault, Manifest, Name, Stage, ToFrontend, ToMonitor,
+};
 use crate::penalty::Misdeed;
 use crate::{limits, sys};
 use std::ffi::OsStr;
-use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use tokio::sync::oneshot;
 
@@ -167,7 +168,7 @@ async fn listen(
                 continue;
             }
         };
-        let (message, descriptors) = match received {
+        let (message, manifest) = match received {
             Ok(received) => received,
             Err(ChannelFault::Gone) => return "it is gone".into(),
             Err(fault) => return format!("it sent {fault}"),
@@ -193,7 +194,7 @@ async fn listen(
         if crossed {
             continue;
         }
-        if !ipc::expected(&message, stage) || ipc::descriptors(&message) != descriptors.len() {
+        if !ipc::expected(&message, stage) || ipc::carries(&message) != manifest.names() {
             return format!("it broke the table of messages in stage {stage:?}");
         }
         if let ToMonitor::Ready { landlock, uid } = &message {
@@ -210,7 +211,7 @@ async fn listen(
             }
             continue;
         }
-        if let Err(why) = dispatch(state, message, descriptors) {
+        if let Err(why) = dispatch(state, message, manifest) {
             return why;
         }
     }
@@ -235,11 +236,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
     }
 }
 
-fn dispatch(
-    state: &Shared,
-    message: ToMonitor,
-    mut descriptors: Vec<OwnedFd>,
-) -> Result<(), String> {
+fn dispatch(state: &Shared, message: ToMonitor, mut manifest: Manifest) -> Result<(), String> {
     match message {
         ToMonitor::Ready { .. } | ToMonitor::Alive => {}
         ToMonitor::Hello {
@@ -256,7 +253,7 @@ fn dispatch(
             code,
             exporter,
         } => {
-            let Some(socket) = descriptors.pop() else {
+            let Some(socket) = manifest.take(Name::Client) else {
                 return Err("a login without its socket".into());
             };
             login::login(
@@ -280,7 +277,7 @@ fn dispatch(
             signature,
             secrets,
         } => {
-            requests::request(
+            serve::request(
                 state,
                 connection,
                 stream,
@@ -331,11 +328,10 @@ fn dispatch(
         }
         ToMonitor::Closed { run, descriptor } => {
             if let Some(run) = state.runs.borrow_mut().get_mut(&RunId::from_random(run)) {
-                let [stdout, stderr, stdin] = &mut run.pipes;
                 match descriptor {
-                    0 => *stdin = None,
-                    1 => *stdout = None,
-                    _ => *stderr = None,
+                    0 => run.pipes.stdin = None,
+                    1 => run.pipes.stdout = None,
+                    _ => run.pipes.stderr = None,
                 }
             }
         }

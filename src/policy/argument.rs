@@ -2,7 +2,8 @@
 
 use super::Network;
 use crate::limits;
-use crate::request::{Place, Value};
+use crate::place::Place;
+use crate::verb::Value;
 use regex::Regex;
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -7,17 +7,17 @@ mod account;
 mod argument;
 mod decision;
 mod hazard;
+mod judge;
 mod model;
 mod network;
 mod outline;
+mod plan;
 mod template;
+mod verdict;
 
 pub use account::{Account, RunAs};
 pub use argument::{Argument, Kind, Pass, Presence, Text};
-pub use decision::{
-    Decision, Explanation, Grant, LocalGrant, Opened, Plan, Refusal, RefusalKind, Scope, Shown,
-    authorize_local,
-};
+pub use decision::{Asker, Grant, Judged, LocalGrant, authorize_local};
 pub use hazard::{forbidden_variable, interpreter_hole, starts_shells};
 pub use model::{
     Command, Confinement, OnDisconnect, OnRevoke, Pattern, Policy, Role, RunLimits, Sandbox,
@@ -25,4 +25,6 @@ pub use model::{
 };
 pub use network::{Network, canonical};
 pub use outline::Outline;
+pub use plan::{Opened, Plan};
 pub use template::{Piece, Segment, Template, TemplateFault, Word};
+pub use verdict::{Explanation, Refusal, RefusalKind, Scope};

@@ -1,7 +1,7 @@
 //! What a configuration says, read and resolved: roles, users, commands.
 
 use super::{Argument, Network, RunAs, Template, Text, Word};
-use crate::request::Place;
+use crate::place::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -7,8 +7,8 @@ use crate::config::{self, Machine};
 use crate::exit::Status;
 use crate::monitor::{describe, explain as view};
 use crate::policy::{Network, Policy, Role};
-use crate::request::{Arguments, Invocation, Value};
 use crate::secret::Secret;
+use crate::verb::{Arguments, Invocation, Value};
 use serde_json::json;
 use std::net::IpAddr;
 use std::path::Path;
@@ -85,7 +85,7 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
 /// nothing but its form.
 fn arguments(policy: &Policy, question: &Question) -> Result<Arguments, String> {
     let Some(command) = policy.commands.get(&question.command) else {
-        return Ok(Vec::new());
+        return Ok(Arguments::default());
     };
     let given =
         assign(speak(&question.words), &describe(command)).map_err(|fault| fault.to_string())?;

@@ -406,7 +406,7 @@ fn in_words(record: &Value) -> String {
                             .map_or_else(|| word.to_string(), str::to_owned)
                     })
                     .collect();
-                super::run::quoted(&words)
+                super::display::quoted(&words)
             }
 
             other => other.to_string(),

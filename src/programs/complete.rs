@@ -3,14 +3,13 @@
 //! user, kept for an hour.
 
 use super::target::Target;
-use super::{ask, enter, home, run, say};
+use super::{ask, enter, home, invoke, say};
 use crate::cli::{Candidate, ClientArgs, Completing, Destination, completing};
 use crate::client::{ClientError, Session};
 use crate::config::Hosts;
 use crate::exit::Status;
-use crate::protocol::{Answer, ArgumentView, CommandView};
-use crate::request::Ask;
 use crate::sys;
+use crate::verb::{ArgumentView, CommandView, List};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -141,7 +140,7 @@ fn commands(found: &Completing) -> Vec<Candidate> {
 }
 
 fn settings(args: &ClientArgs) -> Hosts {
-    super::client::hosts(args).unwrap_or_default()
+    super::target::hosts(args).unwrap_or_default()
 }
 
 /// Hosts of the settings, and servers that are known.
@@ -268,16 +267,16 @@ async fn fetch(
     command: Option<&str>,
 ) -> Result<(), ClientError> {
     let session: Session = enter::enter(args, target).await?;
-    if let Answer::List { commands } = session.ask(&Ask::List).await? {
-        schema.commands = commands
-            .into_iter()
-            .map(|command| (command.name, command.summary))
-            .collect();
-    }
+    let commands = session.ask(&List {}).await?.commands;
+    schema.commands = commands
+        .into_iter()
+        .map(|command| (command.name, command.summary))
+        .collect();
     if let Some(command) = command.filter(|command| schema.commands.contains_key(*command)) {
-        schema
-            .views
-            .insert(command.to_owned(), run::described(&session, command).await?);
+        schema.views.insert(
+            command.to_owned(),
+            invoke::described(&session, command).await?,
+        );
     }
     session.close().await;
     Ok(())

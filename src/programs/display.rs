@@ -2,7 +2,7 @@
 //! that a remote command prints could move the cursor, rename the window or type into the shell,
 //! and is escaped.
 
-use crate::protocol::ExplainView;
+use crate::verb::ExplainView;
 
 /// Escapes control characters in a stream that comes in pieces.
 #[derive(Debug, Default)]
@@ -153,7 +153,7 @@ pub fn explanation(view: &ExplainView) -> Vec<String> {
         lines.push(format!("  {} (code {code})", plain(text)));
     }
     if !view.argv.is_empty() {
-        lines.push(format!("  would run: {}", super::run::quoted(&view.argv)));
+        lines.push(format!("  would run: {}", quoted(&view.argv)));
     }
     lines.push("considered:".into());
     lines.extend(
@@ -163,6 +163,21 @@ pub fn explanation(view: &ExplainView) -> Vec<String> {
     );
 
     lines
+}
+
+/// An argv as a shell would take it, for people to read.
+pub fn quoted(argv: &[String]) -> String {
+    let quote = |word: &String| {
+        let word = plain(word);
+        let safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+        if !word.is_empty() && word.chars().all(safe) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+
+    argv.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use crate::exit::{Human, Status};
 use crate::ids::SessionId;
 use crate::monitor::Settings;
 use crate::protocol::Code;
-use crate::request::Ask;
 use crate::secret::Secret;
 use crate::sys::{self, Clock, Trust};
 use crate::tls;
+use crate::verb::Whoami;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -62,7 +62,7 @@ pub fn doctor(config: &Path, patient: &Patient<'_>) -> Status {
     tell("configuration", configuration);
     tell("files", files(config, loaded.as_ref()));
     tell("clock", vec![clock(loaded.as_ref())]);
-    let status = local::ask(config, "status");
+    let status = local::ask(config, &Status {});
     tell("daemon", daemon(&status));
     if let Ok(status) = &status {
         for (what, finding) in as_a_client(status, loaded.as_ref(), patient) {
@@ -361,7 +361,7 @@ async fn examined(
             };
             match connection.log_in(user, &password).await {
                 Ok(session) => {
-                    let answered = session.ask(&Ask::Whoami).await;
+                    let answered = session.ask(&Whoami {}).await;
                     session.close().await;
                     answered.map_or_else(
                         |error| Wrong(error.to_string()),

@@ -9,8 +9,8 @@ use crate::cli::ClientArgs;
 use crate::client::{Agent, ClientError, Connection, Entered, Proof, Session, Signer};
 use crate::credential::{PrivateFault, SshPrivate, SshPublic};
 use crate::exit::{Human, Status};
-use crate::protocol::{Answer, Code};
-use crate::request::{Ask, Ending};
+use crate::protocol::Code;
+use crate::verb::{EndSession, Ending};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,16 +88,8 @@ pub async fn logout(args: &ClientArgs, target: &mut Target) -> Result<Status, Cl
         .await
     {
         Ok(entered) => {
-            let Answer::EndSession { .. } = entered
-                .session
-                .ask(&Ask::EndSession(Ending::One(id)))
-                .await?
-            else {
-                return Err(ClientError::new(
-                    Code::Protocol,
-                    "the server answered `end-session` with something else",
-                ));
-            };
+            let target = Ending::One(id.into());
+            entered.session.ask(&EndSession { target }).await?;
         }
 
         // It has ended already.

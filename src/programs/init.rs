@@ -136,7 +136,7 @@ fn configuration(root: bool, groups: bool) -> String {
     };
 
     format!(
-        r#"# ordain's configuration. `ordaind check` says what is wrong or risky here; ordain.toml(5) and README.md explain every key.
+        r#"# ordain's configuration. `ordaind check` says what is wrong or risky here; ordain.toml(5) explains every key.
 
 # Where it listens, and where trail, locks and control socket are, unless said otherwise:
 {server}

@@ -4,7 +4,11 @@ use super::display::plain;
 use super::{complain, say, say_json};
 use crate::config;
 use crate::exit::Status;
+use crate::protocol::local_text;
 use crate::sys;
+use crate::verb::{
+    Forgive, LocalAdmin, Lock, Locks, Penalties, PenaltyLine, Reload, Totp, Unlock, Verb,
+};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -21,17 +25,14 @@ const ANSWER: u64 = 64 << 20;
 ///
 /// # Errors
 /// What it says, or that nobody answers.
-pub fn ask(path: &Path, verb: &str) -> Result<Value, String> {
-    ask_with(path, &json!({ "verb": verb }))
-}
-
-fn ask_with(path: &Path, question: &Value) -> Result<Value, String> {
+pub fn ask<V: Verb<Needs = LocalAdmin>>(path: &Path, verb: &V) -> Result<V::Answer, String> {
     // The socket's place is the configuration's to say; a faulty one (the reason for many a reload)
     // says it too.
     let control = config::control_socket(path)?;
     let cannot = |fault: &dyn std::fmt::Display| {
         format!("{}: {fault} (is the daemon running?)", control.display())
     };
+
     // Somebody else's socket in a place that others can write to is not the daemon's.
     let owner = std::fs::symlink_metadata(&control)
         .map_err(|fault| cannot(&fault))?
@@ -39,22 +40,24 @@ fn ask_with(path: &Path, question: &Value) -> Result<Value, String> {
     if owner != 0 && owner != sys::effective_uid() {
         return Err(cannot(&format!("it belongs to user id {owner}")));
     }
-    let mut stream = UnixStream::connect(&control).map_err(|fault| cannot(&fault))?;
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .map_err(|fault| cannot(&fault))?;
-    stream
-        .write_all(format!("{question}\n").as_bytes())
-        .map_err(|fault| cannot(&fault))?;
-    let mut line = String::new();
-    BufReader::new(stream.take(ANSWER))
-        .read_line(&mut line)
-        .map_err(|fault| cannot(&fault))?;
+
+    let line = exchange(&control, &local_text(verb)).map_err(|fault| cannot(&fault))?;
     let answer: Value = serde_json::from_str(&line).map_err(|fault| cannot(&fault))?;
-    match answer.get("error").and_then(Value::as_str) {
-        Some(error) => Err(error.to_owned()),
-        None => Ok(answer),
+    if let Some(error) = answer.get("error").and_then(Value::as_str) {
+        return Err(error.to_owned());
     }
+    serde_json::from_value(answer)
+        .map_err(|fault| cannot(&format!("the daemon's answer cannot be read: {fault}")))
+}
+
+/// One line there, one line back.
+fn exchange(control: &Path, question: &str) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(control)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("{question}\n").as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream.take(ANSWER)).read_line(&mut line)?;
+    Ok(line)
 }
 
 /// Says why not.
@@ -63,45 +66,34 @@ pub fn failed(why: &str) -> Status {
     Status::FAULT
 }
 
+/// What a program says at the end of an answer: that all is well, or what the administrator should
+/// know beside it.
+fn warned(warning: Option<String>) -> Status {
+    warning.map_or(Status::OK, |warning| failed(&warning))
+}
+
 /// `ordaind reload`
 pub fn reload(path: &Path) -> Status {
-    let answer = match ask(path, "reload") {
-        Ok(answer) => answer,
+    let reloaded = match ask(path, &Reload {}) {
+        Ok(reloaded) => reloaded,
         Err(why) => return failed(&why),
     };
-
-    match answer.get("faults").and_then(Value::as_array) {
-        Some(faults) => {
-            for fault in faults.iter().filter_map(Value::as_str) {
-                complain(&format!("ordaind: {}", plain(fault)));
-            }
-            failed("the configuration was not taken over; the old one stays")
+    if !reloaded.faults.is_empty() {
+        for fault in &reloaded.faults {
+            complain(&format!("ordaind: {}", plain(fault)));
         }
-
-        None => {
-            say(&format!(
-                "reloaded; this is configuration {}",
-                answer.get("generation").unwrap_or(&Value::Null)
-            ));
-            if answer
-                .get("changes")
-                .and_then(Value::as_array)
-                .is_some_and(Vec::is_empty)
-            {
-                say("  nothing is new");
-            }
-            for change in answer
-                .get("changes")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-            {
-                say(&format!("  {}", plain(change)));
-            }
-            Status::OK
-        }
+        return failed("the configuration was not taken over; the old one stays");
     }
+
+    let generation = reloaded.generation;
+    say(&format!("reloaded; this is configuration {generation}"));
+    if reloaded.changes.is_empty() {
+        say("  nothing is new");
+    }
+    for change in &reloaded.changes {
+        say(&format!("  {}", plain(change)));
+    }
+    Status::OK
 }
 
 /// `ordaind lock`
@@ -109,142 +101,123 @@ pub fn lock(path: &Path, user: Option<&str>, reason: &str, json: bool) -> Status
     let Some(user) = user else {
         return locks(path, json);
     };
-    tell(
-        ask_with(
-            path,
-            &json!({ "verb": "lock", "user": user, "reason": reason.chars().take(256).collect::<String>() }),
-        ),
-        |_| format!("{} is locked", plain(user)),
-    )
+    let lock = Lock {
+        user: user.to_owned(),
+        // As much as fits into a question.
+        reason: reason.chars().take(256).collect(),
+    };
+    match ask(path, &lock) {
+        Err(why) => failed(&why),
+        Ok(locked) => {
+            say(&format!("{} is locked", plain(user)));
+            warned(locked.warning)
+        }
+    }
 }
 
 fn locks(path: &Path, json: bool) -> Status {
-    let answer = match ask(path, "locks") {
-        Ok(answer) => answer,
+    let list = match ask(path, &Locks {}) {
+        Ok(list) => list,
         Err(why) => return failed(&why),
     };
-
     if json {
-        say_json(&answer);
+        say_json(&json!(list));
         return Status::OK;
     }
 
-    for (user, lock) in answer
-        .get("locks")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let text = |key: &str| {
-            lock.get(key)
-                .map(|value| {
-                    value
-                        .as_str()
-                        .map_or_else(|| value.to_string(), str::to_owned)
-                })
-                .unwrap_or_default()
+    for (user, lock) in &list.locks {
+        let why = match lock.reason.as_str() {
+            "" => "no reason given".to_owned(),
+            why => plain(why),
         };
-
-        let why = text("reason");
-        let why = if why.is_empty() {
-            "no reason given".to_owned()
-        } else {
-            plain(&why)
-        };
-
-        say(&format!(
-            "{}  since {}, by user id {}: {why}",
-            plain(user),
-            plain(&text("since")),
-            plain(&text("by"))
-        ));
+        let (user, since, by) = (plain(user), plain(&lock.since), lock.by);
+        say(&format!("{user}  since {since}, by user id {by}: {why}"));
     }
-
     Status::OK
 }
 
 /// `ordaind unlock`
 pub fn unlock(path: &Path, user: &str) -> Status {
-    tell(
-        ask_with(path, &json!({ "verb": "unlock", "user": user })),
-        |answer| match answer.get("was") {
-            Some(Value::Bool(true)) => format!("{} is unlocked", plain(user)),
-            _ => format!("{} was not locked", plain(user)),
-        },
-    )
+    let unlock = Unlock {
+        user: user.to_owned(),
+    };
+    match ask(path, &unlock) {
+        Err(why) => failed(&why),
+        Ok(unlocked) => {
+            let how = if unlocked.was == Some(true) {
+                "is unlocked"
+            } else {
+                "was not locked"
+            };
+            say(&format!("{} {how}", plain(user)));
+            warned(unlocked.warning)
+        }
+    }
 }
 
 /// `ordaind totp`
 pub fn totp(path: &Path, user: &str, remove: bool) -> Status {
-    let question = json!({ "verb": "totp", "user": user, "remove": remove });
-    tell(ask_with(path, &question), |answer| {
-        match (answer.get("uri").and_then(Value::as_str), answer.get("was")) {
-            (Some(uri), _) => plain(uri),
-            (None, Some(Value::Bool(true))) => format!(
-                "{} needs no one-time code any more, unless the configuration says so",
-                plain(user)
-            ),
-            _ => format!("{} had no seed", plain(user)),
+    let totp = Totp {
+        user: user.to_owned(),
+        remove,
+    };
+    match ask(path, &totp) {
+        Err(why) => failed(&why),
+        Ok(seed) => {
+            say(&match (seed.uri, seed.was) {
+                (Some(uri), _) => plain(&uri),
+                (None, Some(true)) => format!(
+                    "{} needs no one-time code any more, unless the configuration says so",
+                    plain(user)
+                ),
+                _ => format!("{} had no seed", plain(user)),
+            });
+            warned(seed.warning)
         }
-    })
+    }
 }
 
 /// `ordaind penalties`
 pub fn penalties(path: &Path, clear: Option<&str>, json: bool) -> Status {
     if let Some(who) = clear {
-        let question = json!({ "verb": "forgive", "who": who });
-        return tell(ask_with(path, &question), |answer| {
-            format!("forgave {}", answer.get("forgiven").unwrap_or(&Value::Null))
-        });
+        return forgive(path, who);
     }
-
-    let answer = match ask(path, "penalties") {
-        Ok(answer) => answer,
+    let list = match ask(path, &Penalties {}) {
+        Ok(list) => list,
         Err(why) => return failed(&why),
     };
-
     if json {
-        say_json(&answer);
+        say_json(&json!(list));
         return Status::OK;
     }
 
-    for kind in ["sources", "users"] {
-        for line in answer
-            .get(kind)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            let number = |key: &str| line.get(key).and_then(Value::as_u64).unwrap_or(0);
-            let who = plain(line.get("who").and_then(Value::as_str).unwrap_or_default());
-            let state = if line.get("enforced") == Some(&Value::Bool(true)) {
-                "not let in"
-            } else {
-                "noted"
-            };
-
-            say(&format!(
-                "{}  {who}  {state} for another {}s, {} failures",
-                kind.trim_end_matches('s'),
-                number("seconds"),
-                number("misdeeds")
-            ));
+    for (kind, lines) in [("source", &list.sources), ("user", &list.users)] {
+        for line in lines {
+            say(&owed(kind, line));
         }
     }
-
     Status::OK
 }
 
-/// The outcome of a verb that changes something.
-fn tell(answer: Result<Value, String>, words: impl FnOnce(&Value) -> String) -> Status {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(why) => return failed(&why),
-    };
+fn owed(kind: &str, line: &PenaltyLine) -> String {
+    let state = if line.enforced { "not let in" } else { "noted" };
+    format!(
+        "{kind}  {}  {state} for another {}s, {} failures",
+        plain(&line.who),
+        line.seconds,
+        line.misdeeds
+    )
+}
 
-    say(&words(&answer));
-    match answer.get("warning").and_then(Value::as_str) {
-        Some(warning) => failed(&plain(warning)),
-        None => Status::OK,
+fn forgive(path: &Path, who: &str) -> Status {
+    let forgive = Forgive {
+        who: who.to_owned(),
+    };
+    match ask(path, &forgive) {
+        Err(why) => failed(&why),
+        Ok(forgiven) => {
+            say(&format!("forgave {}", forgiven.forgiven));
+            Status::OK
+        }
     }
 }

@@ -19,6 +19,7 @@ mod enter;
 mod home;
 #[cfg(target_os = "linux")]
 mod init;
+mod invoke;
 #[cfg(target_os = "linux")]
 mod local;
 #[cfg(target_os = "linux")]
@@ -27,6 +28,8 @@ mod run;
 #[cfg(target_os = "linux")]
 mod status;
 mod target;
+mod terminal;
+mod verbs;
 
 pub use certs::ordain_certs;
 pub use client::ordain;

@@ -4,26 +4,26 @@ use super::display::plain;
 use super::{complain, local, say, say_json};
 use crate::exit::{Human, Status};
 use crate::sys;
-use serde_json::Value;
+use crate::verb::{self, FrontendView, LastFault, Metrics, StatusView};
+use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
 /// `ordaind status`: exit status 0 when nothing is wrong, 1 when something is, or nobody answers.
 pub fn status(config: &Path, json: bool) -> Status {
-    let answer = match local::ask(config, "status") {
-        Ok(answer) => answer,
+    let status = match local::ask(config, &verb::Status {}) {
+        Ok(status) => status,
         Err(why) => return local::failed(&why),
     };
-
     if json {
-        say_json(&answer);
+        say_json(&json!(status));
     } else {
-        for line in lines(&answer) {
+        for line in lines(&status) {
             say(&plain(&line));
         }
     }
 
-    if answer.get("health").and_then(Value::as_str) == Some("ok") {
+    if status.health == "ok" {
         Status::OK
     } else {
         Status::FAULT
@@ -33,209 +33,164 @@ pub fn status(config: &Path, json: bool) -> Status {
 /// `ordaind metrics`: to standard output, or put in the place of a file at once, as the textfile
 /// collector wants it.
 pub fn metrics(config: &Path, out: Option<&Path>) -> Status {
-    let answer = match local::ask(config, "metrics") {
-        Ok(answer) => answer,
+    let text = match local::ask(config, &Metrics {}) {
+        Ok(exposed) => exposed.text,
         Err(why) => return local::failed(&why),
     };
-
-    let text = answer
-        .get("text")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    match out.map(|file| {
-        sys::replace(file, text.as_bytes(), 0o644, true)
-            .map_err(|fault| format!("{}: {fault}", file.display()))
-    }) {
-        None => say(text.trim_end()),
-        Some(Ok(())) => {}
-        Some(Err(why)) => {
-            complain(&format!("ordaind: {why}"));
-            return Status::FAULT;
+    let Some(file) = out else {
+        say(text.trim_end());
+        return Status::OK;
+    };
+    match sys::replace(file, text.as_bytes(), 0o644, true) {
+        Ok(()) => Status::OK,
+        Err(fault) => {
+            complain(&format!("ordaind: {}: {fault}", file.display()));
+            Status::FAULT
         }
     }
+}
 
-    Status::OK
+/// One line: what it is about, in a column of its own, and what is so.
+fn row(name: &str, text: impl AsRef<str>) -> String {
+    format!("{name:<12} {}", text.as_ref())
+}
+
+fn or_none(words: &[String]) -> String {
+    match words {
+        [] => "none".to_owned(),
+        words => words.join(", "),
+    }
 }
 
 /// The answer for people.
-fn lines(answer: &Value) -> Vec<String> {
-    let at = |path: &str| answer.pointer(path).unwrap_or(&Value::Null);
-    let text = |path: &str| match at(path) {
-        Value::String(text) => text.clone(),
-        Value::Null => "none".into(),
-        other => other.to_string(),
-    };
-
-    let list = |path: &str| at(path).as_array().cloned().unwrap_or_default();
-    let words = |path: &str| {
-        list(path)
+fn lines(status: &StatusView) -> Vec<String> {
+    let mut lines = daemon(status);
+    lines.extend(certificate(status));
+    lines.push(row("frontend", frontend(status)));
+    lines.push(row("commands", commands(status)));
+    lines.push(row("runs", runs(status)));
+    lines.push(row("sessions", sessions(status)));
+    lines.push(row("locked", or_none(&status.locked)));
+    lines.push(row("penalties", penalties(status)));
+    lines.push(row("trail", trail(status)));
+    lines.extend(status.limits_near.iter().map(|near| {
+        let text = format!("{}: {} of {}", near.limit, near.used, near.most);
+        row("limit near", text)
+    }));
+    lines.extend(
+        status
+            .last_faults
             .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
+            .map(|fault| row("lately", lately(fault))),
+    );
+    lines
+}
 
-    let or_none = |words: Vec<String>| {
-        if words.is_empty() {
-            "none".to_owned()
-        } else {
-            words.join(", ")
-        }
-    };
+fn daemon(status: &StatusView) -> Vec<String> {
+    let up = Human(Duration::from_secs(status.uptime_s));
+    let stopping = if status.stopping { ", stopping" } else { "" };
+    let (version, generation) = (&status.version, status.generation);
+    let text = format!("{version}, up {up}, configuration {generation}{stopping}");
+    let mut lines = vec![row("ordaind", text), row("health", &status.health)];
+    lines.extend(status.faults.iter().map(|fault| row("", fault)));
+    lines.push(row("listening", or_none(&status.listening)));
+    lines
+}
 
-    let row = |name: &str, text: String| format!("{name:<12} {text}");
-    let up = Human(Duration::from_secs(at("/uptime_s").as_u64().unwrap_or(0)));
-    let stopping = if at("/stopping") == &Value::Bool(true) {
-        ", stopping"
-    } else {
-        ""
-    };
-
-    let mut lines = vec![
-        row(
-            "ordaind",
-            format!(
-                "{}, up {up}, configuration {}{stopping}",
-                text("/version"),
-                text("/generation")
-            ),
+fn certificate(status: &StatusView) -> Vec<String> {
+    let certificate = &status.certificate;
+    let days = match &certificate.fault {
+        Some(fault) => fault.clone(),
+        None => format!(
+            "{} days left (until {})",
+            certificate.days_left, certificate.expires
         ),
-        row("health", text("/health")),
-    ];
-
-    lines.extend(words("/faults").into_iter().map(|fault| row("", fault)));
-    lines.push(row("listening", or_none(words("/listening"))));
-    lines.push(row(
-        "certificate",
-        match at("/certificate/fault").as_str() {
-            Some(fault) => fault.to_owned(),
-            None => format!(
-                "{} days left (until {})",
-                text("/certificate/days_left"),
-                text("/certificate/expires")
-            ),
-        },
-    ));
-    lines.push(row("", text("/certificate/fingerprint")));
-    if let Some(fault) = at("/certificate/files").as_str() {
+    };
+    let mut lines = vec![row("certificate", days), row("", &certificate.fingerprint)];
+    if let Some(fault) = &certificate.files {
         lines.push(row("", format!("the files as they are now: {fault}")));
     }
-    lines.push(row(
-        "frontend",
-        match at("/frontend") {
-            Value::Null => "none: nobody can connect".into(),
-            _ => format!(
-                "{}, seccomp {}, Landlock {}, started {} {}",
-                if at("/frontend/own_user") == &Value::Bool(true) {
-                    format!("user id {}", text("/frontend/uid"))
-                } else {
-                    "the daemon's own user".into()
-                },
-                text("/frontend/seccomp"),
-                text("/frontend/landlock"),
-                text("/frontends_started"),
-                if text("/frontends_started") == "1" {
-                    "time"
-                } else {
-                    "times"
-                }
-            ),
-        },
-    ));
-    lines.push(row(
-        "commands",
-        format!(
-            "{} ({} sandboxed, {} without network, {} may use setuid, {} go on without the trail), runs contained by {}",
-            text("/commands/all"),
-            text("/commands/sandboxed"),
-            text("/commands/without_network"),
-            text("/commands/setuid_allowed"),
-            text("/commands/audit_best_effort"),
-            text("/containment")
-        ),
-    ));
-    lines.push(row(
-        "runs",
-        format!(
-            "{} running, {} starting, {} waiting; {} started, {} requests refused",
-            text("/runs/running"),
-            text("/runs/starting"),
-            text("/runs/queued"),
-            text("/since_start/runs"),
-            text("/since_start/refused")
-        ),
-    ));
-    lines.push(row(
-        "sessions",
-        format!(
-            "{} on {} connections, {} may come back, {} logins kept; {} logins, {} refused",
-            text("/sessions"),
-            text("/connections"),
-            text("/sessions_parked"),
-            text("/kept_logins"),
-            text("/since_start/logins"),
-            text("/since_start/logins_refused")
-        ),
-    ));
-    lines.push(row("locked", or_none(words("/locked"))));
-    lines.push(row(
-        "penalties",
-        format!(
-            "{} sources and {} users are not let in",
-            text("/penalties/sources_not_let_in"),
-            text("/penalties/users_not_let_in")
-        ),
-    ));
-    lines.push(row(
-        "trail",
-        format!(
-            "{}: {} records, {} not on disk yet, {} missed{}",
-            text("/trail/file"),
-            text("/trail/records"),
-            text("/trail/not_on_disk_yet"),
-            text("/trail/missed"),
-            at("/trail/not_in_the_journal_yet")
-                .as_u64()
-                .map(|lag| format!(", {lag} not in the journal yet"))
-                .unwrap_or_default()
-        ),
-    ));
-    let field = |value: &Value, key: &str| {
-        value
-            .get(key)
-            .map(|value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            })
-            .unwrap_or_default()
-    };
-
-    let near = list("/limits_near");
-    lines.extend(near.iter().map(|limit| {
-        row(
-            "limit near",
-            format!(
-                "{}: {} of {}",
-                field(limit, "limit"),
-                field(limit, "used"),
-                field(limit, "most")
-            ),
-        )
-    }));
-    let last = list("/last_faults");
-    lines.extend(last.iter().map(|fault| {
-        row(
-            "lately",
-            match field(fault, "times").as_str() {
-                "1" => format!("{} {}", field(fault, "time"), field(fault, "text")),
-                times => format!(
-                    "{} {} (the last of {times})",
-                    field(fault, "time"),
-                    field(fault, "text")
-                ),
-            },
-        )
-    }));
     lines
+}
+
+fn frontend(status: &StatusView) -> String {
+    let Some(frontend) = &status.frontend else {
+        return "none: nobody can connect".into();
+    };
+    let FrontendView {
+        uid,
+        seccomp,
+        landlock,
+        own_user,
+    } = frontend;
+    let user = if *own_user {
+        format!("user id {uid}")
+    } else {
+        "the daemon's own user".into()
+    };
+    let (count, times) = match status.frontends_started {
+        1 => (1, "time"),
+        count => (count, "times"),
+    };
+    format!("{user}, seccomp {seccomp}, Landlock {landlock}, started {count} {times}")
+}
+
+fn commands(status: &StatusView) -> String {
+    let commands = &status.commands;
+    format!(
+        "{} ({} sandboxed, {} without network, {} may use setuid, {} go on without the trail), runs contained by {}",
+        commands.all,
+        commands.sandboxed,
+        commands.without_network,
+        commands.setuid_allowed,
+        commands.audit_best_effort,
+        status.containment
+    )
+}
+
+fn runs(status: &StatusView) -> String {
+    let (runs, since) = (&status.runs, &status.since_start);
+    format!(
+        "{} running, {} starting, {} waiting; {} started, {} requests refused",
+        runs.running, runs.starting, runs.queued, since.runs, since.refused
+    )
+}
+
+fn sessions(status: &StatusView) -> String {
+    format!(
+        "{} on {} connections, {} may come back, {} logins kept; {} logins, {} refused",
+        status.sessions,
+        status.connections,
+        status.sessions_parked,
+        status.kept_logins,
+        status.since_start.logins,
+        status.since_start.logins_refused
+    )
+}
+
+fn penalties(status: &StatusView) -> String {
+    format!(
+        "{} sources and {} users are not let in",
+        status.penalties.sources_not_let_in, status.penalties.users_not_let_in
+    )
+}
+
+fn trail(status: &StatusView) -> String {
+    let trail = &status.trail;
+    let lag = trail
+        .not_in_the_journal_yet
+        .map(|lag| format!(", {lag} not in the journal yet"))
+        .unwrap_or_default();
+    format!(
+        "{}: {} records, {} not on disk yet, {} missed{lag}",
+        trail.file, trail.records, trail.not_on_disk_yet, trail.missed
+    )
+}
+
+fn lately(fault: &LastFault) -> String {
+    let LastFault { time, times, text } = fault;
+    match times {
+        1 => format!("{time} {text}"),
+        times => format!("{time} {text} (the last of {times})"),
+    }
 }

@@ -2,10 +2,10 @@
 
 use super::display::plain;
 use super::home::{KnownServers, Login};
-use super::{ask, complain};
+use super::{ask, complain, home};
 use crate::cli::{ClientArgs, Destination};
 use crate::client::{ClientError, Connection, Options, connect};
-use crate::config::{HostSettings, Hosts};
+use crate::config::{HostSettings, Hosts, load_hosts};
 use crate::protocol::{Code, PORT};
 use crate::tls::{self, Fingerprint, Identity, Trust};
 use std::path::{Path, PathBuf};
@@ -280,5 +280,29 @@ fn identity(cert: &Path, key: &Path) -> Result<Identity, ClientError> {
             .map_err(|why| usage(format!("{}: {why}", cert.display())))?,
         key: tls::private_key(&key_pem)
             .map_err(|why| usage(format!("{}: {why}", key.display())))?,
+    })
+}
+
+/// The settings file, if there is one.
+pub fn hosts(args: &ClientArgs) -> Result<Hosts, ClientError> {
+    if let Some(given) = args.config.as_ref().filter(|path| !path.exists()) {
+        return Err(ClientError::new(
+            Code::Usage,
+            format!("{} does not exist", given.display()),
+        ));
+    }
+
+    let Some(path) = args.config.clone().or_else(|| home::config("config.toml")) else {
+        return Ok(Hosts::default());
+    };
+    load_hosts(&path).map_err(|faults| {
+        ClientError::new(
+            Code::Usage,
+            faults
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
+        )
     })
 }

@@ -1,8 +1,10 @@
 //! The payloads of control frames: JSON objects with known fields only.
 
+use crate::exit::{Counts, End};
+use crate::ids::RunId;
+use crate::verb::Secrets;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Payload of HELLO.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,30 +90,8 @@ pub struct Open {
     /// Ed25519 signature by the session key, base64.
     pub signature: String,
     /// What the signed text only commits to.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secrets: BTreeMap<String, SecretPart>,
-}
-
-/// A secret argument's value, beside the text that commits to it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SecretPart {
-    /// The value.
-    pub value: String,
-    /// 32 random bytes, base64: without them the commitment cannot be guessed back.
-    pub salt: String,
-}
-
-impl Drop for SecretPart {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.value);
-    }
-}
-
-impl std::fmt::Debug for SecretPart {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("SecretPart(…)")
-    }
+    #[serde(default, skip_serializing_if = "Secrets::is_empty")]
+    pub secrets: Secrets,
 }
 
 /// Payload of STARTED.
@@ -232,228 +212,32 @@ pub struct Ended {
     pub held_open: bool,
 }
 
+impl Ended {
+    /// A run's end as the wire tells it.
+    pub fn of(run: RunId, end: &End, counts: &Counts) -> Self {
+        Self {
+            run: run.to_string(),
+            reason: end.reason.clone(),
+            number: end.number,
+            duration_ms: end.duration_ms,
+            user_ms: end.user_ms,
+            system_ms: end.system_ms,
+            peak_kib: end.peak_kib,
+            left_killed: end.left_killed,
+            left_running: end.left_running,
+            verified: end.verified,
+            goes_on: false,
+            cut: counts.cut,
+            stdin_bytes: counts.stdin,
+            stdout_bytes: counts.stdout,
+            stderr_bytes: counts.stderr,
+            held_open: counts.held_open,
+        }
+    }
+}
+
 const fn yes() -> bool {
     true
-}
-
-/// Payload of ANSWER, one of these by verb.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Answer {
-    /// To `list`.
-    List {
-        /// By name.
-        commands: Vec<CommandLine>,
-    },
-    /// To `describe`.
-    Describe(Box<CommandView>),
-    /// To `preview`.
-    Preview(PreviewView),
-    /// To `cancel`.
-    Cancel {
-        /// The run that is being ended.
-        cancelled: String,
-    },
-    /// To `runs`.
-    Runs {
-        /// Oldest first.
-        runs: Vec<RunLine>,
-    },
-    /// To `explain`.
-    Explain(Box<ExplainView>),
-    /// To `whoami`.
-    Whoami(WhoamiView),
-    /// To `sessions`.
-    Sessions {
-        /// Oldest first.
-        sessions: Vec<SessionLine>,
-    },
-    /// To `end-session`.
-    EndSession {
-        /// How many sessions and kept logins were ended.
-        ended_sessions: u32,
-    },
-    /// To `signal`.
-    Signal {
-        /// The run that was signalled.
-        signalled: String,
-    },
-}
-
-/// One line of `list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommandLine {
-    /// The command's name.
-    pub name: String,
-    /// What it is for.
-    pub summary: String,
-}
-
-/// What `describe` tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommandView {
-    /// The command's name.
-    pub name: String,
-    /// What it is for.
-    pub summary: String,
-    /// How it is typed.
-    pub usage: String,
-    /// Those with a hole in `exec` in the order of their first hole, then the rest.
-    pub arguments: Vec<ArgumentView>,
-    /// Whether standard input is taken.
-    pub stdin: bool,
-    /// Bytes of standard input at the most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin_max: Option<u64>,
-    /// Milliseconds a run may take.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    /// Whether a person must agree first.
-    pub confirm: bool,
-    /// Whether it goes on when its client leaves.
-    #[serde(default)]
-    pub outlives_client: bool,
-    /// Whether it gets a terminal.
-    #[serde(default)]
-    pub terminal: bool,
-    /// The form of the reason that must be given, a regular expression.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// One argument, as `describe` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ArgumentView {
-    /// Its name.
-    pub name: String,
-    /// Its kind: choice, integer, string, flag, path, hostname, ip, cidr.
-    pub kind: String,
-    /// Bounds in words.
-    pub bounds: String,
-    /// The choices, of a choice.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub choices: Vec<String>,
-    /// Whether it must be given.
-    pub required: bool,
-    /// Its default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<String>,
-    /// Whether it may be given more than once.
-    pub repeated: bool,
-    /// Whether it is secret.
-    pub secret: bool,
-    /// Whether it can be given by position.
-    pub positional: bool,
-    /// What it is for.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub summary: String,
-}
-
-/// What `preview` tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PreviewView {
-    /// The rule that grants it.
-    pub rule: String,
-    /// The exact argv, secrets masked.
-    pub argv: Vec<String>,
-    /// The account it runs as.
-    pub run_as: String,
-    /// The working directory.
-    pub cwd: String,
-}
-
-/// What `explain` tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExplainView {
-    /// `granted` or `refused`.
-    pub decision: String,
-    /// The rule that decided.
-    pub decided_by: String,
-    /// The refusal's stable code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<u16>,
-    /// The refusal's sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The exact argv that would run, secrets masked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub argv: Vec<String>,
-    /// Every rule that was considered, in order, with its place and what it said.
-    pub considered: Vec<String>,
-}
-
-/// What `whoami` tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WhoamiView {
-    /// The user.
-    pub user: String,
-    /// The address, as the server sees it.
-    pub source: String,
-    /// What the session was proved by: `password`, or an SSH key's fingerprint.
-    pub by: String,
-    /// His roles.
-    pub roles: Vec<String>,
-    /// This session.
-    pub session: String,
-    /// The kept login that it began with, or is kept as.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<String>,
-    /// Seconds for which that is still kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept_s: Option<u64>,
-}
-
-/// One line of `sessions`: one that goes on, or a kept login.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SessionLine {
-    /// Its id.
-    pub session: String,
-    /// Whose.
-    pub user: String,
-    /// `connected`, `link lost`, or `kept`.
-    pub state: String,
-    /// What it was proved by.
-    pub by: String,
-    /// Where it came from, as far as that is known.
-    pub source: String,
-    /// Seconds since it began.
-    pub age_s: u64,
-    /// Seconds for which it is still kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept_s: Option<u64>,
-    /// Whether it is the one that asks, or its kept login.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub this: bool,
-}
-
-/// One line of `runs`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunLine {
-    /// The run's id.
-    pub run: String,
-    /// Whose it is.
-    pub user: String,
-    /// Which command.
-    pub command: String,
-    /// Seconds since its start; of one that has ended, from start to end.
-    pub seconds: u64,
-    /// Whether it waits for its turn.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub waiting: bool,
-    /// How it ended, a word of [`crate::exit::Reason`]; absent while it goes on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<String>,
-    /// Exit status or signal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number: Option<u8>,
 }
 
 /// A control payload as bytes.

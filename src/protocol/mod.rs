@@ -1,7 +1,10 @@
 //! The wire, as PROTOCOL.md says it: frames, control messages, signed texts, error codes. Pure.
 
 mod code;
+mod envelope;
 mod frame;
+mod local;
+mod login;
 mod message;
 mod signed;
 
@@ -10,14 +13,15 @@ pub use frame::{
     Decoder, Frame, FrameFault, HEADER, Kind, Payload, Phase, Promise, Sender, encode, encode_into,
     header,
 };
+pub use local::{LocalFault, local_text, read_local};
+pub use login::{LOGIN_CONTEXT, LoginText, Method, SSH_NAMESPACE, read_login};
 pub use message::{
-    Answer, ArgumentView, CommandLine, CommandView, Credit, Ended, ExplainView, Failure, Hello,
-    LoggedIn, Login, Open, Ping, PreviewView, Queued, Resize, RunLine, SecretPart, SessionLine,
-    Started, WhoamiView, read, write,
+    Credit, Ended, Failure, Hello, LoggedIn, Login, Open, Ping, Queued, Resize, Started, read,
+    write,
 };
 pub use signed::{
-    LOGIN_CONTEXT, LoginText, Method, REQUEST_CONTEXT, RequestFault, RequestName, RequestText,
-    SSH_NAMESPACE, SignedRequest, commit, read_login, read_request, request_text,
+    REQUEST_CONTEXT, RequestFault, RequestName, RequestText, SignedRequest, read_request,
+    request_text,
 };
 
 /// The version this program speaks; also the ALPN name's number.

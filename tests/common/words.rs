@@ -1,6 +1,6 @@
 //! Small words that every test uses.
 
-use ordain::request::{Invocation, Value};
+use ordain::verb::{Invocation, Value};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -66,14 +66,11 @@ pub fn block<T>(work: impl Future<Output = T>) -> T {
 
 pub fn invocation(command: &str, arguments: &[(&str, Value)]) -> Invocation {
     Invocation {
-        command: command.into(),
         arguments: arguments
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect(),
-        confirmed: false,
-        terminal: None,
-        reason: None,
+        ..Invocation::of(command)
     }
 }
 

@@ -11,13 +11,14 @@ mod times;
 
 use super::client::Client;
 use super::inbox::Held;
-use super::live::{Live, Pipes, ended};
+use super::live::{Live, Pipes};
 use super::shared::Shared;
 use super::wire::failure;
+use crate::exit::Counts;
 use crate::ids::RunId;
 use crate::ipc::{Bound, ToMonitor};
 use crate::limits::HELD_OPEN;
-use crate::protocol::{Code, Kind, encode, write};
+use crate::protocol::{Code, Ended, Kind, encode, write};
 use crate::spool::Stream;
 use crate::sys;
 use client::Queued;
@@ -232,13 +233,14 @@ impl Pump {
                 .input
                 .moved
                 .saturating_sub(u64::from(self.live.rules.terminal && state.input.ended));
-            self.live.end(ended(
-                self.live.run,
-                end.clone(),
-                [stdin, stdout, stderr],
-                state.cut,
-                state.held_open,
-            ));
+            let counts = Counts {
+                stdin,
+                stdout,
+                stderr,
+                cut: state.cut,
+                held_open: state.held_open,
+            };
+            self.live.end(Ended::of(self.live.run, end, &counts));
             self.shared
                 .tell(ToMonitor::Finished {
                     run: *self.live.run.bytes(),

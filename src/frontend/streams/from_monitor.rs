@@ -3,17 +3,16 @@
 use super::super::client::Client;
 use super::super::follow::follow;
 use super::super::inbox::Inbox;
-use super::super::live::{Live, Pipes, ended};
+use super::super::live::{Live, Pipes};
 use super::super::pump;
 use super::super::wire::{End, failure, patiently};
 use super::{Stream, Streams, left};
 use crate::ids::{RunId, StreamId};
-use crate::ipc::ToFrontend;
+use crate::ipc::{Manifest, Name, ToFrontend};
 use crate::limits::LAST_WORD;
 use crate::mux;
-use crate::protocol::{Code, Failure, Kind, Queued, encode};
+use crate::protocol::{Code, Ended, Failure, Kind, Queued, encode};
 use crate::spool::{Spool, Stream as SpoolStream};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -22,7 +21,7 @@ impl Streams<'_> {
     pub(super) async fn told(
         &mut self,
         message: ToFrontend,
-        descriptors: Vec<OwnedFd>,
+        manifest: Manifest,
     ) -> Result<(), End> {
         match message {
             ToFrontend::Answer {
@@ -62,7 +61,7 @@ impl Streams<'_> {
                 patiently(self.outbox.control(stream, Kind::Queued, &queued)).await
             }
 
-            ToFrontend::Attach { .. } => self.attached(message, descriptors).await,
+            ToFrontend::Attach { .. } => self.attached(message, manifest).await,
             ToFrontend::Close { code, .. } => self.close(code),
             ToFrontend::Challenge { .. }
             | ToFrontend::Login { .. }
@@ -155,11 +154,7 @@ impl Streams<'_> {
 
     /// Somebody wants a run's output: its own session takes it up again, or it is followed beside
     /// whoever else follows.
-    async fn attached(
-        &mut self,
-        message: ToFrontend,
-        descriptors: Vec<OwnedFd>,
-    ) -> Result<(), End> {
+    async fn attached(&mut self, message: ToFrontend, mut manifest: Manifest) -> Result<(), End> {
         let ToFrontend::Attach {
             stream,
             run,
@@ -174,18 +169,14 @@ impl Streams<'_> {
             return Ok(());
         };
         let run = RunId::from_random(run);
-        let spool = descriptors
-            .into_iter()
-            .next()
+        let spool = manifest
+            .take(Name::Spool)
             .ok_or_else(|| End::Tell(Code::Internal, "a run came without its spool".into()))?;
-        let over = end.map(|(end, counts, (cut, held_open))| {
-            let [_, stdout, stderr] = counts;
-            let spool = Spool::finished(spool, capacity, [stdout, stderr]);
-            Arc::new(Live::over(
-                run,
-                spool,
-                ended(run, end, counts, cut, held_open),
-            ))
+        let over = end.map(|ended| {
+            let counts = &ended.counts;
+            let spool = Spool::finished(spool, capacity, [counts.stdout, counts.stderr]);
+            let told = Ended::of(run, &ended.end, counts);
+            Arc::new(Live::over(run, spool, told))
         });
 
         if !self.is_asked(stream) {

@@ -116,7 +116,7 @@ impl<'c> Streams<'c> {
                     self.take(frame?).await?;
                 }
                 message = messages.recv() => match message.map(|message| *message) {
-                    Some(FromMonitor::Message(message, descriptors)) => self.told(message, descriptors).await?,
+                    Some(FromMonitor::Message(message, manifest)) => self.told(message, manifest).await?,
                     Some(FromMonitor::Started(stream, live, pipes)) => self.started(stream, live, pipes).await?,
                     None => return Ok(()),
                 },

@@ -5,11 +5,10 @@
 //! for each run's output. Large output is in the state's file system already and is only given a
 //! name there.
 
-use super::seen::Digest;
+use super::requested::Digest;
 use crate::encoding::{base64, unbase64};
-use crate::exit::Reason;
+use crate::exit::{Counts, End, Reason};
 use crate::ids::{RequestId, RunId};
-use crate::ipc::{Counts, End};
 use crate::limits::RUNS_KEPT;
 use crate::{clock, spool, sys};
 use serde::{Deserialize, Serialize};
@@ -120,14 +119,14 @@ const MOST: u64 = 4 << 20;
 
 /// Oldest first.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct EndedRuns {
     runs: VecDeque<Over>,
     /// Where daemons leave it to one another; none where that is not the daemon's own to write and
     /// clear.
     folder: Option<PathBuf>,
 }
 
-impl Kept {
+impl EndedRuns {
     /// What the daemon before has left, as far as it is still to be kept. What cannot be read is
     /// gone, and said so.
     pub fn open(folder: PathBuf, retention: Duration, most_bytes: u64) -> Self {

@@ -3,7 +3,7 @@
 
 use crate::ids::{RequestId, RunId};
 use crate::limits::{REQUEST_ID_AGE, REQUEST_IDS};
-use crate::request::{Invocation, Value};
+use crate::verb::{Invocation, Value};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,13 +26,13 @@ pub enum Seen {
 
 /// Requests by user and id.
 #[derive(Debug, Default)]
-pub struct RequestsSeen {
+pub struct Requested {
     known: HashMap<(Arc<str>, RequestId), (Digest, RunId)>,
     order: VecDeque<(Instant, Arc<str>, RequestId)>,
     users: HashMap<Arc<str>, usize>,
 }
 
-impl RequestsSeen {
+impl Requested {
     /// What is known of a request. An id is not forgotten while its run waits or goes on.
     pub fn look(
         &mut self,
@@ -103,7 +103,7 @@ pub fn digest(invocation: &Invocation) -> Digest {
     };
 
     part(invocation.command.as_bytes());
-    for (name, value) in &invocation.arguments {
+    for (name, value) in invocation.arguments.iter() {
         part(name.as_bytes());
         part(value.kind().as_bytes());
         match value {
@@ -118,7 +118,7 @@ pub fn digest(invocation: &Invocation) -> Digest {
             }
 
             Value::Secret(secret) => part(secret.bytes()),
-            Value::Misfit(_) => {}
+            Value::Commitment(_) | Value::Misfit(_) => {}
         }
     }
 
@@ -133,17 +133,14 @@ mod tests {
 
     fn invocation(word: &str) -> Invocation {
         Invocation {
-            command: "deploy".into(),
-            arguments: vec![("version".into(), Value::Text(word.into()))],
-            confirmed: false,
-            terminal: None,
-            reason: None,
+            arguments: vec![("version".into(), Value::Text(word.into()))].into(),
+            ..Invocation::of("deploy")
         }
     }
 
     #[test]
     fn an_id_means_one_request() {
-        let mut seen = RequestsSeen::default();
+        let mut seen = Requested::default();
         let (alice, bob): (Arc<str>, Arc<str>) = ("alice".into(), "bob".into());
         let (id, run) = (RequestId::from_random([1; 20]), RunId::from_random([2; 10]));
         let (one, other) = (digest(&invocation("1")), digest(&invocation("2")));
@@ -161,7 +158,7 @@ mod tests {
 
     #[test]
     fn at_the_cap_nothing_is_forgotten_and_nothing_new_is_taken() {
-        let mut seen = RequestsSeen::default();
+        let mut seen = Requested::default();
         let alice: Arc<str> = "alice".into();
         let id = |number: usize| {
             let mut bytes = [0; 20];

@@ -1,0 +1,257 @@
+//! The beginning of a run: the same request again, limits, the receipt, the queue.
+
+use super::follow::join;
+use super::gates::{Hindrance, Orders, hindrance, in_queue, take_lock};
+use super::life::live;
+use super::requested::{Digest, Seen, digest};
+use crate::audit::Receipt;
+use crate::exec::Duplicates;
+use crate::exit::Counts;
+use crate::ids::RunId;
+use crate::ipc::{RunRules, ToFrontend};
+use crate::monitor::asked::Asked;
+use crate::monitor::denied::Denied;
+use crate::monitor::run::{Attachment, Phase, Run};
+use crate::monitor::state::Shared;
+use crate::policy::{Grant, OnDisconnect, Plan, Stdin};
+use crate::protocol::Code;
+use crate::{credential, limits, verb};
+use std::io;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// Checks the limits, writes the trail, and sets the run going. The same request again gets the run
+/// that exists.
+pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
+    let digest = digest(&grant.verb().0);
+    if let Err(Instead { denied, rule }) = not_yet(state, asked, &grant, &digest) {
+        if let Some(denied) = denied {
+            refuse(state, asked, &grant, denied, rule);
+        }
+        return;
+    }
+    let waits = match hindrance(state, &grant) {
+        Some(Hindrance::Refusal(denied)) => {
+            return refuse(state, asked, &grant, denied, &place(&grant));
+        }
+        Some(Hindrance::Turn(denied)) if queue_is_full(state, &grant) => {
+            return refuse(state, asked, &grant, denied, &place(&grant));
+        }
+        Some(Hindrance::Turn(denied)) => Some(denied.text),
+        None => None,
+    };
+
+    let id = RunId::from_random(credential::random());
+    let Ok(receipt) = receipt(state, asked, &grant, id) else {
+        return asked.deny(state, Denied::trail());
+    };
+    let mut requested = state.requested.borrow_mut();
+    requested.add(grant.user(), grant.request(), digest, id);
+    drop(requested);
+    let (run, orders, counts) = draft(asked, &grant, (id, digest), waits.is_some());
+    state.runs.borrow_mut().insert(id, run);
+    match waits {
+        Some(text) => {
+            state.queue.borrow_mut().push_back(id);
+            state.tell(ToFrontend::Queued {
+                connection: asked.connection,
+                stream: asked.stream,
+                run: *id.bytes(),
+                text,
+            });
+        }
+        None => take_lock(state, id, &grant.allowed().command),
+    }
+
+    let state = state.clone();
+    tokio::task::spawn_local(async move {
+        live(&state, &grant, receipt, orders, counts).await;
+        state.runs.borrow_mut().remove(&id);
+        state.locks.borrow_mut().retain(|_, holder| *holder != id);
+        state.run_ended.notify_waiters();
+    });
+}
+
+/// What is done in the place of a new run: it is refused by this rule, or nothing more is left to
+/// do.
+struct Instead {
+    denied: Option<Denied>,
+    rule: &'static str,
+}
+
+/// Whether this request has not led to a run yet. One that has is given that run.
+fn not_yet(
+    state: &Shared,
+    asked: &Asked<'_>,
+    grant: &Grant<verb::Run>,
+    digest: &Digest,
+) -> Result<(), Instead> {
+    let no = |code, text: String, rule| {
+        let denied = Some(Denied::new(code, text));
+        Err(Instead { denied, rule })
+    };
+    let goes_on = |run: RunId| state.runs.borrow().contains_key(&run);
+    let mut requested = state.requested.borrow_mut();
+    let looked = requested.look(grant.user(), grant.request(), digest, goes_on);
+    drop(requested);
+    match looked {
+        // What a daemon before this one has begun, and has not left to be remembered, must not be
+        // begun again.
+        Seen::New
+            if asked
+                .instance
+                .as_ref()
+                .is_some_and(|known| *known != state.instance) =>
+        {
+            let text = "it was first sent to a daemon that is gone; what became of it is in the audit trail";
+            let rule = "a request that is sent again runs once";
+            no(Code::OutcomeUnknown, text.into(), rule)
+        }
+        Seen::New => Ok(()),
+        Seen::Run(run) => {
+            again(state, asked, grant, run);
+            Err(Instead {
+                denied: None,
+                rule: "",
+            })
+        }
+        Seen::Reused => {
+            let text = "this request's id was used for another request";
+            no(
+                Code::IdReused,
+                text.into(),
+                "a request's id means one request",
+            )
+        }
+        Seen::Full => {
+            let text = format!(
+                "{} requests of `{}` are remembered, as many as may be; the oldest is forgotten soon",
+                limits::REQUEST_IDS,
+                grant.user()
+            );
+            no(
+                Code::TooManyRuns,
+                text,
+                "no request's id is forgotten early",
+            )
+        }
+    }
+}
+
+/// A request that has led to a run already: its client takes that run up, from the first byte on.
+fn again(state: &Shared, asked: &Asked<'_>, grant: &Grant<verb::Run>, run: RunId) {
+    let name = run.to_string();
+    let record = asked.record(grant.verb());
+    let record = record.granted("the same request again gets the run that exists");
+    if record.with_run(&name).write(state).is_err() {
+        return asked.deny(state, Denied::trail());
+    }
+    if join(state, asked, Attachment::whole(run)).is_err() {
+        let text = "the run that this request has led to has ended, and is no longer kept";
+        asked.deny(state, Denied::new(Code::OutcomeUnknown, text));
+    }
+}
+
+/// Where the command stands, as the rule of what its limits refuse.
+fn place(grant: &Grant<verb::Run>) -> String {
+    let command = &grant.allowed().command;
+    format!("commands.{} ({})", command.name, command.place)
+}
+
+fn refuse(state: &Shared, asked: &Asked<'_>, grant: &Grant<verb::Run>, denied: Denied, rule: &str) {
+    let denied = Denied {
+        rule: Some(rule.to_owned()),
+        ..denied
+    };
+    let record = asked.record(grant.verb());
+    let record = record.refused(denied.code, rule, &denied.text);
+    asked.refuse(state, &record, denied.clone());
+}
+
+fn queue_is_full(state: &Shared, grant: &Grant<verb::Run>) -> bool {
+    let command = &grant.allowed().command;
+    in_queue(state, command) >= command.queue
+}
+
+/// Proof that the trail holds the decision, or that this command may go without.
+fn receipt(
+    state: &Shared,
+    asked: &Asked<'_>,
+    grant: &Grant<verb::Run>,
+    run: RunId,
+) -> io::Result<Receipt> {
+    let name = run.to_string();
+    let record = asked.granted(grant).with_plan(grant.allowed());
+    let written = record.with_run(&name).with(state, |record| {
+        state.with_trail(|trail| trail.append_start(grant, run, record))
+    });
+    written.or_else(|fault| {
+        let without = state.with_trail(|trail| Ok(trail.go_without(grant, run)));
+        without.ok().flatten().ok_or(fault)
+    })
+}
+
+/// A run that waits or starts, and the other ends of what it is told and tells.
+fn draft(
+    asked: &Asked<'_>,
+    grant: &Grant<verb::Run>,
+    (id, digest): (RunId, Digest),
+    waits: bool,
+) -> (Run, Orders, oneshot::Receiver<Counts>) {
+    let (end, ends) = mpsc::channel(1);
+    let (signals, wanted) = mpsc::channel(8);
+    let (finished, counts) = oneshot::channel();
+    let secret = grant.verb().0.holds_secret();
+    let run = Run {
+        id,
+        user: grant.user().clone(),
+        session: asked.session.id,
+        factor: asked.session.factor.clone(),
+        source: grant.source(),
+        waited: waits,
+        command: grant.allowed().command.clone(),
+        phase: if waits {
+            Phase::Queued
+        } else {
+            Phase::Starting
+        },
+        pid: 0,
+        since: Instant::now(),
+        request: (!secret).then(|| (grant.request(), digest)),
+        owner: Some((asked.connection, asked.stream)),
+        before: None,
+        changes: 0,
+        end,
+        signals,
+        finished: Some(finished),
+        over: None,
+        spool: None,
+        rules: rules(grant.allowed()),
+        pipes: Duplicates::default(),
+        waiting: Vec::new(),
+    };
+    let orders = Orders {
+        ends,
+        signals: wanted,
+    };
+    (run, orders, counts)
+}
+
+/// What the frontend has to know of a run.
+fn rules(plan: &Plan) -> RunRules {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let command = &plan.command;
+    RunRules {
+        stdin: match command.stdin {
+            Stdin::None => None,
+            Stdin::Accepted { max } => Some(max.unwrap_or(u64::MAX)),
+        },
+        timeout_ms: plan.timeout.map(milliseconds),
+        outlives_client: command.on_disconnect == OnDisconnect::Continue,
+        resume_ms: milliseconds(command.resume_window),
+        idle_ms: command.limits.idle.map(milliseconds),
+        output_max: command.limits.output,
+        capacity: command.spool,
+        terminal: command.pty,
+    }
+}

@@ -1,0 +1,375 @@
+//! One run from its receipt to the record of its end.
+
+use super::ended::{Over, Ran};
+use super::follow::pass_attachment;
+use super::gates::{Orders, turn};
+use crate::audit::{Receipt, Record, What};
+use crate::exec::{self, NotStarted, Obstacle, Pipes, Running};
+use crate::exit::{Counts, End, Reason};
+use crate::ids::RunId;
+use crate::ipc::{Manifest, Name, ToFrontend};
+use crate::limits;
+use crate::monitor::denied::Denied;
+use crate::monitor::metrics::count;
+use crate::monitor::run::Phase;
+use crate::monitor::state::Shared;
+use crate::monitor::trail;
+use crate::policy::{Command, Grant, OnDisconnect};
+use crate::protocol::Code;
+use crate::sys::{self, Exited, fault_point};
+use crate::verb;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// From the receipt to the end record.
+pub async fn live(
+    state: &Shared,
+    grant: &Grant<verb::Run>,
+    receipt: Receipt,
+    mut orders: Orders,
+    counts: oneshot::Receiver<Counts>,
+) {
+    let run = receipt.run();
+    let mut running = match started(state, grant, receipt, &mut orders).await {
+        Ok(running) => running,
+        Err(denied) => return not_started(state, grant, run, denied),
+    };
+    let _ = state.record(&Record::now(What::Start {
+        run: &run.to_string(),
+        pid: running.pid,
+    }));
+
+    note_version(state, grant, &running);
+    let plan = grant.allowed();
+    let watched = watch(&mut running, plan.timeout, plan.command.grace, &mut orders).await;
+    let duration = running.since.elapsed();
+    fault_point("monitor-over");
+    let (reason, end) = settled(running, &plan.command, watched, duration).await;
+    if let Some(run) = state.runs.borrow_mut().get_mut(&run) {
+        run.over = Some(end.clone());
+    }
+    let message = ToFrontend::Exited {
+        run: *run.bytes(),
+        end: end.clone(),
+    };
+    state.tell_with(message, Manifest::default()).await;
+    fault_point("monitor-exited");
+    let counts = counted(state, counts).await;
+    over(state, grant, run, (reason, end), counts);
+    fault_point("monitor-ended");
+}
+
+/// Waits for the run's turn, starts it, and tells whoever follows it.
+async fn started(
+    state: &Shared,
+    grant: &Grant<verb::Run>,
+    receipt: Receipt,
+    orders: &mut Orders,
+) -> Result<Running, Denied> {
+    let (command, run) = (&grant.allowed().command, receipt.run());
+    turn(state, run, grant, orders).await?;
+    if trail::on_disk(state, receipt.seq()).await.is_err() {
+        let text = "the audit trail could not be brought to the disk, so nothing is done";
+        return Err(Denied::new(Code::Trail, text));
+    }
+    fault_point("monitor-recorded");
+    let spool = spool(state, command)
+        .map_err(|fault| Denied::new(Code::Start, format!("its output cannot be kept: {fault}")))?;
+    let (running, pipes) = exec::run(&state.means, grant, receipt).await?;
+    fault_point("monitor-started");
+    count(&state.counts.runs);
+    tracing::debug!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
+
+    tell_started(state, run, running.pid, spool, pipes).await;
+    fault_point("monitor-told");
+    tell_waiting(state, run);
+    Ok(running)
+}
+
+/// Hands a run that has started to the frontend.
+async fn tell_started(state: &Shared, run: RunId, pid: i32, spool: OwnedFd, pipes: Pipes) {
+    let place = state.runs.borrow_mut().get_mut(&run).map(|run| {
+        run.pid = pid;
+        run.spool = spool.try_clone().ok();
+        if run.command.on_disconnect == OnDisconnect::Continue {
+            run.pipes = pipes.duplicates();
+        }
+        (run.owner.unwrap_or((0, 0)), run.rules.clone())
+    });
+    let Some(((connection, stream), rules)) = place else {
+        return;
+    };
+
+    // The frontend gets copies of its own. Ours are closed at the end of this: they would hide the
+    // end of input and output.
+    let manifest = Manifest::default()
+        .with(Name::Spool, spool)
+        .with(Name::Stdout, pipes.stdout)
+        .with_some(Name::Stderr, pipes.stderr)
+        .with_some(Name::Stdin, pipes.stdin);
+    let message = ToFrontend::Started {
+        connection,
+        stream,
+        run: *run.bytes(),
+        rules,
+    };
+    state.tell_with(message, manifest).await;
+}
+
+/// Whoever has waited for the run to start follows it now.
+fn tell_waiting(state: &Shared, run: RunId) {
+    let waiting = state.runs.borrow_mut().get_mut(&run).map(|run| {
+        run.phase = Phase::Running;
+        std::mem::take(&mut run.waiting)
+    });
+    for (place, attachment) in waiting.unwrap_or_default() {
+        if !pass_attachment(state, place, attachment) {
+            let text = "its output cannot be shown now";
+            state.refuse(place, Denied::new(Code::Internal, text));
+        }
+    }
+}
+
+/// Ends what is left of a run, and puts together how it ended.
+async fn settled(
+    mut running: Running,
+    command: &Command,
+    (mut reason, mut exited): (Reason, Option<Exited>),
+    duration: Duration,
+) -> (Reason, End) {
+    // What ended by itself may finish its output; what was ended leaves nothing.
+    let by_itself = matches!(reason, Reason::Exit(_) | Reason::Signal(_));
+    let linger = if by_itself {
+        command.linger
+    } else {
+        Duration::ZERO
+    };
+    let rest = running
+        .settle(linger, command.leave_running && by_itself)
+        .await;
+    let killed_for_memory = exited.as_mut().is_some_and(|exited| running.usage(exited));
+    if killed_for_memory && by_itself {
+        reason = Reason::OutOfMemory;
+    }
+    let run = running.run;
+    running.close();
+    if rest.killed > 0 {
+        tracing::info!(%run, killed = rest.killed, "killed what the command had left running");
+    }
+
+    let used = exited.unwrap_or(Exited {
+        status: None,
+        signal: None,
+        user: Duration::ZERO,
+        system: Duration::ZERO,
+        peak_kib: 0,
+    });
+    let end = End {
+        reason: reason.word().into(),
+        number: reason.number(),
+        duration_ms: milliseconds(duration),
+        user_ms: milliseconds(used.user),
+        system_ms: milliseconds(used.system),
+        peak_kib: used.peak_kib,
+        left_killed: rest.killed,
+        left_running: rest.running,
+        verified: rest.verified,
+    };
+    (reason, end)
+}
+
+/// A run is over: it is logged, counted, remembered and recorded.
+fn over(
+    state: &Shared,
+    grant: &Grant<verb::Run>,
+    run: RunId,
+    (reason, end): (Reason, End),
+    counts: Option<Counts>,
+) {
+    let command = &grant.allowed().command;
+    let duration = Duration::from_millis(end.duration_ms);
+
+    // The trail has every end; the log only what an operator may want to look into.
+    if reason != Reason::Exit(0) {
+        tracing::info!(run = %run, user = %grant.user(), command = command.name, reason = reason.word(), number = reason.number(), ?duration, "ended");
+    }
+    state
+        .counts
+        .run_ended(&command.name, reason.word(), Some(duration));
+    if let Some(counts) = counts {
+        let streams = [counts.stdin, counts.stdout, counts.stderr];
+        for (total, bytes) in state.counts.bytes.iter().zip(streams) {
+            total.set(total.get().saturating_add(bytes));
+        }
+    }
+
+    keep(state, run, end.clone(), counts);
+    let (run, command) = (run.to_string(), &command.name);
+    let record = What::ended(&run, grant.user(), command, &end, counts.as_ref());
+    let _ = state.record(&Record::now(record));
+}
+
+/// A run could not begin: nothing has happened, and it may be asked for again.
+fn not_started(state: &Shared, grant: &Grant<verb::Run>, run: RunId, denied: Denied) {
+    let Denied { code, text, .. } = &denied;
+    tracing::warn!(run = %run, user = %grant.user(), code = code.number(), text, "not started");
+    let command = &grant.allowed().command.name;
+    let name = run.to_string();
+    let record = What::not_started(&name, grant.user(), command, text);
+    let _ = state.record(&Record::now(record));
+    state.counts.run_ended(command, "not-started", None);
+    let mut requested = state.requested.borrow_mut();
+    requested.remove(grant.user(), grant.request());
+
+    let mut runs = state.runs.borrow_mut();
+    let told = runs.get_mut(&run);
+    let told = told.map(|run| (run.owner, std::mem::take(&mut run.waiting)));
+    let Some((owner, waiting)) = told else {
+        return;
+    };
+    let waiting = waiting.into_iter().map(|(place, _)| place);
+    let mut places: Vec<_> = owner.into_iter().chain(waiting).collect();
+    places.dedup();
+    for place in places {
+        state.refuse(place, denied.clone());
+    }
+}
+
+impl From<NotStarted> for Denied {
+    fn from(fault: NotStarted) -> Self {
+        let code = match fault.obstacle {
+            Obstacle::Missing => Code::CommandMissing,
+            Obstacle::NotExecutable => Code::CommandNotExecutable,
+            Obstacle::Format => Code::CommandFormat,
+            Obstacle::Path => Code::Path,
+            Obstacle::Deadline => Code::StartDeadline,
+            Obstacle::Untrusted => Code::UntrustedExecutable,
+            Obstacle::Digest => Code::Digest,
+            Obstacle::Start => Code::Start,
+        };
+        Self {
+            argument: fault.argument,
+            ..Self::new(code, fault.text)
+        }
+    }
+}
+
+/// What the frontend counted, when it has read everything. A frontend that is gone meanwhile leaves
+/// that to the next.
+async fn counted(state: &Shared, mut counts: oneshot::Receiver<Counts>) -> Option<Counts> {
+    loop {
+        let frontends = state.counts.frontends.get();
+        match tokio::time::timeout(limits::FINISHED, &mut counts).await {
+            Ok(counts) => return counts.ok(),
+            Err(_) if frontends == state.counts.frontends.get() && state.ready.get() => {
+                return None;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Where a run's output is kept: small ones in memory, large ones on disk, both without a name.
+fn spool(state: &Shared, command: &Command) -> std::io::Result<OwnedFd> {
+    if command.spool <= limits::SPOOL_IN_MEMORY {
+        sys::memory_file()
+    } else {
+        sys::nameless_file(&state.settings().state)
+    }
+}
+
+/// A run that has ended is remembered for a while.
+fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
+    let settings = state.settings();
+    let over = state.runs.borrow_mut().get_mut(&run).map(|run| {
+        let output = run.spool.take().filter(|_| counts.is_some());
+        let ran = Ran {
+            run: run.id,
+            user: run.user.clone(),
+            command: run.command.name.clone(),
+            request: run.request,
+            end,
+        };
+
+        Over::now(ran, counts.unwrap_or_default(), output, run.rules.capacity)
+    });
+
+    if let Some(over) = over {
+        state
+            .ended
+            .borrow_mut()
+            .add(over, settings.retention, settings.kept_bytes);
+    }
+}
+
+/// Waits for the end, or brings it about.
+async fn watch(
+    running: &mut Running,
+    timeout: Option<Duration>,
+    grace: Duration,
+    orders: &mut Orders,
+) -> (Reason, Option<Exited>) {
+    let time_is_up = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(time_is_up);
+    let by_itself = loop {
+        tokio::select! {
+            ended = running.ended() => break Ok(ended),
+            () = &mut time_is_up => break Err(Reason::Timeout),
+            reason = orders.ends.recv() => break Err(reason.unwrap_or(Reason::Stopped)),
+            Some(signal) = orders.signals.recv() => running.signal(signal),
+        }
+    };
+    let (reason, ended) = match by_itself {
+        Ok(ended) => (None, ended),
+        // Whoever was locked out has no say in how long his programs take to end.
+        Err(Reason::Revoked) => (
+            Some(Reason::Revoked),
+            running.end(grace.min(limits::REVOKED_GRACE)).await,
+        ),
+        Err(reason) => (Some(reason), running.end(grace).await),
+    };
+    match (reason, ended) {
+        (_, Err(fault)) => {
+            tracing::error!(run = %running.run, %fault, "what became of it is not known");
+            (Reason::Lost, None)
+        }
+        (Some(reason), Ok(exited)) => (reason, Some(exited)),
+        (None, Ok(exited)) => (own_end(&exited), Some(exited)),
+    }
+}
+
+/// An executable that is another than at the last run (an upgrade, most of the time) is worth a
+/// record.
+fn note_version(state: &Shared, grant: &Grant<verb::Run>, running: &Running) {
+    let command = &grant.allowed().command;
+    let before = state
+        .versions
+        .borrow_mut()
+        .insert(command.name.clone(), running.version);
+    if before.is_some_and(|before| before != running.version) {
+        let run = running.run.to_string();
+        let _ = state.record(&Record::now(What::Executable {
+            command: &command.name,
+            path: command.executable(),
+            run: &run,
+        }));
+    }
+}
+
+const fn own_end(exited: &Exited) -> Reason {
+    match (exited.status, exited.signal) {
+        (Some(status), _) => Reason::Exit(status),
+        (None, Some(signal)) => Reason::Signal(signal),
+        (None, None) => Reason::Lost,
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,112 @@
+//! Verbs about runs.
+
+use super::Serve;
+use crate::monitor::asked::Asked;
+use crate::monitor::denied::Denied;
+use crate::monitor::run::{Phase, Run};
+use crate::monitor::runs::{self, Over};
+use crate::monitor::state::Shared;
+use crate::policy::{Grant, Scope};
+use crate::verb::{self, Attach, Cancel, Cancelled, RunLine, RunList, Runs, Signal, Signalled};
+
+impl Serve for verb::Run {
+    fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
+        runs::begin(state, asked, grant);
+    }
+}
+
+impl Serve for Attach {
+    fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
+        let run = grant.allowed().to_string();
+        let recorded = asked.granted(&grant).with_run(&run).write(state);
+        let attached = recorded
+            .map_err(|_| Denied::trail())
+            .and_then(|()| runs::attach(state, asked, &grant));
+        if let Err(denied) = attached {
+            asked.deny(state, denied);
+        }
+    }
+}
+
+impl Serve for Signal {
+    fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
+        let run = grant.allowed().to_string();
+        asked.done(state, &asked.granted(&grant).with_run(&run), || {
+            runs::signal(state, &grant)?;
+            Ok(Signalled {
+                signalled: run.clone(),
+            })
+        });
+    }
+}
+
+impl Serve for Cancel {
+    fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
+        let run = grant.allowed().to_string();
+        asked.done(state, &asked.granted(&grant).with_run(&run), || {
+            runs::cancel(state, &grant)?;
+            Ok(Cancelled {
+                cancelled: run.clone(),
+            })
+        });
+    }
+}
+
+impl Serve for Runs {
+    fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
+        asked.done(state, &asked.granted(&grant), || Ok(list(state, &grant)));
+    }
+}
+
+/// Runs that have ended, as long as they are kept, and those that go on.
+fn list(state: &Shared, grant: &Grant<Runs>) -> RunList {
+    /// The answer to a signed request is one frame.
+    const MOST: usize = 1000;
+
+    let shown = |owner: &str| *grant.allowed() == Scope::All || *owner == **grant.user();
+    let ended = state.ended.borrow();
+    let mut lines: Vec<RunLine> = ended
+        .iter(state.settings().retention)
+        .filter(|over| shown(&over.ran.user))
+        .map(ended_line)
+        .collect();
+
+    // One whose end is being recorded is in both.
+    let runs = state.runs.borrow();
+    let mut going: Vec<_> = runs
+        .values()
+        .filter(|run| shown(&run.user))
+        .filter(|run| !lines.iter().any(|line| line.run == run.id.to_string()))
+        .collect();
+    going.sort_by_key(|run| run.since);
+    lines.extend(going.into_iter().map(line));
+
+    let skipped = lines.len().saturating_sub(MOST);
+    RunList {
+        runs: lines.split_off(skipped),
+    }
+}
+
+fn ended_line(over: &Over) -> RunLine {
+    RunLine {
+        run: over.ran.run.to_string(),
+        user: over.ran.user.to_string(),
+        command: over.ran.command.clone(),
+        seconds: over.ran.end.duration_ms / 1000,
+        waiting: false,
+        ended: Some(over.ran.end.reason.clone()),
+        number: over.ran.end.number,
+    }
+}
+
+fn line(run: &Run) -> RunLine {
+    RunLine {
+        run: run.id.to_string(),
+        user: run.user.to_string(),
+        command: run.command.name.clone(),
+        seconds: run.since.elapsed().as_secs(),
+        waiting: run.phase == Phase::Queued,
+        ended: None,
+        number: None,
+    }
+}

@@ -1,0 +1,147 @@
+//! A command made ready to be run: its template filled with accepted values.
+
+use super::model::Command;
+use super::{Kind, Pass};
+use crate::verb::Terminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A command made ready: nothing of the client's is left to interpret.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The command.
+    pub command: Arc<Command>,
+    /// The exact argv.
+    pub argv: Vec<String>,
+    /// The argv with secrets masked, for people and the trail.
+    pub shown: Vec<String>,
+    /// The declared variables, filled.
+    pub environment: Vec<(String, String)>,
+    /// The paths to open before the command starts, in the order of their arguments.
+    pub opens: Vec<Opened>,
+    /// The terminal it gets, when it wants one.
+    pub terminal: Option<Terminal>,
+    /// How long it may run: the command's time, or the role's where that is shorter.
+    pub timeout: Option<Duration>,
+    /// Why, in the words of whoever asked.
+    pub reason: Option<String>,
+}
+
+/// A path argument, to be opened by the child as the account it runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The argument's name.
+    pub argument: String,
+    /// The root.
+    pub beneath: PathBuf,
+    /// The path below it.
+    pub relative: String,
+    /// The descriptor the command gets it as; `None` when it gets the name.
+    pub descriptor: Option<u32>,
+}
+
+/// Kinds of terminals that a client may name: what TERM says decides which files programs read.
+const TERMINALS: &[&str] = &[
+    "alacritty",
+    "ansi",
+    "dumb",
+    "foot",
+    "linux",
+    "rxvt",
+    "rxvt-unicode",
+    "rxvt-unicode-256color",
+    "screen",
+    "screen-256color",
+    "tmux",
+    "tmux-256color",
+    "vt100",
+    "vt220",
+    "xterm",
+    "xterm-256color",
+    "xterm-color",
+    "xterm-kitty",
+];
+
+/// The client's terminal, as far as it is known; a plain one otherwise.
+pub(super) fn known_terminal(asked: Option<&Terminal>) -> Terminal {
+    let kind = asked
+        .map(|terminal| terminal.kind.as_str())
+        .filter(|kind| TERMINALS.contains(kind))
+        .unwrap_or("dumb");
+    let (columns, rows) = asked.map_or((80, 24), |terminal| (terminal.columns, terminal.rows));
+    Terminal {
+        kind: kind.into(),
+        columns,
+        rows,
+    }
+}
+
+/// Fills template and environment with accepted values; paths get their names or descriptors here.
+pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan {
+    let mut opens = Vec::new();
+    let mut next_descriptor = 3;
+    for (argument, values) in command.arguments.iter().zip(&mut values) {
+        let Kind::Path { beneath, pass } = &argument.kind else {
+            continue;
+        };
+        for value in values {
+            let relative = std::mem::take(value);
+            let descriptor = (*pass == Pass::Descriptor).then_some(next_descriptor);
+            *value = match descriptor {
+                Some(number) => {
+                    next_descriptor += 1;
+                    format!("/dev/fd/{number}")
+                }
+
+                None => beneath.join(&relative).to_string_lossy().into_owned(),
+            };
+
+            opens.push(Opened {
+                argument: argument.name.clone(),
+                beneath: beneath.clone(),
+                relative,
+                descriptor,
+            });
+        }
+    }
+
+    let masked: Vec<Vec<String>> = command
+        .arguments
+        .iter()
+        .zip(&values)
+        .map(|(argument, values)| {
+            if argument.secret {
+                vec!["***".to_owned(); values.len()]
+            } else {
+                values.clone()
+            }
+        })
+        .collect();
+    let argv = command
+        .template
+        .fill(|index| values.get(index).map(Vec::as_slice).unwrap_or_default());
+    let shown = command
+        .template
+        .fill(|index| masked.get(index).map(Vec::as_slice).unwrap_or_default());
+    let environment = command
+        .environment
+        .iter()
+        .filter_map(|(name, word)| {
+            let filled =
+                word.fill(|index| values.get(index).map(Vec::as_slice).unwrap_or_default());
+            (!filled.is_empty()).then(|| (name.clone(), filled.join(" ")))
+        })
+        .collect();
+    let timeout = command.timeout;
+    Plan {
+        argv,
+        shown,
+        environment,
+        opens,
+        command,
+        terminal: None,
+        timeout,
+        reason: None,
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a request is refused, and what an explanation says.
+
+/// Whose runs are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One's own.
+    Own,
+    /// Everybody's.
+    All,
+}
+
+/// A decision with everything that was looked at on the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The argv that would run, or why nothing would.
+    pub outcome: Result<Vec<String>, Refusal>,
+    /// The rule that decided, with its place.
+    pub rule: String,
+    /// Every rule that was considered, in order, with its place and what it said.
+    pub considered: Vec<String>,
+}
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind, which the wire gives a number.
+    pub kind: RefusalKind,
+    /// The argument it is about.
+    pub argument: Option<String>,
+    /// The rule that decided, with its place.
+    pub rule: String,
+    /// For people.
+    pub text: String,
+    /// Whether the request's text holds a secret in the clear, so that it must not be kept.
+    pub holds_secret: bool,
+}
+
+/// The kinds of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// No role grants it, or it does not exist.
+    NotPermitted,
+    /// A role would grant it, to another address.
+    Source,
+    /// An argument is wrong.
+    Argument,
+    /// A person must agree first.
+    Confirm,
+    /// A reason must be given.
+    Reason,
+    /// No such run for this user.
+    NoSuchRun,
+}
+
+impl Refusal {
+    /// The one refusal at the control socket, also of what is no request.
+    pub fn local() -> Self {
+        let text = "only root and the daemon's own user may ask this";
+        Self::plain(RefusalKind::NotPermitted, "default deny", text.into())
+    }
+
+    pub(super) fn plain(kind: RefusalKind, rule: &str, text: String) -> Self {
+        Self {
+            kind,
+            argument: None,
+            rule: rule.into(),
+            text,
+            holds_secret: false,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! From the words of a command line to an invocation: what the server says of the command, its
+//! arguments, secrets that are asked for.
+
+use super::ask;
+use super::display::plain;
+use super::terminal::own_terminal;
+use crate::cli::{ClientArgs, ExplainArgs, Given, RunArgs, assign, speak};
+use crate::client::{ClientError, Session};
+use crate::protocol::Code;
+use crate::verb::{Arguments, CommandView, Describe, Invocation, Value};
+use std::path::Path;
+
+/// A command's description.
+pub async fn described(session: &Session, command: &str) -> Result<CommandView, ClientError> {
+    let command = command.to_owned();
+    session.ask(&Describe { command }).await
+}
+
+/// The invocation that the words mean. A command without words is asked for as it is, which saves a
+/// round trip.
+pub async fn invocation(
+    args: &ClientArgs,
+    run: &RunArgs,
+    session: &Session,
+) -> Result<(Invocation, Option<CommandView>), ClientError> {
+    let bare = Invocation {
+        terminal: own_terminal(),
+        reason: run.reason.clone(),
+        ..Invocation::of(run.command())
+    };
+    if run.words().is_empty() {
+        return Ok((bare, None));
+    }
+    let view = described(session, run.command()).await?;
+    let mut arguments = given(run.words(), &view, view.stdin || args.password_stdin)?;
+    ask_for_secrets(&mut arguments, &view)?;
+    Ok((Invocation { arguments, ..bare }, Some(view)))
+}
+
+/// The same for `explain`, where nothing is asked for: a command that may not be described is
+/// explained all the same.
+pub async fn explained(
+    args: &ClientArgs,
+    explain: &ExplainArgs,
+    session: &Session,
+) -> Result<Invocation, ClientError> {
+    let bare = Invocation {
+        // Whether a person agrees is not what is asked here.
+        confirmed: true,
+        reason: explain.reason.clone(),
+        ..Invocation::of(explain.command())
+    };
+    if explain.words().is_empty() {
+        return Ok(bare);
+    }
+    match described(session, explain.command()).await {
+        Ok(view) => Ok(Invocation {
+            arguments: given(explain.words(), &view, args.password_stdin)?,
+            ..bare
+        }),
+        Err(error) if error.is(Code::NotPermitted) || error.is(Code::Source) => Ok(bare),
+        Err(error) => Err(error),
+    }
+}
+
+/// Arguments out of words, secrets read.
+fn given(
+    words: &[String],
+    view: &CommandView,
+    stdin_is_taken: bool,
+) -> Result<Arguments, ClientError> {
+    let assigned = assign(speak(words), view).map_err(|fault| ClientError {
+        argument: Some(fault.argument.clone()),
+        ..ClientError::new(Code::Usage, fault.to_string())
+    })?;
+    let mut arguments = Arguments::default();
+    for (name, given) in assigned {
+        let value = match given {
+            Given::Value(value) => value,
+            Given::SecretFrom(file) if file == "-" => {
+                if stdin_is_taken {
+                    return Err(ClientError::new(
+                        Code::Usage,
+                        "standard input is needed for something else; use @FILE",
+                    ));
+                }
+                Value::Secret(ask::secret_stdin()?)
+            }
+            Given::SecretFrom(file) => Value::Secret(ask::secret_file(Path::new(&file))?),
+        };
+        arguments.push((name, value));
+    }
+    Ok(arguments)
+}
+
+/// Required secrets that were not given are asked for.
+pub fn ask_for_secrets(arguments: &mut Arguments, view: &CommandView) -> Result<(), ClientError> {
+    for wanted in view
+        .arguments
+        .iter()
+        .filter(|argument| argument.secret && argument.required)
+    {
+        if !arguments.iter().any(|(name, _)| *name == wanted.name) {
+            arguments.push((
+                wanted.name.clone(),
+                Value::Secret(ask::secret(&format!("{}: ", plain(&wanted.name)))?),
+            ));
+        }
+    }
+
+    Ok(())
+}
+
+/// A command that ends with its client, or wants its input, is not left to itself. Asked before it
+/// runs.
+pub async fn detachable(
+    session: &Session,
+    command: &str,
+    view: Option<&CommandView>,
+) -> Result<(), ClientError> {
+    let asked = match view {
+        Some(_) => None,
+        None => Some(described(session, command).await?),
+    };
+    let Some(view) = view.or(asked.as_ref()) else {
+        return Ok(());
+    };
+    let usage = |text: &str| Err(ClientError::new(Code::Usage, text));
+    if !view.outlives_client {
+        return usage(
+            "this command ends with its client (on_disconnect is not \"continue\"), so it cannot be detached",
+        );
+    }
+    if view.stdin {
+        return usage("this command takes standard input, so it cannot be detached");
+    }
+    Ok(())
+}

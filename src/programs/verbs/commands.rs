@@ -1,0 +1,176 @@
+//! `ordain list`, `describe`, `explain`, and what `run` does before it runs.
+
+use crate::cli::{ClientArgs, ExplainArgs, RunArgs};
+use crate::client::{ClientError, Options, Session};
+use crate::exit::{Human, Status};
+use crate::programs::display::{explanation, plain, quoted};
+use crate::programs::{complain, invoke, run, say, say_json};
+use crate::verb::{CommandList, CommandView, Explain, List, Preview};
+use std::time::Duration;
+
+pub async fn run_verb(
+    args: &ClientArgs,
+    run: &RunArgs,
+    options: &Options,
+    session: &Session,
+    begun: &mut bool,
+) -> Result<Status, ClientError> {
+    let (mut invocation, described) = invoke::invocation(args, run, session).await?;
+    if run.dry_run {
+        let preview = session.ask(&Preview(invocation)).await?;
+        if args.json {
+            say_json(&serde_json::json!(preview));
+        } else {
+            say(&format!("granted by {}", plain(&preview.rule)));
+            say(&format!(
+                "as {} in {}:",
+                plain(&preview.run_as),
+                plain(&preview.cwd)
+            ));
+            say(&format!("  {}", quoted(&preview.argv)));
+            let view = match described {
+                Some(view) => view,
+                None => invoke::described(session, run.command()).await?,
+            };
+            if let Some(form) = view.reason.filter(|_| run.reason.is_none()) {
+                say(&format!(
+                    "but it wants a reason of the form {} (--reason)",
+                    plain(&form)
+                ));
+            }
+            if view.confirm {
+                say("and to be confirmed (--yes)");
+            }
+        }
+        return Ok(Status::OK);
+    }
+    invocation.confirmed = run.yes;
+    run::perform(args, run, (options, session), invocation, described, begun).await
+}
+
+pub async fn list(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
+    let CommandList { commands } = session.ask(&List {}).await?;
+    if args.json {
+        say_json(&serde_json::json!({ "commands": commands }));
+        return Ok(Status::OK);
+    }
+
+    if commands.is_empty() {
+        complain(&format!(
+            "ordain: `{}` may run nothing here",
+            plain(session.user())
+        ));
+    }
+
+    let width = commands
+        .iter()
+        .map(|command| command.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for command in commands {
+        say(format!(
+            "{:width$}  {}",
+            plain(&command.name),
+            plain(&command.summary)
+        )
+        .trim_end());
+    }
+
+    Ok(Status::OK)
+}
+
+pub async fn describe(
+    args: &ClientArgs,
+    session: &Session,
+    command: &str,
+) -> Result<Status, ClientError> {
+    let view = invoke::described(session, command).await?;
+    if args.json {
+        say_json(&serde_json::json!(view));
+    } else {
+        for line in description(&view) {
+            say(&line);
+        }
+    }
+    Ok(Status::OK)
+}
+
+fn description(view: &CommandView) -> Vec<String> {
+    let mut lines = vec![
+        [plain(&view.name), plain(&view.summary)]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" - "),
+        format!("usage: ordain run HOST {}", plain(&view.usage)),
+    ];
+
+    for argument in &view.arguments {
+        let mut notes = vec![plain(&argument.kind), plain(&argument.bounds)];
+        notes.retain(|note| !note.is_empty());
+        if argument.repeated {
+            notes.push("may be repeated".into());
+        }
+        if argument.secret {
+            notes.push("secret".into());
+        }
+        match &argument.default {
+            Some(default) => notes.push(format!("default {}", plain(default))),
+            None if argument.required => notes.push("required".into()),
+            None => notes.push("optional".into()),
+        }
+
+        lines.push(format!("  {}: {}", plain(&argument.name), notes.join(", ")));
+        if !argument.summary.is_empty() {
+            lines.push(format!("      {}", plain(&argument.summary)));
+        }
+    }
+
+    if view.stdin {
+        let bound = view
+            .stdin_max
+            .map(|max| format!(", at most {max} bytes"))
+            .unwrap_or_default();
+        lines.push(format!("takes standard input{bound}"));
+    }
+
+    if let Some(milliseconds) = view.timeout_ms {
+        lines.push(format!(
+            "is ended after {}",
+            Human(Duration::from_millis(milliseconds))
+        ));
+    }
+
+    if view.outlives_client {
+        lines.push("goes on when its client leaves; `ordain attach` follows it".into());
+    }
+    if view.terminal {
+        lines.push("gets a terminal".into());
+    }
+    if let Some(form) = &view.reason {
+        lines.push(format!(
+            "wants a reason of the form {} (--reason)",
+            plain(form)
+        ));
+    }
+
+    if view.confirm {
+        lines.push("wants to be confirmed".into());
+    }
+    lines
+}
+
+pub async fn explain_verb(
+    args: &ClientArgs,
+    explain: &ExplainArgs,
+    session: &Session,
+) -> Result<Status, ClientError> {
+    let invocation = invoke::explained(args, explain, session).await?;
+    let view = session.ask(&Explain(invocation)).await?;
+    if args.json {
+        say_json(&serde_json::json!(view));
+        return Ok(Status::OK);
+    }
+    explanation(&view).iter().for_each(|line| say(line));
+    Ok(Status::OK)
+}

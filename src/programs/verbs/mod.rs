@@ -1,0 +1,5 @@
+//! What each verb of `ordain` does with the server's answer.
+
+pub mod commands;
+pub mod runs;
+pub mod sessions;

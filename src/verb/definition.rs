@@ -1,0 +1,188 @@
+//! What a verb is: its name, its door, what it needs, its parameters and its answer, in one place.
+//!
+//! From a definition come the text that is signed, the authorisation, the dispatch at both doors,
+//! the client's call, the help and PROTOCOL.md's tables.
+
+use super::arguments::Arguments;
+use super::invocation::Invocation;
+use crate::ids::{Named, RunId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+
+/// Something that can be asked of the daemon. The type holds the parameters; every field that is
+/// not one of them is refused by `deny_unknown_fields`.
+pub trait Verb: Clone + Debug + Serialize + DeserializeOwned + 'static {
+    /// The verb's name on the wire, on the control socket and in the trail.
+    const NAME: &'static str;
+    /// What the verb does, for help and documents.
+    const SUMMARY: &'static str;
+    /// Who may ask for it, one of the types of this module.
+    type Needs: Need<Self>;
+    /// What the daemon answers.
+    type Answer: Debug + Serialize + DeserializeOwned;
+    /// Whether a request that is sent again under the same id is the same request. Such a request
+    /// may name the start of the daemon that it was first sent to.
+    const ONCE: bool = false;
+
+    /// The command that the request speaks of, for the trail.
+    fn about(&self) -> Option<&str> {
+        None
+    }
+
+    /// The arguments, where secrets may be among the parameters.
+    fn arguments(&mut self) -> Option<&mut Arguments> {
+        None
+    }
+}
+
+/// Through which door a verb can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Over TLS, by a user who logged in, signed with the session key.
+    Wire,
+    /// Over the control socket, by root or the daemon's own user.
+    Control,
+}
+
+/// Who may ask for a verb, beyond having come through its door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing more: the answer shows users only what is theirs.
+    Nothing,
+    /// A role that grants the command.
+    Command,
+    /// That the run or session is one's own, or this right in `verbs` of a role.
+    OwnOr(&'static str),
+    /// To be root or the daemon's own user.
+    LocalAdmin,
+}
+
+/// A kind of need, as a type: the policy has one rule for each, and a verb that does not say what
+/// the rule asks for does not compile.
+pub trait Need<V> {
+    /// The need as a value, for tables.
+    const NEEDS: Needs;
+}
+
+/// Every user may.
+#[derive(Debug)]
+pub enum Anyone {}
+
+/// The verb says why every user may ask for it.
+pub trait Free: Verb {
+    /// The rule, as refusals and the trail quote it.
+    const RULE: &'static str;
+}
+
+impl<V: Free> Need<V> for Anyone {
+    const NEEDS: Needs = Needs::Nothing;
+}
+
+/// A role must grant the command that is spoken of.
+#[derive(Debug)]
+pub enum OfCommand {}
+
+/// The verb speaks of a command.
+pub trait SpeaksOf: Verb {
+    /// The command's name.
+    fn command(&self) -> &str;
+}
+
+impl<V: SpeaksOf> Need<V> for OfCommand {
+    const NEEDS: Needs = Needs::Command;
+}
+
+/// A role must grant the command, and each of its arguments must be accepted.
+#[derive(Debug)]
+pub enum ToSee {}
+
+/// As [`ToSee`], and what only a run must have is there: a reason, a person's consent.
+#[derive(Debug)]
+pub enum ToRun {}
+
+/// The verb names a command with its arguments.
+pub trait Invokes: Verb {
+    /// The command with its arguments.
+    fn invocation(&self) -> &Invocation;
+}
+
+impl<V: Invokes> Need<V> for ToSee {
+    const NEEDS: Needs = Needs::Command;
+}
+
+impl<V: Invokes> Need<V> for ToRun {
+    const NEEDS: Needs = Needs::Command;
+}
+
+/// The run must be one's own, or a role must have the right over those of others.
+#[derive(Debug)]
+pub enum OwnRun {}
+
+/// The verb is about one run.
+pub trait OfRun: Verb {
+    /// The right over the runs of others.
+    const RIGHT: &'static str;
+    /// Which run.
+    fn run(&self) -> Named<RunId>;
+}
+
+impl<V: OfRun> Need<V> for OwnRun {
+    const NEEDS: Needs = Needs::OwnOr(V::RIGHT);
+}
+
+/// Every user may as far as their own goes; a role may have the right over everybody's.
+#[derive(Debug)]
+pub enum OwnOrAll {}
+
+/// The verb is about all that is one's own, or everybody's.
+pub trait OverAll: Verb {
+    /// The right over what is others'.
+    const RIGHT: &'static str;
+    /// The rule by which every user may as far as their own goes.
+    const OWN: &'static str;
+}
+
+impl<V: OverAll> Need<V> for OwnOrAll {
+    const NEEDS: Needs = Needs::OwnOr(V::RIGHT);
+}
+
+/// Only root and the daemon's own user may, over the control socket.
+#[derive(Debug)]
+pub enum LocalAdmin {}
+
+impl<V: Verb> Need<V> for LocalAdmin {
+    const NEEDS: Needs = Needs::LocalAdmin;
+}
+
+/// A verb's definition as a value, one row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The name on the wire, on the control socket and in the trail.
+    pub name: &'static str,
+    /// Where it can be asked for.
+    pub door: Door,
+    /// Who may.
+    pub needs: Needs,
+    /// What it does.
+    pub summary: &'static str,
+    /// Whether a request that is sent again is the same request.
+    pub once: bool,
+}
+
+impl Row {
+    /// The row of a verb.
+    pub const fn of<V: Verb>() -> Self {
+        let needs = <V::Needs as Need<V>>::NEEDS;
+        Self {
+            name: V::NAME,
+            door: match needs {
+                Needs::LocalAdmin => Door::Control,
+                _ => Door::Wire,
+            },
+            needs,
+            summary: V::SUMMARY,
+            once: V::ONCE,
+        }
+    }
+}
