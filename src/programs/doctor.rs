@@ -2,7 +2,7 @@
 //! TLS, a line for each.
 
 use super::{complain, local, say};
-use crate::client::{ClientError, Kept, Options, Proof, connect};
+use crate::client::{ClientError, Connection, Kept, Options, Proof, connect};
 use crate::config::{self, Machine};
 use crate::credential::{self, SessionKey};
 use crate::exit::{Human, Status};
@@ -151,44 +151,10 @@ fn files(path: &Path, loaded: Option<&Settings>) -> Vec<Finding> {
         (state.join("vault.json"), 0o600),
         (trail.clone(), 0o600),
     ] {
-        found.push(match std::fs::metadata(&path) {
-            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
-                Mind(format!("{} is not there yet", path.display()))
-            }
-            Err(fault) => Wrong(format!("{}: {fault}", path.display())),
-            Ok(meta) if meta.uid() != own && own == 0 => Wrong(format!(
-                "{} belongs to user id {}",
-                path.display(),
-                meta.uid()
-            )),
-            Ok(meta) if meta.mode() & 0o7777 & !mode != 0 => Wrong(format!(
-                "{} has the mode {:o}; at most {mode:o} is wanted",
-                path.display(),
-                meta.mode() & 0o7777
-            )),
-            Ok(_) => Well(format!("{} has its owner and mode", path.display())),
-        });
+        found.push(owner_and_mode(&path, mode, own));
     }
-
     if let Some(settings) = loaded {
-        // Before the first start its folder is not there yet.
-        let there = trail
-            .ancestors()
-            .skip(1)
-            .find(|folder| folder.exists())
-            .unwrap_or(Path::new("/"));
-        let free = sys::free_bytes(there).unwrap_or(0);
-        let reserve = settings.audit.reserve.unwrap_or(0);
-        found.push(if free <= reserve {
-            Wrong(format!(
-                "the trail's disk has {} MiB left; nothing new runs below {} MiB (audit.reserve)",
-                free >> 20,
-                reserve >> 20
-            ))
-        } else {
-            Well(format!("the trail's disk has {} MiB left", free >> 20))
-        });
-
+        found.push(trails_disk(&trail, settings.audit.reserve.unwrap_or(0)));
         if let (true, Err(fault)) = (
             settings.trail.exists(),
             sys::trusted(&settings.trail, &Trust::own()),
@@ -198,6 +164,46 @@ fn files(path: &Path, loaded: Option<&Settings>) -> Vec<Finding> {
     }
 
     found
+}
+
+/// Whether a file of the daemon's is its own, and no more open than it should be.
+fn owner_and_mode(path: &Path, mode: u32, own: u32) -> Finding {
+    match std::fs::metadata(path) {
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+            Mind(format!("{} is not there yet", path.display()))
+        }
+        Err(fault) => Wrong(format!("{}: {fault}", path.display())),
+        Ok(meta) if meta.uid() != own && own == 0 => Wrong(format!(
+            "{} belongs to user id {}",
+            path.display(),
+            meta.uid()
+        )),
+        Ok(meta) if meta.mode() & 0o7777 & !mode != 0 => Wrong(format!(
+            "{} has the mode {:o}; at most {mode:o} is wanted",
+            path.display(),
+            meta.mode() & 0o7777
+        )),
+        Ok(_) => Well(format!("{} has its owner and mode", path.display())),
+    }
+}
+
+/// How much room the trail has. Before the first start its folder is not there yet.
+fn trails_disk(trail: &Path, reserve: u64) -> Finding {
+    let there = trail
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("/"));
+    let free = sys::free_bytes(there).unwrap_or(0);
+    if free <= reserve {
+        Wrong(format!(
+            "the trail's disk has {} MiB left; nothing new runs below {} MiB (audit.reserve)",
+            free >> 20,
+            reserve >> 20
+        ))
+    } else {
+        Well(format!("the trail's disk has {} MiB left", free >> 20))
+    }
 }
 
 fn clock(loaded: Option<&Settings>) -> Finding {
@@ -348,62 +354,72 @@ async fn examined(
         return Ok(None);
     };
     let finding = match (patient.user, patient.password_file) {
-        (Some(user), Some(file)) => {
-            let password = match sys::read_private(file, 4096) {
-                Ok(bytes) => Secret::new(
-                    String::from_utf8_lossy(&bytes)
-                        .lines()
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned(),
-                ),
-                Err(fault) => return Ok(Some(Wrong(fault.to_string()))),
-            };
-            match connection.log_in(user, &password).await {
-                Ok(session) => {
-                    let answered = session.ask(&Ask::Whoami).await;
-                    session.close().await;
-                    answered.map_or_else(
-                        |error| Wrong(error.to_string()),
-                        |_| {
-                            Well(format!(
-                                "{user} was let in and answered, in {}",
-                                Human(began.elapsed())
-                            ))
-                        },
-                    )
-                }
-                Err((_, error)) if error.is(Code::LoginRefused) => {
-                    Wrong(format!("{user} was refused; the trail says why"))
-                }
-                Err((_, error)) => Wrong(error.to_string()),
-            }
-        }
-        // A key that nobody keeps: refused without costing its source what a guess does.
-        _ => {
-            let key = SessionKey::generate().map_err(|fault| fault.clone())?;
-            let nobody = Proof::Kept(Kept {
-                id: SessionId::from_random(credential::random()),
-                key: Arc::new(key),
-            });
-            let no_code = || {
-                Err(ClientError::new(
-                    Code::CodeWanted,
-                    "a one-time code is wanted",
-                ))
-            };
-            match connection
-                .enter("ordain-doctor", &nobody, false, no_code)
-                .await
-            {
-                Ok(_) => Wrong("an unknown user was let in".into()),
-                Err((_, error)) if error.is(Code::LoginRefused) => Well(format!(
-                    "an unknown user was refused as he should be, in {}, over TLS, frontend, monitor and trail",
-                    Human(began.elapsed())
-                )),
-                Err((_, error)) => Wrong(error.to_string()),
-            }
-        }
+        (Some(user), Some(file)) => logs_in(connection, user, file, began).await,
+        _ => refuses_nobody(connection, began).await?,
     };
+
     Ok(Some(finding))
+}
+
+/// Logs in as somebody and asks something.
+async fn logs_in(connection: Connection, user: &str, file: &Path, began: Instant) -> Finding {
+    let password = match sys::read_private(file, 4096) {
+        Ok(bytes) => Secret::new(
+            String::from_utf8_lossy(&bytes)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        ),
+        Err(fault) => return Wrong(fault.to_string()),
+    };
+
+    match connection.log_in(user, &password).await {
+        Ok(session) => {
+            let answered = session.ask(&Ask::Whoami).await;
+            session.close().await;
+            answered.map_or_else(
+                |error| Wrong(error.to_string()),
+                |_| {
+                    Well(format!(
+                        "{user} was let in and answered, in {}",
+                        Human(began.elapsed())
+                    ))
+                },
+            )
+        }
+
+        Err((_, error)) if error.is(Code::LoginRefused) => {
+            Wrong(format!("{user} was refused; the trail says why"))
+        }
+        Err((_, error)) => Wrong(error.to_string()),
+    }
+}
+
+/// Tries to log in with a key that nobody keeps: refused without costing its source what a guess
+/// does.
+async fn refuses_nobody(connection: Connection, began: Instant) -> Result<Finding, String> {
+    let key = SessionKey::generate().map_err(|fault| fault.clone())?;
+    let nobody = Proof::Kept(Kept {
+        id: SessionId::from_random(credential::random()),
+        key: Arc::new(key),
+    });
+    let no_code = || {
+        Err(ClientError::new(
+            Code::CodeWanted,
+            "a one-time code is wanted",
+        ))
+    };
+
+    let tried = connection
+        .enter("ordain-doctor", &nobody, false, no_code)
+        .await;
+    Ok(match tried {
+        Ok(_) => Wrong("an unknown user was let in".into()),
+        Err((_, error)) if error.is(Code::LoginRefused) => Well(format!(
+            "an unknown user was refused as he should be, in {}, over TLS, frontend, monitor and trail",
+            Human(began.elapsed())
+        )),
+        Err((_, error)) => Wrong(error.to_string()),
+    })
 }
