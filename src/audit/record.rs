@@ -176,7 +176,7 @@ pub enum What<'a> {
         connection: u64,
         /// Address and port, as the kernel says.
         source: &'a str,
-        /// The user, as he was given.
+        /// The user, as the name was given.
         user: &'a str,
         /// `password`, `ssh-key`, `session`, `kept`, or `unknown`.
         method: &'a str,

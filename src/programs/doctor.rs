@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub struct Patient<'a> {
     /// The user; without one, a login that must be refused shows that the whole way works.
     pub user: Option<&'a str>,
-    /// The file with his password.
+    /// The file with their password.
     pub password_file: Option<&'a Path>,
 }
 

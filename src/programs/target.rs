@@ -17,9 +17,9 @@ pub struct Target {
     pub options: Options,
     /// Who logs in.
     pub user: String,
-    /// Where his password is.
+    /// Where their password is.
     pub password_file: Option<PathBuf>,
-    /// Where his SSH key is.
+    /// Where their SSH key is.
     pub identity: Option<PathBuf>,
     settings: Option<String>,
     /// How it was called.
