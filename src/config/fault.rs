@@ -7,7 +7,7 @@ use std::fmt;
 /// Something wrong in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where it is.
+    /// Where the fault is.
     pub place: Place,
     /// The key that is wrong, dotted.
     pub key: String,

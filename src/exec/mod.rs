@@ -38,9 +38,9 @@ pub struct Means {
 pub struct Pipes {
     /// Where the command's input is written, when it takes any.
     pub stdin: Option<OwnedFd>,
-    /// Where its output is read.
+    /// Where the command's output is read.
     pub stdout: OwnedFd,
-    /// Where its error output is read; a terminal has one output only.
+    /// Where the command's error output is read; a terminal has one output only.
     pub stderr: Option<OwnedFd>,
 }
 

@@ -82,6 +82,7 @@ fn first_number(path: &Path) -> Result<u64, String> {
     Ok(0)
 }
 
+/// The daemon's public key: what was given, or the one beside the configured trail.
 fn key_of(config: &Path, given: Option<&str>) -> Result<TrailPublic, String> {
     if let Some(key) = given.and_then(|given| given.parse().ok()) {
         return Ok(key);

@@ -198,9 +198,9 @@ fn options(found: &Completing, host: &str) -> Option<ClientArgs> {
 struct Schema {
     /// Since 1970, in seconds.
     at: u64,
-    /// Names and summaries.
+    /// The names of commands, with their summaries.
     commands: BTreeMap<String, String>,
-    /// Those whose arguments were wanted.
+    /// The commands whose arguments were wanted.
     views: BTreeMap<String, CommandView>,
 }
 

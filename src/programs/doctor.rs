@@ -30,9 +30,11 @@ pub struct Patient<'a> {
 
 /// How one look went.
 enum Finding {
+    /// As it should be.
     Well(String),
-    /// Worth knowing.
+    /// Nothing wrong, but worth knowing.
     Mind(String),
+    /// What stands in the way.
     Wrong(String),
 }
 

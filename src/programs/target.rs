@@ -11,9 +11,10 @@ use crate::tls::{self, Fingerprint, Identity, Trust};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where to, as whom, trusting what: options before the host's entry before the file's defaults.
+/// A server to reach, the user to be there, and what makes it the right one: options before the
+/// host's entry before the file's defaults.
 pub struct Target {
-    /// How to reach it.
+    /// How to reach the server.
     pub options: Options,
     /// Who logs in.
     pub user: String,
@@ -21,10 +22,11 @@ pub struct Target {
     pub password_file: Option<PathBuf>,
     /// Where their SSH key is.
     pub identity: Option<PathBuf>,
+    /// The place of the host's entry, for `-v`.
     settings: Option<String>,
-    /// How it was called.
+    /// The name that the server was called by.
     pub host: String,
-    /// Where it is known, if it is by known_servers.
+    /// The line of known_servers that knows the server, if one does.
     known: Option<String>,
     /// Whether nobody has said what makes it the right server.
     first_sight: bool,

@@ -172,7 +172,8 @@ pub fn keep() -> io::Result<()> {
 /// Becomes the parent of everything that is left below, and does not end before it.
 fn adopt_all_below() -> io::Result<()> {
     // It must outlive the daemon for as long as it takes to end what the daemon has started: the
-    // socket's end tells it. SAFETY: prctl with numbers only.
+    // socket's end tells it.
+    // SAFETY: prctl with numbers only.
     if unsafe {
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
             | libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0)
