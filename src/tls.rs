@@ -227,7 +227,8 @@ pub enum Trust {
     /// A certificate that one of these CAs signed, for the name that was asked for, and not
     /// expired.
     Ca(Vec<CertificateDer<'static>>),
-    /// As above, by the CAs of this system.
+    /// A certificate that a CA of this system signed, for the name that was asked for, and not
+    /// expired.
     System,
     /// This very key; names and expiry do not matter.
     Pin(Fingerprint),

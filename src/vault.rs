@@ -29,7 +29,7 @@ pub struct Lock {
 /// A login that begins sessions without being proved anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptLogin {
-    /// Whose.
+    /// The user whose login it is.
     pub user: String,
     /// The session key, base64: whoever signs with it may begin sessions.
     pub key: String,
@@ -84,14 +84,14 @@ impl std::fmt::Debug for Seed {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Contents {
-    /// By user.
+    /// Locks, by user.
     pub locks: BTreeMap<String, Lock>,
-    /// By the id of the session that each began as.
+    /// Kept logins, by the id of the session that each began as.
     pub logins: BTreeMap<String, KeptLogin>,
-    /// By user.
+    /// Seeds of one-time codes, by user.
     pub seeds: BTreeMap<String, Seed>,
-    /// By user: where he has logged in from, so that nobody can lock him out of there by failing in
-    /// his name.
+    /// By user: where they have logged in from, so that nobody can lock them out of there by failing
+    /// in their name.
     pub places: BTreeMap<String, Vec<String>>,
 }
 

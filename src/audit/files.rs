@@ -49,7 +49,8 @@ fn name_in(trail: &Path, path: &Path) -> Option<String> {
 /// # Errors
 /// As reading the folder.
 pub fn rotated_files(trail: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    // As they are named here; what an administrator calls so by a date or a word is his own.
+    // Only files that were named here; one that an administrator has named by a date or a word is
+    // their own.
     let number = |path: &PathBuf| {
         name_in(trail, path)
             .filter(|name| name.len() >= 12)

@@ -69,6 +69,11 @@ struct Names<'l> {
     reason: Option<Cow<'l, str>>,
 }
 
+/// What the signed text of a record says, where it has one that can be read.
+fn signed_names<'s>(seen: &'s Seen<'_>) -> Option<Names<'s>> {
+    serde_json::from_str(seen.signed.as_deref()?).ok()
+}
+
 /// Where the trail is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -268,91 +273,86 @@ impl<'v> Verifier<'v> {
 
     fn verify(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
         match seen.kind.as_ref() {
-            "checkpoint" => {
-                let Some(key) = self.key else { return };
-
-                // It speaks of the record before it, whose hash it carries.
-                let head = unbase64(&seen.prev).map(|link| Head {
-                    seq: seen.seq - 1,
-                    link,
-                });
-
-                if head.is_some_and(|head| key.verifies(&head, &seen.signature)) {
-                    self.report.checkpoints += 1;
-                    if self.report.faults.is_empty() {
-                        self.report.proved = Some((seen.seq - 1, seen.time.clone().into_owned()));
-                    }
-                } else {
-                    let since = self
-                        .report
-                        .proved
-                        .as_ref()
-                        .map_or(self.report.first, |(seq, _)| seq + 1);
-                    let text = format!(
-                        "the checkpoint's signature does not fit: something was changed in records {since} to {}",
-                        seen.seq
-                    );
-
-                    self.fault(&place(), text);
-                }
-            }
-
-            "login" => {
-                if let (Some(session), Some(key)) = (&seen.session, &seen.session_key) {
-                    self.sessions.insert(
-                        session.clone().into_owned(),
-                        (key.clone().into_owned(), seen.user.clone().into_owned()),
-                    );
-
-                    let signed = seen
-                        .signed
-                        .as_deref()
-                        .and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok());
-                    if let Some(signed) = signed.filter(|signed| signed.user != seen.user) {
-                        self.fault(
-                            &place(),
-                            format!(
-                                "says that `{}` logged in, but `{}` signed it",
-                                seen.user.escape_debug(),
-                                signed.user.escape_debug()
-                            ),
-                        );
-                    }
-
-                    self.signature(place, key, seen, true);
-                }
-            }
-
-            "request" => {
-                let Some(signed) = seen
-                    .signed
-                    .as_deref()
-                    .and_then(|signed| serde_json::from_str::<Names<'_>>(signed).ok())
-                else {
-                    return;
-                };
-                self.compare(place, seen, &signed);
-                match self.sessions.get(signed.session.as_ref()).cloned() {
-                    Some((key, user)) => {
-                        if user != seen.user {
-                            let text = format!(
-                                "says that `{}` asked, but the session is that of `{}`",
-                                seen.user.escape_debug(),
-                                user.escape_debug()
-                            );
-
-                            self.fault(&place(), text);
-                        }
-
-                        self.signature(place, &key, seen, false);
-                    }
-
-                    None => self.report.unknown_sessions += 1,
-                }
-            }
-
+            "checkpoint" => self.checkpoint(place, seen),
+            "login" => self.login(place, seen),
+            "request" => self.request(place, seen),
             _ => {}
         }
+    }
+
+    /// A checkpoint speaks of the record before it, whose hash it carries.
+    fn checkpoint(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
+        let Some(key) = self.key else { return };
+        let head = unbase64(&seen.prev).map(|link| Head {
+            seq: seen.seq - 1,
+            link,
+        });
+
+        if head.is_some_and(|head| key.verifies(&head, &seen.signature)) {
+            self.report.checkpoints += 1;
+            if self.report.faults.is_empty() {
+                self.report.proved = Some((seen.seq - 1, seen.time.clone().into_owned()));
+            }
+        } else {
+            let since = self
+                .report
+                .proved
+                .as_ref()
+                .map_or(self.report.first, |(seq, _)| seq + 1);
+            let text = format!(
+                "the checkpoint's signature does not fit: something was changed in records {since} to {}",
+                seen.seq
+            );
+
+            self.fault(&place(), text);
+        }
+    }
+
+    /// A login names the key of the session that it begins, and is signed with it.
+    fn login(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
+        let (Some(session), Some(key)) = (&seen.session, &seen.session_key) else {
+            return;
+        };
+        self.sessions.insert(
+            session.clone().into_owned(),
+            (key.clone().into_owned(), seen.user.clone().into_owned()),
+        );
+
+        if let Some(signed) = signed_names(seen).filter(|signed| signed.user != seen.user) {
+            self.fault(
+                &place(),
+                format!(
+                    "says that `{}` logged in, but `{}` signed it",
+                    seen.user.escape_debug(),
+                    signed.user.escape_debug()
+                ),
+            );
+        }
+
+        self.signature(place, key, seen, true);
+    }
+
+    /// A request is signed with the key of its session.
+    fn request(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
+        let Some(signed) = signed_names(seen) else {
+            return;
+        };
+        self.compare(place, seen, &signed);
+        let Some((key, user)) = self.sessions.get(signed.session.as_ref()).cloned() else {
+            self.report.unknown_sessions += 1;
+            return;
+        };
+        if user != seen.user {
+            let text = format!(
+                "says that `{}` asked, but the session is that of `{}`",
+                seen.user.escape_debug(),
+                user.escape_debug()
+            );
+
+            self.fault(&place(), text);
+        }
+
+        self.signature(place, &key, seen, false);
     }
 
     /// What the record says must be what was signed. (Of a request that could not be read it says

@@ -61,76 +61,16 @@ pub fn completing(mut command: Command, words: &[String]) -> Completing {
         ..Completing::default()
     };
 
-    let mut at = &command;
-    let mut positions = 0;
-    let mut waiting: Option<&Arg> = None;
-
+    let mut at = At {
+        command: &command,
+        positions: 0,
+        waiting: None,
+    };
     for word in complete {
-        let rest = rest_of_line(at, positions);
-        if let Some(option) = waiting.take() {
-            note_option(&mut found, option, word);
-            continue;
-        }
-
-        if rest.is_none()
-            && let Some(option) = option(at, word)
-        {
-            note_option(&mut found, option, word);
-            waiting = Some(option).filter(|option| {
-                takes_value(option) && !(word.starts_with("--") && word.contains('='))
-            });
-            continue;
-        }
-
-        if let Some(verb) = at.find_subcommand(word).filter(|_| positions == 0) {
-            found.verb = [found.verb.as_str(), verb.get_name()]
-                .join(" ")
-                .trim()
-                .to_owned();
-            at = verb;
-            continue;
-        }
-
-        if let Some(argument) = rest.or_else(|| at.get_positionals().nth(positions)) {
-            found
-                .given
-                .push((argument.get_id().to_string(), word.clone()));
-        }
-
-        positions += 1;
+        at.pass(word, &mut found);
     }
 
-    let rest = rest_of_line(at, positions);
-    match waiting {
-        Some(option) => want(&mut found, option),
-        None if rest.is_none() && found.partial.starts_with('-') => {
-            let candidates = at
-                .get_arguments()
-                .filter(|argument| !argument.is_hide_set())
-                .filter_map(|argument| {
-                    Some(Candidate {
-                        word: format!("--{}", argument.get_long()?),
-                        help: help(argument.get_help()),
-                    })
-                });
-            found.candidates.extend(candidates);
-        }
-
-        None if rest.is_none() && positions == 0 && at.has_subcommands() => {
-            let verbs = at.get_subcommands().filter(|verb| !verb.is_hide_set());
-            found.candidates.extend(verbs.map(|verb| Candidate {
-                word: verb.get_name().to_owned(),
-                help: help(verb.get_about()),
-            }));
-        }
-
-        None => {
-            if let Some(argument) = rest.or_else(|| at.get_positionals().nth(positions)) {
-                want(&mut found, argument);
-            }
-        }
-    }
-
+    at.offer(&mut found);
     let partial = found.partial.clone();
     found
         .candidates
@@ -138,6 +78,108 @@ pub fn completing(mut command: Command, words: &[String]) -> Completing {
     found.candidates.sort();
     found.candidates.dedup();
     found
+}
+
+/// A place in a command line.
+struct At<'c> {
+    /// The verb that holds there.
+    command: &'c Command,
+    /// How many positional words it has had.
+    positions: usize,
+    /// The option whose value comes next.
+    waiting: Option<&'c Arg>,
+}
+
+impl<'c> At<'c> {
+    /// The positional argument that is next.
+    fn next_positional(&self) -> Option<&'c Arg> {
+        rest_of_line(self.command, self.positions)
+            .or_else(|| self.command.get_positionals().nth(self.positions))
+    }
+
+    /// Passes a whole word, and notes what it says.
+    fn pass(&mut self, word: &str, found: &mut Completing) {
+        if let Some(option) = self.waiting.take() {
+            note_option(found, option, word);
+            return;
+        }
+
+        if rest_of_line(self.command, self.positions).is_none()
+            && let Some(option) = option(self.command, word)
+        {
+            note_option(found, option, word);
+            self.waiting = Some(option).filter(|option| {
+                takes_value(option) && !(word.starts_with("--") && word.contains('='))
+            });
+            return;
+        }
+
+        if let Some(verb) = self
+            .command
+            .find_subcommand(word)
+            .filter(|_| self.positions == 0)
+        {
+            found.verb = [found.verb.as_str(), verb.get_name()]
+                .join(" ")
+                .trim()
+                .to_owned();
+            self.command = verb;
+            return;
+        }
+
+        if let Some(argument) = self.next_positional() {
+            found
+                .given
+                .push((argument.get_id().to_string(), word.to_owned()));
+        }
+
+        self.positions += 1;
+    }
+
+    /// What could stand here.
+    fn offer(self, found: &mut Completing) {
+        let rest = rest_of_line(self.command, self.positions);
+        match self.waiting {
+            Some(option) => want(found, option),
+            None if rest.is_none() && found.partial.starts_with('-') => {
+                found.candidates.extend(options(self.command));
+            }
+
+            None if rest.is_none() && self.positions == 0 && self.command.has_subcommands() => {
+                found.candidates.extend(verbs(self.command));
+            }
+
+            None => {
+                if let Some(argument) = self.next_positional() {
+                    want(found, argument);
+                }
+            }
+        }
+    }
+}
+
+/// The options of a verb, by their long names.
+fn options(command: &Command) -> impl Iterator<Item = Candidate> {
+    command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set())
+        .filter_map(|argument| {
+            Some(Candidate {
+                word: format!("--{}", argument.get_long()?),
+                help: help(argument.get_help()),
+            })
+        })
+}
+
+/// The verbs below a verb.
+fn verbs(command: &Command) -> impl Iterator<Item = Candidate> {
+    command
+        .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
+        .map(|verb| Candidate {
+            word: verb.get_name().to_owned(),
+            help: help(verb.get_about()),
+        })
 }
 
 /// The argument that takes every word from here on, whatever it looks like.

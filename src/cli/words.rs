@@ -9,7 +9,7 @@ use std::fmt;
 /// A word or two, before it is known what they mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spoken {
-    /// By position.
+    /// A word that is given by its position.
     Word(String),
     /// `--name=value`.
     Pair(String, String),

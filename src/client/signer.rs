@@ -151,9 +151,9 @@ impl Agent {
 /// A key that can sign.
 #[derive(Debug, Clone)]
 pub enum Signer {
-    /// By an agent that has it.
+    /// A key that an agent has, which signs with it.
     Agent(Agent, SshPublic),
-    /// By ourselves.
+    /// A private key that we sign with ourselves.
     Own(Arc<SshPrivate>),
 }
 

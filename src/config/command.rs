@@ -181,7 +181,7 @@ fn bounded_stdin(item: &Item<'_>) -> Stdin {
     Stdin::Accepted { max }
 }
 
-/// How many of something.
+/// A number of runs, within bounds.
 fn count(
     table: &Table<'_>,
     key: &'static str,

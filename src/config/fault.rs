@@ -7,9 +7,9 @@ use std::fmt;
 /// Something wrong in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
+    /// Where the fault is.
     pub place: Place,
-    /// Which key, dotted.
+    /// The key that is wrong, dotted.
     pub key: String,
     /// What was found and what is accepted.
     pub text: String,

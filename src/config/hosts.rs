@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 /// What is known of one host, or of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostSettings {
-    /// Where it really is.
+    /// Where the host really is.
     pub address: Option<String>,
-    /// Its port.
+    /// The port that it listens on.
     pub port: Option<u16>,
     /// Who logs in there.
     pub user: Option<String>,

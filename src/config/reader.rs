@@ -86,9 +86,9 @@ impl<'t> Document<'t> {
 pub struct Table<'d> {
     document: &'d Document<'d>,
     entries: &'d DeTable<'d>,
-    /// Its own key, dotted; empty for the document.
+    /// The table's own key, dotted; empty for the document.
     pub key: String,
-    /// Where it begins.
+    /// Where the table begins.
     pub place: Place,
     faults: &'d Faults,
     asked: RefCell<Vec<&'static str>>,
@@ -98,9 +98,9 @@ pub struct Table<'d> {
 pub struct Item<'d> {
     document: &'d Document<'d>,
     value: &'d DeValue<'d>,
-    /// Its key, dotted.
+    /// The value's key, dotted.
     pub key: String,
-    /// Where it stands.
+    /// Where the value stands.
     pub place: Place,
     faults: &'d Faults,
 }

@@ -46,7 +46,7 @@ pub struct Server {
     grace: Duration,
     /// Whether each run gets a control group of its own.
     pub grouped: bool,
-    /// Where that is said.
+    /// Where the containment is said.
     pub containment: Place,
     logs: Logs,
     /// Who the frontend becomes, when the daemon is root.

@@ -36,9 +36,9 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// What proves that somebody is a user.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    /// His password's hash.
+    /// Their password's hash.
     pub password: Option<Hash>,
-    /// His SSH keys.
+    /// Their SSH keys.
     pub keys: Vec<SshPublic>,
     /// Whether a one-time code is wanted besides, whatever the state folder says.
     pub totp: bool,

@@ -48,28 +48,18 @@ impl NotStarted {
     /// Translates the step that failed in the child. All causes of a path's refusal read the same,
     /// so that a client cannot learn which files exist.
     pub(super) fn step(error: &SpawnError, plan: &Plan) -> Self {
+        if error.step == Step::Path {
+            return Self::path(error, plan);
+        }
         let executable = plan.command.executable();
-        let (obstacle, text) = match (error.step, error.errno) {
-            (Step::Path, _) => {
-                let argument = plan
-                    .opens
-                    .get(error.index)
-                    .map(|open| open.argument.clone());
-                let named = argument.as_deref().unwrap_or("path");
-                let text =
-                    format!("argument `{named}` leads to nothing that this command may open");
-                return Self {
-                    obstacle: Obstacle::Path,
-                    argument,
-                    text,
-                };
-            }
+        let missing = || {
+            let text = format!("{executable} (or the interpreter it names) does not exist");
+            (Obstacle::Missing, text)
+        };
 
+        let (obstacle, text) = match (error.step, error.errno) {
             (Step::Digest, _) => (Obstacle::Digest, error.cause()),
-            (Step::Executable, libc::ENOENT) => (
-                Obstacle::Missing,
-                format!("{executable} (or the interpreter it names) does not exist"),
-            ),
+            (Step::Executable | Step::Exec, libc::ENOENT) => missing(),
             (Step::Executable, libc::EACCES | libc::EPERM) => (
                 Obstacle::NotExecutable,
                 format!("{executable} may not be executed: {}", error.cause()),
@@ -79,10 +69,6 @@ impl NotStarted {
             (Step::Deadline, _) => (
                 Obstacle::Deadline,
                 format!("{executable} was not started in time and was given up"),
-            ),
-            (Step::Exec, libc::ENOENT) => (
-                Obstacle::Missing,
-                format!("{executable} (or the interpreter it names) does not exist"),
             ),
             (Step::Exec, libc::EACCES | libc::EPERM) => (
                 Obstacle::NotExecutable,
@@ -110,6 +96,21 @@ impl NotStarted {
         Self {
             obstacle,
             argument: None,
+            text,
+        }
+    }
+
+    /// A path argument that could not be opened.
+    fn path(error: &SpawnError, plan: &Plan) -> Self {
+        let argument = plan
+            .opens
+            .get(error.index)
+            .map(|open| open.argument.clone());
+        let named = argument.as_deref().unwrap_or("path");
+        let text = format!("argument `{named}` leads to nothing that this command may open");
+        Self {
+            obstacle: Obstacle::Path,
+            argument,
             text,
         }
     }

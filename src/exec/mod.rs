@@ -10,7 +10,7 @@ pub use running::Running;
 pub use tree::Rest;
 
 use crate::audit::Receipt;
-use crate::policy::{Command, Grant, RunAs, Stdin};
+use crate::policy::{Account, Command, Grant, Plan, RunAs, Stdin};
 use crate::sys::{
     self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
     TreeLimits, Trust,
@@ -39,9 +39,9 @@ pub struct Means {
 pub struct Pipes {
     /// Where the command's input is written, when it takes any.
     pub stdin: Option<OwnedFd>,
-    /// Where its output is read.
+    /// Where the command's output is read.
     pub stdout: OwnedFd,
-    /// Where its error output is read; a terminal has one output only.
+    /// Where the command's error output is read; a terminal has one output only.
     pub stderr: Option<OwnedFd>,
 }
 
@@ -219,58 +219,8 @@ fn tree_limits(command: &Command) -> TreeLimits {
 fn prepare(grant: &Grant<verb::Run>, receipt: &Receipt) -> Result<(Draft, Pipes), NotStarted> {
     let plan = grant.allowed();
     let command = &plan.command;
-    let text = |text: &str| {
-        CString::new(text).map_err(|_| NotStarted {
-            obstacle: Obstacle::Start,
-            argument: None,
-            text: "a NUL in its words".into(),
-        })
-    };
-
-    let (account, become_user) = match &command.run_as {
-        RunAs::Daemon(account) => (account, None),
-        RunAs::Account(account) => (
-            account,
-            Some(Take {
-                uid: account.uid,
-                gid: account.gid,
-                groups: account.groups.clone(),
-            }),
-        ),
-        RunAs::Unresolved(name) => {
-            return Err(NotStarted {
-                obstacle: Obstacle::Start,
-                argument: None,
-                text: format!("the user `{name}` was not looked up"),
-            });
-        }
-    };
-
-    let mut environment = vec![
-        text("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")?,
-        text("LANG=C.UTF-8")?,
-        text(&format!("HOME={}", account.home.display()))?,
-        text(&format!("USER={}", account.name))?,
-        text(&format!("ORDAIN_USER={}", grant.user()))?,
-        text(&format!("ORDAIN_COMMAND={}", command.name))?,
-        text(&format!("ORDAIN_RUN_ID={}", receipt.run()))?,
-        text(&format!("ORDAIN_SOURCE={}", grant.source()))?,
-    ];
-
-    for (name, value) in &plan.environment {
-        environment.retain(|known| !known.to_bytes().starts_with(format!("{name}=").as_bytes()));
-        environment.push(text(&format!("{name}={value}"))?);
-    }
-
-    if let Some(terminal) = &plan.terminal {
-        environment.retain(|known| !known.to_bytes().starts_with(b"TERM="));
-        environment.push(text(&format!("TERM={}", terminal.kind))?);
-
-        // A pager would be a way to a shell.
-        environment.push(text("PAGER=cat")?);
-        environment.push(text("LESSSECURE=1")?);
-    }
-
+    let (account, become_user) = account(&command.run_as)?;
+    let environment = environment(grant, receipt, account)?;
     let (stdio, pipes) = match &plan.terminal {
         Some(terminal) => at_a_terminal(
             (terminal.columns, terminal.rows),
@@ -279,17 +229,7 @@ fn prepare(grant: &Grant<verb::Run>, receipt: &Receipt) -> Result<(Draft, Pipes)
         None => piped(command.stdin),
     }
     .map_err(|fault| NotStarted::io("making its pipes", &fault))?;
-    let opens = plan
-        .opens
-        .iter()
-        .map(|open| {
-            Ok(Open {
-                root: text(&open.beneath.to_string_lossy())?,
-                relative: text(&open.relative)?,
-                keep: open.descriptor,
-            })
-        })
-        .collect::<Result<Vec<_>, NotStarted>>()?;
+    let opens = opens(plan)?;
     let argv = plan
         .argv
         .iter()
@@ -337,6 +277,85 @@ fn prepare(grant: &Grant<verb::Run>, receipt: &Receipt) -> Result<(Draft, Pipes)
     };
 
     Ok((draft, pipes))
+}
+
+/// A word as the kernel takes it.
+fn text(text: &str) -> Result<CString, NotStarted> {
+    CString::new(text).map_err(|_| NotStarted {
+        obstacle: Obstacle::Start,
+        argument: None,
+        text: "a NUL in its words".into(),
+    })
+}
+
+/// The account that a command runs as, and what to become for it.
+fn account(run_as: &RunAs) -> Result<(&Account, Option<Take>), NotStarted> {
+    match run_as {
+        RunAs::Daemon(account) => Ok((account, None)),
+        RunAs::Account(account) => {
+            let take = Take {
+                uid: account.uid,
+                gid: account.gid,
+                groups: account.groups.clone(),
+            };
+            Ok((account, Some(take)))
+        }
+
+        RunAs::Unresolved(name) => Err(NotStarted {
+            obstacle: Obstacle::Start,
+            argument: None,
+            text: format!("the user `{name}` was not looked up"),
+        }),
+    }
+}
+
+/// The whole environment: what every command gets, its own variables, and what a terminal needs.
+fn environment(
+    grant: &Grant<verb::Run>,
+    receipt: &Receipt,
+    account: &Account,
+) -> Result<Vec<CString>, NotStarted> {
+    let plan = grant.allowed();
+    let mut environment = vec![
+        text("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")?,
+        text("LANG=C.UTF-8")?,
+        text(&format!("HOME={}", account.home.display()))?,
+        text(&format!("USER={}", account.name))?,
+        text(&format!("ORDAIN_USER={}", grant.user()))?,
+        text(&format!("ORDAIN_COMMAND={}", plan.command.name))?,
+        text(&format!("ORDAIN_RUN_ID={}", receipt.run()))?,
+        text(&format!("ORDAIN_SOURCE={}", grant.source()))?,
+    ];
+
+    for (name, value) in &plan.environment {
+        environment.retain(|known| !known.to_bytes().starts_with(format!("{name}=").as_bytes()));
+        environment.push(text(&format!("{name}={value}"))?);
+    }
+
+    if let Some(terminal) = &plan.terminal {
+        environment.retain(|known| !known.to_bytes().starts_with(b"TERM="));
+        environment.push(text(&format!("TERM={}", terminal.kind))?);
+
+        // A pager would be a way to a shell.
+        environment.push(text("PAGER=cat")?);
+        environment.push(text("LESSSECURE=1")?);
+    }
+
+    Ok(environment)
+}
+
+/// The paths that are opened as the account, beneath their roots.
+fn opens(plan: &Plan) -> Result<Vec<Open>, NotStarted> {
+    plan.opens
+        .iter()
+        .map(|open| {
+            Ok(Open {
+                root: text(&open.beneath.to_string_lossy())?,
+                relative: text(&open.relative)?,
+                keep: open.descriptor,
+            })
+        })
+        .collect()
 }
 
 /// The command's ends, and ours.

@@ -14,7 +14,7 @@ pub enum Tree {
     Group {
         /// The group; taken out when the run is over.
         group: Option<Cgroup>,
-        /// Where it is given back.
+        /// The daemon's groups, which the group is given back to.
         groups: Cgroups,
     },
     /// Below a keeper, which adopts them.

@@ -205,7 +205,7 @@ fn gone(_: Closed) -> End {
     End::Quiet("the client is gone".into())
 }
 
-/// The same words for every cause.
+/// What a refused client reads: the same words for every cause.
 const fn refusal(code: Code) -> &'static str {
     match code {
         Code::LoginBusy => "too many logins are waiting; try again in a moment",

@@ -1,7 +1,8 @@
 //! `ordaind explain` and `ordaind access`: the policy, asked questions, without a daemon.
 
 use super::display::{self, plain};
-use super::{complain, daemon, say, say_json};
+use super::faults::faulty;
+use super::{complain, say, say_json};
 use crate::cli::{Given, assign, speak};
 use crate::config::{self, Machine};
 use crate::exit::Status;
@@ -37,7 +38,7 @@ fn policy(path: &Path, offline: bool) -> Result<Arc<Policy>, Status> {
 
     loaded
         .map(|loaded| loaded.policy)
-        .map_err(|(faults, _)| daemon::faulty(path, &faults))
+        .map_err(|(faults, _)| faulty(path, &faults))
 }
 
 /// `ordaind explain`: exit 0 when it would be granted, 1 when not.
@@ -100,6 +101,35 @@ fn arguments(policy: &Policy, question: &Question) -> Result<Arguments, String> 
         .collect())
 }
 
+/// The rows as a table for people.
+fn tell(rows: &[Row]) {
+    let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let (users, commands) = (width(|row| row.user.len()), width(|row| row.command.len()));
+    for Row {
+        user,
+        command,
+        roles,
+        run_as,
+        bounds,
+    } in rows
+    {
+        let account = if run_as.is_empty() {
+            String::new()
+        } else {
+            format!(" as {run_as}")
+        };
+        let bounds = if bounds.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", bounds.join(", "))
+        };
+        say(&format!(
+            "{user:users$}  {command:commands$}  by {}{account}{bounds}",
+            roles.join(", ")
+        ));
+    }
+}
+
 /// `ordaind access`: who may run what, by which rule. Addresses are named, not judged.
 pub fn access(
     path: &Path,
@@ -136,31 +166,7 @@ pub fn access(
         say_json(&json!({ "access": rows.iter().map(row).collect::<Vec<_>>() }));
         return Status::OK;
     }
-    let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
-    let (users, commands) = (width(|row| row.user.len()), width(|row| row.command.len()));
-    for Row {
-        user,
-        command,
-        roles,
-        run_as,
-        bounds,
-    } in &rows
-    {
-        let account = if run_as.is_empty() {
-            String::new()
-        } else {
-            format!(" as {run_as}")
-        };
-        let bounds = if bounds.is_empty() {
-            String::new()
-        } else {
-            format!("; {}", bounds.join(", "))
-        };
-        say(&format!(
-            "{user:users$}  {command:commands$}  by {}{account}{bounds}",
-            roles.join(", ")
-        ));
-    }
+    tell(&rows);
     if rows.is_empty() {
         complain("ordaind: nobody may run anything of this");
     }

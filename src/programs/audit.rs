@@ -82,6 +82,7 @@ fn first_number(path: &Path) -> Result<u64, String> {
     Ok(0)
 }
 
+/// The daemon's public key: what was given, or the one beside the configured trail.
 fn key_of(config: &Path, given: Option<&str>) -> Result<TrailPublic, String> {
     if let Some(key) = given.and_then(|given| given.parse().ok()) {
         return Ok(key);
@@ -156,25 +157,36 @@ fn tell(report: &Report, json: bool) -> Status {
         Status::FAULT
     };
 
-    let head = report.last.text();
     if json {
-        say_json(&json!({
-            "sound": report.faults.is_empty(),
-            "records": report.records,
-            "first": report.first,
-            "head": head,
-            "checkpoints": report.checkpoints,
-            "proved_to": report.proved.as_ref().map(|(seq, _)| seq),
-            "proved_at": report.proved.as_ref().map(|(_, time)| time),
-            "signatures": report.signatures,
-            "unknown_sessions": report.unknown_sessions,
-            "recovered": report.recovered,
-            "unchained": report.unchained,
-            "faults": report.faults.iter().map(|fault| json!({ "place": fault.place, "text": fault.text })).collect::<Vec<_>>(),
-        }));
+        tell_in_json(report);
         return status;
     }
+    tell_what_was_found(report);
+    tell_what_is_proved(report);
+    say(&format!("the chain ends with {}", report.last.text()));
+    status
+}
 
+/// The whole report, for machines.
+fn tell_in_json(report: &Report) {
+    say_json(&json!({
+        "sound": report.faults.is_empty(),
+        "records": report.records,
+        "first": report.first,
+        "head": report.last.text(),
+        "checkpoints": report.checkpoints,
+        "proved_to": report.proved.as_ref().map(|(seq, _)| seq),
+        "proved_at": report.proved.as_ref().map(|(_, time)| time),
+        "signatures": report.signatures,
+        "unknown_sessions": report.unknown_sessions,
+        "recovered": report.recovered,
+        "unchained": report.unchained,
+        "faults": report.faults.iter().map(|fault| json!({ "place": fault.place, "text": fault.text })).collect::<Vec<_>>(),
+    }));
+}
+
+/// What is wrong, and what the walk has passed.
+fn tell_what_was_found(report: &Report) {
     for fault in &report.faults {
         say(&format!(
             "fault: {}: {}",
@@ -217,6 +229,10 @@ fn tell(report: &Report, json: bool) -> Status {
         "{} signatures of users fit{elsewhere}",
         report.signatures
     ));
+}
+
+/// How far the trail is proved, and against whom.
+fn tell_what_is_proved(report: &Report) {
     match &report.proved {
         Some((seq, time)) => say(&format!(
             "proved against whoever has not the daemon's key: records {} to {seq}, signed at {}",
@@ -237,9 +253,6 @@ fn tell(report: &Report, json: bool) -> Status {
             "proved against root of this machine: up to the last checkpoint that left it; give that one with --seen",
         ),
     }
-
-    say(&format!("the chain ends with {head}"));
-    status
 }
 
 /// What a filter asks of a record.

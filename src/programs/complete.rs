@@ -197,9 +197,9 @@ fn options(found: &Completing, host: &str) -> Option<ClientArgs> {
 struct Schema {
     /// Since 1970, in seconds.
     at: u64,
-    /// Names and summaries.
+    /// The names of commands, with their summaries.
     commands: BTreeMap<String, String>,
-    /// Those whose arguments were wanted.
+    /// The commands whose arguments were wanted.
     views: BTreeMap<String, CommandView>,
 }
 
@@ -284,75 +284,94 @@ async fn fetch(
 
 /// A command's own words: names that were not given, and choices where one is wanted.
 fn arguments(view: &CommandView, before: &[String], partial: &str) -> Vec<Candidate> {
-    let named = |name: &str| view.arguments.iter().find(|argument| argument.name == name);
-    let choices = |argument: &ArgumentView, prefix: &str, partial: &str| -> Vec<Candidate> {
-        let candidates = argument
-            .choices
-            .iter()
-            .filter(|choice| choice.starts_with(partial));
-        candidates
-            .map(|choice| Candidate {
-                word: format!("{prefix}{choice}"),
-                help: argument.summary.clone(),
-            })
-            .collect()
-    };
-    let takes_value = |word: &str| {
-        let name = word.strip_prefix("--").filter(|name| !name.contains('='))?;
-        named(name).filter(|argument| argument.kind != "flag")
-    };
     if before.iter().any(|word| word == "--") {
         return Vec::new();
     }
-    if let Some(argument) = before.last().and_then(|last| takes_value(last)) {
+    if let Some(argument) = before.last().and_then(|last| takes_value(view, last)) {
         return choices(argument, "", partial);
     }
     if let Some((name, value)) = partial
         .strip_prefix("--")
         .and_then(|rest| rest.split_once('='))
     {
-        return named(name)
+        return named(view, name)
             .map(|argument| choices(argument, &format!("--{name}="), value))
             .unwrap_or_default();
     }
-    let given = |argument: &ArgumentView| {
-        let (name, with_value) = (
-            format!("--{}", argument.name),
-            format!("--{}=", argument.name),
-        );
-        before
-            .iter()
-            .any(|word| *word == name || word.starts_with(&with_value))
-    };
     if partial.starts_with('-') {
-        let open = view
-            .arguments
-            .iter()
-            .filter(|argument| argument.repeated || !given(argument));
-        let candidates = open.map(|argument| Candidate {
+        return open_names(view, before, partial);
+    }
+
+    let position = positions(view, before);
+    let mut open = view
+        .arguments
+        .iter()
+        .filter(|argument| argument.positional && !given(argument, before));
+    open.nth(position)
+        .map(|argument| choices(argument, "", partial))
+        .unwrap_or_default()
+}
+
+fn named<'v>(view: &'v CommandView, name: &str) -> Option<&'v ArgumentView> {
+    view.arguments.iter().find(|argument| argument.name == name)
+}
+
+/// The argument whose value is the next word.
+fn takes_value<'v>(view: &'v CommandView, word: &str) -> Option<&'v ArgumentView> {
+    let name = word.strip_prefix("--").filter(|name| !name.contains('='))?;
+    named(view, name).filter(|argument| argument.kind != "flag")
+}
+
+/// The choices that a value could still become.
+fn choices(argument: &ArgumentView, prefix: &str, partial: &str) -> Vec<Candidate> {
+    let candidates = argument
+        .choices
+        .iter()
+        .filter(|choice| choice.starts_with(partial));
+    candidates
+        .map(|choice| Candidate {
+            word: format!("{prefix}{choice}"),
+            help: argument.summary.clone(),
+        })
+        .collect()
+}
+
+/// Whether an argument was given by its name.
+fn given(argument: &ArgumentView, before: &[String]) -> bool {
+    let (name, with_value) = (
+        format!("--{}", argument.name),
+        format!("--{}=", argument.name),
+    );
+    before
+        .iter()
+        .any(|word| *word == name || word.starts_with(&with_value))
+}
+
+/// The names that may still be given.
+fn open_names(view: &CommandView, before: &[String], partial: &str) -> Vec<Candidate> {
+    view.arguments
+        .iter()
+        .filter(|argument| argument.repeated || !given(argument, before))
+        .map(|argument| Candidate {
             word: format!("--{}", argument.name),
             help: described(argument),
-        });
-        return candidates
-            .filter(|candidate| candidate.word.starts_with(partial))
-            .collect();
-    }
+        })
+        .filter(|candidate| candidate.word.starts_with(partial))
+        .collect()
+}
+
+/// How many values were given by their position.
+fn positions(view: &CommandView, before: &[String]) -> usize {
     let mut by_position = 0;
     let mut skip = false;
     for word in before {
         if std::mem::take(&mut skip) {
             continue;
         }
-        skip = takes_value(word).is_some();
+        skip = takes_value(view, word).is_some();
         by_position += usize::from(!word.starts_with("--"));
     }
-    let mut open = view
-        .arguments
-        .iter()
-        .filter(|argument| argument.positional && !given(argument));
-    open.nth(by_position)
-        .map(|argument| choices(argument, "", partial))
-        .unwrap_or_default()
+    by_position
 }
 
 fn described(argument: &ArgumentView) -> String {

@@ -1,5 +1,6 @@
 //! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
 
+use super::faults::{count, faulty};
 use super::{access, ask, audit, complain, complete, demo, doctor, init, local, logs, say, status};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
@@ -14,25 +15,9 @@ use std::sync::Arc;
 
 /// The whole program.
 pub fn ordaind() -> Status {
-    // The monitor starts its network side by starting itself; that is no verb of the
-    // administrator's.
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == monitor::FRONTEND)
-    {
-        return network_side();
+    if let Some(status) = of_our_own() {
+        return status;
     }
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == crate::exec::KEEPER)
-    {
-        return if sys::keep().is_ok() {
-            Status::OK
-        } else {
-            Status::FAULT
-        };
-    }
-
     if let Some(status) = complete::asked(DaemonArgs::command) {
         return status;
     }
@@ -40,7 +25,6 @@ pub fn ordaind() -> Status {
     let path = args.config.clone().unwrap_or_else(default_config);
     match args.verb {
         None => serve(&path),
-        Some(DaemonVerb::Check { offline }) => check(&path, offline),
         Some(DaemonVerb::Init { dir: None }) if args.config.is_some() => {
             complain(
                 "ordaind: init: say with --dir which folder; --config names a file that is there",
@@ -48,60 +32,80 @@ pub fn ordaind() -> Status {
             Status(2)
         }
 
-        Some(DaemonVerb::Init { dir }) => init::init(dir.as_deref()),
-        Some(DaemonVerb::HashPassword) => hash_password(),
-        Some(DaemonVerb::Fingerprint) => fingerprint(&path),
-        Some(DaemonVerb::Reload) => local::reload(&path),
-        Some(DaemonVerb::Status { json }) => status::status(&path, json),
-        Some(DaemonVerb::Metrics { out }) => status::metrics(&path, out.as_deref()),
-        Some(DaemonVerb::Doctor {
+        Some(verb) => do_verb(&path, verb),
+    }
+}
+
+/// The daemon starts its network side, and the process that keeps a run together, by starting
+/// itself; those are no verbs of the administrator's.
+fn of_our_own() -> Option<Status> {
+    let argument = std::env::args_os().nth(1)?;
+    if argument == monitor::FRONTEND {
+        Some(network_side())
+    } else if argument == crate::exec::KEEPER {
+        Some(if sys::keep().is_ok() {
+            Status::OK
+        } else {
+            Status::FAULT
+        })
+    } else {
+        None
+    }
+}
+
+/// The verbs, each with its story.
+fn do_verb(path: &Path, verb: DaemonVerb) -> Status {
+    match verb {
+        DaemonVerb::Check { offline } => check(path, offline),
+        DaemonVerb::Init { dir } => init::init(dir.as_deref()),
+        DaemonVerb::HashPassword => hash_password(),
+        DaemonVerb::Fingerprint => fingerprint(path),
+        DaemonVerb::Reload => local::reload(path),
+        DaemonVerb::Status { json } => status::status(path, json),
+        DaemonVerb::Metrics { out } => status::metrics(path, out.as_deref()),
+        DaemonVerb::Doctor {
             user,
             password_file,
-        }) => doctor::doctor(
-            &path,
+        } => doctor::doctor(
+            path,
             &doctor::Patient {
                 user: user.as_deref(),
                 password_file: password_file.as_deref(),
             },
         ),
-        Some(DaemonVerb::Lock {
+        DaemonVerb::Lock {
             user, reason, json, ..
-        }) => local::lock(&path, user.as_deref(), &reason, json),
-        Some(DaemonVerb::Unlock { user }) => local::unlock(&path, &user),
-        Some(DaemonVerb::Totp { user, remove }) => local::totp(&path, &user, remove),
-        Some(DaemonVerb::Penalties { clear, json }) => {
-            local::penalties(&path, clear.as_deref(), json)
-        }
-        Some(DaemonVerb::Explain {
+        } => local::lock(path, user.as_deref(), &reason, json),
+        DaemonVerb::Unlock { user } => local::unlock(path, &user),
+        DaemonVerb::Totp { user, remove } => local::totp(path, &user, remove),
+        DaemonVerb::Penalties { clear, json } => local::penalties(path, clear.as_deref(), json),
+        DaemonVerb::Explain {
             source,
             reason,
             offline,
             user,
             mut line,
-        }) => {
+        } => {
             let words = line.split_off(1.min(line.len()));
             let command = line.pop().unwrap_or_default();
-            access::explain(
-                &path,
-                offline,
-                &access::Question {
-                    user,
-                    command,
-                    words,
-                    reason,
-                    source,
-                },
-            )
+            let question = access::Question {
+                user,
+                command,
+                words,
+                reason,
+                source,
+            };
+            access::explain(path, offline, &question)
         }
 
-        Some(DaemonVerb::Access {
+        DaemonVerb::Access {
             user,
             command,
             offline,
             json,
-        }) => access::access(&path, offline, user.as_deref(), command.as_deref(), json),
-        Some(DaemonVerb::Audit { verb }) => audit::audit(&path, verb),
-        Some(DaemonVerb::Demo { exit }) => demo::demo(exit),
+        } => access::access(path, offline, user.as_deref(), command.as_deref(), json),
+        DaemonVerb::Audit { verb } => audit::audit(path, verb),
+        DaemonVerb::Demo { exit } => demo::demo(exit),
     }
 }
 
@@ -115,6 +119,7 @@ pub fn default_config() -> PathBuf {
     })
 }
 
+/// The frontend's process.
 fn network_side() -> Status {
     match frontend::run(|form| logs::start(form, None)) {
         Ok(()) => Status::OK,
@@ -125,6 +130,7 @@ fn network_side() -> Status {
     }
 }
 
+/// `ordaind` without a verb: serves until it is told to stop.
 fn serve(path: &Path) -> Status {
     let mut machine = Machine::probe();
     let settings = match config::load(path, &machine) {
@@ -138,18 +144,7 @@ fn serve(path: &Path) -> Status {
     let faults = LastFaults::default();
     logs::start(settings.logs, Some(faults.clone()));
 
-    for warning in &settings.warnings {
-        tracing::warn!("{warning}");
-    }
-    if let Some(fault) = settings.tls.validity.fault(crate::clock::now()) {
-        tracing::error!("the server's certificate {fault}");
-    }
-    if sys::effective_uid() != 0 {
-        tracing::warn!(
-            "not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold"
-        );
-    }
-
+    warn(&settings);
     if let Err(fault) = sys::undumpable() {
         tracing::error!(%fault, "the daemon could be looked into by a debugger");
     }
@@ -197,6 +192,21 @@ fn serve(path: &Path) -> Status {
     }
 }
 
+/// Says in the log what is not as it should be, though it is served all the same.
+fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(fault) = settings.tls.validity.fault(crate::clock::now()) {
+        tracing::error!("the server's certificate {fault}");
+    }
+    if sys::effective_uid() != 0 {
+        tracing::warn!(
+            "not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold"
+        );
+    }
+}
+
 /// Reads the configuration anew whenever it is asked to.
 fn loader(path: &Path, machine: Machine) -> Loader {
     let path = path.to_owned();
@@ -208,6 +218,7 @@ fn loader(path: &Path, machine: Machine) -> Loader {
     })
 }
 
+/// Serves on a runtime of one thread.
 fn run(settings: Settings, given: Given) -> Result<Status, CannotServe> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -226,22 +237,7 @@ fn run(settings: Settings, given: Given) -> Result<Status, CannotServe> {
     tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, given, listening))
 }
 
-pub(super) fn faulty(path: &Path, faults: &[Fault]) -> Status {
-    for fault in faults {
-        complain(&format!("ordaind: {fault}"));
-    }
-    complain(&format!(
-        "ordaind: {}: {} found; nothing is served",
-        path.display(),
-        count(faults.len(), "fault")
-    ));
-    Status::FAULT
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
+/// `ordaind check`
 fn check(path: &Path, offline: bool) -> Status {
     let outcome = if offline {
         config::offline(path)
@@ -261,43 +257,7 @@ fn check(path: &Path, offline: bool) -> Status {
         say(&format!("warning: {warning}"));
     }
     if !offline {
-        let (seccomp, landlock) = sys::kernel_offers();
-        if !seccomp {
-            say("fault: this kernel has no seccomp; the daemon does not start without it");
-        }
-        let landlock = landlock.map_or_else(
-            || "missing".to_owned(),
-            |version| format!("version {version}"),
-        );
-
-        say(&format!(
-            "kernel: seccomp {}, Landlock {landlock}",
-            if seccomp { "present" } else { "missing" }
-        ));
-        match sys::cgroups_offered() {
-            Ok(controllers) => {
-                let names = controllers.names(true);
-                let names = if names.is_empty() {
-                    "none".to_owned()
-                } else {
-                    names.join(", ")
-                };
-
-                say(&format!(
-                    "control groups: can be made from here, controllers: {names}"
-                ));
-            }
-
-            Err(why) => say(&format!(
-                "control groups: none from here ({why}); a service with Delegate=yes may have them"
-            )),
-        }
-
-        if sys::effective_uid() != 0 {
-            say(
-                "warning: not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold",
-            );
-        }
+        tell_of_machine();
     }
 
     match sound {
@@ -331,6 +291,48 @@ fn check(path: &Path, offline: bool) -> Status {
     }
 }
 
+/// What this machine offers to keep runs and the frontend apart from the rest.
+fn tell_of_machine() {
+    let (seccomp, landlock) = sys::kernel_offers();
+    if !seccomp {
+        say("fault: this kernel has no seccomp; the daemon does not start without it");
+    }
+    let landlock = landlock.map_or_else(
+        || "missing".to_owned(),
+        |version| format!("version {version}"),
+    );
+
+    say(&format!(
+        "kernel: seccomp {}, Landlock {landlock}",
+        if seccomp { "present" } else { "missing" }
+    ));
+    match sys::cgroups_offered() {
+        Ok(controllers) => {
+            let names = controllers.names(true);
+            let names = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
+
+            say(&format!(
+                "control groups: can be made from here, controllers: {names}"
+            ));
+        }
+
+        Err(why) => say(&format!(
+            "control groups: none from here ({why}); a service with Delegate=yes may have them"
+        )),
+    }
+
+    if sys::effective_uid() != 0 {
+        say(
+            "warning: not root: commands run as this user and are as trusted as the daemon; what is claimed of trail and isolation does not hold",
+        );
+    }
+}
+
+/// `ordaind hash-password`
 fn hash_password() -> Status {
     let password = if std::io::stdin().is_terminal() {
         let twice =
@@ -357,6 +359,7 @@ fn hash_password() -> Status {
     }
 }
 
+/// `ordaind fingerprint`
 fn fingerprint(path: &Path) -> Status {
     match config::server_key(path) {
         Ok(fingerprint) => {

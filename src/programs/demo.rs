@@ -36,6 +36,7 @@ pub fn demo(exit: bool) -> Status {
     }
 }
 
+/// The tour, in a folder of its own.
 fn tour(folder: &Path, exit: bool) -> Result<(), String> {
     let client = beside("ordain")?;
     std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
@@ -58,6 +59,23 @@ fn tour(folder: &Path, exit: bool) -> Result<(), String> {
         config: folder.join("client.toml"),
     };
 
+    show_commands(&client)?;
+    show_trail(folder)?;
+    if exit {
+        return daemon.stop();
+    }
+    say("The server stays up until you press Ctrl-C. Try:");
+    say(&format!(
+        "  {} --config {} run demo tail-log --lines 5 --file dpkg.log",
+        client.program.display(),
+        client.config.display()
+    ));
+    until_told(&mut daemon.child)?;
+    daemon.stop()
+}
+
+/// One command after the other, as a user types them.
+fn show_commands(client: &Client) -> Result<(), String> {
     client.show("What may I run?", &["list", "demo"], None, 0)?;
     client.show(
         "A command with an argument:",
@@ -99,8 +117,11 @@ fn tour(folder: &Path, exit: bool) -> Result<(), String> {
         &["run", "demo", "tail-log", "--file=../../etc/shadow"],
         None,
         255,
-    )?;
+    )
+}
 
+/// The record of what was refused.
+fn show_trail(folder: &Path) -> Result<(), String> {
     say("");
     say(
         "The last line of the audit trail says who asked, for what, signed by which session, and why not:",
@@ -112,17 +133,7 @@ fn tour(folder: &Path, exit: bool) -> Result<(), String> {
         .ok_or("the trail holds no refusal")?;
     say(&format!("  {refused}"));
     say("");
-    if exit {
-        return daemon.stop();
-    }
-    say("The server stays up until you press Ctrl-C. Try:");
-    say(&format!(
-        "  {} --config {} run demo tail-log --lines 5 --file dpkg.log",
-        client.program.display(),
-        client.config.display()
-    ));
-    until_told(&mut daemon.child)?;
-    daemon.stop()
+    Ok(())
 }
 
 /// Returns when somebody ends the demo, or the daemon has ended by itself.
@@ -251,12 +262,19 @@ fn configuration(own: &str, hash: &str) -> Result<String, String> {
         )]),
     );
 
+    run_as_the_caller(&mut config, own)?;
+    leave_out_the_impossible(&mut config);
+    toml::to_string(&config).map_err(|fault| fault.to_string())
+}
+
+/// Every command runs as this user, whatever the shipped configuration says.
+fn run_as_the_caller(config: &mut Table, own: &str) -> Result<(), String> {
     for section in ["defaults", "commands"] {
         let Some(Value::Table(section_table)) = config.get_mut(section) else {
             return Err(format!("the shipped configuration has no [{section}]"));
         };
         if section == "defaults" {
-            section_table.insert("run_as".into(), text(own));
+            section_table.insert("run_as".into(), Value::String(own.into()));
         } else {
             for (_, command) in section_table.iter_mut() {
                 if let Value::Table(command) = command {
@@ -265,9 +283,7 @@ fn configuration(own: &str, hash: &str) -> Result<String, String> {
             }
         }
     }
-
-    leave_out_the_impossible(&mut config);
-    toml::to_string(&config).map_err(|fault| fault.to_string())
+    Ok(())
 }
 
 /// Commands that this machine has no program for, or no Landlock, are left out of the tour.

@@ -2,7 +2,7 @@
 //! TLS, a line for each.
 
 use super::{complain, local, say};
-use crate::client::{ClientError, Kept, Options, Proof, connect};
+use crate::client::{ClientError, Connection, Kept, Options, Proof, connect};
 use crate::config::{self, Machine};
 use crate::credential::{self, SessionKey};
 use crate::exit::{Human, Status};
@@ -12,8 +12,7 @@ use crate::protocol::Code;
 use crate::secret::Secret;
 use crate::sys::{self, Clock, Trust};
 use crate::tls;
-use crate::verb::Whoami;
-use serde_json::Value;
+use crate::verb::{self, StatusView, Whoami};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -24,15 +23,17 @@ use std::time::{Duration, Instant};
 pub struct Patient<'a> {
     /// The user; without one, a login that must be refused shows that the whole way works.
     pub user: Option<&'a str>,
-    /// The file with his password.
+    /// The file with their password.
     pub password_file: Option<&'a Path>,
 }
 
 /// How one look went.
 enum Finding {
+    /// As it should be.
     Well(String),
-    /// Worth knowing.
+    /// Nothing wrong, but worth knowing.
     Mind(String),
+    /// What stands in the way.
     Wrong(String),
 }
 
@@ -62,7 +63,7 @@ pub fn doctor(config: &Path, patient: &Patient<'_>) -> Status {
     tell("configuration", configuration);
     tell("files", files(config, loaded.as_ref()));
     tell("clock", vec![clock(loaded.as_ref())]);
-    let status = local::ask(config, &Status {});
+    let status = local::ask(config, &verb::Status {});
     tell("daemon", daemon(&status));
     if let Ok(status) = &status {
         for (what, finding) in as_a_client(status, loaded.as_ref(), patient) {
@@ -151,44 +152,10 @@ fn files(path: &Path, loaded: Option<&Settings>) -> Vec<Finding> {
         (state.join("vault.json"), 0o600),
         (trail.clone(), 0o600),
     ] {
-        found.push(match std::fs::metadata(&path) {
-            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
-                Mind(format!("{} is not there yet", path.display()))
-            }
-            Err(fault) => Wrong(format!("{}: {fault}", path.display())),
-            Ok(meta) if meta.uid() != own && own == 0 => Wrong(format!(
-                "{} belongs to user id {}",
-                path.display(),
-                meta.uid()
-            )),
-            Ok(meta) if meta.mode() & 0o7777 & !mode != 0 => Wrong(format!(
-                "{} has the mode {:o}; at most {mode:o} is wanted",
-                path.display(),
-                meta.mode() & 0o7777
-            )),
-            Ok(_) => Well(format!("{} has its owner and mode", path.display())),
-        });
+        found.push(owner_and_mode(&path, mode, own));
     }
-
     if let Some(settings) = loaded {
-        // Before the first start its folder is not there yet.
-        let there = trail
-            .ancestors()
-            .skip(1)
-            .find(|folder| folder.exists())
-            .unwrap_or(Path::new("/"));
-        let free = sys::free_bytes(there).unwrap_or(0);
-        let reserve = settings.audit.reserve.unwrap_or(0);
-        found.push(if free <= reserve {
-            Wrong(format!(
-                "the trail's disk has {} MiB left; nothing new runs below {} MiB (audit.reserve)",
-                free >> 20,
-                reserve >> 20
-            ))
-        } else {
-            Well(format!("the trail's disk has {} MiB left", free >> 20))
-        });
-
+        found.push(trails_disk(&trail, settings.audit.reserve.unwrap_or(0)));
         if let (true, Err(fault)) = (
             settings.trail.exists(),
             sys::trusted(&settings.trail, &Trust::own()),
@@ -198,6 +165,46 @@ fn files(path: &Path, loaded: Option<&Settings>) -> Vec<Finding> {
     }
 
     found
+}
+
+/// Whether a file of the daemon's is its own, and no more open than it should be.
+fn owner_and_mode(path: &Path, mode: u32, own: u32) -> Finding {
+    match std::fs::metadata(path) {
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+            Mind(format!("{} is not there yet", path.display()))
+        }
+        Err(fault) => Wrong(format!("{}: {fault}", path.display())),
+        Ok(meta) if meta.uid() != own && own == 0 => Wrong(format!(
+            "{} belongs to user id {}",
+            path.display(),
+            meta.uid()
+        )),
+        Ok(meta) if meta.mode() & 0o7777 & !mode != 0 => Wrong(format!(
+            "{} has the mode {:o}; at most {mode:o} is wanted",
+            path.display(),
+            meta.mode() & 0o7777
+        )),
+        Ok(_) => Well(format!("{} has its owner and mode", path.display())),
+    }
+}
+
+/// How much room the trail has. Before the first start its folder is not there yet.
+fn trails_disk(trail: &Path, reserve: u64) -> Finding {
+    let there = trail
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("/"));
+    let free = sys::free_bytes(there).unwrap_or(0);
+    if free <= reserve {
+        Wrong(format!(
+            "the trail's disk has {} MiB left; nothing new runs below {} MiB (audit.reserve)",
+            free >> 20,
+            reserve >> 20
+        ))
+    } else {
+        Well(format!("the trail's disk has {} MiB left", free >> 20))
+    }
 }
 
 fn clock(loaded: Option<&Settings>) -> Finding {
@@ -212,38 +219,18 @@ fn clock(loaded: Option<&Settings>) -> Finding {
     }
 }
 
-fn daemon(status: &Result<Value, String>) -> Vec<Finding> {
+fn daemon(status: &Result<StatusView, String>) -> Vec<Finding> {
     let status = match status {
         Ok(status) => status,
         Err(why) => return vec![Wrong(why.clone())],
     };
-
-    let faults: Vec<Finding> = texts(status, "/faults").into_iter().map(Wrong).collect();
-    if !faults.is_empty() {
-        return faults;
+    if !status.faults.is_empty() {
+        return status.faults.iter().cloned().map(Wrong).collect();
     }
-    let text = |path: &str| {
-        status
-            .pointer(path)
-            .map(ToString::to_string)
-            .unwrap_or_default()
-    };
-
     vec![Well(format!(
         "answers, up {} s, {} connections, {} runs",
-        text("/uptime_s"),
-        text("/connections"),
-        text("/runs/all")
+        status.uptime_s, status.connections, status.runs.all
     ))]
-}
-
-fn texts(value: &Value, path: &str) -> Vec<String> {
-    let list = value.pointer(path).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
 }
 
 /// An address on this machine that reaches a listener.
@@ -279,7 +266,7 @@ fn block<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> 
 /// The certificate as a client sees it, and a login over the loopback, all the way: somebody's own,
 /// or nobody's, who must be refused.
 fn as_a_client(
-    status: &Value,
+    status: &StatusView,
     loaded: Option<&Settings>,
     patient: &Patient<'_>,
 ) -> Vec<(&'static str, Finding)> {
@@ -297,7 +284,7 @@ fn as_a_client(
         ));
         return found;
     }
-    let listeners = texts(status, "/listening");
+    let listeners = &status.listening;
     for (number, listener) in listeners.iter().enumerate() {
         let Some(address) = reachable(listener) else {
             continue;
@@ -348,62 +335,72 @@ async fn examined(
         return Ok(None);
     };
     let finding = match (patient.user, patient.password_file) {
-        (Some(user), Some(file)) => {
-            let password = match sys::read_private(file, 4096) {
-                Ok(bytes) => Secret::new(
-                    String::from_utf8_lossy(&bytes)
-                        .lines()
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned(),
-                ),
-                Err(fault) => return Ok(Some(Wrong(fault.to_string()))),
-            };
-            match connection.log_in(user, &password).await {
-                Ok(session) => {
-                    let answered = session.ask(&Whoami {}).await;
-                    session.close().await;
-                    answered.map_or_else(
-                        |error| Wrong(error.to_string()),
-                        |_| {
-                            Well(format!(
-                                "{user} was let in and answered, in {}",
-                                Human(began.elapsed())
-                            ))
-                        },
-                    )
-                }
-                Err((_, error)) if error.is(Code::LoginRefused) => {
-                    Wrong(format!("{user} was refused; the trail says why"))
-                }
-                Err((_, error)) => Wrong(error.to_string()),
-            }
-        }
-        // A key that nobody keeps: refused without costing its source what a guess does.
-        _ => {
-            let key = SessionKey::generate().map_err(|fault| fault.clone())?;
-            let nobody = Proof::Kept(Kept {
-                id: SessionId::from_random(credential::random()),
-                key: Arc::new(key),
-            });
-            let no_code = || {
-                Err(ClientError::new(
-                    Code::CodeWanted,
-                    "a one-time code is wanted",
-                ))
-            };
-            match connection
-                .enter("ordain-doctor", &nobody, false, no_code)
-                .await
-            {
-                Ok(_) => Wrong("an unknown user was let in".into()),
-                Err((_, error)) if error.is(Code::LoginRefused) => Well(format!(
-                    "an unknown user was refused as he should be, in {}, over TLS, frontend, monitor and trail",
-                    Human(began.elapsed())
-                )),
-                Err((_, error)) => Wrong(error.to_string()),
-            }
-        }
+        (Some(user), Some(file)) => logs_in(connection, user, file, began).await,
+        _ => refuses_nobody(connection, began).await?,
     };
+
     Ok(Some(finding))
+}
+
+/// Logs in as somebody and asks something.
+async fn logs_in(connection: Connection, user: &str, file: &Path, began: Instant) -> Finding {
+    let password = match sys::read_private(file, 4096) {
+        Ok(bytes) => Secret::new(
+            String::from_utf8_lossy(&bytes)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        ),
+        Err(fault) => return Wrong(fault.to_string()),
+    };
+
+    match connection.log_in(user, &password).await {
+        Ok(session) => {
+            let answered = session.ask(&Whoami {}).await;
+            session.close().await;
+            answered.map_or_else(
+                |error| Wrong(error.to_string()),
+                |_| {
+                    Well(format!(
+                        "{user} was let in and answered, in {}",
+                        Human(began.elapsed())
+                    ))
+                },
+            )
+        }
+
+        Err((_, error)) if error.is(Code::LoginRefused) => {
+            Wrong(format!("{user} was refused; the trail says why"))
+        }
+        Err((_, error)) => Wrong(error.to_string()),
+    }
+}
+
+/// Tries to log in with a key that nobody keeps: refused without costing its source what a guess
+/// does.
+async fn refuses_nobody(connection: Connection, began: Instant) -> Result<Finding, String> {
+    let key = SessionKey::generate().map_err(|fault| fault.clone())?;
+    let nobody = Proof::Kept(Kept {
+        id: SessionId::from_random(credential::random()),
+        key: Arc::new(key),
+    });
+    let no_code = || {
+        Err(ClientError::new(
+            Code::CodeWanted,
+            "a one-time code is wanted",
+        ))
+    };
+
+    let tried = connection
+        .enter("ordain-doctor", &nobody, false, no_code)
+        .await;
+    Ok(match tried {
+        Ok(_) => Wrong("an unknown user was let in".into()),
+        Err((_, error)) if error.is(Code::LoginRefused) => Well(format!(
+            "an unknown user was refused as they should be, in {}, over TLS, frontend, monitor and trail",
+            Human(began.elapsed())
+        )),
+        Err((_, error)) => Wrong(error.to_string()),
+    })
 }

@@ -1,4 +1,4 @@
-//! Logging in: what proves who somebody is, in the order in which it costs him least; and logins
+//! Logging in: what proves who somebody is, in the order in which it costs them least; and logins
 //! that are kept.
 
 use super::display::plain;
@@ -6,7 +6,7 @@ use super::home::Login;
 use super::target::Target;
 use super::{ask, complain, say};
 use crate::cli::ClientArgs;
-use crate::client::{Agent, ClientError, Connection, Entered, Proof, Session, Signer};
+use crate::client::{Agent, ClientError, Connection, Entered, Kept, Proof, Session, Signer};
 use crate::credential::{PrivateFault, SshPrivate, SshPublic};
 use crate::exit::{Human, Status};
 use crate::protocol::Code;
@@ -38,6 +38,7 @@ fn may_prove(args: &ClientArgs, target: &Target) -> bool {
     told || target.login().is_there() || Agent::own().is_some() || ask::possible()
 }
 
+/// What a password is asked for with.
 fn prompt(target: &Target) -> String {
     format!(
         "password of {} at {}: ",
@@ -102,6 +103,7 @@ pub async fn logout(args: &ClientArgs, target: &mut Target) -> Result<Status, Cl
     Ok(Status::OK)
 }
 
+/// Nobody is asked for a one-time code here.
 fn no_code() -> Result<String, ClientError> {
     Err(ClientError::new(
         Code::CodeWanted,
@@ -109,6 +111,7 @@ fn no_code() -> Result<String, ClientError> {
     ))
 }
 
+/// The one-time code that was given, or is typed now.
 fn code(args: &ClientArgs) -> Result<String, ClientError> {
     match &args.code {
         Some(code) => Ok(code.clone()),
@@ -131,116 +134,182 @@ async fn prove(
     keep: bool,
 ) -> Result<Entered, ClientError> {
     let login = target.login();
-    let mut connection = connection;
-    // A connection has three, and one of them is for a password.
-    let mut tries = AGENT_KEYS;
     let told_password = args.password_stdin || args.password_file.is_some();
+
     // A login that is kept asks nothing; what was said on the command line goes before it.
-    if !keep
-        && !told_password
-        && args.identity.is_none()
-        && let Some(kept) = login.kept(connection.server_key())?
-    {
-        match connection
-            .enter(&target.user, &Proof::Kept(kept), false, no_code)
-            .await
-        {
-            Ok(entered) => return Ok(entered),
-            Err((Some(same), error)) if error.is(Code::LoginRefused) => {
-                complain(
-                    "ordain: the login that was kept was refused, so it has ended; `ordain login` keeps another",
-                );
-                tries -= 1;
-                login.forget();
-                connection = same;
-            }
-            Err((_, error)) => return Err(error),
+    let may_be_kept = !keep && !told_password && args.identity.is_none();
+    let mut way_in = WayIn {
+        args,
+        target,
+        connection,
+        keep,
+        tries: AGENT_KEYS,
+        refused: 0,
+    };
+
+    if may_be_kept && let Some(kept) = login.kept(way_in.connection.server_key())? {
+        match way_in.by_kept(kept, &login).await? {
+            Tried::In(entered) => return Ok(entered),
+            Tried::Refused(same) => way_in = *same,
         }
     }
+
     if !told_password && let Some(file) = &target.identity {
-        let signer = signer_of(file)?;
-        let fingerprint = signer.public().fingerprint();
-        let entered = connection
-            .enter(&target.user, &Proof::Key(signer), keep, || code(args))
-            .await
-            .map_err(|(_, error)| error)?;
-        login.note(&fingerprint);
-        return Ok(entered);
+        return way_in.by_identity(file, &login).await;
     }
     let from_file = match (&target.password_file, args.password_stdin) {
         (_, true) => Some(ask::secret_stdin()?),
         (Some(file), false) => Some(ask::secret_file(file)?),
         (None, false) => None,
     };
+
     if let Some(password) = from_file {
-        return connection
-            .enter(&target.user, &Proof::Password(password), keep, || {
+        return way_in.once(&Proof::Password(password)).await;
+    }
+    for signer in agent_keys(&login).into_iter().take(way_in.tries) {
+        match way_in.by_agents_key(signer, &login).await? {
+            Tried::In(entered) => return Ok(entered),
+            Tried::Refused(same) => way_in = *same,
+        }
+    }
+    way_in.by_password(&login).await
+}
+
+/// What has come of one proof.
+enum Tried<'a> {
+    /// The user is in.
+    In(Entered),
+    /// It was refused, and another may be tried.
+    Refused(Box<WayIn<'a>>),
+}
+
+/// A login under way.
+struct WayIn<'a> {
+    args: &'a ClientArgs,
+    target: &'a Target,
+    connection: Connection,
+    /// Whether the login is to be kept.
+    keep: bool,
+    /// How many of an agent's keys may be tried: a connection has three tries, and one of them is
+    /// for a password.
+    tries: usize,
+    /// How many of them were refused.
+    refused: usize,
+}
+
+impl<'a> WayIn<'a> {
+    /// A proof that nothing else follows.
+    async fn once(self, proof: &Proof) -> Result<Entered, ClientError> {
+        let args = self.args;
+        self.connection
+            .enter(&self.target.user, proof, self.keep, || code(args))
+            .await
+            .map_err(|(_, error)| error)
+    }
+
+    /// A login that was kept.
+    async fn by_kept(self, kept: Kept, login: &Login) -> Result<Tried<'a>, ClientError> {
+        match self
+            .connection
+            .enter(&self.target.user, &Proof::Kept(kept), false, no_code)
+            .await
+        {
+            Ok(entered) => Ok(Tried::In(entered)),
+            Err((Some(connection), error)) if error.is(Code::LoginRefused) => {
+                complain(
+                    "ordain: the login that was kept was refused, so it has ended; `ordain login` keeps another",
+                );
+                login.forget();
+                Ok(Tried::Refused(Box::new(Self {
+                    connection,
+                    tries: self.tries - 1,
+                    ..self
+                })))
+            }
+
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    /// The key that was named.
+    async fn by_identity(self, file: &Path, login: &Login) -> Result<Entered, ClientError> {
+        let signer = signer_of(file)?;
+        let fingerprint = signer.public().fingerprint();
+        let entered = self.once(&Proof::Key(signer)).await?;
+        login.note(&fingerprint);
+        Ok(entered)
+    }
+
+    /// One of the agent's keys.
+    async fn by_agents_key(self, signer: Signer, login: &Login) -> Result<Tried<'a>, ClientError> {
+        let args = self.args;
+        let fingerprint = signer.public().fingerprint();
+        match self
+            .connection
+            .enter(&self.target.user, &Proof::Key(signer), self.keep, || {
                 code(args)
             })
-            .await
-            .map_err(|(_, error)| error);
-    }
-    let mut refused = 0;
-    for signer in agent_keys(&login).into_iter().take(tries) {
-        let fingerprint = signer.public().fingerprint();
-        match connection
-            .enter(&target.user, &Proof::Key(signer), keep, || code(args))
             .await
         {
             Ok(entered) => {
                 login.note(&fingerprint);
-                return Ok(entered);
+                Ok(Tried::In(entered))
             }
-            Err((Some(same), error))
+
+            Err((Some(connection), error))
                 if error.is(Code::LoginRefused) || error.is(Code::Identity) =>
             {
                 if args.verbose || error.is(Code::Identity) {
                     complain(&format!("ordain: {fingerprint}: {}", plain(&error.text)));
                 }
-                refused += 1;
-                connection = same;
+                Ok(Tried::Refused(Box::new(Self {
+                    connection,
+                    refused: self.refused + 1,
+                    ..self
+                })))
             }
-            Err((_, error)) => return Err(error),
+
+            Err((_, error)) => Err(error),
         }
     }
-    by_password(args, target, connection, keep, &login, refused).await
-}
 
-/// Asked for on the terminal, again and again.
-async fn by_password(
-    args: &ClientArgs,
-    target: &Target,
-    mut connection: Connection,
-    keep: bool,
-    login: &Login,
-    refused: usize,
-) -> Result<Entered, ClientError> {
-    let prompt = prompt(target);
-    loop {
-        let password = ask::secret(&prompt).map_err(|error| match refused {
-            0 => error,
-            _ => ClientError::new(
-                Code::LoginRefused,
-                format!(
-                    "login refused: {refused} of the SSH agent's keys were tried, and there is no terminal to ask for a password on (--identity says which key, --password-file where the password is)"
+    /// A password, asked for on the terminal, again and again.
+    async fn by_password(self, login: &Login) -> Result<Entered, ClientError> {
+        let Self {
+            args,
+            target,
+            mut connection,
+            keep,
+            refused,
+            ..
+        } = self;
+        let prompt = prompt(target);
+        loop {
+            let password = ask::secret(&prompt).map_err(|error| match refused {
+                0 => error,
+                _ => ClientError::new(
+                    Code::LoginRefused,
+                    format!(
+                        "login refused: {refused} of the SSH agent's keys were tried, and there is no terminal to ask for a password on (--identity says which key, --password-file where the password is)"
+                    ),
                 ),
-            ),
-        })?;
-        match connection
-            .enter(&target.user, &Proof::Password(password), keep, || {
-                code(args)
-            })
-            .await
-        {
-            Ok(entered) => {
-                login.note("password");
-                return Ok(entered);
+            })?;
+            match connection
+                .enter(&target.user, &Proof::Password(password), keep, || {
+                    code(args)
+                })
+                .await
+            {
+                Ok(entered) => {
+                    login.note("password");
+                    return Ok(entered);
+                }
+                Err((Some(same), error)) if error.is(Code::LoginRefused) => {
+                    complain("ordain: login refused; try again");
+                    connection = same;
+                }
+                Err((_, error)) => return Err(error),
             }
-            Err((Some(same), error)) if error.is(Code::LoginRefused) => {
-                complain("ordain: login refused; try again");
-                connection = same;
-            }
-            Err((_, error)) => return Err(error),
         }
     }
 }

@@ -87,7 +87,7 @@ impl KnownServers {
         })
     }
 
-    /// Where it is.
+    /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.0
     }

@@ -7,7 +7,7 @@ use crate::sys;
 use crate::tls::{Fingerprint, certificates};
 use std::path::{Path, PathBuf};
 
-/// Makes them, and says what to do next.
+/// Makes the files, and says what to do next.
 pub fn init(folder: Option<&Path>) -> Status {
     match make(folder) {
         Ok(()) => Status::OK,
@@ -18,13 +18,11 @@ pub fn init(folder: Option<&Path>) -> Status {
     }
 }
 
+/// Makes whatever is not there.
 fn make(folder: Option<&Path>) -> Result<(), String> {
     let root = sys::effective_uid() == 0;
-    let folder = folder.map_or_else(
-        || PathBuf::from(if root { "/etc/ordain" } else { "." }),
-        Path::to_owned,
-    );
-
+    let usual = if root { "/etc/ordain" } else { "." };
+    let folder = folder.unwrap_or(Path::new(usual));
     let files = ["config.toml", "server.key", "server.crt"].map(|name| folder.join(name));
     let [config, key, certificate] = &files;
     if let Some(file) = [key, certificate].into_iter().find(|file| file.exists()) {
@@ -36,13 +34,13 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
 
     // A configuration that is there, a package's or one's own, is kept.
     let kept = config.exists();
-    std::fs::create_dir_all(&folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
+    std::fs::create_dir_all(folder).map_err(|fault| format!("{}: {fault}", folder.display()))?;
     let host = sys::host_name();
-    let names = if host.is_empty() {
-        vec!["localhost".to_owned()]
-    } else {
-        vec![host.clone(), "localhost".to_owned()]
-    };
+    let names: Vec<String> = [host.as_str(), "localhost"]
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
 
     // A pin names the key and does not look at dates, so the certificate need not be renewed.
     let pair = devca::self_signed(&names, 36_500)?;
@@ -66,28 +64,51 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
             .map_err(|fault| format!("{}: {fault}", file.display()))?;
     }
 
-    let option = if root && folder == Path::new("/etc/ordain") {
+    let [config, key, certificate] = files;
+    tell(&Made {
+        config,
+        key,
+        certificate,
+        kept,
+        usual: root && folder == Path::new("/etc/ordain"),
+        fingerprint,
+        host,
+    });
+    Ok(())
+}
+
+/// What was made, and what was there.
+struct Made {
+    config: PathBuf,
+    key: PathBuf,
+    certificate: PathBuf,
+    /// Whether the configuration was there, and is kept.
+    kept: bool,
+    /// Whether it is where the daemon looks by itself.
+    usual: bool,
+    fingerprint: Fingerprint,
+    /// This machine's name; empty where it has none.
+    host: String,
+}
+
+/// Says what was made, and what to do next.
+fn tell(made: &Made) {
+    let (config, key) = (made.config.display(), made.key.display());
+    let certificate = made.certificate.display();
+    let option = if made.usual {
         String::new()
     } else {
-        format!(" --config {}", config.display())
+        format!(" --config {config}")
     };
 
-    match kept {
+    match made.kept {
         true => say(&format!(
-            "wrote {} and {}; {} was there and is kept",
-            certificate.display(),
-            key.display(),
-            config.display()
+            "wrote {certificate} and {key}; {config} was there and is kept"
         )),
-        false => say(&format!(
-            "wrote {}, {} and {}",
-            config.display(),
-            certificate.display(),
-            key.display()
-        )),
+        false => say(&format!("wrote {config}, {certificate} and {key}")),
     }
 
-    say(&format!("the server's key is {fingerprint}"));
+    say(&format!("the server's key is {}", made.fingerprint));
     say(
         "it will listen on [::]:7422; the configuration says where else, and where its state is kept",
     );
@@ -99,12 +120,17 @@ fn make(folder: Option<&Path>) -> Result<(), String> {
     say(&format!("  2. ordaind{option} check"));
     say(&format!("  3. ordaind{option}"));
     say(&format!(
-        "  4. on a client: ordain --pin {fingerprint} run YOU@{} uptime",
-        if host.is_empty() { "HOST" } else { &host }
+        "  4. on a client: ordain --pin {} run YOU@{} uptime",
+        made.fingerprint,
+        if made.host.is_empty() {
+            "HOST"
+        } else {
+            &made.host
+        }
     ));
-    Ok(())
 }
 
+/// The smallest configuration for this machine.
 fn configuration(root: bool, groups: bool) -> String {
     let (run_as, here) = if root {
         (

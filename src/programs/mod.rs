@@ -16,6 +16,8 @@ mod display;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod enter;
+#[cfg(target_os = "linux")]
+mod faults;
 mod home;
 #[cfg(target_os = "linux")]
 mod init;

@@ -11,25 +11,62 @@ use crate::tls::{self, Fingerprint, Identity, Trust};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where to, as whom, trusting what: options before the host's entry before the file's defaults.
+/// A server to reach, the user to be there, and what makes it the right one: options before the
+/// host's entry before the file's defaults.
 pub struct Target {
-    /// How to reach it.
+    /// How to reach the server.
     pub options: Options,
     /// Who logs in.
     pub user: String,
-    /// Where his password is.
+    /// Where their password is.
     pub password_file: Option<PathBuf>,
-    /// Where his SSH key is.
+    /// Where their SSH key is.
     pub identity: Option<PathBuf>,
+    /// The place of the host's entry, for `-v`.
     settings: Option<String>,
-    /// How it was called.
+    /// The name that the server was called by.
     pub host: String,
-    /// Where it is known, if it is by known_servers.
+    /// The line of known_servers that knows the server, if one does.
     known: Option<String>,
     /// Whether nobody has said what makes it the right server.
     first_sight: bool,
     /// Our own certificate and its key.
     certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// What makes a server the right one that nothing was said of: the key that it had before.
+fn known_trust(host: &str, port: u16) -> Result<(Trust, Option<String>), ClientError> {
+    Ok(match KnownServers::own()?.find(&server(host, port))? {
+        Some(known) => (Trust::Pin(known.pin), Some(known.place)),
+        None => (Trust::FirstSight, None),
+    })
+}
+
+/// The client's own certificate with its key.
+fn pair(
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<(PathBuf, PathBuf)>, ClientError> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some((cert, key))),
+        (None, None) => Ok(None),
+        _ => Err(ClientError::new(
+            Code::Usage,
+            "`cert` and `key` go together",
+        )),
+    }
+}
+
+/// Whoever is logged in here logs in there, where nobody else is named.
+fn own_user() -> Result<String, ClientError> {
+    std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .map_err(|_| {
+            ClientError::new(
+                Code::Usage,
+                "who logs in? (user@host, --user, `user` in the host's entry, or $USER)",
+            )
+        })
 }
 
 impl Target {
@@ -60,13 +97,8 @@ impl Target {
             key,
             place,
         } = with_defaults(entry, &known.defaults);
-        let usage = |text: String| ClientError::new(Code::Usage, text);
         let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
-        let certificate = match (args.cert.clone().or(cert), args.key.clone().or(key)) {
-            (Some(cert), Some(key)) => Some((cert, key)),
-            (None, None) => None,
-            _ => return Err(usage("`cert` and `key` go together".into())),
-        };
+        let certificate = pair(args.cert.clone().or(cert), args.key.clone().or(key))?;
         // A host known by another name is still asked for by its own in TLS.
         let tls_name = args
             .tls_name
@@ -77,22 +109,9 @@ impl Target {
         let port = destination.port.or(port).unwrap_or(PORT);
         let (trust, known) = match trust {
             Some(trust) => (trust, None),
-            None => match KnownServers::own()?.find(&server(&host, port))? {
-                Some(known) => (Trust::Pin(known.pin), Some(known.place)),
-                None => (Trust::FirstSight, None),
-            },
+            None => known_trust(&host, port)?,
         };
-        let own_user = || {
-            std::env::var("USER")
-                .or_else(|_| std::env::var("LOGNAME"))
-                .ok()
-        };
-        let user = destination
-            .user
-            .clone()
-            .or_else(|| args.user.clone())
-            .or(user)
-            .or_else(own_user);
+        let named = destination.user.clone().or_else(|| args.user.clone());
         Ok(Self {
             options: Options {
                 tls_name,
@@ -101,11 +120,7 @@ impl Target {
                 tls: client_tls(&trust, certificate.as_ref())?,
                 timeout: args.connect_timeout,
             },
-            user: user.ok_or_else(|| {
-                usage(
-                    "who logs in? (user@host, --user, `user` in the host's entry, or $USER)".into(),
-                )
-            })?,
+            user: named.or(user).map_or_else(own_user, Ok)?,
             password_file: args.password_file.clone().or(password_file),
             identity: args.identity.clone().or(key_file),
             settings: place,

@@ -9,22 +9,22 @@ use std::time::Duration;
 /// What the name service knows of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
-    /// Its name.
+    /// The user's name.
     pub name: String,
-    /// Its user id.
+    /// The user id.
     pub uid: u32,
-    /// Its own group.
+    /// The user's own group.
     pub gid: u32,
-    /// All its groups, its own included.
+    /// All groups of the user, their own included.
     pub groups: Vec<u32>,
-    /// Its home folder.
+    /// The home folder.
     pub home: PathBuf,
 }
 
 /// A group by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Its id.
+    /// The group's id.
     pub gid: u32,
 }
 
@@ -49,54 +49,29 @@ pub fn lookup(
         .unwrap_or_else(|_| Err("the name service did not answer in time".into()))
 }
 
+/// What the name service says of a user by name, or of the user of an id.
 fn names(user: &Result<String, u32>) -> Result<Names, String> {
     let missing = || match user {
         Ok(name) => format!("there is no user `{}`", name.escape_debug()),
         Err(uid) => format!("there is no user with id {uid}"),
     };
 
-    let name = user
-        .as_ref()
-        .ok()
-        .map(|name| CString::new(name.as_str()))
-        .transpose()
-        .map_err(|_| missing())?;
-    let mut buffer = vec![0 as libc::c_char; 16 * 1024];
-
-    // SAFETY: an all-zero passwd is a valid value to be overwritten.
-    let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
-    let mut found = std::ptr::null_mut();
-
-    // SAFETY: every pointer lives through the call; the length is the buffer's own.
-    let status = unsafe {
-        match (&name, user) {
-            (Some(name), _) => libc::getpwnam_r(
-                name.as_ptr(),
-                &raw mut entry,
-                buffer.as_mut_ptr(),
-                buffer.len(),
-                &raw mut found,
-            ),
-            (None, Err(uid)) => libc::getpwuid_r(
-                *uid,
-                &raw mut entry,
-                buffer.as_mut_ptr(),
-                buffer.len(),
-                &raw mut found,
-            ),
-            (None, Ok(_)) => return Err(missing()),
-        }
+    let asked = match user {
+        Ok(name) => Ok(CString::new(name.as_str()).map_err(|_| missing())?),
+        Err(uid) => Err(*uid),
     };
 
-    if found.is_null() {
-        return Err(match status {
-            0 | libc::ENOENT | libc::ESRCH => missing(),
-            fault => format!(
+    let mut buffer = vec![0 as libc::c_char; 16 * 1024];
+    let entry = match entry_of(&asked, &mut buffer) {
+        Ok(entry) => entry,
+        Err(0 | libc::ENOENT | libc::ESRCH) => return Err(missing()),
+        Err(fault) => {
+            return Err(format!(
                 "the name service failed: {}",
                 std::io::Error::from_raw_os_error(fault)
-            ),
-        });
-    }
+            ));
+        }
+    };
 
     if entry.pw_uid == u32::MAX || entry.pw_gid == u32::MAX {
         return Err(format!("{}: its id is -1, which means no user", missing()));
@@ -109,19 +84,56 @@ fn names(user: &Result<String, u32>) -> Result<Names, String> {
         )
     };
 
+    Ok(Names {
+        groups: groups_of(&name, entry.pw_gid)?,
+        name: name.to_string_lossy().into_owned(),
+        uid: entry.pw_uid,
+        gid: entry.pw_gid,
+        home: PathBuf::from(std::ffi::OsStr::from_bytes(home.as_bytes())),
+    })
+}
+
+/// The entry of a user by name or id, whose texts lie in the buffer; the error is the name service's
+/// number, 0 where it says that there is none.
+fn entry_of(user: &Result<CString, u32>, buffer: &mut [libc::c_char]) -> Result<libc::passwd, i32> {
+    // SAFETY: an all-zero passwd is a valid value to be overwritten.
+    let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
+    let mut found = std::ptr::null_mut();
+
+    // SAFETY: every pointer lives through the call; the length is the buffer's own.
+    let status = unsafe {
+        match user {
+            Ok(name) => libc::getpwnam_r(
+                name.as_ptr(),
+                &raw mut entry,
+                buffer.as_mut_ptr(),
+                buffer.len(),
+                &raw mut found,
+            ),
+            Err(uid) => libc::getpwuid_r(
+                *uid,
+                &raw mut entry,
+                buffer.as_mut_ptr(),
+                buffer.len(),
+                &raw mut found,
+            ),
+        }
+    };
+
+    if found.is_null() {
+        Err(status)
+    } else {
+        Ok(entry)
+    }
+}
+
+/// All groups of a user, their own included.
+fn groups_of(name: &CStr, own: libc::gid_t) -> Result<Vec<u32>, String> {
     let mut groups = vec![0 as libc::gid_t; 1024];
     let mut count = 1024;
 
     // SAFETY: `groups` has room for `count` entries.
-    if unsafe {
-        libc::getgrouplist(
-            name.as_ptr(),
-            entry.pw_gid,
-            groups.as_mut_ptr(),
-            &raw mut count,
-        )
-    } < 0
-    {
+    if unsafe { libc::getgrouplist(name.as_ptr(), own, groups.as_mut_ptr(), &raw mut count) } < 0 {
         return Err(format!(
             "user `{}` is in more than 1024 groups",
             name.to_string_lossy()
@@ -129,15 +141,10 @@ fn names(user: &Result<String, u32>) -> Result<Names, String> {
     }
 
     groups.truncate(usize::try_from(count).unwrap_or(0));
-    Ok(Names {
-        name: name.to_string_lossy().into_owned(),
-        uid: entry.pw_uid,
-        gid: entry.pw_gid,
-        groups,
-        home: PathBuf::from(std::ffi::OsStr::from_bytes(home.as_bytes())),
-    })
+    Ok(groups)
 }
 
+/// Looks at a group by name or by id, if there is one.
 fn with_group<T>(gid: Result<&CStr, u32>, look: impl FnOnce(&libc::group) -> T) -> Option<T> {
     let mut buffer = vec![0 as libc::c_char; 256 * 1024];
 
@@ -168,6 +175,7 @@ fn with_group<T>(gid: Result<&CStr, u32>, look: impl FnOnce(&libc::group) -> T) 
     (!found.is_null()).then(|| look(&entry))
 }
 
+/// The group of this name.
 fn group_named(name: &str) -> Result<Group, String> {
     let missing = || format!("there is no group `{}`", name.escape_debug());
     let text = CString::new(name).map_err(|_| missing())?;

@@ -183,7 +183,7 @@ fn open(path: &Path, trust: &Trust) -> Result<(File, Metadata, PathBuf), Executa
         .map_err(io)?;
     let meta = file.metadata().map_err(io)?;
     if (meta.dev(), meta.ino()) != (judged.dev(), judged.ino()) {
-        // Only somebody who is trusted could do this; another try sees what he left.
+        // Only somebody who is trusted could do this; another try sees what they left.
         return Err(ExecutableFault::Untrusted(FileFault::Writable(
             path.to_owned(),
             "somebody who exchanged it just now".into(),

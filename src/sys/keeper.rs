@@ -36,26 +36,26 @@ pub enum FromKeeper {
     Started(i32),
     /// It could not be started.
     Failed {
-        /// The step's number.
+        /// The number of the step that failed.
         step: i32,
-        /// See [`SpawnError`].
+        /// The kernel's error number, as in [`SpawnError`].
         errno: i32,
-        /// As above.
+        /// The index of the path, as in [`SpawnError`].
         index: u32,
-        /// As above.
+        /// More, where there is more to say.
         detail: Option<String>,
     },
     /// Its main process has ended.
     Ended {
-        /// See [`Exited`].
+        /// The status it exited with.
         status: Option<u8>,
-        /// As above.
+        /// The signal that ended it.
         signal: Option<u8>,
-        /// Microseconds.
+        /// Processor time in its own code, in microseconds.
         user: u64,
-        /// Microseconds.
+        /// Processor time in the kernel, in microseconds.
         system: u64,
-        /// As above.
+        /// The most memory it had, as in [`Exited`].
         peak_kib: u64,
     },
     /// Nothing is left below; so many processes ended after they were to be killed.
@@ -138,21 +138,7 @@ pub fn hand_over(socket: BorrowedFd<'_>, program: &Program) -> io::Result<()> {
 pub fn keep() -> io::Result<()> {
     let socket = Arc::new(super::adopt(0)?);
     super::undumpable()?;
-
-    // It must outlive the daemon for as long as it takes to end what the daemon has started: the
-    // socket's end tells it. SAFETY: prctl with numbers only.
-    if unsafe {
-        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-            | libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0)
-    } < 0
-    {
-        return Err(io::Error::last_os_error());
-    }
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
-        // SAFETY: ignoring a signal installs no code of ours.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
-    }
-
+    adopt_all_below()?;
     wait_readable(socket.as_fd(), crate::limits::SPAWN)?;
     let mut buffer = vec![0; crate::limits::IPC_MESSAGE];
     let received = receive(socket.as_fd(), &mut buffer)?;
@@ -180,18 +166,48 @@ pub fn keep() -> io::Result<()> {
     std::thread::Builder::new()
         .name("orders".into())
         .spawn(move || obey(&told, &told_pid, &told_killing))?;
+    wait_for_all(&socket, main.pid, &pid, &killing)
+}
+
+/// Becomes the parent of everything that is left below, and does not end before it.
+fn adopt_all_below() -> io::Result<()> {
+    // It must outlive the daemon for as long as it takes to end what the daemon has started: the
+    // socket's end tells it.
+    // SAFETY: prctl with numbers only.
+    if unsafe {
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            | libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    } < 0
+    {
+        return Err(io::Error::last_os_error());
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+        // SAFETY: ignoring a signal installs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+
+    Ok(())
+}
+
+/// Waits until nothing is left below, and tells of the command's end on the way. `pid` becomes 0
+/// with it: from there on the number may be another process's.
+fn wait_for_all(
+    socket: &OwnedFd,
+    main: i32,
+    pid: &AtomicI32,
+    killing: &AtomicBool,
+) -> io::Result<()> {
     let mut killed = 0;
     loop {
         match wait_for_any() {
-            Ok(Some((ended, exited))) if ended == main.pid && pid.load(Ordering::SeqCst) != 0 => {
-                // From here on the number may be another process's.
+            Ok(Some((ended, exited))) if ended == main && pid.load(Ordering::SeqCst) != 0 => {
                 pid.store(0, Ordering::SeqCst);
                 let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
 
                 // The daemon may be gone: then there is nobody to tell, and still everything to
                 // end.
                 let _ = tell(
-                    &socket,
+                    socket,
                     &FromKeeper::Ended {
                         status: exited.status,
                         signal: exited.signal,
@@ -204,7 +220,7 @@ pub fn keep() -> io::Result<()> {
 
             Ok(_) => killed += u32::from(killing.load(Ordering::SeqCst)),
             // ECHILD: everything below has ended.
-            Err(_) => return tell(&socket, &FromKeeper::Over(killed)),
+            Err(_) => return tell(socket, &FromKeeper::Over(killed)),
         }
 
         if killing.load(Ordering::SeqCst) {
@@ -213,6 +229,7 @@ pub fn keep() -> io::Result<()> {
     }
 }
 
+/// Tells the daemon.
 fn tell(socket: &OwnedFd, message: &FromKeeper) -> io::Result<()> {
     send(
         socket.as_fd(),
@@ -221,6 +238,7 @@ fn tell(socket: &OwnedFd, message: &FromKeeper) -> io::Result<()> {
     )
 }
 
+/// The program that the daemon has handed over.
 fn program(buffer: &[u8], received: Received) -> io::Result<Program> {
     let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     let brief: Brief = postcard::from_bytes(buffer.get(..received.length).unwrap_or_default())

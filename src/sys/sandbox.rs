@@ -251,141 +251,18 @@ const FATAL: &[libc::c_long] = &[
     libc::SYS_open_by_handle_at,
 ];
 
+/// Rules of a filter, by system call; none at all means always.
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
 /// The filters in the order in which they are applied: the list of what is allowed comes last,
 /// because it does not allow applying another. Where two speak, the sterner wins whatever their
 /// order.
 fn filters() -> Result<Vec<BpfProgram>, String> {
-    let arch = std::env::consts::ARCH
-        .try_into()
-        .map_err(|fault| format!("seccomp: {fault}"))?;
-    let build = |rules: BTreeMap<i64, Vec<SeccompRule>>, unlisted, listed| {
-        SeccompFilter::new(rules, unlisted, listed, arch)
-            .and_then(BpfProgram::try_from)
-            .map_err(|fault| format!("seccomp: {fault}"))
-    };
-
-    let always = |calls: &[libc::c_long]| {
-        calls
-            .iter()
-            .map(|call| (*call, Vec::new()))
-            .collect::<BTreeMap<i64, Vec<SeccompRule>>>()
-    };
-
-    let when = |argument: u8, op: SeccompCmpOp, value: u64| {
-        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value)
-            .and_then(|condition| SeccompRule::new(vec![condition]))
-            .map_err(|fault| format!("seccomp: {fault}"))
-    };
-
     let mut allowed = always(ALLOWED);
     allowed.extend(always(ALLOWED_HERE));
-
-    // Flags and duplicates of descriptors; nothing else of fcntl.
-    let fcntl = [
-        libc::F_GETFD,
-        libc::F_SETFD,
-        libc::F_GETFL,
-        libc::F_SETFL,
-        libc::F_DUPFD_CLOEXEC,
-        libc::F_SETPIPE_SZ,
-    ];
-
-    allowed.insert(
-        libc::SYS_fcntl,
-        fcntl
-            .iter()
-            .map(|what| when(1, SeccompCmpOp::Eq, *what as u64))
-            .collect::<Result<_, _>>()?,
-    );
-
-    // glibc makes fstat of it, on a descriptor and no path.
-    allowed.insert(
-        libc::SYS_newfstatat,
-        vec![when(3, SeccompCmpOp::Eq, libc::AT_EMPTY_PATH as u64)?],
-    );
-
-    // The size of a terminal is told to it, by descriptor; nothing that types into one (TIOCSTI).
-    let ioctl = [libc::FIONBIO, libc::TIOCSWINSZ];
-    allowed.insert(
-        libc::SYS_ioctl,
-        ioctl
-            .iter()
-            .map(|what| when(1, SeccompCmpOp::Eq, *what))
-            .collect::<Result<_, _>>()?,
-    );
-
-    // Sending goes over what is connected already: no address, and no connection made by sending
-    // (TCP Fast Open).
-    let unnamed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
-        .map_err(|fault| format!("seccomp: {fault}"))?;
-    let slow = |argument: u8| {
-        let fast_open = libc::MSG_FASTOPEN as u64;
-        SeccompCondition::new(
-            argument,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::MaskedEq(fast_open),
-            0,
-        )
-        .map_err(|fault| format!("seccomp: {fault}"))
-    };
-
-    let both =
-        SeccompRule::new(vec![unnamed, slow(3)?]).map_err(|fault| format!("seccomp: {fault}"))?;
-    allowed.insert(libc::SYS_sendto, vec![both]);
-    let sendmsg = SeccompRule::new(vec![slow(2)?]).map_err(|fault| format!("seccomp: {fault}"))?;
-    allowed.insert(libc::SYS_sendmsg, vec![sendmsg]);
-
-    // Memory may be mapped and protected, never made executable.
-    let executable = libc::PROT_EXEC as u64;
-    allowed.insert(
-        libc::SYS_mmap,
-        vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?],
-    );
-
-    allowed.insert(
-        libc::SYS_mprotect,
-        vec![when(2, SeccompCmpOp::MaskedEq(executable), 0)?],
-    );
-
-    // Threads, no processes.
-    let thread = libc::CLONE_THREAD as u64;
-    allowed.insert(
-        libc::SYS_clone,
-        vec![when(0, SeccompCmpOp::MaskedEq(thread), thread)?],
-    );
-
-    let prctl = [libc::PR_SET_NAME, libc::PR_GET_NAME, 0x5356_4d41];
-    allowed.insert(
-        libc::SYS_prctl,
-        prctl
-            .iter()
-            .map(|what| when(0, SeccompCmpOp::Eq, *what as u64))
-            .collect::<Result<_, _>>()?,
-    );
-
-    // tokio's signal driver makes a Unix stream pair; no other socket can be made, above all none
-    // that can be pointed at a path later.
-    let pair = vec![
-        SeccompCondition::new(
-            0,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::Eq,
-            libc::AF_UNIX as u64,
-        ),
-        SeccompCondition::new(
-            1,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::MaskedEq(0xf),
-            libc::SOCK_STREAM as u64,
-        ),
-    ];
-
-    let pair = pair
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .and_then(SeccompRule::new)
-        .map_err(|fault| format!("seccomp: {fault}"))?;
-    allowed.insert(libc::SYS_socketpair, vec![pair]);
+    allow_on_descriptors(&mut allowed)?;
+    allow_sending(&mut allowed)?;
+    allow_memory_and_threads(&mut allowed)?;
 
     // Passed here and answered by the filter of its own, or libc would see EPERM and not fall back
     // to clone.
@@ -409,6 +286,115 @@ fn filters() -> Result<Vec<BpfProgram>, String> {
             SeccompAction::Allow,
         )?,
     ])
+}
+
+fn seccomp(fault: seccompiler::BackendError) -> String {
+    format!("seccomp: {fault}")
+}
+
+/// A filter with one answer for the calls that are listed, and one for all others.
+fn build(
+    rules: Rules,
+    unlisted: SeccompAction,
+    listed: SeccompAction,
+) -> Result<BpfProgram, String> {
+    let arch = std::env::consts::ARCH.try_into().map_err(seccomp)?;
+    SeccompFilter::new(rules, unlisted, listed, arch)
+        .and_then(BpfProgram::try_from)
+        .map_err(seccomp)
+}
+
+fn always(calls: &[libc::c_long]) -> Rules {
+    calls.iter().map(|call| (*call, Vec::new())).collect()
+}
+
+/// An argument of a call must be so.
+fn must(argument: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompCondition, String> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(seccomp)
+}
+
+/// All of these must hold.
+fn all(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, String> {
+    SeccompRule::new(conditions).map_err(seccomp)
+}
+
+/// A call whose argument must be one of a few numbers.
+fn one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, String> {
+    values
+        .iter()
+        .map(|value| all(vec![must(argument, SeccompCmpOp::Eq, *value)?]))
+        .collect()
+}
+
+/// A call of whose argument these bits must be so.
+fn masked(argument: u8, mask: u64, value: u64) -> Result<Vec<SeccompRule>, String> {
+    let bits = must(argument, SeccompCmpOp::MaskedEq(mask), value)?;
+    Ok(vec![all(vec![bits])?])
+}
+
+/// What may be done to a descriptor that is open.
+fn allow_on_descriptors(allowed: &mut Rules) -> Result<(), String> {
+    // Flags and duplicates of descriptors; nothing else of fcntl.
+    let fcntl = [
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_SETFL,
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_SETPIPE_SZ,
+    ];
+
+    allowed.insert(libc::SYS_fcntl, one_of(1, &fcntl.map(|what| what as u64))?);
+
+    // glibc makes fstat of it, on a descriptor and no path.
+    allowed.insert(
+        libc::SYS_newfstatat,
+        one_of(3, &[libc::AT_EMPTY_PATH as u64])?,
+    );
+
+    // The size of a terminal is told to it, by descriptor; nothing that types into one (TIOCSTI).
+    allowed.insert(
+        libc::SYS_ioctl,
+        one_of(1, &[libc::FIONBIO, libc::TIOCSWINSZ])?,
+    );
+
+    Ok(())
+}
+
+/// Sending goes over what is connected already: no address, and no connection made by sending (TCP
+/// Fast Open).
+fn allow_sending(allowed: &mut Rules) -> Result<(), String> {
+    let unnamed =
+        SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0).map_err(seccomp)?;
+    let slow = |argument: u8| {
+        let fast_open = libc::MSG_FASTOPEN as u64;
+        must(argument, SeccompCmpOp::MaskedEq(fast_open), 0)
+    };
+
+    allowed.insert(libc::SYS_sendto, vec![all(vec![unnamed, slow(3)?])?]);
+    allowed.insert(libc::SYS_sendmsg, vec![all(vec![slow(2)?])?]);
+
+    // tokio's signal driver makes a Unix stream pair; no other socket can be made, above all none
+    // that can be pointed at a path later.
+    let pair = all(vec![
+        must(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?,
+        must(1, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_STREAM as u64)?,
+    ])?;
+
+    allowed.insert(libc::SYS_socketpair, vec![pair]);
+    Ok(())
+}
+
+/// Memory may be mapped and protected, never made executable; threads may be made, no processes.
+fn allow_memory_and_threads(allowed: &mut Rules) -> Result<(), String> {
+    let executable = libc::PROT_EXEC as u64;
+    allowed.insert(libc::SYS_mmap, masked(2, executable, 0)?);
+    allowed.insert(libc::SYS_mprotect, masked(2, executable, 0)?);
+    let thread = libc::CLONE_THREAD as u64;
+    allowed.insert(libc::SYS_clone, masked(0, thread, thread)?);
+    let prctl = [libc::PR_SET_NAME, libc::PR_GET_NAME, 0x5356_4d41];
+    allowed.insert(libc::SYS_prctl, one_of(0, &prctl.map(|what| what as u64))?);
+    Ok(())
 }
 
 #[cfg(test)]

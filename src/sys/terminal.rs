@@ -37,7 +37,7 @@ pub fn terminal(size: Size, owner: Option<u32>) -> io::Result<(OwnedFd, OwnedFd)
     // SAFETY: the ioctl takes flags and gives a new descriptor; no path is walked.
     let raw = check(unsafe { libc::ioctl(kept.as_raw_fd(), libc::TIOCGPTPEER, flags) })?;
 
-    // SAFETY: as above.
+    // SAFETY: the ioctl has just given this descriptor, and nobody else owns it.
     let given = unsafe { OwnedFd::from_raw_fd(raw) };
     if let Some(owner) = owner {
         // SAFETY: a descriptor of ours and numbers; group -1 is "as it is".

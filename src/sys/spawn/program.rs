@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 pub struct Program {
     /// The executable, opened and judged.
     pub executable: Executable,
-    /// Its argv, without what an interpreter needs before it.
+    /// The program's argv, without what an interpreter needs before it.
     pub argv: Vec<CString>,
     /// Its whole environment, `NAME=value`.
     pub environment: Vec<CString>,
@@ -109,7 +109,7 @@ pub struct Open {
 pub struct Child {
     /// Readable when it has ended.
     pub pidfd: OwnedFd,
-    /// Its id, which is also its session's and process group's.
+    /// The process's id, which is also its session's and process group's.
     pub pid: i32,
     /// The control group it was started in.
     pub cgroup: Option<Cgroup>,
@@ -174,7 +174,7 @@ steps! {
     Network "network",
     /// The new program.
     Exec "exec",
-    /// It took longer than [`limits::SPAWN`].
+    /// It took longer than [`crate::limits::SPAWN`].
     Deadline "deadline",
 }
 
