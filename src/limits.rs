@@ -39,7 +39,7 @@ pub const AGENT: Duration = Duration::from_secs(60);
 /// Bytes of an SSH agent's answer.
 pub const AGENT_ANSWER: usize = 256 * 1024;
 /// Nonces that the frontend has in stock: clients that shake hands at once. Whoever finds none
-/// waits for one of his own.
+/// waits for one of their own.
 pub const NONCES: usize = 64;
 /// Logins that may wait for a verifier; past it a login is told to come back.
 pub const LOGINS_WAITING: usize = 1024;
@@ -93,8 +93,8 @@ pub const SPOOL_MOST: u64 = 1 << 40;
 pub const SPOOL_IN_MEMORY: u64 = SPOOL_LEAST;
 /// Runs that have ended and whose output is kept.
 pub const RUNS_KEPT: usize = 512;
-/// Request ids that are remembered for a user; past it he is refused, because none may be forgotten
-/// early.
+/// Request ids that are remembered for a user; past it they are refused, because none may be
+/// forgotten early.
 pub const REQUEST_IDS: usize = 100_000;
 /// How long a request's id is remembered.
 pub const REQUEST_ID_AGE: Duration = Duration::from_secs(600);

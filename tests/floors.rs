@@ -450,3 +450,65 @@ fn no_rooms_for_everything() {
         );
     }
 }
+
+/// The verbs' types, from the list that registers them.
+fn verbs() -> Vec<String> {
+    let list = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/verb/mod.rs"));
+    let list = list.unwrap();
+    let list = list
+        .split("\nverbs! {")
+        .nth(1)
+        .unwrap()
+        .split("\n}")
+        .next()
+        .unwrap();
+    list.split_whitespace()
+        .filter(|word| word.starts_with(char::is_uppercase))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Where a verb is at work: its definition and its line in the list, what serves it, what it does,
+/// who asks for it. What is found everywhere would have to be changed everywhere.
+#[test]
+fn a_verbs_name_stands_in_few_files() {
+    let files: Vec<Read> = all()
+        .iter()
+        .filter(|(_, path, _)| !path.to_string_lossy().ends_with("tests.rs"))
+        .map(|(_, path, text)| Read::new(path, text))
+        .collect();
+    let verbs = verbs();
+    assert!(verbs.len() >= 20, "the verbs were not found");
+    for verb in verbs {
+        let defined = format!("impl Verb for {verb} ");
+        let speaks = |read: &&Read| {
+            let imported = read
+                .imports
+                .iter()
+                .any(|(path, _)| *path == format!("crate::verb::{verb}"));
+            let named = paths_from(&read.body, "verb").contains(&format!("verb::{verb}").as_str());
+            imported || named || read.body.contains(&defined)
+        };
+        let found: Vec<&str> = files
+            .iter()
+            .filter(speaks)
+            .map(|read| read.file.as_str())
+            .collect();
+        println!("{verb}: {}", found.join(", "));
+        let defining = files.iter().filter(|read| read.body.contains(&defined));
+        assert_eq!(defining.count(), 1, "{verb} is defined once");
+        let serving = found
+            .iter()
+            .filter(|file| file.starts_with("monitor/serve/"));
+        assert_eq!(
+            serving.count(),
+            1,
+            "{verb} is served in one place: {found:?}"
+        );
+        assert!(
+            found.len() <= 9,
+            "{verb} stands in {} files: {found:?}",
+            found.len()
+        );
+    }
+}

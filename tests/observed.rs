@@ -318,7 +318,8 @@ fn the_doctor_looks_at_everything_and_names_what_is_wrong() {
     let nobody = ordaind(&server, &["doctor"]);
     assert!(
         nobody.status.success()
-            && stdout(&nobody).contains("ok    login: an unknown user was refused as they should be"),
+            && stdout(&nobody)
+                .contains("ok    login: an unknown user was refused as they should be"),
         "{}",
         stdout(&nobody)
     );
