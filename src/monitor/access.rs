@@ -61,7 +61,14 @@ impl Refused {
 pub fn standing(state: &Shared, user: &str, source: IpAddr) -> Result<Credentials, &'static str> {
     let settings = state.settings();
     let known = settings.policy.users.get(user).ok_or("unknown user")?;
-    if state.vault.borrow().contents.locks.contains_key(user) {
+    if state
+        .access
+        .vault
+        .borrow()
+        .contents
+        .locks
+        .contains_key(user)
+    {
         return Err("locked user");
     }
     if known.disabled {
@@ -89,7 +96,7 @@ pub fn second_factor(
     given: &str,
 ) -> Result<(), Refused> {
     let refused = |why| Err(Refused::because(why).guessed());
-    let vault = state.vault.borrow();
+    let vault = state.access.vault.borrow();
     let Some(seed) = vault.contents.seeds.get(user) else {
         return if wanted {
             refused("a one-time code is wanted, and this user has no seed (`ordaind totp`)")
@@ -116,7 +123,7 @@ pub fn second_factor(
             "too many wrong codes in this user's name, and he has never logged in from there",
         );
     }
-    if let Some(seed) = state.vault.borrow_mut().contents.seeds.get_mut(user) {
+    if let Some(seed) = state.access.vault.borrow_mut().contents.seeds.get_mut(user) {
         match accepted {
             Some(step) => (seed.last, seed.wrong) = (step, 0),
             None => (seed.wrong, seed.wrong_at) = (seed.wrong.saturating_add(1), now()),
@@ -132,12 +139,12 @@ pub fn second_factor(
 
 /// Writes the vault as it is now.
 pub async fn save(state: &Shared) -> io::Result<()> {
-    let _in_order = state.saving.lock().await;
-    let snapshot = state.vault.borrow().snapshot();
+    let _in_order = state.access.saving.lock().await;
+    let snapshot = state.access.vault.borrow().snapshot();
     let written = tokio::task::spawn_blocking(move || snapshot.write())
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
-    state.unsaved.set(written.is_err());
+    state.access.unsaved.set(written.is_err());
     written.inspect_err(|fault| tracing::error!(%fault, "the vault cannot be written; what has changed in it ends with this daemon"))
 }
 
@@ -181,7 +188,7 @@ pub async fn opened(state: &Shared, found: Found) {
                 &state,
                 |_, login| over(&settings, &state, login),
                 "its time is up",
-            ) || state.unsaved.get()
+            ) || state.access.unsaved.get()
             {
                 let _ = save(&state).await;
             }
@@ -204,7 +211,7 @@ pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u
         until: now() + lifetime,
     };
 
-    let evicted = state.vault.borrow_mut().keep(session.id, login);
+    let evicted = state.access.vault.borrow_mut().keep(session.id, login);
     if let Some((id, login)) = evicted {
         let reason = "the user's oldest made room for another";
         let _ = state.record(&Record::now(What::KeptEnded {
@@ -225,6 +232,7 @@ pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u
         Err(_) => {
             // One that may or may not survive a restart is none.
             state
+                .access
                 .vault
                 .borrow_mut()
                 .contents
@@ -255,13 +263,19 @@ pub fn kept_for(state: &Shared, login: &KeptLogin) -> u64 {
 
 /// The kept login of this id, if it is still worth something.
 pub fn kept(state: &Shared, id: SessionId) -> Option<KeptLogin> {
-    let login = state.vault.borrow().login(id, now()).cloned();
+    let login = state.access.vault.borrow().login(id, now()).cloned();
     login.filter(|login| !over(&state.settings(), state, login))
 }
 
 /// Whether a user has lost everything, or at least this.
 fn gone(settings: &Settings, state: &Shared, user: &str, factor: &Factor) -> bool {
-    let locked = state.vault.borrow().contents.locks.contains_key(user);
+    let locked = state
+        .access
+        .vault
+        .borrow()
+        .contents
+        .locks
+        .contains_key(user);
     locked
         || settings
             .credentials
@@ -272,7 +286,7 @@ fn gone(settings: &Settings, state: &Shared, user: &str, factor: &Factor) -> boo
 /// Ends kept logins in memory, and records it. Whether there were any.
 fn end_kept(state: &Shared, ended: impl Fn(&str, &KeptLogin) -> bool, reason: &str) -> bool {
     let found: Vec<String> = {
-        let vault = state.vault.borrow();
+        let vault = state.access.vault.borrow();
         vault
             .contents
             .logins
@@ -283,6 +297,7 @@ fn end_kept(state: &Shared, ended: impl Fn(&str, &KeptLogin) -> bool, reason: &s
     };
 
     let over = state
+        .access
         .vault
         .borrow_mut()
         .end_logins(|id, _| found.iter().any(|found| found == id));
@@ -328,7 +343,7 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     let lost = |user: &str, factor: &Factor| gone(&settings, state, user, factor);
     let changed = end_kept(state, |_, login| over(&settings, state, login), "revoked");
     let ending: Vec<_> = {
-        let runs = state.runs.borrow();
+        let runs = state.runs.going.borrow();
         let ended = |run: &&Run| {
             // One whose command is gone altogether keeps what it began with; it is not this user's
             // right that was taken.
@@ -347,7 +362,7 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     };
 
     for id in ending {
-        if let Some(run) = state.runs.borrow().get(&id) {
+        if let Some(run) = state.runs.going.borrow().get(&id) {
             run.end_for(Reason::Revoked);
         }
     }
@@ -373,7 +388,7 @@ pub async fn lock(state: &Shared, grant: &LocalGrant<verb::Lock>) -> io::Result<
     let reason = reason.as_str();
 
     {
-        let mut vault = state.vault.borrow_mut();
+        let mut vault = state.access.vault.borrow_mut();
         match vault.contents.locks.get_mut(user) {
             // Locked already: what is known of that stays, but for another reason.
             Some(_) if reason.is_empty() => {}
@@ -413,6 +428,7 @@ pub async fn lock(state: &Shared, grant: &LocalGrant<verb::Lock>) -> io::Result<
 pub async fn unlock(state: &Shared, grant: &LocalGrant<verb::Unlock>) -> io::Result<bool> {
     let (user, uid) = (&*grant.verb().user, grant.uid());
     let was = state
+        .access
         .vault
         .borrow_mut()
         .contents
@@ -440,7 +456,7 @@ pub async fn unlock(state: &Shared, grant: &LocalGrant<verb::Unlock>) -> io::Res
 pub async fn make_seed(state: &Shared, grant: &LocalGrant<verb::Totp>) -> io::Result<String> {
     let (user, uid) = (&*grant.verb().user, grant.uid());
     let secret = credential::random::<{ totp::SEED }>();
-    let old = state.vault.borrow_mut().contents.seeds.insert(
+    let old = state.access.vault.borrow_mut().contents.seeds.insert(
         user.to_owned(),
         Seed {
             secret: hex(&secret),
@@ -451,7 +467,7 @@ pub async fn make_seed(state: &Shared, grant: &LocalGrant<verb::Totp>) -> io::Re
     );
 
     if let Err(fault) = save(state).await {
-        let mut vault = state.vault.borrow_mut();
+        let mut vault = state.access.vault.borrow_mut();
         match old {
             Some(old) => vault.contents.seeds.insert(user.to_owned(), old),
             None => vault.contents.seeds.remove(user),
@@ -485,6 +501,7 @@ pub async fn make_seed(state: &Shared, grant: &LocalGrant<verb::Totp>) -> io::Re
 pub async fn remove_seed(state: &Shared, grant: &LocalGrant<verb::Totp>) -> io::Result<bool> {
     let (user, uid) = (&*grant.verb().user, grant.uid());
     let was = state
+        .access
         .vault
         .borrow_mut()
         .contents

@@ -100,7 +100,7 @@ impl Asked<'_> {
         // A refusal has no effect, so it is told also when the trail cannot be written; the
         // operator knows already.
         let _ = record.write(state);
-        count_by(&state.counts.refusals, code);
+        count_by(&state.health.counts.refusals, code);
         self.deny(state, denied);
     }
 
@@ -202,7 +202,7 @@ impl<'r> RequestRecord<'r> {
 
     /// Counts the request, and gives its finished record to whoever writes it.
     pub fn with<T>(&self, state: &Shared, work: impl FnOnce(&Record<'_>) -> T) -> T {
-        count_by(&state.counts.requests, (self.verb, self.decision));
+        count_by(&state.health.counts.requests, (self.verb, self.decision));
         let source = self.asked.peer.to_string();
         let signed = self.asked.signed;
         let record = Record::now(What::Request {

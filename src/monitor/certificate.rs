@@ -22,7 +22,7 @@ pub async fn watch(state: Shared) {
 
         // Other files are a reload's doing, which has read them. What could not be used may be
         // usable by now: time passes.
-        let wrong = state.certificate_fault.borrow().is_some();
+        let wrong = state.config.certificate_fault.borrow().is_some();
         if now.0 == seen.0 && (now.1 != seen.1 || wrong) {
             take_over(&state, &now.0).await;
         }
@@ -32,7 +32,7 @@ pub async fn watch(state: Shared) {
 
 async fn take_over(state: &Shared, files: &TlsFiles) {
     // Not in the middle of a reload, which would put its own reading in force after this one.
-    let _one_at_a_time = state.reloading.lock().await;
+    let _one_at_a_time = state.config.reloading.lock().await;
 
     // One that has just ended may have named others, and has read them.
     if state.settings().tls_files != *files {
@@ -83,7 +83,7 @@ async fn take_over(state: &Shared, files: &TlsFiles) {
     let same_key = old.tls.fingerprint == new.fingerprint;
     let mut settings = (*old).clone();
     settings.tls = new;
-    state.swap(settings);
+    state.config.swap(settings);
 
     match same_key {
         true => tracing::info!(
@@ -103,13 +103,13 @@ async fn take_over(state: &Shared, files: &TlsFiles) {
         expires: &expires,
         same_key,
     }));
-    super::link::configure(state, &[]).await;
+    super::configure::configure(state, &[]).await;
 }
 
 /// What stands on the disk cannot be used: said at once, and a fault of the daemon's health if it
 /// stays so.
 fn note_fault(state: &Shared, fault: Option<String>) {
-    let mut known = state.certificate_fault.borrow_mut();
+    let mut known = state.config.certificate_fault.borrow_mut();
     let said = known.as_ref().map(|(_, fault)| fault);
     if let Some(fault) = fault.as_ref().filter(|fault| said != Some(*fault)) {
         tracing::warn!(

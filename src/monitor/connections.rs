@@ -10,8 +10,8 @@ use crate::ids::ConnectionId;
 /// rule.
 pub fn forget(state: &Shared, number: ConnectionId, lost: bool) {
     runs::leave(state, number, None, lost);
-    let gone = state.connections.borrow_mut().remove(&number);
-    state.connection_gone.notify_waiters();
+    let gone = state.sessions.connections.borrow_mut().remove(&number);
+    state.sessions.gone.notify_waiters();
     if let Some(session) = gone.and_then(|connection| connection.session) {
         sessions::end_or_park(state, session, lost);
     }
@@ -19,13 +19,19 @@ pub fn forget(state: &Shared, number: ConnectionId, lost: bool) {
 
 /// The frontend is gone, and every connection with it.
 pub fn forget_all(state: &Shared) {
-    let numbers: Vec<ConnectionId> = state.connections.borrow().keys().copied().collect();
+    let numbers: Vec<ConnectionId> = state
+        .sessions
+        .connections
+        .borrow()
+        .keys()
+        .copied()
+        .collect();
     for number in numbers {
         forget(state, number, true);
     }
     // What does not outlive its frontend has lost its pipes, and nobody will count its bytes.
     let begun = |run: &&mut Run| run.phase != Phase::Queued && !run.rules.outlives_client;
-    for run in state.runs.borrow_mut().values_mut().filter(begun) {
+    for run in state.runs.going.borrow_mut().values_mut().filter(begun) {
         run.finished = None;
         run.end_for(Reason::Disconnected);
     }

@@ -1,57 +1,84 @@
-//! What a frontend is told of the settings, with what it cannot open itself.
+//! The way to the frontend: what is known of the one that is there, and telling it something.
 
-use super::state::Shared;
-use crate::ipc::{Frontend, Manifest, Name, ToFrontend};
-use crate::limits;
-use std::io::{self, Write};
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use super::denied::Denied;
+use crate::ids::{ConnectionId, StreamId};
+use crate::ipc::{Channel, Manifest, ToFrontend};
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
 
-/// Bytes behind a descriptor that needs no file: a pipe, filled and closed.
-fn readable(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let (reader, mut writer) = io::pipe()?;
-    if bytes.len() as u64 > limits::PEM_FILE {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a PEM file over 60 KiB",
-        ));
-    }
-
-    writer.write_all(bytes)?;
-    Ok(reader.into())
+/// The way to the frontend.
+#[derive(Debug, Default)]
+pub struct Link {
+    /// The channel, while there is a frontend.
+    pub frontend: RefCell<Option<Rc<Channel>>>,
+    /// Whether the frontend is confined and listens; before that it is told its settings only.
+    pub ready: Cell<bool>,
+    /// What the frontend reported of its sandbox: Landlock, and the user id it runs as.
+    pub confinement: RefCell<Option<(String, u32)>>,
+    /// Nonces that the frontend has in stock: nobody has logged in with them.
+    pub nonces: RefCell<HashSet<[u8; 32]>>,
+    /// The highest connection's number that a frontend has named; the next frontend goes on behind
+    /// it.
+    pub highest: Cell<ConnectionId>,
+    /// Whether the listeners are the service manager's, and stay open for the next daemon.
+    pub listeners_stay: bool,
+    /// The addresses that the daemon listens on.
+    pub addresses: RefCell<Vec<SocketAddr>>,
 }
 
-/// Tells the frontend its settings; the listeners come along at the start only.
-pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
-    let settings = state.settings();
-    let manifest = || -> io::Result<Manifest> {
-        let client_ca = settings.tls.client_ca.as_deref().map(readable);
-        let mut manifest = Manifest::default()
-            .with(Name::Certificate, readable(&settings.tls.chain)?)
-            .with(Name::Key, readable(&settings.tls.key)?)
-            .with_some(Name::ClientCa, client_ca.transpose()?);
-        for listener in listeners {
-            manifest = manifest.with(Name::Listener, listener.try_clone()?);
-        }
-        Ok(manifest)
-    };
-    let message = Frontend {
-        limits: settings.limits.clone(),
-        logs: settings.logs,
-        listeners_stay: state.listeners_stay,
-        identity: settings
-            .frontend
-            .map(|identity| (identity.uid, identity.gid)),
-        instance: state.instance.clone(),
-        first_connection: state.highest.get() + 1,
-        threads: settings.threads,
-    };
+impl Link {
+    /// Sends to the frontend, now or as soon as its queue has room. Lost when the frontend is.
+    pub fn tell(&self, message: ToFrontend) {
+        let channel = self.frontend.borrow().clone();
+        let Some(channel) = channel.filter(|_| self.ready.get()) else {
+            return;
+        };
+        match channel.try_send(&message) {
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
+                tokio::task::spawn_local(async move {
+                    let _ = channel.send(&message, &Manifest::default()).await;
+                });
+            }
 
-    match manifest() {
-        Ok(manifest) => {
-            let message = ToFrontend::Configure(Box::new(message));
-            state.tell_with(message, manifest).await;
+            _ => {}
         }
-        Err(fault) => tracing::error!(%fault, "the frontend could not be configured"),
+    }
+
+    /// Sends to the frontend with descriptors, in the order of the calling task.
+    pub async fn tell_with(&self, message: ToFrontend, manifest: Manifest) {
+        // What is told too early would be told twice: what outlives a frontend is handed on when
+        // the next is ready.
+        let early = !self.ready.get() && !matches!(message, ToFrontend::Configure(_));
+        let channel = self.frontend.borrow().clone();
+        let Some(channel) = channel.filter(|_| !early) else {
+            return;
+        };
+        if let Err(fault) = channel.send(&message, &manifest).await {
+            tracing::debug!(%fault, "the frontend did not take a message");
+        }
+    }
+
+    /// Tells a stream that its request is refused.
+    pub fn refuse(&self, (connection, stream): (ConnectionId, StreamId), why: Denied) {
+        self.tell(ToFrontend::Refused {
+            connection,
+            stream,
+            code: why.code.number(),
+            text: shorten(why.text),
+            argument: why.argument.map(shorten),
+            rule: why.rule,
+        });
+    }
+}
+
+/// A sentence that fits into a frame, whatever a client made it quote.
+fn shorten(text: String) -> String {
+    if text.len() <= 2000 {
+        text
+    } else {
+        text.chars().take(500).chain("…".chars()).collect()
     }
 }

@@ -45,7 +45,7 @@ pub fn stock_up(state: &Shared) {
     let nonces: Vec<[u8; 32]> = std::iter::repeat_with(credential::random)
         .take(limits::NONCES)
         .collect();
-    *state.nonces.borrow_mut() = nonces.iter().copied().collect();
+    *state.link.nonces.borrow_mut() = nonces.iter().copied().collect();
     state.tell(ToFrontend::Nonces(nonces));
 }
 
@@ -63,7 +63,7 @@ pub fn greet(
     let most = state.settings().limits.connections as usize;
     // Twice as many, because a reload may have lowered the bound, and connections that are gone are
     // told of later.
-    if state.connections.borrow().len() > most.saturating_mul(2).max(65_536) {
+    if state.sessions.connections.borrow().len() > most.saturating_mul(2).max(65_536) {
         return Err("more connections than were allowed".into());
     }
     let another = credential::random::<32>();
@@ -76,8 +76,8 @@ pub fn greet(
             },
         ),
         // Once: a login that was seen cannot be shown again.
-        Some(nonce) if state.nonces.borrow_mut().remove(&nonce) => {
-            state.nonces.borrow_mut().insert(another);
+        Some(nonce) if state.link.nonces.borrow_mut().remove(&nonce) => {
+            state.link.nonces.borrow_mut().insert(another);
             (nonce, ToFrontend::Nonces(vec![another]))
         }
         Some(_) => return Err("a nonce that it was not given".into()),
@@ -92,9 +92,13 @@ pub fn greet(
         codes_wanted: 0,
         session: None,
     };
-    state.connections.borrow_mut().insert(number, connection);
-    state.highest.set(state.highest.get().max(number));
-    count(&state.counts.connections);
+    state
+        .sessions
+        .connections
+        .borrow_mut()
+        .insert(number, connection);
+    state.link.highest.set(state.link.highest.get().max(number));
+    count(&state.health.counts.connections);
     let source: String = source.chars().take(64).collect();
     let address = source
         .parse::<SocketAddr>()
@@ -123,7 +127,7 @@ pub fn login(
     // The address is the kernel's word, not the frontend's.
     let peer = TcpStream::from(socket).peer_addr();
     let (nonce, server_key) = {
-        let mut connections = state.connections.borrow_mut();
+        let mut connections = state.sessions.connections.borrow_mut();
         let Some(connection) = connections.get_mut(&number) else {
             return Ok(());
         };
@@ -429,13 +433,19 @@ async fn verify(state: &Shared, hash: Hash, password: Secret) -> Result<(bool, D
     if password.bytes().len() > limits::PASSWORD {
         return Ok((false, Duration::ZERO));
     }
-    if state.logins_waiting.get() >= limits::LOGINS_WAITING {
+    if state.access.logins_waiting.get() >= limits::LOGINS_WAITING {
         return Err(Code::LoginBusy);
     }
-    state.logins_waiting.set(state.logins_waiting.get() + 1);
-    let verifiers = state.verifiers.borrow().clone();
+    state
+        .access
+        .logins_waiting
+        .set(state.access.logins_waiting.get() + 1);
+    let verifiers = state.access.verifiers.borrow().clone();
     let place = tokio::time::timeout(limits::LOGIN_QUEUE, verifiers.acquire_owned()).await;
-    state.logins_waiting.set(state.logins_waiting.get() - 1);
+    state
+        .access
+        .logins_waiting
+        .set(state.access.logins_waiting.get() - 1);
     let Ok(Ok(place)) = place else {
         return Err(Code::LoginBusy);
     };
@@ -461,12 +471,12 @@ async fn verify(state: &Shared, hash: Hash, password: Secret) -> Result<(bool, D
 
 /// Gives the verifiers' memory back once nobody has logged in for a while.
 fn forget_memory_later(state: &Shared) {
-    count(&state.counts.verifications);
-    let verification = state.counts.verifications.get();
+    count(&state.health.counts.verifications);
+    let verification = state.health.counts.verifications.get();
     let state = state.clone();
     tokio::task::spawn_local(async move {
         tokio::time::sleep(limits::VERIFIER_MEMORY).await;
-        if state.counts.verifications.get() == verification {
+        if state.health.counts.verifications.get() == verification {
             credential::forget_memory();
         }
     });
@@ -518,13 +528,13 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
     }
     // It may have been revoked, and the client may have gone away, while that was written.
     let revoked = still(state, &judged, peer.ip()).err();
-    let mut connections = state.connections.borrow_mut();
+    let mut connections = state.sessions.connections.borrow_mut();
     let Some(connection) = connections.get_mut(&number) else {
         return;
     };
     let refused = match (judged.outcome, session, revoked) {
         (Ok(_), Some(session), None) if recorded.is_ok() => {
-            count_by(&state.counts.logins, (method, "accepted"));
+            count_by(&state.health.counts.logins, (method, "accepted"));
             let verified_us = u64::try_from(judged.verified_in.as_micros()).unwrap_or(u64::MAX);
             let (user, id, by) = (session.user.to_string(), session.id, session.factor.clone());
             connection.stage = Stage::Open;
@@ -564,7 +574,7 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
                 // Half of a login that is going well.
                 tracing::info!(connection = number, %peer, user = user.escape_debug().to_string(), "a one-time code is wanted");
             } else {
-                count_by(&state.counts.logins, (method, "refused"));
+                count_by(&state.health.counts.logins, (method, "refused"));
                 tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason = why, "login refused");
             }
 

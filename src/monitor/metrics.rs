@@ -28,8 +28,6 @@ pub struct Counters {
     pub frontends: Cell<u64>,
     /// Reloads accepted and refused.
     pub reloads: [Cell<u64>; 2],
-    /// Records that could not be written, and calls to bring them to the disk that failed.
-    pub trail_failures: Cell<u64>,
     /// Password verifications begun.
     pub verifications: Cell<u64>,
     /// Sources and users that were closed out.
@@ -222,13 +220,6 @@ impl Counters {
             Kind::Counter,
             "Reloads, by outcome.",
             reloads,
-        );
-
-        out.one(
-            "ordain_trail_failures_total",
-            Kind::Counter,
-            "Failed writes and syncs of the audit trail.",
-            self.trail_failures.get(),
         );
 
         out.one(

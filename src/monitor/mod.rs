@@ -5,12 +5,17 @@
 //! no lock and a decision is never interleaved with another.
 
 mod access;
+mod admission;
 mod asked;
+mod audit;
 mod certificate;
+mod config;
+mod configure;
 mod connections;
 mod control;
 mod denied;
 mod faults;
+mod health;
 mod journal;
 mod link;
 mod login;
@@ -44,7 +49,12 @@ use crate::exec::Means;
 use crate::exit::{Reason, Status};
 use crate::sys::{self, Cgroups, Spawner};
 use crate::{credential, limits};
+use admission::Admission;
+use audit::Audit;
+use config::Config;
+use health::Health;
 use journal::Journal;
+use link::Link;
 use state::{Shared, State};
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -116,28 +126,20 @@ pub async fn serve(
     let mut term = signal(SignalKind::terminate()).map_err(|fault| cannot("SIGTERM", &fault))?;
     let mut int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
     let mut hup = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
-    let state: Shared = Rc::new(State::new(
-        settings,
-        loader,
-        trail,
-        vault,
-        Means { spawner, groups },
-        instance,
-        faults,
-        listeners_stay,
-    ));
-    state.journal.replace(journal);
-    let (retention, most) = (state.settings().retention, state.settings().kept_bytes);
-    let ended = runs::EndedRuns::open(state.settings().state.join("output"), retention, most);
-    for ran in ended.iter(retention).map(|over| &over.ran) {
-        if let Some((id, digest)) = ran.request {
-            state
-                .requested
-                .borrow_mut()
-                .add(&ran.user, id, digest, ran.run);
-        }
-    }
-    state.ended.replace(ended);
+    let (retention, most) = (settings.retention, settings.kept_bytes);
+    let ended = runs::EndedRuns::open(settings.state.join("output"), retention, most);
+    let state: Shared = Rc::new(State {
+        access: Admission::new(vault, settings.verifiers),
+        config: Config::new(settings, loader),
+        link: Link {
+            listeners_stay,
+            ..Link::default()
+        },
+        audit: Audit::new(trail, journal),
+        sessions: session::Sessions::default(),
+        runs: runs::Runs::new(Means { spawner, groups }, ended, retention),
+        health: Health::new(instance, faults),
+    });
     access::opened(&state, found).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
@@ -153,7 +155,7 @@ pub async fn serve(
     let mut frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
     match first.await {
         Ok(Ok(())) => {
-            state.addresses.replace(addresses.clone());
+            state.link.addresses.replace(addresses.clone());
             listening(&addresses);
             sys::notify("READY=1\nSTATUS=serving");
         }
@@ -189,11 +191,11 @@ pub async fn serve(
     frontend.abort();
     let _ = frontend.await;
     // It ends when nobody listens to it any more.
-    *state.frontend.borrow_mut() = None;
-    state.ended.borrow_mut().leave();
+    *state.link.frontend.borrow_mut() = None;
+    state.runs.ended.borrow_mut().leave();
     trail::close(&state).await;
     let _ = std::fs::remove_file(&state.settings().control);
-    if let Some(groups) = &state.means.groups {
+    if let Some(groups) = &state.runs.means.groups {
         groups.leave();
     }
     Ok(status)
@@ -215,22 +217,22 @@ async fn forget_old_runs(state: Shared) {
         let retention = state.settings().retention;
         tokio::time::sleep((retention / 2).clamp(Duration::from_secs(1), Duration::from_secs(60)))
             .await;
-        state.ended.borrow_mut().forget_old(retention);
+        state.runs.ended.borrow_mut().forget_old(retention);
     }
 }
 
 /// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal
 /// shortens the grace.
 async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
-    let running = state.runs.borrow().len();
+    let running = state.runs.going.borrow().len();
     let grace = state.settings().grace;
     tracing::info!(runs = running, grace = ?grace, "stopping: accepting nothing new");
-    state.stopping.set(true);
+    state.health.stopping.set(true);
     let _ = state.record(&Record::now(What::Stopping { runs: running }));
     state.tell(crate::ipc::ToFrontend::Drain);
     let empty = async || {
-        while !state.runs.borrow().is_empty() {
-            state.run_ended.notified().await;
+        while !state.runs.going.borrow().is_empty() {
+            state.runs.one_ended.notified().await;
         }
     };
 
@@ -247,6 +249,7 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
 
     let cut: Vec<String> = state
         .runs
+        .going
         .borrow()
         .values()
         .map(|run| format!("{} ({} of {})", run.id, run.command.name, run.user))
@@ -257,7 +260,7 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
         "the grace period is over: cutting"
     );
 
-    for run in state.runs.borrow().values() {
+    for run in state.runs.going.borrow().values() {
         run.end_for(Reason::Stopped);
     }
     // Each run gets the grace of its command, and then it is killed.
@@ -275,7 +278,7 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
         () = tokio::time::sleep(patience) => {}
         () = again() => {
             tracing::warn!("asked again: killing what is left");
-            for run in state.runs.borrow().values() {
+            for run in state.runs.going.borrow().values() {
                 sys::signal_group(run.pid, libc::SIGKILL);
             }
             let _ = tokio::time::timeout(limits::FINISHED, empty()).await;
@@ -289,7 +292,13 @@ async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
 
 /// Ends every connection with a word, behind the last EXIT, and gives the words a moment to leave.
 async fn close_connections(state: &Shared) {
-    let numbers: Vec<_> = state.connections.borrow().keys().copied().collect();
+    let numbers: Vec<_> = state
+        .sessions
+        .connections
+        .borrow()
+        .keys()
+        .copied()
+        .collect();
     for connection in numbers {
         state.tell(crate::ipc::ToFrontend::Close {
             connection,
@@ -298,8 +307,8 @@ async fn close_connections(state: &Shared) {
     }
 
     let gone = async {
-        while !state.connections.borrow().is_empty() {
-            state.connection_gone.notified().await;
+        while !state.sessions.connections.borrow().is_empty() {
+            state.sessions.gone.notified().await;
         }
     };
 

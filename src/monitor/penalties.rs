@@ -25,7 +25,7 @@ pub fn source(state: &Shared, source: IpAddr, misdeed: Misdeed) {
     }
     let who = network(state, source);
     let (closed, evicted) = {
-        let mut penalties = state.penalties.borrow_mut();
+        let mut penalties = state.access.penalties.borrow_mut();
         let now = penalties.began.elapsed();
         let added = penalties.sources.add(&rules.sources, &who, misdeed, now);
         (
@@ -42,7 +42,7 @@ pub fn source(state: &Shared, source: IpAddr, misdeed: Misdeed) {
     }
 
     let owed = {
-        let penalties = state.penalties.borrow();
+        let penalties = state.access.penalties.borrow();
         penalties.sources.closed(&who, penalties.began.elapsed())
     };
 
@@ -64,7 +64,7 @@ pub fn user(state: &Shared, user: &str) {
     let rules = state.settings().penalties.users;
     let name: String = user.chars().take(crate::limits::USER_NAME).collect();
     let closed = {
-        let mut penalties = state.penalties.borrow_mut();
+        let mut penalties = state.access.penalties.borrow_mut();
         let now = penalties.began.elapsed();
         penalties
             .users
@@ -79,7 +79,7 @@ pub fn user(state: &Shared, user: &str) {
 }
 
 fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
-    let [sources, users] = &state.counts.penalties;
+    let [sources, users] = &state.health.counts.penalties;
     super::metrics::count(if kind == "user" { users } else { sources });
     let seconds = left.as_secs();
     tracing::warn!(
@@ -105,7 +105,7 @@ fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
 pub fn takes_guess(state: &Shared, user: &str, source: IpAddr) -> bool {
     let place = network(state, source);
     let (source_closed, user_closed) = {
-        let penalties = state.penalties.borrow();
+        let penalties = state.access.penalties.borrow();
         let now = penalties.began.elapsed();
         (
             penalties.sources.closed(&place, now).is_some(),
@@ -131,6 +131,7 @@ pub fn is_known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
     };
 
     state
+        .access
         .vault
         .borrow()
         .contents
@@ -144,7 +145,7 @@ pub fn known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
     if is_known_place(state, user, source) {
         return false;
     }
-    let mut vault = state.vault.borrow_mut();
+    let mut vault = state.access.vault.borrow_mut();
     let places = vault.contents.places.entry(user.to_owned()).or_default();
 
     // The address, and not its network: what counts as one source may change.
@@ -161,7 +162,7 @@ pub fn reloaded(state: &Shared, old: &PenaltyRules) {
     let settings = state.settings();
     let new = &settings.penalties;
     {
-        let mut penalties = state.penalties.borrow_mut();
+        let mut penalties = state.access.penalties.borrow_mut();
         let now = penalties.began.elapsed();
         if new.prefixes != old.prefixes || new.sources.entries == 0 {
             (penalties.sources, penalties.users) = (Ledger::default(), Ledger::default());
@@ -184,7 +185,7 @@ pub fn reloaded(state: &Shared, old: &PenaltyRules) {
 /// A new frontend, or one with new settings, has to know whom not to let in.
 pub fn tell_all(state: &Shared) {
     let closed: Vec<(Network, Duration)> = {
-        let penalties = state.penalties.borrow();
+        let penalties = state.access.penalties.borrow();
         let now = penalties.began.elapsed();
         penalties
             .sources
@@ -207,7 +208,7 @@ pub fn list(state: &Shared) -> PenaltyList {
     /// What one answer can hold; those who owe most come last, and matter most.
     const MOST: usize = 1000;
 
-    let penalties = state.penalties.borrow();
+    let penalties = state.access.penalties.borrow();
     let now = penalties.began.elapsed();
     let line = |who: String, owed: &Owed| PenaltyLine {
         who,
@@ -230,7 +231,7 @@ pub fn list(state: &Shared) -> PenaltyList {
 
 /// How many are closed out, for `status`.
 pub fn count(state: &super::state::State) -> (usize, usize) {
-    let penalties = state.penalties.borrow();
+    let penalties = state.access.penalties.borrow();
     let now = penalties.began.elapsed();
     let closed = |owed: &&Owed| owed.closed;
     (
@@ -251,7 +252,7 @@ pub fn count(state: &super::state::State) -> (usize, usize) {
 
 /// Forgives a source or a user; `all` is everybody. How many were forgiven.
 pub fn forgive(state: &Shared, who: &str) -> usize {
-    let mut penalties = state.penalties.borrow_mut();
+    let mut penalties = state.access.penalties.borrow_mut();
     let now = penalties.began.elapsed();
     let all = who == "all";
     let asked = who.parse::<Network>().ok();

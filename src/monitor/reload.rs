@@ -1,8 +1,9 @@
 //! Reload: the whole configuration is read and judged, and then swapped in at once, or not at all.
 
+use super::config::let_go;
 use super::metrics::count;
 use super::settings::Settings;
-use super::state::{Shared, State, let_go};
+use super::state::{Shared, State};
 use crate::audit::{Record, What};
 use crate::limits;
 use crate::policy::Outline;
@@ -17,7 +18,7 @@ use tokio::sync::Semaphore;
 /// # Errors
 /// The faults; the old configuration stays in force.
 pub async fn reload(state: &Shared) -> Result<Vec<String>, Vec<String>> {
-    let _one_at_a_time = state.reloading.lock().await;
+    let _one_at_a_time = state.config.reloading.lock().await;
     crate::sys::notify_reloading();
     let outcome = read_anew(state).await;
     crate::sys::notify("READY=1");
@@ -25,7 +26,7 @@ pub async fn reload(state: &Shared) -> Result<Vec<String>, Vec<String>> {
 }
 
 async fn read_anew(state: &Shared) -> Result<Vec<String>, Vec<String>> {
-    let loader = state.loader();
+    let loader = state.config.loader();
     let load = move || {
         // What is asked meanwhile goes first.
         crate::sys::step_back();
@@ -41,11 +42,11 @@ async fn read_anew(state: &Shared) -> Result<Vec<String>, Vec<String>> {
             for fault in &faults {
                 tracing::error!(fault, "reload refused; the old configuration stays");
             }
-            let [_, refused] = &state.counts.reloads;
+            let [_, refused] = &state.health.counts.reloads;
             count(refused);
             let _ = state.record(&Record::now(What::Reload {
                 outcome: "refused",
-                generation: state.generation.get(),
+                generation: state.config.generation.get(),
                 faults: &faults,
                 changes: &[],
             }));
@@ -56,16 +57,19 @@ async fn read_anew(state: &Shared) -> Result<Vec<String>, Vec<String>> {
             for warning in &new.warnings {
                 tracing::warn!(warning);
             }
-            *state.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
+            *state.access.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
             let old = state.settings();
-            state.swap(new);
+            state.config.swap(new);
 
             // What stood on the disk was read, and is in force.
-            state.certificate_fault.take();
+            state.config.certificate_fault.take();
             let new = state.settings();
-            state.generation.set(state.generation.get() + 1);
-            let generation = state.generation.get();
-            let [accepted, _] = &state.counts.reloads;
+            state
+                .config
+                .generation
+                .set(state.config.generation.get() + 1);
+            let generation = state.config.generation.get();
+            let [accepted, _] = &state.health.counts.reloads;
             count(accepted);
             let changes = changes(&old, &new);
             let _ = state.record(&Record::now(What::Reload {
@@ -83,7 +87,7 @@ async fn read_anew(state: &Shared) -> Result<Vec<String>, Vec<String>> {
             };
 
             super::access::enforce(state, narrowed).await;
-            super::link::configure(state, &[]).await;
+            super::configure::configure(state, &[]).await;
             super::penalties::reloaded(state, &old.penalties);
             let told = if changes.is_empty() {
                 "nothing".to_owned()

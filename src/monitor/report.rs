@@ -17,23 +17,24 @@ use std::time::{Duration, SystemTime};
 /// What keeps the daemon from doing what it is for, or will soon; a sentence each.
 pub fn faults(state: &State) -> Vec<String> {
     let mut found = Vec::new();
-    found.extend(state.trail_fault.borrow().clone());
+    found.extend(state.audit.fault.borrow().clone());
     found.extend(
         state
+            .audit
             .write_fault
             .borrow()
             .as_ref()
             .map(|fault| format!("the trail cannot be written: {fault}")),
     );
 
-    if state.unsaved.get() {
+    if state.access.unsaved.get() {
         found.push(
             "locks and kept logins could not be written; what has changed ends with this daemon"
                 .into(),
         );
     }
 
-    if !state.ready.get() {
+    if !state.link.ready.get() {
         found.push("there is no frontend: nobody can connect".into());
     }
     let now = crate::clock::now();
@@ -41,6 +42,7 @@ pub fn faults(state: &State) -> Vec<String> {
     // A renewal writes one file after the other; what is wrong for longer would keep the next
     // daemon from starting.
     let pending = state
+        .config
         .certificate_fault
         .borrow()
         .clone()
@@ -65,7 +67,7 @@ fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
     let settings = state.settings();
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let most_of_a_user = {
-        let runs = state.runs.borrow();
+        let runs = state.runs.going.borrow();
         let mut users: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
         for run in runs.values() {
             *users.entry(&run.user).or_default() += 1;
@@ -76,7 +78,7 @@ fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
     vec![
         (
             "limits.connections",
-            number(state.connections.borrow().len()),
+            number(state.sessions.connections.borrow().len()),
             u64::from(settings.limits.connections),
         ),
         (
@@ -86,24 +88,24 @@ fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
         ),
         (
             "output.running",
-            state.running_bytes(),
+            state.runs.bytes_on_disk(),
             settings.running_bytes,
         ),
         (
             "logins waiting",
-            number(state.logins_waiting.get()),
+            number(state.access.logins_waiting.get()),
             number(limits::LOGINS_WAITING),
         ),
         (
             "sessions parked",
-            number(state.parked.borrow().len()),
+            number(state.sessions.parked.borrow().len()),
             number(limits::SESSIONS_PARKED),
         ),
     ]
 }
 
 fn phases(state: &State) -> [(&'static str, usize); 3] {
-    let runs = state.runs.borrow();
+    let runs = state.runs.going.borrow();
     let in_phase = |phase: Phase| runs.values().filter(|run| run.phase == phase).count();
     [
         ("queued", in_phase(Phase::Queued)),
@@ -114,6 +116,7 @@ fn phases(state: &State) -> [(&'static str, usize); 3] {
 
 fn sessions(state: &State) -> usize {
     state
+        .sessions
         .connections
         .borrow()
         .values()
@@ -124,16 +127,18 @@ fn sessions(state: &State) -> usize {
 /// Records that are written and not yet known to be on the disk.
 fn trail_lag(state: &State) -> u64 {
     state
+        .audit
         .trail()
         .head()
         .seq
-        .saturating_sub(*state.synced.borrow())
+        .saturating_sub(*state.audit.synced.borrow())
 }
 
 /// Records that journald has not taken yet, where it is to get them.
 fn journal_lag(state: &State) -> Option<u64> {
-    let seq = state.trail().head().seq;
+    let seq = state.audit.trail().head().seq;
     state
+        .audit
         .journal
         .borrow()
         .as_ref()
@@ -145,27 +150,28 @@ pub fn status(state: &State) -> StatusView {
     let settings = state.settings();
     let faults = faults(state);
     let (sources_not_let_in, users_not_let_in) = penalties::count(state);
-    let vault = state.vault.borrow();
-    let last = state.faults.all();
+    let vault = state.access.vault.borrow();
+    let last = state.health.faults.all();
     StatusView {
         health: if faults.is_empty() { "ok" } else { "failing" }.into(),
         faults,
         version: env!("CARGO_PKG_VERSION").into(),
-        instance: state.instance.clone(),
+        instance: state.health.instance.clone(),
         uptime_s: crate::clock::now()
-            .duration_since(state.since)
+            .duration_since(state.health.since)
             .unwrap_or_default()
             .as_secs(),
-        generation: state.generation.get(),
-        stopping: state.stopping.get(),
+        generation: state.config.generation.get(),
+        stopping: state.health.stopping.get(),
         listening: state
+            .link
             .addresses
             .borrow()
             .iter()
             .map(ToString::to_string)
             .collect(),
         frontend: frontend(state),
-        frontends_started: state.counts.frontends.get(),
+        frontends_started: state.health.counts.frontends.get(),
         containment: if settings.grouped {
             "cgroup"
         } else {
@@ -179,13 +185,13 @@ pub fn status(state: &State) -> StatusView {
             sources_not_let_in,
             users_not_let_in,
         },
-        connections: state.connections.borrow().len(),
+        connections: state.sessions.connections.borrow().len(),
         sessions: sessions(state),
-        sessions_parked: state.parked.borrow().len(),
+        sessions_parked: state.sessions.parked.borrow().len(),
         runs: run_counts(state),
-        logins_waiting: state.logins_waiting.get(),
+        logins_waiting: state.access.logins_waiting.get(),
         limits_near: limits_near(state),
-        since_start: since_start(&state.counts),
+        since_start: since_start(&state.health.counts),
         commands: command_counts(&settings.policy),
         users: settings.policy.users.len(),
         trail: trail(state),
@@ -194,7 +200,7 @@ pub fn status(state: &State) -> StatusView {
 }
 
 fn frontend(state: &State) -> Option<FrontendView> {
-    let (landlock, uid) = state.confinement.borrow().clone()?;
+    let (landlock, uid) = state.link.confinement.borrow().clone()?;
     Some(FrontendView {
         uid,
         seccomp: "enforced".into(),
@@ -205,7 +211,7 @@ fn frontend(state: &State) -> Option<FrontendView> {
 
 fn certificate(state: &State) -> CertificateView {
     let (now, settings) = (crate::clock::now(), state.settings());
-    let files = state.certificate_fault.borrow();
+    let files = state.config.certificate_fault.borrow();
     CertificateView {
         fingerprint: settings.tls.fingerprint.to_string(),
         expires: settings.tls.validity.until_text(),
@@ -218,7 +224,7 @@ fn certificate(state: &State) -> CertificateView {
 fn run_counts(state: &State) -> RunCounts {
     let [(_, queued), (_, starting), (_, running)] = phases(state);
     RunCounts {
-        all: state.runs.borrow().len(),
+        all: state.runs.going.borrow().len(),
         queued,
         starting,
         running,
@@ -273,9 +279,9 @@ fn command_counts(policy: &Policy) -> CommandCounts {
 fn trail(state: &State) -> TrailView {
     TrailView {
         file: state.settings().trail.display().to_string(),
-        records: state.trail().head().seq,
+        records: state.audit.trail().head().seq,
         not_on_disk_yet: trail_lag(state),
-        missed: state.trail().missed(),
+        missed: state.audit.trail().missed(),
         not_in_the_journal_yet: journal_lag(state),
     }
 }
@@ -312,7 +318,7 @@ pub fn metrics(state: &State) -> String {
         "ordain_start_time_seconds",
         Kind::Gauge,
         "When the daemon started, since 1970.",
-        since_1970(state.since),
+        since_1970(state.health.since),
     );
 
     out.one(
@@ -326,14 +332,14 @@ pub fn metrics(state: &State) -> String {
         "ordain_config_generation",
         Kind::Gauge,
         "The configuration's number since the start.",
-        state.generation.get(),
+        state.config.generation.get(),
     );
 
     out.one(
         "ordain_connections",
         Kind::Gauge,
         "Open connections.",
-        state.connections.borrow().len(),
+        state.sessions.connections.borrow().len(),
     );
 
     out.one(
@@ -347,7 +353,7 @@ pub fn metrics(state: &State) -> String {
         "ordain_sessions_parked",
         Kind::Gauge,
         "Sessions whose link is lost and that may come back.",
-        state.parked.borrow().len(),
+        state.sessions.parked.borrow().len(),
     );
 
     let phases = phases(state).map(|(phase, count)| (labels(&[("phase", phase)]), count));
@@ -367,7 +373,7 @@ pub fn metrics(state: &State) -> String {
 
     let busy = settings
         .verifiers
-        .saturating_sub(state.verifiers.borrow().available_permits());
+        .saturating_sub(state.access.verifiers.borrow().available_permits());
     out.one(
         "ordain_password_verifiers_busy",
         Kind::Gauge,
@@ -379,7 +385,7 @@ pub fn metrics(state: &State) -> String {
         "ordain_logins_waiting",
         Kind::Gauge,
         "Logins that wait for a verifier or are with one.",
-        state.logins_waiting.get(),
+        state.access.logins_waiting.get(),
     );
 
     let (sources, users) = penalties::count(state);
@@ -396,14 +402,14 @@ pub fn metrics(state: &State) -> String {
         "ordain_users_locked",
         Kind::Gauge,
         "Users locked by an administrator.",
-        state.vault.borrow().contents.locks.len(),
+        state.access.vault.borrow().contents.locks.len(),
     );
 
     out.one(
         "ordain_trail_records_total",
         Kind::Counter,
         "Records of the audit trail since it began.",
-        state.trail().head().seq,
+        state.audit.trail().head().seq,
     );
 
     out.one(
@@ -417,7 +423,7 @@ pub fn metrics(state: &State) -> String {
         "ordain_trail_missed_records",
         Kind::Gauge,
         "Records that could not be written and are not yet told of.",
-        state.trail().missed(),
+        state.audit.trail().missed(),
     );
 
     if let Some(lag) = journal_lag(state) {
@@ -460,6 +466,12 @@ pub fn metrics(state: &State) -> String {
             .map(|(labels, _, most)| (labels.clone(), *most)),
     );
 
-    state.counts.expose(&mut out);
+    out.one(
+        "ordain_trail_failures_total",
+        Kind::Counter,
+        "Failed writes and syncs of the audit trail.",
+        state.audit.failures.get(),
+    );
+    state.health.counts.expose(&mut out);
     out.finish()
 }

@@ -1,10 +1,13 @@
 //! A connection, and the session of the user who logged in on it, as the monitor knows them.
 
 use crate::credential::{Factor, SessionPublic};
-use crate::ids::SessionId;
+use crate::ids::{ConnectionId, SessionId};
 use crate::ipc::Stage;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// A connection as the monitor knows it.
 #[derive(Debug)]
@@ -43,4 +46,18 @@ pub struct Session {
     pub kept: Option<SessionId>,
     /// Since when, in seconds since 1970.
     pub since: u64,
+}
+
+/// Connections and sessions.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    /// The connections, by number.
+    pub connections: RefCell<HashMap<ConnectionId, Connection>>,
+    /// Sessions whose link was lost, and that may come back; each with the number of its parking.
+    pub parked: RefCell<HashMap<SessionId, (Session, u64)>>,
+    /// Counts the parkings, so that the wait for one that came back and was lost again is not cut
+    /// short.
+    pub parkings: Cell<u64>,
+    /// Rung when a connection is gone.
+    pub gone: Notify,
 }

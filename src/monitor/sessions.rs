@@ -11,15 +11,15 @@ use crate::protocol::Code;
 
 /// A session ends with its connection, or waits for its client.
 pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
-    let mut parked = state.parked.borrow_mut();
+    let mut parked = state.sessions.parked.borrow_mut();
     if !lost || parked.len() >= SESSIONS_PARKED {
         drop(parked);
         return over(state, &session, None);
     }
 
     let id = session.id;
-    let parking = state.parkings.get() + 1;
-    state.parkings.set(parking);
+    let parking = state.sessions.parkings.get() + 1;
+    state.sessions.parkings.set(parking);
     parked.insert(id, (session, parking));
     drop(parked);
     let state = state.clone();
@@ -27,6 +27,7 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
         loop {
             tokio::time::sleep(window(&state, id)).await;
             if state
+                .sessions
                 .parked
                 .borrow()
                 .get(&id)
@@ -35,12 +36,18 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
                 return;
             }
             // As long as a run of its own goes on there is something to come back for.
-            if !state.runs.borrow().values().any(|run| run.session == id) {
+            if !state
+                .runs
+                .going
+                .borrow()
+                .values()
+                .any(|run| run.session == id)
+            {
                 break;
             }
         }
 
-        let gone = state.parked.borrow_mut().remove(&id);
+        let gone = state.sessions.parked.borrow_mut().remove(&id);
         if let Some((session, _)) = gone {
             over(&state, &session, None);
         }
@@ -49,7 +56,7 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
 
 /// The longest that any of its runs waits for it, and at least the usual.
 fn window(state: &Shared, session: SessionId) -> std::time::Duration {
-    let runs = state.runs.borrow();
+    let runs = state.runs.going.borrow();
     let own = runs
         .values()
         .filter(|run| run.session == session)
@@ -62,12 +69,14 @@ fn window(state: &Shared, session: SessionId) -> std::time::Duration {
 /// noticed yet.
 pub fn find(state: &Shared, id: SessionId) -> Option<Session> {
     let parked = state
+        .sessions
         .parked
         .borrow()
         .get(&id)
         .map(|(session, _)| session.clone());
     parked.or_else(|| {
         state
+            .sessions
             .connections
             .borrow()
             .values()
@@ -78,8 +87,8 @@ pub fn find(state: &Shared, id: SessionId) -> Option<Session> {
 
 /// Takes a session away from wherever it was: it goes on over another connection.
 pub fn take(state: &Shared, id: SessionId, except: ConnectionId) {
-    state.parked.borrow_mut().remove(&id);
-    for (number, connection) in state.connections.borrow_mut().iter_mut() {
+    state.sessions.parked.borrow_mut().remove(&id);
+    for (number, connection) in state.sessions.connections.borrow_mut().iter_mut() {
         if *number != except
             && connection
                 .session
@@ -100,7 +109,7 @@ pub fn take(state: &Shared, id: SessionId, except: ConnectionId) {
 /// Ends sessions, wherever they are; their connections are closed.
 pub fn end(state: &Shared, ended: impl Fn(&Session) -> bool, reason: &str) {
     let parked: Vec<Session> = {
-        let parked = state.parked.borrow();
+        let parked = state.sessions.parked.borrow();
         parked
             .values()
             .map(|(session, _)| session)
@@ -110,10 +119,10 @@ pub fn end(state: &Shared, ended: impl Fn(&Session) -> bool, reason: &str) {
     };
 
     for session in &parked {
-        state.parked.borrow_mut().remove(&session.id);
+        state.sessions.parked.borrow_mut().remove(&session.id);
     }
     let mut gone = parked;
-    for (number, connection) in state.connections.borrow_mut().iter_mut() {
+    for (number, connection) in state.sessions.connections.borrow_mut().iter_mut() {
         if let Some(session) = connection.session.take_if(|session| ended(session)) {
             // Whatever it still asks for is worth nothing.
             state.tell(ToFrontend::Close {

@@ -13,15 +13,19 @@ pub fn admits(state: &Shared, source: IpAddr, deed: Deed) -> bool {
     if state.settings().penalties.exempts(source) {
         return true;
     }
-    state.summary.borrow_mut().admits(canonical(source), deed)
+    state
+        .audit
+        .summary
+        .borrow_mut()
+        .admits(canonical(source), deed)
 }
 
 /// Writes what was summed, when the minute is over or the daemon ends.
 pub fn flush(state: &Shared, now: bool) {
-    if !now && state.summary.borrow().began.elapsed() < MINUTE {
+    if !now && state.audit.summary.borrow().began.elapsed() < MINUTE {
         return;
     }
-    let over = std::mem::take(&mut *state.summary.borrow_mut());
+    let over = std::mem::take(&mut *state.audit.summary.borrow_mut());
     let seconds = over.began.elapsed().as_secs();
     let named = over
         .sources

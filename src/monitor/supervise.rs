@@ -2,8 +2,8 @@
 //! is gone.
 
 use super::asked;
+use super::configure::configure;
 use super::connections::{forget, forget_all};
-use super::link::configure;
 use super::metrics::count;
 use super::state::Shared;
 use super::strangers::Deed;
@@ -95,15 +95,15 @@ async fn one(
         Ok(begun) => begun,
         Err(fault) => return format!("it could not be started: {fault}"),
     };
-    count(&state.counts.frontends);
-    *state.frontend.borrow_mut() = Some(channel.clone());
+    count(&state.health.counts.frontends);
+    *state.link.frontend.borrow_mut() = Some(channel.clone());
     configure(state, listeners).await;
     let why = listen(state, &channel, first).await;
     // Whatever it was, it is over: a frontend that breaks the table is not argued with.
     sys::kill(std::os::fd::AsFd::as_fd(&pidfd));
-    *state.frontend.borrow_mut() = None;
-    state.ready.set(false);
-    *state.confinement.borrow_mut() = None;
+    *state.link.frontend.borrow_mut() = None;
+    state.link.ready.set(false);
+    *state.link.confinement.borrow_mut() = None;
     if let Ok(watched) = sys::watch(pidfd, tokio::io::Interest::READABLE) {
         let _ = watched.readable().await;
         let _ = sys::reap(std::os::fd::AsFd::as_fd(watched.get_ref()));
@@ -178,6 +178,7 @@ async fn listen(
             (_, false) => Stage::Starting,
             (_, true) => connection_of(&message).map_or(Stage::Unknown, |number| {
                 state
+                    .sessions
                     .connections
                     .borrow()
                     .get(&number)
@@ -201,8 +202,8 @@ async fn listen(
             ready = true;
             tracing::info!(landlock, uid, "the frontend is confined and listens");
             let _ = state.record(&Record::now(What::Frontend { state: "started" }));
-            *state.confinement.borrow_mut() = Some((landlock.clone(), *uid));
-            state.ready.set(true);
+            *state.link.confinement.borrow_mut() = Some((landlock.clone(), *uid));
+            state.link.ready.set(true);
             login::stock_up(state);
             penalties::tell_all(state);
             runs::hand_on(state).await;
@@ -301,6 +302,7 @@ fn dispatch(state: &Shared, message: ToMonitor, mut manifest: Manifest) -> Resul
         } => {
             let finished = state
                 .runs
+                .going
                 .borrow_mut()
                 .get_mut(&RunId::from_random(run))
                 .and_then(|run| run.finished.take());
@@ -322,12 +324,17 @@ fn dispatch(state: &Shared, message: ToMonitor, mut manifest: Manifest) -> Resul
             runs::not_taken_up(state, RunId::from_random(run), (connection, stream));
         }
         ToMonitor::CutShort { run } => {
-            if let Some(run) = state.runs.borrow().get(&RunId::from_random(run)) {
+            if let Some(run) = state.runs.going.borrow().get(&RunId::from_random(run)) {
                 run.end_for(Reason::Disconnected);
             }
         }
         ToMonitor::Closed { run, descriptor } => {
-            if let Some(run) = state.runs.borrow_mut().get_mut(&RunId::from_random(run)) {
+            if let Some(run) = state
+                .runs
+                .going
+                .borrow_mut()
+                .get_mut(&RunId::from_random(run))
+            {
                 match descriptor {
                     0 => run.pipes.stdin = None,
                     1 => run.pipes.stdout = None,
@@ -336,7 +343,7 @@ fn dispatch(state: &Shared, message: ToMonitor, mut manifest: Manifest) -> Resul
             }
         }
         ToMonitor::Exceeded { run, bound } => {
-            if let Some(run) = state.runs.borrow().get(&RunId::from_random(run)) {
+            if let Some(run) = state.runs.going.borrow().get(&RunId::from_random(run)) {
                 run.end_for(match bound {
                     Bound::Idle => Reason::Idle,
                     Bound::Output => Reason::OutputLimit,
@@ -347,11 +354,13 @@ fn dispatch(state: &Shared, message: ToMonitor, mut manifest: Manifest) -> Resul
         ToMonitor::Violation { connection, text } => {
             // Of a user who is known every one is recorded.
             let stranger = state
+                .sessions
                 .connections
                 .borrow()
                 .get(&connection)
                 .is_some_and(|known| known.session.is_none());
             let source = state
+                .sessions
                 .connections
                 .borrow()
                 .get(&connection)

@@ -100,29 +100,30 @@ pub async fn keep(state: Shared) {
 
         tokio::select! {
             () = tokio::time::sleep(every) => {}
-            () = state.sync_wanted.notified() => {}
+            () = state.audit.sync_wanted.notified() => {}
         }
 
         if let Some(journal) = state
+            .audit
             .journal
             .borrow()
             .as_ref()
-            .filter(|journal| journal.sent() < state.trail().head().seq)
+            .filter(|journal| journal.sent() < state.audit.trail().head().seq)
         {
             journal.ring();
         }
-        if state.trail().head().seq != synced {
+        if state.audit.trail().head().seq != synced {
             match sync(&state).await {
                 Ok(seq) => (synced, unsynced) = (seq, None),
                 Err(fault) => {
-                    super::metrics::count(&state.counts.trail_failures);
+                    super::metrics::count(&state.audit.failures);
                     unsynced = Some(format!("the trail cannot be brought to the disk: {fault}"));
                 }
             }
         }
 
         set_fault(&state, unsynced.clone().or_else(|| room(&settings).err()));
-        if signed.elapsed() >= CHECKPOINT_EVERY || state.trail().checkpoint_due() {
+        if signed.elapsed() >= CHECKPOINT_EVERY || state.audit.trail().checkpoint_due() {
             checkpoint(&state).await;
             signed = Instant::now();
         }
@@ -133,7 +134,7 @@ pub async fn keep(state: Shared) {
         looked = Instant::now();
         moved_away(&state, &settings);
         summary::flush(&state, false);
-        let length = state.trail().length();
+        let length = state.audit.trail().length();
         let large = settings
             .audit
             .rotate_size
@@ -151,7 +152,7 @@ pub async fn keep(state: Shared) {
 
 /// What stands in the way of writing, besides writing itself.
 fn set_fault(state: &Shared, fault: Option<String>) {
-    let mut known = state.trail_fault.borrow_mut();
+    let mut known = state.audit.fault.borrow_mut();
     if *known == fault {
         return;
     }
@@ -178,7 +179,9 @@ fn room(settings: &Settings) -> Result<(), String> {
 
 /// Brings what was written to the disk; up to which record.
 async fn sync(state: &Shared) -> io::Result<u64> {
-    let (file, head) = state.with_trail(|trail| Ok((trail.file()?, trail.head())))?;
+    let (file, head) = state
+        .audit
+        .with_trail(|trail| Ok((trail.file()?, trail.head())))?;
     let bring = move || {
         sys::fault_point("trail-sync");
         file.sync_data()
@@ -187,7 +190,7 @@ async fn sync(state: &Shared) -> io::Result<u64> {
     tokio::task::spawn_blocking(bring)
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
-    state.synced.send_replace(head.seq);
+    state.audit.synced.send_replace(head.seq);
     Ok(head.seq)
 }
 
@@ -200,8 +203,8 @@ pub async fn on_disk(state: &Shared, seq: u64) -> Result<(), ()> {
     if state.settings().audit.sync != Durability::Always || seq == 0 {
         return Ok(());
     }
-    let mut synced = state.synced.subscribe();
-    state.sync_wanted.notify_one();
+    let mut synced = state.audit.synced.subscribe();
+    state.audit.sync_wanted.notify_one();
     let there = tokio::time::timeout(
         Duration::from_secs(10),
         synced.wait_for(|there| *there >= seq),
@@ -217,7 +220,7 @@ pub async fn on_disk(state: &Shared, seq: u64) -> Result<(), ()> {
 /// Signs where the chain has come to, notes it beside the trail, and says so in the log, which
 /// leaves the machine if logs do.
 async fn checkpoint(state: &Shared) {
-    let Ok(Some((head, signature))) = state.with_trail(|trail| trail.checkpoint()) else {
+    let Ok(Some((head, signature))) = state.audit.with_trail(|trail| trail.checkpoint()) else {
         return;
     };
     tracing::info!(
@@ -230,7 +233,7 @@ async fn checkpoint(state: &Shared) {
 }
 
 async fn note(state: &Shared) {
-    let head = state.trail().head();
+    let head = state.audit.trail().head();
     let path = state.settings().state.join(HEAD);
     let text = format!("{}\n", head.text());
     let noted =
@@ -245,7 +248,7 @@ async fn note(state: &Shared) {
 
 /// Somebody has moved or removed the file: the chain goes on in a new one of its name.
 fn moved_away(state: &Shared, settings: &Settings) {
-    let _ = state.with_trail(|trail| {
+    let _ = state.audit.with_trail(|trail| {
         let ours = trail.file()?.metadata()?;
         let theirs = std::fs::symlink_metadata(&settings.trail);
         if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())) {
@@ -258,7 +261,7 @@ fn moved_away(state: &Shared, settings: &Settings) {
 
 async fn rotate(state: &Shared, settings: &Settings) {
     checkpoint(state).await;
-    let done = state.with_trail(|trail| {
+    let done = state.audit.with_trail(|trail| {
         let old = rotated_name(&settings.trail, trail.head().seq);
         if old.exists() {
             return Err(io::Error::new(
@@ -296,7 +299,7 @@ pub async fn close(state: &Shared) {
     if let Err(fault) = sync(state).await {
         tracing::error!(%fault, "the end of the trail could not be brought to the disk");
     }
-    let journal = state.journal.borrow_mut().take();
+    let journal = state.audit.journal.borrow_mut().take();
     if let Some(mut journal) = journal {
         let _ = tokio::task::spawn_blocking(move || journal.finish()).await;
     }

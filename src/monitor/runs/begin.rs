@@ -45,14 +45,14 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
     let Ok(receipt) = receipt(state, asked, &grant, id) else {
         return asked.deny(state, Denied::trail());
     };
-    let mut requested = state.requested.borrow_mut();
+    let mut requested = state.runs.requested.borrow_mut();
     requested.add(grant.user(), grant.request(), digest, id);
     drop(requested);
     let (run, orders, counts) = draft(asked, &grant, (id, digest), waits.is_some());
-    state.runs.borrow_mut().insert(id, run);
+    state.runs.going.borrow_mut().insert(id, run);
     match waits {
         Some(text) => {
-            state.queue.borrow_mut().push_back(id);
+            state.runs.queue.borrow_mut().push_back(id);
             state.tell(ToFrontend::Queued {
                 connection: asked.connection,
                 stream: asked.stream,
@@ -66,9 +66,13 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
     let state = state.clone();
     tokio::task::spawn_local(async move {
         live(&state, &grant, receipt, orders, counts).await;
-        state.runs.borrow_mut().remove(&id);
-        state.locks.borrow_mut().retain(|_, holder| *holder != id);
-        state.run_ended.notify_waiters();
+        state.runs.going.borrow_mut().remove(&id);
+        state
+            .runs
+            .locks
+            .borrow_mut()
+            .retain(|_, holder| *holder != id);
+        state.runs.one_ended.notify_waiters();
     });
 }
 
@@ -90,8 +94,8 @@ fn not_yet(
         let denied = Some(Denied::new(code, text));
         Err(Instead { denied, rule })
     };
-    let goes_on = |run: RunId| state.runs.borrow().contains_key(&run);
-    let mut requested = state.requested.borrow_mut();
+    let goes_on = |run: RunId| state.runs.going.borrow().contains_key(&run);
+    let mut requested = state.runs.requested.borrow_mut();
     let looked = requested.look(grant.user(), grant.request(), digest, goes_on);
     drop(requested);
     match looked {
@@ -101,7 +105,7 @@ fn not_yet(
             if asked
                 .instance
                 .as_ref()
-                .is_some_and(|known| *known != state.instance) =>
+                .is_some_and(|known| *known != state.health.instance) =>
         {
             let text = "it was first sent to a daemon that is gone; what became of it is in the audit trail";
             let rule = "a request that is sent again runs once";
@@ -183,10 +187,14 @@ fn receipt(
     let name = run.to_string();
     let record = asked.granted(grant).with_plan(grant.allowed());
     let written = record.with_run(&name).with(state, |record| {
-        state.with_trail(|trail| trail.append_start(grant, run, record))
+        state
+            .audit
+            .with_trail(|trail| trail.append_start(grant, run, record))
     });
     written.or_else(|fault| {
-        let without = state.with_trail(|trail| Ok(trail.go_without(grant, run)));
+        let without = state
+            .audit
+            .with_trail(|trail| Ok(trail.go_without(grant, run)));
         without.ok().flatten().ok_or(fault)
     })
 }

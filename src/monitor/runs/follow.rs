@@ -32,7 +32,7 @@ pub fn join(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result
     let place = (asked.connection, asked.stream);
     let mut attachment = attachment;
     {
-        let mut runs = state.runs.borrow_mut();
+        let mut runs = state.runs.going.borrow_mut();
         if let Some(run) = runs.get_mut(&attachment.run) {
             // Only the session that asked for a run goes on with its input.
             attachment.resume &= run.session == asked.session.id;
@@ -53,7 +53,7 @@ pub fn join(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result
     if pass_attachment(state, place, attachment) {
         return Ok(());
     }
-    let ended = state.ended.borrow();
+    let ended = state.runs.ended.borrow();
     let over = ended.find(attachment.run, state.settings().retention);
     Err(match over.is_some_and(|over| over.gone) {
         true => Denied::new(
@@ -81,14 +81,14 @@ fn wait_for(
 
 /// Whoever asked to take a run up could not: it stays with whom it was.
 pub fn not_taken_up(state: &Shared, run: RunId, asked: (ConnectionId, StreamId)) {
-    let mut runs = state.runs.borrow_mut();
+    let mut runs = state.runs.going.borrow_mut();
     let Some(run) = runs.get_mut(&run).filter(|run| run.owner == Some(asked)) else {
         return;
     };
     run.owner = run
         .before
         .take()
-        .filter(|(connection, _)| state.connections.borrow().contains_key(connection));
+        .filter(|(connection, _)| state.sessions.connections.borrow().contains_key(connection));
     run.changes += 1;
     if run.owner.is_none() && run.command.on_disconnect == OnDisconnect::Cancel {
         end_unless_back(state, run);
@@ -103,7 +103,7 @@ struct Output {
 }
 
 fn output(state: &Shared, attachment: &Attachment) -> Option<Output> {
-    let (runs, ended) = (state.runs.borrow(), state.ended.borrow());
+    let (runs, ended) = (state.runs.going.borrow(), state.runs.ended.borrow());
     let over = ended.find(attachment.run, state.settings().retention);
     let Some(over) = over else {
         let run = runs.get(&attachment.run)?;
@@ -206,6 +206,7 @@ fn handed_on(run: &Run) -> Option<HandedOn> {
 pub async fn hand_on(state: &Shared) {
     let adopted: Vec<_> = state
         .runs
+        .going
         .borrow()
         .values()
         .filter(|run| run.phase == Phase::Running && run.rules.outlives_client)

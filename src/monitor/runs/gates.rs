@@ -32,11 +32,11 @@ pub fn hindrance(state: &Shared, grant: &Grant<verb::Run>) -> Option<Hindrance> 
 
 /// Why nothing new may run now.
 fn unable(state: &Shared, command: &Command) -> Option<Denied> {
-    if state.stopping.get() {
+    if state.health.stopping.get() {
         let text = "the server is stopping and takes nothing new";
         return Some(Denied::new(Code::Stopping, text));
     }
-    let fault = state.trail_fault.borrow();
+    let fault = state.audit.fault.borrow();
     let fault = fault.as_ref().filter(|_| !command.audit_best_effort)?;
     Some(Denied::new(
         Code::Trail,
@@ -47,7 +47,7 @@ fn unable(state: &Shared, command: &Command) -> Option<Denied> {
 /// Why this user may have no further run.
 fn too_many(state: &Shared, grant: &Grant<verb::Run>) -> Option<Denied> {
     let most = state.settings().runs_per_user;
-    let runs = state.runs.borrow();
+    let runs = state.runs.going.borrow();
     let own = runs.values().filter(|run| run.user == *grant.user());
     if own.count() < most {
         return None;
@@ -63,7 +63,7 @@ fn too_many(state: &Shared, grant: &Grant<verb::Run>) -> Option<Denied> {
 fn too_much_output(state: &Shared, command: &Command) -> Option<Denied> {
     let own = bytes_on_disk(command.spool);
     let most = state.settings().running_bytes;
-    if own == 0 || state.running_bytes().saturating_add(own) <= most {
+    if own == 0 || state.runs.bytes_on_disk().saturating_add(own) <= most {
         return None;
     }
     let text = format!(
@@ -75,8 +75,8 @@ fn too_much_output(state: &Shared, command: &Command) -> Option<Denied> {
 /// What a run of this command has to wait for: its lock, a place among the command's runs, or those
 /// that came first.
 fn before(state: &Shared, command: &Command, own: Option<RunId>) -> Option<Denied> {
-    let runs = state.runs.borrow();
-    let locks = state.locks.borrow();
+    let runs = state.runs.going.borrow();
+    let locks = state.runs.locks.borrow();
     if let Some(lock) = &command.lock
         && let Some(holder) = locks.get(lock).and_then(|holder| runs.get(holder))
         && Some(holder.id) != own
@@ -99,7 +99,7 @@ fn before(state: &Shared, command: &Command, own: Option<RunId>) -> Option<Denie
         return Some(Denied::new(Code::TooManyRuns, text));
     }
 
-    let queue = state.queue.borrow();
+    let queue = state.runs.queue.borrow();
     let rival = |id: &&RunId| {
         runs.get(id).is_some_and(|run| {
             let same_lock = run.command.lock.is_some() && run.command.lock == command.lock;
@@ -113,8 +113,9 @@ fn before(state: &Shared, command: &Command, own: Option<RunId>) -> Option<Denie
 
 /// How many runs of this command wait for their turn.
 pub fn in_queue(state: &Shared, command: &Command) -> usize {
-    let runs = state.runs.borrow();
+    let runs = state.runs.going.borrow();
     state
+        .runs
         .queue
         .borrow()
         .iter()
@@ -128,7 +129,7 @@ pub fn in_queue(state: &Shared, command: &Command) -> usize {
 /// The run holds its command's lock from now on.
 pub fn take_lock(state: &Shared, run: RunId, command: &Command) {
     if let Some(lock) = &command.lock {
-        state.locks.borrow_mut().insert(lock.clone(), run);
+        state.runs.locks.borrow_mut().insert(lock.clone(), run);
     }
 }
 
@@ -148,7 +149,7 @@ pub async fn turn(
     orders: &mut Orders,
 ) -> Result<(), Denied> {
     let queued = |state: &Shared| {
-        let runs = state.runs.borrow();
+        let runs = state.runs.going.borrow();
         runs.get(&run).is_some_and(|run| run.phase == Phase::Queued)
     };
     if !queued(state) {
@@ -157,17 +158,17 @@ pub async fn turn(
 
     let command = &grant.allowed().command;
     let outcome = own_turn(state, run, command, orders).await;
-    state.queue.borrow_mut().retain(|id| *id != run);
+    state.runs.queue.borrow_mut().retain(|id| *id != run);
     let outcome = outcome.and_then(|()| still_granted(state, run, grant));
     if outcome.is_ok() {
         take_lock(state, run, command);
-        if let Some(run) = state.runs.borrow_mut().get_mut(&run) {
+        if let Some(run) = state.runs.going.borrow_mut().get_mut(&run) {
             run.phase = Phase::Starting;
         }
     }
 
     // Those behind it may move up.
-    state.run_ended.notify_waiters();
+    state.runs.one_ended.notify_waiters();
     outcome
 }
 
@@ -181,10 +182,10 @@ async fn own_turn(
     let late = tokio::time::sleep(command.queue_timeout);
     tokio::pin!(late);
     loop {
-        let ended = state.run_ended.notified();
+        let ended = state.runs.one_ended.notified();
         tokio::pin!(ended);
         ended.as_mut().enable();
-        if state.stopping.get() {
+        if state.health.stopping.get() {
             let text = "the server is stopping and starts nothing new";
             return Err(Denied::new(Code::Stopping, text));
         }
@@ -215,7 +216,12 @@ async fn own_turn(
 
 /// Whether what was granted before the wait would be granted now, and be the same.
 fn still_granted(state: &Shared, run: RunId, grant: &Grant<verb::Run>) -> Result<(), Denied> {
-    let waited = state.runs.borrow().get(&run).is_some_and(|run| run.waited);
+    let waited = state
+        .runs
+        .going
+        .borrow()
+        .get(&run)
+        .is_some_and(|run| run.waited);
     if !waited {
         return Ok(());
     }

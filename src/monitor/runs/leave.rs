@@ -12,7 +12,7 @@ use crate::verb::{Cancel, Signal};
 /// The client is gone, or has given up one stream: its runs follow their rule. One whose link was
 /// lost may come back.
 pub fn leave(state: &Shared, connection: ConnectionId, stream: Option<StreamId>, lost: bool) {
-    for run in state.runs.borrow_mut().values_mut() {
+    for run in state.runs.going.borrow_mut().values_mut() {
         run.waiting.retain(|((owner, its), _)| {
             *owner != connection || stream.is_some_and(|stream| stream != *its)
         });
@@ -48,6 +48,7 @@ pub fn end_unless_back(state: &Shared, run: &Run) {
         tokio::time::sleep(window).await;
         if let Some(run) = state
             .runs
+            .going
             .borrow()
             .get(&id)
             .filter(|run| run.changes == changes)
@@ -63,7 +64,7 @@ pub fn end_unless_back(state: &Shared, run: &Run) {
 /// What it accepts.
 pub fn signal(state: &Shared, grant: &Grant<Signal>) -> Result<(), Denied> {
     let (run, name) = (*grant.allowed(), &grant.verb().signal);
-    let runs = state.runs.borrow();
+    let runs = state.runs.going.borrow();
     let run = runs.get(&run).ok_or_else(Denied::no_such_run)?;
     let Some(signal) = run
         .command
@@ -95,7 +96,7 @@ pub fn signal(state: &Shared, grant: &Grant<Signal>) -> Result<(), Denied> {
 /// # Errors
 /// When it has ended already.
 pub fn cancel(state: &Shared, grant: &Grant<Cancel>) -> Result<(), Denied> {
-    let runs = state.runs.borrow();
+    let runs = state.runs.going.borrow();
     let ended = || Denied::new(Code::NoSuchRun, "there is no such run: it has ended");
     let run = runs.get(grant.allowed()).ok_or_else(ended)?;
     run.end_for(Reason::Cancelled);

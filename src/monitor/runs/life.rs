@@ -46,7 +46,7 @@ pub async fn live(
     let duration = running.since.elapsed();
     fault_point("monitor-over");
     let (reason, end) = settled(running, &plan.command, watched, duration).await;
-    if let Some(run) = state.runs.borrow_mut().get_mut(&run) {
+    if let Some(run) = state.runs.going.borrow_mut().get_mut(&run) {
         run.over = Some(end.clone());
     }
     let message = ToFrontend::Exited {
@@ -76,9 +76,9 @@ async fn started(
     fault_point("monitor-recorded");
     let spool = spool(state, command)
         .map_err(|fault| Denied::new(Code::Start, format!("its output cannot be kept: {fault}")))?;
-    let (running, pipes) = exec::run(&state.means, grant, receipt).await?;
+    let (running, pipes) = exec::run(&state.runs.means, grant, receipt).await?;
     fault_point("monitor-started");
-    count(&state.counts.runs);
+    count(&state.health.counts.runs);
     tracing::debug!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
 
     tell_started(state, run, running.pid, spool, pipes).await;
@@ -89,7 +89,7 @@ async fn started(
 
 /// Hands a run that has started to the frontend.
 async fn tell_started(state: &Shared, run: RunId, pid: i32, spool: OwnedFd, pipes: Pipes) {
-    let place = state.runs.borrow_mut().get_mut(&run).map(|run| {
+    let place = state.runs.going.borrow_mut().get_mut(&run).map(|run| {
         run.pid = pid;
         run.spool = spool.try_clone().ok();
         if run.command.on_disconnect == OnDisconnect::Continue {
@@ -119,7 +119,7 @@ async fn tell_started(state: &Shared, run: RunId, pid: i32, spool: OwnedFd, pipe
 
 /// Whoever has waited for the run to start follows it now.
 fn tell_waiting(state: &Shared, run: RunId) {
-    let waiting = state.runs.borrow_mut().get_mut(&run).map(|run| {
+    let waiting = state.runs.going.borrow_mut().get_mut(&run).map(|run| {
         run.phase = Phase::Running;
         std::mem::take(&mut run.waiting)
     });
@@ -195,11 +195,12 @@ fn over(
         tracing::info!(run = %run, user = %grant.user(), command = command.name, reason = reason.word(), number = reason.number(), ?duration, "ended");
     }
     state
+        .health
         .counts
         .run_ended(&command.name, reason.word(), Some(duration));
     if let Some(counts) = counts {
         let streams = [counts.stdin, counts.stdout, counts.stderr];
-        for (total, bytes) in state.counts.bytes.iter().zip(streams) {
+        for (total, bytes) in state.health.counts.bytes.iter().zip(streams) {
             total.set(total.get().saturating_add(bytes));
         }
     }
@@ -218,11 +219,11 @@ fn not_started(state: &Shared, grant: &Grant<verb::Run>, run: RunId, denied: Den
     let name = run.to_string();
     let record = What::not_started(&name, grant.user(), command, text);
     let _ = state.record(&Record::now(record));
-    state.counts.run_ended(command, "not-started", None);
-    let mut requested = state.requested.borrow_mut();
+    state.health.counts.run_ended(command, "not-started", None);
+    let mut requested = state.runs.requested.borrow_mut();
     requested.remove(grant.user(), grant.request());
 
-    let mut runs = state.runs.borrow_mut();
+    let mut runs = state.runs.going.borrow_mut();
     let told = runs.get_mut(&run);
     let told = told.map(|run| (run.owner, std::mem::take(&mut run.waiting)));
     let Some((owner, waiting)) = told else {
@@ -259,10 +260,12 @@ impl From<NotStarted> for Denied {
 /// that to the next.
 async fn counted(state: &Shared, mut counts: oneshot::Receiver<Counts>) -> Option<Counts> {
     loop {
-        let frontends = state.counts.frontends.get();
+        let frontends = state.health.counts.frontends.get();
         match tokio::time::timeout(limits::FINISHED, &mut counts).await {
             Ok(counts) => return counts.ok(),
-            Err(_) if frontends == state.counts.frontends.get() && state.ready.get() => {
+            Err(_)
+                if frontends == state.health.counts.frontends.get() && state.link.ready.get() =>
+            {
                 return None;
             }
             Err(_) => {}
@@ -282,7 +285,7 @@ fn spool(state: &Shared, command: &Command) -> std::io::Result<OwnedFd> {
 /// A run that has ended is remembered for a while.
 fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
     let settings = state.settings();
-    let over = state.runs.borrow_mut().get_mut(&run).map(|run| {
+    let over = state.runs.going.borrow_mut().get_mut(&run).map(|run| {
         let output = run.spool.take().filter(|_| counts.is_some());
         let ran = Ran {
             run: run.id,
@@ -297,6 +300,7 @@ fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
 
     if let Some(over) = over {
         state
+            .runs
             .ended
             .borrow_mut()
             .add(over, settings.retention, settings.kept_bytes);
@@ -349,6 +353,7 @@ async fn watch(
 fn note_version(state: &Shared, grant: &Grant<verb::Run>, running: &Running) {
     let command = &grant.allowed().command;
     let before = state
+        .runs
         .versions
         .borrow_mut()
         .insert(command.name.clone(), running.version);

@@ -7,9 +7,11 @@ mod gates;
 mod leave;
 mod life;
 mod requested;
+mod table;
 
 pub use begin::begin;
 pub use ended::{EndedRuns, Over};
 pub use follow::{attach, hand_on, not_taken_up};
 pub use leave::{cancel, leave, signal};
-pub use requested::{Digest, Requested};
+pub use requested::Digest;
+pub use table::Runs;

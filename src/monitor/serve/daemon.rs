@@ -28,7 +28,7 @@ impl ServeLocal for Metrics {
 impl ServeLocal for Reload {
     async fn serve(state: &Shared, _: LocalGrant<Self>) -> Result<Reloaded, String> {
         let outcome = reload::reload(state).await;
-        let generation = state.generation.get();
+        let generation = state.config.generation.get();
         Ok(match outcome {
             Ok(changes) => Reloaded {
                 generation,

@@ -41,6 +41,7 @@ pub(super) trait ServeLocal: Verb<Needs = LocalAdmin> {
 pub fn request(state: &Shared, connection: ConnectionId, stream: StreamId, signed: &Signed) {
     fault_point("monitor-asked");
     let found = state
+        .sessions
         .connections
         .borrow()
         .get(&connection)
@@ -105,7 +106,7 @@ fn verified(state: &Shared, asked: &Asked<'_>) -> Result<SignedRequest, Denied> 
         return Err(Denied::new(Code::Replay, text));
     }
 
-    let mut connections = state.connections.borrow_mut();
+    let mut connections = state.sessions.connections.borrow_mut();
     let known = connections.get_mut(&asked.connection);
     if let Some(session) = known.and_then(|known| known.session.as_mut()) {
         session.counter = request.counter;
@@ -115,14 +116,7 @@ fn verified(state: &Shared, asked: &Asked<'_>) -> Result<SignedRequest, Denied> 
 
 fn decide<V: Serve>(state: &Shared, asked: &Asked<'_>, request: crate::ids::RequestId, verb: &V) {
     let settings = state.settings();
-    let owner = |run: RunId| {
-        let live = state.runs.borrow().get(&run).map(|run| run.user.clone());
-        live.or_else(|| {
-            let ended = state.ended.borrow();
-            let over = ended.find(run, settings.retention);
-            over.map(|over| over.ran.user.clone())
-        })
-    };
+    let owner = |run: RunId| state.runs.owner(run, settings.retention);
     let asker = Asker {
         user: &asked.session.user,
         request,

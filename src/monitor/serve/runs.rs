@@ -64,7 +64,7 @@ fn list(state: &Shared, grant: &Grant<Runs>) -> RunList {
     const MOST: usize = 1000;
 
     let shown = |owner: &str| *grant.allowed() == Scope::All || *owner == **grant.user();
-    let ended = state.ended.borrow();
+    let ended = state.runs.ended.borrow();
     let mut lines: Vec<RunLine> = ended
         .iter(state.settings().retention)
         .filter(|over| shown(&over.ran.user))
@@ -72,7 +72,7 @@ fn list(state: &Shared, grant: &Grant<Runs>) -> RunList {
         .collect();
 
     // One whose end is being recorded is in both.
-    let runs = state.runs.borrow();
+    let runs = state.runs.going.borrow();
     let mut going: Vec<_> = runs
         .values()
         .filter(|run| shown(&run.user))

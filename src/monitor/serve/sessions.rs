@@ -49,7 +49,7 @@ fn whoami(state: &Shared, asked: &Asked<'_>) -> WhoamiView {
     let session = &asked.session;
     let settings = state.settings();
     let user = settings.policy.users.get(&*session.user);
-    let vault = state.vault.borrow();
+    let vault = state.access.vault.borrow();
     let kept = session.kept.and_then(|id| vault.login(id, now()));
     WhoamiView {
         user: session.user.to_string(),
@@ -99,17 +99,17 @@ fn end(state: &Shared, asked: &Asked<'_>, grant: &Grant<EndSession>) {
 fn lines(state: &Shared, own: &Session, scope: Scope) -> Vec<SessionLine> {
     let shown = |owner: &str| scope == Scope::All || *owner == *own.user;
     let mut lines = Vec::new();
-    for connection in state.connections.borrow().values() {
+    for connection in state.sessions.connections.borrow().values() {
         if let Some(session) = connection.session.as_ref() {
             let source = connection.peer.map(|peer| canonical(peer.ip()).to_string());
             let source = source.unwrap_or_default();
             lines.push(session_line(session, own, "connected", source));
         }
     }
-    for (session, _) in state.parked.borrow().values() {
+    for (session, _) in state.sessions.parked.borrow().values() {
         lines.push(session_line(session, own, "link lost", String::new()));
     }
-    for (id, login) in &state.vault.borrow().contents.logins {
+    for (id, login) in &state.access.vault.borrow().contents.logins {
         let kept_for = access::kept_for(state, login);
         if kept_for > 0 {
             lines.push(kept_line(id, login, own, kept_for));

@@ -66,7 +66,7 @@ impl ServeLocal for Locks {
             let time = OffsetDateTime::from_unix_timestamp(since).ok()?;
             time.format(&Rfc3339).ok()
         };
-        let vault = state.vault.borrow();
+        let vault = state.access.vault.borrow();
         let line = |(user, lock): (&String, &crate::vault::Lock)| {
             let line = LockLine {
                 reason: lock.reason.clone(),

@@ -1,0 +1,38 @@
+//! What decides whether somebody is let in: the vault, the penalties, the pool of verifiers.
+
+use super::owed::Penalties;
+use crate::vault::Vault;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use tokio::sync::{Mutex, Semaphore};
+
+/// What decides whether somebody is let in.
+#[derive(Debug)]
+pub struct Admission {
+    /// Locks, kept logins, seeds: what survives a restart.
+    pub vault: RefCell<Vault>,
+    /// Whether the vault's last write failed; it is tried again.
+    pub unsaved: Cell<bool>,
+    /// One write of the vault at a time, in the order of the changes.
+    pub saving: Mutex<()>,
+    /// Who has failed how often.
+    pub penalties: RefCell<Penalties>,
+    /// One place per password verification.
+    pub verifiers: RefCell<Arc<Semaphore>>,
+    /// Logins that wait for a place.
+    pub logins_waiting: Cell<usize>,
+}
+
+impl Admission {
+    /// A vault that was opened, and so many places to verify passwords.
+    pub fn new(vault: Vault, verifiers: usize) -> Self {
+        Self {
+            vault: RefCell::new(vault),
+            unsaved: Cell::new(false),
+            saving: Mutex::new(()),
+            penalties: RefCell::default(),
+            verifiers: RefCell::new(Arc::new(Semaphore::new(verifiers))),
+            logins_waiting: Cell::new(0),
+        }
+    }
+}
