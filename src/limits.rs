@@ -93,6 +93,8 @@ pub const SPOOL_MOST: u64 = 1 << 40;
 pub const SPOOL_IN_MEMORY: u64 = SPOOL_LEAST;
 /// Runs that have ended and whose output is kept.
 pub const RUNS_KEPT: usize = 512;
+/// Events that are on their way to one who follows; what happens beyond is counted and not told.
+pub const EVENTS_WAITING: usize = 32;
 /// Request ids that are remembered for a user; past it they are refused, because none may be
 /// forgotten early.
 pub const REQUEST_IDS: usize = 100_000;

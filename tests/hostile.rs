@@ -10,13 +10,13 @@ use ordain::encoding::base64;
 use ordain::ids::{RequestId, SessionId};
 use ordain::mux::{ReadFault, Reader};
 use ordain::protocol::{
-    Decoder, Failure, Frame, HEADER, Hello, Kind, LoggedIn, Login, LoginText, Method, Open, Phase,
-    Sender, encode, header, read, request_text, write,
+    Decoder, Event, Failure, Frame, HEADER, Hello, Kind, LoggedIn, Login, LoginText, Method, Open,
+    Phase, Sender, encode, header, read, request_text, write,
 };
 use ordain::secret::Secret;
 use ordain::tls::{self, Fingerprint};
-use ordain::verb::{Run, Runs, Value};
-use std::time::Duration;
+use ordain::verb::{Run, RunList, Runs, Value, Whoami};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -31,10 +31,20 @@ struct Raw {
 
 impl Raw {
     async fn new(server: &Server) -> Self {
+        let socket = TcpStream::connect(("127.0.0.1", server.port)).await;
+        Self::over(server, socket.unwrap()).await
+    }
+
+    /// One that has little room for what it does not read.
+    async fn narrow(server: &Server) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let socket = socket.connect(([127, 0, 0, 1], server.port).into()).await;
+        Self::over(server, socket.unwrap()).await
+    }
+
+    async fn over(server: &Server, socket: TcpStream) -> Self {
         let options = server.options();
-        let socket = TcpStream::connect(("127.0.0.1", server.port))
-            .await
-            .unwrap();
         let tls = TlsConnector::from(options.tls)
             .connect("localhost".try_into().unwrap(), socket)
             .await
@@ -120,7 +130,11 @@ impl Raw {
     }
 
     async fn log_in(server: &Server, user: &str) -> (Self, SessionKey, SessionId) {
-        let mut raw = Self::new(server).await;
+        Self::new(server).await.enter(user).await
+    }
+
+    async fn enter(self, user: &str) -> (Self, SessionKey, SessionId) {
+        let mut raw = self;
         let nonce = raw.hello().await;
         let key = SessionKey::generate().unwrap();
         let text = raw.login_text(user, &nonce, &key);
@@ -688,7 +702,7 @@ async fn silence_at_every_stage_has_a_deadline_while_others_work() {
         .alice()
         .start();
 
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let closed = |mut socket: TcpStream| async move {
         let mut rest = Vec::new();
         let _ = tokio::time::timeout(common::PATIENCE, socket.read_to_end(&mut rest))
@@ -962,4 +976,63 @@ async fn a_run_that_outlives_its_client_goes_on_with_whole_input_and_ends_with_h
 fn the_header_is_nine_bytes() {
     assert_eq!(HEADER, 9);
     assert!(Decoder::new(Sender::Client).header([0; 9]).is_err());
+}
+
+/// A follower that reads nothing holds up nobody, and is told afterwards how much was missed.
+#[test]
+fn a_follower_that_reads_nothing_gets_a_gap_and_makes_nobody_wait() {
+    const EVENTS: u64 = 6000;
+    let server = Server::new()
+        .common(&["missing"])
+        .alice()
+        .user("bob", &["all"])
+        .start();
+    common::block(async {
+        let (mut raw, key, session) = Raw::narrow(&server).await.enter("alice").await;
+        let id = RequestId::from_random(ordain::credential::random()).into();
+        let text = request_text(session, 1, &id, &Runs { follow: true }, || [0; 32]).text;
+        let signature = key.sign(Purpose::Request, &text);
+        let open = Open {
+            signed: text,
+            signature,
+            secrets: Default::default(),
+        };
+        raw.send(&encode(1, Kind::Open, &write(&open))).await;
+        let (alice, bob) = (server.session("alice").await, server.session("bob").await);
+        let mut slowest = Duration::ZERO;
+        for _ in 0..EVENTS / 50 {
+            let tried: Vec<_> = (0..50)
+                .map(|_| {
+                    let alice = alice.clone();
+                    tokio::spawn(async move { alice.run(invocation("missing", &[])).await.err() })
+                })
+                .collect();
+            let began = Instant::now();
+            bob.ask(&Whoami {}).await.unwrap();
+            slowest = slowest.max(began.elapsed());
+            for tried in tried {
+                assert_eq!(tried.await.unwrap().unwrap().code, 500);
+            }
+        }
+        assert!(
+            slowest < Duration::from_secs(2),
+            "bob waited for {slowest:?}"
+        );
+
+        let (mut told, mut missed) = (0, 0);
+        while told + missed < EVENTS {
+            let frame = raw.frame().await.unwrap();
+            if frame.kind != Kind::Event {
+                continue;
+            }
+            let event: Event<RunList> = read(&frame.payload).unwrap();
+            missed += event.missed;
+            told += event.what.map_or(0, |list| list.runs.len() as u64);
+        }
+        assert_eq!(told + missed, EVENTS);
+        assert!(
+            missed > 0,
+            "there was room for everything: nothing was tried"
+        );
+    });
 }

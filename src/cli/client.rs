@@ -182,6 +182,9 @@ pub enum ClientVerb {
     Runs {
         /// `[user@]host[:port]`
         host: Destination,
+        /// Stay, and show every change from now on
+        #[arg(long)]
+        follow: bool,
     },
     /// End a run
     Cancel {

@@ -51,6 +51,7 @@ pub struct Connection {
     software: String,
     /// The random name of the daemon's start.
     pub(super) instance: Option<String>,
+    pub(super) features: Vec<String>,
 }
 
 impl Connection {
@@ -150,6 +151,7 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
         peer,
         software: theirs.software,
         instance: theirs.instance,
+        features: theirs.features,
     })
 }
 

@@ -4,7 +4,8 @@
 
 use super::event::Event;
 use super::feed::{DurableInput, Feed, drive};
-use super::session::{Run, Session};
+use super::run::Run;
+use super::session::Session;
 use super::{ClientError, Options};
 use crate::credential::random;
 use crate::ids::{RequestId, RunId};
@@ -270,7 +271,7 @@ impl Durable {
                 self.feed.end();
             }
 
-            Event::Queued(_) | Event::Started(_) | Event::Answer(_) => {}
+            Event::Queued(_) | Event::Started(_) | Event::Happened(_) | Event::Answer(_) => {}
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Event {
     StdinClosed,
     /// It has ended; nothing follows.
     Ended(Ended),
+    /// The payload of an event, of a request that is followed.
+    Happened(Vec<u8>),
     /// The payload of the answer to a request that runs nothing; nothing follows.
     Answer(Vec<u8>),
 }

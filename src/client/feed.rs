@@ -1,7 +1,7 @@
 //! Standard input of a run that outlives its link: kept until the server has it, and sent again from
 //! the byte on that had arrived.
 
-use super::session::Input;
+use super::run::Input;
 use crate::limits::{DATA_FRAME, STREAM_WINDOW};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

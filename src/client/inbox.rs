@@ -24,6 +24,9 @@ struct Held {
     stdin_closed: bool,
 }
 
+/// Events that wait to be read; a server that tells more fills our memory.
+const MOST_EVENTS: usize = 4096;
+
 /// Pieces of output are joined up to this size.
 const JOINED: usize = 64 * 1024;
 
@@ -50,6 +53,17 @@ impl Inbox {
             fine
         });
 
+        self.arrived.notify_one();
+        fine
+    }
+
+    /// Something has happened; `false` when the server tells more than it may without being read.
+    #[must_use]
+    pub fn happened(&self, payload: Vec<u8>) -> bool {
+        let fine = self.with(|held| {
+            held.events.push_back(Event::Happened(payload));
+            held.events.len() <= MOST_EVENTS
+        });
         self.arrived.notify_one();
         fine
     }

@@ -3,7 +3,7 @@
 
 use super::ClientError;
 use super::connection::{Connection, expect};
-use super::session::Session;
+use super::session::{Known, Session};
 use super::signer::Signer;
 use crate::credential::{Purpose, SessionKey};
 use crate::encoding::base64;
@@ -140,7 +140,11 @@ impl Connection {
             (self.outbox, self.writer),
             id,
             key,
-            (user.into(), self.instance),
+            Known {
+                user: user.into(),
+                instance: self.instance,
+                features: self.features,
+            },
             counter,
         )
     }

@@ -7,8 +7,10 @@ mod event;
 mod feed;
 mod inbox;
 mod login;
+mod run;
 mod session;
 mod signer;
+mod wire;
 
 pub use connection::{Connection, Options, connect, connect_over};
 pub use durable::{Durable, Told};
@@ -16,5 +18,6 @@ pub use error::ClientError;
 pub use event::Event;
 pub use feed::DurableInput;
 pub use login::{Entered, Kept, Proof};
-pub use session::{Input, Run, Session, reason};
+pub use run::{Following, Input, Run, reason};
+pub use session::Session;
 pub use signer::{Agent, Signer};

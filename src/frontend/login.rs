@@ -6,7 +6,7 @@ use super::stock::Nonce;
 use super::wire::{End, Frames, Link, failure, parse};
 use crate::ipc::{Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::mux::{Closed, Outbox};
-use crate::protocol::{Code, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, VERSION};
+use crate::protocol::{Code, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, VERSION};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
     Hello {
         version: VERSION,
         software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
-        features: vec![RESUME.into()],
+        features: vec![RESUME.into(), EVENTS.into()],
         nonce: Some(crate::encoding::base64(nonce)),
         instance: Some(shared.instance.clone()),
     }

@@ -77,19 +77,28 @@ fn configure(shared: &Shared, settings: Frontend, mut manifest: Manifest) {
 }
 
 /// Gives a message to the connection that it is for.
-fn pass_on(shared: &Shared, message: ToFrontend, manifest: Manifest) {
+fn pass_on(shared: &Arc<Shared>, message: ToFrontend, manifest: Manifest) {
     let Some(connection) = connection_of(&message) else {
         return;
     };
-    if shared
-        .registry
-        .pass_on(
+    let message = Box::new(FromMonitor::Message(message, manifest));
+    let Err(back) = shared.registry.pass_on(connection, message) else {
+        return;
+    };
+    tracing::debug!(
+        connection,
+        "a message for a connection that is gone, or is behind"
+    );
+
+    // The monitor counts what it has told; it must not wait for this one for ever.
+    if let FromMonitor::Message(ToFrontend::Event { stream, .. }, _) = *back {
+        let shared = shared.clone();
+        let lost = ToMonitor::Taken {
             connection,
-            Box::new(FromMonitor::Message(message, manifest)),
-        )
-        .is_err()
-    {
-        tracing::debug!(connection, "a message for a connection that is gone");
+            stream,
+            kept: false,
+        };
+        tokio::spawn(async move { shared.tell(lost).await });
     }
 }
 

@@ -88,6 +88,7 @@ pub const fn connection_of(message: &ToFrontend) -> Option<ConnectionId> {
         ToFrontend::Challenge { connection, .. }
         | ToFrontend::Login { connection, .. }
         | ToFrontend::Answer { connection, .. }
+        | ToFrontend::Event { connection, .. }
         | ToFrontend::Refused { connection, .. }
         | ToFrontend::Queued { connection, .. }
         | ToFrontend::Started { connection, .. }

@@ -37,6 +37,17 @@ impl Link {
             })
             .await;
     }
+
+    /// Tells the monitor what became of an event.
+    pub async fn taken(&self, stream: StreamId, kept: bool) {
+        let connection = self.number;
+        let taken = ToMonitor::Taken {
+            connection,
+            stream,
+            kept,
+        };
+        self.shared.tell(taken).await;
+    }
 }
 
 /// A failure that is the server's word alone: no argument and no rule had part in it.

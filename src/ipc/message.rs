@@ -64,6 +64,15 @@ pub enum ToMonitor {
         /// Its stream.
         stream: StreamId,
     },
+    /// An event has come to a client's connection, or could not.
+    Taken {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its stream.
+        stream: StreamId,
+        /// Whether it goes to the client; otherwise it is lost.
+        kept: bool,
+    },
     /// A run was not taken up by this stream, which asked for bytes that are not kept; whoever had
     /// it has it still.
     NotTakenUp {
@@ -310,6 +319,15 @@ pub enum ToFrontend {
         part: Vec<u8>,
         /// Whether they are the last.
         last: bool,
+    },
+    /// Something that has happened, for a stream that follows.
+    Event {
+        /// For this connection.
+        connection: ConnectionId,
+        /// And stream.
+        stream: StreamId,
+        /// The payload of EVENT.
+        payload: Vec<u8>,
     },
     /// The request was refused or could not be done.
     Refused {

@@ -26,7 +26,7 @@ pub const fn expected(message: &ToMonitor, stage: Stage) -> bool {
         (ToMonitor::Hello { .. }, stage) => matches!(stage, Stage::Unknown),
         (ToMonitor::Login { .. }, stage) => matches!(stage, Stage::Greeted),
         (ToMonitor::Request { .. }, stage) => matches!(stage, Stage::Open),
-        (ToMonitor::Leave { .. }, stage) => matches!(stage, Stage::Open),
+        (ToMonitor::Leave { .. } | ToMonitor::Taken { .. }, stage) => matches!(stage, Stage::Open),
         (ToMonitor::Violation { .. } | ToMonitor::Gone { .. }, stage) => {
             matches!(stage, Stage::Greeted | Stage::Verifying | Stage::Open)
         }
@@ -123,6 +123,11 @@ mod tests {
                 connection: 1,
                 stream: 1,
             },
+            ToMonitor::Taken {
+                connection: 1,
+                stream: 1,
+                kept: true,
+            },
         ]
     }
 
@@ -134,7 +139,7 @@ mod tests {
             (Unknown, &[1, 5, 8, 9, 10, 11, 12, 13]),
             (Greeted, &[2, 5, 6, 7, 8, 9, 10, 11, 12, 13]),
             (Verifying, &[5, 6, 7, 8, 9, 10, 11, 12, 13]),
-            (Open, &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]),
+            (Open, &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]),
         ];
 
         for (stage, passes) in table {

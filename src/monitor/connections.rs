@@ -9,6 +9,7 @@ use crate::ids::ConnectionId;
 /// A connection is gone: its session ends, or waits when its link was lost; its runs follow their
 /// rule.
 pub fn forget(state: &Shared, number: ConnectionId, lost: bool) {
+    state.feed.leave(number, None);
     runs::leave(state, number, None, lost);
     let gone = state.sessions.connections.borrow_mut().remove(&number);
     state.sessions.gone.notify_waiters();

@@ -15,6 +15,7 @@ mod connections;
 mod control;
 mod denied;
 mod faults;
+mod feed;
 mod health;
 mod journal;
 mod link;
@@ -138,6 +139,7 @@ pub async fn serve(
         audit: Audit::new(trail, journal),
         sessions: session::Sessions::default(),
         runs: runs::Runs::new(Means { spawner, groups }, ended, retention),
+        feed: feed::Feed::default(),
         health: Health::new(instance, faults),
     });
     access::opened(&state, found).await;

@@ -7,7 +7,7 @@ use crate::exit::{Counts, End, Reason};
 use crate::ids::{ConnectionId, RequestId, RunId, SessionId, StreamId};
 use crate::ipc::RunRules;
 use crate::policy::{Command, Grant};
-use crate::verb;
+use crate::verb::{self, RunLine};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -117,6 +117,19 @@ pub enum Phase {
 }
 
 impl Run {
+    /// The run's line in a list of runs.
+    pub fn line(&self) -> RunLine {
+        RunLine {
+            run: self.id.to_string(),
+            user: self.user.to_string(),
+            command: self.command.name.clone(),
+            seconds: self.since.elapsed().as_secs(),
+            waiting: self.phase == Phase::Queued,
+            ended: None,
+            number: None,
+        }
+    }
+
     /// Asks for its end.
     pub fn end_for(&self, reason: Reason) {
         let _ = self.end.try_send(reason);

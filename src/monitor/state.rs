@@ -4,6 +4,7 @@ use super::admission::Admission;
 use super::audit::Audit;
 use super::config::Config;
 use super::denied::Denied;
+use super::feed::{Feed, Topic};
 use super::health::Health;
 use super::link::Link;
 use super::runs::Runs;
@@ -12,6 +13,7 @@ use super::settings::Settings;
 use crate::audit::Record;
 use crate::ids::{ConnectionId, StreamId};
 use crate::ipc::{Manifest, ToFrontend};
+use crate::verb::{RunLine, RunList};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub struct State {
     pub sessions: Sessions,
     /// All runs.
     pub runs: Runs,
+    /// Who is told what unasked.
+    pub feed: Feed,
     /// How the daemon is.
     pub health: Health,
 }
@@ -61,6 +65,15 @@ impl State {
     /// Sends to the frontend with descriptors, see [`Link::tell_with`].
     pub async fn tell_with(&self, message: ToFrontend, manifest: Manifest) {
         self.link.tell_with(message, manifest).await;
+    }
+
+    /// Tells whoever follows runs, and may know of this one, how it is as of the trail's last
+    /// record.
+    pub fn publish_run(&self, owner: &str, line: impl FnOnce() -> RunLine) {
+        let id = self.audit.trail().head().seq;
+        let what = || RunList { runs: vec![line()] };
+        self.feed
+            .publish(&self.link, (Topic::Runs, owner), id, what);
     }
 
     /// Tells a stream that its request is refused.

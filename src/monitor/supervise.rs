@@ -185,12 +185,15 @@ async fn listen(
                     .map_or(Stage::Unknown, |connection| connection.stage)
             }),
         };
-        // Gone and Leave may cross our own decision to close a connection; those alone are passed
+        // These may cross our own decision to close a connection; those alone are passed
         // over.
         let crossed = stage == Stage::Unknown
             && matches!(
                 message,
-                ToMonitor::Gone { .. } | ToMonitor::Leave { .. } | ToMonitor::Violation { .. }
+                ToMonitor::Gone { .. }
+                    | ToMonitor::Leave { .. }
+                    | ToMonitor::Taken { .. }
+                    | ToMonitor::Violation { .. }
             );
         if crossed {
             continue;
@@ -224,6 +227,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::Login { connection, .. }
         | ToMonitor::Request { connection, .. }
         | ToMonitor::Leave { connection, .. }
+        | ToMonitor::Taken { connection, .. }
         | ToMonitor::Violation { connection, .. }
         | ToMonitor::Gone { connection, .. } => Some(*connection),
         ToMonitor::Ready { .. }
@@ -257,19 +261,15 @@ fn dispatch(state: &Shared, message: ToMonitor, mut manifest: Manifest) -> Resul
             let Some(socket) = manifest.take(Name::Client) else {
                 return Err("a login without its socket".into());
             };
-            login::login(
-                state,
-                connection,
-                socket,
-                login::Proof {
-                    signed,
-                    signature,
-                    password,
-                    key_signature,
-                    code,
-                    exporter,
-                },
-            )?;
+            let proof = login::Proof {
+                signed,
+                signature,
+                password,
+                key_signature,
+                code,
+                exporter,
+            };
+            login::login(state, connection, socket, proof)?;
         }
         ToMonitor::Request {
             connection,
@@ -278,120 +278,103 @@ fn dispatch(state: &Shared, message: ToMonitor, mut manifest: Manifest) -> Resul
             signature,
             secrets,
         } => {
-            serve::request(
-                state,
-                connection,
-                stream,
-                &asked::Signed {
-                    signed,
-                    signature,
-                    secrets,
-                },
-            );
+            let signed = asked::Signed {
+                signed,
+                signature,
+                secrets,
+            };
+            serve::request(state, connection, stream, &signed);
         }
         ToMonitor::Leave { connection, stream } => {
-            runs::leave(state, connection, Some(stream), false)
+            state.feed.leave(connection, Some(stream));
+            runs::leave(state, connection, Some(stream), false);
         }
+        ToMonitor::Taken {
+            connection,
+            stream,
+            kept,
+        } => state.feed.taken(&state.link, (connection, stream), kept),
+        ToMonitor::Violation { connection, text } => violation(state, connection, &text),
+        ToMonitor::Misdeed { source, misdeed } => {
+            let misdeed = match misdeed {
+                ipc::Misdeed::NoLogin => Misdeed::NoLogin,
+                ipc::Misdeed::Deadline => Misdeed::Deadline,
+                ipc::Misdeed::Violation => Misdeed::Violation,
+            };
+            penalties::source(state, source, misdeed);
+        }
+        ToMonitor::Gone { connection, lost } => forget(state, connection, lost),
+        ToMonitor::NotTakenUp { run, .. }
+        | ToMonitor::Finished { run, .. }
+        | ToMonitor::CutShort { run }
+        | ToMonitor::Closed { run, .. }
+        | ToMonitor::Exceeded { run, .. } => of_run(state, RunId::from_random(run), message),
+    }
+    Ok(())
+}
+
+/// What the frontend says of a run. One that is gone meanwhile has no use for it.
+fn of_run(state: &Shared, run: RunId, message: ToMonitor) {
+    if let ToMonitor::NotTakenUp {
+        connection, stream, ..
+    } = message
+    {
+        return runs::not_taken_up(state, run, (connection, stream));
+    }
+    let mut runs = state.runs.going.borrow_mut();
+    let Some(run) = runs.get_mut(&run) else {
+        return;
+    };
+    match message {
         ToMonitor::Finished {
-            run,
             stdin,
             stdout,
             stderr,
             cut,
             held_open,
+            ..
         } => {
-            let finished = state
-                .runs
-                .going
-                .borrow_mut()
-                .get_mut(&RunId::from_random(run))
-                .and_then(|run| run.finished.take());
-            if let Some(finished) = finished {
-                let _ = finished.send(Counts {
-                    stdin,
-                    stdout,
-                    stderr,
-                    cut,
-                    held_open,
-                });
+            let counts = Counts {
+                stdin,
+                stdout,
+                stderr,
+                cut,
+                held_open,
+            };
+            if let Some(finished) = run.finished.take() {
+                let _ = finished.send(counts);
             }
         }
-        ToMonitor::NotTakenUp {
-            run,
-            connection,
-            stream,
-        } => {
-            runs::not_taken_up(state, RunId::from_random(run), (connection, stream));
-        }
-        ToMonitor::CutShort { run } => {
-            if let Some(run) = state.runs.going.borrow().get(&RunId::from_random(run)) {
-                run.end_for(Reason::Disconnected);
-            }
-        }
-        ToMonitor::Closed { run, descriptor } => {
-            if let Some(run) = state
-                .runs
-                .going
-                .borrow_mut()
-                .get_mut(&RunId::from_random(run))
-            {
-                match descriptor {
-                    0 => run.pipes.stdin = None,
-                    1 => run.pipes.stdout = None,
-                    _ => run.pipes.stderr = None,
-                }
-            }
-        }
-        ToMonitor::Exceeded { run, bound } => {
-            if let Some(run) = state.runs.going.borrow().get(&RunId::from_random(run)) {
-                run.end_for(match bound {
-                    Bound::Idle => Reason::Idle,
-                    Bound::Output => Reason::OutputLimit,
-                    Bound::Input => Reason::InputLimit,
-                });
-            }
-        }
-        ToMonitor::Violation { connection, text } => {
-            // Of a user who is known every one is recorded.
-            let stranger = state
-                .sessions
-                .connections
-                .borrow()
-                .get(&connection)
-                .is_some_and(|known| known.session.is_none());
-            let source = state
-                .sessions
-                .connections
-                .borrow()
-                .get(&connection)
-                .and_then(|known| known.peer)
-                .map(|peer| peer.ip());
-            if stranger
-                && !summary::admits(
-                    state,
-                    source.unwrap_or(IpAddr::from([0; 4])),
-                    Deed::Violation,
-                )
-            {
-                return Ok(());
-            }
-            let text: String = text.chars().take(300).collect();
-            let _ = state.record(&Record::now(What::Violation {
-                connection,
-                text: &text,
-                reported_by: "frontend",
-            }));
-        }
-        ToMonitor::Misdeed { source, misdeed } => penalties::source(
-            state,
-            source,
-            match misdeed {
-                ipc::Misdeed::NoLogin => Misdeed::NoLogin,
-                ipc::Misdeed::Deadline => Misdeed::Deadline,
-                ipc::Misdeed::Violation => Misdeed::Violation,
-            },
-        ),
-        ToMonitor::Gone { connection, lost } => forget(state, connection, lost),
+        ToMonitor::CutShort { .. } => run.end_for(Reason::Disconnected),
+        ToMonitor::Closed { descriptor, .. } => match descriptor {
+            0 => run.pipes.stdin = None,
+            1 => run.pipes.stdout = None,
+            _ => run.pipes.stderr = None,
+        },
+        ToMonitor::Exceeded { bound, .. } => run.end_for(match bound {
+            Bound::Idle => Reason::Idle,
+            Bound::Output => Reason::OutputLimit,
+            Bound::Input => Reason::InputLimit,
+        }),
+        _ => {}
     }
-    Ok(())
+}
+
+/// A client has broken the protocol. Of a user who is known every violation is recorded.
+fn violation(state: &Shared, connection: ConnectionId, text: &str) {
+    let connections = state.sessions.connections.borrow();
+    let known = connections.get(&connection);
+    let stranger = known.is_some_and(|known| known.session.is_none());
+    let peer = known.and_then(|known| known.peer).map(|peer| peer.ip());
+    drop(connections);
+    let source = peer.unwrap_or(IpAddr::from([0; 4]));
+    if stranger && !summary::admits(state, source, Deed::Violation) {
+        return;
+    }
+    let text: String = text.chars().take(300).collect();
+    let _ = state.record(&Record::now(What::Violation {
+        connection,
+        text: &text,
+        reported_by: "frontend",
+    }));
 }

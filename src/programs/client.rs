@@ -111,7 +111,7 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         | ClientVerb::Sessions { host, .. }
         | ClientVerb::List { host }
         | ClientVerb::Describe { host, .. }
-        | ClientVerb::Runs { host }
+        | ClientVerb::Runs { host, .. }
         | ClientVerb::Attach { host, .. }
         | ClientVerb::Output { host, .. }
         | ClientVerb::Signal { host, .. }
@@ -212,7 +212,7 @@ async fn attempt(
         ClientVerb::Signal { run, name, .. } => runs::signal(args, &session, run, name).await,
         ClientVerb::List { .. } => commands::list(args, &session).await,
         ClientVerb::Describe { command, .. } => commands::describe(args, &session, command).await,
-        ClientVerb::Runs { .. } => runs::runs(args, &session).await,
+        ClientVerb::Runs { follow, .. } => runs::runs(args, &session, *follow).await,
         ClientVerb::Cancel { run, .. } => runs::cancel(args, &session, run).await,
         ClientVerb::Whoami { .. } => sessions::whoami(args, &session).await,
         ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, &session).await,

@@ -124,6 +124,8 @@ kinds! {
     Eof = 21, "EOF", OPEN, NEVER, Control, Numbered;
     /// The command reads no more standard input.
     StdinClosed = 22, "STDIN_CLOSED", NEVER, OPEN, Control, Numbered;
+    /// Something that has happened, of a request that is followed.
+    Event = 26, "EVENT", NEVER, OPEN, Control, Numbered;
     /// The client is no longer interested in this stream.
     Reset = 23, "RESET", OPEN, NEVER, Control, Numbered;
     /// The client's terminal has another size.

@@ -156,6 +156,34 @@ pub struct Queued {
     pub text: String,
 }
 
+/// Payload of EVENT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event<W> {
+    /// The number of the trail's record as of which this is so. Later events have the same number
+    /// or a higher one.
+    pub id: u64,
+    /// How many events before this one were not told, because the client did not read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missed: u64,
+    /// What has happened, in the form of the verb's answer; absent where all that is told is what
+    /// was missed.
+    #[serde(
+        default = "none",
+        skip_serializing_if = "Option::is_none",
+        bound(deserialize = "W: Deserialize<'de>")
+    )]
+    pub what: Option<W>,
+}
+
+const fn none<W>() -> Option<W> {
+    None
+}
+
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Payload of CREDIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -16,8 +16,8 @@ pub use frame::{
 pub use local::{LocalFault, local_text, read_local};
 pub use login::{LOGIN_CONTEXT, LoginText, Method, SSH_NAMESPACE, read_login};
 pub use message::{
-    Credit, Ended, Failure, Hello, LoggedIn, Login, Open, Ping, Queued, Resize, Started, read,
-    write,
+    Credit, Ended, Event, Failure, Hello, LoggedIn, Login, Open, Ping, Queued, Resize, Started,
+    read, write,
 };
 pub use signed::{
     REQUEST_CONTEXT, RequestFault, RequestName, RequestText, SignedRequest, read_request,
@@ -32,5 +32,7 @@ pub const ALPN: &[u8] = b"ordain/1";
 pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-ordain-login";
 /// The feature of HELLO that says: after a lost link this side knows how to go on.
 pub const RESUME: &str = "resume";
+/// The feature of HELLO that says: this server can be followed (EVENT).
+pub const EVENTS: &str = "events";
 /// Where the daemon listens unless told otherwise.
 pub const PORT: u16 = 7422;

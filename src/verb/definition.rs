@@ -36,6 +36,13 @@ pub trait Verb: Clone + Debug + Serialize + DeserializeOwned + 'static {
     }
 }
 
+/// A verb whose answer can go on: what happens afterwards is told as events in the form of the
+/// answer, until the client has enough.
+pub trait Follows: Verb {
+    /// Whether this request wants to follow.
+    fn follows(&self) -> bool;
+}
+
 /// Through which door a verb can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {

@@ -20,8 +20,8 @@ pub use daemon::{
     PenaltyCounts, Reload, Reloaded, RunCounts, SinceStart, Status, StatusView, TrailView,
 };
 pub use definition::{
-    Anyone, Door, Free, Invokes, LocalAdmin, Need, Needs, OfCommand, OfRun, OverAll, OwnOrAll,
-    OwnRun, Row, SpeaksOf, ToRun, ToSee, Verb,
+    Anyone, Door, Follows, Free, Invokes, LocalAdmin, Need, Needs, OfCommand, OfRun, OverAll,
+    OwnOrAll, OwnRun, Row, SpeaksOf, ToRun, ToSee, Verb,
 };
 pub use invocation::{Invocation, Terminal};
 pub use runs::{

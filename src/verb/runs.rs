@@ -1,7 +1,7 @@
 //! Verbs about runs: beginning, ending, listing, following and signalling them.
 
 use super::arguments::Arguments;
-use super::definition::{Invokes, OfRun, OverAll, OwnOrAll, OwnRun, ToRun, Verb};
+use super::definition::{Follows, Invokes, OfRun, OverAll, OwnOrAll, OwnRun, ToRun, Verb};
 use super::invocation::Invocation;
 use crate::ids::{Named, RunId};
 use serde::{Deserialize, Serialize};
@@ -71,13 +71,19 @@ impl OfRun for Cancel {
 /// Tells of the runs that wait or go on, and those that have ended and are remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Runs {}
+pub struct Runs {
+    /// Whether to be told of every change from now on. The answer comes in events then, and the
+    /// stream stays until the client resets it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
+}
 
 /// What `runs` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunList {
-    /// Those that have ended, then those that wait or go on; each part oldest first.
+    /// Those that have ended, then those that wait or go on; each part oldest first. In an event:
+    /// those that are so from now on.
     pub runs: Vec<RunLine>,
 }
 
@@ -96,7 +102,7 @@ pub struct RunLine {
     /// Whether it waits for its turn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waiting: bool,
-    /// How it ended, a word of [`crate::exit::Reason`]; absent while it goes on.
+    /// How it ended, a word of [`crate::exit::Reason`], or `not-started`; absent while it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
     /// The exit status or the signal.
@@ -110,6 +116,12 @@ impl Verb for Runs {
         "Show the runs that are going on, and those that have ended not long ago";
     type Needs = OwnOrAll;
     type Answer = RunList;
+}
+
+impl Follows for Runs {
+    fn follows(&self) -> bool {
+        self.follow
+    }
 }
 
 impl OverAll for Runs {

@@ -29,7 +29,10 @@ impl Streams<'_> {
             }
             Kind::Stdin => self.stdin(frame).await,
             Kind::Eof | Kind::Credit | Kind::Resize
-                if matches!(self.open.get(&frame.stream), Some(Stream::Asked(_))) =>
+                if matches!(
+                    self.open.get(&frame.stream),
+                    Some(Stream::Asked(_) | Stream::Followed(_))
+                ) =>
             {
                 violation("before STARTED")
             }
@@ -149,7 +152,7 @@ impl Streams<'_> {
         match self.open.get_mut(&frame.stream) {
             // The stream has ended; what was on its way then is nobody's fault.
             None => Ok(()),
-            Some(Stream::Asked(_)) => violation("STDIN before STARTED"),
+            Some(Stream::Asked(_) | Stream::Followed(_)) => violation("STDIN before STARTED"),
             Some(Stream::Running { input: None, .. }) => {
                 violation("STDIN that was not asked for, or after EOF")
             }

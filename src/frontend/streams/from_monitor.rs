@@ -5,15 +5,17 @@ use super::super::follow::follow;
 use super::super::inbox::Inbox;
 use super::super::live::{Live, Pipes};
 use super::super::pump;
+use super::super::shared::Shared;
 use super::super::wire::{End, failure, patiently};
 use super::{Stream, Streams, left};
-use crate::ids::{RunId, StreamId};
-use crate::ipc::{Manifest, Name, ToFrontend};
-use crate::limits::LAST_WORD;
+use crate::ids::{ConnectionId, RunId, StreamId};
+use crate::ipc::{Manifest, Name, ToFrontend, ToMonitor};
+use crate::limits::{EVENTS_WAITING, LAST_WORD};
 use crate::mux;
 use crate::protocol::{Code, Ended, Failure, Kind, Queued, encode};
 use crate::spool::{Spool, Stream as SpoolStream};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 impl Streams<'_> {
@@ -27,6 +29,12 @@ impl Streams<'_> {
             ToFrontend::Answer {
                 stream, part, last, ..
             } => self.answered(stream, &part, last).await,
+            ToFrontend::Event {
+                stream, payload, ..
+            } => {
+                self.happened(stream, payload).await;
+                Ok(())
+            }
             ToFrontend::Refused {
                 stream,
                 code,
@@ -89,6 +97,30 @@ impl Streams<'_> {
             return patiently(self.outbox.bytes(frame)).await;
         }
         Ok(())
+    }
+
+    /// Something has happened that the stream is to be told. A task of its own waits for a client
+    /// that reads slowly; nothing else on this connection does.
+    async fn happened(&mut self, stream: StreamId, payload: Vec<u8>) {
+        if self.is_asked(stream) {
+            let (sender, events) = mpsc::channel(EVENTS_WAITING);
+            let teller = Teller {
+                shared: self.link.shared.clone(),
+                connection: self.link.number,
+                stream,
+                outbox: self.outbox.clone(),
+            };
+            tokio::spawn(teller.tell(events));
+            self.open.insert(stream, Stream::Followed(sender));
+        }
+        let kept = match self.open.get(&stream) {
+            Some(Stream::Followed(sender)) => sender.try_send(payload).is_ok(),
+            // Given up meanwhile, which the monitor knows or will hear.
+            _ => return,
+        };
+        if !kept {
+            self.link.taken(stream, false).await;
+        }
     }
 
     /// The monitor ends the connection. While the daemon stops it knows how every run has ended;
@@ -201,5 +233,32 @@ impl Streams<'_> {
         }
         tokio::spawn(follow(live, client, until_the_end || resume));
         Ok(())
+    }
+}
+
+/// Tells a client what has happened, as fast as it reads.
+struct Teller {
+    shared: Arc<Shared>,
+    connection: ConnectionId,
+    stream: StreamId,
+    outbox: mux::Outbox,
+}
+
+impl Teller {
+    /// Until the stream is given up, or the connection is gone.
+    async fn tell(self, mut events: mpsc::Receiver<Vec<u8>>) {
+        while let Some(payload) = events.recv().await {
+            let frame = encode(self.stream, Kind::Event, &payload);
+            if self.outbox.bytes(frame).await.is_err() {
+                return;
+            }
+            let (connection, stream) = (self.connection, self.stream);
+            let taken = ToMonitor::Taken {
+                connection,
+                stream,
+                kept: true,
+            };
+            self.shared.tell(taken).await;
+        }
     }
 }

@@ -33,6 +33,8 @@ pub struct Streams<'c> {
 enum Stream {
     /// The monitor has not answered yet; the parts of a long answer so far.
     Asked(Vec<u8>),
+    /// What happens is told here.
+    Followed(mpsc::Sender<Vec<u8>>),
     /// A run, with its pump.
     Running {
         inbox: Arc<Inbox>,

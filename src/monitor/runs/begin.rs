@@ -49,10 +49,12 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
     requested.add(grant.user(), grant.request(), digest, id);
     drop(requested);
     let (run, orders, counts) = draft(asked, &grant, (id, digest), waits.is_some());
+    let line = run.line();
     state.runs.going.borrow_mut().insert(id, run);
     match waits {
         Some(text) => {
             state.runs.queue.borrow_mut().push_back(id);
+            state.publish_run(grant.user(), || line);
             state.tell(ToFrontend::Queued {
                 connection: asked.connection,
                 stream: asked.stream,

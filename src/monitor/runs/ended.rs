@@ -10,6 +10,7 @@ use crate::encoding::{base64, unbase64};
 use crate::exit::{Counts, End, Reason};
 use crate::ids::{RequestId, RunId};
 use crate::limits::RUNS_KEPT;
+use crate::verb::RunLine;
 use crate::{clock, spool, sys};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -68,6 +69,19 @@ impl Over {
             at: Instant::now(),
             before: Duration::ZERO,
             named: false,
+        }
+    }
+
+    /// The run's line in a list of runs.
+    pub fn line(&self) -> RunLine {
+        RunLine {
+            run: self.ran.run.to_string(),
+            user: self.ran.user.to_string(),
+            command: self.ran.command.clone(),
+            seconds: self.ran.end.duration_ms / 1000,
+            waiting: false,
+            ended: Some(self.ran.end.reason.clone()),
+            number: self.ran.end.number,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::monitor::trail;
 use crate::policy::{Command, Grant, OnDisconnect};
 use crate::protocol::Code;
 use crate::sys::{self, Exited, fault_point};
-use crate::verb;
+use crate::verb::{self, RunLine};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -39,6 +39,9 @@ pub async fn live(
         run: &run.to_string(),
         pid: running.pid,
     }));
+    if let Some(run) = state.runs.going.borrow().get(&run) {
+        state.publish_run(&run.user, || run.line());
+    }
 
     note_version(state, grant, &running);
     let plan = grant.allowed();
@@ -206,9 +209,13 @@ fn over(
     }
 
     keep(state, run, end.clone(), counts);
-    let (run, command) = (run.to_string(), &command.name);
-    let record = What::ended(&run, grant.user(), command, &end, counts.as_ref());
+    let (name, command) = (run.to_string(), &command.name);
+    let record = What::ended(&name, grant.user(), command, &end, counts.as_ref());
     let _ = state.record(&Record::now(record));
+    let ended = state.runs.ended.borrow();
+    if let Some(over) = ended.find(run, state.settings().retention) {
+        state.publish_run(grant.user(), || over.line());
+    }
 }
 
 /// A run could not begin: nothing has happened, and it may be asked for again.
@@ -225,7 +232,14 @@ fn not_started(state: &Shared, grant: &Grant<verb::Run>, run: RunId, denied: Den
 
     let mut runs = state.runs.going.borrow_mut();
     let told = runs.get_mut(&run);
-    let told = told.map(|run| (run.owner, std::mem::take(&mut run.waiting)));
+    let told = told.map(|run| {
+        state.publish_run(&run.user, || RunLine {
+            ended: Some("not-started".into()),
+            waiting: false,
+            ..run.line()
+        });
+        (run.owner, std::mem::take(&mut run.waiting))
+    });
     let Some((owner, waiting)) = told else {
         return;
     };

@@ -3,7 +3,8 @@
 use super::Serve;
 use crate::monitor::asked::Asked;
 use crate::monitor::denied::Denied;
-use crate::monitor::run::{Phase, Run};
+use crate::monitor::feed::Topic;
+use crate::monitor::run::Run;
 use crate::monitor::runs::{self, Over};
 use crate::monitor::state::Shared;
 use crate::policy::{Grant, Scope};
@@ -54,8 +55,38 @@ impl Serve for Cancel {
 
 impl Serve for Runs {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
-        asked.done(state, &asked.granted(&grant), || Ok(list(state, &grant)));
+        let record = asked.granted(&grant);
+        if !grant.verb().follow {
+            return asked.done(state, &record, || Ok(list(state, &grant)));
+        }
+        match record.write(state) {
+            Ok(()) => follow(state, asked, &grant),
+            Err(_) => asked.deny(state, Denied::trail()),
+        }
     }
+}
+
+/// The list as it is now in events, and then every change.
+fn follow(state: &Shared, asked: &Asked<'_>, grant: &Grant<Runs>) {
+    /// As many lines as fit into a message to the frontend, whatever their names are.
+    const LINES: usize = 64;
+
+    let id = state.audit.trail().head().seq;
+    let runs = list(state, grant).runs;
+    let mut begin: Vec<RunList> = runs
+        .chunks(LINES)
+        .map(|runs| RunList {
+            runs: runs.to_vec(),
+        })
+        .collect();
+
+    // An empty list is told too: whoever follows knows from then on that nothing is missed.
+    if begin.is_empty() {
+        begin.push(RunList { runs: Vec::new() });
+    }
+    let place = (asked.connection, asked.stream);
+    let what = (Topic::Runs, grant.user().clone(), *grant.allowed());
+    state.feed.follow(&state.link, place, what, (id, begin));
 }
 
 /// Runs that have ended, as long as they are kept, and those that go on.
@@ -68,7 +99,7 @@ fn list(state: &Shared, grant: &Grant<Runs>) -> RunList {
     let mut lines: Vec<RunLine> = ended
         .iter(state.settings().retention)
         .filter(|over| shown(&over.ran.user))
-        .map(ended_line)
+        .map(Over::line)
         .collect();
 
     // One whose end is being recorded is in both.
@@ -79,34 +110,10 @@ fn list(state: &Shared, grant: &Grant<Runs>) -> RunList {
         .filter(|run| !lines.iter().any(|line| line.run == run.id.to_string()))
         .collect();
     going.sort_by_key(|run| run.since);
-    lines.extend(going.into_iter().map(line));
+    lines.extend(going.into_iter().map(Run::line));
 
     let skipped = lines.len().saturating_sub(MOST);
     RunList {
         runs: lines.split_off(skipped),
-    }
-}
-
-fn ended_line(over: &Over) -> RunLine {
-    RunLine {
-        run: over.ran.run.to_string(),
-        user: over.ran.user.to_string(),
-        command: over.ran.command.clone(),
-        seconds: over.ran.end.duration_ms / 1000,
-        waiting: false,
-        ended: Some(over.ran.end.reason.clone()),
-        number: over.ran.end.number,
-    }
-}
-
-fn line(run: &Run) -> RunLine {
-    RunLine {
-        run: run.id.to_string(),
-        user: run.user.to_string(),
-        command: run.command.name.clone(),
-        seconds: run.since.elapsed().as_secs(),
-        waiting: run.phase == Phase::Queued,
-        ended: None,
-        number: None,
     }
 }

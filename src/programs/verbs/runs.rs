@@ -5,41 +5,65 @@ use crate::client::{ClientError, Durable, Options, Session};
 use crate::exit::{Human, Status};
 use crate::ids::{Named, RunId};
 use crate::programs::display::plain;
-use crate::programs::{run, say, say_json};
+use crate::programs::{complain, run, say, say_json};
 use crate::protocol::Code;
-use crate::verb::{Attach, Cancel, Cancelled, RunList, Runs, Signal, Signalled};
+use crate::verb::{Attach, Cancel, Cancelled, RunLine, RunList, Runs, Signal, Signalled};
+use serde_json::json;
 use std::time::Duration;
 
-pub async fn runs(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
-    let RunList { runs } = session.ask(&Runs {}).await?;
+/// `ordain runs`: as they are now, or every change from now on.
+pub async fn runs(
+    args: &ClientArgs,
+    session: &Session,
+    follow: bool,
+) -> Result<Status, ClientError> {
+    if follow {
+        return followed(args, session).await;
+    }
+    let RunList { runs } = session.ask(&Runs::default()).await?;
     if args.json {
-        say_json(&serde_json::json!({ "runs": runs }));
-        return Ok(Status::OK);
+        say_json(&json!({ "runs": runs }));
+    } else {
+        runs.iter().for_each(|run| say(&line(run)));
     }
-
-    for run in runs {
-        let took = match run.seconds {
-            0 => "under a second".to_owned(),
-            seconds @ 1..60 => format!("{seconds}s"),
-            seconds => Human(Duration::from_secs(seconds)).to_string(),
-        };
-
-        let state = match (&run.ended, run.number) {
-            (None, _) if run.waiting => format!("waits for its turn, {took} so far"),
-            (None, _) => format!("goes on, {took} so far"),
-            (Some(reason), Some(number)) => format!("{} {number} after {took}", plain(reason)),
-            (Some(reason), None) => format!("{} after {took}", plain(reason)),
-        };
-
-        say(&format!(
-            "{}  {}  {}  {state}",
-            plain(&run.run),
-            plain(&run.user),
-            plain(&run.command)
-        ));
-    }
-
     Ok(Status::OK)
+}
+
+/// Until the server ends it, or somebody here does.
+async fn followed(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
+    let mut following = session.follow(&Runs { follow: true }).await?;
+    loop {
+        let event = following.next().await?;
+        if args.json {
+            say_json(&json!(event));
+            continue;
+        }
+        if event.missed > 0 {
+            let missed = event.missed;
+            complain(&format!(
+                "ordain: {missed} changes were missed, because they came too fast"
+            ));
+        }
+        let runs = event.what.map(|list| list.runs).unwrap_or_default();
+        runs.iter().for_each(|run| say(&line(run)));
+    }
+}
+
+/// A run as a line for people.
+fn line(run: &RunLine) -> String {
+    let took = match run.seconds {
+        0 => "under a second".to_owned(),
+        seconds @ 1..60 => format!("{seconds}s"),
+        seconds => Human(Duration::from_secs(seconds)).to_string(),
+    };
+    let state = match (&run.ended, run.number) {
+        (None, _) if run.waiting => format!("waits for its turn, {took} so far"),
+        (None, _) => format!("goes on, {took} so far"),
+        (Some(reason), Some(number)) => format!("{} {number} after {took}", plain(reason)),
+        (Some(reason), None) => format!("{} after {took}", plain(reason)),
+    };
+    let (id, user, command) = (plain(&run.run), plain(&run.user), plain(&run.command));
+    format!("{id}  {user}  {command}  {state}")
 }
 
 /// A run's id as it was typed.

@@ -1,0 +1,298 @@
+//! One stream of a session: a run, or a request that is followed.
+
+use super::ClientError;
+use super::event::Event;
+use super::inbox::Inbox;
+use super::wire::{Shared, gone};
+use crate::exit::Reason;
+use crate::ids::{RunId, StreamId};
+use crate::limits::DATA_FRAME;
+use crate::mux::Outbox;
+use crate::protocol::{Code, Credit, Ended, Kind, Ping, Queued, Resize, Started, encode, read};
+use crate::verb::Verb;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A request's stream. Dropping a run that has not ended gives it up: the server ends it by its
+/// on-disconnect rule.
+pub struct Run {
+    shared: Arc<Shared>,
+    stream: StreamId,
+    inbox: Arc<Inbox>,
+    started: Option<Started>,
+    over: bool,
+}
+
+impl Run {
+    /// A stream that was opened.
+    pub(super) fn opened(shared: Arc<Shared>, stream: StreamId, inbox: Arc<Inbox>) -> Self {
+        Self {
+            shared,
+            stream,
+            inbox,
+            started: None,
+            over: false,
+        }
+    }
+
+    /// Waits until the run has started.
+    pub(super) async fn begun(
+        mut self,
+        mut waits: impl FnMut(Queued),
+    ) -> Result<Self, ClientError> {
+        loop {
+            match self.next().await? {
+                Event::Queued(queued) => waits(queued),
+                Event::Started(started) => {
+                    self.started = Some(started);
+                    return Ok(self);
+                }
+
+                other => {
+                    return Err(ClientError::new(
+                        Code::Protocol,
+                        format!("the server answered a run with {other:?}"),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// What the server said when it started.
+    pub const fn started(&self) -> Option<&Started> {
+        self.started.as_ref()
+    }
+
+    /// Gives it up, and returns when the server knows: its rule for clients that leave applies at
+    /// once.
+    pub(super) async fn leave(mut self) {
+        self.over = true;
+        let (outbox, streams) = (self.shared.outbox.clone(), self.shared.streams.clone());
+
+        let heard = streams.pong.notified();
+        tokio::pin!(heard);
+        heard.as_mut().enable();
+
+        // Frames are taken in their order, so a PONG says that the RESET before it was.
+        let said = outbox
+            .control(self.stream, Kind::Reset, &serde_json::json!({}))
+            .await
+            .is_ok()
+            && outbox
+                .control(0, Kind::Ping, &Ping { token: 0 })
+                .await
+                .is_ok();
+        if said {
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(1), heard).await;
+        }
+    }
+
+    /// Lets go of it without a word: its rule for lost clients is not asked for.
+    pub(super) fn forget(mut self) {
+        self.over = true;
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> Option<RunId> {
+        self.started.as_ref()?.run.parse().ok()
+    }
+
+    /// Whether the command takes standard input.
+    pub fn takes_stdin(&self) -> bool {
+        self.started.as_ref().is_some_and(|started| started.stdin)
+    }
+
+    /// The next thing that happens. After [`Event::Ended`] nothing does.
+    ///
+    /// # Errors
+    /// The server's refusal, or that the connection is lost: then what became of the run is not
+    /// known.
+    pub async fn next(&mut self) -> Result<Event, ClientError> {
+        let event = self.inbox.next().await.inspect_err(|_| self.over = true)?;
+        self.over |= matches!(event, Event::Ended(_) | Event::Answer(_));
+        Ok(event)
+    }
+
+    /// Tells the command's terminal its size.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn resize(&self, (columns, rows): (u16, u16)) -> Result<(), ClientError> {
+        self.shared
+            .outbox
+            .control(self.stream, Kind::Resize, &Resize { columns, rows })
+            .await
+            .map_err(|_| gone())
+    }
+
+    /// Output that [`Run::next`] gave was dealt with: the server may send as much again.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn consumed(&self, bytes: usize) -> Result<(), ClientError> {
+        let Some(bytes) = self.inbox.consumed(bytes) else {
+            return Ok(());
+        };
+        self.shared
+            .outbox
+            .control(self.stream, Kind::Credit, &Credit { bytes })
+            .await
+            .map_err(|_| gone())
+    }
+
+    /// The way to the command's standard input.
+    pub fn input(&self) -> Input {
+        Input {
+            outbox: self.shared.outbox.clone(),
+            stream: self.stream,
+            inbox: self.inbox.clone(),
+        }
+    }
+
+    /// Waits for the end and collects the output; for small outputs.
+    ///
+    /// # Errors
+    /// As [`Run::next`].
+    pub async fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>, Ended), ClientError> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        loop {
+            match self.next().await? {
+                Event::Stdout(bytes) => {
+                    self.consumed(bytes.len()).await?;
+                    stdout.extend(bytes);
+                }
+
+                Event::Stderr(bytes) => {
+                    self.consumed(bytes.len()).await?;
+                    stderr.extend(bytes);
+                }
+
+                Event::Ended(ended) => return Ok((stdout, stderr, ended)),
+                Event::Queued(_)
+                | Event::Started(_)
+                | Event::StdinClosed
+                | Event::Happened(_)
+                | Event::Answer(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.shared.streams.close(self.stream);
+        if !self.over {
+            let _ =
+                self.shared
+                    .outbox
+                    .try_control(self.stream, Kind::Reset, &serde_json::json!({}));
+        }
+    }
+}
+
+/// The way to a command's standard input.
+#[derive(Clone)]
+pub struct Input {
+    outbox: Outbox,
+    stream: StreamId,
+    inbox: Arc<Inbox>,
+}
+
+impl Input {
+    /// Sends bytes as fast as the command takes them; `false` when it takes no more.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn send(&self, mut bytes: &[u8]) -> Result<bool, ClientError> {
+        while !bytes.is_empty() {
+            let Some(room) = self.inbox.credit(bytes.len().min(DATA_FRAME)).await else {
+                return Ok(false);
+            };
+            let (now, rest) = bytes.split_at(room);
+            self.outbox
+                .bytes(encode(self.stream, Kind::Stdin, now))
+                .await
+                .map_err(|_| gone())?;
+            bytes = rest;
+        }
+
+        Ok(true)
+    }
+
+    /// Takes credit for up to `most` bytes; `None` when the command reads no more, or the link is
+    /// lost.
+    pub(super) async fn credit(&self, most: usize) -> Option<usize> {
+        self.inbox.credit(most.min(DATA_FRAME)).await
+    }
+
+    /// Sends bytes that there is credit for.
+    pub(super) async fn push(&self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.outbox
+            .bytes(encode(self.stream, Kind::Stdin, bytes))
+            .await
+            .map_err(|_| gone())
+    }
+
+    /// Whether the link is lost.
+    pub(super) fn lost(&self) -> bool {
+        self.inbox.failed()
+    }
+
+    /// Says that nothing more follows.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn end(&self) -> Result<(), ClientError> {
+        self.outbox
+            .control(self.stream, Kind::Eof, &serde_json::json!({}))
+            .await
+            .map_err(|_| gone())
+    }
+}
+
+/// How a run ended, in types.
+///
+/// # Errors
+/// When the server's words do not make sense.
+pub fn reason(ended: &Ended) -> Result<Reason, ClientError> {
+    Reason::from_parts(&ended.reason, ended.number).ok_or_else(|| {
+        ClientError::new(
+            Code::Protocol,
+            format!(
+                "the server ended the run with `{}`",
+                ended.reason.escape_debug()
+            ),
+        )
+    })
+}
+
+/// A request that is followed. Dropping it gives it up.
+pub struct Following<V> {
+    stream: Run,
+    verb: PhantomData<V>,
+}
+
+impl<V: Verb> Following<V> {
+    pub(super) fn new(stream: Run) -> Self {
+        Self {
+            stream,
+            verb: PhantomData,
+        }
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    /// The server's refusal, that the connection is lost, or that the event cannot be read.
+    pub async fn next(&mut self) -> Result<crate::protocol::Event<V::Answer>, ClientError> {
+        let broken = |what: String| {
+            let text = format!("the server told `{}` {what}", V::NAME);
+            ClientError::new(Code::Protocol, text)
+        };
+        match self.stream.next().await? {
+            Event::Happened(payload) => read(&payload)
+                .map_err(|fault| broken(format!("something that cannot be read: {fault}"))),
+            other => Err(broken(format!("{other:?}"))),
+        }
+    }
+}
