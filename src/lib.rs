@@ -40,6 +40,7 @@ pub mod policy;
 pub mod programs;
 pub mod protocol;
 pub mod secret;
+pub mod source;
 #[cfg(target_os = "linux")]
 pub mod spool;
 pub mod sys;

@@ -10,7 +10,7 @@ const FLOORS: &[(usize, &[&str])] = &[
     (
         0,
         &[
-            "ids", "clock", "limits", "secret", "exit", "encoding", "units", "place",
+            "ids", "clock", "limits", "secret", "exit", "encoding", "units", "place", "source",
         ],
     ),
     // What can be asked, in words: between the words and the rules that judge it.

@@ -14,10 +14,10 @@ use crate::exit::Reason;
 use crate::ids::SessionId;
 use crate::policy::{LocalGrant, OnRevoke};
 use crate::protocol::Code;
+use crate::source::Source;
 use crate::vault::{Found, KeptLogin, Lock, Seed};
 use crate::verb;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Characters of the reason for a lock.
@@ -58,7 +58,7 @@ impl Refused {
 ///
 /// # Errors
 /// Why not, for the trail.
-pub fn standing(state: &Shared, user: &str, source: IpAddr) -> Result<Credentials, &'static str> {
+pub fn standing(state: &Shared, user: &str, source: &Source) -> Result<Credentials, &'static str> {
     let settings = state.settings();
     let known = settings.policy.users.get(user).ok_or("unknown user")?;
     if state
@@ -91,7 +91,7 @@ pub fn standing(state: &Shared, user: &str, source: IpAddr) -> Result<Credential
 pub fn second_factor(
     state: &Shared,
     user: &str,
-    source: IpAddr,
+    source: &Source,
     wanted: bool,
     given: &str,
 ) -> Result<(), Refused> {
@@ -197,7 +197,7 @@ pub async fn opened(state: &Shared, found: Found) {
 }
 
 /// Keeps a login; for how many seconds, if it could be.
-pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u64> {
+pub async fn keep(state: &Shared, session: &Session, source: &Source) -> Option<u64> {
     let lifetime = state.settings().login_lifetime.as_secs();
     if lifetime == 0 {
         return None;
@@ -206,7 +206,7 @@ pub async fn keep(state: &Shared, session: &Session, source: IpAddr) -> Option<u
         user: session.user.to_string(),
         key: format!("{:?}", session.key),
         factor: session.factor.clone(),
-        source: crate::policy::canonical(source).to_string(),
+        source: source.to_string(),
         since: now(),
         until: now() + lifetime,
     };
@@ -351,7 +351,7 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
                 !settings.policy.commands.contains_key(&run.command.name)
                     || settings
                         .policy
-                        .may_from(&run.user, &run.command.name, run.source)
+                        .may_from(&run.user, &run.command.name, &run.source)
             };
 
             let lost = lost(&run.user, &run.factor) || (narrowed(&run.user) && !may());

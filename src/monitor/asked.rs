@@ -10,10 +10,10 @@ use crate::ipc::{Manifest, SecretValue, ToFrontend};
 use crate::limits::CONTROL_FRAME;
 use crate::policy::{Grant, Judged, Plan, Refusal};
 use crate::protocol::Code;
+use crate::source::Peer;
 use crate::verb::Verb;
 use serde::Serialize;
 use std::io;
-use std::net::SocketAddr;
 
 /// A request as it came.
 pub struct Signed {
@@ -30,7 +30,7 @@ pub(super) struct Asked<'a> {
     pub connection: ConnectionId,
     pub stream: StreamId,
     pub session: Session,
-    pub peer: SocketAddr,
+    pub peer: Peer,
     pub signed: &'a Signed,
     /// Which start of the daemon the request was first sent to, where it is sent again.
     pub instance: Option<String>,

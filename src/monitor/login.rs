@@ -17,11 +17,15 @@ use crate::limits;
 use crate::penalty::Misdeed;
 use crate::protocol::{Code, LoginText, Method, read_login};
 use crate::secret::Secret;
+use crate::source::{Peer, Source};
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Stands in for a source that the frontend could not name.
+const UNKNOWN: Source = Source::Direct(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
 /// A login as it came.
 pub struct Proof {
@@ -102,8 +106,8 @@ pub fn greet(
     let source: String = source.chars().take(64).collect();
     let address = source
         .parse::<SocketAddr>()
-        .map_or(IpAddr::from([0; 4]), |peer| peer.ip());
-    if summary::admits(state, address, Deed::Connection) {
+        .map_or(UNKNOWN, |peer| peer.ip().into());
+    if summary::admits(state, &address, Deed::Connection) {
         let _ = state.record(&Record::now(What::Connection {
             connection: number,
             source: &source,
@@ -125,7 +129,7 @@ pub fn login(
     proof: Proof,
 ) -> Result<(), String> {
     // The address is the kernel's word, not the frontend's.
-    let peer = TcpStream::from(socket).peer_addr();
+    let peer = TcpStream::from(socket).peer_addr().map(Peer::from);
     let (nonce, server_key) = {
         let mut connections = state.sessions.connections.borrow_mut();
         let Some(connection) = connections.get_mut(&number) else {
@@ -133,7 +137,7 @@ pub fn login(
         };
         connection.stage = Stage::Verifying;
         connection.tries += 1;
-        connection.peer = peer.as_ref().ok().copied();
+        connection.peer = peer.as_ref().ok().cloned();
         (connection.nonce, connection.server_key)
     };
     let Ok(peer) = peer else { return Ok(()) };
@@ -144,7 +148,7 @@ pub fn login(
             &Bound {
                 nonce,
                 server_key: server_key.0,
-                source: peer.ip(),
+                source: peer.source.clone(),
             },
             proof,
         )
@@ -158,7 +162,7 @@ pub fn login(
 struct Bound {
     nonce: [u8; 32],
     server_key: [u8; 32],
-    source: IpAddr,
+    source: Source,
 }
 
 /// What a login came to.
@@ -245,8 +249,8 @@ async fn by_password(
     verified_in: &mut Duration,
 ) -> Result<Proved, Refused> {
     let key = bound_key(text, proof, bound);
-    let known = access::standing(state, &text.user, bound.source);
-    let taken = penalties::takes_guess(state, &text.user, bound.source);
+    let known = access::standing(state, &text.user, &bound.source);
+    let taken = penalties::takes_guess(state, &text.user, &bound.source);
     let hash = known.as_ref().ok().and_then(|known| known.password.clone());
     // Somebody unknown costs as much as somebody known.
     let (exists, hash) = (
@@ -280,7 +284,7 @@ async fn by_password(
     if text.session.is_some() || !proof.key_signature.is_empty() {
         return Err(Refused::because("a password with something else"));
     }
-    access::second_factor(state, &text.user, bound.source, known.totp, &proof.code.0)?;
+    access::second_factor(state, &text.user, &bound.source, known.totp, &proof.code.0)?;
     Ok(Proved::User(Proven {
         key,
         factor: Factor::Password(mark),
@@ -298,7 +302,7 @@ fn by_key(
 ) -> Result<Proved, Refused> {
     let signer = SshPublic::signer(&proof.signed, &proof.key_signature);
     let key = connected_key(text, proof, bound);
-    let known = access::standing(state, &text.user, bound.source).map_err(Refused::because)?;
+    let known = access::standing(state, &text.user, &bound.source).map_err(Refused::because)?;
     let signer = signer.map_err(Refused::because)?;
     if !known.keys.iter().any(|known| known.is(&signer)) {
         return Err(Refused::because(if known.keys.is_empty() {
@@ -311,7 +315,7 @@ fn by_key(
     if text.session.is_some() || !proof.password.0.is_empty() {
         return Err(Refused::because("an SSH key with something else"));
     }
-    access::second_factor(state, &text.user, bound.source, known.totp, &proof.code.0)?;
+    access::second_factor(state, &text.user, &bound.source, known.totp, &proof.code.0)?;
     Ok(Proved::User(Proven {
         key,
         factor: Factor::Key(signer.fingerprint()),
@@ -329,7 +333,7 @@ fn by_kept(
     bound: &Bound,
 ) -> Result<Proved, Refused> {
     let key = connected_key(text, proof, bound);
-    let known = access::standing(state, &text.user, bound.source).map_err(Refused::because)?;
+    let known = access::standing(state, &text.user, &bound.source).map_err(Refused::because)?;
     let id = text
         .session
         .as_deref()
@@ -367,7 +371,7 @@ fn come_back(
     bound: &Bound,
 ) -> Result<Proved, Refused> {
     let key = connected_key(text, proof, bound);
-    let known = access::standing(state, &text.user, bound.source).map_err(Refused::because)?;
+    let known = access::standing(state, &text.user, &bound.source).map_err(Refused::because)?;
     let id = text
         .session
         .as_deref()
@@ -483,7 +487,7 @@ fn forget_memory_later(state: &Shared) {
 }
 
 /// Whether the user may still log in: it may have changed while his proof was verified.
-fn still(state: &Shared, judged: &Judged, source: IpAddr) -> Result<(), Refused> {
+fn still(state: &Shared, judged: &Judged, source: &Source) -> Result<(), Refused> {
     let factor = match &judged.outcome {
         Ok(Proved::User(proven)) => &proven.factor,
         Ok(Proved::Session(session)) => &session.factor,
@@ -498,8 +502,8 @@ fn still(state: &Shared, judged: &Judged, source: IpAddr) -> Result<(), Refused>
     }
 }
 
-async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judged: Judged) {
-    if let Err(why) = still(state, &judged, peer.ip()) {
+async fn answer(state: &Shared, number: ConnectionId, peer: Peer, mut judged: Judged) {
+    if let Err(why) = still(state, &judged, &peer.source) {
         judged.outcome = Err(why);
     }
     let session = judged.outcome.as_ref().ok().map(|proved| match proved {
@@ -520,14 +524,14 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
     });
 
     let method = judged.method.map_or("unknown", Method::word);
-    let recorded = record(state, number, peer, &judged, session.as_ref());
+    let recorded = record(state, number, &peer, &judged, session.as_ref());
     let keep = matches!(&judged.outcome, Ok(Proved::User(proven)) if proven.keep);
     let mut kept_s = None;
     if let (Some(session), true, true) = (&session, keep, recorded.is_ok()) {
-        kept_s = access::keep(state, session, peer.ip()).await;
+        kept_s = access::keep(state, session, &peer.source).await;
     }
     // It may have been revoked, and the client may have gone away, while that was written.
-    let revoked = still(state, &judged, peer.ip()).err();
+    let revoked = still(state, &judged, &peer.source).err();
     let mut connections = state.sessions.connections.borrow_mut();
     let Some(connection) = connections.get_mut(&number) else {
         return;
@@ -541,7 +545,7 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
             connection.session = Some(session);
             drop(connections);
             sessions::take(state, id, number);
-            if penalties::known_place(state, &user, peer.ip()) {
+            if penalties::known_place(state, &user, &peer.source) {
                 access::save_soon(state);
             }
             let outcome = Outcome::Accepted {
@@ -582,7 +586,7 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
                 // Whoever shows a wrong key costs no more than whoever shows none.
                 penalties::source(
                     state,
-                    peer.ip(),
+                    &peer.source,
                     if guessed {
                         Misdeed::Login
                     } else {
@@ -623,11 +627,11 @@ async fn answer(state: &Shared, number: ConnectionId, peer: SocketAddr, mut judg
 fn record(
     state: &Shared,
     connection: ConnectionId,
-    peer: SocketAddr,
+    peer: &Peer,
     judged: &Judged,
     session: Option<&Session>,
 ) -> io::Result<()> {
-    if session.is_none() && !summary::admits(state, peer.ip(), Deed::Refused) {
+    if session.is_none() && !summary::admits(state, &peer.source, Deed::Refused) {
         return Ok(());
     }
     let user: String = judged.user.chars().take(limits::USER_NAME).collect();

@@ -2,7 +2,7 @@
 
 use crate::penalty::{Ledger, Rules};
 use crate::policy::Network;
-use std::net::IpAddr;
+use crate::source::Source;
 use std::time::Instant;
 
 /// What penalties are like here.
@@ -20,8 +20,8 @@ pub struct PenaltyRules {
 
 impl PenaltyRules {
     /// Whether this address owes nothing, ever.
-    pub fn exempts(&self, source: IpAddr) -> bool {
-        self.exempt.iter().any(|network| network.contains(source))
+    pub fn exempts(&self, source: &Source) -> bool {
+        self.exempt.iter().any(|network| network.holds(source))
     }
 }
 

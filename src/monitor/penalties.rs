@@ -7,23 +7,35 @@ use crate::audit::{Record, What};
 use crate::ipc::ToFrontend;
 use crate::penalty::{Ledger, Misdeed, Owed};
 use crate::policy::Network;
+use crate::source::Source;
 use crate::verb::{PenaltyLine, PenaltyList};
-use std::net::IpAddr;
 use std::time::Duration;
 
-fn network(state: &Shared, source: IpAddr) -> Network {
+/// What counts as one source with it, where its address is known.
+fn network(state: &Shared, source: &Source) -> Option<Network> {
     let (v4, v6) = state.settings().penalties.prefixes;
-    Network::around(source, v4, v6)
+    let address = source.address()?;
+    Some(Network::around(address, v4, v6))
+}
+
+fn same_place(state: &Shared, one: &Source, other: &Source) -> bool {
+    match (network(state, one), network(state, other)) {
+        (None, None) => one == other,
+        (one, other) => one == other,
+    }
 }
 
 /// A source has done something.
-pub fn source(state: &Shared, source: IpAddr, misdeed: Misdeed) {
+pub fn source(state: &Shared, source: &Source, misdeed: Misdeed) {
     let settings = state.settings();
     let rules = &settings.penalties;
     if rules.exempts(source) {
         return;
     }
-    let who = network(state, source);
+    // Those who come through a meeting point cannot be told apart by it; their users are counted.
+    let Some(who) = network(state, source) else {
+        return;
+    };
     let (closed, evicted) = {
         let mut penalties = state.access.penalties.borrow_mut();
         let now = penalties.began.elapsed();
@@ -100,15 +112,15 @@ fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
 }
 
 /// Whether what could be guessed (a password, a code) is taken for this user from there now. From
-/// where he has logged in before it always is, so that nobody can lock him out by failing in his
-/// name.
-pub fn takes_guess(state: &Shared, user: &str, source: IpAddr) -> bool {
+/// where they have logged in before it always is, so that nobody can lock them out by failing in
+/// their name.
+pub fn takes_guess(state: &Shared, user: &str, source: &Source) -> bool {
     let place = network(state, source);
     let (source_closed, user_closed) = {
         let penalties = state.access.penalties.borrow();
         let now = penalties.began.elapsed();
         (
-            penalties.sources.closed(&place, now).is_some(),
+            place.is_some_and(|place| penalties.sources.closed(&place, now).is_some()),
             penalties.users.closed(&user.to_owned(), now).is_some(),
         )
     };
@@ -122,12 +134,11 @@ pub fn takes_guess(state: &Shared, user: &str, source: IpAddr) -> bool {
 }
 
 /// Whether the user has logged in from there before.
-pub fn is_known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
-    let place = network(state, source);
+pub fn is_known_place(state: &Shared, user: &str, source: &Source) -> bool {
     let same = |known: &String| {
         known
             .parse()
-            .is_ok_and(|known| network(state, known) == place)
+            .is_ok_and(|known| same_place(state, &known, source))
     };
 
     state
@@ -141,7 +152,7 @@ pub fn is_known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
 }
 
 /// A user has logged in from there; whether that is news which must be kept.
-pub fn known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
+pub fn known_place(state: &Shared, user: &str, source: &Source) -> bool {
     if is_known_place(state, user, source) {
         return false;
     }
@@ -149,7 +160,7 @@ pub fn known_place(state: &Shared, user: &str, source: IpAddr) -> bool {
     let places = vault.contents.places.entry(user.to_owned()).or_default();
 
     // The address, and not its network: what counts as one source may change.
-    places.push(crate::policy::canonical(source).to_string());
+    places.push(source.to_string());
     if places.len() > crate::limits::PLACES {
         places.remove(0);
     }
@@ -171,7 +182,7 @@ pub fn reloaded(state: &Shared, old: &PenaltyRules) {
             .sources
             .all(now)
             .map(|(network, _)| *network)
-            .filter(|network| new.exempts(network.address()))
+            .filter(|network| new.exempts(&network.address().into()))
             .collect();
         for network in &exempt {
             penalties.sources.forgive(network, now);

@@ -7,8 +7,8 @@ use crate::exit::{Counts, End, Reason};
 use crate::ids::{ConnectionId, RequestId, RunId, SessionId, StreamId};
 use crate::ipc::RunRules;
 use crate::policy::{Command, Grant};
+use crate::source::Source;
 use crate::verb::{self, RunLine};
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +26,7 @@ pub struct Run {
     /// What that session was proved by.
     pub factor: Factor,
     /// Where it was asked for from.
-    pub source: IpAddr,
+    pub source: Source,
     /// Whether it has had to wait: it is judged again when its turn comes.
     pub waited: bool,
     /// The request that has led to it, and what that asked for; none where that holds a secret, of

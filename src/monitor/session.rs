@@ -3,9 +3,9 @@
 use crate::credential::{Factor, SessionPublic};
 use crate::ids::{ConnectionId, SessionId};
 use crate::ipc::Stage;
+use crate::source::Peer;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -20,7 +20,7 @@ pub struct Connection {
     /// another since.
     pub server_key: crate::tls::Fingerprint,
     /// Where it comes from: the frontend's word until the login, then the kernel's.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Peer>,
     /// Logins tried.
     pub tries: u32,
     /// Logins that were right but for a one-time code.

@@ -1,8 +1,8 @@
 //! What clients did before anybody knew who they are: counted where it would fill the trail.
 
 use crate::limits::{RECORDS_OF_A_STRANGER, RECORDS_OF_STRANGERS, STRANGERS_TOLD_APART};
+use crate::source::Source;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How long is summed.
@@ -41,7 +41,7 @@ impl Sum {
 pub struct Summary {
     pub(super) began: Instant,
     written: u32,
-    pub(super) sources: HashMap<IpAddr, (u32, Sum)>,
+    pub(super) sources: HashMap<Source, (u32, Sum)>,
     pub(super) others: Sum,
 }
 
@@ -58,11 +58,11 @@ impl Default for Summary {
 
 impl Summary {
     /// Whether this deed is worth a record of its own; if not, it is counted.
-    pub fn admits(&mut self, source: IpAddr, deed: Deed) -> bool {
+    pub fn admits(&mut self, source: &Source, deed: Deed) -> bool {
         let known = self.sources.len();
-        let entry = match self.sources.get_mut(&source) {
+        let entry = match self.sources.get_mut(source) {
             Some(entry) => entry,
-            None if known < STRANGERS_TOLD_APART => self.sources.entry(source).or_default(),
+            None if known < STRANGERS_TOLD_APART => self.sources.entry(source.clone()).or_default(),
             None => {
                 self.others.add(deed);
                 return false;
@@ -87,13 +87,13 @@ mod tests {
     #[test]
     fn a_flood_is_counted_and_not_recorded() {
         let mut summary = Summary::default();
-        let source = |number: u32| IpAddr::from(number.to_be_bytes());
+        let source = |number: u32| Source::from(std::net::IpAddr::from(number.to_be_bytes()));
         let each = (0..100)
-            .filter(|_| summary.admits(source(1), Deed::Connection))
+            .filter(|_| summary.admits(&source(1), Deed::Connection))
             .count();
         assert_eq!((each, summary.sources[&source(1)].1.connections), (10, 90));
         let all = (0..100_000)
-            .filter(|number| summary.admits(source(*number), Deed::Refused))
+            .filter(|number| summary.admits(&source(*number), Deed::Refused))
             .count();
         assert!(all + each <= 1000, "{all}");
         assert!(summary.sources.len() <= STRANGERS_TOLD_APART);

@@ -4,20 +4,15 @@
 use super::state::Shared;
 use super::strangers::{Deed, MINUTE, Sum};
 use crate::audit::{Record, What};
-use crate::policy::canonical;
-use std::net::IpAddr;
+use crate::source::Source;
 
 /// Whether this deed gets a record of its own. Networks that are exempt from penalties are trusted
 /// not to flood.
-pub fn admits(state: &Shared, source: IpAddr, deed: Deed) -> bool {
+pub fn admits(state: &Shared, source: &Source, deed: Deed) -> bool {
     if state.settings().penalties.exempts(source) {
         return true;
     }
-    state
-        .audit
-        .summary
-        .borrow_mut()
-        .admits(canonical(source), deed)
+    state.audit.summary.borrow_mut().admits(source, deed)
 }
 
 /// Writes what was summed, when the minute is over or the daemon ends.

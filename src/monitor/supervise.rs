@@ -301,7 +301,7 @@ fn dispatch(state: &Shared, message: ToMonitor, mut manifest: Manifest) -> Resul
                 ipc::Misdeed::Deadline => Misdeed::Deadline,
                 ipc::Misdeed::Violation => Misdeed::Violation,
             };
-            penalties::source(state, source, misdeed);
+            penalties::source(state, &source.into(), misdeed);
         }
         ToMonitor::Gone { connection, lost } => forget(state, connection, lost),
         ToMonitor::NotTakenUp { run, .. }
@@ -365,10 +365,12 @@ fn violation(state: &Shared, connection: ConnectionId, text: &str) {
     let connections = state.sessions.connections.borrow();
     let known = connections.get(&connection);
     let stranger = known.is_some_and(|known| known.session.is_none());
-    let peer = known.and_then(|known| known.peer).map(|peer| peer.ip());
+    let source = known
+        .and_then(|known| known.peer.clone())
+        .map(|peer| peer.source);
     drop(connections);
-    let source = peer.unwrap_or(IpAddr::from([0; 4]));
-    if stranger && !summary::admits(state, source, Deed::Violation) {
+    let source = source.unwrap_or_else(|| IpAddr::from([0; 4]).into());
+    if stranger && !summary::admits(state, &source, Deed::Violation) {
         return;
     }
     let text: String = text.chars().take(300).collect();

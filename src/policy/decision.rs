@@ -5,23 +5,23 @@ use super::model::{Command, Policy, Role};
 use super::plan::Plan;
 use super::verdict::{Explanation, Refusal, Scope};
 use crate::ids::{RequestId, RunId};
+use crate::source::Source;
 use crate::verb::{
     Anyone, Free, Invocation, Invokes, LocalAdmin, Need, OfCommand, OfRun, OverAll, OwnOrAll,
     OwnRun, SpeaksOf, ToRun, ToSee, Verb,
 };
 use std::fmt::Debug;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Who asks, in which request, and from where.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Asker<'a> {
     /// The user that logged in.
     pub user: &'a Arc<str>,
     /// The request's id.
     pub request: RequestId,
-    /// The address, as the kernel says it.
-    pub source: IpAddr,
+    /// From where, as the kernel says it.
+    pub source: Source,
     /// Whose a run is.
     pub owner: &'a dyn Fn(RunId) -> Option<Arc<str>>,
 }
@@ -122,7 +122,7 @@ pub struct Grant<V: Judged> {
     allowed: V::Allowed,
     request: RequestId,
     user: Arc<str>,
-    source: IpAddr,
+    source: Source,
     rule: String,
 }
 
@@ -133,7 +133,7 @@ impl<V: Judged> Grant<V> {
             allowed,
             request: asker.request,
             user: asker.user.clone(),
-            source: asker.source,
+            source: asker.source.clone(),
             rule,
         }
     }
@@ -158,9 +158,9 @@ impl<V: Judged> Grant<V> {
         &self.user
     }
 
-    /// From which address.
-    pub const fn source(&self) -> IpAddr {
-        self.source
+    /// From where.
+    pub const fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The rule that decided, with its place.
@@ -214,14 +214,14 @@ impl Policy {
     /// # Errors
     /// The refusal, with the rule that decided.
     pub fn authorize<V: Judged>(&self, asker: &Asker<'_>, verb: &V) -> Result<Grant<V>, Refusal> {
-        let judge = Judge::of(self, asker.user, asker.source, asker.owner);
+        let judge = Judge::of(self, asker.user, &asker.source, asker.owner);
         judge.user_here()?;
         let (allowed, rule) = verb.judged(&judge)?;
         Ok(Grant::new(verb, asker, allowed, rule))
     }
 
     /// The commands that this user may run from there, by name.
-    pub fn granted_to(&self, user: &str, source: IpAddr) -> Vec<Arc<Command>> {
+    pub fn granted_to(&self, user: &str, source: &Source) -> Vec<Arc<Command>> {
         let judge = Judge::of(self, user, source, &|_| None);
         self.commands
             .values()
@@ -232,7 +232,7 @@ impl Policy {
 
     /// What would be decided if this user asked for this run from there, and everything that was
     /// considered.
-    pub fn explain(&self, user: &str, invocation: &Invocation, source: IpAddr) -> Explanation {
+    pub fn explain(&self, user: &str, invocation: &Invocation, source: &Source) -> Explanation {
         let judge = Judge::of(self, user, source, &|_| None).taking_notes();
         let decided = judge.user_here().and_then(|()| judge.run_plan(invocation));
         let considered = judge.considered();

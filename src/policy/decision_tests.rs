@@ -7,10 +7,12 @@ use crate::policy::{
     Argument, Kind, Network, OnDisconnect, OnRevoke, Pass, Pattern, Presence, RefusalKind, RunAs,
     Segment, Stdin, Template, Text, User, Word,
 };
+use crate::source::Source;
 use crate::verb::{
     Ask, Cancel, Describe, Door, List, Lock, Needs, Run, Runs, Sessions, Status, VERBS, Value,
     Whoami, with_verb,
 };
+use std::net::IpAddr;
 use std::time::Duration;
 
 fn argument(name: &str, kind: Kind, presence: Presence) -> Argument {
@@ -216,7 +218,7 @@ fn asked<V: Judged>(
     let asker = Asker {
         user: &Arc::from(user),
         request: RequestId::from_random([1; 20]),
-        source: source.parse().unwrap(),
+        source: Source::from(source.parse::<IpAddr>().unwrap()),
         owner: &owner,
     };
     policy.authorize(&asker, verb)
@@ -775,7 +777,8 @@ fn what_is_denied_stays_denied_wherever_one_comes_from() {
         );
 
         assert!(judged("denied", source, &List {}).is_ok());
-        let listed = narrowed().granted_to("denied", source.parse().unwrap());
+        let listed =
+            narrowed().granted_to("denied", &Source::from(source.parse::<IpAddr>().unwrap()));
         assert!(!listed.is_empty());
         assert!(
             listed.iter().all(|command| !command.name.starts_with('c')),
@@ -847,7 +850,11 @@ fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
         "alice", "brief", "both", "denied", "inside", "nobody", "gone", "ghost", "lead",
     ] {
         for source in [HOME, OFFICE] {
-            let explained = narrowed().explain(user, &invocation, source.parse().unwrap());
+            let explained = narrowed().explain(
+                user,
+                &invocation,
+                &Source::from(source.parse::<IpAddr>().unwrap()),
+            );
             let refused = judged(user, source, &because(None)).err();
 
             assert_eq!(explained.outcome.err(), refused, "{user} {source}");
@@ -861,7 +868,7 @@ fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
             reason: Some("OPS-7".into()),
             ..invocation
         },
-        HOME.parse().unwrap(),
+        &Source::from(HOME.parse::<IpAddr>().unwrap()),
     );
 
     assert_eq!(

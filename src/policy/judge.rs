@@ -1,15 +1,15 @@
 //! Judging: the roles, commands and arguments that a decision looks at, with notes of each where
 //! somebody wants to know why.
 
+use super::Network;
 use super::model::{Command, Policy, Role, within};
 use super::plan::{Plan, fill, known_terminal};
 use super::verdict::{Refusal, RefusalKind};
-use super::{Network, canonical};
 use crate::ids::RunId;
 use crate::place::Place;
+use crate::source::Source;
 use crate::verb::{Invocation, Value};
 use std::cell::RefCell;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 pub struct Judge<'p> {
     policy: &'p Policy,
     user: &'p str,
-    source: IpAddr,
+    source: &'p Source,
     /// Whose a run is.
     owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
     /// What was looked at, where somebody wants to know.
@@ -37,13 +37,13 @@ impl<'p> Judge<'p> {
     pub(super) fn of(
         policy: &'p Policy,
         user: &'p str,
-        source: IpAddr,
+        source: &'p Source,
         owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
     ) -> Self {
         Self {
             policy,
             user,
-            source: canonical(source),
+            source,
             owner,
             considered: None,
         }

@@ -2,8 +2,8 @@
 
 use super::{Argument, Network, RunAs, Template, Text, Word};
 use crate::place::Place;
+use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,21 +52,21 @@ pub struct User {
 
 impl User {
     /// Whether he may come from there.
-    pub fn holds_from(&self, source: IpAddr) -> bool {
+    pub fn holds_from(&self, source: &Source) -> bool {
         within(&self.sources, source)
     }
 }
 
 impl Role {
     /// Whether it holds for somebody who comes from there.
-    pub fn holds_from(&self, source: IpAddr) -> bool {
+    pub fn holds_from(&self, source: &Source) -> bool {
         within(&self.sources, source)
     }
 }
 
 /// No networks mean anywhere.
-pub fn within(networks: &[Network], source: IpAddr) -> bool {
-    networks.is_empty() || networks.iter().any(|network| network.contains(source))
+pub fn within(networks: &[Network], source: &Source) -> bool {
+    networks.is_empty() || networks.iter().any(|network| network.holds(source))
 }
 
 impl Policy {
@@ -95,7 +95,7 @@ impl Policy {
     }
 
     /// As [`Policy::may`], from this address.
-    pub fn may_from(&self, user: &str, command: &str, source: IpAddr) -> bool {
+    pub fn may_from(&self, user: &str, command: &str, source: &Source) -> bool {
         let granted = |role: &Role| {
             role.holds_from(source) && role.commands.iter().any(|pattern| pattern.matches(command))
         };

@@ -1,5 +1,6 @@
 //! Networks: an address with a prefix length.
 
+use crate::source::Source;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,6 +38,14 @@ impl Network {
     /// Its first address.
     pub const fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// Whether somebody who comes from there is in it. Who comes through a meeting point is in no
+    /// network.
+    pub fn holds(&self, source: &Source) -> bool {
+        source
+            .address()
+            .is_some_and(|address| self.contains(address))
     }
 
     /// Whether the address lies in the network. An IPv4 address inside IPv6 is taken for what it

@@ -64,7 +64,7 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
         reason: question.reason.clone(),
     };
 
-    let explanation = policy.explain(&question.user, &invocation, question.source);
+    let explanation = policy.explain(&question.user, &invocation, &question.source.into());
     display::explanation(&view(&explanation))
         .iter()
         .for_each(|line| say(line));

@@ -217,7 +217,7 @@ fn draft(
         user: grant.user().clone(),
         session: asked.session.id,
         factor: asked.session.factor.clone(),
-        source: grant.source(),
+        source: grant.source().clone(),
         waited: waits,
         command: grant.allowed().command.clone(),
         phase: if waits {

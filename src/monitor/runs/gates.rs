@@ -228,7 +228,7 @@ fn still_granted(state: &Shared, run: RunId, grant: &Grant<verb::Run>) -> Result
     let asker = Asker {
         user: grant.user(),
         request: grant.request(),
-        source: grant.source(),
+        source: grant.source().clone(),
         owner: &|_| None,
     };
     let then = grant.allowed();

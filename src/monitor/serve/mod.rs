@@ -45,7 +45,7 @@ pub fn request(state: &Shared, connection: ConnectionId, stream: StreamId, signe
         .connections
         .borrow()
         .get(&connection)
-        .and_then(|known| known.session.clone().zip(known.peer));
+        .and_then(|known| known.session.clone().zip(known.peer.clone()));
     let Some((session, peer)) = found else {
         return;
     };
@@ -120,7 +120,7 @@ fn decide<V: Serve>(state: &Shared, asked: &Asked<'_>, request: crate::ids::Requ
     let asker = Asker {
         user: &asked.session.user,
         request,
-        source: asked.peer.ip(),
+        source: asked.peer.source.clone(),
         owner: &owner,
     };
     match settings.policy.authorize(&asker, verb) {

@@ -7,7 +7,7 @@ use crate::monitor::asked::{Asked, answer_to};
 use crate::monitor::denied::Denied;
 use crate::monitor::session::Session;
 use crate::monitor::state::Shared;
-use crate::policy::{Grant, Scope, canonical};
+use crate::policy::{Grant, Scope};
 use crate::protocol::Code;
 use crate::vault::KeptLogin;
 use crate::verb::{
@@ -53,7 +53,7 @@ fn whoami(state: &Shared, asked: &Asked<'_>) -> WhoamiView {
     let kept = session.kept.and_then(|id| vault.login(id, now()));
     WhoamiView {
         user: session.user.to_string(),
-        source: canonical(asked.peer.ip()).to_string(),
+        source: asked.peer.source.to_string(),
         by: session.factor.shown().into(),
         roles: user.map(|user| user.roles.clone()).unwrap_or_default(),
         session: session.id.to_string(),
@@ -101,7 +101,7 @@ fn lines(state: &Shared, own: &Session, scope: Scope) -> Vec<SessionLine> {
     let mut lines = Vec::new();
     for connection in state.sessions.connections.borrow().values() {
         if let Some(session) = connection.session.as_ref() {
-            let source = connection.peer.map(|peer| canonical(peer.ip()).to_string());
+            let source = connection.peer.as_ref().map(|peer| peer.source.to_string());
             let source = source.unwrap_or_default();
             lines.push(session_line(session, own, "connected", source));
         }
