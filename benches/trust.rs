@@ -96,7 +96,11 @@ fn rate(spawner: &Spawner, how: &How) -> f64 {
 
         let own = kept;
         spawner
-            .submit(Box::new(move || Ok(program(&own))), Box::new(answer))
+            .submit(
+                Box::new(move || Ok(program(&own))),
+                Box::new(|| true),
+                Box::new(answer),
+            )
             .unwrap();
     };
 

@@ -1,10 +1,12 @@
 //! Starting, watching and ending runs. Nothing else in the project can start a command, and this
 //! only with a [`Grant`] of the policy and a [`Receipt`] of the trail.
 
+mod epoch;
 mod fault;
 mod running;
 mod tree;
 
+pub use epoch::{Ended, Epoch, Ticket};
 pub use fault::{NotStarted, Obstacle};
 pub use running::Running;
 pub use tree::Rest;
@@ -68,7 +70,16 @@ pub struct Duplicates {
     pub stderr: Option<OwnedFd>,
 }
 
-/// Runs what was granted.
+/// What came of a start that did not fail.
+pub enum Start {
+    /// The run goes on.
+    Begun(Running, Pipes),
+    /// Something was taken away before the clone, and nothing has run. With the receipt it may be
+    /// tried again, once it is judged anew.
+    Overtaken(Receipt),
+}
+
+/// Runs what was granted, if the ticket holds directly before the clone.
 ///
 /// # Errors
 /// The step that failed; then nothing has run.
@@ -76,7 +87,8 @@ pub async fn run(
     means: &Means,
     grant: &Grant<verb::Run>,
     receipt: Receipt,
-) -> Result<(Running, Pipes), NotStarted> {
+    ticket: &Ticket,
+) -> Result<Start, NotStarted> {
     if !receipt.covers(grant) {
         return Err(NotStarted {
             obstacle: Obstacle::Start,
@@ -87,12 +99,14 @@ pub async fn run(
     let run = receipt.run();
     let (draft, pipes) = prepare(grant, &receipt)?;
     let started = match &means.groups {
-        Some(groups) => start_grouped(means, groups, run, draft).await,
-        None => start_kept(means, run, draft).await,
+        Some(groups) => start_grouped(means, groups, run, draft, ticket).await,
+        None => start_kept(means, run, draft, ticket).await,
     };
-    started
-        .map(|running| (running, pipes))
-        .map_err(|error| NotStarted::step(&error, grant.allowed()))
+    match started {
+        Ok(running) => Ok(Start::Begun(running, pipes)),
+        Err(error) if error.step == Step::Gate => Ok(Start::Overtaken(receipt)),
+        Err(error) => Err(NotStarted::step(&error, grant.allowed())),
+    }
 }
 
 async fn start_grouped(
@@ -100,9 +114,10 @@ async fn start_grouped(
     groups: &Cgroups,
     run: crate::ids::RunId,
     draft: Draft,
+    ticket: &Ticket,
 ) -> Result<Running, SpawnError> {
     let from = groups.clone();
-    let child = on_spawner(means, move || {
+    let child = on_spawner(means, ticket, move || {
         let (bounds, stays) = (draft.tree, draft.stays);
         let mut program = draft.program()?;
         program.cgroup = Some(
@@ -119,13 +134,14 @@ async fn start_kept(
     means: &Means,
     run: crate::ids::RunId,
     draft: Draft,
+    ticket: &Ticket,
 ) -> Result<Running, SpawnError> {
     let (ours, theirs) = sys::pair().map_err(|fault| SpawnError::before(Step::Prepare, &fault))?;
     let socket = ours
         .try_clone()
         .map_err(|fault| SpawnError::before(Step::Prepare, &fault))?;
     let (told, version) = std::sync::mpsc::channel();
-    let keeper = on_spawner(means, move || {
+    let keeper = on_spawner(means, ticket, move || {
         let program = draft.program()?;
         let _ = told.send(program.executable.version);
         let failed = |fault: io::Error| SpawnError::before(Step::Prepare, &fault);
@@ -140,11 +156,14 @@ async fn start_kept(
 /// Starts what `prepare` makes, on a spawning thread.
 async fn on_spawner(
     means: &Means,
+    ticket: &Ticket,
     prepare: impl FnOnce() -> Result<Program, SpawnError> + Send + 'static,
 ) -> Result<sys::Child, SpawnError> {
     let (done, answer) = tokio::sync::oneshot::channel();
+    let ticket = ticket.clone();
     let handed_over = means.spawner.submit(
         Box::new(prepare),
+        Box::new(move || ticket.holds()),
         Box::new(move |result| {
             // Nobody waits any more when the monitor is ending; the child dies with it.
             let _ = done.send(result);

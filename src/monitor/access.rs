@@ -1,11 +1,11 @@
 //! Who may be here: locks, kept logins, one-time codes; and what happens at once when somebody may
 //! not any more.
 
-use super::run::{Phase, Run};
+use super::run::Run;
 use super::session::Session;
 use super::settings::Settings;
 use super::state::Shared;
-use super::{penalties, sessions};
+use super::{penalties, runs, sessions};
 use crate::audit::{Record, What};
 use crate::clock::seconds as now;
 use crate::credential::{self, Credentials, Factor, totp};
@@ -283,6 +283,11 @@ fn gone(settings: &Settings, state: &Shared, user: &str, factor: &Factor) -> boo
             .is_none_or(|known| !known.holds(factor))
 }
 
+/// Whether a user may not be here any more, or not by what they have logged in with.
+pub fn lost(state: &Shared, user: &str, factor: &Factor) -> bool {
+    gone(&state.settings(), state, user, factor)
+}
+
 /// Ends kept logins in memory, and records it. Whether there were any.
 fn end_kept(state: &Shared, ended: impl Fn(&str, &KeptLogin) -> bool, reason: &str) -> bool {
     let found: Vec<String> = {
@@ -339,6 +344,8 @@ pub async fn end_logins(
 /// What the policy takes away takes effect: sessions, kept logins, and by their rule runs.
 /// `narrowed` says who has lost some of his rights.
 pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
+    // First of all: no start that was judged before this is cloned any more.
+    state.runs.epoch.raise();
     let settings = state.settings();
     let lost = |user: &str, factor: &Factor| gone(&settings, state, user, factor);
     let changed = end_kept(state, |_, login| over(&settings, state, login), "revoked");
@@ -355,7 +362,8 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
             };
 
             let lost = lost(&run.user, &run.factor) || (narrowed(&run.user) && !may());
-            lost && (run.phase == Phase::Queued || run.command.on_revoke == OnRevoke::Cancel)
+            // What has not begun must not begin; what has follows its rule.
+            lost && (!run.has_begun() || run.command.on_revoke == OnRevoke::Cancel)
         };
 
         runs.values().filter(ended).map(|run| run.id).collect()
@@ -376,6 +384,7 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     if changed {
         let _ = save(state).await;
     }
+    runs::settle(state).await;
 }
 
 /// Locks a user: at once, and whatever the configuration says, until he is unlocked.

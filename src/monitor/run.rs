@@ -2,7 +2,7 @@
 
 use super::runs::Digest;
 use crate::credential::Factor;
-use crate::exec::Duplicates;
+use crate::exec::{Duplicates, Ended};
 use crate::exit::{Counts, End, Reason};
 use crate::ids::{ConnectionId, RequestId, RunId, SessionId, StreamId};
 use crate::ipc::RunRules;
@@ -29,6 +29,10 @@ pub struct Run {
     pub source: Source,
     /// Whether it has had to wait: it is judged again when its turn comes.
     pub waited: bool,
+    /// The epoch as of which it was judged last.
+    pub judged: u64,
+    /// Whether a spawning thread may be about to clone it, or has and that is not recorded yet.
+    pub cloning: bool,
     /// The request that has led to it, and what that asked for; none where that holds a secret, of
     /// which no trace is kept.
     pub request: Option<(RequestId, Digest)>,
@@ -46,6 +50,8 @@ pub struct Run {
     pub before: Option<(ConnectionId, StreamId)>,
     /// How often its client has changed: a wait for one that came back since is over.
     pub changes: u64,
+    /// Whether somebody wants its end, be it before it has begun.
+    pub ended: Ended,
     /// Tells its task to end it; the first reason counts.
     pub end: mpsc::Sender<Reason>,
     /// Tells its task to signal it.
@@ -117,6 +123,12 @@ pub enum Phase {
 }
 
 impl Run {
+    /// Whether its start is known and told. What a lock meets before that is ended whatever its
+    /// rule says: nobody could tell it from a start behind the lock.
+    pub fn has_begun(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
     /// The run's line in a list of runs.
     pub fn line(&self) -> RunLine {
         RunLine {
@@ -132,6 +144,7 @@ impl Run {
 
     /// Asks for its end.
     pub fn end_for(&self, reason: Reason) {
+        self.ended.set();
         let _ = self.end.try_send(reason);
     }
 }

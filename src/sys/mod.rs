@@ -68,7 +68,7 @@ pub use service::{
 };
 #[cfg(target_os = "linux")]
 pub use spawn::{
-    Child, Full, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
+    Child, Full, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
 };
 pub use terminal::{RawMode, Size, own_terminal_size};
 #[cfg(target_os = "linux")]

@@ -5,7 +5,7 @@ use super::gates::{Hindrance, Orders, hindrance, in_queue, take_lock};
 use super::life::live;
 use super::requested::{Digest, Seen, digest};
 use crate::audit::Receipt;
-use crate::exec::Duplicates;
+use crate::exec::{Duplicates, Ended};
 use crate::exit::Counts;
 use crate::ids::RunId;
 use crate::ipc::{RunRules, ToFrontend};
@@ -48,7 +48,8 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
     let mut requested = state.runs.requested.borrow_mut();
     requested.add(grant.user(), grant.request(), digest, id);
     drop(requested);
-    let (run, orders, counts) = draft(asked, &grant, (id, digest), waits.is_some());
+    let judged = state.runs.epoch.now();
+    let (run, orders, counts) = draft(asked, &grant, (id, digest), waits.is_some(), judged);
     let line = run.line();
     state.runs.going.borrow_mut().insert(id, run);
     match waits {
@@ -207,6 +208,7 @@ fn draft(
     grant: &Grant<verb::Run>,
     (id, digest): (RunId, Digest),
     waits: bool,
+    judged: u64,
 ) -> (Run, Orders, oneshot::Receiver<Counts>) {
     let (end, ends) = mpsc::channel(1);
     let (signals, wanted) = mpsc::channel(8);
@@ -219,6 +221,8 @@ fn draft(
         factor: asked.session.factor.clone(),
         source: grant.source().clone(),
         waited: waits,
+        judged,
+        cloning: false,
         command: grant.allowed().command.clone(),
         phase: if waits {
             Phase::Queued
@@ -231,6 +235,7 @@ fn draft(
         owner: Some((asked.connection, asked.stream)),
         before: None,
         changes: 0,
+        ended: Ended::default(),
         end,
         signals,
         finished: Some(finished),

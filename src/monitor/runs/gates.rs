@@ -2,6 +2,7 @@
 
 use crate::exit::{Human, Reason};
 use crate::ids::RunId;
+use crate::monitor::access;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Phase, Run, bytes_on_disk};
 use crate::monitor::state::Shared;
@@ -159,7 +160,14 @@ pub async fn turn(
     let command = &grant.allowed().command;
     let outcome = own_turn(state, run, command, orders).await;
     state.runs.queue.borrow_mut().retain(|id| *id != run);
-    let outcome = outcome.and_then(|()| still_granted(state, run, grant));
+    let waited = |state: &Shared| {
+        let runs = state.runs.going.borrow();
+        runs.get(&run).is_some_and(|run| run.waited)
+    };
+    let outcome = match outcome {
+        Ok(()) if waited(state) => still_granted(state, grant, "while it waited for its turn"),
+        outcome => outcome,
+    };
     if outcome.is_ok() {
         take_lock(state, run, command);
         if let Some(run) = state.runs.going.borrow_mut().get_mut(&run) {
@@ -202,29 +210,54 @@ async fn own_turn(
                 return Err(Denied::new(Code::QueueDeadline, text));
             }
             reason = orders.ends.recv() => {
-                let reason = reason.unwrap_or(Reason::Stopped);
-                let code = match reason {
-                    Reason::Stopped => Code::Stopping,
-                    _ => Code::QueueLeft,
-                };
-                let text = format!("ended before its turn came ({})", reason.word());
-                return Err(Denied::new(code, text));
+                return Err(left(reason.unwrap_or(Reason::Stopped), "its turn came"));
             }
         }
     }
 }
 
-/// Whether what was granted before the wait would be granted now, and be the same.
-fn still_granted(state: &Shared, run: RunId, grant: &Grant<verb::Run>) -> Result<(), Denied> {
-    let waited = state
-        .runs
-        .going
-        .borrow()
-        .get(&run)
-        .is_some_and(|run| run.waited);
-    if !waited {
-        return Ok(());
+/// Somebody wants the end of a run that has not begun.
+fn left(reason: Reason, before: &str) -> Denied {
+    let code = match reason {
+        Reason::Stopped => Code::Stopping,
+        _ => Code::QueueLeft,
+    };
+    Denied::new(code, format!("ended before {before} ({})", reason.word()))
+}
+
+/// The last judgement before a start: nobody wants its end, its user may still be here, and what was
+/// granted would be granted now.
+pub fn may_start(
+    state: &Shared,
+    run: RunId,
+    grant: &Grant<verb::Run>,
+    orders: &mut Orders,
+) -> Result<(), Denied> {
+    if let Ok(reason) = orders.ends.try_recv() {
+        return Err(left(reason, "it started"));
     }
+    let now = state.runs.epoch.now();
+    let judged = {
+        let runs = state.runs.going.borrow();
+        let Some(run) = runs.get(&run) else {
+            return Err(left(Reason::Stopped, "it started"));
+        };
+        if run.ended.is_set() || access::lost(state, &run.user, &run.factor) {
+            return Err(left(Reason::Revoked, "it started"));
+        }
+        run.judged
+    };
+    if judged != now {
+        still_granted(state, grant, "before it started")?;
+        if let Some(run) = state.runs.going.borrow_mut().get_mut(&run) {
+            run.judged = now;
+        }
+    }
+    Ok(())
+}
+
+/// Whether what was granted before would be granted now, and be the same.
+fn still_granted(state: &Shared, grant: &Grant<verb::Run>, when: &str) -> Result<(), Denied> {
     let asker = Asker {
         user: grant.user(),
         request: grant.request(),
@@ -238,11 +271,11 @@ fn still_granted(state: &Shared, run: RunId, grant: &Grant<verb::Run>) -> Result
             if now.argv == then.argv && now.command.run_as == then.command.run_as {
                 return Ok(());
             }
-            let text = "the command was changed while this run waited for its turn";
+            let text = format!("the command was changed {when}");
             Err(Denied::new(Code::QueueLeft, text))
         }
         Err(refusal) => {
-            let text = format!("{} (while it waited for its turn)", refusal.text);
+            let text = format!("{} ({when})", refusal.text);
             Err(Denied::new(refusal.kind.into(), text))
         }
     }

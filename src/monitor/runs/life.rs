@@ -2,9 +2,9 @@
 
 use super::ended::{Over, Ran};
 use super::follow::pass_attachment;
-use super::gates::{Orders, turn};
+use super::gates::{Orders, may_start, turn};
 use crate::audit::{Receipt, Record, What};
-use crate::exec::{self, NotStarted, Obstacle, Pipes, Running};
+use crate::exec::{self, NotStarted, Obstacle, Pipes, Running, Start};
 use crate::exit::{Counts, End, Reason};
 use crate::ids::RunId;
 use crate::ipc::{Manifest, Name, ToFrontend};
@@ -79,7 +79,7 @@ async fn started(
     fault_point("monitor-recorded");
     let spool = spool(state, command)
         .map_err(|fault| Denied::new(Code::Start, format!("its output cannot be kept: {fault}")))?;
-    let (running, pipes) = exec::run(&state.runs.means, grant, receipt).await?;
+    let (running, pipes) = start(state, grant, receipt, orders).await?;
     fault_point("monitor-started");
     count(&state.health.counts.runs);
     tracing::debug!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
@@ -88,6 +88,45 @@ async fn started(
     fault_point("monitor-told");
     tell_waiting(state, run);
     Ok(running)
+}
+
+/// Starts the process. Whatever is taken away meanwhile closes the way to the clone, and the start
+/// is judged anew.
+async fn start(
+    state: &Shared,
+    grant: &Grant<verb::Run>,
+    mut receipt: Receipt,
+    orders: &mut Orders,
+) -> Result<(Running, Pipes), Denied> {
+    let id = receipt.run();
+    let cloning = |is: bool| {
+        let mut runs = state.runs.going.borrow_mut();
+        let run = runs.get_mut(&id)?;
+        run.cloning = is;
+        Some(state.runs.epoch.ticket(&run.ended))
+    };
+    loop {
+        // First the ticket, then the judgement: what comes in between lets the ticket lapse.
+        let ticket = cloning(true);
+        let judged = may_start(state, id, grant, orders);
+        let started = match (judged, ticket) {
+            (Ok(()), Some(ticket)) => exec::run(&state.runs.means, grant, receipt, &ticket)
+                .await
+                .map_err(Denied::from),
+            (Err(denied), _) => Err(denied),
+            (Ok(()), None) => Err(Denied::no_such_run()),
+        };
+        // One that has begun is settled when its record is about to be written.
+        match started {
+            Ok(Start::Begun(running, pipes)) => return Ok((running, pipes)),
+            Ok(Start::Overtaken(back)) => receipt = back,
+            Err(denied) => {
+                cloning(false);
+                state.runs.one_started.notify_waiters();
+                return Err(denied);
+            }
+        }
+    }
 }
 
 /// Hands a run that has started to the frontend.
@@ -124,8 +163,10 @@ async fn tell_started(state: &Shared, run: RunId, pid: i32, spool: OwnedFd, pipe
 fn tell_waiting(state: &Shared, run: RunId) {
     let waiting = state.runs.going.borrow_mut().get_mut(&run).map(|run| {
         run.phase = Phase::Running;
+        run.cloning = false;
         std::mem::take(&mut run.waiting)
     });
+    state.runs.one_started.notify_waiters();
     for (place, attachment) in waiting.unwrap_or_default() {
         if !pass_attachment(state, place, attachment) {
             let text = "its output cannot be shown now";

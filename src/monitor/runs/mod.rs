@@ -2,6 +2,7 @@
 
 mod begin;
 mod ended;
+mod fence;
 mod follow;
 mod gates;
 mod leave;
@@ -11,6 +12,7 @@ mod table;
 
 pub use begin::begin;
 pub use ended::{EndedRuns, Over};
+pub use fence::settle;
 pub use follow::{attach, hand_on, not_taken_up};
 pub use leave::{cancel, leave, signal};
 pub use requested::Digest;

@@ -28,7 +28,7 @@ pub enum Seen {
 #[derive(Debug, Default)]
 pub struct Requested {
     known: HashMap<(Arc<str>, RequestId), (Digest, RunId)>,
-    order: VecDeque<(Instant, Arc<str>, RequestId)>,
+    order: VecDeque<(Instant, Arc<str>, RequestId, RunId)>,
     users: HashMap<Arc<str>, usize>,
 }
 
@@ -41,7 +41,7 @@ impl Requested {
         digest: &Digest,
         goes_on: impl Fn(RunId) -> bool,
     ) -> Seen {
-        self.forget_old(goes_on);
+        self.forget_old(Instant::now(), goes_on);
         match self.known.get(&(user.clone(), id)) {
             Some((known, run)) if known == digest => Seen::Run(*run),
             Some(_) => Seen::Reused,
@@ -60,35 +60,44 @@ impl Requested {
     /// A request has led to a run.
     pub fn add(&mut self, user: &Arc<str>, id: RequestId, digest: Digest, run: RunId) {
         self.known.insert((user.clone(), id), (digest, run));
-        self.order.push_back((Instant::now(), user.clone(), id));
+        self.order
+            .push_back((Instant::now(), user.clone(), id, run));
         *self.users.entry(user.clone()).or_default() += 1;
     }
 
-    /// A request's run could not begin: nothing has happened, and it may be asked for again.
+    /// A request's run could not begin: nothing has happened, and it may be asked for again. What
+    /// was tried counts until its time is over, as a run that began does.
     pub fn remove(&mut self, user: &Arc<str>, id: RequestId) {
-        if self.known.remove(&(user.clone(), id)).is_none() {
-            return;
+        self.known.remove(&(user.clone(), id));
+    }
+
+    fn forget_old(&mut self, now: Instant, goes_on: impl Fn(RunId) -> bool) {
+        let over = |at: Instant| now.saturating_duration_since(at) >= REQUEST_ID_AGE;
+        while self.order.front().is_some_and(|(at, ..)| over(*at)) {
+            let Some((_, user, id, run)) = self.order.pop_front() else {
+                return;
+            };
+
+            // An earlier try that could not begin is no longer known by its run: then the id stands
+            // for a later run, whose time is not over.
+            let known = self.known.get(&(user.clone(), id));
+            let own = known.is_some_and(|(_, known)| *known == run);
+            if own && goes_on(run) {
+                self.order.push_back((now, user, id, run));
+                continue;
+            }
+            if own {
+                self.known.remove(&(user.clone(), id));
+            }
+            self.count_down(&user);
         }
+    }
+
+    fn count_down(&mut self, user: &Arc<str>) {
         if let Some(count) = self.users.get_mut(user) {
             *count -= 1;
             if *count == 0 {
                 self.users.remove(user);
-            }
-        }
-    }
-
-    fn forget_old(&mut self, goes_on: impl Fn(RunId) -> bool) {
-        while self
-            .order
-            .front()
-            .is_some_and(|(at, ..)| at.elapsed() >= REQUEST_ID_AGE)
-        {
-            let Some((_, user, id)) = self.order.pop_front() else {
-                return;
-            };
-            match self.known.get(&(user.clone(), id)) {
-                Some((_, run)) if goes_on(*run) => self.order.push_back((Instant::now(), user, id)),
-                _ => self.remove(&user, id),
             }
         }
     }
@@ -178,5 +187,45 @@ mod tests {
             seen.look(&alice, id(0), &[0; 32], |_| false),
             Seen::Run(_)
         ));
+    }
+
+    /// Asked again at 588 s it was forgotten at 604 s, by the first try's entry, and ran twice.
+    #[test]
+    fn an_id_whose_first_try_could_not_begin_is_remembered_from_the_second_on() {
+        let mut requested = Requested::default();
+        let alice: Arc<str> = "alice".into();
+        let id = RequestId::from_random([1; 20]);
+        let digest = digest(&invocation("1"));
+        let (first, second) = (RunId::from_random([2; 10]), RunId::from_random([3; 10]));
+        requested.add(&alice, id, digest, first);
+        requested.remove(&alice, id);
+        assert_eq!(requested.look(&alice, id, &digest, |_| false), Seen::New);
+        requested.add(&alice, id, digest, second);
+
+        // The first try's time is over, and not the second's.
+        let began = Instant::now();
+        requested.order[1].0 = began + REQUEST_ID_AGE / 2;
+        requested.forget_old(began + REQUEST_ID_AGE, |_| false);
+        assert_eq!(
+            requested.look(&alice, id, &digest, |_| false),
+            Seen::Run(second)
+        );
+        requested.forget_old(began + 2 * REQUEST_ID_AGE, |_| false);
+        assert_eq!(requested.look(&alice, id, &digest, |_| false), Seen::New);
+        assert!(requested.users.is_empty() && requested.known.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_begin_counts_until_its_time_is_over() {
+        let mut requested = Requested::default();
+        let alice: Arc<str> = "alice".into();
+        for number in 0..10u8 {
+            let id = RequestId::from_random([number; 20]);
+            requested.add(&alice, id, [0; 32], RunId::from_random([number; 10]));
+            requested.remove(&alice, id);
+        }
+        assert_eq!((requested.users[&alice], requested.known.len()), (10, 0));
+        requested.forget_old(Instant::now() + REQUEST_ID_AGE, |_| true);
+        assert!(requested.users.is_empty() && requested.order.is_empty());
     }
 }

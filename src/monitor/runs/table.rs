@@ -2,7 +2,7 @@
 
 use super::ended::EndedRuns;
 use super::requested::Requested;
-use crate::exec::Means;
+use crate::exec::{Epoch, Means};
 use crate::ids::RunId;
 use crate::monitor::run::{Run, bytes_on_disk};
 use crate::sys::Version;
@@ -27,6 +27,10 @@ pub struct Runs {
     pub requested: RefCell<Requested>,
     /// Runs that have ended not long ago.
     pub ended: RefCell<EndedRuns>,
+    /// Raised by everything that takes away; starts that were judged before lapse.
+    pub epoch: Epoch,
+    /// Rung when a run has started.
+    pub one_started: Notify,
     /// Rung when a run has ended.
     pub one_ended: Notify,
     /// The version of each command's executable that ran last.
@@ -49,6 +53,8 @@ impl Runs {
             locks: RefCell::default(),
             requested: RefCell::new(requested),
             ended: RefCell::new(ended),
+            epoch: Epoch::default(),
+            one_started: Notify::new(),
             one_ended: Notify::new(),
             versions: RefCell::default(),
         }

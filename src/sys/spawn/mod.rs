@@ -16,7 +16,7 @@ mod program;
 
 pub(super) use parent::start_here;
 pub use pool::{Full, Spawner};
-pub use program::{Child, Open, ProcessLimit, Program, Resource, SpawnError, Step, Take};
+pub use program::{Child, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Step, Take};
 
 #[cfg(test)]
 mod tests;

@@ -13,14 +13,16 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// Starts a program on the calling thread, which must outlive it.
 pub(in crate::sys) fn start_here(program: Program) -> Result<Child, SpawnError> {
     let cradle = Cradle::new().map_err(|fault| SpawnError::before(Step::Clone, &fault))?;
-    clone_and_exec(&cradle, program, &AtomicI32::new(-1))
+    let always = || true;
+    clone_and_exec(&cradle, program, &always, &AtomicI32::new(-1))
 }
 
-/// Starts a program and waits until it has replaced the child; `pidfd` is set before the child
-/// runs, so that another thread can kill it.
+/// Starts a program and waits until it has replaced the child, unless the gate is closed by then;
+/// `pidfd` is set before the child runs, so that another thread can kill it.
 pub(super) fn clone_and_exec(
     cradle: &Cradle,
     program: Program,
+    gate: &dyn Fn() -> bool,
     pidfd: &AtomicI32,
 ) -> Result<Child, SpawnError> {
     let prepared = Prepared::of(&program)?;
@@ -37,6 +39,9 @@ pub(super) fn clone_and_exec(
         .map_err(|fault| SpawnError::before(Step::Descriptors, &fault))?;
 
     let mut shared = prepared.shared(&program, held.numbers());
+    if !gate() {
+        return Err(SpawnError::at(Step::Gate, 0));
+    }
     let pid = clone_blocked(cradle, program.cgroup.as_ref(), pidfd, &mut shared)?;
 
     // SAFETY: CLONE_PIDFD gave us a new descriptor here.

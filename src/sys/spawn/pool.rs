@@ -3,7 +3,7 @@
 use super::cradle::Cradle;
 use super::deadline::{Answer, DeadlineBook, Slot, lock};
 use super::parent::clone_and_exec;
-use super::program::{Program, SpawnError};
+use super::program::{Gate, Program, SpawnError};
 use crate::limits;
 use std::collections::VecDeque;
 use std::io;
@@ -22,7 +22,7 @@ pub struct Spawner(Arc<Queue>);
 /// Programs that wait to be started. One bell for all threads, which wakes one of them: a shared
 /// channel would wake a second only to wait in its place.
 struct Queue {
-    jobs: Mutex<VecDeque<(Prepare, Answer)>>,
+    jobs: Mutex<VecDeque<(Prepare, Gate, Answer)>>,
     bell: Condvar,
     most: usize,
     deadlines: DeadlineBook,
@@ -60,17 +60,17 @@ impl Spawner {
         Ok(Self(queue))
     }
 
-    /// Starts the program that `prepare` makes; both it and `answer` are called on a spawning
-    /// thread.
+    /// Starts the program that `prepare` makes, if `gate` is still open when it is made; all three
+    /// are called on a spawning thread.
     ///
     /// # Errors
     /// When as many wait already as may.
-    pub fn submit(&self, prepare: Prepare, answer: Answer) -> Result<(), Full> {
+    pub fn submit(&self, prepare: Prepare, gate: Gate, answer: Answer) -> Result<(), Full> {
         let mut jobs = lock(&self.0.jobs);
         if jobs.len() >= self.0.most {
             return Err(Full);
         }
-        jobs.push_back((prepare, answer));
+        jobs.push_back((prepare, gate, answer));
         drop(jobs);
         self.0.bell.notify_one();
         Ok(())
@@ -96,7 +96,7 @@ fn add_thread(queue: &Arc<Queue>) -> io::Result<()> {
 
 impl Queue {
     /// Waits for the next program.
-    fn next(&self) -> (Prepare, Answer) {
+    fn next(&self) -> (Prepare, Gate, Answer) {
         let mut jobs = lock(&self.jobs);
         loop {
             match jobs.pop_front() {
@@ -108,11 +108,13 @@ impl Queue {
 
     /// Waits for the next program, starts it under its deadline, and answers for it.
     fn start_next(&self, slot: &Slot, cradle: &Cradle) {
-        let (prepare, answer) = self.next();
+        let (prepare, gate, answer) = self.next();
         self.deadlines.enter(slot, answer);
         let prepared = prepare();
         if slot.may_clone() {
-            slot.answer(prepared.and_then(|program| clone_and_exec(cradle, program, &slot.pidfd)));
+            slot.answer(
+                prepared.and_then(|program| clone_and_exec(cradle, program, &gate, &slot.pidfd)),
+            );
         }
     }
 }

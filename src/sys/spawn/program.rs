@@ -42,6 +42,10 @@ pub struct Program {
     pub files: Option<Files>,
 }
 
+/// Whether a program may still start, asked directly before the clone. What closes it in time starts
+/// nothing.
+pub type Gate = Box<dyn Fn() -> bool + Send>;
+
 /// A bound on one process, and on each that it starts by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessLimit {
@@ -148,6 +152,8 @@ steps! {
     Prepare "prepare",
     /// Its control group.
     Cgroup "cgroup",
+    /// A last look whether it may still start.
+    Gate "gate",
     /// The clone itself.
     Clone "clone",
     /// Taking the descriptors along.

@@ -5,7 +5,8 @@ use super::*;
 use std::ffi::CString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 fn text(text: &str) -> CString {
@@ -80,6 +81,7 @@ fn run(program: Draft) -> Result<Child, SpawnError> {
     SPAWNER
         .submit(
             Box::new(move || program.open()),
+            Box::new(|| true),
             Box::new(move |result| done.send(result).unwrap()),
         )
         .unwrap();
@@ -344,12 +346,14 @@ fn a_start_that_hangs_before_the_clone_costs_itself_only() {
     spawner
         .submit(
             hanging,
+            Box::new(|| true),
             Box::new(move |result| first.send(("hung", result)).unwrap()),
         )
         .unwrap();
     spawner
         .submit(
             Box::new(|| program(&["/bin/true"]).0.open()),
+            Box::new(|| true),
             Box::new(move |result| done.send(("next", result)).unwrap()),
         )
         .unwrap();
@@ -403,4 +407,31 @@ fn a_stopped_child_is_killed_at_its_deadline() {
         Some(0),
         "the spawning threads are free"
     );
+}
+
+#[test]
+fn a_gate_that_is_closed_when_all_is_made_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("ran");
+    let trace = trace.to_str().unwrap();
+    let (done, answer) = mpsc::channel();
+    let open = Arc::new(AtomicBool::new(true));
+    let (closes, looks) = (open.clone(), open);
+    let program = program(&["/bin/touch", trace]).0;
+    static POOL: std::sync::LazyLock<Spawner> =
+        std::sync::LazyLock::new(|| Spawner::start(1, 1).unwrap());
+    POOL.submit(
+        // Open when the start begins, and closed by the time that everything is made.
+        Box::new(move || {
+            let made = program.open();
+            closes.store(false, Ordering::SeqCst);
+            made
+        }),
+        Box::new(move || looks.load(Ordering::SeqCst)),
+        Box::new(move |result| done.send(result).unwrap()),
+    )
+    .unwrap();
+    let result = answer.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(result.unwrap_err().step, Step::Gate);
+    assert!(!std::path::Path::new(trace).exists());
 }
