@@ -1,0 +1,16 @@
+//! Who may be here: locks, kept logins, one-time codes; and what happens at once when somebody may
+//! not any more.
+
+mod enforce;
+mod kept;
+mod locks;
+mod seeds;
+mod standing;
+mod store;
+
+pub use enforce::enforce;
+pub use kept::{end_logins, keep, kept, kept_for, lost, opened};
+pub use locks::{lock, unlock};
+pub use seeds::{make_seed, remove_seed};
+pub use standing::{Refused, second_factor, standing};
+pub use store::save_soon;

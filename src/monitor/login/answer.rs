@@ -1,0 +1,233 @@
+//! What comes of a login that was judged: its record, a session or a refusal, and the answer.
+
+use super::judged::{Judged, Proved};
+use crate::audit::{Record, What};
+use crate::clock::seconds as now;
+use crate::credential;
+use crate::ids::{ConnectionId, SessionId};
+use crate::ipc::{Outcome, Stage, ToFrontend};
+use crate::limits;
+use crate::monitor::access::{self, Refused};
+use crate::monitor::metrics::count_by;
+use crate::monitor::session::Session;
+use crate::monitor::state::Shared;
+use crate::monitor::strangers::Deed;
+use crate::monitor::{connections, penalties, sessions, summary};
+use crate::penalty::Misdeed;
+use crate::protocol::{Code, Method};
+use crate::source::{Peer, Source};
+use std::io;
+use std::sync::Arc;
+
+/// Records what a login came to, and says it: a session begins, or the client may try again.
+pub async fn answer(state: &Shared, number: ConnectionId, peer: Peer, mut judged: Judged) {
+    if let Err(why) = still(state, &judged, &peer.source) {
+        judged.outcome = Err(why);
+    }
+    let session = session(&judged);
+    let recorded = record(state, number, &peer, &judged, session.as_ref());
+    let keep = matches!(&judged.outcome, Ok(Proved::User(proven)) if proven.keep);
+    let mut kept_s = None;
+    if let (Some(session), true, true) = (&session, keep, recorded.is_ok()) {
+        kept_s = access::keep(state, session, &peer.source).await;
+    }
+
+    // It may have been revoked, and the client may have gone away, while that was written.
+    let revoked = still(state, &judged, &peer.source).err();
+    if !state.sessions.connections.borrow().contains_key(&number) {
+        return;
+    }
+
+    let refused = match (&judged.outcome, session, revoked) {
+        (Ok(_), Some(session), None) if recorded.is_ok() => {
+            return accept(state, number, &peer, &judged, session, kept_s);
+        }
+        (Ok(_), _, None) => Code::Trail,
+        (Ok(_), session, Some(Refused { code, why, .. })) => {
+            if let Some(session) = session {
+                sessions::over(state, &session, Some(why));
+            }
+            code
+        }
+        (Err(why), ..) => {
+            count_refusal(state, number, &peer, &judged, *why);
+            why.code
+        }
+    };
+    refuse(state, number, refused);
+}
+
+/// Whether the user may still log in: it may have changed while his proof was verified.
+fn still(state: &Shared, judged: &Judged, source: &Source) -> Result<(), Refused> {
+    let factor = match &judged.outcome {
+        Ok(Proved::User(proven)) => &proven.factor,
+        Ok(Proved::Session(session)) => &session.factor,
+        Err(_) => return Ok(()),
+    };
+
+    let known = access::standing(state, &judged.user, source).map_err(Refused::because)?;
+    if known.holds(factor) {
+        Ok(())
+    } else {
+        Err(Refused::because("changed while it was verified"))
+    }
+}
+
+/// The session that a proof begins, or goes on with.
+fn session(judged: &Judged) -> Option<Session> {
+    let proven = match judged.outcome.as_ref().ok()? {
+        Proved::User(proven) => proven,
+        Proved::Session(session) => return Some(session.clone()),
+    };
+
+    let id = SessionId::from_random(credential::random());
+    Some(Session {
+        id,
+        user: Arc::from(judged.user.as_str()),
+        key: proven.key,
+        counter: 0,
+        factor: proven.factor.clone(),
+        kept: if proven.keep { Some(id) } else { proven.kept },
+        since: now(),
+    })
+}
+
+/// Writes the login to the trail, or counts it where outsiders would fill the trail.
+fn record(
+    state: &Shared,
+    connection: ConnectionId,
+    peer: &Peer,
+    judged: &Judged,
+    session: Option<&Session>,
+) -> io::Result<()> {
+    if session.is_none() && !summary::admits(state, &peer.source, Deed::Refused) {
+        return Ok(());
+    }
+
+    let user: String = judged.user.chars().take(limits::USER_NAME).collect();
+    let id = session.map(|session| session.id.to_string());
+    let key = session.map(|session| format!("{:?}", session.key));
+    let kept = session
+        .and_then(|session| session.kept)
+        .map(|kept| kept.to_string());
+
+    state.record(&Record::now(What::Login {
+        connection,
+        source: &peer.to_string(),
+        user: &user,
+        method: method(judged),
+        outcome: if session.is_some() {
+            "accepted"
+        } else {
+            "refused"
+        },
+        reason: judged.outcome.as_ref().err().map(|refused| refused.why),
+        by: session.map(|session| session.factor.shown()),
+        session: id.as_deref(),
+        session_key: key.as_deref(),
+        kept: kept.as_deref(),
+        signed: session.map(|_| judged.signed.as_str()),
+        signature: session.map(|_| judged.signature.as_str()),
+        key_signature: session
+            .map(|_| judged.key_signature.as_str())
+            .filter(|signature| !signature.is_empty()),
+    }))
+}
+
+/// The method's name, for the trail and the counters.
+fn method(judged: &Judged) -> &'static str {
+    judged.method.map_or("unknown", Method::word)
+}
+
+/// The session has its connection from now on, and the client hears so.
+fn accept(
+    state: &Shared,
+    number: ConnectionId,
+    peer: &Peer,
+    judged: &Judged,
+    session: Session,
+    kept_s: Option<u64>,
+) {
+    count_by(&state.health.counts.logins, (method(judged), "accepted"));
+    let verified_us = u64::try_from(judged.verified_in.as_micros()).unwrap_or(u64::MAX);
+    let (user, id, by) = (session.user.to_string(), session.id, session.factor.clone());
+
+    if let Some(connection) = state.sessions.connections.borrow_mut().get_mut(&number) {
+        connection.stage = Stage::Open;
+        connection.session = Some(session);
+    }
+    sessions::take(state, id, number);
+    if penalties::known_place(state, &user, &peer.source) {
+        access::save_soon(state);
+    }
+
+    state.tell(ToFrontend::Login {
+        connection: number,
+        outcome: Outcome::Accepted {
+            session: id.to_string(),
+            user: user.clone(),
+            kept_s,
+        },
+    });
+
+    // The client is not kept waiting for the log.
+    tracing::info!(connection = number, %peer, user, by = by.shown(), verified_us, "logged in");
+}
+
+/// What a refused proof costs, in the log, the counters and the penalties.
+fn count_refusal(
+    state: &Shared,
+    number: ConnectionId,
+    peer: &Peer,
+    judged: &Judged,
+    Refused { code, why, guessed }: Refused,
+) {
+    let user: String = judged.user.chars().take(limits::USER_NAME).collect();
+    if code == Code::CodeWanted {
+        // Half of a login that is going well.
+        tracing::info!(connection = number, %peer, user = user.escape_debug().to_string(), "a one-time code is wanted");
+    } else {
+        count_by(&state.health.counts.logins, (method(judged), "refused"));
+        tracing::warn!(connection = number, %peer, user = user.escape_debug().to_string(), reason = why, "login refused");
+    }
+
+    if code == Code::LoginRefused {
+        // Whoever shows a wrong key costs no more than whoever shows none.
+        let misdeed = if guessed {
+            Misdeed::Login
+        } else {
+            Misdeed::NoLogin
+        };
+        penalties::source(state, &peer.source, misdeed);
+    }
+}
+
+/// The client may try again, a few times.
+fn refuse(state: &Shared, number: ConnectionId, refused: Code) {
+    let close = {
+        let mut connections = state.sessions.connections.borrow_mut();
+        let Some(connection) = connections.get_mut(&number) else {
+            return;
+        };
+        connection.stage = Stage::Greeted;
+        if matches!(refused, Code::LoginBusy | Code::CodeWanted) {
+            // Nothing was tried, or nothing was wrong yet.
+            connection.tries = connection.tries.saturating_sub(1);
+        }
+
+        // A code may be asked for as often as it may be tried.
+        connection.codes_wanted += u32::from(refused == Code::CodeWanted);
+        connection.tries >= limits::LOGIN_TRIES || connection.codes_wanted > limits::LOGIN_TRIES
+    };
+
+    let code = if close { Code::LoginTries } else { refused };
+    state.tell(ToFrontend::Login {
+        connection: number,
+        outcome: Outcome::Refused {
+            code: code.number(),
+        },
+    });
+    if close {
+        connections::forget(state, number, false);
+    }
+}

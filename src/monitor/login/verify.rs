@@ -1,0 +1,69 @@
+//! Passwords are verified in a bounded pool of threads that stand behind everything else.
+
+use crate::credential::{self, Hash};
+use crate::limits;
+use crate::monitor::metrics::count;
+use crate::monitor::state::Shared;
+use crate::protocol::Code;
+use crate::secret::Secret;
+use std::time::{Duration, Instant};
+
+/// Verifies in the bounded pool; a login that would wait too long is told so.
+pub async fn verify(
+    state: &Shared,
+    hash: Hash,
+    password: Secret,
+) -> Result<(bool, Duration), Code> {
+    if password.bytes().len() > limits::PASSWORD {
+        return Ok((false, Duration::ZERO));
+    }
+    if state.access.logins_waiting.get() >= limits::LOGINS_WAITING {
+        return Err(Code::LoginBusy);
+    }
+
+    state
+        .access
+        .logins_waiting
+        .set(state.access.logins_waiting.get() + 1);
+    let verifiers = state.access.verifiers.borrow().clone();
+    let place = tokio::time::timeout(limits::LOGIN_QUEUE, verifiers.acquire_owned()).await;
+    state
+        .access
+        .logins_waiting
+        .set(state.access.logins_waiting.get() - 1);
+    let Ok(Ok(place)) = place else {
+        return Err(Code::LoginBusy);
+    };
+    forget_memory_later(state);
+
+    // A thread of its own, behind everything else on this machine: however many wait to be
+    // verified, whoever is in already does not notice. At most as many as there are places.
+    let (done, verified) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("verifier".into())
+        .spawn(move || {
+            crate::sys::step_back();
+            let began = Instant::now();
+            let fits = hash.verify(&password);
+            drop(place);
+            let _ = done.send((fits, began.elapsed()));
+        });
+
+    match thread {
+        Ok(_) => verified.await.map_err(|_| Code::Internal),
+        Err(_) => Err(Code::LoginBusy),
+    }
+}
+
+/// Gives the verifiers' memory back once nobody has logged in for a while.
+fn forget_memory_later(state: &Shared) {
+    count(&state.health.counts.verifications);
+    let verification = state.health.counts.verifications.get();
+    let state = state.clone();
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(limits::VERIFIER_MEMORY).await;
+        if state.health.counts.verifications.get() == verification {
+            credential::forget_memory();
+        }
+    });
+}
