@@ -12,7 +12,7 @@ pub use running::Running;
 pub use tree::Rest;
 
 use crate::audit::Receipt;
-use crate::policy::{Account, Command, Grant, Plan, RunAs, Stdin};
+use crate::policy::{Account, Command, Confinement, Grant, Plan, RunAs, Stdin};
 use crate::sys::{
     self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
     TreeLimits, Trust,
@@ -255,19 +255,14 @@ fn prepare(grant: &Grant<verb::Run>, receipt: &Receipt) -> Result<(Draft, Pipes)
         .map(|word| text(word))
         .collect::<Result<Vec<_>, _>>()?;
     let cwd = text(&command.cwd.to_string_lossy())?;
+
     let confinement = &command.confinement;
     let (umask, new_privileges, network) = (
         confinement.umask,
         confinement.setuid_allowed,
         confinement.network,
     );
-
-    let files = confinement.sandbox.as_ref().map(|sandbox| Files {
-        read: sandbox.read.clone(),
-        write: sandbox.write.clone(),
-        execute: sandbox.execute.clone(),
-    });
-
+    let files = files(confinement);
     let limits = process_limits(command);
     let terminal = plan.terminal.is_some();
     let rest = move |executable| Program {
@@ -296,6 +291,16 @@ fn prepare(grant: &Grant<verb::Run>, receipt: &Receipt) -> Result<(Draft, Pipes)
     };
 
     Ok((draft, pipes))
+}
+
+/// The files that a sandbox leaves.
+fn files(confinement: &Confinement) -> Option<Files> {
+    let sandbox = confinement.sandbox.as_ref()?;
+    Some(Files {
+        read: sandbox.read.clone(),
+        write: sandbox.write.clone(),
+        execute: sandbox.execute.clone(),
+    })
 }
 
 /// A word as the kernel takes it.

@@ -54,42 +54,41 @@ pub const fn carries(message: &ToMonitor) -> &'static [Name] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Bound, Misdeed, SecretValue};
     use super::*;
 
     fn all() -> Vec<ToMonitor> {
         let text = String::new;
+        let (connection, stream, run) = (1, 1, [0; 10]);
         vec![
             ToMonitor::Ready {
                 landlock: text(),
                 uid: 1,
             },
             ToMonitor::Hello {
-                connection: 1,
+                connection,
                 source: text(),
                 nonce: None,
             },
             ToMonitor::Login {
-                connection: 1,
+                connection,
                 signed: text(),
                 signature: text(),
-                password: super::super::SecretValue::default(),
+                password: SecretValue::default(),
                 key_signature: text(),
-                code: super::super::SecretValue::default(),
+                code: SecretValue::default(),
                 exporter: None,
             },
             ToMonitor::Request {
-                connection: 1,
-                stream: 1,
+                connection,
+                stream,
                 signed: text(),
                 signature: text(),
                 secrets: vec![],
             },
-            ToMonitor::Leave {
-                connection: 1,
-                stream: 1,
-            },
+            ToMonitor::Leave { connection, stream },
             ToMonitor::Finished {
-                run: [0; 10],
+                run,
                 stdin: 0,
                 stdout: 0,
                 stderr: 0,
@@ -97,35 +96,32 @@ mod tests {
                 held_open: false,
             },
             ToMonitor::Violation {
-                connection: 1,
+                connection,
                 text: text(),
             },
             ToMonitor::Gone {
-                connection: 1,
+                connection,
                 lost: false,
             },
-            ToMonitor::CutShort { run: [0; 10] },
+            ToMonitor::CutShort { run },
             ToMonitor::Exceeded {
-                run: [0; 10],
-                bound: super::super::Bound::Idle,
+                run,
+                bound: Bound::Idle,
             },
-            ToMonitor::Closed {
-                run: [0; 10],
-                descriptor: 0,
-            },
+            ToMonitor::Closed { run, descriptor: 0 },
             ToMonitor::Misdeed {
                 source: std::net::Ipv4Addr::LOCALHOST.into(),
-                misdeed: super::super::Misdeed::NoLogin,
+                misdeed: Misdeed::NoLogin,
             },
             ToMonitor::Alive,
             ToMonitor::NotTakenUp {
-                run: [0; 10],
-                connection: 1,
-                stream: 1,
+                run,
+                connection,
+                stream,
             },
             ToMonitor::Taken {
-                connection: 1,
-                stream: 1,
+                connection,
+                stream,
                 kept: true,
             },
         ]

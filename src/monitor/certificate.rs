@@ -1,10 +1,9 @@
 //! The server's certificate: read and judged with its key, watched, and taken over when both fit.
 
-use super::pem::{TlsFile, TlsFiles};
+use super::pem::{Tls, TlsFile, TlsFiles};
 use super::state::Shared;
 use crate::audit::{Record, What};
 use crate::limits;
-
 use std::time::SystemTime;
 
 /// Watches the files, and the date. Until the daemon ends.
@@ -30,58 +29,52 @@ pub async fn watch(state: Shared) {
     }
 }
 
+/// Takes over what stands on the disk, where it is new and fits.
 async fn take_over(state: &Shared, files: &TlsFiles) {
     // Not in the middle of a reload, which would put its own reading in force after this one.
     let _one_at_a_time = state.config.reloading.lock().await;
-
     // One that has just ended may have named others, and has read them.
     if state.settings().tls_files != *files {
         return;
     }
-    let reading = files.clone();
-    let read = tokio::task::spawn_blocking(move || reading.read()).await;
-    let new = match read
-        .unwrap_or_else(|_| Err(vec![(TlsFile::Certificate, "could not be read".into())]))
-    {
+
+    let new = match read(files).await {
         Ok(new) => new,
         // A renewal writes one file after the other: the next look sees the second.
-        Err(faults) => {
-            note_fault(
-                state,
-                Some(
-                    faults
-                        .into_iter()
-                        .map(|(_, fault)| fault)
-                        .collect::<Vec<_>>()
-                        .join("; "),
-                ),
-            );
-
-            return;
-        }
+        Err(fault) => return note_fault(state, Some(fault)),
     };
-
-    let old = state.settings();
-    if (&old.tls.chain, &old.tls.key, &old.tls.client_ca) == (&new.chain, &new.key, &new.client_ca)
-    {
+    let old = &state.settings().tls;
+    if (&old.chain, &old.key, &old.client_ca) == (&new.chain, &new.key, &new.client_ca) {
         return note_fault(state, None);
     }
-    let now = crate::clock::now();
-    if let (Some(fault), None) = (new.validity.fault(now), old.tls.validity.fault(now)) {
-        note_fault(
-            state,
-            Some(format!(
-                "the certificate on the disk {fault}; the one that is in force stays"
-            )),
-        );
 
-        return;
+    let now = crate::clock::now();
+    if let (Some(fault), None) = (new.validity.fault(now), old.validity.fault(now)) {
+        let fault = format!("the certificate on the disk {fault}; the one that is in force stays");
+        return note_fault(state, Some(fault));
     }
 
     note_fault(state, None);
+    put_in_force(state, new).await;
+}
+
+/// What stands on the disk, or every fault of it.
+async fn read(files: &TlsFiles) -> Result<Tls, String> {
+    let reading = files.clone();
+    let read = tokio::task::spawn_blocking(move || reading.read()).await;
+    let read =
+        read.unwrap_or_else(|_| Err(vec![(TlsFile::Certificate, "could not be read".into())]));
+    read.map_err(|faults| {
+        let faults: Vec<String> = faults.into_iter().map(|(_, fault)| fault).collect();
+        faults.join("; ")
+    })
+}
+
+/// The new certificate is in force, in the frontend too, and that is said.
+async fn put_in_force(state: &Shared, new: Tls) {
     let (fingerprint, expires) = (new.fingerprint.to_string(), new.validity.until_text());
-    let same_key = old.tls.fingerprint == new.fingerprint;
-    let mut settings = (*old).clone();
+    let mut settings = (*state.settings()).clone();
+    let same_key = settings.tls.fingerprint == new.fingerprint;
     settings.tls = new;
     state.config.swap(settings);
 

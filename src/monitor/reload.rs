@@ -38,68 +38,74 @@ async fn read_anew(state: &Shared) -> Result<Vec<String>, Vec<String>> {
         .unwrap_or_else(|_| Err(vec!["the loader failed".into()]));
     let result = loaded.and_then(|new| fits(state, &new).map(|()| new));
     match result {
+        Ok(new) => Ok(accept(state, new).await),
         Err(faults) => {
-            for fault in &faults {
-                tracing::error!(fault, "reload refused; the old configuration stays");
-            }
-            let [_, refused] = &state.health.counts.reloads;
-            count(refused);
-            let _ = state.record(&Record::now(What::Reload {
-                outcome: "refused",
-                generation: state.config.generation.get(),
-                faults: &faults,
-                changes: &[],
-            }));
+            refuse(state, &faults);
             Err(faults)
         }
-
-        Ok(new) => {
-            for warning in &new.warnings {
-                tracing::warn!(warning);
-            }
-            *state.access.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
-            let old = state.settings();
-            state.config.swap(new);
-
-            // What stood on the disk was read, and is in force.
-            state.config.certificate_fault.take();
-            let new = state.settings();
-            state
-                .config
-                .generation
-                .set(state.config.generation.get() + 1);
-            let generation = state.config.generation.get();
-            let [accepted, _] = &state.health.counts.reloads;
-            count(accepted);
-            let changes = changes(&old, &new);
-            let _ = state.record(&Record::now(What::Reload {
-                outcome: "accepted",
-                generation,
-                faults: &[],
-                changes: &changes,
-            }));
-            let known = RefCell::new(HashMap::new());
-            let narrowed = |user: &str| {
-                *known
-                    .borrow_mut()
-                    .entry(user.to_owned())
-                    .or_insert_with(|| new.policy.takes_from(&old.policy, user))
-            };
-
-            super::access::enforce(state, narrowed).await;
-            super::configure::configure(state, &[]).await;
-            super::penalties::reloaded(state, &old.penalties);
-            let told = if changes.is_empty() {
-                "nothing".to_owned()
-            } else {
-                changes.join("; ")
-            };
-
-            tracing::info!(generation, changes = told, "reloaded");
-            let_go(old);
-            Ok(changes)
-        }
     }
+}
+
+/// The old configuration stays, and every fault is said.
+fn refuse(state: &Shared, faults: &[String]) {
+    for fault in faults {
+        tracing::error!(fault, "reload refused; the old configuration stays");
+    }
+
+    let [_, refused] = &state.health.counts.reloads;
+    count(refused);
+    let _ = state.record(&Record::now(What::Reload {
+        outcome: "refused",
+        generation: state.config.generation.get(),
+        faults,
+        changes: &[],
+    }));
+}
+
+/// The new configuration is in force, and what it takes away ends. Returns what is new, in words.
+async fn accept(state: &Shared, new: Settings) -> Vec<String> {
+    for warning in &new.warnings {
+        tracing::warn!(warning);
+    }
+
+    *state.access.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
+    let old = state.settings();
+    state.config.swap(new);
+    // What stood on the disk was read, and is in force.
+    state.config.certificate_fault.take();
+    let new = state.settings();
+    let generation = state.config.generation.get() + 1;
+    state.config.generation.set(generation);
+
+    let [accepted, _] = &state.health.counts.reloads;
+    count(accepted);
+    let changes = changes(&old, &new);
+    let _ = state.record(&Record::now(What::Reload {
+        outcome: "accepted",
+        generation,
+        faults: &[],
+        changes: &changes,
+    }));
+
+    let known = RefCell::new(HashMap::new());
+    let narrowed = |user: &str| {
+        *known
+            .borrow_mut()
+            .entry(user.to_owned())
+            .or_insert_with(|| new.policy.takes_from(&old.policy, user))
+    };
+    super::access::enforce(state, narrowed).await;
+    super::configure::configure(state, &[]).await;
+    super::penalties::reloaded(state, &old.penalties);
+
+    let told = if changes.is_empty() {
+        "nothing".to_owned()
+    } else {
+        changes.join("; ")
+    };
+    tracing::info!(generation, changes = told, "reloaded");
+    let_go(old);
+    changes
 }
 
 /// What is new, in words, as far as a record has room for it.

@@ -1,8 +1,7 @@
-//! How the daemon is: for people and programs (`status`), for Prometheus (`metrics`), and whether
-//! it is well.
+//! How the daemon is: whether it is well, and what `status` tells.
 
 use super::faults::Noted;
-use super::metrics::{Counters, Exposition, Kind, labels, seconds};
+use super::metrics::Counters;
 use super::penalties;
 use super::run::Phase;
 use super::state::State;
@@ -12,7 +11,6 @@ use crate::verb::{
     CertificateView, CommandCounts, FrontendView, LastFault, LimitNear, PenaltyCounts, RunCounts,
     SinceStart, StatusView, TrailView,
 };
-use std::time::{Duration, SystemTime};
 
 /// What keeps the daemon from doing what it is for, or will soon; a sentence each.
 pub fn faults(state: &State) -> Vec<String> {
@@ -63,7 +61,7 @@ pub fn faults(state: &State) -> Vec<String> {
 }
 
 /// How much is used of what is bounded: name, used, most.
-fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
+pub fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
     let settings = state.settings();
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let most_of_a_user = {
@@ -104,7 +102,8 @@ fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
     ]
 }
 
-fn phases(state: &State) -> [(&'static str, usize); 3] {
+/// How many runs are in each phase.
+pub fn phases(state: &State) -> [(&'static str, usize); 3] {
     let runs = state.runs.going.borrow();
     let in_phase = |phase: Phase| runs.values().filter(|run| run.phase == phase).count();
     [
@@ -114,7 +113,8 @@ fn phases(state: &State) -> [(&'static str, usize); 3] {
     ]
 }
 
-fn sessions(state: &State) -> usize {
+/// Sessions on open connections.
+pub fn sessions(state: &State) -> usize {
     state
         .sessions
         .connections
@@ -125,7 +125,7 @@ fn sessions(state: &State) -> usize {
 }
 
 /// Records that are written and not yet known to be on the disk.
-fn trail_lag(state: &State) -> u64 {
+pub fn trail_lag(state: &State) -> u64 {
     state
         .audit
         .trail()
@@ -135,7 +135,7 @@ fn trail_lag(state: &State) -> u64 {
 }
 
 /// Records that journald has not taken yet, where it is to get them.
-fn journal_lag(state: &State) -> Option<u64> {
+pub fn journal_lag(state: &State) -> Option<u64> {
     let seq = state.audit.trail().head().seq;
     state
         .audit
@@ -292,186 +292,4 @@ fn last_fault(noted: Noted) -> LastFault {
         times: noted.times,
         text: noted.text,
     }
-}
-
-/// For Prometheus.
-pub fn metrics(state: &State) -> String {
-    let settings = state.settings();
-    let mut out = Exposition::default();
-    let since_1970 = |time: SystemTime| {
-        seconds(Duration::from_secs(
-            time.duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs(),
-        ))
-    };
-
-    let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
-    out.many(
-        "ordain_build_info",
-        Kind::Gauge,
-        "The running version.",
-        [(version, 1)],
-    );
-
-    out.one(
-        "ordain_start_time_seconds",
-        Kind::Gauge,
-        "When the daemon started, since 1970.",
-        since_1970(state.health.since),
-    );
-
-    out.one(
-        "ordain_healthy",
-        Kind::Gauge,
-        "1 when `ordaind status` finds nothing wrong.",
-        u8::from(faults(state).is_empty()),
-    );
-
-    out.one(
-        "ordain_config_generation",
-        Kind::Gauge,
-        "The configuration's number since the start.",
-        state.config.generation.get(),
-    );
-
-    out.one(
-        "ordain_connections",
-        Kind::Gauge,
-        "Open connections.",
-        state.sessions.connections.borrow().len(),
-    );
-
-    out.one(
-        "ordain_sessions",
-        Kind::Gauge,
-        "Sessions on open connections.",
-        sessions(state),
-    );
-
-    out.one(
-        "ordain_sessions_parked",
-        Kind::Gauge,
-        "Sessions whose link is lost and that may come back.",
-        state.sessions.parked.borrow().len(),
-    );
-
-    let phases = phases(state).map(|(phase, count)| (labels(&[("phase", phase)]), count));
-    out.many(
-        "ordain_runs",
-        Kind::Gauge,
-        "Runs by phase; those that are queued wait for a lock or a place.",
-        phases,
-    );
-
-    out.one(
-        "ordain_password_verifiers",
-        Kind::Gauge,
-        "Password verifications that may go on at once.",
-        settings.verifiers,
-    );
-
-    let busy = settings
-        .verifiers
-        .saturating_sub(state.access.verifiers.borrow().available_permits());
-    out.one(
-        "ordain_password_verifiers_busy",
-        Kind::Gauge,
-        "Password verifications that go on.",
-        busy,
-    );
-
-    out.one(
-        "ordain_logins_waiting",
-        Kind::Gauge,
-        "Logins that wait for a verifier or are with one.",
-        state.access.logins_waiting.get(),
-    );
-
-    let (sources, users) = penalties::count(state);
-    let closed = [("source", sources), ("user", users)]
-        .map(|(subject, count)| (labels(&[("subject", subject)]), count));
-    out.many(
-        "ordain_penalized",
-        Kind::Gauge,
-        "Sources and users that are not let in now.",
-        closed,
-    );
-
-    out.one(
-        "ordain_users_locked",
-        Kind::Gauge,
-        "Users locked by an administrator.",
-        state.access.vault.borrow().contents.locks.len(),
-    );
-
-    out.one(
-        "ordain_trail_records_total",
-        Kind::Counter,
-        "Records of the audit trail since it began.",
-        state.audit.trail().head().seq,
-    );
-
-    out.one(
-        "ordain_trail_unsynced_records",
-        Kind::Gauge,
-        "Records that are written and not yet on the disk.",
-        trail_lag(state),
-    );
-
-    out.one(
-        "ordain_trail_missed_records",
-        Kind::Gauge,
-        "Records that could not be written and are not yet told of.",
-        state.audit.trail().missed(),
-    );
-
-    if let Some(lag) = journal_lag(state) {
-        out.one(
-            "ordain_journal_lag_records",
-            Kind::Gauge,
-            "Records that journald has not taken yet.",
-            lag,
-        );
-    }
-
-    let until = u64::try_from(settings.tls.validity.until).unwrap_or(0);
-    out.one(
-        "ordain_certificate_expiry_timestamp_seconds",
-        Kind::Gauge,
-        "When the server's certificate expires, since 1970.",
-        until,
-    );
-
-    let bounded: Vec<_> = bounded(state)
-        .into_iter()
-        .map(|(limit, used, most)| (labels(&[("limit", &limit.replace(' ', "_"))]), used, most))
-        .collect();
-    let used = bounded
-        .iter()
-        .map(|(labels, used, _)| (labels.clone(), *used));
-    out.many(
-        "ordain_limit_used",
-        Kind::Gauge,
-        "How much is used of what is bounded.",
-        used,
-    );
-
-    out.many(
-        "ordain_limit_most",
-        Kind::Gauge,
-        "The bound.",
-        bounded
-            .iter()
-            .map(|(labels, _, most)| (labels.clone(), *most)),
-    );
-
-    out.one(
-        "ordain_trail_failures_total",
-        Kind::Counter,
-        "Failed writes and syncs of the audit trail.",
-        state.audit.failures.get(),
-    );
-    state.health.counts.expose(&mut out);
-    out.finish()
 }

@@ -103,15 +103,7 @@ pub async fn keep(state: Shared) {
             () = state.audit.sync_wanted.notified() => {}
         }
 
-        if let Some(journal) = state
-            .audit
-            .journal
-            .borrow()
-            .as_ref()
-            .filter(|journal| journal.sent() < state.audit.trail().head().seq)
-        {
-            journal.ring();
-        }
+        ring(&state);
         if state.audit.trail().head().seq != synced {
             match sync(&state).await {
                 Ok(seq) => (synced, unsynced) = (seq, None),
@@ -131,23 +123,38 @@ pub async fn keep(state: Shared) {
         if looked.elapsed() < LOOK_EVERY {
             continue;
         }
+
         looked = Instant::now();
         moved_away(&state, &settings);
         summary::flush(&state, false);
-        let length = state.audit.trail().length();
-        let large = settings
-            .audit
-            .rotate_size
-            .is_some_and(|most| length >= most);
-        let old = settings
-            .audit
-            .rotate_age
-            .is_some_and(|most| length > 0 && rotated_at.elapsed() >= most);
-        if large || old {
+        if is_full(&state, &settings, rotated_at) {
             rotate(&state, &settings).await;
             rotated_at = Instant::now();
         }
     }
+}
+
+/// Tells the journal's thread that there is something for it.
+fn ring(state: &Shared) {
+    let journal = state.audit.journal.borrow();
+    let seq = state.audit.trail().head().seq;
+    if let Some(journal) = journal.as_ref().filter(|journal| journal.sent() < seq) {
+        journal.ring();
+    }
+}
+
+/// Whether the trail has grown too large or too old for one file.
+fn is_full(state: &Shared, settings: &Settings, rotated_at: Instant) -> bool {
+    let length = state.audit.trail().length();
+    let large = settings
+        .audit
+        .rotate_size
+        .is_some_and(|most| length >= most);
+    let old = settings
+        .audit
+        .rotate_age
+        .is_some_and(|most| length > 0 && rotated_at.elapsed() >= most);
+    large || old
 }
 
 /// What stands in the way of writing, besides writing itself.

@@ -79,45 +79,8 @@ pub(super) fn known_terminal(asked: Option<&Terminal>) -> Terminal {
 
 /// Fills template and environment with accepted values; paths get their names or descriptors here.
 pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan {
-    let mut opens = Vec::new();
-    let mut next_descriptor = 3;
-    for (argument, values) in command.arguments.iter().zip(&mut values) {
-        let Kind::Path { beneath, pass } = &argument.kind else {
-            continue;
-        };
-        for value in values {
-            let relative = std::mem::take(value);
-            let descriptor = (*pass == Pass::Descriptor).then_some(next_descriptor);
-            *value = match descriptor {
-                Some(number) => {
-                    next_descriptor += 1;
-                    format!("/dev/fd/{number}")
-                }
-
-                None => beneath.join(&relative).to_string_lossy().into_owned(),
-            };
-
-            opens.push(Opened {
-                argument: argument.name.clone(),
-                beneath: beneath.clone(),
-                relative,
-                descriptor,
-            });
-        }
-    }
-
-    let masked: Vec<Vec<String>> = command
-        .arguments
-        .iter()
-        .zip(&values)
-        .map(|(argument, values)| {
-            if argument.secret {
-                vec!["***".to_owned(); values.len()]
-            } else {
-                values.clone()
-            }
-        })
-        .collect();
+    let opens = opened(&command, &mut values);
+    let masked = masked(&command, &values);
     let argv = command
         .template
         .fill(|index| values.get(index).map(Vec::as_slice).unwrap_or_default());
@@ -133,6 +96,7 @@ pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan 
             (!filled.is_empty()).then(|| (name.clone(), filled.join(" ")))
         })
         .collect();
+
     let timeout = command.timeout;
     Plan {
         argv,
@@ -144,4 +108,50 @@ pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan 
         timeout,
         reason: None,
     }
+}
+
+/// The paths among the values, which become what the command gets them as.
+fn opened(command: &Command, values: &mut [Vec<String>]) -> Vec<Opened> {
+    let mut opens = Vec::new();
+    let mut next_descriptor = 3;
+    for (argument, values) in command.arguments.iter().zip(values) {
+        let Kind::Path { beneath, pass } = &argument.kind else {
+            continue;
+        };
+        for value in values {
+            let relative = std::mem::take(value);
+            let descriptor = (*pass == Pass::Descriptor).then_some(next_descriptor);
+            *value = match descriptor {
+                Some(number) => {
+                    next_descriptor += 1;
+                    format!("/dev/fd/{number}")
+                }
+                None => beneath.join(&relative).to_string_lossy().into_owned(),
+            };
+
+            opens.push(Opened {
+                argument: argument.name.clone(),
+                beneath: beneath.clone(),
+                relative,
+                descriptor,
+            });
+        }
+    }
+    opens
+}
+
+/// The values as people and the trail may see them.
+fn masked(command: &Command, values: &[Vec<String>]) -> Vec<Vec<String>> {
+    command
+        .arguments
+        .iter()
+        .zip(values)
+        .map(|(argument, values)| {
+            if argument.secret {
+                vec!["***".to_owned(); values.len()]
+            } else {
+                values.clone()
+            }
+        })
+        .collect()
 }

@@ -18,6 +18,7 @@ mod doctor;
 mod enter;
 #[cfg(target_os = "linux")]
 mod faults;
+mod follow;
 mod home;
 #[cfg(target_os = "linux")]
 mod init;

@@ -10,13 +10,8 @@ use crate::protocol::{Code, Credit, Frame, Kind, Open, Ping, Resize};
 impl Streams<'_> {
     /// A frame of the client's.
     pub(super) async fn take(&mut self, frame: Frame) -> Result<(), End> {
-        let violation = |text: &str| {
-            Err(End::Violation(
-                Code::Protocol,
-                format!("{} {text}", frame.kind.word()),
-            ))
-        };
-
+        let kind = frame.kind;
+        let violation = |text: &str| Err(violation(kind, text));
         match frame.kind {
             Kind::Ping => self.ping(&frame),
             Kind::Pong => parse::<Ping>(&frame).map(|_| ()),
@@ -41,27 +36,8 @@ impl Streams<'_> {
                 self.eof(frame.stream);
                 Ok(())
             }
-
-            Kind::Credit => {
-                let credit: Credit = parse(&frame)?;
-
-                // More than a window was never taken from the client, so it cannot be given back.
-                if credit.bytes == 0 || credit.bytes as usize > STREAM_WINDOW {
-                    return violation("of an impossible size");
-                }
-                self.leave_for(frame.stream, |held| held.credit += u64::from(credit.bytes));
-                Ok(())
-            }
-
-            Kind::Resize => {
-                let size: Resize = parse(&frame)?;
-                self.leave_for(frame.stream, |held| {
-                    held.resize = Some((size.columns, size.rows));
-                });
-
-                Ok(())
-            }
-
+            Kind::Credit => self.credit(&frame),
+            Kind::Resize => self.resize(&frame),
             Kind::Reset => {
                 parse::<Empty>(&frame)?;
                 self.reset(frame.stream).await;
@@ -70,6 +46,26 @@ impl Streams<'_> {
 
             _ => violation("is not expected here"),
         }
+    }
+
+    /// The client can take more output.
+    fn credit(&self, frame: &Frame) -> Result<(), End> {
+        let credit: Credit = parse(frame)?;
+        // More than a window was never taken from the client, so it cannot be given back.
+        if credit.bytes == 0 || credit.bytes as usize > STREAM_WINDOW {
+            return Err(violation(frame.kind, "of an impossible size"));
+        }
+        self.leave_for(frame.stream, |held| held.credit += u64::from(credit.bytes));
+        Ok(())
+    }
+
+    /// The client's terminal has another size.
+    fn resize(&self, frame: &Frame) -> Result<(), End> {
+        let size: Resize = parse(frame)?;
+        self.leave_for(frame.stream, |held| {
+            held.resize = Some((size.columns, size.rows));
+        });
+        Ok(())
     }
 
     /// The client sends no more input on this stream.
@@ -190,4 +186,9 @@ impl Streams<'_> {
         let text = "more standard input than the command's `stdin.max` allows; the run is ended";
         self.fail(stream, failure(Code::Stdin, text)).await
     }
+}
+
+/// What a frame has broken.
+fn violation(kind: Kind, text: &str) -> End {
+    End::Violation(Code::Protocol, format!("{} {text}", kind.word()))
 }

@@ -43,32 +43,20 @@ impl Streams<'_> {
                 rule,
                 ..
             } => {
-                if self.open.remove(&stream).is_none() {
-                    return Ok(());
-                }
                 let failure = Failure {
                     code,
                     text,
                     argument,
                     rule,
                 };
-                self.fail(stream, failure).await
+                self.refused(stream, failure).await
             }
-
             ToFrontend::Queued {
                 stream, run, text, ..
             } => {
-                if !self.is_asked(stream) {
-                    return Ok(());
-                }
-                let queued = Queued {
-                    run: RunId::from_random(run).to_string(),
-                    text,
-                };
-
-                patiently(self.outbox.control(stream, Kind::Queued, &queued)).await
+                let run = RunId::from_random(run).to_string();
+                self.queued(stream, Queued { run, text }).await
             }
-
             ToFrontend::Attach { .. } => self.attached(message, manifest).await,
             ToFrontend::Close { code, .. } => self.close(code),
             ToFrontend::Challenge { .. }
@@ -83,6 +71,22 @@ impl Streams<'_> {
             | ToFrontend::Adopt { .. }
             | ToFrontend::Exited { .. } => Ok(()),
         }
+    }
+
+    /// The request is refused, and its stream is over.
+    async fn refused(&mut self, stream: StreamId, failure: Failure) -> Result<(), End> {
+        if self.open.remove(&stream).is_none() {
+            return Ok(());
+        }
+        self.fail(stream, failure).await
+    }
+
+    /// The run waits for its turn.
+    async fn queued(&mut self, stream: StreamId, queued: Queued) -> Result<(), End> {
+        if !self.is_asked(stream) {
+            return Ok(());
+        }
+        patiently(self.outbox.control(stream, Kind::Queued, &queued)).await
     }
 
     /// A part of an answer; the whole of it goes to the client as one frame.

@@ -115,6 +115,54 @@ struct Line {
 }
 
 impl Line {
+    /// Every line of a list. What cannot be read is gone, and said so.
+    fn all(list: &Path) -> Vec<Self> {
+        match fs::symlink_metadata(list) {
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Vec::new(),
+            _ => sys::read_private(list, MOST)
+                .map_err(|fault| fault.to_string())
+                .and_then(|bytes| {
+                    serde_json::from_slice::<Vec<Self>>(&bytes)
+                        .map_err(|fault| format!("{}: {fault}", list.display()))
+                })
+                .unwrap_or_else(|fault| {
+                    tracing::warn!(fault, "output that was kept of ended runs cannot be read");
+                    Vec::new()
+                }),
+        }
+    }
+
+    /// The run that it tells of, with its output where that is there.
+    fn over(self, folder: &Path, now: u64) -> Option<Over> {
+        let run = self.sound()?;
+        let output = self
+            .output
+            .then(|| sys::open_private(&folder.join(run.to_string())).ok())
+            .flatten();
+        // What was there and is not would look like a run that has written nothing.
+        let wrote = self.output || self.counts.stdout > 0 || self.counts.stderr > 0;
+        let request = self
+            .request
+            .and_then(|(id, digest)| Some((id.parse().ok()?, unbase64(&digest)?)));
+
+        Some(Over {
+            ran: Ran {
+                run,
+                user: self.user.into(),
+                command: self.command,
+                request,
+                end: self.end,
+            },
+            counts: self.counts,
+            named: output.is_some(),
+            gone: output.is_none() && wrote,
+            spool: output.map(OwnedFd::from),
+            capacity: self.capacity,
+            at: Instant::now(),
+            before: Duration::from_secs(now.saturating_sub(self.ended)),
+        })
+    }
+
     /// The run's id, where the line is one that a daemon could have written.
     fn sound(&self) -> Option<RunId> {
         let short = |text: &str| (1..=256).contains(&text.len());
@@ -131,6 +179,19 @@ impl Line {
 const LIST: &str = "runs.json";
 const MOST: u64 = 4 << 20;
 
+/// The folder, where it is the daemon's own to write and clear, or not there yet.
+fn own(folder: PathBuf) -> Option<PathBuf> {
+    match sys::private_folder(&folder) {
+        Ok(true) => Some(folder),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Some(folder),
+        _ => {
+            let folder = folder.display();
+            tracing::warn!(%folder, "is not a folder of the daemon's own, with mode 0700: output of ended runs is not left to the next daemon");
+            None
+        }
+    }
+}
+
 /// Oldest first.
 #[derive(Debug, Default)]
 pub struct EndedRuns {
@@ -144,70 +205,19 @@ impl EndedRuns {
     /// What the daemon before has left, as far as it is still to be kept. What cannot be read is
     /// gone, and said so.
     pub fn open(folder: PathBuf, retention: Duration, most_bytes: u64) -> Self {
-        let folder = match sys::private_folder(&folder) {
-            Ok(true) => Some(folder),
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Some(folder),
-            _ => {
-                let folder = folder.display();
-                tracing::warn!(%folder, "is not a folder of the daemon's own, with mode 0700: output of ended runs is not left to the next daemon");
-                None
-            }
-        };
-
         let mut kept = Self {
             runs: VecDeque::new(),
-            folder,
+            folder: own(folder),
         };
-
         let Some(folder) = kept.folder.clone() else {
             return kept;
         };
-        let list = folder.join(LIST);
-        let lines = match fs::symlink_metadata(&list) {
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Vec::new(),
-            _ => sys::read_private(&list, MOST)
-                .map_err(|fault| fault.to_string())
-                .and_then(|bytes| {
-                    serde_json::from_slice::<Vec<Line>>(&bytes)
-                        .map_err(|fault| format!("{}: {fault}", list.display()))
-                })
-                .unwrap_or_else(|fault| {
-                    tracing::warn!(fault, "output that was kept of ended runs cannot be read");
-                    Vec::new()
-                }),
-        };
 
         let now = since_1970();
-        for line in lines {
-            let Some(run) = line.sound() else { continue };
-            let output = line
-                .output
-                .then(|| sys::open_private(&folder.join(run.to_string())).ok())
-                .flatten();
-            // What was there and is not would look like a run that has written nothing.
-            let gone = output.is_none()
-                && (line.output || line.counts.stdout > 0 || line.counts.stderr > 0);
-            let request = line
-                .request
-                .and_then(|(id, digest)| Some((id.parse().ok()?, unbase64(&digest)?)));
-            let over = Over {
-                ran: Ran {
-                    run,
-                    user: line.user.into(),
-                    command: line.command,
-                    request,
-                    end: line.end,
-                },
-                counts: line.counts,
-                named: output.is_some(),
-                gone,
-                spool: output.map(OwnedFd::from),
-                capacity: line.capacity,
-                at: Instant::now(),
-                before: Duration::from_secs(now.saturating_sub(line.ended)),
-            };
-
-            kept.add(over, retention, most_bytes);
+        for line in Line::all(&folder.join(LIST)) {
+            if let Some(over) = line.over(&folder, now) {
+                kept.add(over, retention, most_bytes);
+            }
         }
 
         kept.forget_old(retention);

@@ -2,7 +2,7 @@
 
 use super::ServeLocal;
 use crate::monitor::state::Shared;
-use crate::monitor::{reload, report};
+use crate::monitor::{metrics, reload, report};
 use crate::policy::LocalGrant;
 use crate::verb::{Exposed, Metrics, Reload, Reloaded, Status, StatusView};
 
@@ -20,7 +20,7 @@ impl ServeLocal for Metrics {
 
     async fn serve(state: &Shared, _: LocalGrant<Self>) -> Result<Exposed, String> {
         Ok(Exposed {
-            text: report::metrics(state),
+            text: metrics::text(state),
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::client::{ClientError, Options, Session};
 use crate::exit::{Human, Status};
 use crate::programs::display::{explanation, plain, quoted};
 use crate::programs::{complain, invoke, run, say, say_json};
-use crate::verb::{CommandList, CommandView, Explain, List, Preview};
+use crate::verb::{ArgumentView, CommandList, CommandView, Explain, List, Preview};
 use std::time::Duration;
 
 pub async fn run_verb(
@@ -106,26 +106,37 @@ fn description(view: &CommandView) -> Vec<String> {
     ];
 
     for argument in &view.arguments {
-        let mut notes = vec![plain(&argument.kind), plain(&argument.bounds)];
-        notes.retain(|note| !note.is_empty());
-        if argument.repeated {
-            notes.push("may be repeated".into());
-        }
-        if argument.secret {
-            notes.push("secret".into());
-        }
-        match &argument.default {
-            Some(default) => notes.push(format!("default {}", plain(default))),
-            None if argument.required => notes.push("required".into()),
-            None => notes.push("optional".into()),
-        }
-
-        lines.push(format!("  {}: {}", plain(&argument.name), notes.join(", ")));
+        lines.push(argument_line(argument));
         if !argument.summary.is_empty() {
             lines.push(format!("      {}", plain(&argument.summary)));
         }
     }
+    lines.extend(ways(view));
+    lines
+}
 
+/// An argument: what it is, its bounds, and whether it must be given.
+fn argument_line(argument: &ArgumentView) -> String {
+    let mut notes = vec![plain(&argument.kind), plain(&argument.bounds)];
+    notes.retain(|note| !note.is_empty());
+    if argument.repeated {
+        notes.push("may be repeated".into());
+    }
+    if argument.secret {
+        notes.push("secret".into());
+    }
+    match &argument.default {
+        Some(default) => notes.push(format!("default {}", plain(default))),
+        None if argument.required => notes.push("required".into()),
+        None => notes.push("optional".into()),
+    }
+
+    format!("  {}: {}", plain(&argument.name), notes.join(", "))
+}
+
+/// What else is to be known of a run of it.
+fn ways(view: &CommandView) -> Vec<String> {
+    let mut lines = Vec::new();
     if view.stdin {
         let bound = view
             .stdin_max

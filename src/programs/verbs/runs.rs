@@ -5,7 +5,7 @@ use crate::client::{ClientError, Durable, Options, Session};
 use crate::exit::{Human, Status};
 use crate::ids::{Named, RunId};
 use crate::programs::display::plain;
-use crate::programs::{complain, run, say, say_json};
+use crate::programs::{complain, follow, say, say_json};
 use crate::protocol::Code;
 use crate::verb::{Attach, Cancel, Cancelled, RunLine, RunList, Runs, Signal, Signalled};
 use serde_json::json;
@@ -91,14 +91,14 @@ pub async fn attach(
         resume: false,
     };
     let attached = Durable::watch(options.clone(), session.clone(), attachment).await?;
-    let how = run::How {
+    let how = follow::How {
         json: args.json,
         raw,
         verbose: args.verbose,
         watching: true,
-        ..run::How::default()
+        ..follow::How::default()
     };
-    run::follow(&how, attached, None).await
+    follow::follow(&how, attached, None).await
 }
 
 pub async fn signal(

@@ -1,0 +1,206 @@
+//! The start: everything that is needed is opened, in an order that leaves nothing half begun.
+
+use super::admission::Admission;
+use super::audit::Audit;
+use super::config::Config;
+use super::faults::LastFaults;
+use super::feed::Feed;
+use super::health::Health;
+use super::journal::Journal;
+use super::link::Link;
+use super::runs::{EndedRuns, Runs};
+use super::session::Sessions;
+use super::settings::{Loader, Settings};
+use super::state::{Shared, State};
+use super::supervise::{self, CannotServe};
+use super::{access, control, trail};
+use crate::audit::{Record, Trail, What};
+use crate::exec::Means;
+use crate::ids::RunId;
+use crate::sys::{self, Cgroups, Spawner};
+use crate::vault::{Found, Vault};
+use crate::{credential, limits};
+use std::fmt::Display;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// What the daemon is given beside its configuration.
+pub struct Given {
+    /// Reads the configuration anew.
+    pub loader: Loader,
+    /// Where runs get their control groups, where they get any.
+    pub groups: Option<Cgroups>,
+    /// What the log has remembered, and goes on to.
+    pub faults: LastFaults,
+    /// Sockets that the service manager listens on; with none the daemon listens by itself.
+    pub sockets: Vec<TcpListener>,
+}
+
+/// What a daemon needs, opened.
+pub struct Opened {
+    trail: Trail,
+    journal: Option<Journal>,
+    vault: (Vault, Found),
+    listeners: Vec<TcpListener>,
+    /// Whether they are the service manager's.
+    listeners_stay: bool,
+    control: UnixListener,
+    spawner: Spawner,
+    instance: String,
+    loader: Loader,
+    groups: Option<Cgroups>,
+    faults: LastFaults,
+}
+
+/// Opens everything, and records the start.
+///
+/// # Errors
+/// What cannot be had, and why.
+pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
+    let mut trail = trail::open(settings).map_err(|fault| {
+        cannot(
+            &format!("the audit trail {}", settings.trail.display()),
+            &fault,
+        )
+    })?;
+    let journal = Journal::start(settings, trail.head().seq)
+        .map_err(|fault| cannot("the thread for the journal", &fault))?;
+    let vault = Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
+
+    let listeners_stay = !given.sockets.is_empty();
+    let listeners = if listeners_stay {
+        given.sockets
+    } else {
+        supervise::bind(&settings.listen)?
+    };
+    let control = control::bind(&settings.control).map_err(|fault| {
+        cannot(
+            &format!("the control socket {}", settings.control.display()),
+            &fault,
+        )
+    })?;
+    let spawner = Spawner::start(limits::SPAWNERS, 4096)
+        .map_err(|fault| cannot("the spawning threads", &fault))?;
+
+    let instance = RunId::from_random(credential::random()).to_string();
+    trail
+        .append(&Record::now(What::Started {
+            version: env!("CARGO_PKG_VERSION"),
+            instance: &instance,
+            pid: std::process::id(),
+        }))
+        .map_err(|fault| cannot("the audit trail", &fault))?;
+    Ok(Opened {
+        trail,
+        journal,
+        vault,
+        listeners,
+        listeners_stay,
+        control,
+        spawner,
+        instance,
+        loader: given.loader,
+        groups: given.groups,
+        faults: given.faults,
+    })
+}
+
+fn cannot(what: &str, fault: &dyn Display) -> CannotServe {
+    CannotServe(format!("{what}: {fault}"))
+}
+
+impl Opened {
+    /// The state that everything works on, and the sockets that it is reached by.
+    pub async fn into_state(self, settings: Settings) -> (Shared, Vec<TcpListener>, UnixListener) {
+        let (retention, most) = (settings.retention, settings.kept_bytes);
+        let ended = EndedRuns::open(settings.state.join("output"), retention, most);
+        let means = Means {
+            spawner: self.spawner,
+            groups: self.groups,
+        };
+        let (vault, found) = self.vault;
+
+        let state: Shared = Rc::new(State {
+            access: Admission::new(vault, settings.verifiers),
+            config: Config::new(settings, self.loader),
+            link: Link {
+                listeners_stay: self.listeners_stay,
+                ..Link::default()
+            },
+            audit: Audit::new(self.trail, self.journal),
+            sessions: Sessions::default(),
+            runs: Runs::new(means, ended, retention),
+            feed: Feed::default(),
+            health: Health::new(self.instance, self.faults),
+        });
+        access::opened(&state, found).await;
+        (state, self.listeners, self.control)
+    }
+}
+
+/// The signals that the daemon acts on.
+pub struct Signals {
+    /// SIGTERM and SIGINT.
+    pub stop: Stop,
+    /// SIGHUP.
+    pub reload: Signal,
+}
+
+/// The signals that ask for the end.
+pub struct Stop(Signal, Signal);
+
+impl Signals {
+    /// From now on they are heard, and end nothing by themselves.
+    ///
+    /// # Errors
+    /// Which one cannot be heard.
+    pub fn heard() -> Result<Self, CannotServe> {
+        let term = signal(SignalKind::terminate()).map_err(|fault| cannot("SIGTERM", &fault))?;
+        let int = signal(SignalKind::interrupt()).map_err(|fault| cannot("SIGINT", &fault))?;
+        let reload = signal(SignalKind::hangup()).map_err(|fault| cannot("SIGHUP", &fault))?;
+        Ok(Self {
+            stop: Stop(term, int),
+            reload,
+        })
+    }
+}
+
+impl Stop {
+    /// Waits until the end is asked for.
+    pub async fn asked(&mut self) {
+        tokio::select! { _ = self.0.recv() => {} _ = self.1.recv() => {} }
+    }
+}
+
+/// Starts the first frontend, and says that clients can connect. What comes back ends only when no
+/// frontend can be started any more.
+///
+/// # Errors
+/// When the first one does not come up.
+pub async fn frontend(
+    state: &Shared,
+    listeners: Vec<TcpListener>,
+    listening: impl FnOnce(&[SocketAddr]),
+) -> Result<JoinHandle<()>, CannotServe> {
+    let addresses: Vec<_> = listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+        .collect();
+    let (ready, first) = oneshot::channel();
+    let frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
+
+    match first.await {
+        Ok(Ok(())) => {
+            state.link.addresses.replace(addresses.clone());
+            listening(&addresses);
+            sys::notify("READY=1\nSTATUS=serving");
+            Ok(frontend)
+        }
+        Ok(Err(why)) => Err(CannotServe(why)),
+        Err(_) => Err(CannotServe("the frontend did not start".into())),
+    }
+}

@@ -1,0 +1,157 @@
+//! Whether a user may run a command: what a role denies, what one grants, and for where.
+
+use super::{Judge, listed};
+use crate::policy::model::{Command, Role, within};
+use crate::policy::verdict::{Refusal, RefusalKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the user's roles say of a command.
+struct Granted<'j> {
+    /// The rule that grants it, and how long the role lets it run.
+    best: Option<(String, Option<Duration>)>,
+    /// A role that grants it to other addresses.
+    elsewhere: Option<(&'j str, &'j Role)>,
+}
+
+impl Judge<'_> {
+    /// The command, if a role of the user grants it and none denies it, with the rule that does,
+    /// and how long that role lets it run.
+    pub(in crate::policy) fn command(
+        &self,
+        name: &str,
+    ) -> Result<(Arc<Command>, String, Option<Duration>), Refusal> {
+        self.not_denied(name)?;
+        let Granted { best, elsewhere } = self.granted(name);
+        let refuse = |kind, rule: &str, text| Err(Refusal::plain(kind, rule, text));
+        match (self.policy.commands.get(name), best, elsewhere) {
+            (Some(command), Some((rule, time)), _) => {
+                self.command_here(command)?;
+                Ok((command.clone(), rule, time))
+            }
+
+            // Whoever may run whatever it is may know that it is not.
+            (None, Some(_), _) => {
+                let text = format!("there is no command `{}`", name.escape_debug());
+                self.note(|| text.clone());
+                refuse(RefusalKind::NotPermitted, "default deny", text)
+            }
+
+            // Whether a command exists is told to nobody who may not run it.
+            (Some(_), None, Some((role_name, role))) => refuse(
+                RefusalKind::Source,
+                &format!("roles.{role_name}.sources ({})", role.place),
+                format!(
+                    "role `{role_name}` does not hold for the address {}; it holds for {}",
+                    self.source,
+                    listed(&role.sources)
+                ),
+            ),
+            _ => refuse(
+                RefusalKind::NotPermitted,
+                "default deny",
+                format!(
+                    "no role of `{}` grants a command `{}`",
+                    self.user,
+                    name.escape_debug()
+                ),
+            ),
+        }
+    }
+
+    /// What is denied is denied everywhere: a role that holds for some addresses only takes away
+    /// at all of them.
+    fn not_denied(&self, name: &str) -> Result<(), Refusal> {
+        for (role_name, role) in self.roles() {
+            if let Some(pattern) = role.deny.iter().find(|pattern| pattern.matches(name)) {
+                let rule = format!(
+                    "roles.{role_name}.deny `{}` ({})",
+                    pattern.text, pattern.place
+                );
+
+                self.note(|| format!("{rule}: denies it, whatever grants it"));
+                return Err(Refusal::plain(
+                    RefusalKind::NotPermitted,
+                    &rule,
+                    format!(
+                        "role `{role_name}` of `{}` denies `{}`",
+                        self.user,
+                        name.escape_debug()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of several roles that grant it the most generous counts, the first of equals.
+    fn granted(&self, name: &str) -> Granted<'_> {
+        let mut granted = Granted {
+            best: None,
+            elsewhere: None,
+        };
+        for (role_name, role) in self.roles() {
+            let Some(pattern) = role.commands.iter().find(|pattern| pattern.matches(name)) else {
+                self.note(|| {
+                    format!(
+                        "roles.{role_name}.commands ({}): does not name it",
+                        role.place
+                    )
+                });
+                continue;
+            };
+
+            let rule = format!(
+                "roles.{role_name}.commands `{}` ({})",
+                pattern.text, pattern.place
+            );
+            if !role.holds_from(self.source) {
+                self.note(|| {
+                    format!(
+                        "{rule}: names it, but roles.{role_name}.sources holds for {} only",
+                        listed(&role.sources)
+                    )
+                });
+                granted.elsewhere = Some((role_name, role));
+                continue;
+            }
+
+            let bound = role
+                .max_run_time
+                .map(|time| format!(" (for {} at the most)", crate::exit::Human(time)))
+                .unwrap_or_default();
+            self.note(|| format!("{rule}: names it{bound}"));
+            let best = granted.best.as_ref();
+            if best.is_none_or(|(_, time)| longer(role.max_run_time, *time)) {
+                granted.best = Some((rule, role.max_run_time));
+            }
+        }
+        granted
+    }
+
+    /// Whether the command may be run from here.
+    fn command_here(&self, command: &Command) -> Result<(), Refusal> {
+        if within(&command.sources, self.source) {
+            return Ok(());
+        }
+
+        let name = &command.name;
+        let rule = format!("commands.{name}.sources ({})", command.place);
+        let text = format!(
+            "`{name}` may not be run from {}; accepted are {}",
+            self.source,
+            listed(&command.sources)
+        );
+        self.note(|| format!("{rule}: {text}"));
+        Err(Refusal::plain(RefusalKind::Source, &rule, text))
+    }
+}
+
+/// How long a run may take; `None` is without bound, and more than any.
+fn longer(one: Option<Duration>, other: Option<Duration>) -> bool {
+    match (one, other) {
+        (None, other) => other.is_some(),
+        (Some(_), None) => false,
+        (Some(one), Some(other)) => one > other,
+    }
+}

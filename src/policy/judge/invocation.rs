@@ -1,0 +1,196 @@
+//! Whether an invocation fits its command: its arguments, and what only a run must have.
+
+use super::Judge;
+use crate::place::Place;
+use crate::policy::argument::plain_text;
+use crate::policy::model::Command;
+use crate::policy::plan::{Plan, fill, known_terminal};
+use crate::policy::verdict::{Refusal, RefusalKind};
+use crate::verb::{Invocation, Value};
+
+/// Bytes of a reason.
+const REASON: usize = 256;
+
+impl Judge<'_> {
+    /// As [`Judge::plan`], with what only a run must have: a reason, a person's consent.
+    pub(in crate::policy) fn run_plan(
+        &self,
+        invocation: &Invocation,
+    ) -> Result<(Plan, String), Refusal> {
+        let (mut plan, rule) = self.plan(invocation)?;
+        let command = plan.command.clone();
+        if let Some(form) = &command.reason {
+            let rule = format!(
+                "commands.{}.require.reason ({})",
+                command.name, command.place
+            );
+
+            let fits = invocation
+                .reason
+                .as_ref()
+                .is_some_and(|reason| form.regex.is_match(reason));
+            if !fits {
+                let given = invocation
+                    .reason
+                    .as_ref()
+                    .map_or("none was given".to_owned(), |given| {
+                        format!("`{}` does not fit", given.escape_debug())
+                    });
+                let text = format!(
+                    "this command wants a reason of the form {} (--reason); {given}",
+                    form.pattern
+                );
+
+                self.note(|| format!("{rule}: {text}"));
+                return Err(Refusal::plain(RefusalKind::Reason, &rule, text));
+            }
+
+            self.note(|| format!("{rule}: the reason fits"));
+        }
+
+        if let Some(reason) = &invocation.reason {
+            if let Err(why) = plain_text(reason, REASON) {
+                let rule = format!("commands.{} ({})", command.name, command.place);
+                return Err(Refusal::plain(
+                    RefusalKind::Reason,
+                    &rule,
+                    format!("the reason {why}"),
+                ));
+            }
+
+            plan.reason = Some(reason.clone());
+        }
+
+        if command.confirm {
+            let rule = format!("commands.{}.confirm ({})", command.name, command.place);
+            if !invocation.confirmed {
+                let text = "this command wants to be confirmed by a person who has seen its argv";
+                self.note(|| format!("{rule}: {text}"));
+                return Err(Refusal::plain(RefusalKind::Confirm, &rule, text.into()));
+            }
+
+            self.note(|| format!("{rule}: is confirmed"));
+        }
+
+        Ok((plan, rule))
+    }
+
+    /// The command with every argument accepted and every hole filled.
+    pub(in crate::policy) fn plan(
+        &self,
+        invocation: &Invocation,
+    ) -> Result<(Plan, String), Refusal> {
+        let (command, rule, most) = self.command(&invocation.command)?;
+        is_asked_rightly(&command, invocation)?;
+        let values = self.accepted(&command, invocation)?;
+        let terminal = command
+            .pty
+            .then(|| known_terminal(invocation.terminal.as_ref()));
+        let timeout = [command.timeout, most].into_iter().flatten().min();
+        Ok((
+            Plan {
+                terminal,
+                timeout,
+                ..fill(command, values)
+            },
+            rule,
+        ))
+    }
+
+    /// The values of every argument of the command, in its order.
+    fn accepted(
+        &self,
+        command: &Command,
+        invocation: &Invocation,
+    ) -> Result<Vec<Vec<String>>, Refusal> {
+        let mut values = Vec::with_capacity(command.arguments.len());
+        for argument in &command.arguments {
+            let given = invocation
+                .arguments
+                .iter()
+                .find(|(name, _)| *name == argument.name)
+                .map(|(_, value)| value);
+            let rule = rule_of(command, &argument.name, &argument.place);
+            match argument.accept(given) {
+                Ok(accepted) => {
+                    self.note(|| {
+                        format!(
+                            "{rule}: {}",
+                            if given.is_some() {
+                                "accepts what was given"
+                            } else {
+                                "nothing was given, and nothing must be"
+                            }
+                        )
+                    });
+                    values.push(accepted);
+                }
+                Err(text) => {
+                    self.note(|| format!("{rule}: {text}"));
+                    return Err(refused(command, invocation, &argument.name, rule, &text));
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// Whether every argument that was given is one of the command's, and is given once.
+fn is_asked_rightly(command: &Command, invocation: &Invocation) -> Result<(), Refusal> {
+    let refuse = |name: &str, text: &str| {
+        let rule = format!("commands.{} ({})", command.name, command.place);
+        Err(refused(command, invocation, name, rule, text))
+    };
+
+    for (position, (name, _)) in invocation.arguments.iter().enumerate() {
+        if command.argument(name).is_none() {
+            let text = format!("is unknown; `{}` takes {}", command.name, names(command));
+            return refuse(name, &text);
+        }
+        let mut earlier = invocation.arguments.iter().take(position);
+        if earlier.any(|(earlier, _)| earlier == name) {
+            return refuse(name, "is given twice");
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of an argument.
+fn refused(
+    command: &Command,
+    invocation: &Invocation,
+    name: &str,
+    rule: String,
+    text: &str,
+) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Argument,
+        argument: Some(name.to_owned()),
+        rule,
+        text: format!("argument `{}` {text}", name.escape_debug()),
+        // A secret in the clear, or under a name that may be a misspelt secret's.
+        holds_secret: command.arguments.iter().any(|argument| argument.secret)
+            && invocation.arguments.iter().any(|(given, value)| {
+                !matches!(value, Value::Secret(_))
+                    && command
+                        .argument(given)
+                        .is_none_or(|(_, argument)| argument.secret)
+            }),
+    }
+}
+
+fn rule_of(command: &Command, argument: &str, place: &Place) -> String {
+    format!("commands.{}.args.{argument} ({place})", command.name)
+}
+
+fn names(command: &Command) -> String {
+    if command.arguments.is_empty() {
+        return "no arguments".into();
+    }
+    command
+        .arguments
+        .iter()
+        .map(|argument| argument.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,158 @@
+//! Judging: the roles, commands and arguments that a decision looks at, with notes of each where
+//! somebody wants to know why.
+
+mod command;
+mod invocation;
+
+use super::Network;
+use super::model::{Policy, Role, within};
+use super::verdict::{Refusal, RefusalKind};
+use crate::ids::RunId;
+use crate::source::Source;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// A policy with the user who asks it.
+pub struct Judge<'p> {
+    policy: &'p Policy,
+    user: &'p str,
+    source: &'p Source,
+    /// Whose a run is.
+    owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
+    /// What was looked at, where somebody wants to know.
+    considered: Option<RefCell<Vec<String>>>,
+}
+
+impl<'p> Judge<'p> {
+    pub(super) fn of(
+        policy: &'p Policy,
+        user: &'p str,
+        source: &'p Source,
+        owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
+    ) -> Self {
+        Self {
+            policy,
+            user,
+            source,
+            owner,
+            considered: None,
+        }
+    }
+
+    /// The same judge, who notes everything that is looked at.
+    pub(super) fn taking_notes(mut self) -> Self {
+        self.considered = Some(RefCell::default());
+        self
+    }
+
+    /// What was looked at, in order.
+    pub(super) fn considered(self) -> Vec<String> {
+        self.considered.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// The roles of the user, with their names.
+    fn roles(&self) -> impl Iterator<Item = (&str, &Role)> {
+        self.policy.roles_of(self.user)
+    }
+
+    /// Notes what is looked at, where somebody wants to know.
+    fn note(&self, what: impl FnOnce() -> String) {
+        if let Some(considered) = &self.considered {
+            considered.borrow_mut().push(what());
+        }
+    }
+
+    /// Whether the user may come from here at all.
+    pub(super) fn user_here(&self) -> Result<(), Refusal> {
+        let Some(user) = self.policy.users.get(self.user) else {
+            self.note(|| format!("users.{}: there is no such user", self.user.escape_debug()));
+            return Err(Refusal::plain(
+                RefusalKind::NotPermitted,
+                "default deny",
+                format!("there is no user `{}`", self.user.escape_debug()),
+            ));
+        };
+
+        let rule = format!("users.{} ({})", self.user, user.place);
+        if user.disabled {
+            self.note(|| format!("{rule}: is disabled"));
+            return Err(Refusal::plain(
+                RefusalKind::NotPermitted,
+                &rule,
+                format!("`{}` is disabled", self.user),
+            ));
+        }
+
+        let roles = if user.roles.is_empty() {
+            "no role".to_owned()
+        } else {
+            format!("the roles {}", user.roles.join(", "))
+        };
+
+        self.note(|| format!("{rule}: has {roles}"));
+        if within(&user.sources, self.source) {
+            if !user.sources.is_empty() {
+                self.note(|| {
+                    format!(
+                        "users.{}.sources ({}): {} is among {}",
+                        self.user,
+                        user.place,
+                        self.source,
+                        listed(&user.sources)
+                    )
+                });
+            }
+
+            return Ok(());
+        }
+
+        let text = format!(
+            "`{}` may not come from {}; accepted are {}",
+            self.user,
+            self.source,
+            listed(&user.sources)
+        );
+
+        self.note(|| format!("users.{}.sources ({}): {text}", self.user, user.place));
+        Err(Refusal::plain(
+            RefusalKind::Source,
+            &format!("users.{}.sources ({})", self.user, user.place),
+            text,
+        ))
+    }
+
+    /// The rule by which the user has this right.
+    pub(super) fn right(&self, right: &str) -> Option<String> {
+        self.roles()
+            .find(|(_, role)| {
+                role.holds_from(self.source) && role.verbs.iter().any(|verb| verb == right)
+            })
+            .map(|(name, role)| format!("roles.{name}.verbs `{right}` ({})", role.place))
+    }
+
+    /// The run, and the rule by which this user may deal with it. Whether there is none, or it is
+    /// another's, reads the same.
+    pub(super) fn run(&self, run: Option<RunId>, right: &str) -> Result<(RunId, String), Refusal> {
+        let owned = run.and_then(|run| Some((run, (self.owner)(run)?)));
+        match (owned, self.right(right)) {
+            (Some((run, owner)), _) if *owner == *self.user => {
+                Ok((run, "every user may deal with their own runs".into()))
+            }
+            (Some((run, _)), Some(rule)) => Ok((run, rule)),
+            _ => Err(Refusal::plain(
+                RefusalKind::NoSuchRun,
+                "default deny",
+                "there is no such run".into(),
+            )),
+        }
+    }
+}
+
+/// Networks in words.
+fn listed(networks: &[Network]) -> String {
+    networks
+        .iter()
+        .map(Network::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,347 @@
+//! Following a run: its output here, our input and signals there, until its end and its exit status.
+
+use super::complain;
+use super::display::plain;
+use super::terminal::{Leaving, Output, Signals};
+use crate::client::{ClientError, Durable, Event, Told, reason};
+use crate::exit::{Human, Reason, Status};
+use crate::protocol::{Code, Ended};
+use crate::sys::{RawMode, own_terminal_size};
+use crate::verb::{Cancel, Signal};
+use serde_json::json;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How a run is followed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// For machines.
+    pub json: bool,
+    /// Control characters as they are.
+    pub raw: bool,
+    /// Ends that are not the command's own are UNKNOWN.
+    pub nagios: bool,
+    /// Cancel the run after this time.
+    pub timeout: Option<Duration>,
+    /// Say which run it is.
+    pub verbose: bool,
+    /// It is only looked at: Ctrl-C stops looking, and touches nothing.
+    pub watching: bool,
+}
+
+/// Output here, input there, until the end; exits as the command did.
+pub async fn follow(
+    how: &How,
+    run: Durable,
+    leaving: Option<Leaving>,
+) -> Result<Status, ClientError> {
+    let mut following = Following::begin(*how, run, leaving.is_some()).await;
+    let way = following.until_the_end(leaving).await?;
+    match way {
+        Way::Ended(ended) => following.end(ended).await,
+        Way::Left => {
+            drop(following.raw_mode);
+            Ok(left(following.run).await)
+        }
+        Way::Gone(status) => {
+            following.run.leave().await;
+            Ok(status)
+        }
+    }
+}
+
+/// How following a run comes to its end.
+enum Way {
+    /// The run has ended, or its server says that it goes on.
+    Ended(Ended),
+    /// The person wants to leave.
+    Left,
+    /// Nobody looks any more.
+    Gone(Status),
+}
+
+/// A run that is followed.
+struct Following {
+    how: How,
+    run: Durable,
+    output: Output,
+    /// Back to what it was on every way out, panics included.
+    raw_mode: Option<RawMode>,
+    /// Whether our `--timeout` has ended it.
+    cancelled: bool,
+    interrupts: u32,
+}
+
+impl Following {
+    /// Says what is to be said before the first byte.
+    async fn begin(how: How, run: Durable, can_leave: bool) -> Self {
+        let id = run.id();
+        // From here on every key is the command's.
+        let raw_mode = if run.at_a_terminal() && can_leave {
+            RawMode::begin().ok()
+        } else {
+            None
+        };
+        if how.verbose {
+            complain(&format!("ordain: run {id}"));
+        }
+        tell_missing(run.missing());
+
+        let mut output = Output::begin(how.json, how.raw || raw_mode.is_some());
+        if how.json {
+            output
+                .event(json!({ "event": "started", "run": id.to_string() }))
+                .await;
+        }
+        Self {
+            how,
+            run,
+            output,
+            raw_mode,
+            cancelled: false,
+            interrupts: 0,
+        }
+    }
+
+    async fn until_the_end(&mut self, leaving: Option<Leaving>) -> Result<Way, ClientError> {
+        let timeout = after(self.how.timeout);
+        tokio::pin!(timeout);
+        let mut interrupt = signal(SignalKind::interrupt())
+            .map_err(|fault| ClientError::new(Code::Internal, format!("SIGINT: {fault}")))?;
+        let Signals {
+            mut end,
+            mut window,
+        } = Signals::new()?;
+        let leave = asked_to_leave(leaving);
+        tokio::pin!(leave);
+
+        loop {
+            tokio::select! {
+                () = &mut leave => return Ok(Way::Left),
+                // The way out of here puts the terminal back as it was; the signal's own way would not.
+                () = end.rung() => return Ok(Way::Left),
+                _ = window.recv(), if self.raw_mode.is_some() => {
+                    if let Some(size) = own_terminal_size() {
+                        self.run.resize(size).await;
+                    }
+                }
+                told = self.run.next() => {
+                    if let Some(ended) = self.told(told?).await? {
+                        return Ok(Way::Ended(ended));
+                    }
+                }
+                written = self.output.written.more() => match written {
+                    Some(bytes) => self.run.consumed(bytes).await?,
+                    // As any program whose reader has gone away.
+                    None => return Ok(Way::Gone(Status(128 + 13))),
+                },
+                () = &mut timeout, if !self.cancelled => {
+                    self.cancelled = true;
+                    complain("ordain: --timeout is over; cancelling the run");
+                    cancel(&self.run);
+                }
+                _ = interrupt.recv() => {
+                    if let Some(way) = self.interrupted() {
+                        return Ok(way);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the server has told, done; the run's end, if it was that.
+    async fn told(&mut self, told: Told) -> Result<Option<Ended>, ClientError> {
+        match told {
+            Told::Event(Event::Stdout(bytes)) => self.output.bytes(false, bytes).await?,
+            Told::Event(Event::Stderr(bytes)) => self.output.bytes(true, bytes).await?,
+            Told::Event(Event::Ended(ended)) => return Ok(Some(ended)),
+            Told::Event(_) => {}
+            Told::Lost(error) => complain(&format!(
+                "ordain: {}; reaching the server again",
+                plain(&error.text)
+            )),
+            Told::Healed { after, missing } => {
+                complain(&format!(
+                    "ordain: back after {}; going on where it was",
+                    Human(after)
+                ));
+                tell_missing(missing);
+                if self.cancelled {
+                    cancel(&self.run);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ctrl-C: the command gets it once, and the second one leaves.
+    fn interrupted(&mut self) -> Option<Way> {
+        self.interrupts += 1;
+        if self.how.watching {
+            return Some(Way::Gone(Status(128 + 2)));
+        }
+        if self.interrupts > 1 {
+            return Some(Way::Left);
+        }
+
+        complain("ordain: interrupting the run; once more leaves it");
+        let (session, id) = (self.run.session(), self.run.id());
+        tokio::spawn(async move {
+            let signal = Signal {
+                run: id.into(),
+                signal: "INT".into(),
+            };
+            if let Err(error) = session.ask(&signal).await {
+                complain(&format!(
+                    "ordain: it was not interrupted: {}",
+                    plain(&error.to_string())
+                ));
+            }
+        });
+        None
+    }
+
+    /// The last byte, and the exit status.
+    async fn end(mut self, ended: Ended) -> Result<Status, ClientError> {
+        if self.how.json {
+            self.output
+                .event(json!({ "event": "ended", "end": ended }))
+                .await;
+        }
+        self.output.finish().await;
+        drop(self.raw_mode);
+        if ended.goes_on {
+            complain(&format!("ordain: run {} goes on", self.run.id()));
+            return Ok(Status::OK);
+        }
+
+        let status = conclude(&ended, self.cancelled)?;
+        if self.how.nagios && !matches!(reason(&ended)?, Reason::Exit(_)) {
+            super::say(&format!(
+                "ORDAIN UNKNOWN - the plugin did not end by itself: {}",
+                plain(&ended.reason)
+            ));
+            return Ok(Status::NAGIOS_UNKNOWN);
+        }
+        Ok(status)
+    }
+}
+
+/// Waits for this time; for ever without one.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the person wants to leave, where they can say so.
+async fn asked_to_leave(leaving: Option<Leaving>) {
+    let rung = match leaving {
+        Some(leaving) => leaving.await.is_ok(),
+        None => false,
+    };
+    // The sender goes when input ends; that is no wish to leave.
+    if !rung {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What nobody will see is not passed over in silence.
+fn tell_missing(missing: [Option<u64>; 2]) {
+    for (name, offset) in ["standard output", "standard error"]
+        .into_iter()
+        .zip(missing)
+    {
+        if let Some(offset) = offset {
+            complain(&format!(
+                "ordain: {name} may lack bytes from byte {offset} on: the server lost them"
+            ));
+        }
+    }
+}
+
+/// Leaves the run to its rule, and says which it is.
+async fn left(run: Durable) -> Status {
+    let rule = if run.outlives_us() {
+        "it goes on without us"
+    } else {
+        "it is ended"
+    };
+
+    complain(&format!("ordain: leaving run {}; {rule}", run.id()));
+    run.leave().await;
+    Status(128 + 2)
+}
+
+/// Asks for the run's end, which tells itself.
+fn cancel(run: &Durable) {
+    let (session, id) = (run.session(), run.id());
+    tokio::spawn(async move {
+        // It may have ended by itself in this very moment.
+        let _ = session.ask(&Cancel { run: id.into() }).await;
+    });
+}
+
+/// The exit status, and a word about ends that are not the command's own.
+fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
+    let reason = reason(ended)?;
+    let spent = Human(Duration::from_millis(ended.duration_ms));
+    match reason {
+        Reason::Exit(_) => {}
+        Reason::Signal(signal) => complain(&format!(
+            "ordain: the command was ended by signal {signal} after {spent}"
+        )),
+        Reason::Timeout => complain(&format!("ordain: the command's time was up after {spent}")),
+        Reason::Idle => complain(&format!(
+            "ordain: the command wrote nothing for longer than it may; ended after {spent}"
+        )),
+        Reason::OutputLimit => complain(&format!(
+            "ordain: the command wrote more than its output_max and was ended; its output is cut after {} bytes",
+            ended.stdout_bytes + ended.stderr_bytes
+        )),
+        Reason::InputLimit => complain(&format!(
+            "ordain: more input came than the command's stdin.max; it was ended after {spent}"
+        )),
+        Reason::OutOfMemory => complain(&format!(
+            "ordain: the command took more memory than it may and was killed after {spent}"
+        )),
+        Reason::Cancelled if by_timeout => return Ok(Status::TIMEOUT),
+        Reason::Cancelled => complain(&format!("ordain: the run was cancelled after {spent}")),
+        Reason::Revoked => complain(&format!(
+            "ordain: the run was ended after {spent}: its user may not run it any more"
+        )),
+        Reason::Stopped => complain(&format!(
+            "ordain: the server was stopped and ended the run after {spent}"
+        )),
+        Reason::Disconnected => complain(&format!(
+            "ordain: the run was ended after {spent}, because its client was gone"
+        )),
+        Reason::Lost => complain("ordain: what became of the run is not known"),
+    }
+
+    tell_left_behind(ended);
+    Ok(reason.status())
+}
+
+/// What the command has left behind, and what is not certain of it.
+fn tell_left_behind(ended: &Ended) {
+    if ended.left_killed > 0 {
+        complain(&format!(
+            "ordain: {} process(es) that the command had left behind were killed",
+            ended.left_killed
+        ));
+    }
+
+    if !ended.verified && ended.left_running == 0 {
+        complain(
+            "ordain: whether every process of the run has ended is not certain (containment is best-effort there)",
+        );
+    }
+
+    if ended.held_open {
+        complain(
+            "ordain: a process that the command left running still holds its output open; what it writes is not shown",
+        );
+    }
+}
