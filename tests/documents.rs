@@ -1,9 +1,13 @@
 //! What the documents say and the sources know better is made from these: the trail's kinds and
-//! fields, the ways a run ends, the codes, the bounds, and the manual pages.
+//! fields, the ways a run ends, the codes, the bounds, the verbs, and the manual pages.
+
+#[path = "common/verbs.rs"]
+mod verbs;
 
 use ordain::exit::Reason;
 use ordain::protocol::Code;
-use std::collections::BTreeMap;
+use ordain::verb::Door;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -347,6 +351,41 @@ fn the_bounds_that_are_no_settings_are_documented() {
     }
     assert!(made.lines().count() > 60, "{made}");
     compare("docs/src/limits.md", "src/limits.rs", &made);
+}
+
+#[test]
+fn every_verb_is_documented_by_its_definition() {
+    let definitions = verbs::Definitions::read();
+    compare(
+        "PROTOCOL.md",
+        "src/verb (the verbs of the wire)",
+        &definitions.of(Door::Wire),
+    );
+    compare(
+        "PROTOCOL.md",
+        "src/verb (the verbs of the control socket)",
+        &definitions.of(Door::Control),
+    );
+    compare(
+        "PROTOCOL.md",
+        "src/verb/invocation.rs",
+        &definitions.part("Terminal"),
+    );
+}
+
+#[test]
+fn the_request_text_has_the_fields_of_all_verbs_and_no_other() {
+    let text = source("PROTOCOL.md");
+    let section = between(&text, "\n### 5.2 The request text\n", "\n    signature = ");
+    let written: BTreeSet<String> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" |").next())
+        .flat_map(|names| names.split(", "))
+        .map(|name| name.trim_matches('`').to_owned())
+        .collect();
+    let mut known = verbs::Definitions::read().fields(Door::Wire);
+    known.extend(["session", "counter", "id", "verb", "instance"].map(str::to_owned));
+    assert_eq!(written, known);
 }
 
 /// The generator of the man pages, as `cargo run --example documents` runs it.

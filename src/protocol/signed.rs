@@ -17,13 +17,13 @@ pub const REQUEST_CONTEXT: &[u8] = b"ordain/1 request\0";
 /// A request that was read; its signature is not judged here.
 #[derive(Debug, Clone)]
 pub struct SignedRequest {
-    /// The session it is meant for.
+    /// The session that the request is meant for.
     pub session: SessionId,
-    /// Higher than in any request of this session before.
+    /// The request's number, higher than in any request of this session before.
     pub counter: u64,
-    /// The client's name for it.
+    /// The client's name for the request.
     pub id: RequestId,
-    /// Where it is sent again: which start of the daemon it was first sent to.
+    /// Where the request is sent again: which start of the daemon it was first sent to.
     pub instance: Option<String>,
     /// What is asked.
     pub ask: Ask,
@@ -32,9 +32,9 @@ pub struct SignedRequest {
 /// Why a text is not a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestFault {
-    /// Malformed or unknown verb.
+    /// Whether the text is malformed, or its verb unknown.
     pub code: Code,
-    /// For people.
+    /// What is wrong, in a sentence for people.
     pub text: String,
 }
 
@@ -126,9 +126,10 @@ fn open(ask: &mut Ask, secrets: &Secrets) -> Result<(), RequestFault> {
 /// Which request it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestName {
-    /// The client's name for it.
+    /// The client's name for the request.
     pub id: RequestId,
-    /// Where it is sent again: which start of the daemon it was first sent to, from its HELLO.
+    /// Where the request is sent again: `instance` of the HELLO of the server that it was first sent
+    /// to (PROTOCOL.md, 5.5).
     pub instance: Option<String>,
 }
 
@@ -140,9 +141,9 @@ impl From<RequestId> for RequestName {
 
 /// The text of a request as the client writes it, with the secrets that go beside it.
 pub struct RequestText {
-    /// What is signed.
+    /// The text that is signed.
     pub text: String,
-    /// What is not.
+    /// The secrets that the text commits to, and that are not signed.
     pub secrets: Secrets,
 }
 

@@ -5,7 +5,7 @@ use super::definition::{Anyone, Free, Invokes, OfCommand, SpeaksOf, ToSee, Verb}
 use super::invocation::Invocation;
 use serde::{Deserialize, Serialize};
 
-/// Lists the commands that this user may run from here.
+/// Lists the commands that this user may run, from the address they come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct List {}
@@ -14,17 +14,17 @@ pub struct List {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandList {
-    /// The commands, by name.
+    /// The commands, in the order of their names.
     pub commands: Vec<CommandLine>,
 }
 
-/// One line of `list`.
+/// One line of `commands`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandLine {
     /// The command's name.
     pub name: String,
-    /// What it is for.
+    /// What the command is for; it may be empty.
     pub summary: String,
 }
 
@@ -39,7 +39,7 @@ impl Free for List {
     const RULE: &'static str = "every user may list what is granted to them";
 }
 
-/// Tells a command's arguments.
+/// Tells what a command is for, and which arguments it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Describe {
@@ -64,82 +64,87 @@ impl SpeaksOf for Describe {
     }
 }
 
-/// What `describe` tells.
+/// What `describe` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandView {
     /// The command's name.
     pub name: String,
-    /// What it is for.
+    /// What the command is for; it may be empty.
     pub summary: String,
-    /// How it is typed.
+    /// How the command is typed.
     pub usage: String,
-    /// Those with a hole in `exec` in the order of their first hole, then the rest.
+    /// The command's arguments: those with a hole in `exec` in the order of their first hole, then
+    /// the rest. So those that can be given by position come in their order.
     pub arguments: Vec<ArgumentView>,
     /// Whether standard input is taken.
     pub stdin: bool,
-    /// Bytes of standard input at the most.
+    /// Bytes of standard input at the most; absent: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin_max: Option<u64>,
-    /// Milliseconds a run may take.
+    /// Milliseconds that a run may take by the command's own bound; absent: no bound. A role may
+    /// grant less time: what holds is in STARTED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Whether a person must agree first.
+    /// Whether a person must have seen the argv and agreed first, which `confirmed` says.
     pub confirm: bool,
-    /// Whether it goes on when its client leaves.
+    /// Whether a run goes on when its client leaves.
     #[serde(default)]
     pub outlives_client: bool,
-    /// Whether it gets a terminal.
+    /// Whether a run gets a terminal.
     #[serde(default)]
     pub terminal: bool,
-    /// The form of the reason that must be given, a regular expression.
+    /// The regular expression that the `reason` of a run must match from end to end; absent: none
+    /// must be given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// One argument, as `describe` tells it.
+/// One of the `arguments` of `describe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArgumentView {
-    /// Its name.
+    /// The argument's name.
     pub name: String,
-    /// Its kind: choice, integer, string, flag, path, hostname, ip, cidr.
+    /// The argument's kind: `choice`, `integer`, `string`, `flag`, `path`, `hostname`, `ip` or
+    /// `cidr`.
     pub kind: String,
-    /// Bounds in words.
+    /// What the argument accepts, in words for people.
     pub bounds: String,
-    /// The choices, of a choice.
+    /// The values to choose from, of a `choice`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
-    /// Whether it must be given.
+    /// Whether the argument must be given.
     pub required: bool,
-    /// Its default.
+    /// What stands in when the argument is left out; masked if the argument is secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
-    /// Whether it may be given more than once.
+    /// Whether the argument may have several values.
     pub repeated: bool,
-    /// Whether it is secret.
+    /// Whether the argument's value is secret (PROTOCOL.md, 5.3).
     pub secret: bool,
-    /// Whether it can be given by position.
+    /// Whether a command line may give the argument by position.
     pub positional: bool,
-    /// What it is for.
+    /// What the argument is for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
 }
 
-/// Tells the decision and the exact argv of a run, and runs nothing.
+/// Tells the decision about a run and its exact argv, and runs nothing. Its `confirmed`, `reason`
+/// and `terminal` have no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Preview(pub Invocation);
 
-/// What `preview` tells.
+/// What `preview` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewView {
-    /// The rule that grants it.
+    /// The rule that grants the run, with its place in the configuration.
     pub rule: String,
     /// The exact argv, secrets masked.
     pub argv: Vec<String>,
-    /// The account it runs as.
+    /// The account that the command runs as.
     pub run_as: String,
     /// The working directory.
     pub cwd: String,
@@ -166,29 +171,30 @@ impl Invokes for Preview {
     }
 }
 
-/// Tells what would be decided of a run, and every rule that was considered.
+/// Tells what would be decided of a `run` with these fields now, from this address, with every rule
+/// that was considered, and runs nothing. Its `terminal` has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Explain(pub Invocation);
 
-/// What `explain` tells.
+/// What `explain` answers. A refusal that is explained is an ANSWER too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainView {
     /// `granted` or `refused`.
     pub decision: String,
-    /// The rule that decided.
+    /// The rule that decided, with its place in the configuration; `default deny` where none did.
     pub decided_by: String,
-    /// The refusal's stable code.
+    /// With `refused`: the code that `run` would get, 400 to 403 or 406.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
-    /// The refusal's sentence.
+    /// With `refused`: the text of the ERROR that `run` would get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The exact argv that would run, secrets masked.
+    /// With `granted`: the exact argv that would run, secrets masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
-    /// Every rule that was considered, in order, with its place and what it said.
+    /// Every rule that was considered, in order, with its place and what it said, for people.
     pub considered: Vec<String>,
 }
 

@@ -3,7 +3,7 @@
 use super::definition::{LocalAdmin, Verb};
 use serde::{Deserialize, Serialize};
 
-/// Takes over the configuration anew.
+/// Takes over the configuration anew, or, where it has faults, keeps the old one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reload {}
@@ -14,7 +14,7 @@ pub struct Reload {}
 pub struct Reloaded {
     /// The number of the configuration that is in force, counted from the start.
     pub generation: u64,
-    /// What is new, in words.
+    /// What is new in the configuration, in words.
     #[serde(default)]
     pub changes: Vec<String>,
     /// What is wrong with the new configuration; where there is anything, the old one stays.
@@ -38,7 +38,7 @@ pub struct Metrics {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exposed {
-    /// The text, in the exposition format of Prometheus.
+    /// What is counted and measured, in the exposition format of Prometheus.
     pub text: String,
 }
 
@@ -72,169 +72,169 @@ pub struct StatusView {
     pub faults: Vec<String>,
     /// The program's version.
     pub version: String,
-    /// The random name of this start.
+    /// The random name of this start of the daemon, as HELLO tells it.
     pub instance: String,
-    /// Seconds since the start.
+    /// Seconds since the daemon was started.
     pub uptime_s: u64,
-    /// The number of the configuration in force, counted from the start.
+    /// The number of the configuration that is in force, counted from the start.
     pub generation: u64,
     /// Whether the daemon is stopping.
     pub stopping: bool,
-    /// The addresses it listens on.
+    /// The addresses that the daemon listens on.
     pub listening: Vec<String>,
-    /// The network process; absent while there is none.
+    /// The network process; `null` while there is none.
     pub frontend: Option<FrontendView>,
     /// How often a network process was started.
     pub frontends_started: u64,
-    /// `cgroup` or `best-effort`.
+    /// What the processes of a run are held together by: `cgroup` or `best-effort`.
     pub containment: String,
     /// The server's certificate.
     pub certificate: CertificateView,
-    /// The users that are locked.
+    /// The names of the users that are locked.
     pub locked: Vec<String>,
     /// How many logins are kept.
     pub kept_logins: usize,
-    /// Who is not let in for a while.
+    /// How many sources and users are not let in for a while.
     pub penalties: PenaltyCounts,
-    /// Open connections.
+    /// How many connections are open.
     pub connections: usize,
-    /// Sessions on open connections.
+    /// How many sessions are on open connections.
     pub sessions: usize,
-    /// Sessions whose link is lost and that may come back.
+    /// How many sessions have lost their link and may come back.
     pub sessions_parked: usize,
-    /// Runs by phase.
+    /// How many runs there are, by phase.
     pub runs: RunCounts,
-    /// Logins that wait for a verifier or are with one.
+    /// How many logins wait for a verifier or are with one.
     pub logins_waiting: usize,
-    /// Limits of which most is used.
+    /// The limits of which most is used.
     pub limits_near: Vec<LimitNear>,
     /// What was counted since the start.
     pub since_start: SinceStart,
-    /// The configured commands.
+    /// How many commands are configured, and how many of them are special.
     pub commands: CommandCounts,
     /// How many users are configured.
     pub users: usize,
-    /// The audit trail.
+    /// The state of the audit trail.
     pub trail: TrailView,
     /// The last warnings and errors, oldest first.
     pub last_faults: Vec<LastFault>,
 }
 
-/// The network process, as `status` tells it.
+/// The network process, `frontend` of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrontendView {
-    /// The user id it runs as.
+    /// The user id that the network process runs as.
     pub uid: u32,
-    /// The state of its system call filter.
+    /// The state of the network process's system call filter.
     pub seccomp: String,
-    /// What Landlock enforces.
+    /// What Landlock enforces on the network process.
     pub landlock: String,
-    /// Whether it runs as a user of its own.
+    /// Whether the network process runs as a user of its own.
     pub own_user: bool,
 }
 
-/// The server's certificate, as `status` tells it.
+/// The server's certificate, `certificate` of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateView {
-    /// The fingerprint of its key.
+    /// The fingerprint of the certificate's key.
     pub fingerprint: String,
-    /// When it expires.
+    /// When the certificate expires.
     pub expires: String,
-    /// Whole days until then.
+    /// Whole days until the certificate expires.
     pub days_left: u64,
-    /// What is wrong with the one in force.
+    /// What is wrong with the certificate in force; `null`: nothing.
     pub fault: Option<String>,
-    /// What is wrong with the files as they are now.
+    /// What is wrong with the files as they are now; `null`: nothing.
     pub files: Option<String>,
 }
 
-/// Who is not let in for a while.
+/// How many are not let in for a while, `penalties` of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PenaltyCounts {
-    /// How many sources.
+    /// How many sources are not let in.
     pub sources_not_let_in: usize,
-    /// How many users.
+    /// How many users are not let in.
     pub users_not_let_in: usize,
 }
 
-/// Runs by phase.
+/// The runs by phase, `runs` of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunCounts {
-    /// All of them.
+    /// How many runs there are in all.
     pub all: usize,
-    /// Those that wait for their turn.
+    /// How many runs wait for their turn.
     pub queued: usize,
-    /// Those that are being started.
+    /// How many runs are being started.
     pub starting: usize,
-    /// Those that go on.
+    /// How many runs go on.
     pub running: usize,
 }
 
-/// A limit of which most is used.
+/// One line of `limits_near`: a limit of which most is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitNear {
     /// The limit's name.
     pub limit: String,
-    /// How much is used.
+    /// How much of the limit is used.
     pub used: u64,
-    /// How much may be.
+    /// How much the limit allows.
     pub most: u64,
 }
 
-/// What was counted since the start.
+/// What was counted since the start, `since_start` of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SinceStart {
     /// Connections that passed the handshake.
     pub connections: u64,
-    /// Logins accepted.
+    /// Logins that were accepted.
     pub logins: u64,
-    /// Logins refused.
+    /// Logins that were refused.
     pub logins_refused: u64,
-    /// Runs started.
+    /// Runs that were started.
     pub runs: u64,
-    /// Requests refused.
+    /// Requests that were refused.
     pub refused: u64,
 }
 
-/// The configured commands.
+/// The configured commands, `commands` of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandCounts {
-    /// All of them.
+    /// How many commands there are in all.
     pub all: usize,
-    /// Those kept from files that they do not need.
+    /// How many commands are kept from files that they do not need.
     pub sandboxed: usize,
-    /// Those kept from the network.
+    /// How many commands are kept from the network.
     pub without_network: usize,
-    /// Those that may gain privileges by setuid programs.
+    /// How many commands may gain privileges by setuid programs.
     pub setuid_allowed: usize,
-    /// Those that run also when the trail cannot be written.
+    /// How many commands run also when the trail cannot be written.
     pub audit_best_effort: usize,
 }
 
-/// The audit trail, as `status` tells it.
+/// The audit trail, `trail` of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrailView {
-    /// Its file.
+    /// The path of the trail's file.
     pub file: String,
-    /// Records since it began.
+    /// How many records the trail has, from its beginning.
     pub records: u64,
     /// Records that are written and not yet known to be on the disk.
     pub not_on_disk_yet: u64,
     /// Records that could not be written and are not yet told of.
     pub missed: u64,
-    /// Records that journald has not taken yet; absent where it is to get none.
+    /// Records that journald has not taken yet; `null` where it is to get none.
     pub not_in_the_journal_yet: Option<u64>,
 }
 
-/// Something that was logged as a warning or an error.
+/// One line of `last_faults`: something that was logged as a warning or an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastFault {

@@ -15,7 +15,7 @@ use std::fmt::Debug;
 pub trait Verb: Clone + Debug + Serialize + DeserializeOwned + 'static {
     /// The verb's name on the wire, on the control socket and in the trail.
     const NAME: &'static str;
-    /// What the verb does, for help and documents.
+    /// What the verb does, for help.
     const SUMMARY: &'static str;
     /// Who may ask for it, one of the types of this module.
     type Needs: Need<Self>;
@@ -59,7 +59,7 @@ pub enum Needs {
     Nothing,
     /// A role that grants the command.
     Command,
-    /// That the run or session is one's own, or this right in `verbs` of a role.
+    /// To be the one whose run or session it is, or to have this right in `verbs` of a role.
     OwnOr(&'static str),
     /// To be root or the daemon's own user.
     LocalAdmin,
@@ -104,7 +104,8 @@ impl<V: SpeaksOf> Need<V> for OfCommand {
 #[derive(Debug)]
 pub enum ToSee {}
 
-/// As [`ToSee`], and what only a run must have is there: a reason, a person's consent.
+/// A role must grant the command, each of its arguments must be accepted, and what only a run must
+/// have is there: a reason, a person's consent.
 #[derive(Debug)]
 pub enum ToRun {}
 
@@ -130,7 +131,7 @@ pub enum OwnRun {}
 pub trait OfRun: Verb {
     /// The right over the runs of others.
     const RIGHT: &'static str;
-    /// Which run.
+    /// The run that the verb is about.
     fn run(&self) -> Named<RunId>;
 }
 
@@ -165,15 +166,15 @@ impl<V: Verb> Need<V> for LocalAdmin {
 /// A verb's definition as a value, one row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// The name on the wire, on the control socket and in the trail.
+    /// The verb's name on the wire, on the control socket and in the trail.
     pub name: &'static str,
-    /// Where it can be asked for.
+    /// Through which door the verb can be asked for.
     pub door: Door,
-    /// Who may.
+    /// Who may ask for the verb.
     pub needs: Needs,
-    /// What it does.
+    /// What the verb does, for help.
     pub summary: &'static str,
-    /// Whether a request that is sent again is the same request.
+    /// Whether a request that is sent again under the same id is the same request.
     pub once: bool,
 }
 

@@ -3,22 +3,24 @@
 use super::arguments::{Arguments, Value};
 use serde::{Deserialize, Serialize};
 
-/// A command with its arguments.
+/// A command with its arguments, and what a run of it is given beside them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Invocation {
     /// The command's name.
     pub command: String,
-    /// Its arguments by name.
+    /// The command's arguments by name (PROTOCOL.md, 5.2).
     #[serde(default)]
     pub arguments: Arguments,
-    /// Whether a person has seen the argv and agreed; needed where the command says `confirm`.
+    /// Whether a person has seen the argv and agreed. Without it, a command that wants confirmation
+    /// is refused (403).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirmed: bool,
-    /// The terminal that the client has, for commands that want one.
+    /// The client's terminal (PROTOCOL.md, 6.9), for commands that get one; others pass it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Terminal>,
-    /// Why it is asked for, in the words of whoever asks.
+    /// Why it is asked for, in the words of whoever asks, 256 bytes at the most; it is kept in the
+    /// trail. A command that wants a reason refuses one that does not fit (406).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -43,14 +45,16 @@ impl Invocation {
     }
 }
 
-/// A client's terminal.
+/// The client's terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terminal {
-    /// The terminal's kind, as in TERM.
+    /// The terminal's kind, as in TERM. A kind that the server does not know becomes `dumb`; it
+    /// knows the usual ones, such as `xterm-256color`, `screen`, `tmux-256color`, `linux` and
+    /// `vt100`.
     pub kind: String,
-    /// Characters in a line.
+    /// How many characters a line of the terminal has.
     pub columns: u16,
-    /// Lines.
+    /// How many lines the terminal has.
     pub rows: u16,
 }

@@ -6,7 +6,7 @@ use super::invocation::Invocation;
 use crate::ids::{Named, RunId};
 use serde::{Deserialize, Serialize};
 
-/// Runs a command. The answer is a run's own frames, and no ANSWER.
+/// Runs a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Run(pub Invocation);
@@ -33,7 +33,7 @@ impl Invokes for Run {
     }
 }
 
-/// The answer of verbs that a run's frames answer: there is none.
+/// There is no ANSWER: the frames of a run answer (PROTOCOL.md, 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoAnswer {}
 
@@ -45,11 +45,12 @@ pub struct Cancel {
     pub run: Named<RunId>,
 }
 
-/// What `cancel` answers: the end was begun.
+/// What `cancel` answers: the end was begun. The run's own stream gets its EXIT, or ERROR 513 if
+/// the run was still waiting for its turn. A run that has ended is 404.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cancelled {
-    /// The run that is being ended.
+    /// The id of the run that is being ended.
     pub cancelled: String,
 }
 
@@ -68,22 +69,22 @@ impl OfRun for Cancel {
     }
 }
 
-/// Tells of the runs that wait or go on, and those that have ended and are remembered.
+/// Lists the runs that wait or go on, and those that have ended and are remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Runs {
-    /// Whether to be told of every change from now on. The answer comes in events then, and the
-    /// stream stays until the client resets it.
+    /// Whether to be told of every change from now on. The answer comes in events then
+    /// (PROTOCOL.md, 5.6), and the stream stays until the client resets it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follow: bool,
 }
 
-/// What `runs` answers.
+/// What `runs` answers: the youngest 1000 runs at the most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunList {
-    /// Those that have ended, then those that wait or go on; each part oldest first. In an event:
-    /// those that are so from now on.
+    /// The runs that have ended, then those that wait or go on; each part oldest first. In an
+    /// event: those that are so from now on.
     pub runs: Vec<RunLine>,
 }
 
@@ -93,19 +94,20 @@ pub struct RunList {
 pub struct RunLine {
     /// The run's id.
     pub run: String,
-    /// The user that asked for it.
+    /// The user that asked for the run.
     pub user: String,
     /// The command's name.
     pub command: String,
-    /// Seconds since it was asked for; of one that has ended, from start to end.
+    /// Seconds since the run was asked for; of one that has ended, from its start to its end.
     pub seconds: u64,
-    /// Whether it waits for its turn.
+    /// Whether the run waits for its turn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waiting: bool,
-    /// How it ended, a word of [`crate::exit::Reason`], or `not-started`; absent while it goes on.
+    /// How the run ended, a `reason` of EXIT (PROTOCOL.md, 6.5), or `not-started` in an event about
+    /// a run that could not start; absent while the run waits or goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
-    /// The exit status or the signal.
+    /// With `exit` and `signal`: the exit status or the signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u8>,
 }
@@ -129,30 +131,33 @@ impl OverAll for Runs {
     const OWN: &'static str = "every user may list their own runs";
 }
 
-/// Follows a run's output from these bytes on. The answer is the run's own frames, and no ANSWER.
+/// Tells a run's output from these bytes on; a run that has not started is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attach {
     /// The run's id.
     pub run: Named<RunId>,
-    /// The first byte of standard output that is wanted; absent: the first that is kept.
+    /// The offset of the first byte of standard output that is wanted (PROTOCOL.md, 6.7); absent:
+    /// the first byte that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<u64>,
-    /// The first byte of standard error that is wanted; absent: the first that is kept.
+    /// The offset of the first byte of standard error that is wanted (PROTOCOL.md, 6.7); absent:
+    /// the first byte that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<u64>,
     /// Whether to stay until the run ends; otherwise what is there already is all.
     #[serde(default)]
     pub follow: bool,
-    /// Whether this session takes its own run up again after a lost link: standard input goes on
-    /// here too.
+    /// Whether this session takes its own run up again after a lost link (PROTOCOL.md, 6.8):
+    /// standard input goes on here too.
     #[serde(default)]
     pub resume: bool,
 }
 
 impl Verb for Attach {
     const NAME: &'static str = "attach";
-    const SUMMARY: &'static str = "Follow a run's output, or see what was kept of it";
+    const SUMMARY: &'static str =
+        "Follow a run's output, from its first kept byte or another, to its end";
     type Needs = OwnRun;
     type Answer = NoAnswer;
 }
@@ -165,13 +170,13 @@ impl OfRun for Attach {
     }
 }
 
-/// Sends a signal that the command accepts.
+/// Sends a run a signal that its command accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signal {
     /// The run's id.
     pub run: Named<RunId>,
-    /// The signal's name without SIG.
+    /// The signal's name without SIG, in capitals.
     pub signal: String,
 }
 
@@ -179,7 +184,7 @@ pub struct Signal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signalled {
-    /// The run that is signalled.
+    /// The id of the run that is signalled.
     pub signalled: String,
 }
 

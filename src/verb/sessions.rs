@@ -4,29 +4,31 @@ use super::definition::{Anyone, Free, OverAll, OwnOrAll, Verb};
 use crate::ids::{Named, SessionId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Tells users who they are here.
+/// Tells users who they are here, by what, and until when.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Whoami {}
 
-/// What `whoami` tells.
+/// What `whoami` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WhoamiView {
-    /// The user.
+    /// The user's name.
     pub user: String,
-    /// The address, as the server sees it.
+    /// The client's address as the server sees it, without the port.
     pub source: String,
-    /// What the session was proved by: `password`, or an SSH key's fingerprint.
+    /// What the session was proved by: `password`, or the fingerprint of an SSH key (`SHA256:…`).
+    /// Of a session that began with a kept login, what proved that login.
     pub by: String,
-    /// The user's roles, as they are now.
+    /// The user's roles as they are now, wherever they hold.
     pub roles: Vec<String>,
-    /// This session.
+    /// The id of this session.
     pub session: String,
-    /// The kept login that it began with, or is kept as.
+    /// The id of the kept login that the session began with, or is kept as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
-    /// Seconds for which that is still kept.
+    /// Seconds for which the kept login is still good; absent although `kept` is there: it has
+    /// ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_s: Option<u64>,
 }
@@ -47,34 +49,37 @@ impl Free for Whoami {
 #[serde(deny_unknown_fields)]
 pub struct Sessions {}
 
-/// What `sessions` answers.
+/// What `sessions` answers: the youngest 1000 sessions and kept logins at the most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionList {
-    /// Oldest first.
+    /// The sessions and kept logins, oldest first. A session that is kept stands there twice, under
+    /// the same id: as a session and as a kept login.
     pub sessions: Vec<SessionLine>,
 }
 
-/// One line of `sessions`: one that goes on, or a kept login.
+/// One line of `sessions`: a session that goes on, or a kept login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionLine {
-    /// Its id.
+    /// The id of the session or the kept login.
     pub session: String,
-    /// The user whose it is.
+    /// The name of the user whose session it is.
     pub user: String,
-    /// `connected`, `link lost`, or `kept`.
+    /// `connected`; `link lost`, while the session waits for its client; or `kept`, of a kept
+    /// login.
     pub state: String,
-    /// What it was proved by.
+    /// What the session was proved by: `password`, or the fingerprint of an SSH key (`SHA256:…`).
     pub by: String,
-    /// Where it came from, as far as that is known.
+    /// The address that the session comes from, of a kept login the one that it was made from;
+    /// empty with `link lost`.
     pub source: String,
-    /// Seconds since it began.
+    /// Seconds since the session began; coming back is no new beginning.
     pub age_s: u64,
-    /// Seconds for which it is still kept.
+    /// With `kept`: seconds for which the login is still kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_s: Option<u64>,
-    /// Whether it is the one that asks, or its kept login.
+    /// Whether it is the session that asks, or its kept login.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub this: bool,
 }
@@ -91,20 +96,20 @@ impl OverAll for Sessions {
     const OWN: &'static str = "every user may list their own sessions";
 }
 
-/// Ends sessions and kept logins.
+/// Ends a session or a kept login, or with `all` every one of one's own, the session that asks too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndSession {
-    /// A session's or a kept login's id, or `all`.
+    /// The id of a session or a kept login, or `all`.
     pub target: Ending,
 }
 
 /// Which sessions are to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The one of this id, session or kept login.
+    /// The session or kept login of this id.
     One(Named<SessionId>),
-    /// Every one of the user, this one too.
+    /// Every session and kept login of the user, the session that asks too.
     All,
 }
 
@@ -127,11 +132,13 @@ impl<'de> Deserialize<'de> for Ending {
     }
 }
 
-/// What `end-session` answers.
+/// What `end-session` answers, once the sessions have ended and the end of kept logins is on the
+/// server's disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionsEnded {
-    /// How many sessions and kept logins were ended.
+    /// How many lines of `sessions` were ended. Sessions that a kept login had begun end with it,
+    /// and are not counted.
     pub ended_sessions: u32,
 }
 

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
-    /// The user's name. They need not be known: whoever is to be locked may have been removed.
+    /// The user's name. No such user need be configured: whoever is to be locked may have been
+    /// removed.
     pub user: String,
-    /// Why, for the trail and the next administrator.
+    /// Why the user is locked, for the trail and the next administrator.
     #[serde(default)]
     pub reason: String,
 }
@@ -19,7 +20,8 @@ pub struct Lock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Locked {
-    /// What the administrator should know beside it.
+    /// What the administrator should know about this lock, such as that it could not be written
+    /// down, or that no such user is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
@@ -43,10 +45,10 @@ pub struct Unlock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unlocked {
-    /// Whether the user was locked; absent where that could not be written.
+    /// Whether the user was locked; absent where the change could not be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<bool>,
-    /// What the administrator should know beside it.
+    /// Where the change could not be written: what the administrator should know about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
@@ -67,19 +69,19 @@ pub struct Locks {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockList {
-    /// The locks, by the user's name.
+    /// The locks, each under its user's name.
     pub locks: BTreeMap<String, LockLine>,
 }
 
-/// One lock.
+/// One of the `locks`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockLine {
-    /// Why, in the words of the administrator.
+    /// Why the user is locked, in the words of the administrator.
     pub reason: String,
-    /// Since when, RFC 3339.
+    /// When the user was locked, RFC 3339.
     pub since: String,
-    /// The user id of the administrator.
+    /// The user id of the administrator who locked them.
     pub by: u32,
 }
 
@@ -108,10 +110,11 @@ pub struct Seed {
     /// What an authenticator app reads, where a seed was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
-    /// Whether there was a seed, where one was to be removed.
+    /// Whether there was a seed, where one was to be removed; absent where that could not be
+    /// written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<bool>,
-    /// What the administrator should know beside it.
+    /// Where the removal could not be written: what the administrator should know about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
@@ -133,19 +136,19 @@ pub struct Penalties {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PenaltyList {
-    /// Sources that owe something.
+    /// The sources that owe something.
     pub sources: Vec<PenaltyLine>,
-    /// Users that owe something.
+    /// The users that owe something.
     pub users: Vec<PenaltyLine>,
 }
 
-/// What one source or user owes.
+/// What one source or user owes, a line of `sources` or `users`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PenaltyLine {
-    /// The network or the user.
+    /// The network of the source, or the name of the user.
     pub who: String,
-    /// For how many seconds yet.
+    /// For how many seconds yet the penalty lasts.
     pub seconds: u64,
     /// Whether they are not let in now.
     pub enforced: bool,
@@ -160,7 +163,7 @@ impl Verb for Penalties {
     type Answer = PenaltyList;
 }
 
-/// Forgets what a source or user has earned.
+/// Forgets what a source or user has earned by failing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forgive {
