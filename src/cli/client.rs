@@ -1,6 +1,9 @@
 //! `ordain`.
 
 use crate::protocol::PORT;
+use crate::verb::{
+    Attach, Cancel, Describe, Explain, List, Preview, Run, Runs, Sessions, Signal, Verb, Whoami,
+};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -102,8 +105,8 @@ Exit status: the command's own; 128+N when signal N ended it; 124 when its time 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum ClientVerb {
-    /// Run a command
-    #[command(after_help = RUN_HELP)]
+    /// `ordain run`.
+    #[command(about = Run::SUMMARY, after_help = RUN_HELP)]
     Run(RunArgs),
     /// Log in once: for as long as the server keeps it, nothing is asked any more
     Login {
@@ -115,12 +118,14 @@ pub enum ClientVerb {
         /// `[user@]host[:port]`
         host: Destination,
     },
-    /// Show who one is there, by what, and until when
+    /// `ordain whoami`.
+    #[command(about = Whoami::SUMMARY)]
     Whoami {
         /// `[user@]host[:port]`
         host: Destination,
     },
-    /// Show the sessions and kept logins, or end them
+    /// `ordain sessions`, with which sessions are ended too.
+    #[command(about = Sessions::SUMMARY)]
     Sessions {
         /// `[user@]host[:port]`
         host: Destination,
@@ -128,22 +133,25 @@ pub enum ClientVerb {
         #[arg(long, value_name = "ID|all")]
         end: Option<String>,
     },
-    /// Show what would be decided, and every rule that was considered; run nothing
-    #[command(after_help = RUN_HELP)]
+    /// `ordain explain`.
+    #[command(about = Explain::SUMMARY, after_help = RUN_HELP)]
     Explain(ExplainArgs),
-    /// Show what this user may run
+    /// `ordain list`.
+    #[command(about = List::SUMMARY)]
     List {
         /// `[user@]host[:port]`
         host: Destination,
     },
-    /// Show a command's arguments, their kinds, bounds and defaults
+    /// `ordain describe`.
+    #[command(about = Describe::SUMMARY)]
     Describe {
         /// `[user@]host[:port]`
         host: Destination,
         /// The command
         command: String,
     },
-    /// Follow a run's output, from its first kept byte or another, to its end
+    /// `ordain attach`, which follows the run to its end.
+    #[command(about = Attach::SUMMARY)]
     Attach {
         /// `[user@]host[:port]`
         host: Destination,
@@ -169,7 +177,8 @@ pub enum ClientVerb {
         #[arg(long)]
         raw: bool,
     },
-    /// Send a signal that the command accepts
+    /// `ordain signal`.
+    #[command(about = Signal::SUMMARY)]
     Signal {
         /// `[user@]host[:port]`
         host: Destination,
@@ -178,7 +187,8 @@ pub enum ClientVerb {
         /// Its name, such as HUP
         name: String,
     },
-    /// Show the runs that are going on, and those that have ended not long ago
+    /// `ordain runs`.
+    #[command(about = Runs::SUMMARY)]
     Runs {
         /// `[user@]host[:port]`
         host: Destination,
@@ -186,7 +196,8 @@ pub enum ClientVerb {
         #[arg(long)]
         follow: bool,
     },
-    /// End a run
+    /// `ordain cancel`.
+    #[command(about = Cancel::SUMMARY)]
     Cancel {
         /// `[user@]host[:port]`
         host: Destination,
@@ -202,8 +213,8 @@ Arguments are given by position, or as --name value or --name=value; everything 
 /// `ordain run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Show the decision and the exact argv; run nothing
-    #[arg(long)]
+    /// Whether the verb is `preview`.
+    #[arg(long, help = Preview::SUMMARY)]
     pub dry_run: bool,
     /// Print the run's id and leave it to itself, where the command goes on without its client
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! `ordaind`.
 
 use crate::audit::KINDS;
+use crate::verb::{Lock, Metrics, Penalties, Reload, Status, Totp, Unlock, Verb};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -98,10 +99,11 @@ pub enum DaemonVerb {
     HashPassword,
     /// Print the fingerprint of the server's key, to compare or to pin
     Fingerprint,
-    /// Ask the running daemon to take over its configuration anew
+    /// `ordaind reload`.
+    #[command(about = Reload::SUMMARY)]
     Reload,
-    /// Lock a user at once and whatever the configuration says; bare or with --list, show who is
-    /// locked
+    /// `ordaind lock`, which lists the locks too.
+    #[command(about = Lock::SUMMARY)]
     Lock {
         /// Who
         user: Option<String>,
@@ -115,12 +117,14 @@ pub enum DaemonVerb {
         #[arg(long)]
         json: bool,
     },
-    /// Unlock a user
+    /// `ordaind unlock`.
+    #[command(about = Unlock::SUMMARY)]
     Unlock {
         /// Who
         user: String,
     },
-    /// Make a user's seed for one-time codes, and print what an authenticator app reads
+    /// `ordaind totp`.
+    #[command(about = Totp::SUMMARY)]
     Totp {
         /// Who
         user: String,
@@ -134,7 +138,8 @@ pub enum DaemonVerb {
         #[command(subcommand)]
         verb: AuditVerb,
     },
-    /// Show what sources and users have earned by failing
+    /// `ordaind penalties`, with which they are forgiven too.
+    #[command(about = Penalties::SUMMARY)]
     Penalties {
         /// Forgive this address, network or user, or `all`
         #[arg(long, value_name = "WHO")]
@@ -145,10 +150,10 @@ pub enum DaemonVerb {
     },
     /// Show what would be decided if a user asked for a command, and every rule that was considered
     Explain {
-        /// Where he would come from
+        /// Where they would come from
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
         source: std::net::IpAddr,
-        /// The reason that he would give
+        /// The reason that they would give
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         /// The policy alone: no accounts, files or certificates are looked at
@@ -174,7 +179,8 @@ pub enum DaemonVerb {
         #[arg(long)]
         json: bool,
     },
-    /// Print what is counted and measured, as text for Prometheus
+    /// `ordaind metrics`.
+    #[command(about = Metrics::SUMMARY)]
     Metrics {
         /// Into this file, put in place at once, for the textfile collector
         #[arg(long, value_name = "FILE")]
@@ -186,11 +192,12 @@ pub enum DaemonVerb {
         /// Log in as this user [default: an unknown one, who must be refused]
         #[arg(long, value_name = "NAME", requires = "password_file")]
         user: Option<String>,
-        /// The file with his password
+        /// The file with their password
         #[arg(long, value_name = "FILE", requires = "user")]
         password_file: Option<PathBuf>,
     },
-    /// Ask the running daemon how it is; exit 0 when all is well, else 1
+    /// `ordaind status`.
+    #[command(about = Status::SUMMARY)]
     Status {
         /// For machines
         #[arg(long)]
