@@ -17,17 +17,17 @@ pub enum Reason {
     Cancelled,
     /// The client went away and the command's rule says that the run goes with it.
     Disconnected,
-    /// Its user was locked, removed, or may not run it any more.
+    /// The run's user was locked, removed, or may not run the command any more.
     Revoked,
     /// The daemon was stopped.
     Stopped,
-    /// It wrote nothing for longer than it may.
+    /// The command wrote nothing for longer than it may.
     Idle,
-    /// It wrote more than it may; what came before the bound was passed on.
+    /// The command wrote more than it may; what came before the bound was passed on.
     OutputLimit,
-    /// More input came than it takes.
+    /// More input came than the command takes.
     InputLimit,
-    /// It took more memory than it may, and the kernel killed it.
+    /// The run took more memory than it may, and the kernel killed it.
     OutOfMemory,
     /// The monitor does not know what became of it.
     Lost,
@@ -111,7 +111,7 @@ impl Status {
     pub const NAGIOS_UNKNOWN: Self = Self(3);
     /// The command's time was up, as timeout(1) says it.
     pub const TIMEOUT: Self = Self(124);
-    /// ordain itself failed; the command may not have run. As ssh(1) says it.
+    /// ordain itself failed, and the command may not have run. The number is the one of ssh(1).
     pub const OWN_FAILURE: Self = Self(255);
 }
 
@@ -140,7 +140,7 @@ impl fmt::Display for Human {
 /// ended runs and the wire take what they tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// A word of [`Reason`].
+    /// How the run ended, a word of [`Reason`].
     pub reason: String,
     /// The exit status or the signal, where the reason has one.
     pub number: Option<u8>,
@@ -148,26 +148,26 @@ pub struct End {
     pub duration_ms: u64,
     /// Milliseconds of processor time outside the kernel.
     pub user_ms: u64,
-    /// Milliseconds of processor time inside it.
+    /// Milliseconds of processor time inside the kernel.
     pub system_ms: u64,
-    /// The most memory it had, in KiB; 0 where that is not known.
+    /// The most memory that the run had, in KiB; 0 where that is not known.
     pub peak_kib: u64,
     /// Processes that outlived the main one and were killed.
     pub left_killed: u32,
-    /// Processes that outlived it and go on, by the command's rule.
+    /// Processes that outlived the main one and go on, by the command's rule.
     pub left_running: u32,
-    /// Whether the kernel vouches for the two counts.
+    /// Whether the kernel vouches for the two counts of processes.
     pub verified: bool,
 }
 
 /// Bytes that a run's streams carried, by the frontend's count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Standard input.
+    /// Bytes of standard input that the command took.
     pub stdin: u64,
-    /// Standard output.
+    /// Bytes of standard output that were read.
     pub stdout: u64,
-    /// Standard error.
+    /// Bytes of standard error that were read.
     pub stderr: u64,
     /// Whether more output came than was passed on.
     pub cut: bool,

@@ -108,9 +108,9 @@ pub const LOGINS_PER_USER: usize = 64;
 pub const PLACES: usize = 16;
 /// Records a minute of what one source does before a login; more are counted.
 pub const RECORDS_OF_A_STRANGER: u32 = 10;
-/// The same for all sources together.
+/// Records a minute of what all sources together do before a login; more are counted.
 pub const RECORDS_OF_STRANGERS: u32 = 1000;
-/// Sources that are told apart in that count.
+/// Sources that are told apart when what they do before a login is counted.
 pub const STRANGERS_TOLD_APART: usize = 200;
 /// How many records come between two signatures of the trail, as far as the disk keeps up.
 pub const CHECKPOINT_RECORDS: u64 = 1000;
@@ -145,7 +145,7 @@ pub const LIMIT_NEAR: u64 = 80;
 /// How often a frontend is asked for a sign of life, where the service manager's watchdog does not
 /// want it more often.
 pub const FRONTEND_LOOK: Duration = Duration::from_secs(5);
-/// Looks without any sign after which it is replaced.
+/// Looks without any sign of life after which a frontend is replaced.
 pub const FRONTEND_LOOKS: u32 = 3;
 /// How long clients may take to hear how their runs ended and that the daemon is over.
 pub const LAST_WORD: Duration = Duration::from_secs(1);

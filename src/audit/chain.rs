@@ -24,19 +24,19 @@ pub fn link(line: &[u8]) -> Link {
 /// Where a chain has come to: its last record's number, and that line's hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
-    /// From 1; 0 before the first.
+    /// The number of the last record, counted from 1; 0 before the first.
     pub seq: u64,
-    /// Of the last line.
+    /// The hash of the last line.
     pub link: Link,
 }
 
 impl Head {
-    /// As it stands in a file and in the log: number and hash.
+    /// The head as it stands in a file and in the log: number and hash.
     pub fn text(&self) -> String {
         format!("{} {}", self.seq, base64(&self.link))
     }
 
-    /// Reads it back.
+    /// Reads a head as it stands in a file.
     pub fn read(text: &str) -> Option<Self> {
         let (seq, link) = text.trim().split_once(' ')?;
         Some(Self {
@@ -54,24 +54,24 @@ impl Head {
 pub struct TrailKey(Ed25519KeyPair);
 
 impl TrailKey {
-    /// Of its seed.
+    /// The key of this seed.
     ///
     /// # Errors
-    /// When no key can be made of it.
+    /// That no key can be made of the seed.
     pub fn of(seed: &Zeroizing<[u8; 32]>) -> Result<Self, String> {
         Ed25519KeyPair::from_seed_unchecked(&**seed)
             .map(Self)
             .map_err(|_| "the trail's key is none".into())
     }
 
-    /// Its public half.
+    /// The key's public half.
     pub fn public(&self) -> TrailPublic {
         let mut key = [0; 32];
         key.copy_from_slice(self.0.public_key().as_ref());
         TrailPublic(key)
     }
 
-    /// Signs where the chain has come to; base64.
+    /// Signs where the chain has come to; the signature is base64.
     pub fn sign(&self, head: &Head) -> String {
         base64(self.0.sign(&head.message()).as_ref())
     }

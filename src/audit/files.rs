@@ -21,7 +21,7 @@ pub fn rotated_name(trail: &Path, last: u64) -> PathBuf {
 /// Every file beside the trail that is called like a part of it, whoever gave it its name.
 ///
 /// # Errors
-/// As reading the folder.
+/// What reading the folder says.
 pub fn put_aside(trail: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = trail
         .parent()
@@ -47,7 +47,7 @@ fn name_in(trail: &Path, path: &Path) -> Option<String> {
 /// The files into which this trail was rotated, each with the number of its last record, in order.
 ///
 /// # Errors
-/// As reading the folder.
+/// What reading the folder says.
 pub fn rotated_files(trail: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     // Only files that were named here; one that an administrator has named by a date or a word is
     // their own.
@@ -106,7 +106,7 @@ impl Follower {
     /// record is passed over.
     ///
     /// # Errors
-    /// As opening and reading.
+    /// What opening and reading says.
     pub fn next_record(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
         loop {
             if self.reader.is_none() {

@@ -33,7 +33,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The run it was written for.
+    /// The run that the record was written for.
     pub const fn run(&self) -> RunId {
         self.run
     }
@@ -43,7 +43,7 @@ impl Receipt {
         self.seq
     }
 
-    /// Whether it belongs to this grant.
+    /// Whether the receipt belongs to this grant.
     pub fn covers(&self, grant: &Grant<verb::Run>) -> bool {
         self.request == grant.request()
     }
@@ -187,7 +187,7 @@ impl Trail {
     /// Signs where the chain has come to, if it has come anywhere since.
     ///
     /// # Errors
-    /// As [`Trail::append`].
+    /// What [`Trail::append`] says.
     pub fn checkpoint(&mut self) -> io::Result<Option<(Head, String)>> {
         if self.head.seq == self.checkpoint {
             return Ok(None);
@@ -203,7 +203,7 @@ impl Trail {
     /// Goes on in another file; the chain runs on. The old one ends with a checkpoint.
     ///
     /// # Errors
-    /// As [`Trail::append`]; then the old file is still the trail.
+    /// What [`Trail::append`] says; then the old file is still the trail.
     pub fn go_on_in(&mut self, file: File, why: &str, previous: &str) -> io::Result<()> {
         let length = file.metadata()?.len();
         let old = (
@@ -221,7 +221,7 @@ impl Trail {
     /// Writes the record of a run that is about to start.
     ///
     /// # Errors
-    /// As [`Trail::append`]; without the receipt nothing can run.
+    /// What [`Trail::append`] says; without the receipt nothing can run.
     pub fn append_start(
         &mut self,
         grant: &Grant<verb::Run>,
@@ -269,7 +269,7 @@ impl Trail {
         self.head
     }
 
-    /// Bytes of the file.
+    /// How many bytes the trail's file has.
     pub const fn length(&self) -> u64 {
         self.length
     }
@@ -287,7 +287,7 @@ impl Trail {
         self.file.try_clone()
     }
 
-    /// Its public key.
+    /// The public key that the trail's checkpoints are verified with.
     pub fn public(&self) -> TrailPublic {
         self.key.public()
     }
@@ -303,7 +303,7 @@ struct Tail {
 struct Torn {
     bytes: u64,
     link: Link,
-    /// Whether its newline is missing.
+    /// Whether the newline of the last line is missing.
     open: bool,
 }
 

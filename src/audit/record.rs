@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 /// A record with its time.
 #[derive(Debug, Serialize)]
 pub struct Record<'a> {
-    /// UTC, RFC 3339 with microseconds.
+    /// When it happened: UTC, RFC 3339 with microseconds.
     time: String,
     /// What happened.
     #[serde(flatten)]
@@ -65,33 +65,33 @@ pub const KINDS: &[&str] = &[
 pub enum What<'a> {
     /// The daemon has started.
     Started {
-        /// Its version.
+        /// The daemon's version.
         version: &'a str,
-        /// The random name of this start.
+        /// The random name of this start of the daemon.
         instance: &'a str,
-        /// Its process id.
+        /// The daemon's process id.
         pid: u32,
     },
     /// A signature, by the trail's key, over the number and hash of the record before it.
     Checkpoint {
-        /// Ed25519, base64.
+        /// The signature: Ed25519, base64.
         signature: &'a str,
     },
     /// A crash has left the line before this one unfinished.
     Recovered {
-        /// Its length.
+        /// How many bytes of the unfinished line there are.
         torn_bytes: u64,
-        /// Its SHA-256, base64.
+        /// The SHA-256 of the unfinished line, base64.
         torn_sha256: &'a str,
     },
     /// The file ends before where the chain had come to: it was truncated, removed, or put back
     /// from a backup.
     Missing {
-        /// The last record that is there; 0 for none.
+        /// The number of the last record that is there; 0 where none is.
         found: u64,
-        /// The last one that was known to have been written.
+        /// The number of the last record that was known to have been written.
         expected: u64,
-        /// That one's hash, base64.
+        /// The hash of the last record that was known to have been written, base64.
         expected_hash: &'a str,
     },
     /// Commands have run whose records could not be written, because their configuration lets them.
@@ -109,193 +109,193 @@ pub enum What<'a> {
     },
     /// What clients did that nobody knows, beyond what is recorded one by one.
     Summed {
-        /// The source, or `others` when there were too many.
+        /// The network of the clients, or `others` when there were too many.
         source: &'a str,
-        /// Connections.
+        /// How many connections they made.
         connections: u64,
-        /// Logins refused.
+        /// How many of their logins were refused.
         logins_refused: u64,
-        /// Breaches of the protocol.
+        /// How often they broke the protocol.
         violations: u64,
-        /// Within how many seconds.
+        /// Within how many seconds all this was counted.
         seconds: u64,
     },
     /// The daemon is stopping.
     Stopping {
-        /// Runs that go on for their grace.
+        /// How many runs go on for their grace.
         runs: usize,
     },
     /// The network process has started or ended.
     Frontend {
-        /// `started`, or how it ended.
+        /// `started`, or how the network process ended.
         state: &'a str,
     },
     /// The configuration was taken over, or refused.
     Reload {
         /// `accepted` or `refused`.
         outcome: &'a str,
-        /// The number of this configuration since the start.
+        /// The number of the configuration that is in force now, counted from the start.
         generation: u64,
-        /// The faults, when it was refused.
+        /// The faults of the configuration, when it was refused.
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         faults: &'a [String],
-        /// What it has added, removed and changed, a line each: `command deploy changed: exec,
-        /// timeout`.
+        /// What the configuration has added, removed and changed, a line each: `command deploy
+        /// changed: exec, timeout`.
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         changes: &'a [String],
     },
     /// The files of certificate and key have changed, and what they hold now is in force.
     Certificate {
-        /// The key's.
+        /// The fingerprint of the certificate's key.
         fingerprint: &'a str,
-        /// Its end.
+        /// When the certificate expires.
         expires: &'a str,
         /// Whether the key is the one before, so that pins still hold.
         same_key: bool,
     },
     /// A client connected and passed the handshake.
     Connection {
-        /// Its number.
+        /// The connection's number.
         connection: u64,
-        /// Address and port.
+        /// The client's address and port, by the network process's word.
         source: &'a str,
-        /// Always `frontend`.
+        /// Whose word it is: always `frontend`.
         reported_by: &'a str,
     },
     /// A client broke the protocol and was closed.
     Violation {
-        /// Its number.
+        /// The connection's number.
         connection: u64,
-        /// What it did.
+        /// What the client did.
         text: &'a str,
-        /// Always `frontend`.
+        /// Whose word it is: always `frontend`.
         reported_by: &'a str,
     },
     /// A login was accepted or refused.
     Login {
-        /// The connection.
+        /// The number of the connection.
         connection: u64,
-        /// Address and port, as the kernel says.
+        /// The client's address and port, as the kernel says.
         source: &'a str,
         /// The name of the user, as it was given.
         user: &'a str,
-        /// `password`, `ssh-key`, `session`, `kept`, or `unknown`.
+        /// The method of the login: `password`, `ssh-key`, `session`, `kept`, or `unknown`.
         method: &'a str,
         /// `accepted` or `refused`.
         outcome: &'a str,
-        /// Why, for the administrator; never told to the client.
+        /// Why the login was refused, for the administrator; never told to the client.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
         /// What the session was proved by, also when it is only taken up again: `password`, or an
         /// SSH key's fingerprint.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
-        /// The session, when accepted.
+        /// The id of the session, when the login was accepted.
         #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<&'a str>,
         /// The session's public key, base64.
         #[serde(skip_serializing_if = "Option::is_none")]
         session_key: Option<&'a str>,
-        /// The kept login that it began with, or is kept as.
+        /// The id of the kept login that the session began with, or is kept as.
         #[serde(skip_serializing_if = "Option::is_none")]
         kept: Option<&'a str>,
-        /// The signed text and its signature.
+        /// The text of the login exactly as it was signed.
         #[serde(skip_serializing_if = "Option::is_none")]
         signed: Option<&'a str>,
-        /// Ed25519, base64.
+        /// The session key's signature of the text: Ed25519, base64.
         #[serde(skip_serializing_if = "Option::is_none")]
         signature: Option<&'a str>,
-        /// The SSH key's signature over the same text (SSHSIG, base64).
+        /// The SSH key's signature of the text: SSHSIG, base64.
         #[serde(skip_serializing_if = "Option::is_none")]
         key_signature: Option<&'a str>,
     },
     /// A session has ended.
     Logout {
-        /// The session.
+        /// The id of the session.
         session: &'a str,
-        /// Whose it was.
+        /// The user whose session it was.
         user: &'a str,
-        /// Why, where it did not end with its connection.
+        /// Why the session ended, where that was not with its connection.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
     },
     /// A kept login has ended.
     KeptEnded {
-        /// Its id.
+        /// The id of the kept login.
         kept: &'a str,
-        /// Whose it was.
+        /// The user whose login it was.
         user: &'a str,
-        /// Why.
+        /// Why the kept login ended.
         reason: &'a str,
     },
     /// A user was locked or unlocked.
     Lock {
-        /// Who.
+        /// The user's name.
         user: &'a str,
         /// `locked` or `unlocked`.
         state: &'a str,
-        /// Why.
+        /// Why the user is locked, in the words of the administrator.
         #[serde(skip_serializing_if = "str::is_empty")]
         reason: &'a str,
-        /// The user id that asked for it.
+        /// The user id of the administrator.
         uid: u32,
     },
     /// The file of locks and kept logins is not the one that was left: the kept logins in it are
     /// not believed.
     Vault {
-        /// `replaced`.
+        /// What was found: always `replaced`.
         state: &'a str,
     },
     /// A source or user has failed too often and is not let in for a while, or was forgiven.
     Penalty {
-        /// `source` or `user`; `all` when everybody was forgiven.
+        /// Who it is about: `source` or `user`; `all` when everybody was forgiven.
         subject: &'a str,
-        /// The network, or the name.
+        /// The network of the source, or the name of the user.
         who: &'a str,
         /// `closed` or `forgiven`.
         state: &'a str,
-        /// Misdeeds counted.
+        /// How many misdeeds were counted.
         misdeeds: u32,
-        /// For how long.
+        /// For how many seconds they are not let in.
         seconds: u64,
     },
     /// A user got a seed for one-time codes, or lost it.
     Totp {
-        /// Who.
+        /// The user's name.
         user: &'a str,
         /// `made` or `removed`.
         state: &'a str,
-        /// The user id that asked for it.
+        /// The user id of the administrator.
         uid: u32,
     },
     /// A request and what was decided.
     Request {
-        /// The connection.
+        /// The number of the connection.
         connection: u64,
-        /// Who asked.
+        /// The user who asked.
         user: &'a str,
-        /// Address and port, as the kernel says.
+        /// The client's address and port, as the kernel says.
         source: &'a str,
-        /// The verb; `unknown` when the text could not be read.
+        /// The verb that was asked for; `unknown` when the text could not be read.
         verb: &'a str,
-        /// The command, when there is one.
+        /// The command that the request speaks of, when there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         command: Option<&'a str>,
-        /// The run that is about to start, or is spoken of.
+        /// The id of the run that is about to start, or that the request speaks of.
         #[serde(skip_serializing_if = "Option::is_none")]
         run: Option<&'a str>,
         /// The exact argv, secrets masked.
         #[serde(skip_serializing_if = "Option::is_none")]
         argv: Option<&'a [String]>,
-        /// The account it runs as.
+        /// The account that the command runs as.
         #[serde(skip_serializing_if = "Option::is_none")]
         run_as: Option<&'a str>,
-        /// Why, in the words of whoever asked.
+        /// Why it is asked for, in the words of whoever asks.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
         /// `granted` or `refused`.
         decision: &'a str,
-        /// The rule that decided.
+        /// The rule that decided, with its place in the configuration.
         rule: &'a str,
         /// The stable code of a refusal.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -303,52 +303,55 @@ pub enum What<'a> {
         /// The refusal's sentence.
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<&'a str>,
-        /// The text exactly as it was signed; absent when it held a secret in the clear.
+        /// The text of the request exactly as it was signed; absent when it held a secret in the
+        /// clear.
         #[serde(skip_serializing_if = "Option::is_none")]
         signed: Option<&'a str>,
-        /// Ed25519, base64.
+        /// The session key's signature of the text: Ed25519, base64.
         signature: &'a str,
     },
     /// A run has begun.
     Start {
-        /// The run.
+        /// The id of the run.
         run: &'a str,
-        /// Its main process.
+        /// The process id of the run's main process.
         pid: i32,
     },
     /// A run has ended, or could not begin.
     End {
-        /// The run.
+        /// The id of the run.
         run: &'a str,
-        /// Whose it was.
+        /// The user whose run it was.
         user: &'a str,
-        /// Which command.
+        /// The command's name.
         command: &'a str,
-        /// `exit` (by itself), `signal`, `timeout`, `idle`, `output-limit`, `input-limit`, `oom`,
-        /// `cancelled`, `disconnected`, `stopped` (with the daemon), `revoked`, `lost` (not known),
-        /// or `not-started`.
+        /// How the run ended: `exit` (by itself), `signal`, `timeout`, `idle`, `output-limit`,
+        /// `input-limit`, `oom`, `cancelled`, `disconnected`, `stopped` (with the daemon),
+        /// `revoked`, `lost` (not known), or `not-started`.
         reason: &'a str,
-        /// Exit status or signal.
+        /// With `exit` and `signal`: the exit status or the signal.
         #[serde(skip_serializing_if = "Option::is_none")]
         number: Option<u8>,
         /// The step that failed and why, of a run that did not begin.
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<&'a str>,
-        /// From start to end.
+        /// Milliseconds from the run's start to its end.
         duration_ms: u64,
-        /// Processor time outside the kernel, main process and the children it waited for.
+        /// Milliseconds of processor time outside the kernel, of the main process and the children
+        /// it waited for.
         user_ms: u64,
-        /// Processor time inside it.
+        /// Milliseconds of processor time inside the kernel, of the main process and the children
+        /// it waited for.
         system_ms: u64,
-        /// The most memory it had, in KiB; 0 where that is not known.
+        /// The most memory that the run had, in KiB; 0 where that is not known.
         peak_kib: u64,
         /// Processes that outlived the main one and were killed.
         left_killed: u32,
-        /// Processes that outlived it and go on, by the command's rule.
+        /// Processes that outlived the main one and go on, by the command's rule.
         left_running: u32,
         /// `verified` when the kernel vouches that no other process is left, else `unverified`.
         tree: &'a str,
-        /// `frontend`, whose word the three counts of bytes are; absent when it did not tell.
+        /// Whose word the three counts of bytes are: `frontend`; absent when it told none.
         #[serde(skip_serializing_if = "Option::is_none")]
         bytes_reported_by: Option<&'a str>,
         /// Bytes of standard input that the command took.
@@ -363,27 +366,27 @@ pub enum What<'a> {
     },
     /// The network process has died under a run that goes on with the next one.
     HandedOn {
-        /// The run.
+        /// The id of the run.
         run: &'a str,
-        /// Whether its standard input was still open: such a run is ended, because half an input
-        /// looks like a whole one.
+        /// Whether the run's standard input was still open: such a run is ended, because half an
+        /// input looks like a whole one.
         input_cut: bool,
     },
     /// A command's executable is not the file that it was at the last run.
     Executable {
-        /// The command.
+        /// The command's name.
         command: &'a str,
         /// The executable's path.
         path: &'a str,
-        /// The first run of the new file.
+        /// The id of the first run of the new file.
         run: &'a str,
     },
     /// A local verb was asked for over the control socket.
     Local {
-        /// The verb: `status`, `reload`, `lock`, `unlock`, `locks` (who is locked), `totp`,
-        /// `penalties`, `forgive` (`penalties --clear`).
+        /// The verb that was asked for, such as `lock`, `locks` (who is locked) or `forgive`
+        /// (`penalties --clear`).
         verb: &'a str,
-        /// The user id of the asking process.
+        /// The user id of whoever asked.
         uid: u32,
         /// `granted` or `refused`.
         decision: &'a str,

@@ -48,7 +48,7 @@ impl Seen<'_> {
         self.seq < NEVER && self.expected < NEVER
     }
 
-    /// Whether it was refused because its signature did not fit.
+    /// Whether the record's request was refused because its signature did not fit.
     fn refused_signature(&self) -> bool {
         self.kind == "request" && self.code == crate::protocol::Code::Signature.number()
     }
@@ -79,7 +79,7 @@ fn signed_names<'s>(seen: &'s Seen<'_>) -> Option<Names<'s>> {
 pub struct Fault {
     /// `file:line`.
     pub place: String,
-    /// In words.
+    /// What is wrong, in words.
     pub text: String,
 }
 
@@ -96,13 +96,13 @@ pub struct Report {
     pub unchained: u64,
     /// Good checkpoints.
     pub checkpoints: u64,
-    /// The last of them before any fault: its number, and when.
+    /// The last good checkpoint before any fault: its number, and when it was written.
     pub proved: Option<(u64, String)>,
     /// Lines that a crash left unfinished, recorded as such.
     pub recovered: u64,
     /// Users' signatures that fit.
     pub signatures: u64,
-    /// Those of sessions whose login is in another file.
+    /// Users' signatures that belong to sessions whose login is in another file.
     pub unknown_sessions: u64,
     /// Whether the chain passes through the checkpoint that was seen elsewhere.
     pub passed: Option<u64>,
@@ -125,7 +125,7 @@ pub struct Verifier<'v> {
     passed: bool,
     head: Head,
     begun: bool,
-    /// By session: its key, and whose it is.
+    /// The key of each session, and the user whose session it is.
     sessions: HashMap<String, (String, String)>,
     /// A line that is no record: its place, length and hash, to be vouched for by the next record.
     torn: Option<(String, u64, Link)>,
@@ -133,8 +133,8 @@ pub struct Verifier<'v> {
 }
 
 impl<'v> Verifier<'v> {
-    /// Checkpoints are verified with the key, users' signatures with the function; without one they
-    /// are not.
+    /// A walk that verifies checkpoints with the key and users' signatures with the function, where
+    /// these are given.
     pub fn new(
         key: Option<TrailPublic>,
         signatures: Option<Signatures<'v>>,
@@ -410,7 +410,7 @@ impl<'v> Verifier<'v> {
         }
     }
 
-    /// What it came to.
+    /// What the walk came to.
     pub fn finish(mut self) -> Report {
         if let Some((place, ..)) = self.torn.take() {
             self.fault(
