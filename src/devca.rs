@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 pub struct Pair {
     /// The certificate.
     pub certificate: String,
-    /// Its private key.
+    /// The private key of the certificate.
     pub key: String,
 }
 
@@ -49,7 +49,7 @@ fn key() -> Result<KeyPair, String> {
 /// A CA that may sign servers and clients, and no further CA.
 ///
 /// # Errors
-/// A sentence.
+/// What went wrong, in a sentence.
 pub fn ca(days: u32) -> Result<Pair, String> {
     let mut params = params("ordain development CA", days);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

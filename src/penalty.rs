@@ -17,28 +17,29 @@ use std::time::Duration;
 pub enum Misdeed {
     /// A login was refused that could have been guessed, whatever the reason.
     Login,
-    /// It connected and went away, or talked something else than TLS, without trying to log in.
+    /// A client connected and went away, or talked something else than TLS, without trying to log
+    /// in.
     NoLogin,
     /// The handshake or the login did not happen in time.
     Deadline,
-    /// It broke the protocol.
+    /// A client broke the protocol.
     Violation,
 }
 
 /// What misdeeds cost, and from when that is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
-    /// For [`Misdeed::Login`].
+    /// What [`Misdeed::Login`] costs.
     pub login: Duration,
-    /// For [`Misdeed::NoLogin`].
+    /// What [`Misdeed::NoLogin`] costs.
     pub no_login: Duration,
-    /// For [`Misdeed::Deadline`].
+    /// What [`Misdeed::Deadline`] costs.
     pub deadline: Duration,
-    /// For [`Misdeed::Violation`].
+    /// What [`Misdeed::Violation`] costs.
     pub violation: Duration,
-    /// Less than this is not enforced.
+    /// What is owed below this is not enforced.
     pub floor: Duration,
-    /// More than this is not owed.
+    /// More than this is never owed.
     pub cap: Duration,
     /// Sources, or users, that are remembered.
     pub entries: usize,
@@ -69,12 +70,12 @@ impl Rules {
     }
 }
 
-/// What one of them owes.
+/// What one source or user owes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owed {
     /// When all of it has passed, on the caller's clock.
     pub until: Duration,
-    /// Whether it is enforced.
+    /// Whether the penalty is enforced.
     pub closed: bool,
     /// Misdeeds since it was last free.
     pub misdeeds: u32,
@@ -95,7 +96,7 @@ pub struct Added<K> {
 #[derive(Debug, Clone)]
 pub struct Ledger<K> {
     owed: HashMap<K, Owed>,
-    /// By the end of what is owed.
+    /// Who owes something, in the order in which they will be free.
     order: BTreeSet<(Duration, K)>,
 }
 
@@ -109,7 +110,7 @@ impl<K> Default for Ledger<K> {
 }
 
 impl<K: Clone + Eq + Hash + Ord> Ledger<K> {
-    /// Somebody has done something.
+    /// Adds a misdeed of somebody's.
     pub fn add(&mut self, rules: &Rules, who: &K, misdeed: Misdeed, now: Duration) -> Added<K> {
         let cost = rules.cost(misdeed);
         if cost.is_zero() || rules.entries == 0 {

@@ -21,10 +21,10 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Both.
+    /// Both outputs.
     pub const BOTH: [Self; 2] = [Self::Stdout, Self::Stderr];
 
-    /// Its place in pairs.
+    /// The output's place in pairs.
     pub const fn index(self) -> usize {
         match self {
             Self::Stdout => 0,
@@ -69,9 +69,9 @@ fn marks(file: &File) -> [Option<u64>; 2] {
 /// The offset is not among the bytes that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
-    /// The first byte that is.
+    /// The offset of the first byte that is kept.
     pub from: u64,
-    /// The one after the last.
+    /// The offset after the last byte that is kept.
     pub to: u64,
 }
 
@@ -108,7 +108,7 @@ impl Spool {
     /// been lost, if a read was under way.
     ///
     /// # Errors
-    /// As reading it.
+    /// What reading the file says.
     pub fn left_behind(file: OwnedFd, capacity: u64) -> io::Result<(Self, [Option<u64>; 2])> {
         let file = File::from(file);
         let mut head = [0; 32];
@@ -153,7 +153,7 @@ impl Spool {
             .load(Ordering::Acquire)
     }
 
-    /// Both counts.
+    /// Bytes of both streams that came so far.
     pub fn both(&self) -> [u64; 2] {
         Stream::BOTH.map(|stream| self.published(stream))
     }
@@ -176,7 +176,7 @@ impl Spool {
         )
     }
 
-    /// Bytes are about to be taken out of a pipe, where nobody can put them back.
+    /// Notes that bytes are about to be taken out of a pipe, where nobody can put them back.
     pub fn reading(&self, stream: Stream) {
         if self.crash_safe {
             self.note(stream, true);
@@ -256,7 +256,7 @@ impl Spool {
         }
     }
 
-    /// So many bytes of input will have been passed on. Noted before they are: a key that is lost
+    /// Notes how many bytes of input will have been passed on, before they are: a key that is lost
     /// is pressed again, one that counts twice may say yes to what nobody has read.
     pub fn feeding(&self, bytes: u64) {
         if self.crash_safe {
@@ -288,7 +288,7 @@ impl Spool {
 /// written.
 ///
 /// # Errors
-/// As reading one and writing the other.
+/// What reading one file and writing the other says.
 pub fn copy(from: &File, to: &File, capacity: u64, published: [u64; 2]) -> io::Result<()> {
     let [stdout, stderr] = published.map(|bytes| bytes.min(capacity));
     for (start, length) in [(0, HEAD), (HEAD, stdout), (HEAD + capacity, stderr)] {

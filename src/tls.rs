@@ -30,10 +30,10 @@ fn provider() -> Arc<CryptoProvider> {
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
-    /// Of a certificate's key.
+    /// The fingerprint of a certificate's key.
     ///
     /// # Errors
-    /// When it is not a certificate.
+    /// That the bytes are no certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
         let parsed = ParsedCertificate::try_from(certificate)
             .map_err(|fault| format!("not a certificate: {fault}"))?;
@@ -67,7 +67,7 @@ impl FromStr for Fingerprint {
 /// Certificates out of a PEM file's bytes, at least one.
 ///
 /// # Errors
-/// A sentence.
+/// What is wrong with the bytes, in a sentence.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Vec<_> = rustls_pemfile::certs(&mut &*pem)
         .collect::<Result<_, _>>()
@@ -82,7 +82,7 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> 
 /// The one private key out of a PEM file's bytes.
 ///
 /// # Errors
-/// A sentence.
+/// What is wrong with the bytes, in a sentence.
 pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     rustls_pemfile::private_key(&mut &*pem)
         .map_err(|fault| format!("not PEM: {fault}"))?
@@ -105,10 +105,10 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// Of a certificate.
+    /// The validity of a certificate.
     ///
     /// # Errors
-    /// When it is not a certificate.
+    /// That the bytes are no certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
             .map_err(|fault| format!("not a certificate: {fault}"))?;
@@ -118,7 +118,7 @@ impl Validity {
         })
     }
 
-    /// What is wrong with it at this time, as a sentence.
+    /// What is wrong with the certificate at this time, as a sentence.
     pub fn fault(&self, now: SystemTime) -> Option<String> {
         let now = i64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
             .unwrap_or(i64::MAX);
@@ -137,18 +137,18 @@ impl Validity {
         }
     }
 
-    /// How long it is still valid.
+    /// How long the certificate is still valid.
     pub fn left(&self, now: SystemTime) -> Duration {
         let until = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.until).unwrap_or(0));
         until.duration_since(now).unwrap_or_default()
     }
 
-    /// The same for people: days, or hours on the last one.
+    /// How long the certificate is still valid, for people: in days, or in hours on the last one.
     pub fn left_text(&self, now: SystemTime) -> String {
         days(i64::try_from(self.left(now).as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// Its end, RFC 3339.
+    /// When the certificate expires, RFC 3339.
     pub fn until_text(&self) -> String {
         let until = time::OffsetDateTime::from_unix_timestamp(self.until).ok();
         until
@@ -242,7 +242,7 @@ pub enum Trust {
 pub struct Identity {
     /// The certificate and its intermediates.
     pub chain: Vec<CertificateDer<'static>>,
-    /// Its key.
+    /// The key of the certificate.
     pub key: PrivateKeyDer<'static>,
 }
 

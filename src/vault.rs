@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 /// Why a user cannot log in, whatever the configuration says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
-    /// For people.
+    /// Why the user is locked, in words for people.
     pub reason: String,
     /// Seconds since 1970.
     pub since: u64,
-    /// The user id that asked for it.
+    /// The user id of the administrator who asked for the lock.
     pub by: u32,
 }
 
@@ -33,9 +33,9 @@ pub struct KeptLogin {
     pub user: String,
     /// The session key, base64: whoever signs with it may begin sessions.
     pub key: String,
-    /// What it was proved by; it ends with that.
+    /// What the login was proved by; it ends with that.
     pub factor: Factor,
-    /// The address it was made from.
+    /// The address that the login was made from.
     pub source: String,
     /// Seconds since 1970.
     pub since: u64,
@@ -53,7 +53,7 @@ pub struct Seed {
     /// Wrong codes since the last right one.
     #[serde(default)]
     pub wrong: u32,
-    /// When the last wrong one came, in seconds since 1970.
+    /// When the last wrong code came, in seconds since 1970.
     #[serde(default)]
     pub wrong_at: u64,
 }
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Seed {
     }
 }
 
-/// Everything that is kept.
+/// Everything that the vault keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Contents {
@@ -90,21 +90,21 @@ pub struct Contents {
     pub logins: BTreeMap<String, KeptLogin>,
     /// Seeds of one-time codes, by user.
     pub seeds: BTreeMap<String, Seed>,
-    /// By user: where they have logged in from, so that nobody can lock them out of there by failing
-    /// in their name.
+    /// Where each user has logged in from, so that nobody can lock them out of there by failing in
+    /// their name.
     pub places: BTreeMap<String, Vec<String>>,
 }
 
 /// What was found when the vault was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// Nothing, and nothing was left there.
+    /// There is no vault, and none was left there.
     Nothing,
-    /// Nothing, but its seal: somebody has removed it, and locks and seeds with it.
+    /// There is no vault, but its seal: somebody has removed the file, and locks and seeds with it.
     Removed,
-    /// What was left there.
+    /// The vault that was left there.
     Same,
-    /// Another file than was left there, such as one out of a backup.
+    /// Another file than the one that was left there, such as one out of a backup.
     Other,
 }
 
@@ -112,7 +112,7 @@ pub enum Found {
 #[derive(Debug)]
 pub struct Vault {
     path: PathBuf,
-    /// What it holds.
+    /// What the vault holds.
     pub contents: Contents,
 }
 
@@ -230,10 +230,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Writes it to the disk, and the seal after it.
+    /// Writes the vault to the disk, and the seal after it.
     ///
     /// # Errors
-    /// As the calls it makes.
+    /// What the calls that it makes say.
     pub fn write(&self) -> io::Result<()> {
         self.try_write().inspect_err(|_| {
             // What lies there now is older than what holds: without its seal the next start does
@@ -263,8 +263,8 @@ fn seal_of(path: &Path) -> PathBuf {
     path.with_extension("seal")
 }
 
-/// Which file it is: where it lies on the disk, and when that was last changed, which nobody can
-/// set.
+/// Which file the vault is: where it lies on the disk, and when that was last changed, which nobody
+/// can set.
 fn which(path: &Path) -> io::Result<String> {
     let meta = std::fs::symlink_metadata(path)?;
     Ok(format!(

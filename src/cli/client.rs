@@ -78,7 +78,7 @@ impl ClientArgs {
     /// Reads a command line.
     ///
     /// # Errors
-    /// Where it is none; help that was asked for is one too.
+    /// That the words are no command line; help that was asked for is such an error too.
     pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
         // Building the parsers of all verbs takes a twentieth of a whole `ordain run`; what `run`
         // alone cannot read is read again, and what is wrong with it is said by the parser that
@@ -255,24 +255,24 @@ pub struct ExplainArgs {
 }
 
 impl RunArgs {
-    /// The command.
+    /// The command's name.
     pub fn command(&self) -> &str {
         self.line.first().map_or("", String::as_str)
     }
 
-    /// Its arguments.
+    /// The command's arguments, as words.
     pub fn words(&self) -> &[String] {
         self.line.get(1..).unwrap_or_default()
     }
 }
 
 impl ExplainArgs {
-    /// The command.
+    /// The command's name.
     pub fn command(&self) -> &str {
         self.line.first().map_or("", String::as_str)
     }
 
-    /// Its arguments.
+    /// The command's arguments, as words.
     pub fn words(&self) -> &[String] {
         self.line.get(1..).unwrap_or_default()
     }
@@ -290,7 +290,7 @@ pub struct Destination {
     pub user: Option<String>,
     /// A name, an address, or a name of the settings file.
     pub host: String,
-    /// Its port.
+    /// The server's port.
     pub port: Option<u16>,
 }
 

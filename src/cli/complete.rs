@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command};
 pub struct Candidate {
     /// The word.
     pub word: String,
-    /// In a few words.
+    /// What the word is for, in a few words.
     pub help: String,
 }
 

@@ -20,7 +20,7 @@ pub enum Spoken {
 /// What an argument got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
-    /// Its value.
+    /// The value that was given.
     Value(Value),
     /// A secret to be read from a file; `-` is standard input.
     SecretFrom(String),

@@ -22,11 +22,11 @@ use tokio_rustls::client::TlsStream;
 /// How to reach a server.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Its host name or address.
+    /// The server's host name or address.
     pub host: String,
-    /// Its port.
+    /// The server's port.
     pub port: u16,
-    /// The name its certificate must have, where that is another than the host.
+    /// The name that the certificate must have, where that is another than the host.
     pub tls_name: Option<String>,
     /// What makes it the right server.
     pub tls: Arc<ClientConfig>,
@@ -111,10 +111,10 @@ fn unreachable(options: &Options, fault: &dyn std::fmt::Display) -> ClientError 
     ClientError::new(Code::Connect, text)
 }
 
-/// As [`connect`], over a socket that reaches the server already.
+/// Makes sure of a server that this socket reaches already.
 ///
 /// # Errors
-/// As [`connect`], but for those of reaching it.
+/// What [`connect`] says, but for what concerns reaching the server.
 pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connection, ClientError> {
     let cannot = |fault: &dyn std::fmt::Display| unreachable(options, fault);
     let _ = socket.set_nodelay(true);

@@ -25,9 +25,9 @@ pub enum Told {
     Lost(ClientError),
     /// The link was healed; from these offsets on the server may have lost bytes by itself.
     Healed {
-        /// How long it took.
+        /// How long healing the link took.
         after: Duration,
-        /// The offsets, of standard output and error.
+        /// The offsets of standard output and error.
         missing: [Option<u64>; 2],
     },
 }
@@ -36,11 +36,11 @@ pub enum Told {
 pub struct Durable {
     options: Options,
     session: Session,
-    /// The run; always there, until it is left.
+    /// The run that is followed; always there, until it is left.
     run: Option<Run>,
     id: RunId,
     offsets: [u64; 2],
-    /// How it is attached to again.
+    /// How the run is attached to again.
     again: Attach,
     feed: Arc<Feed>,
     window: Option<Duration>,
@@ -52,7 +52,7 @@ pub struct Durable {
 /// for.
 type Healing = JoinHandle<Result<(Session, Run), ClientError>>;
 
-/// First pause between two tries; doubles up to the last.
+/// The first and the last pause between two tries; it doubles from one to the other.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(3);
 
@@ -170,18 +170,18 @@ impl Durable {
         self.id
     }
 
-    /// Whether it goes on when its client leaves.
+    /// Whether the run goes on when its client leaves.
     pub fn outlives_us(&self) -> bool {
         self.started()
             .is_some_and(|started| started.outlives_client)
     }
 
-    /// Whether it sits at a terminal.
+    /// Whether the run sits at a terminal.
     pub fn at_a_terminal(&self) -> bool {
         self.started().is_some_and(|started| started.terminal)
     }
 
-    /// Tells its terminal how large ours is.
+    /// Tells the run's terminal how large ours is.
     pub async fn resize(&self, size: (u16, u16)) {
         if self.healing.is_none() {
             // A lost link is told of by what comes next.
@@ -323,7 +323,7 @@ impl Durable {
         self.healing = Some((since, tokio::spawn(healing)));
     }
 
-    /// Output that [`Durable::next`] gave was dealt with.
+    /// Says that output which [`Durable::next`] gave was dealt with.
     ///
     /// # Errors
     /// Never for a lost link, which [`Durable::next`] tells of.
@@ -354,7 +354,7 @@ impl Durable {
     /// Waits for the end and collects the output; for small outputs.
     ///
     /// # Errors
-    /// As [`Durable::next`].
+    /// What [`Durable::next`] says.
     pub async fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>, Ended), ClientError> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         loop {

@@ -7,13 +7,13 @@ use std::fmt;
 /// A failure of ordain's own, as opposed to the command's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientError {
-    /// The stable code's number; one this client does not know is kept.
+    /// The stable code's number; one that this client does not know is kept.
     pub code: u16,
-    /// For people.
+    /// What went wrong, in a sentence for people.
     pub text: String,
-    /// The argument it is about.
+    /// The argument that the failure is about.
     pub argument: Option<String>,
-    /// The rule that decided.
+    /// The rule that decided, with its place.
     pub rule: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl ClientError {
         }
     }
 
-    /// Whether it has this code.
+    /// Whether the failure has this code.
     pub const fn is(&self, code: Code) -> bool {
         self.code == code.number()
     }

@@ -9,13 +9,13 @@ pub enum Event {
     Queued(Queued),
     /// The run has started.
     Started(Started),
-    /// Bytes of its standard output.
+    /// Bytes of the run's standard output.
     Stdout(Vec<u8>),
-    /// Bytes of its standard error.
+    /// Bytes of the run's standard error.
     Stderr(Vec<u8>),
-    /// It reads no more standard input.
+    /// The command reads no more standard input.
     StdinClosed,
-    /// It has ended; nothing follows.
+    /// The run has ended; nothing follows.
     Ended(Ended),
     /// The payload of an event, of a request that is followed.
     Happened(Vec<u8>),

@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub struct Feed {
     state: Mutex<FeedState>,
-    /// Rung for whoever sends to the server.
+    /// The bell for whoever sends to the server.
     drive: Notify,
-    /// Rung for whoever has more.
+    /// The bell for whoever has more input.
     room: Notify,
 }
 
@@ -46,7 +46,7 @@ impl FeedState {
 }
 
 impl Feed {
-    /// Nothing given yet, over the first link.
+    /// The input before anything was given, over the first link.
     pub fn new(input: Input) -> Self {
         let state = FeedState {
             input,
@@ -70,14 +70,14 @@ impl Feed {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Nothing more is taken.
+    /// Takes no more input.
     pub fn end(&self) {
         self.with(|state| state.over = true);
         self.drive.notify_one();
         self.room.notify_one();
     }
 
-    /// A new link, on which so many bytes have arrived already.
+    /// Goes on over a new link, on which so many bytes have arrived already.
     pub fn go_on(&self, input: Input, arrived: Option<u64>) {
         self.with(|state| {
             state.input = input;
@@ -102,13 +102,13 @@ impl Feed {
 
 /// What is to be sent next.
 enum Next {
-    /// So many bytes at the most, over this link.
+    /// Bytes, so many at the most, over this link.
     Send(Input, u64, usize),
-    /// The end of input, over this link.
+    /// The end of input goes over this link.
     End(Input, u64),
-    /// Nothing yet.
+    /// Nothing is to be sent yet.
     Wait,
-    /// Nothing any more.
+    /// Nothing is to be sent any more.
     Stop,
 }
 

@@ -35,7 +35,7 @@ impl Inbox {
         work(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Output has come; `false` when the server had no credit for it.
+    /// Takes output that has come; `false` when the server had no credit for it.
     #[must_use]
     pub fn output(&self, event: Event) -> bool {
         let fine = self.with(|held| {
@@ -57,7 +57,7 @@ impl Inbox {
         fine
     }
 
-    /// Something has happened; `false` when the server tells more than it may without being read.
+    /// Takes an event; `false` when the server tells more than it may without being read.
     #[must_use]
     pub fn happened(&self, payload: Vec<u8>) -> bool {
         let fine = self.with(|held| {
@@ -68,7 +68,7 @@ impl Inbox {
         fine
     }
 
-    /// Anything else has come.
+    /// Takes anything else that has come.
     pub fn event(&self, event: Event) {
         self.with(|held| {
             held.stdin_closed |= matches!(event, Event::StdinClosed | Event::Ended(_));
@@ -79,7 +79,7 @@ impl Inbox {
         self.granted.notify_one();
     }
 
-    /// Nothing more comes, for this reason.
+    /// Says that nothing more comes, for this reason.
     pub fn fail(&self, error: ClientError) {
         self.with(|held| {
             held.stdin_closed = true;
@@ -95,13 +95,13 @@ impl Inbox {
         self.with(|held| held.failed.is_some())
     }
 
-    /// The server takes exactly so many bytes of input now.
+    /// Says that the server takes exactly so many bytes of input now.
     pub fn allow(&self, bytes: u64) {
         self.with(|held| held.allowance = Allowance::of(bytes));
         self.granted.notify_one();
     }
 
-    /// The server takes more input.
+    /// Says that the server takes more input.
     #[must_use]
     pub fn grant(&self, bytes: u32) -> bool {
         let fine = self.with(|held| held.allowance.grant(bytes));
@@ -124,7 +124,7 @@ impl Inbox {
         }
     }
 
-    /// So many bytes of output were dealt with; gives the grant to send.
+    /// Notes that so many bytes of output were dealt with; gives the grant to send.
     pub fn consumed(&self, bytes: usize) -> Option<u32> {
         self.with(|held| held.receiving.consumed(bytes))
     }

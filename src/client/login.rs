@@ -26,9 +26,9 @@ pub enum Proof {
 /// A login that is kept: its id and its key.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// Its id.
+    /// The id of the kept login.
     pub id: SessionId,
-    /// Its key.
+    /// The session key that begins its sessions.
     pub key: Arc<SessionKey>,
 }
 

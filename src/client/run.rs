@@ -58,13 +58,13 @@ impl Run {
         }
     }
 
-    /// What the server said when it started.
+    /// What the server said when the run started.
     pub const fn started(&self) -> Option<&Started> {
         self.started.as_ref()
     }
 
-    /// Gives it up, and returns when the server knows: its rule for clients that leave applies at
-    /// once.
+    /// Gives the run up, and returns when the server knows: the run's rule for clients that leave
+    /// applies at once.
     pub(super) async fn leave(mut self) {
         self.over = true;
         let (outbox, streams) = (self.shared.outbox.clone(), self.shared.streams.clone());
@@ -87,7 +87,7 @@ impl Run {
         }
     }
 
-    /// Lets go of it without a word: its rule for lost clients is not asked for.
+    /// Lets go of the run without a word: its rule for lost clients is not asked for.
     pub(super) fn forget(mut self) {
         self.over = true;
     }
@@ -125,7 +125,7 @@ impl Run {
             .map_err(|_| gone())
     }
 
-    /// Output that [`Run::next`] gave was dealt with: the server may send as much again.
+    /// Says that output which [`Run::next`] gave was dealt with: the server may send as much again.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -152,7 +152,7 @@ impl Run {
     /// Waits for the end and collects the output; for small outputs.
     ///
     /// # Errors
-    /// As [`Run::next`].
+    /// What [`Run::next`] says.
     pub async fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>, Ended), ClientError> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         loop {

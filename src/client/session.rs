@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, ReadHalf};
 use tokio::task::JoinHandle;
 
-/// What is known of the server and the user once the login is done.
+/// A user logged in, with what is known of the server, once the login is done.
 pub(super) struct Known {
     pub user: String,
     pub instance: Option<String>,
@@ -120,12 +120,12 @@ impl Session {
             .await
     }
 
-    /// As [`Session::run`], under this id: asked for again under the same id after a lost link, the
-    /// server answers with the run that exists. `waits` is told when the run has to wait for its
-    /// turn.
+    /// Runs a command as [`Session::run`] does, under this id: asked for again under the same id
+    /// after a lost link, the server answers with the run that exists. `waits` is told when the run
+    /// has to wait for its turn.
     ///
     /// # Errors
-    /// As [`Session::run`].
+    /// What [`Session::run`] says.
     pub async fn ask_for_run(
         &self,
         invocation: Invocation,
@@ -154,7 +154,7 @@ impl Session {
     /// The same session over a new connection, by its key and without a password.
     ///
     /// # Errors
-    /// As [`connect`]; [`Code::LoginRefused`] when the server has forgotten the session.
+    /// What [`connect`] says, and [`Code::LoginRefused`] when the server has forgotten the session.
     pub async fn reconnect(&self, options: &Options) -> Result<Self, ClientError> {
         let counter = self.0.next.lock().await.1;
         let connection = connect(options).await?;

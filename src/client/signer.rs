@@ -40,7 +40,7 @@ impl Agent {
             .map(|path| Self(path.into()))
     }
 
-    /// The keys that it has and that ordain accepts.
+    /// The keys that the agent has and that ordain accepts.
     ///
     /// # Errors
     /// [`Code::Identity`].
@@ -158,7 +158,7 @@ pub enum Signer {
 }
 
 impl Signer {
-    /// Its public half.
+    /// The key's public half.
     pub fn public(&self) -> &SshPublic {
         match self {
             Self::Agent(_, key) => key,

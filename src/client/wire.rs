@@ -16,9 +16,9 @@ use tokio::task::JoinHandle;
 
 /// One connection of a user who is in: what its session and its streams share.
 pub struct Shared {
-    /// The session's id.
+    /// The id of the session.
     pub id: SessionId,
-    /// Who is logged in.
+    /// The user who is logged in.
     pub user: String,
     /// Which start of the daemon this is.
     pub instance: Option<String>,
@@ -31,7 +31,7 @@ pub struct Shared {
     /// Stream and counter are taken together with the place in the queue, so that they arrive in
     /// order.
     pub next: tokio::sync::Mutex<(StreamId, u64)>,
-    /// The streams that are open.
+    /// The streams of the connection that are open.
     pub streams: Arc<Streams>,
     /// What ends with the connection.
     pub tasks: Vec<tokio::task::AbortHandle>,
@@ -47,14 +47,14 @@ impl Drop for Shared {
     }
 }
 
-/// The streams that are open.
+/// The streams of the connection that are open.
 #[derive(Default)]
 pub struct Streams {
     /// What waits for each stream's reader.
     pub open: Mutex<HashMap<StreamId, Arc<Inbox>>>,
     /// Why the connection is over.
     pub over: Mutex<Option<ClientError>>,
-    /// Rung by each PONG.
+    /// The bell that each PONG rings.
     pub pong: tokio::sync::Notify,
 }
 
@@ -68,7 +68,7 @@ impl Streams {
             .cloned()
     }
 
-    /// The stream is over.
+    /// Forgets a stream that is over.
     pub fn close(&self, stream: StreamId) {
         self.open
             .lock()
@@ -76,7 +76,7 @@ impl Streams {
             .remove(&stream);
     }
 
-    /// The connection is over: every stream fails with the same reason.
+    /// Ends every stream with the same reason, since the connection is over.
     pub fn end(&self, error: ClientError) {
         self.over
             .lock()
@@ -93,7 +93,7 @@ impl Streams {
     }
 }
 
-/// The connection is lost.
+/// The error of a connection that is lost.
 pub fn gone() -> ClientError {
     ClientError::new(Code::ConnectionLost, "the server closed the connection")
 }

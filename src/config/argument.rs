@@ -52,7 +52,7 @@ fn argument(argument: String, table: Table<'_>) -> Option<Argument> {
     Some(read)
 }
 
-/// Whether it must be given, and what holds where it is not.
+/// Whether an argument must be given, and what holds where it is not.
 fn presence(table: &Table<'_>, default: Option<&Item<'_>>, optional: bool) -> Presence {
     match (default, optional) {
         (Some(_), true) => {

@@ -27,7 +27,7 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// Who may do what.
     pub policy: Arc<Policy>,
-    /// Risky, but allowed.
+    /// Warnings: what is risky, but allowed.
     pub warnings: Vec<Fault>,
 }
 

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// A file's text.
 pub struct Source {
-    /// Its path, as it is said in faults.
+    /// The file's path, as it is said in faults.
     pub name: String,
-    /// What it says.
+    /// What the file says.
     pub text: String,
     /// Whether others can read it.
     pub shared: bool,

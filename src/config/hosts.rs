@@ -18,7 +18,7 @@ pub struct HostSettings {
     pub user: Option<String>,
     /// The CA file, or `system`.
     pub ca: Option<String>,
-    /// Its key.
+    /// The pin of the server's key.
     pub pin: Option<String>,
     /// The name its certificate has.
     pub tls_name: Option<String>,
@@ -39,7 +39,7 @@ pub struct HostSettings {
 pub struct Hosts {
     /// What holds for every host that does not say otherwise.
     pub defaults: HostSettings,
-    /// By the name that is typed.
+    /// The hosts by the names that are typed.
     pub hosts: BTreeMap<String, HostSettings>,
 }
 

@@ -10,9 +10,9 @@ use std::path::Path;
 /// How a configuration is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// On the machine it is for.
+    /// As it is looked at on the machine that it is for.
     Here,
-    /// The policy alone, anywhere.
+    /// As the policy alone is looked at, on any machine.
     Offline,
 }
 
@@ -37,8 +37,8 @@ impl Machine {
         }
     }
 
-    /// The same for a service to which its manager has given a control group of its own with every
-    /// controller: what a shell has in its own says nothing of it.
+    /// What a service could have to which its manager has given a control group of its own with
+    /// every controller: what a shell has in its own says nothing of it.
     #[must_use]
     pub fn as_a_service(self) -> Self {
         Self {
@@ -174,7 +174,7 @@ pub fn enforcement(command: &Command) -> Option<String> {
 #[derive(Default)]
 pub struct Judged(HashMap<(String, Option<[u8; 32]>), Judgement>);
 
-/// Whether it has privileges of its own, or what is wrong, of the pin or of the file.
+/// Whether an executable has privileges of its own, or what is wrong with the pin or the file.
 #[derive(Clone)]
 enum Judgement {
     Sound { privileged: bool },

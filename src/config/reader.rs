@@ -152,7 +152,7 @@ impl<'d> Table<'d> {
         self.item(name)?.text()
     }
 
-    /// A path, as [`Item::file`].
+    /// A path, read as [`Item::file`] reads it.
     pub fn file(&self, name: &'static str, folder: &Path) -> Option<PathBuf> {
         self.item(name)?.file(folder)
     }
@@ -260,12 +260,12 @@ impl<'d> Item<'d> {
         self.value.as_bool()
     }
 
-    /// Whether it is a list.
+    /// Whether the value is a list.
     pub fn is_list(&self) -> bool {
         self.value.is_array()
     }
 
-    /// Whether it is a table.
+    /// Whether the value is a table.
     pub fn is_table(&self) -> bool {
         self.value.is_table()
     }

@@ -24,7 +24,7 @@ pub fn name(text: &str) -> Result<(), String> {
     ))
 }
 
-/// `"none"` or a duration.
+/// Reads `"none"` or a duration.
 pub fn timeout(item: &Item<'_>) -> Option<Option<Duration>> {
     if item.as_text() == Some("none") {
         Some(None)
@@ -33,7 +33,7 @@ pub fn timeout(item: &Item<'_>) -> Option<Option<Duration>> {
     }
 }
 
-/// `"none"` is no time at all.
+/// Reads a duration; `"none"` is no time at all.
 pub fn window(item: &Item<'_>) -> Option<Duration> {
     timeout(item).map(Option::unwrap_or_default)
 }

@@ -26,7 +26,7 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// SHA-256.
+/// The SHA-256 of some bytes.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
@@ -36,9 +36,9 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// What proves that somebody is a user.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    /// Their password's hash.
+    /// The hash of the user's password.
     pub password: Option<Hash>,
-    /// Their SSH keys.
+    /// The user's SSH keys.
     pub keys: Vec<SshPublic>,
     /// Whether a one-time code is wanted besides, whatever the state folder says.
     pub totp: bool,
@@ -54,7 +54,7 @@ pub enum Factor {
 }
 
 impl Factor {
-    /// For people and the trail; says nothing of a password.
+    /// What people and the trail are told, which says nothing of a password.
     pub fn shown(&self) -> &str {
         match self {
             Self::Password(_) => "password",
@@ -64,7 +64,7 @@ impl Factor {
 }
 
 impl Credentials {
-    /// Whether this still proves it.
+    /// Whether these credentials still prove what the factor has proved.
     pub fn holds(&self, factor: &Factor) -> bool {
         match factor {
             Factor::Password(mark) => self

@@ -40,9 +40,9 @@ impl fmt::Debug for Hash {
 pub struct Cost {
     /// Memory in KiB.
     pub memory_kib: u32,
-    /// Passes.
+    /// How often the memory is passed over.
     pub passes: u32,
-    /// Lanes.
+    /// How many lanes the memory has.
     pub lanes: u32,
 }
 
@@ -57,7 +57,7 @@ impl Hash {
     /// Reads a PHC string and refuses what could not have been meant.
     ///
     /// # Errors
-    /// A sentence.
+    /// Why the text is no such hash, in a sentence.
     pub fn read(text: &str) -> Result<Self, String> {
         let phc = PasswordHash::new(text).map_err(|_| {
             "is not a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$…$…".to_owned()
@@ -114,7 +114,7 @@ impl Hash {
         })
     }
 
-    /// What verifying it costs.
+    /// What verifying the password costs.
     pub const fn cost(&self) -> Cost {
         Cost {
             memory_kib: self.params.m_cost(),
@@ -123,7 +123,7 @@ impl Hash {
         }
     }
 
-    /// Whether this is the password. Takes as long for a wrong one as for the right one.
+    /// Whether this is the password. The answer takes as long for a wrong one as for the right one.
     pub fn verify(&self, password: &Secret) -> bool {
         let mut output = vec![0; self.output.len()];
         let done = digest(&self.params, password, &self.salt, &mut output);

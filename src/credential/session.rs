@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 /// What a signature is for; a signature for one purpose is worth nothing for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A login's text.
+    /// The text of a login.
     Login,
-    /// A request's text.
+    /// The text of a request.
     Request,
 }
 
@@ -56,12 +56,12 @@ impl SessionKey {
         &self.seed
     }
 
-    /// Its public half, base64.
+    /// The key's public half, base64.
     pub fn public(&self) -> String {
         base64(self.pair.public_key().as_ref())
     }
 
-    /// Signs a text; base64.
+    /// Signs a text; the signature is base64.
     pub fn sign(&self, purpose: Purpose, text: &str) -> String {
         base64(self.pair.sign(&purpose.message(text)).as_ref())
     }

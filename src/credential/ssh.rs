@@ -82,7 +82,7 @@ impl SshPublic {
         })
     }
 
-    /// Its bytes, by which agents name it.
+    /// The key's bytes, by which agents name it.
     pub fn bytes(&self) -> Vec<u8> {
         PublicKey::from(self.key.clone())
             .to_bytes()
@@ -94,7 +94,7 @@ impl SshPublic {
         self.key.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// What stands behind the key, usually where it lives.
+    /// The comment behind the key, usually where it lives.
     pub fn comment(&self) -> &str {
         &self.comment
     }
@@ -154,7 +154,7 @@ impl SshPublic {
     /// The key that has signed this login's text; whose it is, is for the caller to look up.
     ///
     /// # Errors
-    /// Why it is worth nothing.
+    /// Why the signature is worth nothing.
     pub fn signer(text: &str, signature: &str) -> Result<Self, &'static str> {
         if signature.len() > MOST {
             return Err("an SSH signature that is too long");
@@ -297,9 +297,9 @@ fn p256(point: &[u8], signed: &[u8], mut raw: &[u8]) -> bool {
 /// Why a private key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrivateFault {
-    /// It wants its passphrase.
+    /// The key wants its passphrase.
     Passphrase,
-    /// In words.
+    /// What stands in the way, in words.
     Unusable(String),
 }
 
@@ -380,12 +380,12 @@ impl SshPrivate {
         Ok(Self { public, signer })
     }
 
-    /// Its public half.
+    /// The key's public half.
     pub const fn public(&self) -> &SshPublic {
         &self.public
     }
 
-    /// Signs; the bytes are as an agent's.
+    /// Signs a message; the bytes are as an agent's.
     ///
     /// # Errors
     /// When the library fails.

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub struct Epoch(Arc<AtomicU64>);
 
 impl Epoch {
-    /// The number now.
+    /// The number of times that anything was taken so far.
     pub fn now(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Something was taken away: every ticket that was given before lapses.
+    /// Says that something was taken away: every ticket that was given before lapses.
     pub fn raise(&self) -> u64 {
         self.0.fetch_add(1, Ordering::SeqCst) + 1
     }
@@ -34,12 +34,12 @@ impl Epoch {
 pub struct Ended(Arc<AtomicBool>);
 
 impl Ended {
-    /// Somebody does.
+    /// Says that somebody wants the end.
     pub fn set(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether somebody does.
+    /// Whether somebody wants the end.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

@@ -9,19 +9,19 @@ use std::io;
 pub enum Obstacle {
     /// The executable does not exist.
     Missing,
-    /// It may not be executed.
+    /// The executable may not be executed.
     NotExecutable,
-    /// It is in no format that this machine runs.
+    /// The executable is in no format that this machine runs.
     Format,
     /// A path argument leads to nothing the command may open.
     Path,
-    /// It did not reach exec in time.
+    /// The process did not reach exec in time.
     Deadline,
     /// Somebody else could have changed the executable.
     Untrusted,
     /// The executable is not the one that was pinned.
     Digest,
-    /// Anything else.
+    /// Anything else that can go wrong.
     Start,
 }
 
@@ -30,9 +30,9 @@ pub enum Obstacle {
 pub struct NotStarted {
     /// What stood in the way.
     pub obstacle: Obstacle,
-    /// The argument it is about.
+    /// The argument that the fault is about.
     pub argument: Option<String>,
-    /// For people.
+    /// What went wrong, in a sentence for people.
     pub text: String,
 }
 

@@ -62,11 +62,11 @@ impl Pipes {
 /// Duplicates of a run's pipes that are still open in the frontend.
 #[derive(Debug, Default)]
 pub struct Duplicates {
-    /// Of standard input.
+    /// The duplicate of standard input.
     pub stdin: Option<OwnedFd>,
-    /// Of standard output.
+    /// The duplicate of standard output.
     pub stdout: Option<OwnedFd>,
-    /// Of standard error.
+    /// The duplicate of standard error.
     pub stderr: Option<OwnedFd>,
 }
 
@@ -382,7 +382,7 @@ fn opens(plan: &Plan) -> Result<Vec<Open>, NotStarted> {
         .collect()
 }
 
-/// The command's ends, and ours.
+/// Makes the command's ends of its pipes, and ours.
 type Ends = ([OwnedFd; 3], Pipes);
 
 fn piped(input: Stdin) -> io::Result<Ends> {

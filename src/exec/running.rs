@@ -11,11 +11,11 @@ use tokio::io::unix::AsyncFd;
 /// A started command.
 #[derive(Debug)]
 pub struct Running {
-    /// Its run.
+    /// The run that the command was started for.
     pub run: RunId,
-    /// Its main process, which leads a session and process group of its own.
+    /// The main process, which leads a session and process group of its own.
     pub pid: i32,
-    /// When it was started.
+    /// When the command was started.
     pub since: Instant,
     /// Which version of the executable runs.
     pub version: Version,
@@ -128,7 +128,7 @@ impl Running {
     /// Ends the run: TERM to its process group, KILL to every process of it after the grace period.
     ///
     /// # Errors
-    /// As [`Running::ended`].
+    /// What [`Running::ended`] says.
     pub async fn end(&mut self, grace: Duration) -> io::Result<Exited> {
         self.tree.signal(self.pid, libc::SIGTERM);
 
@@ -148,7 +148,7 @@ impl Running {
         self.tree.signal(self.pid, signal);
     }
 
-    /// After the main process has ended: sees to what it left behind. It may go on for `linger`, or
+    /// Sees to what the main process has left behind when it ended. That may go on for `linger`, or
     /// for good.
     pub async fn settle(&mut self, linger: Duration, leave_running: bool) -> Rest {
         let rest = self.tree.settle(linger, leave_running).await;
@@ -166,7 +166,7 @@ impl Running {
         self.tree.usage(exited)
     }
 
-    /// The run is over; what is left of it in the kernel is cleared up.
+    /// Clears up what is left in the kernel of a run that is over.
     pub fn close(self) {
         if let Tree::Kept { .. } = &self.tree {
             reap_later(self.pidfd);

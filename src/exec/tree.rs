@@ -27,9 +27,9 @@ pub enum Tree {
 /// What became of the processes that outlived the main one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
-    /// So many were killed.
+    /// How many were killed.
     pub killed: u32,
-    /// So many go on, by the command's rule.
+    /// How many go on, by the command's rule.
     pub running: u32,
     /// Whether the kernel vouches that none is left, or all are known that are.
     pub verified: bool,
@@ -79,8 +79,8 @@ impl Tree {
         }
     }
 
-    /// After the main process has ended: sees to the rest. It may go on for `linger`, or for good;
-    /// then it is killed.
+    /// Sees to the processes that are left after the main one has ended. They may go on for
+    /// `linger`, or for good; then they are killed.
     pub async fn settle(&mut self, linger: Duration, leave_running: bool) -> Rest {
         match self {
             Self::Group { group, groups } => {

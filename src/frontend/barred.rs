@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Until when which network is barred. Bounded by the monitor's table, whose copy it is.
+/// Until when which network is barred. The monitor's table, whose copy it is, bounds it.
 #[derive(Debug, Default)]
 pub struct Barred(Mutex<HashMap<Network, Instant>>);
 
 impl Barred {
-    /// A network is barred for so long from now on; no time at all lets it in again.
+    /// Bars a network for so long from now on; no time at all lets it in again.
     pub fn set(&self, network: Network, time: Duration) {
         let now = Instant::now();
         let mut barred = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,7 +27,7 @@ impl Barred {
         barred.insert(network, now + time);
     }
 
-    /// Nobody is barred any more.
+    /// Lets everybody in again.
     pub fn clear(&self) {
         self.0
             .lock()

@@ -60,7 +60,7 @@ impl Place {
         })
     }
 
-    /// The user is known now.
+    /// Notes that the user is known now.
     pub fn logged_in(&mut self) {
         if std::mem::take(&mut self.before_login) {
             let mut counts = self.census.counts();

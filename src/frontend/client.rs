@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 /// A client that is told a run's output, on one stream of one connection.
 #[derive(Debug)]
 pub struct Client {
-    /// Its connection.
+    /// The client's connection.
     pub connection: ConnectionId,
-    /// The stream.
+    /// The stream of that connection.
     pub stream: StreamId,
     /// The way to the client.
     pub outbox: Outbox,
@@ -23,9 +23,9 @@ pub struct Client {
     pub inbox: Arc<Inbox>,
     /// The next byte of each output that is to be sent.
     pub sent: [u64; 2],
-    /// Bytes it may be sent.
+    /// Bytes of output that the client may be sent.
     pub allowance: Allowance,
-    /// Told when the stream is over.
+    /// The way to tell the connection's task that the stream is over.
     pub over: mpsc::Sender<StreamId>,
 }
 
@@ -40,14 +40,14 @@ pub const fn kind_of(stream: Stream) -> Kind {
 /// Why a client gets no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// It is gone.
+    /// The client is gone.
     Closed,
-    /// What comes next is not kept any more.
+    /// The bytes that come next are not kept any more.
     Gone(Stream, Gone),
 }
 
 impl Client {
-    /// Whether output is kept that it was not sent.
+    /// Whether output is kept that the client was not sent.
     pub fn behind(&self, spool: &Spool) -> bool {
         Stream::BOTH
             .into_iter()
@@ -63,7 +63,7 @@ impl Client {
         }
     }
 
-    /// So many bytes were sent.
+    /// Notes that so many bytes of an output were sent.
     pub fn advance(&mut self, stream: Stream, bytes: usize) {
         let [stdout, stderr] = &mut self.sent;
         *match stream {
@@ -91,7 +91,7 @@ impl Client {
         })
     }
 
-    /// The next frame of what it has missed, within its credit.
+    /// The next frame of what the client has missed, within its credit.
     pub fn frame(&self, spool: &Spool) -> Result<Option<(Stream, Vec<u8>)>, Stopped> {
         let room = DATA_FRAME.min(self.allowance.left());
         let Some(stream) = Stream::BOTH
@@ -124,7 +124,8 @@ impl Client {
         Ok(Some((stream, frame)))
     }
 
-    /// Puts a frame into its queue, unless it gives the stream up while that is full.
+    /// Puts a frame into the client's queue, unless the client gives the stream up while that is
+    /// full.
     pub async fn put(&self, frame: Vec<u8>) -> Result<(), Stopped> {
         loop {
             tokio::select! {
@@ -141,7 +142,7 @@ impl Client {
         }
     }
 
-    /// Says that what it wants is not kept.
+    /// Tells the client that what it wants is not kept.
     pub async fn refuse(&self, stream: Stream, gone: Gone) {
         let name = if stream == Stream::Stdout {
             "standard output"

@@ -16,7 +16,7 @@ pub async fn follow(live: Arc<Live>, mut client: Client, until_the_end: bool) {
     client.stream_is_over();
 }
 
-/// Tells all there is, and what follows, until the end or until the client is gone.
+/// Tells the client all there is, and what follows, until the end or until the client is gone.
 async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(), Stopped> {
     if let Some((stream, gone)) = client.missing(&live.spool) {
         return Err(Stopped::Gone(stream, gone));
@@ -69,7 +69,7 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
     }
 }
 
-/// In place of an end: what was kept was told, and the run goes on.
+/// What is told in place of an end: what was kept was told, and the run goes on.
 fn so_far(live: &Live, client: &Client) -> Ended {
     let [stdout_bytes, stderr_bytes] = client.sent;
     Ended {

@@ -18,15 +18,15 @@ pub struct Inbox {
 pub struct Held {
     /// Input for the command, in order.
     pub stdin: Vec<u8>,
-    /// No more input follows.
+    /// Whether no more input follows.
     pub eof: bool,
-    /// More bytes may be sent.
+    /// How many more bytes may be sent.
     pub credit: u64,
-    /// The client's terminal has another size.
+    /// The size that the client's terminal has now, where it has changed.
     pub resize: Option<(u16, u16)>,
-    /// The client has given the stream up, or is gone.
+    /// Whether the client has given the stream up, or is gone.
     pub abandoned: bool,
-    /// It has given it up by itself: it will not come back.
+    /// Whether the client has given the stream up by itself, and will not come back.
     pub left: bool,
 }
 
@@ -59,8 +59,8 @@ impl Inbox {
         true
     }
 
-    /// So many bytes of input have come before, over another connection, and are not passed on yet.
-    /// Returns how many more may come.
+    /// Notes that so many bytes of input have come before, over another connection, and are not
+    /// passed on yet. Returns how many more may come.
     pub fn holding(&self, bytes: usize) -> usize {
         let mut receiving = self
             .receiving
@@ -70,7 +70,7 @@ impl Inbox {
         receiving.open()
     }
 
-    /// So many bytes of input are done with; gives the credit to grant to the client.
+    /// Notes that so many bytes of input are done with; gives the credit to grant to the client.
     pub fn consumed(&self, bytes: usize) -> Option<u32> {
         self.receiving
             .lock()

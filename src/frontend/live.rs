@@ -16,11 +16,11 @@ use tokio::sync::Notify;
 /// A run that goes on, or has just ended.
 #[derive(Debug)]
 pub struct Live {
-    /// Its id.
+    /// The run's id.
     pub run: RunId,
-    /// Its output so far.
+    /// The run's output so far.
     pub spool: Spool,
-    /// What holds for it.
+    /// What holds for the run.
     pub rules: RunRules,
     /// Bytes of standard input that may still come.
     pub stdin_left: AtomicU64,
@@ -28,26 +28,26 @@ pub struct Live {
     /// it read.
     pub lost: [Option<u64>; 2],
     ended: Mutex<Option<Ended>>,
-    /// Rung when output was kept, or the run ended.
+    /// The bell that rings when output was kept, or the run has ended.
     pub changed: Notify,
     mail: Mutex<Mail>,
-    /// Rung when there is mail.
+    /// The bell that rings when there is mail.
     pub bell: Notify,
 }
 
 /// A run's pipes.
 #[derive(Debug)]
 pub struct Pipes {
-    /// Its standard output, while it is open.
+    /// The run's standard output, while it is open.
     pub stdout: Option<OwnedFd>,
-    /// Its standard error, while it is open.
+    /// The run's standard error, while it is open.
     pub stderr: Option<OwnedFd>,
-    /// Its standard input, when it takes any.
+    /// The run's standard input, when it takes any.
     pub stdin: Option<OwnedFd>,
 }
 
 impl Pipes {
-    /// Those that came along.
+    /// The pipes that came along with a message.
     pub fn of(manifest: &mut Manifest) -> Self {
         Self {
             stdout: manifest.take(Name::Stdout),
@@ -60,11 +60,11 @@ impl Pipes {
 /// What waits for a run's pump.
 #[derive(Debug, Default)]
 pub struct Mail {
-    /// Its processes are gone.
+    /// How the run's processes ended, once they are gone.
     pub exited: Option<End>,
-    /// Its session has come back over another connection.
+    /// The client of the run's session, which has come back over another connection.
     pub client: Option<Client>,
-    /// Nobody takes mail any more.
+    /// Whether nobody takes mail any more.
     closed: bool,
 }
 
@@ -119,13 +119,14 @@ impl Live {
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its processes are gone.
+    /// Notes how the run's processes have ended.
     pub fn exited(&self, end: End) {
         self.mail().exited = Some(end);
         self.bell.notify_one();
     }
 
-    /// Its session has come back. Given back when the run is over, and only its spool is left.
+    /// Leaves the client of a session that has come back. It is given back when the run is over,
+    /// and only its spool is left.
     pub fn come_back(&self, client: Client) -> Result<(), Client> {
         let mut mail = self.mail();
         if mail.closed {
@@ -137,7 +138,7 @@ impl Live {
         Ok(())
     }
 
-    /// Whether its session has come back over another connection, and waits.
+    /// Whether the run's session has come back over another connection, and waits.
     pub fn replaced(&self) -> bool {
         self.mail().client.is_some()
     }
@@ -148,7 +149,7 @@ impl Live {
         (mail.exited.take(), mail.client.take())
     }
 
-    /// No mail is taken any more, unless some has come just now.
+    /// Says that no mail is taken any more, unless some has come just now.
     #[must_use]
     pub fn close_mail(&self) -> bool {
         let mut mail = self.mail();
@@ -156,13 +157,13 @@ impl Live {
         mail.closed
     }
 
-    /// How it ended is known, and all its output is kept.
+    /// Notes how the run ended, once all its output is kept.
     pub fn end(&self, ended: Ended) {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
         self.changed.notify_waiters();
     }
 
-    /// How it ended, once all its output is kept.
+    /// How the run ended, once all its output is kept.
     pub fn ended(&self) -> Option<Ended> {
         self.ended
             .lock()
@@ -170,7 +171,7 @@ impl Live {
             .clone()
     }
 
-    /// The head of what a client is told of it.
+    /// The head of what a client is told of the run.
     pub fn started(&self, stdin: bool) -> Started {
         let resumable = self.rules.resume_ms > 0;
         Started {
@@ -189,7 +190,7 @@ impl Live {
         }
     }
 
-    /// The head of what a client is told that has attached to it.
+    /// The head of what a client is told that has attached to the run.
     pub fn started_for(&self, client: &Client, stdin: bool) -> Started {
         let [stdout, stderr] = client.sent;
         Started {
@@ -207,7 +208,7 @@ pub struct Runs(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     live: HashMap<RunId, Arc<Live>>,
-    /// Ended so shortly ago that the monitor may still speak of them as going on.
+    /// Runs that ended so shortly ago that the monitor may still speak of them as going on.
     over: VecDeque<Arc<Live>>,
 }
 
@@ -219,12 +220,12 @@ impl Runs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A run has begun.
+    /// Enters a run that has begun.
     pub fn enter(&self, live: Arc<Live>) {
         self.known().live.insert(live.run, live);
     }
 
-    /// A run's pump has ended.
+    /// Notes that a run's pump has ended.
     pub fn leave(&self, run: RunId) {
         let mut known = self.known();
         if let Some(live) = known.live.remove(&run) {

@@ -26,11 +26,11 @@ pub fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
 
 /// What is known of a client after its handshake.
 pub struct Greeting {
-    /// The nonce that it was given with our half of the handshake.
+    /// The nonce that the client was given with our half of the handshake.
     pub nonce: Option<Nonce>,
-    /// Its socket, to be asked for its peer.
+    /// The client's socket, to be asked for its peer.
     pub proof: OwnedFd,
-    /// Where it seems to come from.
+    /// Where the client seems to come from.
     pub peer: SocketAddr,
     /// What TLS says of this connection alone.
     pub exporter: Option<[u8; 32]>,
@@ -38,20 +38,21 @@ pub struct Greeting {
 
 /// A client on its way in.
 pub struct Entrance<'c> {
-    /// Its connection.
+    /// The client's connection.
     pub link: &'c Link,
-    /// What it says.
+    /// What the client says.
     pub frames: &'c mut Frames,
-    /// The way to it.
+    /// The way to the client.
     pub outbox: &'c Outbox,
-    /// What the monitor says of it.
+    /// What the monitor says of the client.
     pub messages: &'c mut mpsc::Receiver<Box<FromMonitor>>,
-    /// Whether it has tried to log in.
+    /// Whether the client has tried to log in.
     pub tried: bool,
 }
 
 impl Entrance<'_> {
-    /// Hello, login. Returns whether the client knows how to come back after a lost link.
+    /// Says HELLO and takes logins. Returns whether the client knows how to come back after a lost
+    /// link.
     pub async fn log_in(&mut self, greeting: Greeting) -> Result<bool, End> {
         let deadline = Instant::now() + Duration::from_millis(self.link.limits.login_ms);
         self.greet(&greeting, deadline).await?;
@@ -195,12 +196,12 @@ impl Entrance<'_> {
     }
 }
 
-/// The deadline is over.
+/// The end of a connection whose login took too long.
 fn late() -> End {
     End::Tell(Code::Deadline, "the login took too long".into())
 }
 
-/// Nobody is left to be told.
+/// The end of a connection whose client is gone.
 fn gone(_: Closed) -> End {
     End::Quiet("the client is gone".into())
 }

@@ -126,7 +126,8 @@ pub fn take_tls(manifest: &mut Manifest) -> Result<Arc<ServerConfig>, String> {
     )
 }
 
-/// A run has started. It is known from this moment on, whatever its connection's task is busy with.
+/// Enters a run that has started. It is known from this moment on, whatever its connection's task
+/// is busy with.
 fn started(
     shared: &Arc<Shared>,
     connection: ConnectionId,

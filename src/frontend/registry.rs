@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 pub enum FromMonitor {
     /// A message with its descriptors.
     Message(ToFrontend, Manifest),
-    /// A run that it asked for has started.
+    /// A run that the connection asked for has started.
     Started(StreamId, Arc<Live>, Pipes),
 }
 
@@ -32,7 +32,7 @@ struct Tasks {
 }
 
 impl Registry {
-    /// A connection's task will take its messages here.
+    /// Enters a connection, whose task will take its messages here.
     pub fn enter(&self, number: ConnectionId) -> mpsc::Receiver<Box<FromMonitor>> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,7 @@ impl Registry {
         receiver
     }
 
-    /// The connection is gone.
+    /// Removes a connection that is gone.
     pub fn leave(&self, number: ConnectionId) {
         self.0
             .lock()
@@ -51,7 +51,8 @@ impl Registry {
             .remove(&number);
     }
 
-    /// The monitor is gone: every task finds the end of its messages.
+    /// Removes all connections, since the monitor is gone: every task finds the end of its
+    /// messages.
     pub fn close(&self) {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.closed = true;

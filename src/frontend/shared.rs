@@ -30,7 +30,7 @@ pub struct Shared {
     next: AtomicU64,
     /// Whether the daemon is stopping.
     draining: AtomicBool,
-    /// Rung when it begins to.
+    /// The bell that rings when the daemon begins to stop.
     pub drain: Notify,
     /// Connections by address and stage.
     pub census: Census,
@@ -43,7 +43,7 @@ pub struct Shared {
 /// What a reload replaces.
 #[derive(Debug, Clone)]
 pub struct Current {
-    /// Certificate and key.
+    /// TLS with the certificate and its key.
     pub tls: Arc<ServerConfig>,
     /// What is kept of connections.
     pub limits: Limits,
@@ -96,7 +96,7 @@ impl Shared {
         let _ = self.monitor.send(&message, &manifest).await;
     }
 
-    /// A client that nobody knows has done something.
+    /// Tells the monitor what a client has done that nobody knows.
     pub async fn misdeed(&self, peer: SocketAddr, misdeed: Misdeed) {
         self.tell(ToMonitor::Misdeed {
             source: peer.ip(),
@@ -105,7 +105,7 @@ impl Shared {
         .await;
     }
 
-    /// The daemon begins to stop.
+    /// Notes that the daemon begins to stop.
     pub fn begin_to_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
         self.drain.notify_waiters();

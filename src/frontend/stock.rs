@@ -13,7 +13,7 @@ pub type Nonce = [u8; 32];
 pub struct Stock(Mutex<VecDeque<Nonce>>);
 
 impl Stock {
-    /// Puts them behind the others: new ones, or one of a client that has never come past its
+    /// Puts nonces behind the others: new ones, or one of a client that has never come past its
     /// handshake.
     pub fn add(&self, nonces: impl IntoIterator<Item = Nonce>) {
         self.0
@@ -22,7 +22,7 @@ impl Stock {
             .extend(nonces);
     }
 
-    /// Takes one, if there is any; otherwise the monitor has to be asked.
+    /// Takes a nonce, if there is any; otherwise the monitor has to be asked.
     pub fn take(&self) -> Option<Nonce> {
         self.0
             .lock()

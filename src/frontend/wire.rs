@@ -19,9 +19,9 @@ pub type Frames = Reader<ReadHalf<TlsStream<TcpStream>>>;
 pub struct Link {
     /// What all connections share.
     pub shared: Arc<Shared>,
-    /// Its number.
+    /// The connection's number.
     pub number: ConnectionId,
-    /// What may be had over it.
+    /// What may be had over the connection.
     pub limits: Limits,
     /// Whether the client knows how to come back after a lost link.
     pub comes_back: bool,
@@ -64,11 +64,11 @@ pub fn failure(code: Code, text: impl Into<String>) -> Failure {
 pub enum End {
     /// The client closed it as one does.
     Bye,
-    /// It broke, or was cut.
+    /// The connection broke, or was cut.
     Quiet(String),
-    /// We close it, with an ERROR frame.
+    /// The server closes the connection, with an ERROR frame.
     Tell(Code, String),
-    /// The client broke the protocol: told, and recorded.
+    /// The client broke the protocol, which it is told, and which is recorded.
     Violation(Code, String),
 }
 

@@ -31,14 +31,14 @@ pub enum Name {
 pub struct Manifest(Vec<(Name, OwnedFd)>);
 
 impl Manifest {
-    /// The same with one more.
+    /// These descriptors with one more.
     #[must_use]
     pub fn with(mut self, name: Name, descriptor: impl Into<OwnedFd>) -> Self {
         self.0.push((name, descriptor.into()));
         self
     }
 
-    /// The same with one more, where there is one.
+    /// These descriptors with one more, where there is one.
     #[must_use]
     pub fn with_some(self, name: Name, descriptor: Option<OwnedFd>) -> Self {
         match descriptor {

@@ -9,31 +9,31 @@ use std::net::IpAddr;
 /// What the frontend says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToMonitor {
-    /// It is confined and listens.
+    /// The frontend is confined and listens.
     Ready {
         /// What Landlock enforces.
         landlock: String,
-        /// The user it runs as now.
+        /// The user id that the frontend runs as now.
         uid: u32,
     },
     /// The answer to [`ToFrontend::Ping`].
     Alive,
     /// A client passed the handshake.
     Hello {
-        /// Its number.
+        /// The connection's number.
         connection: ConnectionId,
-        /// Address and port by the frontend's word.
+        /// The client's address and port, by the frontend's word.
         source: String,
-        /// The nonce that it was given, out of the stock; with none, one is wanted.
+        /// The nonce that the client was given, out of the stock; with none, one is wanted.
         nonce: Option<[u8; 32]>,
     },
     /// A login. Comes with the client's socket, whose peer the monitor asks for itself.
     Login {
-        /// Its number.
+        /// The connection's number.
         connection: ConnectionId,
-        /// The signed text.
+        /// The login's text, as it was signed.
         signed: String,
-        /// Its signature, base64.
+        /// The session key's signature of the text, base64.
         signature: String,
         /// The password, or nothing.
         password: SecretValue,
@@ -46,31 +46,31 @@ pub enum ToMonitor {
     },
     /// A signed request.
     Request {
-        /// Its connection.
+        /// The connection's number.
         connection: ConnectionId,
-        /// Its stream.
+        /// The stream that the request has opened.
         stream: StreamId,
-        /// The signed text.
+        /// The request's text, as it was signed.
         signed: String,
-        /// Its signature, base64.
+        /// The session key's signature of the text, base64.
         signature: String,
         /// Secrets by name: value and salt.
         secrets: Vec<(String, SecretValue, String)>,
     },
     /// The client has given up a stream, or broken its rules; the run's on-disconnect rule applies.
     Leave {
-        /// Its connection.
+        /// The connection's number.
         connection: ConnectionId,
-        /// Its stream.
+        /// The stream that was given up.
         stream: StreamId,
     },
     /// An event has come to a client's connection, or could not.
     Taken {
-        /// Its connection.
+        /// The connection's number.
         connection: ConnectionId,
-        /// Its stream.
+        /// The stream that the event is for.
         stream: StreamId,
-        /// Whether it goes to the client; otherwise it is lost.
+        /// Whether the event goes to the client; otherwise it is lost.
         kept: bool,
     },
     /// A run was not taken up by this stream, which asked for bytes that are not kept; whoever had
@@ -80,22 +80,22 @@ pub enum ToMonitor {
         run: [u8; 10],
         /// The connection that has asked.
         connection: ConnectionId,
-        /// Its stream.
+        /// The stream of that connection.
         stream: StreamId,
     },
     /// A run's output was read to its end.
     Finished {
         /// The run's id.
         run: [u8; 10],
-        /// Bytes written to its standard input.
+        /// Bytes written to the run's standard input.
         stdin: u64,
-        /// Bytes read of its standard output.
+        /// Bytes read of the run's standard output.
         stdout: u64,
-        /// Bytes read of its standard error.
+        /// Bytes read of the run's standard error.
         stderr: u64,
-        /// Whether more came than was passed on.
+        /// Whether more output came than was passed on.
         cut: bool,
-        /// Whether somebody still held its output open.
+        /// Whether somebody still held the run's output open.
         held_open: bool,
     },
     /// The client of a run that may outlive it went away in the middle of the input.
@@ -108,35 +108,35 @@ pub enum ToMonitor {
     Closed {
         /// The run's id.
         run: [u8; 10],
-        /// 0, 1 or 2.
+        /// Which pipe: 0 for standard input, 1 for output, 2 for error.
         descriptor: u8,
     },
     /// A run has reached a bound that the frontend watches.
     Exceeded {
         /// The run's id.
         run: [u8; 10],
-        /// Which.
+        /// Which bound the run has reached.
         bound: Bound,
     },
     /// A client broke the protocol.
     Violation {
-        /// Its number.
+        /// The connection's number.
         connection: ConnectionId,
-        /// What it did.
+        /// What the client did.
         text: String,
     },
     /// A client that nobody knows did something that sources are made to pay for.
     Misdeed {
-        /// Its address, by the frontend's word.
+        /// The client's address, by the frontend's word.
         source: IpAddr,
-        /// What.
+        /// What the client did.
         misdeed: Misdeed,
     },
     /// A connection is gone.
     Gone {
-        /// Its number.
+        /// The connection's number.
         connection: ConnectionId,
-        /// Whether its link was lost under a user who was logged in, and the client knows how to
+        /// Whether the link was lost under a user who was logged in, and the client knows how to
         /// come back.
         lost: bool,
     },
@@ -180,9 +180,9 @@ pub struct Limits {
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Logs {
-    /// For people.
+    /// Logs are text, for people.
     Text,
-    /// For machines.
+    /// Logs are JSON, for machines.
     Json,
 }
 
@@ -190,11 +190,11 @@ pub enum Logs {
 /// one, and at the start the listeners.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frontend {
-    /// Bounds.
+    /// The bounds that the frontend keeps.
     pub limits: Limits,
     /// How logs are written.
     pub logs: Logs,
-    /// Whether they belong to the service manager, and stay open for the next daemon.
+    /// Whether the listeners belong to the service manager, and stay open for the next daemon.
     pub listeners_stay: bool,
     /// The user and group to become, when started as root.
     pub identity: Option<(u32, u32)>,
@@ -202,25 +202,25 @@ pub struct Frontend {
     pub instance: String,
     /// The first connection's number: numbers go on when a frontend is replaced.
     pub first_connection: ConnectionId,
-    /// Worker threads.
+    /// How many worker threads the frontend has.
     pub threads: u32,
 }
 
 /// How a login went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// Accepted.
+    /// The login is accepted.
     Accepted {
-        /// The session.
+        /// The id of the session.
         session: String,
-        /// The user.
+        /// The name of the user.
         user: String,
         /// For how many seconds the login is kept.
         kept_s: Option<u64>,
     },
-    /// Refused; the code's number.
+    /// The login is refused.
     Refused {
-        /// See [`crate::protocol::Code`].
+        /// The number of a [`crate::protocol::Code`].
         code: u16,
     },
 }
@@ -230,160 +230,160 @@ pub enum Outcome {
 pub struct RunRules {
     /// Bytes of standard input at the most; `None` where none is taken.
     pub stdin: Option<u64>,
-    /// When it will be ended.
+    /// Milliseconds from the start after which the run will be ended.
     pub timeout_ms: Option<u64>,
-    /// Whether it goes on without its client, and without this frontend.
+    /// Whether the run goes on without its client, and without this frontend.
     pub outlives_client: bool,
-    /// How long a client whose link is lost may come back.
+    /// Milliseconds for which a client whose link is lost may come back.
     pub resume_ms: u64,
     /// Milliseconds without output after which the monitor wants to hear of it.
     pub idle_ms: Option<u64>,
     /// Bytes of output that are passed on; the monitor wants to hear of more.
     pub output_max: Option<u64>,
-    /// Bytes of each output stream that its spool keeps.
+    /// Bytes of each output stream that the run's spool keeps.
     pub capacity: u64,
-    /// Whether it sits at a terminal, which is its input and its only output.
+    /// Whether the run sits at a terminal, which is its input and its only output.
     pub terminal: bool,
 }
 
 /// How a run ended, and what its streams carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// By the monitor.
+    /// How the run ended, by the monitor's word.
     pub end: End,
-    /// By the frontend's count.
+    /// What the run's streams carried, by the frontend's count.
     pub counts: Counts,
 }
 
 /// What a client did before it was known who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Misdeed {
-    /// It did not try to log in.
+    /// The client did not try to log in.
     NoLogin,
-    /// It took too long.
+    /// The client took too long.
     Deadline,
-    /// It broke the protocol.
+    /// The client broke the protocol.
     Violation,
 }
 
 /// Which bound a run has reached, by the frontend's clock or count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Bound {
-    /// It wrote nothing for too long.
+    /// The command wrote nothing for too long.
     Idle,
-    /// It wrote too much.
+    /// The command wrote too much.
     Output,
-    /// More input came than it takes.
+    /// More input came than the command takes.
     Input,
 }
 
 /// What the monitor says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToFrontend {
-    /// Settings, at the start and after a reload.
+    /// The frontend's settings, at the start and after a reload.
     Configure(Box<Frontend>),
     /// A sign of life is wanted.
     Ping,
-    /// Connections from there are closed at once, for so long; 0 is no longer.
+    /// Connections from a network are closed at once, for so long.
     CloseOut {
-        /// From where.
+        /// The network that is closed out.
         network: Network,
-        /// For how long.
+        /// For how many milliseconds; 0 lets the network in again.
         milliseconds: u64,
     },
     /// Nobody is closed out any more, but for those who are named after this.
     LetIn,
     /// Nonces for the stock: the first of them, and then one for each that was used.
     Nonces(Vec<[u8; 32]>),
-    /// The nonce that was wanted.
+    /// The nonce that was wanted for a connection.
     Challenge {
-        /// For this connection.
+        /// The connection that it is for.
         connection: ConnectionId,
         /// 32 random bytes.
         nonce: [u8; 32],
     },
-    /// How a login went.
+    /// How the login on a connection went.
     Login {
-        /// For this connection.
+        /// The connection that it is for.
         connection: ConnectionId,
-        /// How.
+        /// Whether the login is accepted, and what follows.
         outcome: Outcome,
     },
     /// A part of an answer's JSON.
     Answer {
-        /// For this connection.
+        /// The connection that it is for.
         connection: ConnectionId,
-        /// And stream.
+        /// The stream of that connection that it is for.
         stream: StreamId,
-        /// The next bytes.
+        /// The next bytes of the answer.
         part: Vec<u8>,
-        /// Whether they are the last.
+        /// Whether these bytes are the last.
         last: bool,
     },
     /// Something that has happened, for a stream that follows.
     Event {
-        /// For this connection.
+        /// The connection that it is for.
         connection: ConnectionId,
-        /// And stream.
+        /// The stream of that connection that it is for.
         stream: StreamId,
         /// The payload of EVENT.
         payload: Vec<u8>,
     },
     /// The request was refused or could not be done.
     Refused {
-        /// For this connection.
+        /// The connection that it is for.
         connection: ConnectionId,
-        /// And stream.
+        /// The stream of that connection that it is for.
         stream: StreamId,
         /// The code's number.
         code: u16,
-        /// For people.
+        /// The refusal in a sentence for people.
         text: String,
-        /// The argument it is about.
+        /// The argument that the refusal is about.
         argument: Option<String>,
-        /// The rule that decided.
+        /// The rule that decided, with its place.
         rule: Option<String>,
     },
     /// The run waits for its turn.
     Queued {
-        /// For this connection.
+        /// The connection that it is for.
         connection: ConnectionId,
-        /// And stream.
+        /// The stream of that connection that it is for.
         stream: StreamId,
-        /// Its id.
+        /// The run's id.
         run: [u8; 10],
-        /// What it waits for, for people.
+        /// What the run waits for, for people.
         text: String,
     },
     /// The run has started. Comes with its spool, its standard output and error, and input when it
     /// takes any.
     Started {
-        /// For this connection.
+        /// The connection that it is for.
         connection: ConnectionId,
-        /// And stream.
-        stream: StreamId,
-        /// Its id.
-        run: [u8; 10],
-        /// What holds for it.
-        rules: RunRules,
-    },
-    /// A run whose frontend is gone goes on with this one. Comes with its spool, and those of
-    /// standard output, standard error and a terminal's input that are still open.
-    Adopt {
-        /// Its id.
-        run: [u8; 10],
-        /// What holds for it.
-        rules: RunRules,
-    },
-    /// Somebody may see a run's output. Comes with its spool.
-    Attach {
-        /// For this connection.
-        connection: ConnectionId,
-        /// And stream.
+        /// The stream of that connection that it is for.
         stream: StreamId,
         /// The run's id.
         run: [u8; 10],
-        /// Bytes of each stream that its spool keeps.
+        /// What holds for the run.
+        rules: RunRules,
+    },
+    /// A run whose frontend is gone goes on with this one. Comes with the run's spool, and with its
+    /// standard output, standard error and a terminal's input where they are still open.
+    Adopt {
+        /// The run's id.
+        run: [u8; 10],
+        /// What holds for the run.
+        rules: RunRules,
+    },
+    /// Somebody may see a run's output. Comes with the run's spool.
+    Attach {
+        /// The connection that it is for.
+        connection: ConnectionId,
+        /// The stream of that connection that it is for.
+        stream: StreamId,
+        /// The run's id.
+        run: [u8; 10],
+        /// Bytes of each stream that the run's spool keeps.
         capacity: u64,
         /// From which offsets, standard output and error; `None` is the first that is kept.
         from: [Option<u64>; 2],
@@ -391,19 +391,19 @@ pub enum ToFrontend {
         follow: bool,
         /// Whether the run's own session takes it up again.
         resume: bool,
-        /// How it ended, when it has.
+        /// How the run ended, when it has.
         ended: Option<Ended>,
     },
     /// The run's processes are gone.
     Exited {
         /// The run's id.
         run: [u8; 10],
-        /// How.
+        /// How the run ended.
         end: End,
     },
     /// The connection must end.
     Close {
-        /// This connection.
+        /// The connection's number.
         connection: ConnectionId,
         /// The code's number.
         code: u16,

@@ -10,7 +10,7 @@ pub enum Stage {
     Starting,
     /// The connection is unknown to the monitor.
     Unknown,
-    /// Its client has its nonce.
+    /// The client has the nonce of its connection.
     Greeted,
     /// A login is being verified.
     Verifying,

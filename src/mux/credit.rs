@@ -13,7 +13,7 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// So many bytes may be sent.
+    /// The count of a side that may send so many bytes.
     pub const fn of(bytes: u64) -> Self {
         Self(bytes)
     }
@@ -23,12 +23,12 @@ impl Allowance {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 
-    /// So many were sent.
+    /// Notes that so many bytes were sent.
     pub const fn spend(&mut self, bytes: usize) {
         self.0 = self.0.saturating_sub(bytes as u64);
     }
 
-    /// The other side grants more. A total over twice the window is not an honest grant.
+    /// Adds what the other side grants. A total over twice the window is not an honest grant.
     #[must_use]
     pub const fn grant(&mut self, bytes: u32) -> bool {
         self.0 = self.0.saturating_add(bytes as u64);
@@ -45,7 +45,7 @@ pub struct Receiving {
 }
 
 impl Receiving {
-    /// With so many bytes arrived already and not passed on.
+    /// The count of a side to which so many bytes have come already that are not passed on.
     pub const fn holding(bytes: usize) -> Self {
         Self {
             open: STREAM_WINDOW.saturating_sub(bytes),
@@ -69,7 +69,7 @@ impl Default for Receiving {
 }
 
 impl Receiving {
-    /// So many bytes arrived; `false` when the sender had no credit for them.
+    /// Notes that so many bytes arrived; `false` when the sender had no credit for them.
     #[must_use]
     pub const fn arrived(&mut self, bytes: usize) -> bool {
         match self.open.checked_sub(bytes) {
@@ -82,7 +82,8 @@ impl Receiving {
         }
     }
 
-    /// So many were passed on; gives the grant to send back, in steps of a quarter of the window.
+    /// Notes that so many bytes were passed on; gives the grant to send back, in steps of a quarter
+    /// of the window.
     #[must_use]
     pub fn consumed(&mut self, bytes: usize) -> Option<u32> {
         self.consumed += bytes;

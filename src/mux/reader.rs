@@ -55,7 +55,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         }
     }
 
-    /// The connection has come further.
+    /// Notes that the connection has come further.
     pub const fn enter(&mut self, phase: Phase) {
         self.decoder.enter(phase);
     }

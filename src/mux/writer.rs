@@ -20,7 +20,7 @@ pub type Outgoing = mpsc::Receiver<Vec<u8>>;
 pub struct Place<'o>(mpsc::Permit<'o, Vec<u8>>);
 
 impl Place<'_> {
-    /// Puts the frame there.
+    /// Puts a frame into the room.
     pub fn put(self, frame: Vec<u8>) {
         self.0.send(frame);
     }

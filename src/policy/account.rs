@@ -5,15 +5,15 @@ use std::path::PathBuf;
 /// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its name.
+    /// The account's name.
     pub name: String,
-    /// Its user id; never -1.
+    /// The account's user id; never -1.
     pub uid: u32,
-    /// Its group, or the one that `run_as` names.
+    /// The account's group, or the one that `run_as` names.
     pub gid: u32,
-    /// Its real supplementary groups.
+    /// The account's real supplementary groups.
     pub groups: Vec<u32>,
-    /// Its home folder.
+    /// The account's home folder.
     pub home: PathBuf,
 }
 

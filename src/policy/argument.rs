@@ -11,21 +11,21 @@ use std::path::PathBuf;
 /// One declared argument of a command.
 #[derive(Debug, Clone)]
 pub struct Argument {
-    /// Its name.
+    /// The argument's name.
     pub name: String,
-    /// What its values look like.
+    /// What the argument's values look like.
     pub kind: Kind,
-    /// Whether it must be given, and what stands in when it is not.
+    /// Whether the argument must be given, and what stands in when it is not.
     pub presence: Presence,
-    /// How many values it may have; `None` when it is not repeated.
+    /// How many values the argument may have; `None` when it is not repeated.
     pub repeated: Option<usize>,
-    /// Masked wherever it is shown or kept.
+    /// Whether the value is masked wherever it is shown or kept.
     pub secret: bool,
     /// Whether a value may start with `-`.
     pub allow_dash: bool,
-    /// What it is for.
+    /// What the argument is for.
     pub summary: String,
-    /// Where it is declared.
+    /// Where the argument is declared.
     pub place: Place,
 }
 
@@ -36,9 +36,9 @@ pub enum Kind {
     Choice(Vec<String>),
     /// A whole number within bounds, both included.
     Integer {
-        /// The least.
+        /// The least number.
         min: i64,
-        /// The greatest.
+        /// The greatest number.
         max: i64,
     },
     /// Text that a pattern matches from its first to its last character.
@@ -47,9 +47,9 @@ pub enum Kind {
     Flag(String),
     /// A file or folder beneath a root.
     Path {
-        /// The root, absolute.
+        /// The root folder's absolute path.
         beneath: PathBuf,
-        /// How the command gets it.
+        /// How the command gets the path.
         pass: Pass,
     },
     /// A DNS name.
@@ -67,7 +67,7 @@ pub struct Text {
     pub pattern: String,
     /// The pattern, anchored at both ends.
     pub regex: Regex,
-    /// Bytes at the most.
+    /// Bytes of the text at the most.
     pub max: usize,
 }
 
@@ -103,20 +103,21 @@ fn last_line(text: &str) -> String {
 /// How a command gets a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// By name; only where nobody but root (or the daemon itself) can write the tree.
+    /// The command gets the name; only where nobody but root (or the daemon itself) can write the
+    /// tree.
     Name,
-    /// As `/dev/fd/N`: what was checked is what is opened.
+    /// The command gets `/dev/fd/N`: what was checked is what is opened.
     Descriptor,
 }
 
 /// Whether an argument must be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
-    /// It must.
+    /// The argument must be given.
     Required,
-    /// It may be left out.
+    /// The argument may be left out.
     Optional,
-    /// It may be left out, and then this stands in.
+    /// The argument may be left out, and then this stands in.
     Default(String),
 }
 
@@ -169,7 +170,7 @@ impl Argument {
         }
     }
 
-    /// Judges one value. Also used for defaults when the configuration loads.
+    /// Judges one value, be it a client's or a default's when the configuration loads.
     ///
     /// # Errors
     /// A sentence that names bound and value, without the argument's name.
@@ -233,7 +234,7 @@ impl Argument {
 }
 
 impl Kind {
-    /// Its word in the configuration and in `describe`.
+    /// The kind's word in the configuration and in `describe`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Choice(_) => "choice",
@@ -255,7 +256,7 @@ impl Kind {
         }
     }
 
-    /// Its bounds in words.
+    /// What the kind accepts, in words.
     pub fn bounds(&self) -> String {
         match self {
             Self::Choice(choices) => choices.join(" | "),

@@ -20,9 +20,9 @@ pub struct Asker<'a> {
     pub user: &'a Arc<str>,
     /// The request's id.
     pub request: RequestId,
-    /// From where, as the kernel says it.
+    /// Where the user is, as the kernel says it.
     pub source: Source,
-    /// Whose a run is.
+    /// Who has asked for a run, if there is such a run.
     pub owner: &'a dyn Fn(RunId) -> Option<Arc<str>>,
 }
 
@@ -148,22 +148,22 @@ impl<V: Judged> Grant<V> {
         &self.allowed
     }
 
-    /// The request it was granted for.
+    /// The id of the request that was granted.
     pub const fn request(&self) -> RequestId {
         self.request
     }
 
-    /// Who asked.
+    /// The user who asked.
     pub const fn user(&self) -> &Arc<str> {
         &self.user
     }
 
-    /// From where.
+    /// Where the user asked from.
     pub const fn source(&self) -> &Source {
         &self.source
     }
 
-    /// The rule that decided, with its place.
+    /// The rule that decided, with its place in the configuration.
     pub fn rule(&self) -> &str {
         &self.rule
     }

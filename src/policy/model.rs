@@ -11,21 +11,21 @@ use std::time::Duration;
 /// Everything that authorisation looks at. Immutable; a reload makes a new one.
 #[derive(Debug, Default)]
 pub struct Policy {
-    /// By name.
+    /// The roles, by name.
     pub roles: BTreeMap<String, Role>,
-    /// By name. What proves a user's identity is not here.
+    /// The users, by name. What proves a user's identity is not here.
     pub users: BTreeMap<String, User>,
-    /// By name.
+    /// The commands, by name.
     pub commands: BTreeMap<String, Arc<Command>>,
 }
 
 /// What a role grants, and from where.
 #[derive(Debug, Clone, Default)]
 pub struct Role {
-    /// Commands, wildcards allowed.
+    /// The commands that the role grants, wildcards allowed.
     pub commands: Vec<Pattern>,
-    /// Commands that nobody with this role may run, whatever else grants them, and wherever he
-    /// comes from.
+    /// Commands that nobody with this role may run, whatever else grants them, and wherever they
+    /// come from.
     pub deny: Vec<Pattern>,
     /// How long a run that this role grants may take.
     pub max_run_time: Option<Duration>,
@@ -33,32 +33,32 @@ pub struct Role {
     pub verbs: Vec<String>,
     /// Where a user must come from for the role to hold; empty means anywhere.
     pub sources: Vec<Network>,
-    /// Where it is declared.
+    /// Where the role is declared.
     pub place: Place,
 }
 
 /// A user, as far as authorisation is concerned.
 #[derive(Debug, Clone, Default)]
 pub struct User {
-    /// His roles, all of them declared.
+    /// Their roles, all of them declared.
     pub roles: Vec<String>,
     /// A disabled user cannot log in.
     pub disabled: bool,
-    /// Where he must come from; empty means anywhere.
+    /// Where they must come from; empty means anywhere.
     pub sources: Vec<Network>,
-    /// Where he is declared.
+    /// Where they are declared.
     pub place: Place,
 }
 
 impl User {
-    /// Whether he may come from there.
+    /// Whether they may come from there.
     pub fn holds_from(&self, source: &Source) -> bool {
         within(&self.sources, source)
     }
 }
 
 impl Role {
-    /// Whether it holds for somebody who comes from there.
+    /// Whether the role holds for somebody who comes from there.
     pub fn holds_from(&self, source: &Source) -> bool {
         within(&self.sources, source)
     }
@@ -94,7 +94,7 @@ impl Policy {
         self.commands.contains_key(command) && granted && !denied
     }
 
-    /// As [`Policy::may`], from this address.
+    /// Whether a user may run a command from this address.
     pub fn may_from(&self, user: &str, command: &str, source: &Source) -> bool {
         let granted = |role: &Role| {
             role.holds_from(source) && role.commands.iter().any(|pattern| pattern.matches(command))
@@ -152,7 +152,7 @@ impl Policy {
             || was.roles.iter().any(|name| {
                 !is.roles.contains(name) || old.roles.get(name).zip(self.roles.get(name)).is_none_or(|(was, is)| lost(was, is))
             })
-            // A role that is new to him can take away too.
+            // A role that is new to them can take away too.
             || is.roles.iter().filter(|name| !was.roles.contains(name)).any(|name| self.roles.get(name).is_some_and(|role| !role.deny.is_empty()))
     }
 }
@@ -160,14 +160,14 @@ impl Policy {
 /// A command name with `*` for any run of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    /// As written.
+    /// The pattern as written.
     pub text: String,
-    /// Where it is written.
+    /// Where the pattern is written.
     pub place: Place,
 }
 
 impl Pattern {
-    /// Whether the name fits.
+    /// Whether the pattern fits this name.
     pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.text.split('*');
         let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
@@ -186,7 +186,7 @@ impl Pattern {
         rest.ends_with(last)
     }
 
-    /// Whether it names more than one command.
+    /// Whether the pattern names more than one command.
     pub fn is_wildcard(&self) -> bool {
         self.text.contains('*')
     }
@@ -197,7 +197,7 @@ impl Pattern {
 pub enum Stdin {
     /// `/dev/null`; the client's is never read.
     None,
-    /// The client's, up to so many bytes.
+    /// The client's standard input is taken, up to so many bytes.
     Accepted {
         /// Bytes at the most; `None` is no bound.
         max: Option<u64>,
@@ -207,55 +207,55 @@ pub enum Stdin {
 /// What happens to a run when its client goes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDisconnect {
-    /// It is ended.
+    /// The run is ended.
     Cancel,
-    /// It goes on; what it writes is read and dropped.
+    /// The run goes on; what it writes is kept as far as its spool goes.
     Continue,
 }
 
 /// What happens to a run whose user may not run it any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnRevoke {
-    /// It is ended.
+    /// The run is ended.
     Cancel,
-    /// It goes on.
+    /// The run goes on.
     Continue,
 }
 
 /// What a run may use, beside its time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunLimits {
-    /// How long it may be without output.
+    /// How long a run may be without output.
     pub idle: Option<Duration>,
-    /// Bytes of output, both streams together.
+    /// Bytes of output at the most, both streams together.
     pub output: Option<u64>,
-    /// Bytes of memory, all its processes together.
+    /// Bytes of memory that all processes of a run may have together.
     pub memory: Option<u64>,
-    /// Processes and threads at once.
+    /// Processes and threads that a run may have at once.
     pub processes: Option<u64>,
-    /// Processor time in hundredths of one core, all its processes together.
+    /// Processor time that all processes of a run may have together, in hundredths of one core.
     pub cpu_percent: Option<u32>,
     /// Whether memory and processes are bounded for each process by itself, where the kernel cannot
     /// bound the tree.
     pub per_process: bool,
-    /// Processor time of each process.
+    /// Processor time that each process may have.
     pub cpu_time: Option<Duration>,
-    /// Open descriptors of each process.
+    /// Descriptors that each process may have open.
     pub open_files: Option<u64>,
-    /// Bytes of a file that it writes.
+    /// Bytes of a file that a process writes.
     pub file_size: Option<u64>,
-    /// Whether it may leave core dumps.
+    /// Whether a run may leave core dumps.
     pub core: bool,
 }
 
 /// The files a run may use; everything else is out of its reach.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sandbox {
-    /// To read.
+    /// Files that a run may read.
     pub read: Vec<PathBuf>,
-    /// To read and change.
+    /// Files that a run may read and change.
     pub write: Vec<PathBuf>,
-    /// To read and execute, beside the command itself and the system's libraries.
+    /// Files that a run may read and execute, beside the command itself and the system's libraries.
     pub execute: Vec<PathBuf>,
 }
 
@@ -264,11 +264,11 @@ pub struct Sandbox {
 pub struct Confinement {
     /// Whether what it executes may give it privileges (setuid, file capabilities).
     pub setuid_allowed: bool,
-    /// Whether it may make sockets.
+    /// Whether a run may make sockets.
     pub network: bool,
-    /// The permissions that its new files do not get.
+    /// The permissions that a run's new files do not get.
     pub umask: u32,
-    /// The files it may use; `None` are all that its account may.
+    /// The files that a run may use; `None` are all that its account may.
     pub sandbox: Option<Sandbox>,
 }
 
@@ -286,9 +286,9 @@ impl Default for Confinement {
 /// A signal that a person may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal {
-    /// Its name without SIG.
+    /// The signal's name without SIG.
     pub name: &'static str,
-    /// Its number on this machine.
+    /// The signal's number on this machine.
     pub number: i32,
 }
 
@@ -335,65 +335,65 @@ impl Signal {
 /// One vetted command.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// Its name.
+    /// The command's name.
     pub name: String,
-    /// What it is for.
+    /// What the command is for.
     pub summary: String,
-    /// Its argv; the first word is the executable's absolute path.
+    /// The command's argv; the first word is the executable's absolute path.
     pub template: Template,
-    /// Its arguments; holes speak of them by index.
+    /// The command's arguments; holes speak of them by index.
     pub arguments: Vec<Argument>,
-    /// Variables beside PATH, LANG, HOME, USER and ORDAIN_*.
+    /// The command's variables beside PATH, LANG, HOME, USER and ORDAIN_*.
     pub environment: Vec<(String, Word)>,
-    /// Who it runs as.
+    /// The account that the command runs as.
     pub run_as: RunAs,
-    /// Its working directory.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// Its standard input.
+    /// What becomes of the client's standard input.
     pub stdin: Stdin,
-    /// Whether it gets a terminal.
+    /// Whether the command gets a terminal.
     pub pty: bool,
-    /// How long it may run; `None` is spelled `"none"` in the configuration.
+    /// How long a run may take; `None` is spelled `"none"` in the configuration.
     pub timeout: Option<Duration>,
-    /// Between SIGTERM and SIGKILL.
+    /// The time between SIGTERM and SIGKILL.
     pub grace: Duration,
-    /// How long the rest of its processes may go on after the main one has ended.
+    /// How long the other processes of a run may go on after the main one has ended.
     pub linger: Duration,
-    /// Whether that rest goes on for good.
+    /// Whether the other processes of a run go on for good.
     pub leave_running: bool,
-    /// What it may use.
+    /// What a run may use.
     pub limits: RunLimits,
-    /// What it is kept from.
+    /// What a run is kept from.
     pub confinement: Confinement,
-    /// The SHA-256 that its executable must have.
+    /// The SHA-256 that the executable must have.
     pub sha256: Option<[u8; 32]>,
     /// Whether a person must agree first.
     pub confirm: bool,
     /// Commands with the same lock never run at the same time.
     pub lock: Option<String>,
-    /// Runs of it at once.
+    /// How many runs of the command there may be at once.
     pub max_running: Option<usize>,
-    /// Runs that may wait for the lock, or for a place.
+    /// How many runs may wait for the lock, or for a place.
     pub queue: usize,
-    /// How long they may wait.
+    /// How long runs may wait for the lock, or for a place.
     pub queue_timeout: Duration,
-    /// What happens when its client goes away.
+    /// What happens to a run when its client goes away.
     pub on_disconnect: OnDisconnect,
-    /// What happens when its user may not run it any more.
+    /// What happens to a run whose user may not run the command any more.
     pub on_revoke: OnRevoke,
     /// Where whoever runs it must come from; empty means anywhere.
     pub sources: Vec<Network>,
-    /// Whether it runs even when the trail cannot be written.
+    /// Whether a run begins even when the trail cannot be written.
     pub audit_best_effort: bool,
     /// What the reason that must be given looks like, such as a ticket's number.
     pub reason: Option<Text>,
     /// How long a client whose link is lost may come back.
     pub resume_window: Duration,
-    /// Bytes of each output stream that are kept.
+    /// Bytes of each output stream that are kept of a run.
     pub spool: u64,
-    /// The signals that may be sent to it.
+    /// The signals that may be sent to a run.
     pub signals: Vec<Signal>,
-    /// Where it is declared.
+    /// Where the command is declared.
     pub place: Place,
 }
 
@@ -415,7 +415,7 @@ impl Command {
             .find(|(_, argument)| argument.name == name)
     }
 
-    /// How it is typed: `tail-log FILE [--lines LINES]`.
+    /// How the command is typed: `tail-log FILE [--lines LINES]`.
     pub fn usage(&self) -> String {
         use super::{Kind, Presence};
         let mut words = vec![self.name.clone()];

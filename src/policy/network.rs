@@ -35,7 +35,7 @@ impl Network {
         self.prefix <= other.prefix && self.contains(other.address)
     }
 
-    /// Its first address.
+    /// The network's first address.
     pub const fn address(&self) -> IpAddr {
         self.address
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// A command made ready: nothing of the client's is left to interpret.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The command.
+    /// The command that is run.
     pub command: Arc<Command>,
     /// The exact argv.
     pub argv: Vec<String>,
@@ -20,11 +20,11 @@ pub struct Plan {
     pub environment: Vec<(String, String)>,
     /// The paths to open before the command starts, in the order of their arguments.
     pub opens: Vec<Opened>,
-    /// The terminal it gets, when it wants one.
+    /// The terminal that the run gets, when the command wants one.
     pub terminal: Option<Terminal>,
-    /// How long it may run: the command's time, or the role's where that is shorter.
+    /// How long the run may take: the command's time, or the role's where that is shorter.
     pub timeout: Option<Duration>,
-    /// Why, in the words of whoever asked.
+    /// Why the run is asked for, in the words of whoever asks.
     pub reason: Option<String>,
 }
 
@@ -33,11 +33,11 @@ pub struct Plan {
 pub struct Opened {
     /// The argument's name.
     pub argument: String,
-    /// The root.
+    /// The root folder.
     pub beneath: PathBuf,
-    /// The path below it.
+    /// The path below the root.
     pub relative: String,
-    /// The descriptor the command gets it as; `None` when it gets the name.
+    /// The descriptor that the command gets the path as; `None` when it gets the name.
     pub descriptor: Option<u32>,
 }
 

@@ -113,7 +113,7 @@ impl Word {
         }
     }
 
-    /// The arguments in it, from left to right.
+    /// The arguments in the word, from left to right.
     pub fn holes(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Hole(index) => Some(*index),
@@ -142,7 +142,7 @@ impl Word {
 }
 
 impl Segment {
-    /// Its words.
+    /// The template's words.
     pub fn words(&self) -> &[Word] {
         match self {
             Self::Word(word) => std::slice::from_ref(word),
@@ -152,7 +152,7 @@ impl Segment {
 }
 
 impl Template {
-    /// All words, nested or not.
+    /// The template's words, those in nested arrays in their groups.
     pub fn words(&self) -> impl Iterator<Item = &Word> {
         self.0.iter().flat_map(Segment::words)
     }

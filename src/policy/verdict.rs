@@ -1,11 +1,11 @@
 //! Why a request is refused, and what an explanation says.
 
-/// Whose runs are listed.
+/// Whose runs or sessions a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// One's own.
+    /// Those of the user who asks.
     Own,
-    /// Everybody's.
+    /// Those of everybody.
     All,
 }
 
@@ -20,16 +20,16 @@ pub struct Explanation {
     pub considered: Vec<String>,
 }
 
-/// Why not.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The kind, which the wire gives a number.
+    /// The kind of the refusal, which the wire gives a number.
     pub kind: RefusalKind,
-    /// The argument it is about.
+    /// The argument that the refusal is about.
     pub argument: Option<String>,
     /// The rule that decided, with its place.
     pub rule: String,
-    /// For people.
+    /// The refusal in a sentence for people.
     pub text: String,
     /// Whether the request's text holds a secret in the clear, so that it must not be kept.
     pub holds_secret: bool,
@@ -38,9 +38,9 @@ pub struct Refusal {
 /// The kinds of refusals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// No role grants it, or it does not exist.
+    /// No role grants the command, or it does not exist.
     NotPermitted,
-    /// A role would grant it, to another address.
+    /// A role would grant the command, to another address.
     Source,
     /// An argument is wrong.
     Argument,
@@ -48,7 +48,7 @@ pub enum RefusalKind {
     Confirm,
     /// A reason must be given.
     Reason,
-    /// No such run for this user.
+    /// The user has no such run.
     NoSuchRun,
 }
 

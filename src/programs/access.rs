@@ -17,15 +17,15 @@ use std::sync::Arc;
 
 /// What is asked of `explain`.
 pub struct Question {
-    /// Who would ask.
+    /// The user who would ask.
     pub user: String,
-    /// For which command.
+    /// The command that they would ask for.
     pub command: String,
-    /// With which words.
+    /// The words behind the command.
     pub words: Vec<String>,
-    /// With which reason.
+    /// The reason that they would give.
     pub reason: Option<String>,
-    /// From where.
+    /// The address that they would come from.
     pub source: IpAddr,
 }
 

@@ -195,7 +195,7 @@ fn options(found: &Completing, host: &str) -> Option<ClientArgs> {
 /// What a server has told this user.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Schema {
-    /// Since 1970, in seconds.
+    /// When the server was asked, in seconds since 1970.
     at: u64,
     /// The names of commands, with their summaries.
     commands: BTreeMap<String, String>,

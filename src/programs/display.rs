@@ -14,9 +14,9 @@ pub struct Sanitizer {
 const LONGEST: usize = 64;
 
 enum Step {
-    /// So many bytes can be shown as they are.
+    /// How many bytes can be shown as they are.
     Plain(usize),
-    /// So many bytes must be escaped.
+    /// How many bytes must be escaped.
     Escape(usize),
     /// More bytes are needed to tell.
     Wait,
@@ -132,7 +132,8 @@ fn character(bytes: &[u8], lead: u8) -> Step {
     }
 }
 
-/// Text from a server, for people: as [`Sanitizer`], in one piece and on one line.
+/// Text from a server, for people: made harmless as [`Sanitizer`] does it, in one piece and on one
+/// line.
 pub fn plain(text: &str) -> String {
     let mut sanitizer = Sanitizer::default();
     let mut bytes = sanitizer.feed(text.as_bytes());

@@ -126,7 +126,7 @@ fn code(args: &ClientArgs) -> Result<String, ClientError> {
     }
 }
 
-/// One way to prove it after the other.
+/// Tries one way to prove who somebody is after the other.
 async fn prove(
     args: &ClientArgs,
     target: &Target,
@@ -179,7 +179,7 @@ async fn prove(
 enum Tried<'a> {
     /// The user is in.
     In(Entered),
-    /// It was refused, and another may be tried.
+    /// The proof was refused, and another may be tried.
     Refused(Box<WayIn<'a>>),
 }
 
@@ -193,7 +193,7 @@ struct WayIn<'a> {
     /// How many of an agent's keys may be tried: a connection has three tries, and one of them is
     /// for a password.
     tries: usize,
-    /// How many of them were refused.
+    /// How many of an agent's keys were refused.
     refused: usize,
 }
 

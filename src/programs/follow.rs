@@ -15,17 +15,17 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How a run is followed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct How {
-    /// For machines.
+    /// Whether everything is told as JSON, for machines.
     pub json: bool,
-    /// Control characters as they are.
+    /// Whether control characters are shown as they are.
     pub raw: bool,
-    /// Ends that are not the command's own are UNKNOWN.
+    /// Whether ends that are not the command's own are UNKNOWN, for Nagios.
     pub nagios: bool,
-    /// Cancel the run after this time.
+    /// After which time the run is cancelled.
     pub timeout: Option<Duration>,
-    /// Say which run it is.
+    /// Whether it is said which run it is.
     pub verbose: bool,
-    /// It is only looked at: Ctrl-C stops looking, and touches nothing.
+    /// Whether the run is only looked at: Ctrl-C stops looking, and touches nothing.
     pub watching: bool,
 }
 
@@ -65,7 +65,7 @@ struct Following {
     how: How,
     run: Durable,
     output: Output,
-    /// Back to what it was on every way out, panics included.
+    /// The terminal, which is put back to what it was on every way out, panics included.
     raw_mode: Option<RawMode>,
     /// Whether our `--timeout` has ended it.
     cancelled: bool,

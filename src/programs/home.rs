@@ -67,7 +67,7 @@ pub fn now() -> u64 {
 
 /// A server's key, with the line of the file that says so.
 pub struct Known {
-    /// Its key.
+    /// The server's key.
     pub pin: Fingerprint,
     /// `file:line`.
     pub place: String,
@@ -174,7 +174,7 @@ struct Written {
     login: String,
     server_key: String,
     id: String,
-    /// As secret as a password.
+    /// The session key's seed, as secret as a password.
     key: Zeroizing<String>,
     until: u64,
 }
@@ -185,7 +185,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// Of this user there.
+    /// The files of this user's login on this server.
     pub fn new(user: &str, host: &str, port: u16) -> Self {
         Self {
             name: format!("{user}@{host}:{port}"),
@@ -260,15 +260,15 @@ impl Login {
         }
     }
 
-    /// What proved it last: an SSH key's fingerprint, or `password`.
+    /// What proved the login last: an SSH key's fingerprint, or `password`.
     pub fn last(&self) -> Option<String> {
         std::fs::read_to_string(self.file("proofs")?)
             .ok()
             .map(|text| text.trim().to_owned())
     }
 
-    /// Notes what proved it, so that the next login begins with that. Only a convenience: a failure
-    /// is none.
+    /// Notes what proved the login, so that the next one begins with that. It is only a
+    /// convenience: a failure is none.
     pub fn note(&self, proof: &str) {
         if let Some(path) = self
             .file("proofs")

@@ -84,7 +84,7 @@ struct Made {
     certificate: PathBuf,
     /// Whether the configuration was there, and is kept.
     kept: bool,
-    /// Whether it is where the daemon looks by itself.
+    /// Whether the configuration is where the daemon looks by itself.
     usual: bool,
     fingerprint: Fingerprint,
     /// This machine's name; empty where it has none.

@@ -37,8 +37,8 @@ pub async fn invocation(
     Ok((Invocation { arguments, ..bare }, Some(view)))
 }
 
-/// The same for `explain`, where nothing is asked for: a command that may not be described is
-/// explained all the same.
+/// The invocation that the words mean for `explain`, where nothing is asked for: a command that may
+/// not be described is explained all the same.
 pub async fn explained(
     args: &ClientArgs,
     explain: &ExplainArgs,

@@ -60,7 +60,7 @@ fn exchange(control: &Path, question: &str) -> std::io::Result<String> {
     Ok(line)
 }
 
-/// Says why not.
+/// Says why a verb was not done.
 pub fn failed(why: &str) -> Status {
     complain(&format!("ordaind: {}", plain(why)));
     Status::FAULT

@@ -10,7 +10,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// Starts it for this process; the monitor's warnings are remembered too.
+/// Starts the log of this process; the monitor's warnings are remembered too.
 pub fn start(logs: Logs, faults: Option<LastFaults>) {
     let format = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)

@@ -12,7 +12,7 @@ use crate::protocol::Code;
 use crate::verb::{CommandView, Invocation, Preview};
 use std::io::IsTerminal;
 
-/// Runs it and stays until its end.
+/// Runs the command and stays until its end.
 pub async fn perform(
     args: &ClientArgs,
     run: &RunArgs,
@@ -132,7 +132,7 @@ fn reason(view: &CommandView) -> Result<String, ClientError> {
     ask::line(&format!("reason{form}: "))
 }
 
-/// Says which run it is, and leaves it to itself.
+/// Says which run it is, and leaves the run to itself.
 async fn detach(args: &ClientArgs, run: Durable) -> Status {
     let id = run.id();
     if args.json {

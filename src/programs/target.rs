@@ -212,7 +212,7 @@ impl Target {
         )
     }
 
-    /// Its files here.
+    /// The files of a login that are kept here.
     pub fn login(&self) -> Login {
         Login::new(&self.user, &self.host, self.options.port)
     }

@@ -29,9 +29,9 @@ pub type Leaving = tokio::sync::oneshot::Receiver<()>;
 
 /// What the system tells this program while it follows a run.
 pub struct Signals {
-    /// It should end.
+    /// The program should end.
     pub end: End,
-    /// Its terminal has another size.
+    /// The program's terminal has another size.
     pub window: tokio::signal::unix::Signal,
 }
 
@@ -153,7 +153,7 @@ pub struct Written {
 }
 
 impl Written {
-    /// So many bytes were written since the last time, or `None` when nothing can be written any
+    /// How many bytes were written since the last time, or `None` when nothing can be written any
     /// more.
     pub async fn more(&self) -> Option<usize> {
         self.bell.notified().await;

@@ -60,7 +60,7 @@ impl<'t> Envelope<'t> {
     /// Takes an object's text apart.
     ///
     /// # Errors
-    /// It is no JSON object, or a field stands in it twice.
+    /// That the text is no JSON object, or that a field stands in it twice.
     pub(super) fn read(text: &'t str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|fault| fault.to_string())
     }

@@ -57,24 +57,24 @@ macro_rules! kinds {
                 match number { $($number => Some(Self::$name),)+ _ => None }
             }
 
-            /// Its name in PROTOCOL.md.
+            /// The kind's name in PROTOCOL.md.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word),+ }
             }
 
-            /// What its payload is.
+            /// What the kind's payload is.
             pub const fn payload(self) -> Payload {
                 match self { $(Self::$name => Payload::$payload),+ }
             }
 
-            /// The first phase in which this side may send it; `None` when it never may.
+            /// The first phase in which this side may send the kind; `None` when it never may.
             const fn since(self, sender: Sender) -> Option<Phase> {
                 match (self, sender) {
                     $((Self::$name, Sender::Client) => $client, (Self::$name, Sender::Server) => $server,)+
                 }
             }
 
-            /// Whether it speaks of the connection, of a stream, or may do either.
+            /// Whether the kind speaks of the connection, of a stream, or may do either.
             const fn streams(self) -> Streams {
                 match self { $(Self::$name => Streams::$streams),+ }
             }
@@ -104,9 +104,9 @@ kinds! {
     /// On another stream than 0 that stream's end; on stream 0 a refused login, or the connection's
     /// end.
     Error = 4, "ERROR", NEVER, GREETING, Control, Either;
-    /// Are you there?
+    /// The question whether the other side is there.
     Ping = 5, "PING", OPEN, OPEN, Control, Zero;
-    /// I am.
+    /// The answer that this side is there.
     Pong = 6, "PONG", OPEN, OPEN, Control, Zero;
     /// The server is stopping: streams go on for their grace, new ones are refused.
     Goaway = 7, "GOAWAY", NEVER, OPEN, Control, Zero;
@@ -141,7 +141,7 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether this side may send it in this phase.
+    /// Whether this side may send the kind in this phase.
     pub const fn allowed(self, sender: Sender, phase: Phase) -> bool {
         match (self, self.since(sender), phase) {
             // A greeting is said once, a login is over when it was accepted.
@@ -158,9 +158,9 @@ impl Kind {
 pub struct Frame {
     /// The stream it belongs to, 0 for the connection.
     pub stream: StreamId,
-    /// Its kind.
+    /// The frame's kind.
     pub kind: Kind,
-    /// Its payload, never empty.
+    /// The frame's payload, never empty.
     pub payload: Vec<u8>,
 }
 
@@ -225,7 +225,7 @@ impl Decoder {
         }
     }
 
-    /// The connection has come further.
+    /// Notes that the connection has come further.
     pub const fn enter(&mut self, phase: Phase) {
         self.phase = phase;
     }
@@ -280,7 +280,7 @@ impl Decoder {
     /// the programs read header and payload straight from the socket.
     ///
     /// # Errors
-    /// As [`Decoder::header`].
+    /// What is wrong with the header, as [`Decoder::header`] says it.
     pub fn take(&self, bytes: &mut Vec<u8>) -> Result<Option<Frame>, FrameFault> {
         let Some(head) = bytes.first_chunk::<HEADER>() else {
             return Ok(None);

@@ -15,9 +15,9 @@ pub const SSH_NAMESPACE: &str = "ordain";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// A password, beside the text.
+    /// A password, which goes beside the text.
     Password,
-    /// A signature over the text by an SSH key, beside it.
+    /// A signature over the text by an SSH key, which goes beside it.
     SshKey,
     /// The session's own key: a session whose link was lost is taken up again.
     Session,
@@ -26,7 +26,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// Its word on the wire and in the trail.
+    /// The method's word on the wire and in the trail.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -43,11 +43,11 @@ impl Method {
 pub struct LoginText {
     /// The protocol's version, 1.
     pub version: u32,
-    /// Who.
+    /// Who logs in.
     pub user: String,
-    /// How it is proved.
+    /// How the login is proved.
     pub method: Method,
-    /// With `session` and `kept`: which.
+    /// With `session` and `kept`: the id of the session or the kept login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The session's Ed25519 public key, 32 bytes, base64.

@@ -50,7 +50,7 @@ pub struct Login {
 pub struct LoggedIn {
     /// The session that requests must name.
     pub session: String,
-    /// The user as the server knows him.
+    /// The user as the server knows them.
     pub user: String,
     /// For how many seconds the login is kept, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,9 +63,9 @@ pub struct LoggedIn {
 pub struct Failure {
     /// The stable number, see [`super::Code`].
     pub code: u16,
-    /// For people.
+    /// What went wrong, in a sentence for people.
     pub text: String,
-    /// The argument it is about.
+    /// The argument that the failure is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argument: Option<String>,
     /// The rule that decided, told to authenticated users only.
@@ -77,7 +77,7 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ping {
-    /// Comes back as it was sent.
+    /// What comes back as it was sent.
     pub token: u64,
 }
 
@@ -105,7 +105,7 @@ pub struct Started {
     /// When the run will be ended, in milliseconds from now; absent when never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Whether it sits at a terminal: every key is its own, and its output is the terminal's.
+    /// Whether the run sits at a terminal: every key is its own, and its output is the terminal's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub terminal: bool,
     /// Whether the run goes on when its client leaves.
@@ -118,7 +118,7 @@ pub struct Started {
     /// Of a run that was attached to: the offset of the first byte of standard output that follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout_from: Option<u64>,
-    /// Standard error, likewise.
+    /// Of a run that was attached to: the offset of the first byte of standard error that follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr_from: Option<u64>,
     /// Of a run that is taken up again: bytes of standard input that have arrived so far.
@@ -131,7 +131,8 @@ pub struct Started {
     /// read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout_lost_from: Option<u64>,
-    /// Standard error, likewise.
+    /// Standard error may lack bytes from this offset on: the server's network side ended while it
+    /// read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr_lost_from: Option<u64>,
 }
@@ -140,9 +141,9 @@ pub struct Started {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
-    /// Characters in a line.
+    /// How many characters a line of the terminal has.
     pub columns: u16,
-    /// Lines.
+    /// How many lines the terminal has.
     pub rows: u16,
 }
 
@@ -152,7 +153,7 @@ pub struct Resize {
 pub struct Queued {
     /// The run's id.
     pub run: String,
-    /// What it waits for, for people.
+    /// What the run waits for, for people.
     pub text: String,
 }
 
@@ -188,7 +189,7 @@ const fn is_zero(count: &u64) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credit {
-    /// So many more bytes of data may be sent on this stream.
+    /// How many more bytes of data may be sent on this stream.
     pub bytes: u32,
 }
 
@@ -198,35 +199,36 @@ pub struct Credit {
 pub struct Ended {
     /// The run's id.
     pub run: String,
-    /// A word of [`crate::exit::Reason`].
+    /// How the run ended, a word of [`crate::exit::Reason`].
     pub reason: String,
     /// The exit status or the signal, where the reason has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u8>,
-    /// From start to end, in milliseconds.
+    /// Milliseconds from the run's start to its end.
     pub duration_ms: u64,
-    /// Processor time outside the kernel, in milliseconds.
+    /// Milliseconds of processor time outside the kernel.
     #[serde(default)]
     pub user_ms: u64,
-    /// Processor time inside it, in milliseconds.
+    /// Milliseconds of processor time inside the kernel.
     #[serde(default)]
     pub system_ms: u64,
-    /// The most memory it had, in KiB; 0 where that is not known.
+    /// The most memory that the run had, in KiB; 0 where that is not known.
     #[serde(default)]
     pub peak_kib: u64,
     /// Processes that outlived the main one and were killed.
     #[serde(default)]
     pub left_killed: u32,
-    /// Processes that outlived it and go on, because the command says so.
+    /// Processes that outlived the main one and go on, because the command says so.
     #[serde(default)]
     pub left_running: u32,
     /// Whether the kernel vouches that no other process is left.
     #[serde(default = "yes")]
     pub verified: bool,
-    /// Not the run's end: what was kept of it so far has been told, and it goes on.
+    /// Whether this is not the run's end: what was kept of it so far has been told, and it goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub goes_on: bool,
-    /// Output followed that was not passed on, because the command's `output_max` was reached.
+    /// Whether output followed that was not passed on, because the command's `output_max` was
+    /// reached.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
     /// Bytes that the command's standard input took.
@@ -235,7 +237,8 @@ pub struct Ended {
     pub stdout_bytes: u64,
     /// Bytes of standard error sent.
     pub stderr_bytes: u64,
-    /// A process that outlived the run still held its output open; what it wrote later is not here.
+    /// Whether a process that outlived the run still held its output open; what it wrote later is
+    /// not here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_open: bool,
 }

@@ -45,12 +45,12 @@ pub struct Executable {
     pub interpreter: Vec<CString>,
     /// Which version of the vetted file this is.
     pub version: Version,
-    /// The path that it was reached by, every link followed; the interpreter's too.
+    /// The path that the file was reached by, every link followed; the interpreter's too.
     pub paths: Vec<PathBuf>,
 }
 
 impl Executable {
-    /// One that was opened and judged elsewhere.
+    /// An executable that was opened and judged elsewhere.
     pub(super) fn handed_over(
         file: OwnedFd,
         interpreter: Vec<CString>,
@@ -66,18 +66,18 @@ impl Executable {
     }
 }
 
-/// Why it is not run.
+/// Why an executable is not run.
 #[derive(Debug)]
 pub enum ExecutableFault {
-    /// It or a folder above it cannot be looked at.
+    /// The file or a folder above it cannot be looked at.
     Io(PathBuf, io::Error),
-    /// Somebody else could have changed it.
+    /// Somebody else could have changed the file.
     Untrusted(FileFault),
-    /// It is no regular file, or nobody may execute it.
+    /// What has this name is no regular file, or nobody may execute it.
     NotExecutable(PathBuf),
     /// The interpreter's line cannot be used.
     Interpreter(PathBuf, &'static str),
-    /// It is not the file that was pinned; its digest, in hex.
+    /// The file is not the one that was pinned; its digest, in hex.
     Digest(PathBuf, String),
 }
 
@@ -99,7 +99,7 @@ impl fmt::Display for ExecutableFault {
     }
 }
 
-/// Scripts whose interpreter is a script, and so on: as far as the kernel goes.
+/// How many scripts may be interpreters of one another: as many as the kernel follows.
 const NESTED: usize = 4;
 /// Bytes of an interpreter's line that count, as in the kernel.
 const LINE: usize = 256;

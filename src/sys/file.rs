@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 /// Why a file is not trusted.
 #[derive(Debug)]
 pub enum FileFault {
-    /// It could not be looked at or read.
+    /// The file could not be looked at or read.
     Io(PathBuf, io::Error),
     /// This file or folder can be changed by somebody else; in words, by whom.
     Writable(PathBuf, String),
-    /// It can be read by somebody else and holds secrets.
+    /// The file can be read by somebody else and holds secrets.
     Readable(PathBuf, u32),
-    /// It is larger than anything it should be.
+    /// The file is larger than anything it should be.
     TooLarge(PathBuf, u64),
-    /// It is not a regular file.
+    /// What has this name is no regular file.
     NotAFile(PathBuf),
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for FileFault {
     }
 }
 
-/// Whose files count as one's own: root's, and this user's.
+/// The users whose files count as one's own: root, and this user.
 #[derive(Debug, Clone, Copy)]
 pub struct Trust {
     /// The daemon's (or the client's) own user id.
@@ -153,7 +153,7 @@ pub fn others_can_read(meta: &Metadata) -> bool {
 /// that was opened, so that it cannot be exchanged in between.
 ///
 /// # Errors
-/// As [`trusted`]; also files that are too large or not text.
+/// What [`trusted`] says; also that the file is too large or not text.
 pub fn read_config(path: &Path, trust: &Trust, max: u64) -> Result<(String, Metadata), FileFault> {
     let io = |fault| FileFault::Io(path.to_owned(), fault);
     let file = OpenOptions::new()
@@ -333,7 +333,7 @@ pub fn private_file(path: &Path) -> io::Result<File> {
 /// first byte.
 ///
 /// # Errors
-/// As the calls it makes; `AlreadyExists` when the file exists and `force` is not set.
+/// What the calls that it makes say; `AlreadyExists` when the file exists and `force` is not set.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32, force: bool) -> io::Result<()> {
     let folder = path
         .parent()

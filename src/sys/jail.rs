@@ -13,15 +13,15 @@ use std::sync::OnceLock;
 /// The files that a run may use, each path with everything below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Files {
-    /// To read.
+    /// Paths that a run may read.
     pub read: Vec<PathBuf>,
-    /// To read and change.
+    /// Paths that a run may read and change.
     pub write: Vec<PathBuf>,
-    /// To read and execute.
+    /// Paths that a run may read and execute.
     pub execute: Vec<PathBuf>,
 }
 
-/// Where loader and libraries are: to read and execute in every sandbox.
+/// Where loader and libraries are, which every sandbox may read and execute.
 const LIBRARIES: &[&str] = &[
     "/lib",
     "/lib32",
@@ -32,7 +32,7 @@ const LIBRARIES: &[&str] = &[
     "/usr/lib64",
     "/usr/libx32",
 ];
-/// What the loader and most programs open before anything else: to read.
+/// What the loader and most programs open before anything else, which every sandbox may read.
 const START: &[&str] = &[
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
@@ -40,7 +40,7 @@ const START: &[&str] = &[
     "/dev/random",
     "/dev/urandom",
 ];
-/// To read and write.
+/// What every sandbox may read and write.
 const SINK: &str = "/dev/null";
 
 /// Makes the set of rules for one run, to be entered by its process. `own` is the executable itself

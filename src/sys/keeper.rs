@@ -34,7 +34,7 @@ pub enum ToKeeper {
 pub enum FromKeeper {
     /// The command runs, as this process.
     Started(i32),
-    /// It could not be started.
+    /// The command could not be started.
     Failed {
         /// The number of the step that failed.
         step: i32,
@@ -42,20 +42,20 @@ pub enum FromKeeper {
         errno: i32,
         /// The index of the path, as in [`SpawnError`].
         index: u32,
-        /// More, where there is more to say.
+        /// What else there is to say, if anything.
         detail: Option<String>,
     },
-    /// Its main process has ended.
+    /// The command's main process has ended.
     Ended {
-        /// The status it exited with.
+        /// The status that the main process exited with.
         status: Option<u8>,
-        /// The signal that ended it.
+        /// The signal that ended the main process.
         signal: Option<u8>,
         /// Processor time in its own code, in microseconds.
         user: u64,
         /// Processor time in the kernel, in microseconds.
         system: u64,
-        /// The most memory it had, as in [`Exited`].
+        /// The most memory that the run had, in KiB, as [`Exited`] counts it.
         peak_kib: u64,
     },
     /// Nothing is left below; so many processes ended after they were to be killed.
@@ -229,7 +229,7 @@ fn wait_for_all(
     }
 }
 
-/// Tells the daemon.
+/// Tells the daemon something.
 fn tell(socket: &OwnedFd, message: &FromKeeper) -> io::Result<()> {
     send(
         socket.as_fd(),

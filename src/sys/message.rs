@@ -89,7 +89,7 @@ pub fn send(
 pub struct Received {
     /// Bytes of the message, in the caller's buffer.
     pub length: usize,
-    /// Its descriptors, closed on exec.
+    /// The descriptors that came along, closed on exec.
     pub descriptors: Vec<OwnedFd>,
     /// Whether message or descriptors were cut, which no honest peer causes.
     pub cut: bool,

@@ -21,16 +21,16 @@ pub fn step_back() {
 /// How a process ended, and what it used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exited {
-    /// Its exit status, when it exited.
+    /// The exit status of the process, when it exited.
     pub status: Option<u8>,
-    /// The signal that ended it, when one did.
+    /// The signal that ended the process, when one did.
     pub signal: Option<u8>,
     /// Processor time outside and inside the kernel.
     pub user: Duration,
     /// Processor time inside the kernel.
     pub system: Duration,
-    /// The most memory that it or a child of it had resident, in KiB; 0 where that is not known,
-    /// because it was less than this process has had itself.
+    /// The most memory that the process or a child of it had resident, in KiB; 0 where that is not
+    /// known, because it was less than this process has had itself.
     pub peak_kib: u64,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn wait(kind: libc::idtype_t, id: i32, flags: i32) -> io::Result<Opti
 }
 
 impl Exited {
-    /// From what waitid(2) tells.
+    /// Reads what waitid(2) tells.
     fn of(code: i32, value: i32, usage: &libc::rusage) -> Self {
         let number = u8::try_from(value & 0xff).unwrap_or(u8::MAX);
         let exited = code == libc::CLD_EXITED;

@@ -17,16 +17,16 @@ use std::io;
 /// Who the frontend becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
-    /// User id, not 0.
+    /// The user id to become, not 0.
     pub uid: u32,
-    /// Group id, not 0.
+    /// The group id to become, not 0.
     pub gid: u32,
 }
 
 /// What holds after [`confine`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confinement {
-    /// The user it became, when it was root.
+    /// The user that the process became, when it was root.
     pub user: Option<Identity>,
     /// What Landlock enforces: `full`, `partial`, `none`.
     pub landlock: &'static str,
@@ -308,17 +308,17 @@ fn always(calls: &[libc::c_long]) -> Rules {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 
-/// An argument of a call must be so.
+/// The condition that an argument of a call must be so.
 fn must(argument: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompCondition, String> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(seccomp)
 }
 
-/// All of these must hold.
+/// The rule that all of these conditions must hold.
 fn all(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, String> {
     SeccompRule::new(conditions).map_err(seccomp)
 }
 
-/// A call whose argument must be one of a few numbers.
+/// The rules for a call whose argument must be one of a few numbers.
 fn one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, String> {
     values
         .iter()
@@ -326,7 +326,7 @@ fn one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, String> {
         .collect()
 }
 
-/// A call of whose argument these bits must be so.
+/// The rule for a call of whose argument these bits must be so.
 fn masked(argument: u8, mask: u64, value: u64) -> Result<Vec<SeccompRule>, String> {
     let bits = must(argument, SeccompCmpOp::MaskedEq(mask), value)?;
     Ok(vec![all(vec![bits])?])

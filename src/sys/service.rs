@@ -58,9 +58,9 @@ pub fn watchdog() -> Option<Duration> {
 /// Whether this machine's clock follows others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
-    /// It does.
+    /// The clock follows others.
     Synchronized,
-    /// It goes by itself.
+    /// The clock goes by itself.
     Free,
     /// The kernel does not say, in some containers.
     Unknown,

@@ -15,12 +15,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Ctrl-D.
+/// The byte that Ctrl-D is at a terminal.
 const END_OF_INPUT: u8 = 4;
 
 /// What has become of a frame.
 pub enum Queued {
-    /// It will be sent.
+    /// The frame will be sent.
     Yes,
     /// The run's session has come back elsewhere, and goes first.
     Interrupted,
@@ -58,7 +58,7 @@ impl Pump {
         }
     }
 
-    /// The client is gone, for good or for a while.
+    /// Lets go of the client, for good or for a while.
     pub fn lose_client(&self, state: &mut State, for_good: bool) {
         let Some(client) = state.client.take() else {
             return;

@@ -24,11 +24,11 @@ pub struct Input {
     pub pipe: Option<pipe::Sender>,
     /// Bytes that came, from the first on that was not done with when the last of them came.
     pub waiting: Vec<u8>,
-    /// How many of them are done with.
+    /// How many of the bytes that came are done with.
     written: usize,
-    /// Whether no more will come.
+    /// Whether no more input will come.
     pub eof: bool,
-    /// Whether a terminal was told of the end.
+    /// Whether a terminal was told of the end of input.
     pub ended: bool,
     /// Whether the pipe was made as large as it may be.
     widened: bool,
@@ -54,7 +54,7 @@ impl Output {
         })
     }
 
-    /// So many bytes were read: a run that says much is read in larger steps.
+    /// Notes that so many bytes were read: a run that says much is read in larger steps.
     pub fn was_read(&mut self, count: usize) {
         if count == self.chunk && self.chunk < DATA_FRAME {
             self.chunk = (self.chunk * 4).min(DATA_FRAME);
@@ -95,7 +95,7 @@ impl Input {
         })
     }
 
-    /// Adds what has come.
+    /// Adds input that has come.
     pub fn add(&mut self, held: &mut Held) {
         if self.waiting.is_empty() {
             std::mem::swap(&mut self.waiting, &mut held.stdin);

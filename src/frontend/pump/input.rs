@@ -4,7 +4,7 @@ use super::state::{Pump, State};
 use crate::protocol::{Credit, Kind};
 
 impl Pump {
-    /// Writes once; tells the client when the command reads no more.
+    /// Writes input once, and tells the client when the command reads no more.
     pub async fn feed(&self, state: &mut State, ready: bool) {
         let input = &mut state.input;
         let was_open = input.pipe.is_some();

@@ -23,7 +23,7 @@ impl Pump {
         state.left = state.left.saturating_sub(bytes.len() as u64);
     }
 
-    /// Reads once, keeps what came, and sends it.
+    /// Reads an output once, keeps what came, and sends it.
     pub async fn forward(&self, state: &mut State, stream: Stream) {
         // Straight to a client that has credit and everything before; otherwise it gets it from the
         // spool.
@@ -115,9 +115,9 @@ impl Pump {
         }
     }
 
-    /// Takes what is in a pipe now, and no more than fits into one: somebody may
-    /// write for ever. Asks the kernel itself, because the runtime may not have heard of it yet.
-    /// Its client gets it from the spool.
+    /// Takes what is in a pipe now, and no more than fits into one: somebody may write for ever.
+    /// Asks the kernel itself, because the runtime may not have heard of it yet. The client gets
+    /// the output from the spool.
     pub async fn take_the_rest(&self, state: &mut State, stream: Stream) {
         let pipe = state
             .output(stream)
@@ -148,7 +148,7 @@ impl Pump {
         }
     }
 
-    /// Closes an output.
+    /// Closes one of the run's outputs.
     pub async fn close(&self, state: &mut State, stream: Stream) {
         if state.output(stream).pipe.take().is_some() {
             self.closed(1 + u8::from(stream == Stream::Stderr)).await;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// The mover of one run's bytes.
 pub struct Pump {
-    /// The run.
+    /// The run whose bytes are moved.
     pub live: Arc<Live>,
     /// The way to the monitor.
     pub shared: Arc<Shared>,
@@ -28,29 +28,29 @@ const _: () = assert!((STREAM_WINDOW + DATA_FRAME + PIPE_BUFFER) as u64 + AHEAD 
 /// How a run without a client goes on.
 #[derive(Debug, Clone, Copy)]
 pub enum Alone {
-    /// It does not wait: its rule says that it goes on, or its client has left for good.
+    /// The run does not wait: its rule says that it goes on, or its client has left for good.
     Runs,
-    /// It waits for its client, from these offsets on.
+    /// The run waits for its client, from these offsets on.
     Waits([u64; 2]),
 }
 
 /// The state of a run while it is pumped.
 pub struct State {
-    /// Its standard output.
+    /// The run's standard output.
     pub stdout: Output,
-    /// Its standard error.
+    /// The run's standard error.
     pub stderr: Output,
-    /// Its standard input.
+    /// The run's standard input.
     pub input: Input,
-    /// Its client, while there is one.
+    /// The run's client, while there is one.
     pub client: Option<Client>,
-    /// How it goes on without one.
+    /// How the run goes on without a client.
     pub alone: Alone,
-    /// How its processes have ended.
+    /// How the run's processes have ended.
     pub exit: Option<End>,
     /// Bytes of output that may still be passed on.
     pub left: u64,
-    /// Whether output beyond that was dropped.
+    /// Whether output beyond what may be passed on was dropped.
     pub cut: bool,
     /// Whether somebody held an output open after the end.
     pub held_open: bool,
@@ -82,7 +82,7 @@ impl State {
         })
     }
 
-    /// One of its outputs.
+    /// One of the run's outputs.
     pub fn output(&mut self, stream: Stream) -> &mut Output {
         match stream {
             Stream::Stdout => &mut self.stdout,

@@ -7,22 +7,22 @@ use tokio::time::{Instant, Sleep};
 
 /// The times of one run.
 pub struct Times {
-    /// How long it may say nothing.
+    /// How long the command may say nothing.
     idle: Option<Duration>,
-    /// Over when it has said nothing for so long.
+    /// The timer that is over when the command has said nothing for so long.
     pub quiet: Pin<Box<Sleep>>,
-    /// Whether the monitor was told so.
+    /// Whether the monitor was told that the command says nothing.
     pub idle_told: bool,
-    /// What it had said at the last look.
+    /// How many bytes the command had said at the last look.
     last: [u64; 2],
-    /// Whether it could be read from: whoever is kept from writing is not idle.
+    /// Whether the command could be read from: whoever is kept from writing is not idle.
     was_reading: bool,
     /// How long it was possible to read on after the end: somebody who was left running may write
     /// for ever.
     pub read_on: Duration,
-    /// Whether all of it could be read in this turn of the loop.
+    /// Whether all of the output could be read in this turn of the loop.
     could_read: bool,
-    /// When this turn has begun.
+    /// When this turn of the loop has begun.
     turn: Instant,
 }
 
@@ -42,7 +42,7 @@ impl Times {
         }
     }
 
-    /// Another turn of the loop begins.
+    /// Begins another turn of the loop.
     pub fn turn(&mut self, exited: bool) {
         if exited && self.could_read {
             self.read_on += self.turn.elapsed();
@@ -50,7 +50,7 @@ impl Times {
         self.turn = Instant::now();
     }
 
-    /// So much of its output is kept now.
+    /// Notes that so much of the command's output is kept now.
     pub fn published(&mut self, published: [u64; 2]) {
         if self.last != published {
             self.last = published;

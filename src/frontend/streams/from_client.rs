@@ -8,7 +8,7 @@ use crate::limits::STREAM_WINDOW;
 use crate::protocol::{Code, Credit, Frame, Kind, Open, Ping, Resize};
 
 impl Streams<'_> {
-    /// A frame of the client's.
+    /// Does what a frame of the client's says.
     pub(super) async fn take(&mut self, frame: Frame) -> Result<(), End> {
         let kind = frame.kind;
         let violation = |text: &str| Err(violation(kind, text));

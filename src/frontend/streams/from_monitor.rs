@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 impl Streams<'_> {
-    /// A message of the monitor's.
+    /// Does what a message of the monitor's says.
     pub(super) async fn told(
         &mut self,
         message: ToFrontend,
@@ -249,7 +249,7 @@ struct Teller {
 }
 
 impl Teller {
-    /// Until the stream is given up, or the connection is gone.
+    /// Tells events until the stream is given up, or the connection is gone.
     async fn tell(self, mut events: mpsc::Receiver<Vec<u8>>) {
         while let Some(payload) = events.recv().await {
             let frame = encode(self.stream, Kind::Event, &payload);

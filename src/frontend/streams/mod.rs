@@ -29,11 +29,11 @@ pub struct Streams<'c> {
     closing: Option<Instant>,
 }
 
-/// One stream.
+/// A stream that is open.
 enum Stream {
     /// The monitor has not answered yet; the parts of a long answer so far.
     Asked(Vec<u8>),
-    /// What happens is told here.
+    /// A request that is followed: what happens is told here.
     Followed(mpsc::Sender<Vec<u8>>),
     /// A run, with its pump.
     Running {
@@ -44,7 +44,7 @@ enum Stream {
 }
 
 impl<'c> Streams<'c> {
-    /// None open yet.
+    /// The streams of a new connection, none of them open yet.
     pub fn new(link: &'c Link, outbox: Outbox) -> Self {
         Self {
             link,
@@ -155,7 +155,7 @@ impl<'c> Streams<'c> {
     }
 }
 
-/// The client has given the stream up by itself.
+/// Ends a stream that the client has given up by itself.
 const fn left(held: &mut Held) {
     held.abandoned = true;
     held.left = true;

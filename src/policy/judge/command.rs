@@ -84,7 +84,8 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Of several roles that grant it the most generous counts, the first of equals.
+    /// The role that counts: of several that grant the command the most generous one, the first of
+    /// equals.
     fn granted(&self, name: &str) -> Granted<'_> {
         let mut granted = Granted {
             best: None,

@@ -8,11 +8,12 @@ use crate::policy::plan::{Plan, fill, known_terminal};
 use crate::policy::verdict::{Refusal, RefusalKind};
 use crate::verb::{Invocation, Value};
 
-/// Bytes of a reason.
+/// Bytes of a reason at the most.
 const REASON: usize = 256;
 
 impl Judge<'_> {
-    /// As [`Judge::plan`], with what only a run must have: a reason, a person's consent.
+    /// The plan of a run: what [`Judge::plan`] makes, where also that is there which only a run
+    /// must have, a reason and a person's consent.
     pub(in crate::policy) fn run_plan(
         &self,
         invocation: &Invocation,

@@ -17,7 +17,7 @@ pub struct Judge<'p> {
     policy: &'p Policy,
     user: &'p str,
     source: &'p Source,
-    /// Whose a run is.
+    /// Who has asked for a run, if there is such a run.
     owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
     /// What was looked at, where somebody wants to know.
     considered: Option<RefCell<Vec<String>>>,
@@ -39,7 +39,7 @@ impl<'p> Judge<'p> {
         }
     }
 
-    /// The same judge, who notes everything that is looked at.
+    /// This judge, who from now on notes everything that is looked at.
     pub(super) fn taking_notes(mut self) -> Self {
         self.considered = Some(RefCell::default());
         self

@@ -29,7 +29,7 @@ pub async fn runs(
     Ok(Status::OK)
 }
 
-/// Until the server ends it, or somebody here does.
+/// Tells every change until the server ends the stream, or somebody here does.
 async fn followed(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
     let mut following = session.follow(&Runs { follow: true }).await?;
     loop {

@@ -66,7 +66,7 @@ pub struct Cgroup {
     path: PathBuf,
     folder: OwnedFd,
     events: File,
-    /// Whether it has bounds, or is for one run only.
+    /// Whether the group has bounds, or is for one run only.
     limited: bool,
     killed: AtomicBool,
 }
@@ -130,10 +130,10 @@ impl Cgroup {
         made
     }
 
-    /// Whether it can have another run. A group that was killed is not used again: Linux 6.18
-    /// compares its count of kills with that of the group the new process is forked from, and kills
-    /// what is started in it. Nor is one in which a command of root's has made its own: the links
-    /// of a group's folder count those.
+    /// Whether the group can have another run. A group that was killed is not used again: Linux
+    /// 6.18 compares its count of kills with that of the group the new process is forked from, and
+    /// kills what is started in it. Nor is one in which a command of root's has made its own: the
+    /// links of a group's folder count those.
     pub fn is_as_new(&self) -> bool {
         let inner = fs::metadata(&self.path)
             .map_or(0, |meta| std::os::unix::fs::MetadataExt::nlink(&meta))
@@ -141,12 +141,12 @@ impl Cgroup {
         !self.limited && !inner && !self.killed.load(Ordering::Relaxed)
     }
 
-    /// The folder, for starting a process in it.
+    /// The group's folder, for starting a process in it.
     pub fn folder(&self) -> BorrowedFd<'_> {
         self.folder.as_fd()
     }
 
-    /// Whether any process lives in it.
+    /// Whether any process lives in the group.
     ///
     /// # Errors
     /// As read(2).
@@ -173,7 +173,7 @@ impl Cgroup {
         Ok(file.into())
     }
 
-    /// Kills every process in it, those included that are being forked in this moment.
+    /// Kills every process in the group, those included that are being forked in this moment.
     ///
     /// # Errors
     /// As write(2).
@@ -182,12 +182,12 @@ impl Cgroup {
         put(&self.path.join("cgroup.kill"), "1")
     }
 
-    /// How many processes live in it.
+    /// How many processes live in the group.
     pub fn count(&self) -> usize {
         fs::read_to_string(self.path.join("cgroup.procs")).map_or(0, |text| text.lines().count())
     }
 
-    /// The most memory it had at once, in KiB, where it is bounded.
+    /// The most memory that the group had at once, in KiB, where it is bounded.
     pub fn peak_kib(&self) -> Option<u64> {
         fs::read_to_string(self.path.join("memory.peak"))
             .ok()?
@@ -197,7 +197,7 @@ impl Cgroup {
             .map(|bytes| bytes / 1024)
     }
 
-    /// Whether the kernel killed a process in it because its bound on memory was reached.
+    /// Whether the kernel killed a process in the group because the bound on memory was reached.
     pub fn out_of_memory(&self) -> bool {
         let text = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
         text.lines()

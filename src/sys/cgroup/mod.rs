@@ -20,11 +20,11 @@ use std::time::Duration;
 /// Which controllers a group's children can have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Controllers {
-    /// Bounds memory.
+    /// Whether memory can be bounded.
     pub memory: bool,
-    /// Bounds processes.
+    /// Whether the number of processes can be bounded.
     pub pids: bool,
-    /// Bounds processor time.
+    /// Whether processor time can be bounded.
     pub cpu: bool,
 }
 
@@ -39,7 +39,7 @@ impl Controllers {
         }
     }
 
-    /// Their names, those that are there or those that are not.
+    /// The names of the controllers, those that are there or those that are not.
     pub fn names(self, there: bool) -> Vec<&'static str> {
         [
             (self.memory, "memory"),
@@ -58,9 +58,9 @@ pub struct Cgroups(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Where the daemon was started.
+    /// The group that the daemon was started in.
     outer: PathBuf,
-    /// Holds the daemon's leaf and the runs.
+    /// The group that holds the daemon's leaf and the runs.
     base: PathBuf,
     controllers: Controllers,
     next: AtomicU64,
@@ -170,7 +170,7 @@ impl Cgroups {
         })))
     }
 
-    /// What bounds can be set.
+    /// Which bounds can be set.
     pub fn controllers(&self) -> Controllers {
         self.0.controllers
     }

@@ -19,19 +19,19 @@ pub(super) struct Shared {
     pub(super) limit_count: usize,
     /// The permissions that new files do not get.
     pub(super) umask: u32,
-    /// Whether it may gain privileges by what it executes.
+    /// Whether the program may gain privileges by what it executes.
     pub(super) new_privileges: bool,
-    /// Whether its standard input is to be its controlling terminal.
+    /// Whether the program's standard input is to be its controlling terminal.
     pub(super) terminal: bool,
-    /// Its argv, with a null pointer at the end.
+    /// The program's argv, with a null pointer at the end.
     pub(super) argv: *const *const c_char,
-    /// Its environment, with a null pointer at the end.
+    /// The program's environment, with a null pointer at the end.
     pub(super) environment: *const *const c_char,
-    /// Its working directory.
+    /// The program's working directory.
     pub(super) cwd: *const c_char,
-    /// Its standard input, output and error.
+    /// The program's standard input, output and error.
     pub(super) stdio: [RawFd; 3],
-    /// The lowest number above all descriptors that it needs.
+    /// The lowest number above all descriptors that the program needs.
     pub(super) above: u32,
     /// The user, the group, and the supplementary groups with their number.
     pub(super) ids: Option<(u32, u32, *const u32, usize)>,
@@ -111,10 +111,10 @@ macro_rules! call {
     }};
 }
 
-/// Reports a step and leaves.
+/// Reports a step that failed and ends the child.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn give_up(shared: *mut Shared, step: Step, errno: i32) -> ! {
     // SAFETY: the parent is suspended and its frame alive; volatile, so that the writes happen
     // before the exit.
@@ -175,7 +175,7 @@ pub(super) unsafe extern "C" fn child(with: *mut c_void) -> ! {
 /// the way of standard input, output, error and the paths' descriptors.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn keep_descriptors(shared: *mut Shared) -> (i64, i64) {
     // SAFETY: raw system calls with numbers only; the plan is the suspended parent's.
     unsafe {
@@ -222,7 +222,7 @@ unsafe fn keep_descriptors(shared: *mut Shared) -> (i64, i64) {
 /// Takes standard input, output and error; every other descriptor is closed by exec.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn take_stdio(shared: *mut Shared) {
     // SAFETY: raw system calls with numbers only; the plan is the suspended parent's.
     unsafe {
@@ -248,7 +248,7 @@ unsafe fn take_stdio(shared: *mut Shared) {
 /// Becomes the account, where there is one to become.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn become_user(shared: *mut Shared) {
     // SAFETY: raw system calls with numbers and a list that the suspended parent keeps alive.
     unsafe {
@@ -263,7 +263,7 @@ unsafe fn become_user(shared: *mut Shared) {
 /// Takes the bounds on the process.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn take_limits(shared: *mut Shared) {
     // SAFETY: raw system calls on a list of this length, which the suspended parent keeps alive.
     unsafe {
@@ -290,7 +290,7 @@ unsafe fn take_limits(shared: *mut Shared) {
 /// Gives up new privileges, files and the network, as far as they are to be given up.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn give_up_powers(shared: *mut Shared, rules: i64) {
     // SAFETY: raw system calls with numbers and a filter that the suspended parent keeps alive.
     unsafe {
@@ -334,7 +334,7 @@ unsafe fn give_up_powers(shared: *mut Shared, rules: i64) {
 /// Becomes the program, with no signal blocked.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn exec(shared: *mut Shared, executable: i64) -> ! {
     // SAFETY: raw system calls on words that the suspended parent keeps alive.
     unsafe {
@@ -381,7 +381,7 @@ pub(super) fn ignored_signals() -> u64 {
 /// CLONE_CLEAR_SIGHAND resets handlers but not ignored signals; those are reset here.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn reset_signals(ignored: u64) {
     // The kernel's own sigaction: handler, flags, restorer, mask; all zero is SIG_DFL.
     let default = [0u64; 4];
@@ -399,7 +399,7 @@ unsafe fn reset_signals(ignored: u64) {
 /// Every cause of refusal looks the same to the client.
 ///
 /// # Safety
-/// In the child only.
+/// To be called in the child only.
 unsafe fn open_beneath(shared: *mut Shared, open: &RawOpen) {
     // SAFETY: raw system calls on prepared memory; `status` is written by fstat before it is read.
     unsafe {

@@ -6,11 +6,11 @@ use std::ffi::c_void;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-/// One thread's; used for one child at a time.
+/// What one spawning thread keeps; used for one child at a time.
 pub(super) struct Cradle {
     /// The child's stack.
     pub(super) stack: Stack,
-    /// Where its descriptors are put.
+    /// Where the child's descriptors are put.
     pub(super) low: Low,
 }
 
@@ -56,7 +56,7 @@ impl Stack {
         Ok(Self { base })
     }
 
-    /// Where the part that may be used begins, and its size, as clone3 takes them.
+    /// Where the part of the stack that may be used begins, and its size, as clone3 takes them.
     pub(super) fn usable(&self) -> (u64, u64) {
         (self.base as u64 + GUARD as u64, STACK as u64)
     }
@@ -87,7 +87,7 @@ impl Low {
         })
     }
 
-    /// Puts descriptors there, for as long as the result lives.
+    /// Puts descriptors into the low places, for as long as the result lives.
     pub(super) fn hold(&self, descriptors: [Option<&OwnedFd>; 5]) -> io::Result<Held<'_>> {
         let held = Held(self);
         for (place, descriptor) in self.places.iter().zip(descriptors) {
@@ -115,7 +115,7 @@ fn put(descriptor: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
 pub(super) struct Held<'l>(&'l Low);
 
 impl Held<'_> {
-    /// Their numbers, in the order in which they were put there.
+    /// The numbers of the descriptors, in the order in which they were put there.
     pub(super) fn numbers(&self) -> [RawFd; 5] {
         self.0.places.each_ref().map(AsRawFd::as_raw_fd)
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Told once what has become of a start.
+/// The way to tell, once, what has become of a start.
 pub(super) type Answer = Box<dyn FnOnce(Result<Child, SpawnError>) + Send>;
 
 /// What the deadline thread looks at: one per spawning thread.
@@ -24,7 +24,7 @@ struct Work {
     answer: Answer,
     /// Whether the child has been asked for: then it can be killed, and its thread comes back.
     cloning: bool,
-    /// Whether it was killed because its time was up.
+    /// Whether the child was killed because its time was up.
     late: bool,
 }
 
@@ -114,8 +114,8 @@ impl DeadlineBook {
         }
     }
 
-    /// Nothing was under way: the next [`Self::wait`] sleeps, unless something has begun between
-    /// the look and now.
+    /// Notes that nothing was under way: the next [`Self::wait`] sleeps, unless something has begun
+    /// between the look and now.
     pub(super) fn rest(&self) {
         self.awake.store(false, Ordering::SeqCst);
         if lock(&self.slots)

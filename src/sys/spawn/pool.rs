@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// As many programs wait to be started as may.
+/// The error that as many programs wait to be started as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 

@@ -16,29 +16,29 @@ pub struct Program {
     pub executable: Executable,
     /// The program's argv, without what an interpreter needs before it.
     pub argv: Vec<CString>,
-    /// Its whole environment, `NAME=value`.
+    /// The program's whole environment, `NAME=value`.
     pub environment: Vec<CString>,
-    /// Its working directory.
+    /// The program's working directory.
     pub cwd: CString,
     /// The user to become; `None` stays.
     pub become_user: Option<Take>,
-    /// Its standard input, output and error.
+    /// The program's standard input, output and error.
     pub stdio: [OwnedFd; 3],
-    /// Paths to open as the new user before it starts.
+    /// Paths to open as the new user before the program starts.
     pub opens: Vec<Open>,
-    /// The control group to start it in.
+    /// The control group to start the program in.
     pub cgroup: Option<Cgroup>,
     /// Bounds on the process itself.
     pub limits: Vec<ProcessLimit>,
     /// The permissions that new files do not get.
     pub umask: u32,
-    /// Whether it may gain privileges by what it executes (setuid, file capabilities).
+    /// Whether the program may gain privileges by what it executes (setuid, file capabilities).
     pub new_privileges: bool,
-    /// Whether it may make sockets.
+    /// Whether the program may make sockets.
     pub network: bool,
-    /// Whether its standard input is a terminal that is to be its controlling one.
+    /// Whether the program's standard input is a terminal that is to be its controlling one.
     pub terminal: bool,
-    /// The files that it may use; `None` are all that its user may.
+    /// The files that the program may use; `None` are all that its user may.
     pub files: Option<Files>,
 }
 
@@ -73,7 +73,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// The kernel's number for it.
+    /// The kernel's number for what is bounded.
     pub(super) const fn number(self) -> i32 {
         (match self {
             Self::CpuTime => libc::RLIMIT_CPU,
@@ -89,11 +89,11 @@ impl Resource {
 /// The ids of an account to become.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Take {
-    /// User id.
+    /// The user id to become.
     pub uid: u32,
-    /// Group id.
+    /// The group id to become.
     pub gid: u32,
-    /// Supplementary groups.
+    /// The supplementary groups to become.
     pub groups: Vec<u32>,
 }
 
@@ -111,13 +111,13 @@ pub struct Open {
 /// A process that was started.
 #[derive(Debug)]
 pub struct Child {
-    /// Readable when it has ended.
+    /// The descriptor that becomes readable when the process has ended.
     pub pidfd: OwnedFd,
     /// The process's id, which is also its session's and process group's.
     pub pid: i32,
-    /// The control group it was started in.
+    /// The control group that the process was started in.
     pub cgroup: Option<Cgroup>,
-    /// Which version of the executable it is.
+    /// Which version of the executable runs.
     pub version: Version,
 }
 
@@ -146,31 +146,31 @@ steps! {
     None "none",
     /// Opening and judging the executable.
     Executable "executable",
-    /// The pinned digest.
+    /// Comparing the pinned digest.
     Digest "digest",
-    /// Pipes and words.
+    /// Preparing pipes and words.
     Prepare "prepare",
-    /// Its control group.
+    /// Entering the control group.
     Cgroup "cgroup",
-    /// A last look whether it may still start.
+    /// A last look whether the program may still start.
     Gate "gate",
     /// The clone itself.
     Clone "clone",
     /// Taking the descriptors along.
     Descriptors "descriptors",
-    /// A session of its own.
+    /// Making a session of its own.
     Session "session",
-    /// Standard input, output, error.
+    /// Taking standard input, output and error.
     Stdio "stdio",
-    /// Supplementary groups.
+    /// Taking the supplementary groups.
     Groups "groups",
-    /// Group and user.
+    /// Becoming group and user.
     User "user",
-    /// The working directory.
+    /// Entering the working directory.
     Cwd "cwd",
-    /// A path argument; the error names which.
+    /// Opening a path argument; the error names which.
     Path "path",
-    /// Bounds on the process.
+    /// Taking the bounds on the process.
     Limits "limits",
     /// Giving up new privileges.
     Privileges "privileges",
@@ -178,9 +178,9 @@ steps! {
     Sandbox "sandbox",
     /// Giving up the network.
     Network "network",
-    /// The new program.
+    /// Becoming the new program.
     Exec "exec",
-    /// It took longer than [`crate::limits::SPAWN`].
+    /// The start took longer than [`crate::limits::SPAWN`].
     Deadline "deadline",
 }
 
@@ -204,7 +204,7 @@ pub struct SpawnError {
     pub errno: i32,
     /// For [`Step::Path`]: the index of the path.
     pub index: usize,
-    /// More, where there is more to say.
+    /// What else there is to say, if anything.
     pub detail: Option<String>,
 }
 
