@@ -59,18 +59,23 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// Wrong codes that cost nothing more than any failure.
-    const FREE: u32 = 5;
-
-    /// Until when codes are not taken from where the user is not known, in seconds since 1970: a
-    /// minute after the fifth wrong one in a row, twice as long after each more, a day at the most.
-    /// Otherwise a code could be guessed in the end by whoever is patient enough.
-    pub fn patience(&self) -> u64 {
-        if self.wrong < Self::FREE {
+    /// Until when no code is taken, in seconds since 1970.
+    ///
+    /// From where the user is not known: a minute after the fifth wrong one in a row, twice as long
+    /// after each more, a day at the most. From where they are known, and others cannot fail in their
+    /// name so easily: ten seconds after the tenth, twice as long after each more, six hours at the
+    /// most. No place lifts it: otherwise whoever is patient, or fast, guesses a code in the end.
+    pub fn patience(&self, known_place: bool) -> u64 {
+        let (free, first, most) = if known_place {
+            (10, 10, 6 * 3600)
+        } else {
+            (5, 60, 24 * 3600)
+        };
+        if self.wrong < free {
             return 0;
         }
-        let minutes = 1u64 << (self.wrong - Self::FREE).min(20);
-        self.wrong_at.saturating_add((minutes * 60).min(86_400))
+        let seconds = first << (self.wrong - free).min(20);
+        self.wrong_at.saturating_add(u64::min(seconds, most))
     }
 }
 
@@ -369,19 +374,26 @@ mod tests {
 
     #[test]
     fn guessing_codes_takes_ever_longer() {
-        let seed = |wrong| {
-            Seed {
-                secret: String::new(),
-                last: 0,
-                wrong,
-                wrong_at: 1000,
+        let seed = |known_place| {
+            move |wrong| {
+                Seed {
+                    secret: String::new(),
+                    last: 0,
+                    wrong,
+                    wrong_at: 1000,
+                }
+                .patience(known_place)
             }
-            .patience()
         };
 
         assert_eq!(
-            [0, 4, 5, 6, 7, 100].map(seed),
+            [0, 4, 5, 6, 7, 100].map(seed(false)),
             [0, 0, 1060, 1120, 1240, 87_400]
+        );
+        assert_eq!(
+            [0, 5, 9, 10, 11, 100].map(seed(true)),
+            [0, 0, 0, 1010, 1020, 22_600],
+            "no place lifts it"
         );
     }
 

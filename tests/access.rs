@@ -1544,24 +1544,15 @@ fn whoever_fails_too_often_waits_and_is_seen_to() {
 }
 
 #[test]
-fn nobody_is_locked_out_of_where_he_has_logged_in_from() {
+fn nobody_is_locked_out_of_where_they_have_logged_in_from() {
     let server = described()
         .penalties("login = \"100s\"\nfloor = \"10h\"\ncap = \"20h\"\nuser_floor = \"250s\"")
         .start();
     runtime().block_on(async {
-        // From the second loopback address alice is known; from the first she is not.
+        // From the second loopback address alice is known; from the first they are not.
         let bound = async |source: &str, password: &str| {
-            let options = server.options();
-            let socket = tokio::net::TcpSocket::new_v4().unwrap();
-            socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
-            let stream = socket
-                .connect(format!("127.0.0.1:{}", server.port).parse().unwrap())
+            reach_from(&server, source)
                 .await
-                .unwrap();
-            let connection = ordain::client::connect_over(stream, &options)
-                .await
-                .unwrap();
-            connection
                 .log_in("alice", &Secret::new(password.into()))
                 .await
                 .map(|_| ())
@@ -1608,6 +1599,120 @@ fn nobody_is_locked_out_of_where_he_has_logged_in_from() {
                 .records("penalty")
                 .iter()
                 .any(|record| record["who"] == "ghost")
+        });
+    });
+}
+
+/// A connection from this loopback address, which is a source of its own.
+async fn reach_from(server: &Server, source: &str) -> Connection {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+    let stream = socket
+        .connect(format!("127.0.0.1:{}", server.port).parse().unwrap())
+        .await
+        .unwrap();
+    ordain::client::connect_over(stream, &server.options())
+        .await
+        .unwrap()
+}
+
+/// Logs in on all of these at once; how many were let in.
+async fn at_once(logins: Vec<(Connection, String, &'static str)>) -> usize {
+    let mut tasks = tokio::task::JoinSet::new();
+    for (connection, user, password) in logins {
+        tasks.spawn(async move {
+            let password = Secret::new(password.into());
+            match connection.log_in(&user, &password).await {
+                Ok(_) => true,
+                Err((_, error)) => {
+                    assert!(error.is(Code::LoginRefused), "{error}");
+                    false
+                }
+            }
+        });
+    }
+    let all = tasks.join_all().await;
+    all.into_iter().filter(|accepted| *accepted).count()
+}
+
+/// Refused logins of these users that were taken for guesses, and all that were refused.
+fn guesses_taken(server: &Server, of: impl Fn(&str) -> bool) -> (usize, usize) {
+    let refused: Vec<String> = server
+        .records("login")
+        .iter()
+        .filter(|record| record["outcome"] == "refused" && of(record["user"].as_str().unwrap()))
+        .map(|record| record["reason"].as_str().unwrap().to_owned())
+        .collect();
+    let taken = refused.iter().filter(|why| !why.contains("too many"));
+    (taken.count(), refused.len())
+}
+
+/// The penalty was read before the work of the hash began: 400 passwords at once were all judged past
+/// floors of 3 and of 12, and the right one among them was taken.
+#[test]
+fn guesses_that_come_at_once_count_as_those_that_come_one_by_one() {
+    // The third failure closes a user's name out; no source fails often enough.
+    let server = described()
+        .penalties("login = \"100s\"\nfloor = \"10h\"\ncap = \"20h\"\nuser_floor = \"250s\"")
+        .start();
+    runtime().block_on(async {
+        let mut logins = Vec::new();
+        for place in 10..70 {
+            let connection = reach_from(&server, &format!("127.0.0.{place}")).await;
+            logins.push((connection, "alice".to_owned(), "guess"));
+        }
+        assert_eq!(at_once(logins).await, 0);
+        assert_eq!(guesses_taken(&server, |user| user == "alice"), (3, 60));
+
+        // Whoever is right has no more to wait for than their turn.
+        let mut logins = Vec::new();
+        for place in 100..140 {
+            let connection = reach_from(&server, &format!("127.0.0.{place}")).await;
+            logins.push((connection, "bob".to_owned(), common::PASSWORD));
+        }
+        assert_eq!(at_once(logins).await, 40);
+    });
+
+    // The second failure closes a source out, whatever the names.
+    let server = described().penalties(QUICK).start();
+    runtime().block_on(async {
+        let mut logins = Vec::new();
+        for number in 0..4 {
+            let connection = reach_from(&server, "127.0.0.9").await;
+            logins.push((connection, format!("ghost{number}"), "guess"));
+        }
+        assert_eq!(at_once(logins).await, 0);
+        let ghosts = guesses_taken(&server, |user| user.starts_with("ghost"));
+        assert_eq!(ghosts, (2, 4));
+
+        let mut logins = Vec::new();
+        for number in 0..12 {
+            let connection = reach_from(&server, "127.0.0.8").await;
+            let user = ["alice", "bob", "warden"][number % 3].to_owned();
+            logins.push((connection, user, common::PASSWORD));
+        }
+        assert_eq!(at_once(logins).await, 12);
+    });
+}
+
+/// A wrong guess cost its source nothing when the client had hung up before the answer.
+#[test]
+fn hanging_up_before_the_answer_saves_nothing() {
+    let server = described().penalties(QUICK).start();
+    runtime().block_on(async {
+        for _ in 0..2 {
+            let connection = reach_from(&server, "127.0.0.9").await;
+            let password = Secret::new("guess".into());
+            let answer = connection.log_in("alice", &password);
+            // Long enough for the login to be sent, and shorter than its verification.
+            let refused = tokio::time::timeout(Duration::from_millis(1), answer).await;
+            drop(refused);
+        }
+        wait("the penalty", || {
+            let penalties = server.records("penalty");
+            penalties
+                .iter()
+                .any(|record| record["who"] == "127.0.0.9/32")
         });
     });
 }
@@ -1953,6 +2058,13 @@ fn codes_cannot_be_guessed_patiently_from_afar() {
         run(wrong);
     }
     assert_eq!(run(&totp(&secret, now() / 30 + 1)).status.code(), Some(0));
+
+    // But not for ever: a code is guessed in the end from any place where nothing limits that.
+    for _ in 0..10 {
+        run(wrong);
+    }
+    assert!(stderr(&run(&totp(&secret, now() / 30 + 1))).contains("code 200"));
+    assert!(last_refusal(&server).contains("too many wrong codes in a row"));
 }
 
 #[test]

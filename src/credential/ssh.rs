@@ -314,13 +314,60 @@ enum Signer {
     P256(Box<EcdsaKeyPair>),
 }
 
+impl Signer {
+    /// What signs with this pair of keys.
+    fn of(key: &KeypairData) -> Result<Self, PrivateFault> {
+        match key {
+            KeypairData::Ed25519(pair) => {
+                let pair = Ed25519KeyPair::from_seed_and_public_key(
+                    &zeroize::Zeroizing::new(pair.private.to_bytes())[..],
+                    &pair.public.0,
+                );
+
+                Ok(Signer::Ed25519(Box::new(
+                    pair.map_err(|fault| unusable(&fault))?,
+                )))
+            }
+
+            KeypairData::Ecdsa(EcdsaKeypair::NistP256 { public, private }) => {
+                let pair = EcdsaKeyPair::from_private_key_and_public_key(
+                    &ECDSA_P256_SHA256_FIXED_SIGNING,
+                    private.as_slice(),
+                    public.as_bytes(),
+                );
+
+                Ok(Signer::P256(Box::new(
+                    pair.map_err(|fault| unusable(&fault))?,
+                )))
+            }
+
+            KeypairData::SkEd25519(_) | KeypairData::SkEcdsaSha2NistP256(_) => Err(unusable(
+                &"it is a FIDO key; ssh-agent can sign with it (ssh-add)",
+            )),
+
+            other => {
+                let kind = other
+                    .algorithm()
+                    .map_or_else(|_| "unknown".to_owned(), |kind: Algorithm| kind.to_string());
+                Err(unusable(&format_args!(
+                    "it is of the kind {kind}; accepted are {}",
+                    KINDS.join(", ")
+                )))
+            }
+        }
+    }
+}
+
+fn unusable(why: &dyn fmt::Display) -> PrivateFault {
+    PrivateFault::Unusable(why.to_string())
+}
+
 impl SshPrivate {
     /// Reads a file's text.
     ///
     /// # Errors
     /// [`PrivateFault::Passphrase`] when one is needed and none was given.
     pub fn read(pem: &[u8], passphrase: Option<&Secret>) -> Result<Self, PrivateFault> {
-        let unusable = |why: &dyn fmt::Display| PrivateFault::Unusable(why.to_string());
         let key = PrivateKey::from_openssh(pem).map_err(|fault| {
             unusable(&format_args!(
                 "it is no private key in OpenSSH's format ({fault})"
@@ -340,43 +387,7 @@ impl SshPrivate {
             comment: key.comment().to_owned(),
         };
 
-        let signer = match key.key_data() {
-            KeypairData::Ed25519(pair) => {
-                let pair = Ed25519KeyPair::from_seed_and_public_key(
-                    &zeroize::Zeroizing::new(pair.private.to_bytes())[..],
-                    &pair.public.0,
-                );
-
-                Signer::Ed25519(Box::new(pair.map_err(|fault| unusable(&fault))?))
-            }
-
-            KeypairData::Ecdsa(EcdsaKeypair::NistP256 { public, private }) => {
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(
-                    &ECDSA_P256_SHA256_FIXED_SIGNING,
-                    private.as_slice(),
-                    public.as_bytes(),
-                );
-
-                Signer::P256(Box::new(pair.map_err(|fault| unusable(&fault))?))
-            }
-
-            KeypairData::SkEd25519(_) | KeypairData::SkEcdsaSha2NistP256(_) => {
-                return Err(unusable(
-                    &"it is a FIDO key; ssh-agent can sign with it (ssh-add)",
-                ));
-            }
-
-            other => {
-                let kind = other
-                    .algorithm()
-                    .map_or_else(|_| "unknown".to_owned(), |kind: Algorithm| kind.to_string());
-                return Err(unusable(&format_args!(
-                    "it is of the kind {kind}; accepted are {}",
-                    KINDS.join(", ")
-                )));
-            }
-        };
-
+        let signer = Signer::of(key.key_data())?;
         Ok(Self { public, signer })
     }
 

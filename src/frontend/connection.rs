@@ -8,6 +8,7 @@ use super::shared::{Current, Shared};
 use super::stock::Nonce;
 use super::streams::Streams;
 use super::wire::{End, Frames, Link, failure};
+use crate::ids::ConnectionId;
 use crate::ipc::{Misdeed, ToMonitor};
 use crate::mux::{self, Outbox, Reader};
 use crate::protocol::{ALPN, Code, EXPORTER_LABEL, Kind, Phase, Sender, encode, write};
@@ -46,11 +47,13 @@ pub async fn serve(
             Ok(secured) => secured,
             Err(misdeed) => return shared.misdeed(peer, misdeed).await,
         };
+
         let exporter = tls
             .get_ref()
             .1
             .export_keying_material([0; 32], EXPORTER_LABEL, None)
             .ok();
+
         let mut messages = shared.registry.enter(number);
         let connection = Connection {
             link: Link {
@@ -68,23 +71,34 @@ pub async fn serve(
             peer,
             exporter,
         };
+
         let lost = connection.talk(tls, greeting, &mut messages).await;
-        shared.registry.leave(number);
-        while let Ok(message) = messages.try_recv() {
-            if let FromMonitor::Started(_, live, pipes) = *message {
-                // It was started just when its client went away: its rule applies.
-                pump::start(&shared, live, None, pipes);
-            }
-        }
-        shared
-            .tell(ToMonitor::Gone {
-                connection: number,
-                lost,
-            })
-            .await;
+        gone(&shared, number, messages, lost).await;
     }
     .instrument(span)
     .await;
+}
+
+/// The client has gone: the monitor is told, after what it had still said.
+async fn gone(
+    shared: &Arc<Shared>,
+    number: ConnectionId,
+    mut messages: mpsc::Receiver<Box<FromMonitor>>,
+    lost: bool,
+) {
+    shared.registry.leave(number);
+    while let Ok(message) = messages.try_recv() {
+        if let FromMonitor::Started(_, live, pipes) = *message {
+            // It was started just when its client went away: its rule applies.
+            pump::start(shared, live, None, pipes);
+        }
+    }
+    shared
+        .tell(ToMonitor::Gone {
+            connection: number,
+            lost,
+        })
+        .await;
 }
 
 /// The handshake with a client that speaks ordain/1, under its deadline; the error is what its

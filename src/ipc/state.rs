@@ -58,8 +58,15 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<ToMonitor> {
+        let mut all = asked();
+        all.extend(told());
+        all
+    }
+
+    /// What clients ask for.
+    fn asked() -> Vec<ToMonitor> {
         let text = String::new;
-        let (connection, stream, run) = (1, 1, [0; 10]);
+        let (connection, stream) = (1, 1);
         vec![
             ToMonitor::Ready {
                 landlock: text(),
@@ -87,6 +94,14 @@ mod tests {
                 secrets: vec![],
             },
             ToMonitor::Leave { connection, stream },
+        ]
+    }
+
+    /// What the frontend has seen.
+    fn told() -> Vec<ToMonitor> {
+        let text = String::new;
+        let (connection, stream, run) = (1, 1, [0; 10]);
+        vec![
             ToMonitor::Finished {
                 run,
                 stdin: 0,

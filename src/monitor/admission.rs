@@ -1,6 +1,7 @@
 //! What decides whether somebody is let in: the vault, the penalties, the pool of verifiers.
 
 use super::owed::Penalties;
+use crate::limits;
 use crate::vault::Vault;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -34,5 +35,23 @@ impl Admission {
             verifiers: RefCell::new(Arc::new(Semaphore::new(verifiers))),
             logins_waiting: Cell::new(0),
         }
+    }
+
+    /// One more login waits, until what is returned is dropped; nothing when too many do.
+    pub fn wait_for_login(&self) -> Option<Waiting<'_>> {
+        let waiting = self.logins_waiting.get();
+        (waiting < limits::LOGINS_WAITING).then(|| {
+            self.logins_waiting.set(waiting + 1);
+            Waiting(&self.logins_waiting)
+        })
+    }
+}
+
+/// A login that waits.
+pub struct Waiting<'a>(&'a Cell<usize>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }

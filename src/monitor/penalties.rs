@@ -12,7 +12,7 @@ use crate::verb::{PenaltyLine, PenaltyList};
 use std::time::Duration;
 
 /// What counts as one source with it, where its address is known.
-fn network(state: &Shared, source: &Source) -> Option<Network> {
+pub fn network(state: &Shared, source: &Source) -> Option<Network> {
     let (v4, v6) = state.settings().penalties.prefixes;
     let address = source.address()?;
     Some(Network::around(address, v4, v6))
@@ -71,7 +71,7 @@ pub fn source(state: &Shared, source: &Source, misdeed: Misdeed) {
     }
 }
 
-/// Somebody has tried to be this user, existing or not, with a password that is not his.
+/// Somebody has tried to be this user, existing or not, with a password that is not theirs.
 pub fn user(state: &Shared, user: &str) {
     let rules = state.settings().penalties.users;
     let name: String = user.chars().take(crate::limits::USER_NAME).collect();

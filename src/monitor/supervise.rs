@@ -207,11 +207,12 @@ async fn listen(
 /// The frontend is confined and listens: it gets what one before it had.
 async fn confined(state: &Shared, landlock: String, uid: u32) {
     tracing::info!(landlock, uid, "the frontend is confined and listens");
-    let _ = state.record(&Record::now(What::Frontend { state: "started" }));
     *state.link.confinement.borrow_mut() = Some((landlock, uid));
     state.link.ready.set(true);
 
-    login::stock_up(state);
+    // Whom it may not let in comes first: clients are connecting already.
     penalties::tell_all(state);
+    let _ = state.record(&Record::now(What::Frontend { state: "started" }));
+    login::stock_up(state);
     runs::hand_on(state).await;
 }

@@ -1,7 +1,8 @@
 //! The decision: who may do what, judged in one place, as data.
 
+use super::command::Command;
 use super::judge::Judge;
-use super::model::{Command, Policy, Role};
+use super::model::{Policy, Role};
 use super::plan::Plan;
 use super::verdict::{Explanation, Refusal, Scope};
 use crate::ids::{RequestId, RunId};

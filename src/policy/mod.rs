@@ -5,6 +5,7 @@
 
 mod account;
 mod argument;
+mod command;
 mod decision;
 mod hazard;
 mod judge;
@@ -13,18 +14,20 @@ mod network;
 mod outline;
 mod plan;
 mod template;
+mod text;
 mod verdict;
 
 pub use account::{Account, RunAs};
-pub use argument::{Argument, Kind, Pass, Presence, Text};
+pub use argument::{Argument, Kind, Pass, Presence};
+pub use command::{
+    Command, Confinement, OnDisconnect, OnRevoke, RunLimits, Sandbox, Signal, Stdin,
+};
 pub use decision::{Asker, Grant, Judged, LocalGrant, authorize_local};
 pub use hazard::{forbidden_variable, interpreter_hole, starts_shells};
-pub use model::{
-    Command, Confinement, OnDisconnect, OnRevoke, Pattern, Policy, Role, RunLimits, Sandbox,
-    Signal, Stdin, User,
-};
+pub use model::{Pattern, Policy, Role, User};
 pub use network::{Network, canonical};
 pub use outline::Outline;
 pub use plan::{Opened, Plan};
 pub use template::{Piece, Segment, Template, TemplateFault, Word};
+pub use text::Text;
 pub use verdict::{Explanation, Refusal, RefusalKind, Scope};

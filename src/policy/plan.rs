@@ -1,6 +1,6 @@
 //! A command made ready to be run: its template filled with accepted values.
 
-use super::model::Command;
+use super::command::Command;
 use super::{Kind, Pass};
 use crate::verb::Terminal;
 use std::path::PathBuf;

@@ -137,7 +137,6 @@ fn serve(path: &Path) -> Status {
         Ok(loaded) => loaded.settings,
         Err((faults, _)) => return faulty(path, &faults),
     };
-
     let Some(settings) = settings else {
         return Status::FAULT;
     };
@@ -175,15 +174,13 @@ fn serve(path: &Path) -> Status {
         }
     }
 
-    match run(
-        settings,
-        Given {
-            loader: loader(path, machine),
-            groups,
-            faults,
-            sockets,
-        },
-    ) {
+    let given = Given {
+        loader: loader(path, machine),
+        groups,
+        faults,
+        sockets,
+    };
+    match run(settings, given) {
         Ok(status) => status,
         Err(CannotServe(why)) => {
             tracing::error!("{why}");

@@ -10,6 +10,8 @@ mod account;
 #[cfg(target_os = "linux")]
 mod cgroup;
 #[cfg(target_os = "linux")]
+mod descriptor;
+#[cfg(target_os = "linux")]
 mod executable;
 #[cfg(target_os = "linux")]
 mod fault;
@@ -35,6 +37,13 @@ pub use account::{Group, Names, group_is_private, lookup};
 #[cfg(target_os = "linux")]
 pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
 #[cfg(target_os = "linux")]
+use descriptor::socket_listens;
+#[cfg(target_os = "linux")]
+pub use descriptor::{
+    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, wait_readable,
+    watch, widen,
+};
+#[cfg(target_os = "linux")]
 pub use executable::{
     Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable,
 };
@@ -52,13 +61,9 @@ pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
 #[cfg(target_os = "linux")]
-use process::socket_listens;
-#[cfg(target_os = "linux")]
 pub use process::{
-    Exited, adopt, give_name, kill, leave_signals_to_the_monitor, memory_file, nameless_file, null,
-    null_for_writing, parent_death_signal, pipe, raise_descriptor_limit, reap, reexecute,
-    return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
-    wait_readable, watch, widen,
+    Exited, kill, leave_signals_to_the_monitor, parent_death_signal, raise_descriptor_limit, reap,
+    reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};

@@ -1,11 +1,8 @@
 //! Processes: waiting, signalling, starting oneself again, and what the kernel may show of us.
 
-use crate::limits;
-use std::ffi::{CString, OsStr};
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -141,7 +138,8 @@ pub fn parent_death_signal() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) })
 }
 
-fn check(status: i32) -> io::Result<()> {
+/// What a system call has answered with.
+pub(super) fn check(status: i32) -> io::Result<()> {
     if status < 0 {
         Err(io::Error::last_os_error())
     } else {
@@ -167,99 +165,6 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     }
 
     Ok(limit.rlim_cur)
-}
-
-/// A pipe; both ends close on exec.
-///
-/// # Errors
-/// As pipe2(2).
-pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = io::pipe()?;
-    Ok((reader.into(), writer.into()))
-}
-
-/// Makes a pipe's kernel buffer large, where the kernel allows it. Left to pipes that carry much:
-/// it costs every other run more than it is worth.
-pub fn widen(pipe: BorrowedFd<'_>) {
-    // SAFETY: fcntl on an open descriptor, with a number. Failing leaves the smaller buffer, which
-    // is correct too.
-    unsafe {
-        libc::fcntl(
-            pipe.as_raw_fd(),
-            libc::F_SETPIPE_SZ,
-            limits::PIPE_BUFFER as libc::c_int,
-        )
-    };
-}
-
-/// A file that exists in memory only, and for as long as somebody has it open.
-///
-/// # Errors
-/// As memfd_create(2).
-pub fn memory_file() -> io::Result<OwnedFd> {
-    // SAFETY: a string with its NUL, and flags.
-    let raw = unsafe { libc::memfd_create(c"spool".as_ptr(), libc::MFD_CLOEXEC) };
-    check(raw)?;
-
-    // SAFETY: the call succeeded, so this is a new descriptor of ours.
-    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
-}
-
-/// A file on disk that has no name, and exists for as long as somebody has it open.
-///
-/// # Errors
-/// As open(2) with O_TMPFILE.
-pub fn nameless_file(folder: &std::path::Path) -> io::Result<OwnedFd> {
-    use std::os::unix::fs::OpenOptionsExt;
-    Ok(File::options()
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .custom_flags(libc::O_TMPFILE)
-        .open(folder)?
-        .into())
-}
-
-/// Gives a file without a name one, in the file system that it is in.
-///
-/// # Errors
-/// As linkat(2): `CrossesDevices` for another file system, `NotFound` for a file that once had a
-/// name.
-pub fn give_name(file: BorrowedFd<'_>, path: &std::path::Path) -> io::Result<()> {
-    let text =
-        |path: &std::path::Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
-    let own = text(std::path::Path::new(&format!(
-        "/proc/self/fd/{}",
-        file.as_raw_fd()
-    )))?;
-    let name = text(path)?;
-
-    // SAFETY: both paths end with a zero and live through the call.
-    check(unsafe {
-        libc::linkat(
-            libc::AT_FDCWD,
-            own.as_ptr(),
-            libc::AT_FDCWD,
-            name.as_ptr(),
-            libc::AT_SYMLINK_FOLLOW,
-        )
-    })
-}
-
-/// `/dev/null`, to read from.
-///
-/// # Errors
-/// As open(2).
-pub fn null() -> io::Result<OwnedFd> {
-    Ok(File::open("/dev/null")?.into())
-}
-
-/// `/dev/null`, to write to.
-///
-/// # Errors
-/// As open(2).
-pub fn null_for_writing() -> io::Result<OwnedFd> {
-    Ok(File::options().write(true).open("/dev/null")?.into())
 }
 
 /// Starts this very program anew, in a fresh address space, with `socket` as its descriptor 3,
@@ -329,41 +234,6 @@ fn pidfd_of(pid: u32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-/// Takes over a descriptor that this process was started with.
-///
-/// # Errors
-/// When it is not open.
-pub fn adopt(number: i32) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl on a number; it fails when nothing is open there.
-    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-
-    // SAFETY: it is open, and by contract nobody else in this process has been given it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-/// Whether a socket listens.
-///
-/// # Errors
-/// As getsockopt(2): it is no socket.
-pub fn socket_listens(socket: &impl AsFd) -> io::Result<bool> {
-    let mut listens: libc::c_int = 0;
-    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default();
-
-    // SAFETY: both pointers are to locals that live through the call, and `length` is the size of
-    // the first.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ACCEPTCONN,
-            (&raw mut listens).cast(),
-            &raw mut length,
-        )
-    })?;
-
-    Ok(listens != 0)
-}
-
 /// Makes the allocator give large blocks (password hashing) back to the kernel when they are freed.
 pub fn return_large_blocks() {
     #[cfg(target_env = "gnu")]
@@ -380,40 +250,6 @@ pub fn steady_heap() {
     // SAFETY: mallopt with numbers only.
     unsafe {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 8 << 20);
-    }
-}
-
-/// Watches a descriptor with tokio; needs a running runtime.
-///
-/// # Errors
-/// When the kernel cannot watch it.
-pub fn watch(
-    descriptor: OwnedFd,
-    interest: tokio::io::Interest,
-) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd owns its open descriptor and gives the same number all its life.
-    unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }
-        .map_err(Into::into)
-}
-
-/// Waits until a descriptor can be read, without a runtime.
-///
-/// # Errors
-/// As poll(2); `TimedOut` after the given time.
-pub fn wait_readable(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<()> {
-    let mut entry = libc::pollfd {
-        fd: descriptor.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-
-    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-
-    // SAFETY: one entry that lives through the call.
-    match unsafe { libc::poll(&raw mut entry, 1, milliseconds) } {
-        0 => Err(io::ErrorKind::TimedOut.into()),
-        count if count < 0 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether somebody may log in: what proves who he is, the one-time code, and why not.
+//! Whether somebody may log in: what proves who they are, the one-time code, and why not.
 
 use super::store::save_soon;
 use crate::clock::seconds as now;
@@ -40,7 +40,7 @@ impl Refused {
     }
 }
 
-/// What proves who this user is, if he may log in at all, from there.
+/// What proves who this user is, if they may log in at all, from there.
 ///
 /// # Errors
 /// Why not, for the trail.
@@ -101,14 +101,17 @@ pub fn second_factor(
         return refused("the seed in the vault is damaged");
     };
 
-    let patience = seed.patience();
+    let known_place = penalties::is_known_place(state, user, source);
+    let patience = seed.patience(known_place);
     let accepted = totp::accept(&secret, given, now(), seed.last);
     drop(vault);
-    let known = penalties::is_known_place(state, user, source);
     // Looked at after the code, so that the refusal takes as long for a right one.
-    if (patience > now() && !known) || !penalties::takes_guess(state, user, source) {
+    if patience > now() {
+        return refused("too many wrong codes in a row in this user's name");
+    }
+    if !penalties::takes_guess(state, user, source) {
         return refused(
-            "too many wrong codes in this user's name, and he has never logged in from there",
+            "too many failures in this user's name, and they have never logged in from there",
         );
     }
 

@@ -26,6 +26,11 @@ pub async fn answer(state: &Shared, number: ConnectionId, peer: Peer, mut judged
     }
     let session = session(&judged);
     let recorded = record(state, number, &peer, &judged, session.as_ref());
+    if let Err(why) = &judged.outcome {
+        // Also of whoever has hung up already; and before anything else is awaited, so that no guess
+        // is judged between one that failed and what it costs.
+        count_refusal(state, number, &peer, &judged, *why);
+    }
     let keep = matches!(&judged.outcome, Ok(Proved::User(proven)) if proven.keep);
     let mut kept_s = None;
     if let (Some(session), true, true) = (&session, keep, recorded.is_ok()) {
@@ -49,15 +54,12 @@ pub async fn answer(state: &Shared, number: ConnectionId, peer: Peer, mut judged
             }
             code
         }
-        (Err(why), ..) => {
-            count_refusal(state, number, &peer, &judged, *why);
-            why.code
-        }
+        (Err(why), ..) => why.code,
     };
     refuse(state, number, refused);
 }
 
-/// Whether the user may still log in: it may have changed while his proof was verified.
+/// Whether the user may still log in: it may have changed while their proof was verified.
 fn still(state: &Shared, judged: &Judged, source: &Source) -> Result<(), Refused> {
     let factor = match &judged.outcome {
         Ok(Proved::User(proven)) => &proven.factor,

@@ -68,7 +68,6 @@ async fn by_password(
 ) -> Result<Proved, Refused> {
     let key = bound_key(text, proof, bound);
     let known = access::standing(state, &text.user, &bound.source);
-    let taken = penalties::takes_guess(state, &text.user, &bound.source);
     let hash = known.as_ref().ok().and_then(|known| known.password.clone());
     // Somebody unknown costs as much as somebody known.
     let (exists, hash) = (
@@ -84,6 +83,9 @@ async fn by_password(
     })?;
     *verified_in = took;
 
+    // Asked now, and not before the verification: others that came with this one may have failed
+    // since, and until this one's penalty counts nothing else is judged.
+    let taken = penalties::takes_guess(state, &text.user, &bound.source);
     if !fits {
         // Whether there is such a user or not.
         penalties::user(state, &text.user);
@@ -91,7 +93,7 @@ async fn by_password(
 
     if !taken {
         return Err(Refused::because(
-            "too many failures in this user's name, and he has never logged in from there",
+            "too many failures in this user's name, and they have never logged in from there",
         ));
     }
 

@@ -17,20 +17,11 @@ pub async fn verify(
     if password.bytes().len() > limits::PASSWORD {
         return Ok((false, Duration::ZERO));
     }
-    if state.access.logins_waiting.get() >= limits::LOGINS_WAITING {
-        return Err(Code::LoginBusy);
-    }
 
-    state
-        .access
-        .logins_waiting
-        .set(state.access.logins_waiting.get() + 1);
+    let waiting = state.access.wait_for_login().ok_or(Code::LoginBusy)?;
     let verifiers = state.access.verifiers.borrow().clone();
     let place = tokio::time::timeout(limits::LOGIN_QUEUE, verifiers.acquire_owned()).await;
-    state
-        .access
-        .logins_waiting
-        .set(state.access.logins_waiting.get() - 1);
+    drop(waiting);
     let Ok(Ok(place)) = place else {
         return Err(Code::LoginBusy);
     };

@@ -1,7 +1,8 @@
 //! Whether a user may run a command: what a role denies, what one grants, and for where.
 
 use super::{Judge, listed};
-use crate::policy::model::{Command, Role, within};
+use crate::policy::command::Command;
+use crate::policy::model::{Role, within};
 use crate::policy::verdict::{Refusal, RefusalKind};
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,9 +2,9 @@
 
 use super::Judge;
 use crate::place::Place;
-use crate::policy::argument::plain_text;
-use crate::policy::model::Command;
+use crate::policy::command::Command;
 use crate::policy::plan::{Plan, fill, known_terminal};
+use crate::policy::text::plain_text;
 use crate::policy::verdict::{Refusal, RefusalKind};
 use crate::verb::{Invocation, Value};
 
@@ -20,6 +20,24 @@ impl Judge<'_> {
     ) -> Result<(Plan, String), Refusal> {
         let (mut plan, rule) = self.plan(invocation)?;
         let command = plan.command.clone();
+        self.reason(&command, invocation)?;
+        plan.reason.clone_from(&invocation.reason);
+        if command.confirm {
+            let rule = format!("commands.{}.confirm ({})", command.name, command.place);
+            if !invocation.confirmed {
+                let text = "this command wants to be confirmed by a person who has seen its argv";
+                self.note(|| format!("{rule}: {text}"));
+                return Err(Refusal::plain(RefusalKind::Confirm, &rule, text.into()));
+            }
+
+            self.note(|| format!("{rule}: is confirmed"));
+        }
+
+        Ok((plan, rule))
+    }
+
+    /// Whether the reason that was given, or was not, will do.
+    fn reason(&self, command: &Command, invocation: &Invocation) -> Result<(), Refusal> {
         if let Some(form) = &command.reason {
             let rule = format!(
                 "commands.{}.require.reason ({})",
@@ -49,31 +67,14 @@ impl Judge<'_> {
             self.note(|| format!("{rule}: the reason fits"));
         }
 
-        if let Some(reason) = &invocation.reason {
-            if let Err(why) = plain_text(reason, REASON) {
-                let rule = format!("commands.{} ({})", command.name, command.place);
-                return Err(Refusal::plain(
-                    RefusalKind::Reason,
-                    &rule,
-                    format!("the reason {why}"),
-                ));
-            }
-
-            plan.reason = Some(reason.clone());
+        if let Some(given) = &invocation.reason
+            && let Err(why) = plain_text(given, REASON)
+        {
+            let rule = format!("commands.{} ({})", command.name, command.place);
+            let text = format!("the reason {why}");
+            return Err(Refusal::plain(RefusalKind::Reason, &rule, text));
         }
-
-        if command.confirm {
-            let rule = format!("commands.{}.confirm ({})", command.name, command.place);
-            if !invocation.confirmed {
-                let text = "this command wants to be confirmed by a person who has seen its argv";
-                self.note(|| format!("{rule}: {text}"));
-                return Err(Refusal::plain(RefusalKind::Confirm, &rule, text.into()));
-            }
-
-            self.note(|| format!("{rule}: is confirmed"));
-        }
-
-        Ok((plan, rule))
+        Ok(())
     }
 
     /// The command with every argument accepted and every hole filled.
