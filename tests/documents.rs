@@ -1,8 +1,9 @@
 //! What the documents say and the sources know better is made from these: the trail's kinds and
-//! fields, the ways a run ends, the codes, the bounds, and the manual pages.
+//! fields, the ways a run ends, the codes, the verbs, the bounds, and the manual pages.
 
 use ordain::exit::Reason;
 use ordain::protocol::Code;
+use ordain::verb::{Door, Needs, VERBS};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
@@ -286,6 +287,93 @@ fn the_wires_table_of_codes_has_every_code() {
         .map(|(number, (code, _))| (number, code.word().to_owned()))
         .collect();
     assert_eq!(written, known);
+}
+
+/// The fields of a struct of src/verb/ with what their comments say, as a cell of a table.
+fn parameters(texts: &str, name: &str) -> String {
+    let head = format!("pub struct {name}");
+    let rest = texts
+        .split(&head)
+        .skip(1)
+        .find(|rest| rest.starts_with([' ', '(']))
+        .unwrap_or_else(|| panic!("no struct {name} in src/verb"));
+    if let Some(inner) = rest.strip_prefix("(pub ") {
+        return parameters(texts, inner.split(')').next().unwrap());
+    }
+    let body = rest.strip_prefix(" {").unwrap();
+    if body.starts_with('}') {
+        return "none".to_owned();
+    }
+
+    let (mut cells, mut comment, mut optional) = (Vec::new(), Vec::new(), false);
+    for line in body.split("\n}").next().unwrap().lines().map(str::trim) {
+        if let Some(said) = line.strip_prefix("/// ") {
+            comment.push(said);
+        } else if line.starts_with("#[serde(default") {
+            optional = true;
+        } else if let Some((field, _)) = line.strip_prefix("pub ").and_then(|l| l.split_once(": "))
+        {
+            let may = if std::mem::take(&mut optional) {
+                ", optional"
+            } else {
+                ""
+            };
+            assert!(!comment.is_empty(), "{name}.{field} has no comment");
+            cells.push(format!(
+                "`{field}`{may}: {}",
+                comment.join(" ").replace('|', "\\|")
+            ));
+            comment.clear();
+        }
+    }
+
+    assert!(!cells.is_empty(), "{name}");
+    cells.join("<br>")
+}
+
+#[test]
+fn the_verbs_are_documented() {
+    let texts: String = [
+        "commands",
+        "daemon",
+        "invocation",
+        "runs",
+        "sessions",
+        "users",
+    ]
+    .map(|name| source(&format!("src/verb/{name}.rs")))
+    .concat();
+    let mut made = String::from(
+        "| verb | where | what it needs | what it does | its parameters |\n|---|---|---|---|---|\n",
+    );
+
+    for row in VERBS {
+        let (before, _) = texts
+            .split_once(&format!("const NAME: &'static str = \"{}\";", row.name))
+            .unwrap();
+        let (_, after) = before.rsplit_once("impl Verb for ").unwrap();
+        let name = after.split(' ').next().unwrap();
+        let door = match row.door {
+            Door::Wire => "the wire",
+            Door::Control => "the control socket",
+        };
+        let needs = match row.needs {
+            Needs::Nothing => "nothing more than a login".to_owned(),
+            Needs::Command => "a role that grants the command".to_owned(),
+            Needs::OwnOr(right) => format!("that it is one's own, or the right `{right}`"),
+            Needs::LocalAdmin => "to be root or the daemon's own user".to_owned(),
+        };
+        let (name_shown, summary) = (row.name, row.summary);
+        let mut parameters = parameters(&texts, name);
+        if row.once {
+            parameters.push_str("<br>`instance`, optional: where it is sent again, the start of the daemon that it was first sent to");
+        }
+        made.push_str(&format!(
+            "| `{name_shown}` | {door} | {needs} | {summary} | {parameters} |\n"
+        ));
+    }
+
+    compare("PROTOCOL.md", "src/verb", &made);
 }
 
 /// The value of a constant of limits.rs: a product, a shift, a duration, or another constant.

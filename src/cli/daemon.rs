@@ -145,10 +145,10 @@ pub enum DaemonVerb {
     },
     /// Show what would be decided if a user asked for a command, and every rule that was considered
     Explain {
-        /// Where he would come from
+        /// Where they would come from
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
         source: std::net::IpAddr,
-        /// The reason that he would give
+        /// The reason that they would give
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         /// The policy alone: no accounts, files or certificates are looked at
@@ -186,7 +186,7 @@ pub enum DaemonVerb {
         /// Log in as this user [default: an unknown one, who must be refused]
         #[arg(long, value_name = "NAME", requires = "password_file")]
         user: Option<String>,
-        /// The file with his password
+        /// The file with their password
         #[arg(long, value_name = "FILE", requires = "user")]
         password_file: Option<PathBuf>,
     },

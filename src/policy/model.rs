@@ -25,8 +25,8 @@ pub struct Policy {
 pub struct Role {
     /// Commands, wildcards allowed.
     pub commands: Vec<Pattern>,
-    /// Commands that nobody with this role may run, whatever else grants them, and wherever he
-    /// comes from.
+    /// Commands that nobody with this role may run, whatever else grants them, and wherever
+    /// they come from.
     pub deny: Vec<Pattern>,
     /// How long a run that this role grants may take.
     pub max_run_time: Option<Duration>,
@@ -41,18 +41,18 @@ pub struct Role {
 /// A user, as far as authorisation is concerned.
 #[derive(Debug, Clone, Default)]
 pub struct User {
-    /// His roles, all of them declared.
+    /// Their roles, all of them declared.
     pub roles: Vec<String>,
     /// A disabled user cannot log in.
     pub disabled: bool,
-    /// Where he must come from; empty means anywhere.
+    /// Where they must come from; empty means anywhere.
     pub sources: Vec<Network>,
-    /// Where he is declared.
+    /// Where they are declared.
     pub place: Place,
 }
 
 impl User {
-    /// Whether he may come from there.
+    /// Whether they may come from there.
     pub fn holds_from(&self, source: &Source) -> bool {
         within(&self.sources, source)
     }
@@ -153,7 +153,7 @@ impl Policy {
             || was.roles.iter().any(|name| {
                 !is.roles.contains(name) || old.roles.get(name).zip(self.roles.get(name)).is_none_or(|(was, is)| lost(was, is))
             })
-            // A role that is new to him can take away too.
+            // A role that is new to them can take away too.
             || is.roles.iter().filter(|name| !was.roles.contains(name)).any(|name| self.roles.get(name).is_some_and(|role| !role.deny.is_empty()))
     }
 }

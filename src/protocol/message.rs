@@ -50,7 +50,7 @@ pub struct Login {
 pub struct LoggedIn {
     /// The session that requests must name.
     pub session: String,
-    /// The user as the server knows him.
+    /// The user as the server knows them.
     pub user: String,
     /// For how many seconds the login is kept, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
