@@ -510,7 +510,7 @@ fn trail() {
     );
 }
 
-/// A large configuration taken over while somebody works: how long it takes, and how long his
+/// A large configuration taken over while somebody works: how long it takes, and how long their
 /// requests wait at the most.
 fn reload() {
     use std::io::{BufRead, BufReader, Write as _};

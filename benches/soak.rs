@@ -773,7 +773,7 @@ fn failed_logins(count: u32) -> bool {
     let (bytes, pss) = (bytes_of_trail(&daemon), daemon.pss());
     let mut wrong = Vec::new();
 
-    // A user is not locked out by those who fail in his name: he has been here before.
+    // A user is not locked out by those who fail in their name: they have been here before.
     if !runtime.block_on(async {
         connect(&options)
             .await

@@ -75,24 +75,5 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base32_of_the_rfc() {
-        for (text, expected) in [
-            ("", ""),
-            ("f", "MY"),
-            ("fo", "MZXQ"),
-            ("foo", "MZXW6"),
-            ("foob", "MZXW6YQ"),
-            ("foobar", "MZXW6YTBOI"),
-        ] {
-            assert_eq!(base32(text.as_bytes()), expected);
-        }
-
-        assert_eq!(unhex(&hex(&[0, 1, 0xfe])), Some(vec![0, 1, 0xfe]));
-        assert_eq!(unhex("0"), None);
-        assert_eq!(unhex("0g"), None);
-    }
-}
+#[path = "encoding_tests.rs"]
+mod tests;

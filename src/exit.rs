@@ -176,51 +176,5 @@ pub struct Counts {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_survives_the_wire() {
-        let all = [
-            Reason::Exit(0),
-            Reason::Exit(255),
-            Reason::Signal(9),
-            Reason::Timeout,
-            Reason::Cancelled,
-            Reason::Disconnected,
-            Reason::Stopped,
-            Reason::Revoked,
-            Reason::Idle,
-            Reason::OutputLimit,
-            Reason::InputLimit,
-            Reason::OutOfMemory,
-            Reason::Lost,
-        ];
-
-        for reason in all {
-            assert_eq!(
-                Reason::from_parts(reason.word(), reason.number()),
-                Some(reason)
-            );
-        }
-
-        assert_eq!(Reason::from_parts("exit", None), None);
-        assert_eq!(Reason::from_parts("timeout", Some(1)), None);
-    }
-
-    #[test]
-    fn only_a_command_that_exited_with_zero_is_a_success() {
-        assert_eq!(Reason::Exit(0).status(), Status::OK);
-        for reason in [
-            Reason::Signal(15),
-            Reason::Timeout,
-            Reason::Cancelled,
-            Reason::Stopped,
-            Reason::Lost,
-        ] {
-            assert_ne!(reason.status(), Status::OK, "{reason:?}");
-        }
-
-        assert_eq!(Reason::Signal(9).status(), Status(137));
-    }
-}
+#[path = "exit_tests.rs"]
+mod tests;

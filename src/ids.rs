@@ -139,36 +139,5 @@ pub type ConnectionId = u64;
 pub type StreamId = u32;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn text_and_back(bytes: [u8; 20]) {
-            let id = SessionId::from_random(bytes);
-            prop_assert_eq!(id.to_string().len(), 32);
-            prop_assert_eq!(id.to_string().parse(), Ok(id));
-        }
-
-        #[test]
-        fn any_text_is_an_id_or_refused(text in "\\PC{0,40}") {
-            if let Ok(id) = text.parse::<RunId>() {
-                prop_assert_eq!(id.to_string(), text);
-            }
-        }
-    }
-
-    #[test]
-    fn paths_are_not_ids() {
-        for text in [
-            "",
-            "../../x",
-            "0000000000000000/",
-            "AAAAAAAAAAAAAAAA",
-            "000000000000000\0",
-        ] {
-            assert_eq!(text.parse::<RunId>(), Err(NotAnId), "{text:?}");
-        }
-    }
-}
+#[path = "ids_tests.rs"]
+mod tests;

@@ -48,31 +48,5 @@ pub fn size(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn units() {
-        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("2h"), Some(Duration::from_secs(7200)));
-        assert_eq!(size("2GiB"), Some(2 << 30));
-        assert_eq!(size("7"), Some(7));
-        for bad in [
-            "",
-            "s",
-            "1",
-            "1 s",
-            "-1s",
-            "1.5s",
-            "+1s",
-            "1y",
-            "99999999999d",
-        ] {
-            assert_eq!(duration(bad), None, "{bad}");
-        }
-
-        for bad in ["", "GiB", "1 GiB", "-1", "1gib", "99999999999TiB"] {
-            assert_eq!(size(bad), None, "{bad}");
-        }
-    }
-}
+#[path = "units_tests.rs"]
+mod tests;

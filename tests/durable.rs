@@ -424,7 +424,7 @@ fn what_is_kept_of_runs_is_there_after_a_restart() {
 
     following.wait().unwrap();
 
-    // Whoever was killed leaves what he had found; what nobody knows of is cleared away.
+    // A daemon that was killed leaves what it had found; what nobody knows of is cleared away.
     write(
         &folder.join("0123456789abcdef"),
         "left by a daemon that was killed",
@@ -734,7 +734,7 @@ fn a_request_never_runs_twice_across_daemons() {
         .unwrap();
         assert_eq!(unknown.code, 606, "{unknown}");
 
-        // Whoever does not say that he asks again, asks for the first time.
+        // Whoever does not say that they ask again asks for the first time.
         again(&server, RequestId::from_random([3; 20]).into(), "once")
             .await
             .unwrap()

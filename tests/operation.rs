@@ -312,7 +312,7 @@ fn reload_takes_all_or_nothing() {
         + "[users.alice]\nroles = [\"all\"]\npassword = \""
         + &common::hash()
         + "\"\n[users.bob]\nroles = [\"other\"]\n"
-        // His password stays the same, and what he may do is no less than what he does.
+        // Bob's password stays the same, and what bob may do is no less than what bob does.
         + text.rsplit("[users.bob]\n").next().unwrap().lines().nth(1).unwrap()
         + "\n";
     let mut sleeper = server

@@ -66,7 +66,8 @@ fn a_trail_is_proved_and_so_is_who_asked() {
     let head = report["head"].as_str().unwrap().to_owned();
     assert_eq!(verified(&server, &["--seen", &head])["sound"], true);
 
-    // A user's own words, changed by somebody who can make the chain fit but has not his key.
+    // A user's own words, changed by somebody who can make the chain fit but does not have that
+    // user's key.
     let trail = server.path("state/trail.jsonl");
     let text = std::fs::read_to_string(&trail).unwrap();
     write(

@@ -47,18 +47,5 @@ pub fn line<T: Serialize + ?Sized>(value: &T) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn any_text_becomes_one_printable_line_and_comes_back(text: String) {
-            let bytes = line(&text).unwrap();
-            let (end, body) = bytes.split_last().unwrap();
-            prop_assert_eq!(*end, b'\n');
-            prop_assert!(body.iter().all(|byte| (b' '..=b'~').contains(byte)));
-            prop_assert_eq!(serde_json::from_slice::<String>(body).unwrap(), text);
-        }
-    }
-}
+#[path = "ascii_tests.rs"]
+mod tests;

@@ -164,8 +164,8 @@ mod tests {
     fn only_those_who_may_know_are_told() {
         let (feed, link) = followed();
         assert_eq!(waiting(&feed), [1, 0]);
-        feed.publish(&link, (Topic::Runs, "alice"), 8, || "hers");
-        feed.publish(&link, (Topic::Runs, "bob"), 9, || "his");
+        feed.publish(&link, (Topic::Runs, "alice"), 8, || "of alice");
+        feed.publish(&link, (Topic::Runs, "bob"), 9, || "of bob");
         assert_eq!(waiting(&feed), [2, 2]);
     }
 

@@ -29,14 +29,14 @@ pub struct Connection {
     pub session: Option<Session>,
 }
 
-/// An authenticated user with his session key.
+/// An authenticated user with their session key.
 #[derive(Debug, Clone)]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
     /// Whose.
     pub user: Arc<str>,
-    /// What verifies his requests.
+    /// What verifies their requests.
     pub key: SessionPublic,
     /// The highest counter of a request so far.
     pub counter: u64,

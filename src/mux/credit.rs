@@ -97,45 +97,5 @@ impl Receiving {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// However data and grants interleave, an honest sender is never refused and never has more
-        /// than a window in flight, and no credit is lost.
-        #[test]
-        fn both_sides_agree(steps in prop::collection::vec((any::<bool>(), 1usize..70_000), 1..500)) {
-            let (mut sender, mut receiver) = (Allowance::default(), Receiving::default());
-            let mut in_flight = 0usize;
-            for (send, bytes) in steps {
-                if send {
-                    let bytes = bytes.min(sender.left());
-                    sender.spend(bytes);
-                    prop_assert!(receiver.arrived(bytes));
-                    in_flight += bytes;
-                } else {
-                    let bytes = bytes.min(in_flight);
-                    in_flight -= bytes;
-                    if let Some(grant) = receiver.consumed(bytes) {
-                        prop_assert!(sender.grant(grant));
-                    }
-                }
-
-                prop_assert!(in_flight <= STREAM_WINDOW);
-                prop_assert_eq!(sender.left(), receiver.open);
-                prop_assert!(in_flight > 0 || sender.left() > STREAM_WINDOW * 3 / 4);
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_not_granted_is_noticed() {
-        let mut receiver = Receiving::default();
-        assert!(receiver.arrived(STREAM_WINDOW));
-        assert!(!receiver.arrived(1));
-        let mut sender = Allowance::default();
-        assert!(!sender.grant(0));
-        assert!(!sender.grant(u32::MAX));
-    }
-}
+#[path = "credit_tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@ use crate::monitor::state::Shared;
 use crate::policy::OnRevoke;
 
 /// What the policy takes away takes effect: sessions, kept logins, and by their rule runs.
-/// `narrowed` says who has lost some of his rights.
+/// `narrowed` says who has lost some of their rights.
 pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     // First of all: no start that was judged before this is cloned any more.
     state.runs.epoch.raise();

@@ -13,7 +13,7 @@ use std::io;
 /// Characters of the reason for a lock.
 const LOCK_REASON: usize = 256;
 
-/// Locks a user: at once, and whatever the configuration says, until he is unlocked.
+/// Locks a user: at once, and whatever the configuration says, until they are unlocked.
 ///
 /// # Errors
 /// That it could not be written: it holds, but until the daemon ends only.
@@ -56,7 +56,7 @@ pub async fn lock(state: &Shared, grant: &LocalGrant<verb::Lock>) -> io::Result<
     save(state).await
 }
 
-/// Unlocks a user; `false` when he was not locked.
+/// Unlocks a user; `false` when they were not locked.
 ///
 /// # Errors
 /// That it could not be written.

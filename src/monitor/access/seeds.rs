@@ -56,7 +56,7 @@ pub async fn make_seed(state: &Shared, grant: &LocalGrant<verb::Totp>) -> io::Re
     Ok(totp::uri(&secret, user, &crate::sys::host_name()))
 }
 
-/// Takes a user's seed away; `false` when he had none.
+/// Takes a user's seed away; `false` when they had none.
 ///
 /// # Errors
 /// That it could not be written.

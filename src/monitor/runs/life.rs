@@ -386,7 +386,7 @@ async fn watch(
     };
     let (reason, ended) = match by_itself {
         Ok(ended) => (None, ended),
-        // Whoever was locked out has no say in how long his programs take to end.
+        // Whoever was locked out has no say in how long their programs take to end.
         Err(Reason::Revoked) => (
             Some(Reason::Revoked),
             running.end(grace.min(limits::REVOKED_GRACE)).await,

@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             seen.look(&bob, id, &one, |_| false),
             Seen::New,
-            "another user's ids are his own"
+            "another user's ids are their own"
         );
     }
 
