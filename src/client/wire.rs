@@ -129,16 +129,19 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
     let Some(inbox) = streams.find(frame.stream) else {
         return Ok(());
     };
-    let kind = frame.kind;
+    let (stream, kind) = (frame.stream, frame.kind);
+    let had_credit = of_stream(frame, &inbox).map_err(|fault| broken(kind, &fault))?;
+
+    // Only now: whoever reads a stream whose last frame cannot be read hears of it as of any other
+    // end of the connection.
     if matches!(kind, Kind::Answer | Kind::Exit | Kind::Error) {
-        streams.close(frame.stream);
+        streams.close(stream);
     }
-    match of_stream(frame, &inbox).map_err(|fault| broken(kind, &fault))? {
-        true => Ok(()),
-        false => {
-            let text = "the server sent more than it had credit for";
-            Err(ClientError::new(Code::Protocol, text))
-        }
+    if had_credit {
+        Ok(())
+    } else {
+        let text = "the server sent more than it had credit for";
+        Err(ClientError::new(Code::Protocol, text))
     }
 }
 
@@ -211,3 +214,7 @@ pub async fn ping(outbox: Outbox) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;
