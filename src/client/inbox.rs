@@ -148,3 +148,7 @@ impl Inbox {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "inbox_tests.rs"]
+mod tests;
