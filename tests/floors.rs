@@ -15,7 +15,10 @@ const FLOORS: &[(usize, &[&str])] = &[
     ),
     // What can be asked, in words: between the words and the rules that judge it.
     (1, &["verb"]),
-    (2, &["protocol", "policy", "penalty"]),
+    (
+        2,
+        &["protocol", "policy", "penalty", "ledger", "budget", "fair"],
+    ),
     (
         3,
         &["sys", "tls", "credential", "audit", "mux", "devca", "spool"],

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A command made ready: nothing of the client's is left to interpret.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Plan {
     /// The command that is run.
     pub command: Arc<Command>,
@@ -26,6 +26,16 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Why the run is asked for, in the words of whoever asks.
     pub reason: Option<String>,
+}
+
+impl std::fmt::Debug for Plan {
+    /// Without what may be a secret: argv with secrets masked, and no environment.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Plan")
+            .field("command", &self.command.name)
+            .field("argv", &self.shown)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A path argument, to be opened by the child as the account it runs as.

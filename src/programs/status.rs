@@ -74,7 +74,9 @@ fn lines(status: &StatusView) -> Vec<String> {
     lines.push(row("penalties", penalties(status)));
     lines.push(row("trail", trail(status)));
     lines.extend(status.limits_near.iter().map(|near| {
-        let text = format!("{}: {} of {}", near.limit, near.used, near.most);
+        let whose = near.user.as_ref().map(|user| format!(" by `{user}`"));
+        let whose = whose.unwrap_or_default();
+        let text = format!("{}: {} of {}{whose}", near.limit, near.used, near.most);
         row("limit near", text)
     }));
     lines.extend(

@@ -109,8 +109,9 @@ codes! {
     UntrustedExecutable = 506, "untrusted-executable";
     /// The executable is not the one that was pinned.
     Digest = 507, "executable-changed";
-    /// This user, or this connection, has as many runs as allowed.
-    TooManyRuns = 510, "too-many-runs";
+    /// This user, or this connection, has as much of something as they may have; the sentence names
+    /// the limit.
+    OverLimit = 510, "over-limit";
     /// Another run holds the lock that this command needs.
     Locked = 511, "locked";
     /// The run waited for its turn longer than it may.

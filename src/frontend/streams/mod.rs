@@ -40,6 +40,8 @@ enum Stream {
         inbox: Arc<Inbox>,
         /// The run whose input the client may send, until it has said the end of it.
         input: Option<Arc<Live>>,
+        /// Whether it only follows, at its user's charge: then the monitor wants to hear of its end.
+        follows: bool,
     },
 }
 
@@ -122,11 +124,19 @@ impl<'c> Streams<'c> {
                     Some(FromMonitor::Started(stream, live, pipes)) => self.started(stream, live, pipes).await?,
                     None => return Ok(()),
                 },
-                Some(stream) = self.ended.1.recv() => { self.open.remove(&stream); }
+                Some(stream) = self.ended.1.recv() => self.over(stream).await,
                 () = draining, if !told => {}
                 () = self.outbox.closed() => return Err(End::Quiet("writing failed".into())),
                 () = &mut silence => return Err(End::Tell(Code::Deadline, format!("nothing was heard for {} s", SILENCE.as_secs()))),
             }
+        }
+    }
+
+    /// All that there was for a stream was told.
+    async fn over(&mut self, stream: StreamId) {
+        let over = self.open.remove(&stream);
+        if matches!(over, Some(Stream::Running { follows: true, .. })) {
+            self.link.leave(stream).await;
         }
     }
 
