@@ -367,6 +367,8 @@ impl Tail {
 }
 
 #[cfg(test)]
+mod agreement_tests;
+#[cfg(test)]
 mod forged_tests;
 #[cfg(test)]
 mod mutation_tests;

@@ -104,7 +104,8 @@ impl<'v> Verifier<'v> {
         if !self.begun {
             // What came before the first file that was given is not known here.
             self.begun = true;
-            self.complete = seen.seq == 1 && self.report.unchained == 0;
+            let from_the_first = seen.seq == 1 && self.report.unchained == 0;
+            self.complete = from_the_first && seen.prev == previous;
             self.report.first = seen.seq;
             if seen.seq != 1 && self.report.unchained > 0 {
                 let text = format!(
