@@ -146,13 +146,13 @@ class Walk:
         self.chain(where, record)
         self.seq, self.hash = record["seq"], hashlib.sha256(line).digest()
         self.records += 1
-        faults = len(self.faults)
+        faults, signatures = len(self.faults), self.signatures
         try:
             self.record(where, record)
         except Wrong as wrong:
             self.fault(where, str(wrong))
-        if record.get("kind") == "request" and record.get("decision") == "granted" and "signed" in record:
-            self.granted += len(self.faults) == faults
+        if record.get("kind") == "request" and record.get("decision") == "granted":
+            self.granted += len(self.faults) == faults and self.signatures > signatures
 
     unchained = False
 
@@ -396,7 +396,7 @@ class Walk:
         if "argv" in record:
             if name in self.runs or name in self.over:
                 raise Wrong("begins a run that has begun before")
-            if before in self.runs:
+            if before in self.runs and self.runs[before].begun:
                 raise Wrong("begins a second run of one request, whose first goes on")
             self.asked[asked] = name
             self.runs[name] = Run(record["user"], record.get("command"))

@@ -334,3 +334,61 @@ fn an_honest_trail_is_proved_and_what_is_open_in_it_is_counted() {
     let open = verified(&chained(&beginning())).open;
     assert_eq!((open.without_end, open.without_logout), (1, 2));
 }
+
+/// What lies before the first record that is there is not known, and is counted instead.
+#[test]
+fn an_honest_trail_is_sound_from_any_record_on() {
+    let lines = chained(&whole());
+    for first in 0..lines.len() {
+        let report = verified(&lines[first..]);
+        assert!(report.faults.is_empty(), "{first}: {:?}", report.faults);
+        assert!(report.granted <= report.signatures, "{first}: {report:?}");
+    }
+}
+
+#[test]
+fn what_no_daemon_does_is_a_fault_though_users_have_signed_it() {
+    let started =
+        || object(json!({ "kind": "started", "version": "1", "instance": "i", "pid": 8 }));
+    let start = |number| object(json!({ "kind": "start", "run": run(number), "pid": 1 }));
+    let whoami = || (json!({ "verb": "whoami" }), json!({}));
+    let mut alice = Client::new("alice", 1, 11);
+    let (asks, says) = deploy(1);
+    let before = vec![
+        started(),
+        alice.login(1, "password", json!({})),
+        alice.request(1, asks.clone(), says),
+        start(1),
+    ];
+    let logout = object(json!({ "kind": "logout", "session": alice.session, "user": "alice" }));
+    let login = alice.login(1, "password", json!({}));
+    let second = alice.request(1, asks.clone(), deploy(2).1);
+    let another = alice.request(2, asks, deploy(1).1);
+    let later = alice.request(3, whoami().0, whoami().1);
+    let mut bob = Client::new("bob", 1, 12);
+    let cases = [
+        ("a second run of one request", vec![second]),
+        ("a run that two requests begin", vec![another]),
+        (
+            "a request after the logout",
+            vec![logout.clone(), later.clone()],
+        ),
+        ("a logout twice", vec![logout.clone(), logout]),
+        ("a request of a daemon before", vec![started(), later]),
+        (
+            "the start of a run of a daemon before",
+            vec![started(), start(1)],
+        ),
+        ("a session that begins twice", vec![login]),
+        (
+            "another's session",
+            vec![bob.login(2, "session", json!({ "session": alice.session }))],
+        ),
+    ];
+    for (what, after) in cases {
+        let records = [before.clone(), after].concat();
+        let report = verified(&chained(&records));
+        assert_eq!(report.faults.len(), 1, "{what}: {:?}", report.faults);
+    }
+    assert!(verified(&chained(&before)).faults.is_empty());
+}

@@ -30,7 +30,7 @@ pub struct Report {
     pub recovered: u64,
     /// Users' signatures that fit.
     pub signatures: u64,
-    /// Granted requests whose records say what their users have signed.
+    /// Granted requests whose records say what their users have signed, signatures verified.
     pub granted: u64,
     /// What is neither proved nor a fault.
     pub open: Open,
@@ -108,6 +108,8 @@ pub(super) struct Page<'p> {
     pub complete: bool,
     /// Whether this record has a fault.
     pub faulty: bool,
+    /// Whether a user's signature of this record was verified, and fits.
+    pub signed: bool,
 }
 
 impl Page<'_> {

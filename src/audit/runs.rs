@@ -70,7 +70,9 @@ impl Runs {
         if self.going.contains_key(&run) || self.over.contains_key(&run) {
             return page.fault(format!("begins the run {run}, which has begun before"));
         }
-        if earlier.is_some_and(|earlier| self.going.contains_key(&earlier)) {
+        // One that has not begun may have failed to, where that could not be recorded.
+        let first = earlier.and_then(|earlier| self.going.get(&earlier));
+        if first.is_some_and(|first| first.begun) {
             page.fault("begins a second run of one request, whose first goes on");
         }
         self.requested.insert(request, run);

@@ -263,6 +263,7 @@ impl<'v> Sessions<'v> {
         };
         if verifies(key, signed, &seen.signature, login) {
             page.report.signatures += 1;
+            page.signed = true;
         } else {
             page.fault(format!(
                 "the user's signature over record {} does not fit",

@@ -165,6 +165,7 @@ impl<'v> Verifier<'v> {
             place,
             complete: self.complete,
             faulty: false,
+            signed: false,
         };
         match seen.kind.as_ref() {
             "started" => {
@@ -184,7 +185,8 @@ impl<'v> Verifier<'v> {
                     Some((_, "attach" | "signal" | "cancel")) => self.runs.about(seen, page),
                     _ => {}
                 }
-                page.report.granted += u64::from(granted.is_some() && !page.faulty);
+                let proved = granted.is_some() && page.signed && !page.faulty;
+                page.report.granted += u64::from(proved);
             }
             "start" | "handed-on" | "executable" => self.runs.goes_on(seen, page),
             "end" => self.runs.end(seen, page),
