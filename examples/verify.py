@@ -10,6 +10,8 @@ The key is what `ordaind audit key` prints, or a file that holds it. The files a
 """
 import argparse, base64, collections, hashlib, json, re, sys
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 COUNTS = ("unknown_sessions", "unread", "withheld", "skipped", "unshown", "unknown_runs", "without_logout",
@@ -43,6 +45,69 @@ def fits(key, context, text, signature):
         return False
     return True
 
+def take(octets):
+    """A string of SSH, and what is behind it."""
+    length = int.from_bytes(octets[:4], "big")
+    if len(octets) < 4 + length:
+        raise ValueError("a string that ends too early")
+    return octets[4:4 + length], octets[4 + length:]
+
+def taken(octets, count):
+    parts = []
+    for _ in range(count):
+        part, octets = take(octets)
+        parts.append(part)
+    return parts + [octets]
+
+def ssh_fits(fingerprint, text, signature):
+    """Whether the SSH key of this fingerprint has made this SSHSIG of a login's text (PROTOCOL.md, 4.6)."""
+    try:
+        blob = base64.b64decode(signature, validate=True)
+        if not blob.startswith(b"SSHSIG\0\0\0\1"):
+            return False
+        key, namespace, reserved, hashed, made, rest = taken(blob[10:], 5)
+        kind, raw, trailer = taken(made, 2)
+        own = "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+        if (own, namespace, reserved, rest) != (fingerprint, b"ordain", b"", b"") or hashed not in (b"sha256", b"sha512"):
+            return False
+        digest = hashlib.new(hashed.decode(), b"ordain/1 login\0" + text.encode()).digest()
+        string = lambda octets: len(octets).to_bytes(4, "big") + octets
+        message = b"SSHSIG" + string(namespace) + string(b"") + string(hashed) + string(digest)
+        named, key = take(key)
+        if named != kind:
+            return False
+        ecdsa = kind in (b"ecdsa-sha2-nistp256", b"sk-ecdsa-sha2-nistp256@openssh.com")
+        if not ecdsa and kind not in (b"ssh-ed25519", b"sk-ssh-ed25519@openssh.com"):
+            return False
+        if ecdsa:
+            curve, key = take(key)
+            if curve != b"nistp256":
+                return False
+        point, key = take(key)
+        if kind.startswith(b"sk-"):
+            application, key = take(key)
+            if len(trailer) != 5 or not trailer[0] & 1:  # somebody has touched it
+                return False
+            message = hashlib.sha256(application).digest() + trailer + hashlib.sha256(message).digest()
+        elif trailer:
+            return False
+        if key:
+            return False
+        if ecdsa:
+            r, s, rest = taken(raw, 2)
+            if rest or any(len(number) > 33 for number in (r, s)):
+                return False
+            public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+            raw = utils.encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+            public.verify(raw, message, ec.ECDSA(hashes.SHA256()))
+        elif len(point) != 32 or small_order(point):
+            return False
+        else:
+            Ed25519PublicKey.from_public_bytes(point).verify(raw, message)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
 def no_name_twice(pairs):
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
@@ -73,9 +138,10 @@ def is_texts(value):
 NUMBERS = {"seq", "connection", "missed", "code", "expected", "torn_bytes"}
 LISTS = {"argv", "holes"}
 TEXTS = {"prev", "time", "kind", "source", "user", "method", "outcome", "session", "session_key", "kept", "verb", "command",
-         "run", "run_as", "reason", "decision", "text", "signed", "signature", "torn_sha256"}
+         "by", "key_signature", "run", "run_as", "reason", "decision", "text", "signed", "signature", "torn_sha256"}
 
-OPTIONAL = {"session", "session_key", "kept", "command", "run", "argv", "run_as", "reason", "code", "text", "signed"}
+OPTIONAL = {"session", "session_key", "kept", "command", "run", "argv", "run_as", "reason", "code", "text", "signed",
+            "key_signature"}
 
 def record_of(line):
     """The record on a line, or None where a daemon cannot have written it."""
@@ -98,8 +164,11 @@ class Wrong(Exception):
 
 class Session:
     def __init__(self, record, counter):
-        self.user, self.key, self.kept = record["user"], record["session_key"], record.get("kept")
+        self.user, self.owner, self.kept = record["user"], owner(record), record.get("kept")
         self.counter, self.places, self.logins = counter, {place(record)}, {record["signed"]}
+
+def owner(record):
+    return record["user"], record["session_key"], record.get("by")
 
 def place(record):
     return record.get("connection"), record.get("source")
@@ -117,7 +186,7 @@ class Walk:
         self.hash = bytes(32)
         self.complete = self.begun = False
         self.torn = None
-        self.sessions, self.ended = {}, set()
+        self.sessions, self.ended, self.kept = {}, set(), {}
         self.runs, self.over = {}, {}  # `over`: whether its request was seen
         self.asked, self.missed = {}, 0
 
@@ -229,7 +298,25 @@ class Walk:
             if name in self.sessions or name in self.ended:
                 raise Wrong("begins a session that has begun before")
             self.sessions[name] = Session(record, 0)
+            if text.get("keep"):
+                self.kept[name] = owner(record)
+            if record["method"] == "kept":
+                self.of_kept(kept, record)
+        if ("key_signature" in record) != (record["method"] == "ssh-key"):
+            raise Wrong("has the method of an SSH key without its signature, or the signature without the method")
+        if record["method"] == "password" and record.get("by") != "password":
+            raise Wrong("says that something else proved it than a password")
+        if "key_signature" in record and not ssh_fits(record.get("by"), record["signed"], record["key_signature"]):
+            raise Wrong("the SSH key's signature does not fit")
         self.signed(record["session_key"], b"ordain/1 login", record)
+
+    def of_kept(self, kept, record):
+        if not is_id(kept, 32):
+            raise Wrong("names no kept login")
+        if kept not in self.kept:
+            self.counts["unknown_sessions"] += 1
+        elif self.kept[kept] != owner(record):
+            raise Wrong("begins with a kept login of another user, key or proof")
 
     def taken_up(self, name, record):
         session = self.sessions.get(name)
@@ -241,8 +328,8 @@ class Walk:
             self.counts["unknown_sessions"] += 1
             self.sessions[name] = Session(record, None)
             return
-        if (session.user, session.key, session.kept) != (record["user"], record["session_key"], record.get("kept")):
-            raise Wrong("takes up a session with another user, key or kept login")
+        if session.owner != owner(record) or session.kept != record.get("kept"):
+            raise Wrong("takes up a session with another user, key, proof or kept login")
         if record["signed"] in session.logins:
             raise Wrong("takes up a session with a login of before")
         session.logins.add(record["signed"])
@@ -327,7 +414,7 @@ class Walk:
                 raise Wrong("has a counter that the session has come to before")
             self.counts["skipped"] += text["counter"] - session.counter - 1
         session.counter = text["counter"]
-        self.signed(session.key, b"ordain/1 request", record)
+        self.signed(session.owner[1], b"ordain/1 request", record)
 
     def agrees(self, record, text):
         """What a granted request's record says, beside what was signed."""

@@ -2,8 +2,9 @@
 //! key too.
 
 use super::*;
-use crate::credential::{Purpose, SessionKey, SessionPublic};
+use crate::credential::{Purpose, SessionKey, SessionPublic, SshPublic, blob, to_sign};
 use crate::ids::{RequestId, RunId, SessionId};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -36,12 +37,16 @@ pub(super) fn chained(records: &Records) -> Vec<String> {
 
 /// What the verifier says of these lines.
 pub(super) fn verified(lines: &[String]) -> Report {
-    let check = |key: &str, text: &str, signature: &str, login: bool| {
-        let purpose = match login {
-            true => Purpose::Login,
-            false => Purpose::Request,
+    let check = |by: SignedBy<'_>, text: &str, signature: &str| {
+        let session = |key: &str, purpose| {
+            SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
         };
-        SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
+        match by {
+            SignedBy::Login(key) => session(key, Purpose::Login),
+            SignedBy::Request(key) => session(key, Purpose::Request),
+            SignedBy::SshKey(fingerprint) => SshPublic::signer(text, signature)
+                .is_ok_and(|signer| signer.fingerprint() == fingerprint),
+        }
     };
     let mut verifier = Verifier::new(Some(trail_key().public()), Some(&check), None);
     for (number, line) in lines.iter().enumerate() {
@@ -59,6 +64,8 @@ pub(super) struct Client {
     counter: u64,
     /// The id of its kept login.
     kept: Value,
+    /// What proved its login.
+    by: String,
 }
 
 impl Client {
@@ -70,6 +77,7 @@ impl Client {
             connection: 0,
             counter: 0,
             kept: Value::Null,
+            by: "password".into(),
         }
     }
 
@@ -95,12 +103,14 @@ impl Client {
         let signed = text.to_string();
         let mut record = object(json!({
             "kind": "login", "connection": connection, "source": self.source(), "user": self.user,
-            "method": method, "outcome": "accepted", "by": "password", "session": self.session,
+            "method": method, "outcome": "accepted", "by": self.by, "session": self.session,
             "session_key": public, "signature": self.key.sign(Purpose::Login, &signed),
-            "signed": signed,
+            "signed": signed.clone(),
         }));
         if method == "ssh-key" {
-            record.insert("key_signature".into(), json!("U1NIU0lH"));
+            let (by, signature) = by_ssh_key(&signed);
+            record.extend(object(json!({ "by": by, "key_signature": signature })));
+            self.by = by;
         }
         if !self.kept.is_null() {
             record.insert("kept".into(), self.kept.clone());
@@ -133,6 +143,21 @@ impl Client {
         record.extend(object(says));
         record
     }
+}
+
+/// The fingerprint of an SSH key, and its signature of a login's text.
+fn by_ssh_key(text: &str) -> (String, String) {
+    let string = |bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&length[..], bytes].concat()
+    };
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[21; 32]).unwrap();
+    let kind = string(b"ssh-ed25519");
+    let key = [kind.clone(), string(pair.public_key().as_ref())].concat();
+    let key = SshPublic::of_bytes(&key).unwrap();
+    let signature = pair.sign(&to_sign(text).unwrap());
+    let raw = [kind, string(signature.as_ref())].concat();
+    (key.fingerprint(), blob(&key, &raw))
 }
 
 pub(super) fn object(value: Value) -> Map<String, Value> {

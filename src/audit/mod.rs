@@ -20,6 +20,7 @@ pub use chain::{Head, Link, TrailKey, TrailPublic, link};
 pub use files::{Follower, put_aside, rotated_files, rotated_name};
 pub use record::{KINDS, Record, What};
 pub use report::{Fault, Open, Report};
+pub use sessions::SignedBy;
 pub use unseen::{UNSEEN, Unseen, unseen_table};
 pub use verify::Verifier;
 

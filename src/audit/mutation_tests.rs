@@ -233,14 +233,8 @@ fn bound(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
         || !one_of.is_disjoint(&other_of)
 }
 
-/// What takes more than one change.
-fn of_many(records: &Records, into: &mut Vec<Mutation>) {
-    let mut add = |label: &str, records: Records| {
-        into.push(Mutation {
-            label: label.into(),
-            records,
-        });
-    };
+/// What takes more than one change: of whole sessions.
+fn of_sessions(records: &Records, add: &mut dyn FnMut(&str, Records)) {
     let bob = Client::new("bob", 2, 12).session;
     let of_bob = |record: &Map<String, Value>| speaks_of(record).contains(&bob);
     let mut without = records.clone();
@@ -274,6 +268,24 @@ fn of_many(records: &Records, into: &mut Vec<Mutation>) {
         forged,
     );
 
+    let mut elsewhere = records.clone();
+    for record in &mut elsewhere {
+        if of_bob(record) && record.contains_key("source") {
+            record.insert("source".into(), json!("198.51.100.1:9"));
+        }
+    }
+    add(
+        "the source or the connection of a session: changed in all its records",
+        elsewhere,
+    );
+
+    let mut cut = records.clone();
+    cut.truncate(records.len() - 2);
+    add("the records at the end: removed", cut);
+}
+
+/// What takes more than one change: of requests.
+fn of_requests(records: &Records, add: &mut dyn FnMut(&str, Records)) {
     let mut granted = records.clone();
     for record in &mut granted {
         if name(records, 10) == "`request`, refused"
@@ -297,17 +309,6 @@ fn of_many(records: &Records, into: &mut Vec<Mutation>) {
         granted,
     );
 
-    let mut elsewhere = records.clone();
-    for record in &mut elsewhere {
-        if of_bob(record) && record.contains_key("source") {
-            record.insert("source".into(), json!("198.51.100.1:9"));
-        }
-    }
-    add(
-        "the source or the connection of a session: changed in all its records",
-        elsewhere,
-    );
-
     let mut emptied = records.clone();
     for record in &mut emptied {
         if record.contains_key("holes") && text(record, "verb") == "run" {
@@ -319,10 +320,6 @@ fn of_many(records: &Records, into: &mut Vec<Mutation>) {
         "`request`, granted, with an argv: `holes` removed and `argv` changed",
         emptied,
     );
-
-    let mut cut = records.clone();
-    cut.truncate(records.len() - 2);
-    add("the records at the end: removed", cut);
 }
 
 /// Every change of a trail that is tried.
@@ -330,7 +327,14 @@ pub(super) fn mutations(records: &Records) -> Vec<Mutation> {
     let mut all = Vec::new();
     of_fields(records, &mut all);
     of_records(records, &mut all);
-    of_many(records, &mut all);
+    let mut add = |label: &str, records: Records| {
+        all.push(Mutation {
+            label: label.into(),
+            records,
+        });
+    };
+    of_sessions(records, &mut add);
+    of_requests(records, &mut add);
     all
 }
 

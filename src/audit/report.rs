@@ -75,8 +75,9 @@ macro_rules! open {
 }
 
 open! {
-    /// Logins and requests of sessions that began before the first record of these files.
-    unknown_sessions: "logins and requests belong to sessions that began before these files",
+    /// Logins and requests of sessions, and of kept logins, that began before the first record of
+    /// these files.
+    unknown_sessions: "logins and requests belong to sessions or kept logins from before these files",
     /// Refused requests that the server could not read or whose signature did not fit: nothing
     /// shows who sent them.
     unread: "refused requests could not be read, so nothing shows who sent them",

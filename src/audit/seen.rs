@@ -35,6 +35,8 @@ pub(super) struct Seen<'l> {
     #[serde(borrow, default)]
     pub outcome: Cow<'l, str>,
     #[serde(borrow, default)]
+    pub by: Cow<'l, str>,
+    #[serde(borrow, default)]
     pub session: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
     pub session_key: Option<Cow<'l, str>>,
@@ -64,6 +66,8 @@ pub(super) struct Seen<'l> {
     pub signed: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
     pub signature: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub key_signature: Option<Cow<'l, str>>,
 }
 
 impl<'l> Seen<'l> {

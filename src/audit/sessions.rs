@@ -9,12 +9,30 @@ use crate::ids::SessionId;
 use crate::protocol::Code;
 use std::collections::{HashMap, HashSet};
 
-/// Verifies a user's signature: public key, text, signature, whether it is a login's.
-pub type Signatures<'v> = &'v dyn Fn(&str, &str, &str, bool) -> bool;
+/// Who is said to have signed a text.
+#[derive(Debug, Clone, Copy)]
+pub enum SignedBy<'s> {
+    /// A session's key, by its base64, the text of a login.
+    Login(&'s str),
+    /// A session's key, by its base64, the text of a request.
+    Request(&'s str),
+    /// An SSH key, by its fingerprint, the text of a login.
+    SshKey(&'s str),
+}
 
-struct Session {
+/// Verifies a signature: who is said to have made it, the text, the signature.
+pub type Signatures<'v> = &'v dyn Fn(SignedBy<'_>, &str, &str) -> bool;
+
+/// Whose session it is, by which key, and what proved that.
+#[derive(Clone, PartialEq, Eq)]
+struct Owner {
     user: String,
     key: String,
+    by: String,
+}
+
+struct Session {
+    owner: Owner,
     /// The id of its kept login.
     kept: Option<String>,
     /// The highest counter so far; not known of a session that began before the first record.
@@ -30,6 +48,8 @@ pub(super) struct Sessions<'v> {
     verifies: Option<Signatures<'v>>,
     open: HashMap<SessionId, Session>,
     ended: HashSet<SessionId>,
+    /// Whose the logins are that were kept.
+    kept: HashMap<SessionId, Owner>,
 }
 
 /// A session that a record names.
@@ -56,6 +76,7 @@ impl<'v> Sessions<'v> {
             verifies,
             open: HashMap::new(),
             ended: HashSet::new(),
+            kept: HashMap::new(),
         }
     }
 
@@ -108,7 +129,28 @@ impl<'v> Sessions<'v> {
             }
             _ => self.begins(id, seen, &signed, page),
         }
-        self.signature(key, seen, true, page);
+        self.proof(seen, page);
+        self.signature(SignedBy::Login(key), seen, page);
+    }
+
+    /// What the method of a login leaves that others can check.
+    fn proof(&self, seen: &Seen<'_>, page: &mut Page<'_>) {
+        let by_ssh_key = seen.method == "ssh-key";
+        if seen.key_signature.is_some() != by_ssh_key {
+            page.fault("has an SSH key's signature without its method, or the method without it");
+        }
+        if seen.method == "password" && seen.by != "password" {
+            page.fault("is a login by password, but says that something else proved it");
+        }
+        if let (Some(verifies), Some(signature)) = (self.verifies, &seen.key_signature)
+            && !verifies(
+                SignedBy::SshKey(&seen.by),
+                seen.signed.as_deref().unwrap_or_default(),
+                signature,
+            )
+        {
+            page.fault("the SSH key's signature does not fit, or is that of another key");
+        }
     }
 
     /// A new session.
@@ -128,7 +170,25 @@ impl<'v> Sessions<'v> {
         if self.open.contains_key(&id) || self.ended.contains(&id) {
             return page.fault(format!("begins the session {id}, which has begun before"));
         }
-        self.open.insert(id, Session::of(seen, Some(0)));
+        let session = Session::of(seen, Some(0));
+        if signed.keep {
+            self.kept.insert(id, session.owner.clone());
+        }
+        if seen.method == "kept" {
+            self.is_kept(signed, &session.owner, page);
+        }
+        self.open.insert(id, session);
+    }
+
+    /// A session that begins with a kept login has its user, its key and its proof.
+    fn is_kept(&self, signed: &SignedLogin<'_>, owner: &Owner, page: &mut Page<'_>) {
+        let kept = signed.session.as_deref().unwrap_or_default();
+        match kept.parse().ok().map(|id: SessionId| self.kept.get(&id)) {
+            Some(Some(first)) if first == owner => {}
+            // It may be older than the trail.
+            Some(None) => page.report.open.unknown_sessions += 1,
+            _ => page.fault("begins with a kept login of another user, key or proof"),
+        }
     }
 
     /// A session that has begun before is taken up again.
@@ -144,9 +204,9 @@ impl<'v> Sessions<'v> {
             self.open.insert(id, Session::of(seen, None));
             return;
         };
-        if session.user != seen.user || Some(session.key.as_str()) != seen.session_key.as_deref() {
+        if session.owner != Owner::of(seen) {
             page.fault(format!(
-                "takes up the session {id} with another user or key"
+                "takes up the session {id} with another user, key or proof"
             ));
         }
         if seen.kept.as_deref() != session.kept.as_deref() {
@@ -173,7 +233,7 @@ impl<'v> Sessions<'v> {
         } else if known.is_none() && page.complete {
             page.fault(format!("ends the session {id}, which no login began"));
         }
-        if known.is_some_and(|known| known.user != seen.user) {
+        if known.is_some_and(|known| known.owner.user != seen.user) {
             page.fault(format!("says that the session {id} is another user's"));
         }
         self.ended.insert(id);
@@ -233,11 +293,11 @@ impl<'v> Sessions<'v> {
             return;
         };
 
-        if session.user != seen.user {
+        if session.owner.user != seen.user {
             page.fault(format!(
                 "says that `{}` asked, but the session is that of `{}`",
                 seen.user.escape_debug(),
-                session.user.escape_debug()
+                session.owner.user.escape_debug()
             ));
         }
         if !session.places.contains(&place(seen)) {
@@ -253,15 +313,15 @@ impl<'v> Sessions<'v> {
             page.report.open.skipped += signed.counter - before - 1;
         }
         session.counter = Some(signed.counter);
-        let key = session.key.clone();
-        self.signature(&key, seen, false, page);
+        let key = session.owner.key.clone();
+        self.signature(SignedBy::Request(&key), seen, page);
     }
 
-    fn signature(&self, key: &str, seen: &Seen<'_>, login: bool, page: &mut Page<'_>) {
+    fn signature(&self, by: SignedBy<'_>, seen: &Seen<'_>, page: &mut Page<'_>) {
         let (Some(verifies), Some(signed)) = (self.verifies, seen.signed.as_deref()) else {
             return;
         };
-        if verifies(key, signed, &seen.signature, login) {
+        if verifies(by, signed, &seen.signature) {
             page.report.signatures += 1;
             page.signed = true;
         } else {
@@ -276,12 +336,21 @@ impl<'v> Sessions<'v> {
 impl Session {
     fn of(seen: &Seen<'_>, counter: Option<u64>) -> Self {
         Self {
-            user: seen.user.clone().into_owned(),
-            key: seen.session_key.clone().unwrap_or_default().into_owned(),
+            owner: Owner::of(seen),
             kept: seen.kept.clone().map(std::borrow::Cow::into_owned),
             counter,
             places: vec![place(seen)],
             logins: vec![text_hash(seen)],
+        }
+    }
+}
+
+impl Owner {
+    fn of(seen: &Seen<'_>) -> Self {
+        Self {
+            user: seen.user.clone().into_owned(),
+            key: seen.session_key.clone().unwrap_or_default().into_owned(),
+            by: seen.by.clone().into_owned(),
         }
     }
 }

@@ -75,8 +75,6 @@ pub const UNSEEN: &[Unseen] = &[
         "",
     ),
     // Logins.
-    unseen("`login`, accepted", &["by"], CHANGED, ""),
-    unseen("`login`, accepted", &["key_signature"], ADDED_TOO, ""),
     unseen(
         "`login`, refused",
         &["user", "source", "connection", "method", "reason"],

@@ -2,10 +2,10 @@
 
 use super::display::plain;
 use super::{complain, say, say_json};
-use crate::audit::{Follower, Head, Report, Trail, TrailPublic, Verifier, put_aside};
+use crate::audit::{Follower, Head, Report, SignedBy, Trail, TrailPublic, Verifier, put_aside};
 use crate::cli::{AuditFilter, AuditVerb};
 use crate::config;
-use crate::credential::{Purpose, SessionPublic};
+use crate::credential::{Purpose, SessionPublic, SshPublic};
 use crate::exit::Status;
 use crate::policy::Network;
 use serde_json::{Value, json};
@@ -112,13 +112,16 @@ fn verify(
         })
         .transpose()
         .map_err(str::to_owned)?;
-    let check = |key: &str, text: &str, signature: &str, login: bool| {
-        let purpose = if login {
-            Purpose::Login
-        } else {
-            Purpose::Request
+    let check = |by: SignedBy<'_>, text: &str, signature: &str| {
+        let session = |key: &str, purpose| {
+            SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
         };
-        SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
+        match by {
+            SignedBy::Login(key) => session(key, Purpose::Login),
+            SignedBy::Request(key) => session(key, Purpose::Request),
+            SignedBy::SshKey(fingerprint) => SshPublic::signer(text, signature)
+                .is_ok_and(|signer| signer.fingerprint() == fingerprint),
+        }
     };
     let mut verifier = Verifier::new(
         Some(key),
