@@ -12,6 +12,9 @@ pub(super) struct Mutation {
     pub records: Records,
 }
 
+/// What is done to a record.
+type Change<'c> = dyn Fn(&mut Map<String, Value>) + 'c;
+
 fn text<'r>(record: &'r Map<String, Value>, key: &str) -> &'r str {
     record.get(key).and_then(Value::as_str).unwrap_or_default()
 }
@@ -103,7 +106,7 @@ fn of_fields(records: &Records, into: &mut Vec<Mutation>) {
             continue;
         }
         let whole = whole_name(records, at);
-        let mut add = |key: &str, what: &str, change: &dyn Fn(&mut Map<String, Value>)| {
+        let mut add = |key: &str, what: &str, change: &Change<'_>| {
             let mut changed = records.clone();
             change(&mut changed[at]);
             let (record, key) = field(own, key);
@@ -139,7 +142,7 @@ fn of_words(
     key: &str,
     words: &[Value],
     record: &Map<String, Value>,
-    add: &mut dyn FnMut(&str, &str, &dyn Fn(&mut Map<String, Value>)),
+    add: &mut dyn FnMut(&str, &str, &Change<'_>),
 ) {
     for at in 0..words.len() {
         let holes = record
@@ -307,6 +310,29 @@ fn of_requests(records: &Records, add: &mut dyn FnMut(&str, Records)) {
     add(
         "a request that was refused: told as granted, with all that belongs to a run",
         granted,
+    );
+
+    let mut refused = records.clone();
+    for record in &mut refused {
+        if text(record, "verb") == "whoami" {
+            let no = json!({ "decision": "refused", "code": 403, "text": "no" });
+            record.extend(object(no));
+        }
+    }
+    add(
+        "a granted request that began no run: told as refused",
+        refused,
+    );
+
+    let mut made_up = records.clone();
+    made_up.push(object(json!({ "kind": "gap", "missed": 1 })));
+    made_up.push(object(json!({ "kind": "start", "run": run(9), "pid": 5 })));
+    made_up.push(object(
+        json!({ "kind": "end", "run": run(9), "user": "bob", "command": "deploy", "reason": "exit" }),
+    ));
+    add(
+        "a run without request: added, behind a `gap` that is added too",
+        made_up,
     );
 
     let mut emptied = records.clone();

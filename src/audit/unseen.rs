@@ -63,6 +63,18 @@ pub const UNSEEN: &[Unseen] = &[
         "",
     ),
     unseen(
+        "a granted request that began no run",
+        &[],
+        &["told as refused"],
+        "",
+    ),
+    unseen(
+        "a run without request",
+        &[],
+        &["added, behind a `gap` that is added too"],
+        "unknown_runs",
+    ),
+    unseen(
         "the source or the connection of a session",
         &[],
         &["changed in all its records"],
