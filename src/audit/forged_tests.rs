@@ -318,9 +318,7 @@ pub(super) fn whole() -> Records {
             json!({ "kind": "kept-ended", "kept": alice.session, "user": "alice", "reason": "ended by a user" }),
         ),
     ];
-    for other in OTHERS {
-        more.push(object(serde_json::from_str(other).unwrap()));
-    }
+    more.extend(OTHERS.map(|other| object(serde_json::from_str(other).unwrap())));
     for record in &mut more {
         record.insert("time".into(), json!("2026-01-31T12:01:00.000000Z"));
     }
