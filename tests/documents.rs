@@ -178,6 +178,17 @@ fn the_trails_kinds_and_fields_are_documented() {
     );
 }
 
+/// That the list is exact is for the tests of the verifier to prove.
+#[test]
+fn what_a_forger_with_the_trails_key_can_change_is_documented() {
+    let table = ordain::audit::unseen_table();
+    compare("TRAIL.md", "src/audit/unseen.rs", &table);
+    let text = source("TRAIL.md");
+    for (name, ..) in ordain::audit::Open::default().named() {
+        assert!(text.contains(&format!("\n| `{name}` | ")), "{name}");
+    }
+}
+
 /// The part of a source that begins behind one text and ends before another.
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(begin).unwrap();

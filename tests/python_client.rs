@@ -182,3 +182,63 @@ fn a_client_in_python_streams_input_and_output() {
         sent.len()
     );
 }
+
+#[test]
+fn a_verifier_in_python_proves_a_daemons_trail() {
+    if !python() {
+        return;
+    }
+    let has = Command::new("python3")
+        .args(["-c", "import cryptography"])
+        .stderr(Stdio::null())
+        .status();
+    if !has.is_ok_and(|status| status.success()) {
+        println!("skipped: the Python package `cryptography` is not installed");
+        return;
+    }
+    let mut server = start();
+    for words in [
+        &[
+            "greet",
+            "name=two words",
+            "name=$(id) äöü",
+            "times=3",
+            "loud",
+        ][..],
+        &["greet", "name={times}", "name={", "name=}"],
+        &["fail"],
+        &["forbidden"],
+        &["greet", "name=x", "times=10"],
+    ] {
+        run(&server, words);
+    }
+    server.stop();
+
+    let verified = Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verify.py"))
+        .args(["--json", "--key"])
+        .arg(server.path("state/trail.pub"))
+        .arg(server.path("state/trail.jsonl"))
+        .output()
+        .unwrap();
+    let said: serde_json::Value =
+        serde_json::from_slice(&verified.stdout).unwrap_or_else(|_| panic!("{verified:?}"));
+    assert_eq!(
+        (
+            &said["sound"],
+            &said["granted"],
+            &said["signatures"],
+            &said["unshown"]
+        ),
+        (&true.into(), &3.into(), &10.into(), &0.into()),
+        "{said}"
+    );
+    let output = server.ordaind(&["audit", "verify", "--json"]);
+    let ours: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (name, count) in said.as_object().unwrap() {
+        assert!(
+            name == "trail" || ours[name] == *count,
+            "{name}: {said}\n{ours}"
+        );
+    }
+}

@@ -315,6 +315,10 @@ pub enum What<'a> {
         /// The exact argv, secrets masked.
         #[serde(skip_serializing_if = "Option::is_none")]
         argv: Option<&'a [String]>,
+        /// What of each word of `argv` was signed: the word with the names of arguments in braces,
+        /// braces of its own doubled; empty where nothing was.
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        holes: &'a [String],
         /// The account that the command runs as.
         #[serde(skip_serializing_if = "Option::is_none")]
         run_as: Option<&'a str>,

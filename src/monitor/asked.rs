@@ -236,6 +236,7 @@ impl<'r> RequestRecord<'r> {
             command: self.command.filter(|name| name.len() <= NAME),
             run: self.run,
             argv: self.plan.map(|plan| plan.shown.as_slice()),
+            holes: self.plan.map_or(&[], |plan| plan.holes.as_slice()),
             run_as: self.plan.map(|plan| plan.command.run_as.name()),
             reason: self.plan.and_then(|plan| plan.reason.as_deref()),
             decision: self.decision,
