@@ -4,12 +4,12 @@
 
 use super::event::Event;
 use super::feed::{DurableInput, Feed, drive};
-use super::run::Run;
+use super::run::{Run, adds_up, offsets};
 use super::session::Session;
 use super::{ClientError, Options};
 use crate::credential::random;
 use crate::ids::{RequestId, RunId};
-use crate::limits::RESUME_WINDOW;
+use crate::limits::{RESUME_MOST, RESUME_WINDOW};
 use crate::protocol::{Code, Ended, Queued, RequestName, Started};
 use crate::verb::{Attach, Invocation};
 use std::sync::Arc;
@@ -71,6 +71,7 @@ impl Durable {
     ) -> Result<Self, ClientError> {
         let mut name = RequestName::from(RequestId::from_random(random()));
         let (mut session, mut lost) = (session, None::<Instant>);
+        let mut pause = Duration::ZERO;
         let run = loop {
             let error = match session
                 .ask_for_run(invocation.clone(), name.clone(), &mut waits)
@@ -86,8 +87,12 @@ impl Durable {
             name.instance = name
                 .instance
                 .or_else(|| session.instance().map(str::to_owned));
-            let since = *lost.get_or_insert_with(Instant::now);
-            session = reach(&options, &session, since + RESUME_WINDOW)
+            let until = *lost.get_or_insert_with(Instant::now) + RESUME_WINDOW;
+            if Instant::now() > until {
+                return Err(unknown(&error, &error));
+            }
+            rest(&mut pause).await;
+            session = reach(&options, &session, until)
                 .await
                 .map_err(|why| unknown(&error, &why))?;
         };
@@ -105,13 +110,7 @@ impl Durable {
     ) -> Result<Self, ClientError> {
         let run = session.attach(attachment).await?;
         let mut followed = Self::follow(options, session, run)?;
-        let from = |told: Option<&Started>| {
-            [
-                told.and_then(|told| told.stdout_from),
-                told.and_then(|told| told.stderr_from),
-            ]
-        };
-        followed.offsets = from(followed.started()).map(Option::unwrap_or_default);
+        followed.offsets = followed.started().map(offsets).unwrap_or_default();
         followed.again = attachment;
         // A link that is lost meanwhile is healed; whose run it is makes no difference to watching.
         followed.window = Some(RESUME_WINDOW).filter(|_| attachment.follow);
@@ -129,7 +128,7 @@ impl Durable {
         let window = run
             .started()
             .and_then(|started| started.resume_ms)
-            .map(Duration::from_millis);
+            .map(|resume_ms| Duration::from_millis(resume_ms).min(RESUME_MOST));
         let feed = Arc::new(Feed::new(run.input()));
         if run.takes_stdin() {
             tokio::spawn(drive(feed.clone()));
@@ -221,6 +220,9 @@ impl Durable {
         match run.next().await {
             Ok(event) => {
                 self.note(&event);
+                if let Event::Ended(ended) = &event {
+                    self.settle(ended)?;
+                }
                 Ok(Told::Event(event))
             }
 
@@ -252,7 +254,10 @@ impl Durable {
         let arrived = started
             .filter(|told| told.stdin)
             .and_then(|told| told.stdin_bytes);
-        self.feed.go_on(run.input(), arrived);
+        if !self.feed.go_on(run.input(), arrived) {
+            let text = "the server says that standard input came which was not sent";
+            return Err(ClientError::new(Code::Protocol, text));
+        }
         self.session = session;
         if let Some(old) = self.run.replace(run) {
             old.forget();
@@ -273,6 +278,25 @@ impl Durable {
 
             Event::Queued(_) | Event::Started(_) | Event::Happened(_) | Event::Answer(_) => {}
         }
+    }
+
+    /// Judges the end: it must be this run's, and say what came of it.
+    fn settle(&self, ended: &Ended) -> Result<(), ClientError> {
+        let ours = ended.run.parse() == Ok(self.id);
+        let fits = !(ended.goes_on && self.again.follow);
+        if !ours || !fits {
+            let text = "the server told an end that is not the one of this run";
+            return Err(ClientError::new(Code::Protocol, text));
+        }
+
+        adds_up(ended, self.offsets)?;
+        let (said, sent) = (ended.stdin_bytes, self.feed.sent());
+        if self.again.resume && said > sent {
+            let text =
+                format!("the server says that {said} bytes of standard input came, and {sent} were sent");
+            return Err(ClientError::new(Code::ConnectionLost, text));
+        }
+        Ok(())
     }
 
     /// The error of a run that was going on. Before a run begins a lost server means that nothing
@@ -307,8 +331,9 @@ impl Durable {
         };
 
         let healing = async move {
-            let mut session = session;
+            let (mut session, mut pause) = (session, Duration::ZERO);
             loop {
+                rest(&mut pause).await;
                 session = reach(&options, &session, until)
                     .await
                     .map_err(|why| unknown(&lost, &why))?;
@@ -391,6 +416,14 @@ impl Drop for Durable {
         }
         self.feed.end();
     }
+}
+
+/// Lets some time pass before another try, more each time and none before the first.
+async fn rest(pause: &mut Duration) {
+    if !pause.is_zero() {
+        tokio::time::sleep(*pause).await;
+    }
+    *pause = (*pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
 }
 
 /// Reaches the server again, as often as it takes.

@@ -30,6 +30,7 @@ mod judge;
 mod machine;
 #[cfg(target_os = "linux")]
 mod outline;
+mod names;
 #[cfg(target_os = "linux")]
 mod penalties;
 #[cfg(target_os = "linux")]
@@ -57,6 +58,7 @@ pub use fault::Fault;
 pub use hosts::{HostSettings, Hosts, load_hosts};
 #[cfg(target_os = "linux")]
 pub use machine::{Machine, Mode, enforcement};
+pub use names::name;
 #[cfg(target_os = "linux")]
 pub use places::{control_socket, server_key, state_and_trail};
 

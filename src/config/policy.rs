@@ -4,7 +4,8 @@
 use super::command::{self, Defaults, Read};
 use super::fault::Faults;
 use super::reader::{Item, Table};
-use super::values::{self, name, sources, timeout, window};
+use super::names::{self, name};
+use super::values::{sources, timeout, window};
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;
 use crate::place::Place;
@@ -91,7 +92,7 @@ fn each<T>(
         .map(|table| table.named())
         .unwrap_or_default()
     {
-        if let Err(why) = values::name(&name) {
+        if let Err(why) = names::name(&name) {
             item.fault(why);
             continue;
         }

@@ -1,7 +1,8 @@
 //! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
 
 use super::faults::{count, faulty};
-use super::{access, ask, audit, complain, complete, demo, doctor, init, local, logs, say, status};
+use super::ask::{self, Wanted};
+use super::{access, audit, complain, complete, demo, doctor, init, local, logs, say, status};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
@@ -333,7 +334,8 @@ fn tell_of_machine() {
 fn hash_password() -> Status {
     let password = if std::io::stdin().is_terminal() {
         let twice =
-            ask::secret("password: ").and_then(|first| Ok((first, ask::secret("again: ")?)));
+            ask::secret(&Wanted::own("password to hash"))
+                .and_then(|first| Ok((first, ask::secret(&Wanted::own("again"))?)));
         match twice {
             Ok((first, second)) if first == second => Ok(first),
             Ok(_) => Err("the two passwords differ".to_owned()),
