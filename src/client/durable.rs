@@ -2,14 +2,15 @@
 //! takes its session up by the session's key, and goes on at the exact byte, on both outputs and on
 //! standard input.
 
+use super::error::resume_window;
 use super::event::Event;
 use super::feed::{DurableInput, Feed, drive};
-use super::run::{Run, adds_up, offsets};
+use super::run::{Run, adds_up, further, offsets};
 use super::session::Session;
 use super::{ClientError, Options};
 use crate::credential::random;
 use crate::ids::{RequestId, RunId};
-use crate::limits::{RESUME_MOST, RESUME_WINDOW};
+use crate::limits::RESUME_MOST;
 use crate::protocol::{Code, Ended, Queued, RequestName, Started};
 use crate::verb::{Attach, Invocation};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Durable {
     feed: Arc<Feed>,
     window: Option<Duration>,
     healing: Option<(Instant, Healing)>,
+    /// How long to wait before the next link is made: none after one that has brought something.
+    pause: Duration,
     over: bool,
 }
 
@@ -87,7 +90,7 @@ impl Durable {
             name.instance = name
                 .instance
                 .or_else(|| session.instance().map(str::to_owned));
-            let until = *lost.get_or_insert_with(Instant::now) + RESUME_WINDOW;
+            let until = *lost.get_or_insert_with(Instant::now) + resume_window();
             if Instant::now() > until {
                 return Err(unknown(&error, &error));
             }
@@ -113,7 +116,7 @@ impl Durable {
         followed.offsets = followed.started().map(offsets).unwrap_or_default();
         followed.again = attachment;
         // A link that is lost meanwhile is healed; whose run it is makes no difference to watching.
-        followed.window = Some(RESUME_WINDOW).filter(|_| attachment.follow);
+        followed.window = Some(resume_window()).filter(|_| attachment.follow);
         Ok(followed)
     }
 
@@ -151,6 +154,7 @@ impl Durable {
             feed,
             window,
             healing: None,
+            pause: Duration::ZERO,
             over: false,
         })
     }
@@ -267,10 +271,11 @@ impl Durable {
 
     /// Notes how far the run has come.
     fn note(&mut self, event: &Event) {
+        self.pause = Duration::ZERO;
         let [stdout, stderr] = &mut self.offsets;
         match event {
-            Event::Stdout(bytes) => *stdout += bytes.len() as u64,
-            Event::Stderr(bytes) => *stderr += bytes.len() as u64,
+            Event::Stdout(bytes) => *stdout = further(*stdout, bytes),
+            Event::Stderr(bytes) => *stderr = further(*stderr, bytes),
             Event::StdinClosed | Event::Ended(_) => {
                 self.over |= matches!(event, Event::Ended(_));
                 self.feed.end();
@@ -292,8 +297,9 @@ impl Durable {
         adds_up(ended, self.offsets)?;
         let (said, sent) = (ended.stdin_bytes, self.feed.sent());
         if self.again.resume && said > sent {
-            let text =
-                format!("the server says that {said} bytes of standard input came, and {sent} were sent");
+            let text = format!(
+                "the server says that {said} bytes of standard input came, and {sent} were sent"
+            );
             return Err(ClientError::new(Code::ConnectionLost, text));
         }
         Ok(())
@@ -330,8 +336,10 @@ impl Durable {
             ..self.again
         };
 
+        let mut pause = self.pause;
+        self.pause = next_pause(pause);
         let healing = async move {
-            let (mut session, mut pause) = (session, Duration::ZERO);
+            let mut session = session;
             loop {
                 rest(&mut pause).await;
                 session = reach(&options, &session, until)
@@ -423,7 +431,12 @@ async fn rest(pause: &mut Duration) {
     if !pause.is_zero() {
         tokio::time::sleep(*pause).await;
     }
-    *pause = (*pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
+    *pause = next_pause(*pause);
+}
+
+/// The pause after this one.
+fn next_pause(pause: Duration) -> Duration {
+    (pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE)
 }
 
 /// Reaches the server again, as often as it takes.

@@ -1,9 +1,9 @@
 //! What can go wrong at the client: a stable code and a sentence a person can act on.
 
-use crate::limits::SILENCE;
+use crate::limits::{RESUME_WINDOW, SILENCE};
 use crate::mux::ReadFault;
-use crate::sys;
 use crate::protocol::{Code, Failure};
+use crate::sys;
 use std::fmt;
 use std::time::Duration;
 
@@ -43,7 +43,8 @@ impl From<Failure> for ClientError {
         // taken for lost, or its known key for changed.
         if is_own(failure.code) {
             let (code, text) = (failure.code, failure.text);
-            let text = format!("the server sent the code {code}, which is the client's own: {text}");
+            let text =
+                format!("the server sent the code {code}, which is the client's own: {text}");
             return Self::new(Code::Protocol, text);
         }
         Self {
@@ -74,7 +75,12 @@ impl std::error::Error for ClientError {}
 
 /// After how much silence a server is taken for gone.
 pub(super) fn silence() -> Duration {
-    sys::fault_time("silence", SILENCE)
+    sys::fault_time("patience", SILENCE)
+}
+
+/// For how long a request whose answer was lost with its link is asked again.
+pub(super) fn resume_window() -> Duration {
+    sys::fault_time("patience", RESUME_WINDOW)
 }
 
 /// The end of a connection over which nothing comes any more.

@@ -60,7 +60,16 @@ mod tests {
             &[Queued, Error],
             &[Event, Event, Error],
             &[Started, Exit],
-            &[Queued, Started, Stdout, Credit, StdinClosed, Credit, Stdout, Exit],
+            &[
+                Queued,
+                Started,
+                Stdout,
+                Credit,
+                StdinClosed,
+                Credit,
+                Stdout,
+                Exit,
+            ],
             &[Started, Stdout, Error],
         ] {
             assert!(fine(kinds), "{kinds:?}");

@@ -22,6 +22,8 @@ pub struct Run {
     stream: StreamId,
     inbox: Arc<Inbox>,
     started: Option<Started>,
+    /// How far both outputs have come, from the run's first byte on.
+    came: [u64; 2],
     over: bool,
 }
 
@@ -33,6 +35,7 @@ impl Run {
             stream,
             inbox,
             started: None,
+            came: [0; 2],
             over: false,
         }
     }
@@ -53,6 +56,7 @@ impl Run {
                 Event::Started(started) => {
                     due.judged(run, &started.run)?;
                     due.begins(&started)?;
+                    self.came = offsets(&started);
                     self.started = Some(started);
                     return Ok(self);
                 }
@@ -117,6 +121,12 @@ impl Run {
     pub async fn next(&mut self) -> Result<Event, ClientError> {
         let event = self.inbox.next().await.inspect_err(|_| self.over = true)?;
         self.over |= matches!(event, Event::Ended(_) | Event::Answer(_));
+        let [stdout, stderr] = &mut self.came;
+        match &event {
+            Event::Stdout(bytes) => *stdout = further(*stdout, bytes),
+            Event::Stderr(bytes) => *stderr = further(*stderr, bytes),
+            _ => {}
+        }
         Ok(event)
     }
 
@@ -175,9 +185,7 @@ impl Run {
                 }
 
                 Event::Ended(ended) => {
-                    let [out, err] = self.started.as_ref().map(offsets).unwrap_or_default();
-                    let came = [out + stdout.len() as u64, err + stderr.len() as u64];
-                    adds_up(&ended, came)?;
+                    adds_up(&ended, self.came)?;
                     return Ok((stdout, stderr, ended));
                 }
                 Event::Queued(_)
@@ -300,17 +308,22 @@ impl Due {
     /// Judges where the output begins: whoever is told less than they have asked for must know it.
     fn begins(&self, started: &Started) -> Result<(), ClientError> {
         let named = [started.stdout_from, started.stderr_from];
-        let wrong = self
-            .from
-            .into_iter()
-            .zip(named)
-            .any(|(wanted, named)| wanted.zip(named).is_some_and(|(wanted, named)| wanted != named));
+        let wrong = self.from.into_iter().zip(named).any(|(wanted, named)| {
+            wanted
+                .zip(named)
+                .is_some_and(|(wanted, named)| wanted != named)
+        });
         if wrong {
             let text = "the server begins at another byte than the one that was asked for";
             return Err(ClientError::new(Code::Protocol, text));
         }
         Ok(())
     }
+}
+
+/// The offset behind these bytes. A server may have begun anywhere.
+pub(super) const fn further(offset: u64, bytes: &[u8]) -> u64 {
+    offset.saturating_add(bytes.len() as u64)
 }
 
 /// The offsets at which both outputs begin.
@@ -327,8 +340,9 @@ pub(super) fn adds_up(ended: &Ended, came: [u64; 2]) -> Result<(), ClientError> 
     let names = ["output", "error"];
     for ((name, said), came) in names.into_iter().zip(said).zip(came) {
         if said != came {
-            let text =
-                format!("the server says that {said} bytes of standard {name} came, and {came} did");
+            let text = format!(
+                "the server says that {said} bytes of standard {name} came, and {came} did"
+            );
             return Err(ClientError::new(Code::ConnectionLost, text));
         }
     }

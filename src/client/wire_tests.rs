@@ -62,7 +62,11 @@ fn what_one_stream_hears_at_its_end_is_not_what_the_others_hear() {
 #[test]
 fn output_without_credit_ends_the_connection() {
     let chunk = vec![b'x'; 1 << 15];
-    let mut sent = encode(1, Kind::Started, br#"{"run":"0123456789abcdef","stdin":false}"#);
+    let mut sent = encode(
+        1,
+        Kind::Started,
+        br#"{"run":"0123456789abcdef","stdin":false}"#,
+    );
     sent.extend((0..17).flat_map(|_| encode(1, Kind::Stdout, &chunk)));
     let [_, second] = block(heard(sent));
     let error = second.err().unwrap();

@@ -2,9 +2,9 @@
 
 use super::argument::arguments;
 use super::confinement;
+use super::names::name;
 use super::reader::{Item, Table};
 use super::template::{environment, judge, template};
-use super::names::name;
 use super::values::{absolute, has, one_of, sources, timeout, window};
 use crate::limits;
 use crate::policy::{

@@ -28,9 +28,9 @@ mod hosts;
 mod judge;
 #[cfg(target_os = "linux")]
 mod machine;
+mod names;
 #[cfg(target_os = "linux")]
 mod outline;
-mod names;
 #[cfg(target_os = "linux")]
 mod penalties;
 #[cfg(target_os = "linux")]

@@ -3,8 +3,8 @@
 
 use super::command::{self, Defaults, Read};
 use super::fault::Faults;
-use super::reader::{Item, Table};
 use super::names::{self, name};
+use super::reader::{Item, Table};
 use super::values::{sources, timeout, window};
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;

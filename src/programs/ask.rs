@@ -189,14 +189,26 @@ mod tests {
     #[test]
     fn every_prompt_names_ordain_the_host_and_what_is_asked_for() {
         for (wanted, shown) in [
-            (Wanted::password("web1", "alice"), "ordain: web1: password of alice"),
-            (Wanted::code("web1", "alice"), "ordain: web1: one-time code of alice"),
+            (
+                Wanted::password("web1", "alice"),
+                "ordain: web1: password of alice",
+            ),
+            (
+                Wanted::code("web1", "alice"),
+                "ordain: web1: one-time code of alice",
+            ),
             (
                 Wanted::argument("web1", "deploy", "token").unwrap(),
                 "ordain: web1: argument token of deploy",
             ),
-            (Wanted::of("web1", "run deploy?"), "ordain: web1: run deploy?"),
-            (Wanted::own("passphrase of key"), "ordain: passphrase of key"),
+            (
+                Wanted::of("web1", "run deploy?"),
+                "ordain: web1: run deploy?",
+            ),
+            (
+                Wanted::own("passphrase of key"),
+                "ordain: passphrase of key",
+            ),
         ] {
             assert_eq!(wanted.to_string(), shown);
         }

@@ -1,10 +1,10 @@
 //! Logging in: what proves who somebody is, in the order in which it costs them least; and logins
 //! that are kept.
 
+use super::ask::{self, Wanted};
 use super::display::plain;
 use super::home::Login;
 use super::target::Target;
-use super::ask::{self, Wanted};
 use super::{complain, say};
 use crate::cli::ClientArgs;
 use crate::client::{Agent, ClientError, Connection, Entered, Kept, Proof, Session, Signer};

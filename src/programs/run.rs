@@ -1,11 +1,11 @@
 //! `ordain run`: what is missing is asked for, the run begins, and is followed or left.
 
+use super::ask::{self, Wanted};
+use super::complain;
 use super::display::{plain, quoted};
 use super::follow::{How, follow};
 use super::invoke::{ask_for_secrets, described, detachable};
 use super::terminal::feed;
-use super::ask::{self, Wanted};
-use super::complain;
 use crate::cli::{ClientArgs, RunArgs};
 use crate::client::{ClientError, Durable, Options, Session};
 use crate::exit::Status;

@@ -1,8 +1,8 @@
 //! Where to, as whom, and what makes the server the right one.
 
+use super::ask::{self, Wanted};
 use super::display::plain;
 use super::home::{KnownServers, Login};
-use super::ask::{self, Wanted};
 use super::{complain, home};
 use crate::cli::{ClientArgs, Destination};
 use crate::client::{ClientError, Connection, Options, connect};
@@ -190,7 +190,9 @@ impl Target {
                 return Err(ClientError::new(Code::UnknownServer, text));
             }
 
-            complain(&format!("ordain: {host} is not known yet. It shows the key"));
+            complain(&format!(
+                "ordain: {host} is not known yet. It shows the key"
+            ));
             complain(&format!("  {key}"));
             complain("which is what `ordaind fingerprint` must print there.");
             let question = Wanted::of(&self.host, "is this the right server?");

@@ -26,8 +26,7 @@ impl Pump {
             let by_itself = !input.eof;
             self.closed(0).await;
             if by_itself {
-                self.control(state, Kind::StdinClosed, &Nothing {})
-                    .await;
+                self.control(state, Kind::StdinClosed, &Nothing {}).await;
             }
         }
 
