@@ -25,7 +25,9 @@ pub fn lies(story: &Story) -> Vec<Case> {
     for (at, step) in story.script.iter().enumerate() {
         // The greeting is the same in every story.
         let greeting = matches!(step.when, When::Accepted | When::Login);
-        if greeting && !["run", "login", "login refused", "refused early"].contains(&story.name) {
+        let own = !step.sends("HELLO")
+            && ["login", "login refused", "refused early"].contains(&story.name);
+        if greeting && story.name != "run" && !own {
             continue;
         }
         let place = format!("{}[{at}]", step.kind().map_or("?", Kind::word));
@@ -235,7 +237,7 @@ fn walk(value: &Value, tell: &mut dyn FnMut(String, &Value, bool, bool), long: u
         Value::Object(fields) => walk_fields(fields, tell, long),
         Value::Array(items) => walk_items(items, tell, long),
         Value::String(_) => {
-            for other in [json!(5), json!(true), json!([]), json!({})] {
+            for other in [json!(5), json!({})] {
                 tell(format!(" = {other}"), &other, false, true);
             }
             tell(" = null".into(), &Value::Null, false, false);
@@ -244,14 +246,7 @@ fn walk(value: &Value, tell: &mut dyn FnMut(String, &Value, bool, bool), long: u
             tell(" = evil".into(), &json!(EVIL), true, false);
         }
         Value::Number(_) => {
-            for other in [
-                json!(-1),
-                json!(1.5),
-                json!("5"),
-                json!(HUGE),
-                json!([]),
-                json!(true),
-            ] {
+            for other in [json!(-1), json!(1.5), json!("5"), json!(HUGE)] {
                 tell(format!(" = {other}"), &other, false, true);
             }
             for other in [
@@ -265,7 +260,7 @@ fn walk(value: &Value, tell: &mut dyn FnMut(String, &Value, bool, bool), long: u
             }
         }
         Value::Bool(honest) => {
-            for other in [json!(1), json!("true"), json!([])] {
+            for other in [json!(1), json!("true")] {
                 tell(format!(" = {other}"), &other, false, true);
             }
             for other in [json!(!honest), Value::Null] {
