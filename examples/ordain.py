@@ -80,9 +80,9 @@ class Screen:
         self.descriptor, self.count = descriptor, 0
         self.decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace") if os.isatty(descriptor) else None
 
-    def shown(self, octets):
+    def shown(self, octets, last=False):
         self.count += len(octets)
-        return harmless(self.decoder.decode(octets)).encode() if self.decoder else octets
+        return harmless(self.decoder.decode(octets, last)).encode() if self.decoder else octets
 
 class Connection:
     def __init__(self, host, port, ca):
@@ -189,6 +189,8 @@ class Connection:
                     may_send += payload["bytes"]
                 elif kind in (STDIN_CLOSED, EXIT):
                     reading, ended = False, payload if kind == EXIT else None
+                    if ended:  # perhaps with half a character
+                        output.extend((screen.descriptor, screen.shown(b"", True), 0) for screen in screens.values())
                 elif kind == PING:
                     self.send(0, PONG, payload)
                 elif kind not in (PONG, GOAWAY, QUEUED):  # after GOAWAY what runs goes on for the server's grace period

@@ -196,15 +196,52 @@ fn a_terminal_is_the_persons_to_give() {
         played.stdout
     );
 
-    let mut given = run.clone();
-    given.words = vec!["run", "--tty", "HOST", "greet"];
-    let played = liar.play_at_a_terminal(&Case::honest(&given), DEADLINE);
-    assert!(
-        played.stdout.contains("\u{1b}]0;title"),
-        "{:?}",
-        played.stdout
-    );
-    assert!(played.asked_for_a_terminal, "the request says so");
+    assert!(!played.asked_for_a_terminal, "the request says so");
+
+    let option = Story {
+        words: vec!["run", "--tty", "HOST", "greet"],
+        ..run.clone()
+    };
+    let setting = Story {
+        settings: "trusting.toml",
+        ..run
+    };
+    for given in [option, setting] {
+        let played = liar.play_at_a_terminal(&Case::honest(&given), DEADLINE);
+        let screen = played.stdout;
+        assert!(screen.contains("\u{1b}]0;title"), "{screen:?}");
+        assert!(played.asked_for_a_terminal, "the request says so");
+    }
+}
+
+/// What the server says stands on lines of its own, and the question is in the client's words.
+#[test]
+fn agreement_and_reasons_are_asked_for_in_the_one_form_too() {
+    let liar = Liar::new();
+    let confirm = story("confirm");
+    let played = liar.play_and_type(&Case::honest(&confirm), ("[y/N] ", "n\r"), DEADLINE);
+    let (screen, status) = (played.stdout, played.status);
+    assert_eq!(status, Some(255), "{screen:?}");
+    for line in [
+        "ordain: 127.0.0.1: deploy would run as www: /bin/deploy v1 '***'\r\n",
+        "\nordain: 127.0.0.1: run deploy? [y/N] ",
+        "not confirmed; nothing was run (code 605)",
+    ] {
+        assert!(screen.contains(line), "{screen:?}");
+    }
+
+    let mut wants = confirm.with("ERROR", "code", 406.into());
+    let describe = |step: &liar::Step| step.sends("ANSWER").then(|| step.clone());
+    let described = story("describe").script.iter().find_map(describe);
+    wants.script.extend(described);
+    let typed = ("reason for deploy: ", "OPS-1\r");
+    let screen = liar.play_and_type(&wants, typed, DEADLINE).stdout;
+    for line in [
+        "ordain: 127.0.0.1: deploy wants a reason of the form OPS-[0-9]+\r\n",
+        "\nordain: 127.0.0.1: reason for deploy: ",
+    ] {
+        assert!(screen.contains(line), "{screen:?}");
+    }
 }
 
 #[test]

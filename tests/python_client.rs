@@ -213,7 +213,7 @@ fn a_client_in_python_shows_a_terminal_nothing_that_could_do_harm() {
     let count = std::fs::File::from(kept).read(&mut shown).unwrap();
     let shown = text(&shown[..count]);
     assert!(
-        shown.contains(r"a\x1b]0;title\x07b\x9b2J\u202eü"),
+        shown.contains(r"a\x1b]0;title\x07b\x9b2J\u202eü\xc3"),
         "{shown:?}"
     );
     assert!(shown.contains("c\\x1b[2Jd\r\n"), "{shown:?}");

@@ -259,7 +259,9 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
 
 /// A server behind `tls.client_ca` tells of a missing certificate only after the handshake.
 fn refused_early(place: &str, error: ClientError) -> ClientError {
-    if error.text.contains("CertificateRequired") || error.text.contains("certificate required") {
+    let wants_one = ["CertificateRequired", "certificate required"];
+    // As TLS says it, and not the server in a text of its own.
+    if error.is(Code::ConnectionLost) && wants_one.iter().any(|text| error.text.contains(text)) {
         return ClientError::new(
             Code::Untrusted,
             format!("{place} wants a client certificate (--cert, --key)"),

@@ -23,6 +23,7 @@ pub fn never() {
 /// digits and `-_.` alone; otherwise a server could have itself given a password by calling it
 /// something else.
 pub struct Wanted {
+    program: &'static str,
     host: Option<String>,
     what: String,
 }
@@ -31,6 +32,7 @@ impl Wanted {
     /// Something for this host, as it was typed.
     pub fn of(host: &str, what: &str) -> Self {
         Self {
+            program: "ordain",
             host: Some(plain(host)),
             what: plain(what),
         }
@@ -58,9 +60,10 @@ impl Wanted {
         Ok(Self::of(host, &format!("argument {name} of {command}")))
     }
 
-    /// Something of this machine's own.
-    pub fn own(what: &str) -> Self {
+    /// Something of this machine's own, for this program.
+    pub fn own(program: &'static str, what: &str) -> Self {
         Self {
+            program,
             host: None,
             what: plain(what),
         }
@@ -70,8 +73,8 @@ impl Wanted {
 impl fmt::Display for Wanted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
-            Some(host) => write!(out, "ordain: {host}: {}", self.what),
-            None => write!(out, "ordain: {}", self.what),
+            Some(host) => write!(out, "{}: {host}: {}", self.program, self.what),
+            None => write!(out, "{}: {}", self.program, self.what),
         }
     }
 }
@@ -96,7 +99,7 @@ pub fn possible() -> bool {
 }
 
 /// There is nobody to ask.
-pub fn nobody(Wanted { host, what }: &Wanted) -> ClientError {
+pub fn nobody(Wanted { host, what, .. }: &Wanted) -> ClientError {
     let at = host.as_ref().map(|host| format!(" at {host}"));
     let at = at.unwrap_or_default();
     let text = format!(
@@ -206,7 +209,7 @@ mod tests {
                 "ordain: web1: run deploy?",
             ),
             (
-                Wanted::own("passphrase of key"),
+                Wanted::own("ordain", "passphrase of key"),
                 "ordain: passphrase of key",
             ),
         ] {

@@ -333,8 +333,12 @@ fn tell_of_machine() {
 /// `ordaind hash-password`
 fn hash_password() -> Status {
     let password = if std::io::stdin().is_terminal() {
-        let twice = ask::secret(&Wanted::own("password to hash"))
-            .and_then(|first| Ok((first, ask::secret(&Wanted::own("again"))?)));
+        let twice = ask::secret(&Wanted::own("ordaind", "password")).and_then(|first| {
+            Ok((
+                first,
+                ask::secret(&Wanted::own("ordaind", "password again"))?,
+            ))
+        });
         match twice {
             Ok((first, second)) if first == second => Ok(first),
             Ok(_) => Err("the two passwords differ".to_owned()),

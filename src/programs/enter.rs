@@ -333,7 +333,7 @@ fn signer_of(file: &Path) -> Result<Signer, ClientError> {
 
     let key = match SshPrivate::read(&pem, None) {
         Err(PrivateFault::Passphrase) => {
-            let passphrase = ask::secret(&Wanted::own(&format!("passphrase of {}", file.display())))
+            let passphrase = ask::secret(&Wanted::own("ordain", &format!("passphrase of {}", file.display())))
                 .map_err(|_| fault(&"it wants its passphrase, and there is no terminal to ask on; ssh-agent can keep it (ssh-add)"))?;
             SshPrivate::read(&pem, Some(&passphrase))
         }

@@ -31,7 +31,10 @@ pub fn lies(story: &Story) -> Vec<Case> {
             continue;
         }
         let place = format!("{}[{at}]", step.kind().map_or("?", Kind::word));
-        for changed in fields(step) {
+        // As are the frames of a plain run.
+        let plain = ["deaf", "deploy"].contains(&story.name);
+        let known = plain && (step.sends("STARTED") || step.sends("EXIT"));
+        for changed in fields(step).into_iter().filter(|_| !known) {
             let mut script = story.script.clone();
             script[at] = step.saying(changed.payload);
             let mut case = Case::new(
@@ -103,17 +106,7 @@ fn frames(story: &Story, at: usize, step: &Step, place: &str) -> Vec<Case> {
         .when(step.when)
     };
     let count = payload.len() as u32;
-    for length in [
-        0,
-        1,
-        count - 1,
-        count + 1,
-        4097,
-        65_537,
-        1 << 20,
-        (1 << 20) + 1,
-        u32::MAX,
-    ] {
+    for length in [0, count - 1, count + 1, 4097, (1 << 20) + 1, u32::MAX] {
         let other = sent(*kind, *on, Some(length), payload);
         lie(
             &format!("says it has {length} bytes"),
@@ -134,7 +127,7 @@ fn frames(story: &Story, at: usize, step: &Step, place: &str) -> Vec<Case> {
         );
     }
     // Each kind at each place, where the places are not like those of another story.
-    let thorough = ["run", "healed", "list", "follow", "login"].contains(&story.name);
+    let thorough = ["run", "follow", "login"].contains(&story.name);
     let kinds = Kind::ALL.iter().filter(|_| thorough);
     for kind in kinds.map(|kind| kind.number()).chain([0, 8, 27, 35, 255]) {
         let other = sent(kind, *on, None, payload);

@@ -9,7 +9,7 @@ pub use stories::stories;
 use super::common::{client_in, write};
 use ordain::devca::{self, Use};
 use ordain::mux::Reader;
-use ordain::protocol::{Kind, Phase, Sender, encode, header};
+use ordain::protocol::{Frame, Kind, Phase, Sender, encode, header};
 use ordain::tls;
 use serde_json::Value;
 use std::fs::File;
@@ -18,9 +18,10 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// How often a client may come.
 const LINKS: usize = 4;
@@ -142,6 +143,8 @@ pub struct Story {
     pub name: &'static str,
     /// The words of the client's; HOST is where the server is.
     pub words: Vec<&'static str>,
+    /// The client's settings.
+    pub settings: &'static str,
     pub input: Option<&'static str>,
     pub script: Vec<Step>,
     pub status: i32,
@@ -251,6 +254,8 @@ impl Liar {
         let settings =
             "[defaults]\nuser = \"alice\"\nca = \"ca.crt\"\npassword_file = \"password\"\n";
         write(&folder.path().join("client.toml"), settings, 0o600);
+        let trusting = format!("{settings}tty = true\n");
+        write(&folder.path().join("trusting.toml"), &trusting, 0o600);
         let chain = tls::certificates(pair.certificate.as_bytes()).unwrap();
         let key = tls::private_key(pair.key.as_bytes()).unwrap();
         Self {
@@ -296,7 +301,7 @@ impl Liar {
             }
         });
 
-        let mut command = client_in(self.folder.path(), "client.toml");
+        let mut command = client_in(self.folder.path(), case.story.settings);
         command.current_dir(self.folder.path());
         command.args(["--tls-name", "localhost", "--connect-timeout", "2s"]);
         if !patient {
@@ -435,6 +440,16 @@ fn ended(mut child: Child, deadline: Duration, mut meanwhile: impl FnMut()) -> O
     }
 }
 
+/// One client's link, as the server has it.
+struct Link {
+    frames: Reader<ReadHalf<TlsStream<TcpStream>>>,
+    writing: WriteHalf<TlsStream<TcpStream>>,
+    script: Arc<Vec<Step>>,
+    notes: Arc<Mutex<Notes>>,
+    /// The stream of the last OPEN.
+    stream: u32,
+}
+
 /// Plays the script to one client.
 async fn serve(
     acceptor: TlsAcceptor,
@@ -446,90 +461,98 @@ async fn serve(
     let Ok(tls) = acceptor.accept(socket).await else {
         return;
     };
-    let (reading, mut writing) = tokio::io::split(tls);
-    let mut frames = Reader::new(reading, Sender::Client);
-    let (mut due, mut stream) = (Some(When::Accepted), 1);
-    loop {
-        for step in script.iter().filter(|step| Some(step.when) == due) {
-            let Act::Send {
-                kind,
-                on,
-                length,
-                payload,
-            } = &step.act
-            else {
-                match step.act {
-                    Act::Silence => return std::future::pending().await,
-                    Act::Close => drop(writing.shutdown().await),
-                    _ => {}
-                }
-                return;
-            };
-            if step.sends("EXIT") {
-                let json = step.json().unwrap_or_default();
-                let mut notes = notes.lock().unwrap();
-                notes.said.get_or_insert(json["stdout_bytes"].as_u64());
-                notes.number = json["number"].as_i64();
-            }
-            let on = match on {
-                On::Connection => 0,
-                On::Own => stream,
-                On::Other(number) => *number,
-            };
-            let mut bytes = match (Kind::numbered(*kind), length) {
-                (Some(kind), None) => encode(on, kind, payload),
-                (known, _) => {
-                    let length = length.unwrap_or(payload.len() as u32);
-                    let mut head = header(on, known.unwrap_or(Kind::Hello), length).to_vec();
-                    head[8] = *kind;
-                    head.extend_from_slice(payload);
-                    head
-                }
-            };
-            if writing
-                .write_all(&std::mem::take(&mut bytes))
-                .await
-                .is_err()
-            {
-                return;
-            }
-        }
-        let _ = writing.flush().await;
-        let Ok(frame) = frames.frame().await else {
+    let (reading, writing) = tokio::io::split(tls);
+    let mut link = Link {
+        frames: Reader::new(reading, Sender::Client),
+        writing,
+        script,
+        notes,
+        stream: 1,
+    };
+    let mut due = Some(When::Accepted);
+    while link.perform(due).await.is_some() {
+        let Ok(frame) = link.frames.frame().await else {
             return;
         };
-        due = match frame.kind {
-            Kind::Hello => {
-                frames.enter(Phase::Login);
-                None
-            }
-            Kind::Login => {
-                let lets_in = script.iter().any(|step| step.sends("LOGGED_IN"));
-                if lets_in {
-                    frames.enter(Phase::Open);
+        due = link.heard(&frame).await;
+    }
+}
+
+impl Link {
+    /// Does what is due now; nothing where the link ends with it.
+    async fn perform(&mut self, due: Option<When>) -> Option<()> {
+        let script = self.script.clone();
+        for step in script.iter().filter(|step| Some(step.when) == due) {
+            self.note(step);
+            let bytes = match &step.act {
+                Act::Send {
+                    kind,
+                    on,
+                    length,
+                    payload,
+                } => self.frame(*kind, *on, *length, payload),
+                Act::Silence => std::future::pending().await,
+                Act::Close => {
+                    let _ = self.writing.shutdown().await;
+                    return None;
                 }
-                Some(When::Login)
+                Act::Cut => return None,
+            };
+            self.writing.write_all(&bytes).await.ok()?;
+        }
+        self.writing.flush().await.ok()
+    }
+
+    /// A frame, whatever its header says.
+    fn frame(&self, kind: u8, on: On, length: Option<u32>, payload: &[u8]) -> Vec<u8> {
+        let stream = match on {
+            On::Connection => 0,
+            On::Own => self.stream,
+            On::Other(number) => number,
+        };
+        let length = length.unwrap_or(payload.len() as u32);
+        let mut bytes = header(stream, Kind::Hello, length).to_vec();
+        bytes[8] = kind;
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    /// Notes which end it tells.
+    fn note(&self, step: &Step) {
+        if step.sends("EXIT") {
+            let json = step.json().unwrap_or_default();
+            let mut notes = self.notes.lock().unwrap();
+            notes.said.get_or_insert(json["stdout_bytes"].as_u64());
+            notes.number = json["number"].as_i64();
+        }
+    }
+
+    /// What is due once this has come.
+    async fn heard(&mut self, frame: &Frame) -> Option<When> {
+        match frame.kind {
+            Kind::Hello => self.frames.enter(Phase::Login),
+            Kind::Login => {
+                if self.script.iter().any(|step| step.sends("LOGGED_IN")) {
+                    self.frames.enter(Phase::Open);
+                }
+                return Some(When::Login);
             }
             Kind::Open => {
-                stream = frame.stream;
+                self.stream = frame.stream;
                 let open: Value = serde_json::from_slice(&frame.payload).unwrap();
                 let request: Value =
                     serde_json::from_str(open["signed"].as_str().unwrap()).unwrap();
-                notes.lock().unwrap().terminal |= request.get("terminal").is_some();
-                let verb = request["verb"].as_str().unwrap().to_owned();
-                stories::VERBS
-                    .iter()
-                    .find(|known| **known == verb)
-                    .map(|verb| When::Open(verb))
+                self.notes.lock().unwrap().terminal |= request.get("terminal").is_some();
+                let known = stories::VERBS.iter().find(|verb| request["verb"] == **verb);
+                return known.map(|verb| When::Open(verb));
             }
-            Kind::Eof => Some(When::Eof),
+            Kind::Eof => return Some(When::Eof),
             Kind::Ping => {
-                let _ = writing
-                    .write_all(&encode(0, Kind::Pong, &frame.payload))
-                    .await;
-                None
+                let pong = encode(0, Kind::Pong, &frame.payload);
+                let _ = self.writing.write_all(&pong).await;
             }
-            _ => None,
-        };
+            _ => {}
+        }
+        None
     }
 }

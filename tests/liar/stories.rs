@@ -91,6 +91,7 @@ fn story(name: &'static str, words: &[&'static str], steps: Vec<Step>) -> Story 
     Story {
         name,
         words: words.to_vec(),
+        settings: "client.toml",
         input: None,
         script: greeting().into_iter().chain(steps).collect(),
         status: 0,
