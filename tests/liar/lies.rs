@@ -69,6 +69,8 @@ fn frames(story: &Story, at: usize, step: &Step, place: &str) -> Vec<Case> {
     let mut all = Vec::new();
     let mut lie = |what: &str, script: Vec<Step>| {
         let mut case = Case::new(story, &Lie::Script(script), format!("{place} {what}"));
+        // Whoever only logs in has left when the rest comes.
+        case.must_fail = shows(step, what) && story.name != "login";
         // What was meant as the next frame's header may have become output.
         case.of_output = matches!(step.kind(), Some(Kind::Stdout | Kind::Stderr));
         all.push(case);
@@ -161,6 +163,17 @@ fn frames(story: &Story, at: usize, step: &Step, place: &str) -> Vec<Case> {
         with(&|script| script.insert(at + 1, grant.clone())),
     );
     all
+}
+
+/// Whether a frame that is moved so must end the connection: one that comes once at the most, and one
+/// on a stream that nobody has opened.
+fn shows(step: &Step, what: &str) -> bool {
+    let once = ["HELLO", "LOGGED_IN", "QUEUED", "STARTED", "STDIN_CLOSED"];
+    match what {
+        "comes twice" => once.iter().any(|word| step.sends(word)),
+        "is on Other(7)" | "is on Other(4294967295)" => true,
+        _ => false,
+    }
 }
 
 /// Lies in the fields of a frame's payload.
