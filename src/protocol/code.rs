@@ -127,7 +127,7 @@ codes! {
     ConnectTimeout = 601, "connect-timeout";
     /// The server is not the one the client was told to expect, or TLS failed.
     Untrusted = 602, "untrusted-server";
-    /// The connection broke before the end was known.
+    /// The connection broke before the end was known, or the end does not fit what came.
     ConnectionLost = 603, "connection-lost";
     /// The client's words, files or settings are off.
     Usage = 604, "usage";

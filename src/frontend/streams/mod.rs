@@ -11,7 +11,7 @@ use super::wire::{End, Frames, Link, patiently};
 use crate::ids::StreamId;
 use crate::limits::SILENCE;
 use crate::mux::Outbox;
-use crate::protocol::{Code, Failure, Kind};
+use crate::protocol::{Code, Failure, Goaway, Kind};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -99,11 +99,8 @@ impl<'c> Streams<'c> {
         loop {
             if shared.draining() && !told {
                 told = true;
-                let _ = self.outbox.try_control(
-                    0,
-                    Kind::Goaway,
-                    &serde_json::json!({ "text": "the server is stopping" }),
-                );
+                let text = "the server is stopping".into();
+                let _ = self.outbox.try_control(0, Kind::Goaway, &Goaway { text });
             }
             if self.closing.is_some() && !self.runs_go_on() {
                 return Err(End::stopping());
