@@ -111,14 +111,11 @@ impl Status {
     pub const NAGIOS_UNKNOWN: Self = Self(3);
     /// The command's time was up, as timeout(1) says it.
     pub const TIMEOUT: Self = Self(124);
+    /// Whoever read standard output has gone away, as a shell says it of a process that SIGPIPE has
+    /// ended.
+    pub const READER_GONE: Self = Self(128 + 13);
     /// ordain itself failed, and the command may not have run. The number is the one of ssh(1).
     pub const OWN_FAILURE: Self = Self(255);
-}
-
-impl From<Status> for std::process::ExitCode {
-    fn from(status: Status) -> Self {
-        Self::from(status.0)
-    }
 }
 
 /// A duration as people write it: `250ms`, `3.2s`, `12m04s`.

@@ -1,5 +1,6 @@
 //! `ordain-certs`: a development set at once, or a CA, servers and clients one by one.
 
+use super::output::{self, Finished};
 use super::{complain, say};
 use crate::cli::{CertsArgs, CertsVerb};
 use crate::devca::{self, Pair, Use};
@@ -14,11 +15,18 @@ const CA_DAYS: u32 = 3650;
 const LEAF_DAYS: u32 = 825;
 
 /// The whole program.
-pub fn ordain_certs() -> Status {
+pub fn ordain_certs() -> Finished {
+    output::finish(program())
+}
+
+fn program() -> Status {
     if let Some(status) = super::complete::asked(CertsArgs::command) {
         return status;
     }
-    let args = CertsArgs::parse();
+    let Ok(words) = super::words("ordain-certs") else {
+        return Status(2);
+    };
+    let args = CertsArgs::parse_from(words);
     let made = match args.verb {
         None => development(
             &args.output.out,

@@ -1,6 +1,7 @@
 //! `ordain`: settings, the right server, a login, and what was asked for.
 
 use super::display::plain;
+use super::output::{self, Finished};
 use super::target::{Target, hosts};
 use super::verbs::{commands, runs, sessions};
 use super::{complain, complete, enter, say, say_json};
@@ -12,11 +13,17 @@ use clap::CommandFactory;
 use std::time::{Duration, Instant};
 
 /// The whole program.
-pub fn ordain() -> Status {
+pub fn ordain() -> Finished {
+    output::finish(program())
+}
+
+fn program() -> Status {
     if let Some(status) = complete::asked(ClientArgs::command) {
         return status;
     }
-    let words: Vec<_> = std::env::args_os().collect();
+    let Ok(words) = super::words("ordain") else {
+        return wrong_usage();
+    };
     let args = match ClientArgs::read(&words) {
         Ok(args) => args,
         Err(error) => return usage(&error),
@@ -51,7 +58,11 @@ fn usage(error: &clap::Error) -> Status {
     if !error.use_stderr() {
         return Status::OK;
     }
-    if std::env::args().any(|argument| argument == "--nagios") {
+    wrong_usage()
+}
+
+fn wrong_usage() -> Status {
+    if std::env::args_os().any(|argument| argument == "--nagios") {
         say("ORDAIN UNKNOWN - wrong usage");
         return Status::NAGIOS_UNKNOWN;
     }

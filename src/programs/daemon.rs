@@ -2,6 +2,7 @@
 
 use super::ask::{self, Wanted};
 use super::faults::{count, faulty};
+use super::output::{self, Finished};
 use super::{access, audit, complain, complete, demo, doctor, init, local, logs, say, status};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
@@ -15,14 +16,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The whole program.
-pub fn ordaind() -> Status {
+pub fn ordaind() -> Finished {
+    output::finish(program())
+}
+
+fn program() -> Status {
     if let Some(status) = of_our_own() {
         return status;
     }
     if let Some(status) = complete::asked(DaemonArgs::command) {
         return status;
     }
-    let args = DaemonArgs::parse();
+    let Ok(words) = super::words("ordaind") else {
+        return Status(2);
+    };
+    let args = DaemonArgs::parse_from(words);
     let path = args.config.clone().unwrap_or_else(default_config);
     match args.verb {
         None => serve(&path),

@@ -2,13 +2,14 @@
 
 use super::complain;
 use super::display::plain;
-use super::terminal::{Leaving, Output, Signals};
+use super::terminal::{Broken, Leaving, Output, Signals};
 use crate::client::{ClientError, Durable, Event, Told, reason};
 use crate::exit::{Human, Reason, Status};
 use crate::protocol::{Code, Ended};
 use crate::sys::{RawMode, own_terminal_size};
 use crate::verb::{Cancel, Signal};
 use serde_json::json;
+use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -31,14 +32,19 @@ pub struct How {
     pub terminal: bool,
 }
 
+/// What may come from standard input while a run is followed, besides its bytes.
+#[derive(Default)]
+pub struct FromInput {
+    /// The person wants to leave.
+    pub leaving: Option<Leaving>,
+    /// It cannot be read.
+    pub broken: Option<Broken>,
+}
+
 /// Output here, input there, until the end; exits as the command did.
-pub async fn follow(
-    how: &How,
-    run: Durable,
-    leaving: Option<Leaving>,
-) -> Result<Status, ClientError> {
+pub async fn follow(how: &How, run: Durable, input: FromInput) -> Result<Status, ClientError> {
     let mut following = Following::begin(*how, run).await;
-    let way = following.until_the_end(leaving).await?;
+    let way = following.until_the_end(input).await?;
     match way {
         Way::Ended(ended) => following.end(ended).await,
         Way::Left => {
@@ -71,6 +77,8 @@ struct Following {
     raw_mode: Option<RawMode>,
     /// Whether our `--timeout` has ended it.
     cancelled: bool,
+    /// Whether it was ended because its input could not be read.
+    cut_short: bool,
     interrupts: u32,
 }
 
@@ -97,11 +105,12 @@ impl Following {
             output,
             raw_mode,
             cancelled: false,
+            cut_short: false,
             interrupts: 0,
         }
     }
 
-    async fn until_the_end(&mut self, leaving: Option<Leaving>) -> Result<Way, ClientError> {
+    async fn until_the_end(&mut self, input: FromInput) -> Result<Way, ClientError> {
         let timeout = after(self.how.timeout);
         tokio::pin!(timeout);
         let mut interrupt = signal(SignalKind::interrupt())
@@ -110,8 +119,9 @@ impl Following {
             mut end,
             mut window,
         } = Signals::new()?;
-        let leave = asked_to_leave(leaving);
-        tokio::pin!(leave);
+        let leave = asked_to_leave(input.leaving);
+        let broken = broken(input.broken);
+        tokio::pin!(leave, broken);
 
         loop {
             tokio::select! {
@@ -131,8 +141,13 @@ impl Following {
                 written = self.output.written.more() => match written {
                     Some(bytes) => self.run.consumed(bytes).await?,
                     // As any program whose reader has gone away.
-                    None => return Ok(Way::Gone(Status(128 + 13))),
+                    None => return Ok(Way::Gone(Status::READER_GONE)),
                 },
+                fault = &mut broken, if !self.cut_short => {
+                    self.cut_short = true;
+                    complain(&format!("ordain: standard input cannot be read, so the run is ended: {fault}"));
+                    cancel(&self.run);
+                }
                 () = &mut timeout, if !self.cancelled => {
                     self.cancelled = true;
                     complain("ordain: --timeout is over; cancelling the run");
@@ -164,7 +179,7 @@ impl Following {
                     Human(after)
                 ));
                 tell_missing(missing);
-                if self.cancelled {
+                if self.cancelled || self.cut_short {
                     cancel(&self.run);
                 }
             }
@@ -213,7 +228,11 @@ impl Following {
             return Ok(Status::OK);
         }
 
-        let status = conclude(&ended, self.cancelled)?;
+        let mut status = conclude(&ended, self.cancelled)?;
+        if self.cut_short {
+            // Whatever the command has made of half its input.
+            status = Status::OWN_FAILURE;
+        }
         if self.how.nagios && !matches!(reason(&ended)?, Reason::Exit(_)) {
             super::say(&format!(
                 "ORDAIN UNKNOWN - the plugin did not end by itself: {}",
@@ -231,6 +250,16 @@ async fn after(time: Option<Duration>) {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits until standard input cannot be read, and says why.
+async fn broken(broken: Option<Broken>) -> io::Error {
+    if let Some(broken) = broken
+        && let Ok(fault) = broken.await
+    {
+        return fault;
+    }
+    std::future::pending().await
 }
 
 /// Waits until the person wants to leave, where they can say so.

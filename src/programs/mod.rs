@@ -27,6 +27,7 @@ mod invoke;
 mod local;
 #[cfg(target_os = "linux")]
 mod logs;
+mod output;
 mod run;
 #[cfg(target_os = "linux")]
 mod status;
@@ -39,30 +40,23 @@ pub use client::ordain;
 #[cfg(target_os = "linux")]
 pub use daemon::ordaind;
 pub use display::Sanitizer;
+pub use output::Finished;
 
-/// Prints a line to standard output; a reader that has gone away is no reason to fail. Whatever the
-/// line is made of, it is one line and harmless to a terminal: nothing else prints what a server or
-/// a file says.
-fn say(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{}", display::plain(line));
-}
-
-/// Prints several lines to standard output, each as [`say`] does.
 #[cfg(target_os = "linux")]
-fn say_lines(text: &str) {
-    text.lines().for_each(say);
-}
+use output::say_lines;
+use output::{complain, say, say_json};
+use std::ffi::OsString;
 
-/// Prints JSON to standard output, in printable ASCII: whatever a server says, a terminal sees
-/// plain characters.
-fn say_json(value: &serde_json::Value) {
-    let line = crate::audit::line(value).unwrap_or_default();
-    say(String::from_utf8_lossy(&line).trim_end());
-}
-
-/// Prints a line to standard error, as [`say`] does to standard output.
-fn complain(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "{}", display::plain(line));
+/// The words that this program was called with. What is no text is shown, escaped, and is a fault:
+/// nothing here takes it.
+fn words(program: &str) -> Result<Vec<OsString>, ()> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match words.iter().skip(1).find(|word| word.to_str().is_none()) {
+        None => Ok(words),
+        Some(word) => {
+            let shown = word.as_encoded_bytes().escape_ascii();
+            complain(&format!("{program}: `{shown}` is not UTF-8 text"));
+            Err(())
+        }
+    }
 }

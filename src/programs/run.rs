@@ -3,15 +3,17 @@
 use super::ask::{self, Wanted};
 use super::complain;
 use super::display::{plain, quoted};
-use super::follow::{How, follow};
+use super::follow::{FromInput, How, follow};
 use super::invoke::{ask_for_secrets, described, detachable};
-use super::terminal::feed;
+use super::terminal::{End, Signals, feed};
 use crate::cli::{ClientArgs, RunArgs};
 use crate::client::{ClientError, Durable, Options, Session};
 use crate::exit::Status;
 use crate::protocol::Code;
 use crate::verb::{CommandView, Invocation, Preview};
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+use tokio::signal::unix;
 
 /// Runs the command and stays until its end.
 pub async fn perform(
@@ -26,7 +28,13 @@ pub async fn perform(
         detachable(session, run.command(), view.as_ref()).await?;
     }
     let asked = invocation.terminal.is_some();
-    let started = start(run, (options, session), invocation, view.is_some()).await?;
+    let mut waiting = Waiting::new(run.timeout)?;
+    let server = (options, session);
+    let started = match start(run, server, invocation, view.is_some(), &mut waiting).await {
+        Ok(started) => started,
+        Err(NotBegun::Error(error)) => return Err(error),
+        Err(NotBegun::Left(status)) => return Ok(status),
+    };
     *begun = true;
     if run.detach {
         return Ok(detach(args, started).await);
@@ -45,13 +53,13 @@ pub async fn perform(
         json: args.json,
         raw: run.raw,
         nagios: run.nagios,
-        timeout: run.timeout,
+        timeout: waiting.left(),
         verbose: args.verbose,
         watching: false,
         terminal,
     };
     if !started.takes_stdin() {
-        return follow(&how, started, None).await;
+        return follow(&how, started, FromInput::default()).await;
     }
     if args.password_stdin {
         return Err(ClientError::new(
@@ -61,8 +69,82 @@ pub async fn perform(
     }
 
     let (left, leaving) = tokio::sync::oneshot::channel();
-    tokio::spawn(feed(started.input(), terminal.then_some(left)));
-    follow(&how, started, terminal.then_some(leaving)).await
+    let (broke, broken) = tokio::sync::oneshot::channel();
+    tokio::spawn(feed(started.input(), terminal.then_some(left), broke));
+    let input = FromInput {
+        leaving: terminal.then_some(leaving),
+        broken: Some(broken),
+    };
+    follow(&how, started, input).await
+}
+
+/// Why a run has not begun.
+enum NotBegun {
+    /// The server refused it, or could not be asked.
+    Error(ClientError),
+    /// It was given up while it waited for its turn.
+    Left(Status),
+}
+
+impl From<ClientError> for NotBegun {
+    fn from(error: ClientError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Waiting for a run to begin: `--timeout` counts, and whoever wants this program to end is heard.
+/// What waits is given up then, and never begins.
+struct Waiting {
+    timeout: Option<Duration>,
+    spent: Duration,
+    interrupt: unix::Signal,
+    end: End,
+}
+
+impl Waiting {
+    fn new(timeout: Option<Duration>) -> Result<Self, ClientError> {
+        let interrupt = unix::signal(unix::SignalKind::interrupt())
+            .map_err(|fault| ClientError::new(Code::Internal, format!("SIGINT: {fault}")))?;
+        Ok(Self {
+            timeout,
+            spent: Duration::ZERO,
+            interrupt,
+            end: Signals::new()?.end,
+        })
+    }
+
+    /// What is left of `--timeout`.
+    fn left(&self) -> Option<Duration> {
+        self.timeout
+            .map(|timeout| timeout.saturating_sub(self.spent))
+    }
+
+    /// Waits for it to begin.
+    async fn begun<T>(
+        &mut self,
+        begins: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, NotBegun> {
+        let began = Instant::now();
+        let left = self.left().unwrap_or(Duration::MAX);
+        let outcome = tokio::select! {
+            begun = tokio::time::timeout(left, begins) => match begun {
+                Ok(begun) => Ok(begun?),
+                Err(_) => {
+                    complain("ordain: --timeout is over before the run has begun; it does not begin");
+                    Err(NotBegun::Left(Status::TIMEOUT))
+                }
+            },
+            _ = self.interrupt.recv() => Err(given_up()),
+            () = self.end.rung() => Err(given_up()),
+        };
+        self.spent += began.elapsed();
+        outcome
+    }
+}
+
+fn given_up() -> NotBegun {
+    complain("ordain: given up before the run has begun; it does not begin");
+    NotBegun::Left(Status(128 + 2))
 }
 
 /// Starts the run. What the server says is missing is asked for once, and then it is tried again.
@@ -71,10 +153,11 @@ async fn start(
     (options, session): (&Options, &Session),
     mut invocation: Invocation,
     is_described: bool,
-) -> Result<Durable, ClientError> {
-    let mut started = begin(options, session, &invocation).await;
+    waiting: &mut Waiting,
+) -> Result<Durable, NotBegun> {
+    let mut started = waiting.begun(begin(options, session, &invocation)).await;
 
-    if let Err(error) = &started
+    if let Err(NotBegun::Error(error)) = &started
         && !is_described
         && error.is(Code::Argument)
     {
@@ -83,21 +166,21 @@ async fn start(
         let before = invocation.arguments.len();
         ask_for_secrets(&mut invocation.arguments, &view, run)?;
         if invocation.arguments.len() > before {
-            started = begin(options, session, &invocation).await;
+            started = waiting.begun(begin(options, session, &invocation)).await;
         }
     }
 
-    if let Err(error) = &started
+    if let Err(NotBegun::Error(error)) = &started
         && error.is(Code::Reason)
         && invocation.reason.is_none()
         && ask::can_ask()
     {
         let view = described(session, run.command()).await?;
         invocation.reason = Some(reason(&view, run)?);
-        started = begin(options, session, &invocation).await;
+        started = waiting.begun(begin(options, session, &invocation)).await;
     }
 
-    if let Err(error) = &started
+    if let Err(NotBegun::Error(error)) = &started
         && error.is(Code::Confirm)
     {
         let preview = session.ask(&Preview(invocation.clone())).await?;
@@ -110,7 +193,7 @@ async fn start(
         ));
         ask::agree(&Wanted::of(host, &format!("run {command}?")))?;
         invocation.confirmed = true;
-        started = begin(options, session, &invocation).await;
+        started = waiting.begun(begin(options, session, &invocation)).await;
     }
 
     started

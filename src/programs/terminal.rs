@@ -1,21 +1,25 @@
 //! This side of a run: standard input, output and error, the terminal and its signals.
 
 use super::display::Sanitizer;
+use super::output;
 use crate::client::{ClientError, DurableInput};
 use crate::limits::DATA_FRAME;
 use crate::protocol::Code;
+use crate::sys;
 use crate::verb::Terminal;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// This terminal, where there is one on both sides.
 pub fn own_terminal() -> Option<Terminal> {
-    if !std::io::stdout().is_terminal() {
+    if !io::stdout().is_terminal() {
         return None;
     }
-    let (columns, rows) = crate::sys::own_terminal_size()?;
+    let (columns, rows) = sys::own_terminal_size()?;
     let kind = std::env::var("TERM").unwrap_or_default();
     Some(Terminal {
         kind: kind.chars().take(64).collect(),
@@ -69,23 +73,38 @@ impl End {
     }
 }
 
+/// Rings when standard input cannot be read.
+pub type Broken = tokio::sync::oneshot::Receiver<io::Error>;
+
 /// Standard input, read in a thread of its own because reading blocks. At a terminal `~.` at the
-/// beginning of a line rings `leave`, as ssh has it: the only way out of a link that hangs.
-pub async fn feed(input: DurableInput, mut leave: Option<tokio::sync::oneshot::Sender<()>>) {
+/// beginning of a line rings `leave`, as ssh has it: the only way out of a link that hangs. What
+/// cannot be read rings `broken`, and is no end of input: half an input would look like a whole one.
+pub async fn feed(
+    input: DurableInput,
+    mut leave: Option<tokio::sync::oneshot::Sender<()>>,
+    broken: tokio::sync::oneshot::Sender<io::Error>,
+) {
     let mut line = Line::Begun;
-    let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(2);
+    let (sender, mut pieces) = mpsc::channel::<io::Result<Vec<u8>>>(2);
     std::thread::spawn(move || {
-        let mut stdin = std::io::stdin().lock();
-        let mut buffer = vec![0; DATA_FRAME];
-        while let Ok(count) = stdin.read(&mut buffer) {
-            let piece = buffer.get(..count).unwrap_or_default().to_vec();
-            if count == 0 || sender.blocking_send(piece).is_err() {
+        loop {
+            let piece = next_piece();
+            let last = piece.as_ref().map_or(true, Vec::is_empty);
+            if sender.blocking_send(piece).is_err() || last {
                 return;
             }
         }
     });
 
     while let Some(piece) = pieces.recv().await {
+        let piece = match piece {
+            Ok(piece) if piece.is_empty() => break,
+            Ok(piece) => piece,
+            Err(fault) => {
+                let _ = broken.send(fault);
+                return;
+            }
+        };
         if leave.is_some() && piece.iter().any(|byte| line.leaves(*byte)) {
             if let Some(leave) = leave.take() {
                 let _ = leave.send(());
@@ -100,6 +119,27 @@ pub async fn feed(input: DurableInput, mut leave: Option<tokio::sync::oneshot::S
     }
 
     input.end();
+}
+
+/// The next bytes of standard input; none at its end. Waits also where the descriptor does not.
+fn next_piece() -> io::Result<Vec<u8>> {
+    let mut stdin = io::stdin().lock();
+    let mut piece = vec![0; DATA_FRAME];
+    loop {
+        match stdin.read(&mut piece) {
+            Ok(count) => {
+                piece.truncate(count);
+                return Ok(piece);
+            }
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
+                let waited = sys::wait_readable(stdin.as_fd(), Duration::from_secs(3600));
+                let late = |fault: &io::Error| fault.kind() == io::ErrorKind::TimedOut;
+                waited.or_else(|fault| if late(&fault) { Ok(()) } else { Err(fault) })?;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
 }
 
 /// Where in a line the last key was.
@@ -168,8 +208,8 @@ impl Output {
         let report = written.clone();
         let clean = |terminal: bool| (terminal && !raw && !json).then(Sanitizer::default);
         let mut sanitizers = [
-            clean(std::io::stdout().is_terminal()),
-            clean(std::io::stderr().is_terminal()),
+            clean(io::stdout().is_terminal()),
+            clean(io::stderr().is_terminal()),
         ];
 
         let thread = move || {
@@ -188,7 +228,7 @@ impl Output {
                             None => bytes,
                         };
 
-                        let failed = write_to(error, &bytes).is_err();
+                        let failed = output::print(error, &bytes).is_err();
                         report.bytes.fetch_add(counted, Ordering::AcqRel);
                         report.failed.store(failed, Ordering::Release);
                         report.bell.notify_one();
@@ -200,7 +240,7 @@ impl Output {
                     Piece::Flush(done) => {
                         for (error, sanitizer) in [false, true].into_iter().zip(&mut sanitizers) {
                             if let Some(sanitizer) = sanitizer {
-                                let _ = write_to(error, &sanitizer.leave());
+                                let _ = output::print(error, &sanitizer.leave());
                             }
                         }
 
@@ -278,13 +318,4 @@ impl Output {
         // Also when the thread has ended: then nobody holds the other end.
         let _ = flushed.await;
     }
-}
-
-fn write_to(error: bool, bytes: &[u8]) -> std::io::Result<()> {
-    if error {
-        return std::io::stderr().write_all(bytes);
-    }
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()
 }

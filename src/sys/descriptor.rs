@@ -150,6 +150,28 @@ pub fn watch(
         .map_err(Into::into)
 }
 
+/// Waits until a descriptor can be written, without a runtime, for as long as that takes.
+///
+/// # Errors
+/// As poll(2).
+pub fn wait_writable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let mut entry = libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    loop {
+        // SAFETY: one entry that lives through the call.
+        if unsafe { libc::poll(&raw mut entry, 1, -1) } > 0 {
+            return Ok(());
+        }
+        let fault = io::Error::last_os_error();
+        if fault.kind() != io::ErrorKind::Interrupted {
+            return Err(fault);
+        }
+    }
+}
+
 /// Waits until a descriptor can be read, without a runtime.
 ///
 /// # Errors

@@ -41,7 +41,7 @@ use descriptor::socket_listens;
 #[cfg(target_os = "linux")]
 pub use descriptor::{
     adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, wait_readable,
-    watch, widen,
+    wait_writable, watch, widen,
 };
 #[cfg(target_os = "linux")]
 pub use executable::{

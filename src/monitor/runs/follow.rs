@@ -72,6 +72,8 @@ fn joined(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result<(
             }
             if run.phase != Phase::Running {
                 wait_for(state, run, place, attachment);
+                // Its client is back, so its turn may have come.
+                state.runs.one_ended.notify_waiters();
                 return Ok(());
             }
         }

@@ -132,6 +132,8 @@ fn rivals<'r>(
     queue
         .iter()
         .filter_map(|id| runs.get(id))
+        // Nobody waits for whoever is away.
+        .filter(|run| run.owner.is_some())
         .filter(move |run| {
             let same_lock = run.command.lock.is_some() && run.command.lock == command.lock;
             run.command.name == command.name || same_lock
@@ -233,7 +235,8 @@ async fn own_turn(
             let text = "the server is stopping and starts nothing new";
             return Err(Denied::new(Code::Stopping, text));
         }
-        let Some(waits) = before(state, command, Some(run)) else {
+        let waits = before(state, command, Some(run)).or_else(|| away(state, run));
+        let Some(waits) = waits else {
             return Ok(());
         };
 
@@ -250,6 +253,13 @@ async fn own_turn(
             }
         }
     }
+}
+
+/// What waits is not started while its client is away.
+fn away(state: &Shared, run: RunId) -> Option<Denied> {
+    let runs = state.runs.going.borrow();
+    let away = runs.get(&run).is_some_and(|run| run.owner.is_none());
+    away.then(|| Denied::new(Code::QueueLeft, "its client is away"))
 }
 
 /// Somebody wants the end of a run that has not begun.

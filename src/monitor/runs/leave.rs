@@ -3,7 +3,7 @@
 use crate::exit::Reason;
 use crate::ids::{ConnectionId, StreamId};
 use crate::monitor::denied::Denied;
-use crate::monitor::run::Run;
+use crate::monitor::run::{Phase, Run};
 use crate::monitor::state::Shared;
 use crate::policy::{Grant, OnDisconnect};
 use crate::protocol::Code;
@@ -12,6 +12,7 @@ use crate::verb::{Cancel, Signal};
 /// The client is gone, or has given up one stream: its runs follow their rule. One whose link was
 /// lost may come back.
 pub fn leave(state: &Shared, connection: ConnectionId, stream: Option<StreamId>, lost: bool) {
+    let mut waited = false;
     for run in state.runs.going.borrow_mut().values_mut() {
         run.waiting.retain(|((owner, its), _)| {
             *owner != connection || stream.is_some_and(|stream| stream != *its)
@@ -24,7 +25,10 @@ pub fn leave(state: &Shared, connection: ConnectionId, stream: Option<StreamId>,
         }
         run.owner = None;
         run.changes += 1;
-        if run.command.on_disconnect == OnDisconnect::Continue {
+        waited |= run.phase == Phase::Queued;
+        // One that goes on without its client has begun with it: what waits is never started for a
+        // client that is away.
+        if run.phase != Phase::Queued && run.command.on_disconnect == OnDisconnect::Continue {
             continue;
         }
         if lost && !run.command.resume_window.is_zero() {
@@ -32,6 +36,10 @@ pub fn leave(state: &Shared, connection: ConnectionId, stream: Option<StreamId>,
         } else {
             run.end_for(Reason::Disconnected);
         }
+    }
+    if waited {
+        // Those behind it may move up.
+        state.runs.one_ended.notify_waiters();
     }
 }
 
@@ -51,7 +59,7 @@ pub fn end_unless_back(state: &Shared, run: &Run) {
             .going
             .borrow()
             .get(&id)
-            .filter(|run| run.changes == changes)
+            .filter(|run| run.changes == changes && run.owner.is_none())
         {
             run.end_for(Reason::Disconnected);
         }

@@ -98,7 +98,7 @@ pub async fn attach(
         watching: true,
         ..follow::How::default()
     };
-    follow::follow(&how, attached, None).await
+    follow::follow(&how, attached, follow::FromInput::default()).await
 }
 
 pub async fn signal(

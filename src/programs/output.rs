@@ -1,0 +1,118 @@
+//! What the programs print goes out here, whole or not at all, and each of them ends by asking
+//! whether it did: success is never said when bytes were lost.
+
+use super::display;
+use crate::exit::Status;
+use crate::sys;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+/// What has kept something from being printed, and where; the first that did.
+static FAULT: Mutex<Option<(&'static str, io::Error)>> = Mutex::new(None);
+
+/// How a program ends that has looked whether all it printed went out. Only [`finish`] makes one.
+#[must_use]
+pub struct Finished(Status);
+
+impl From<Finished> for ExitCode {
+    fn from(finished: Finished) -> Self {
+        Self::from(finished.0.0)
+    }
+}
+
+/// Looks whether all went out that was printed. If not, that is how the program has ended: quietly,
+/// as any program whose reader has gone away, or with the system's sentence.
+pub fn finish(status: Status) -> Finished {
+    let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Finished(match fault {
+        None => status,
+        Some((_, fault)) if fault.kind() == io::ErrorKind::BrokenPipe => Status::READER_GONE,
+        Some((name, fault)) => {
+            complain(&format!(
+                "ordain: {name} could not be written, so not all of it is there: {fault}"
+            ));
+            Status::OWN_FAILURE
+        }
+    })
+}
+
+/// Prints a line to standard output. Whatever the line is made of, it is one line and harmless to a
+/// terminal: nothing else prints what a server or a file says.
+pub fn say(line: &str) {
+    let _ = print(false, format!("{}\n", display::plain(line)).as_bytes());
+}
+
+/// Prints several lines to standard output, each as [`say`] does.
+#[cfg(target_os = "linux")]
+pub fn say_lines(text: &str) {
+    text.lines().for_each(say);
+}
+
+/// Prints JSON to standard output, in printable ASCII: whatever a server says, a terminal sees
+/// plain characters.
+pub fn say_json(value: &serde_json::Value) {
+    let line = crate::audit::line(value).unwrap_or_default();
+    say(String::from_utf8_lossy(&line).trim_end());
+}
+
+/// Prints a line to standard error, as [`say`] does to standard output. That somebody does not hear
+/// it is no reason to fail.
+pub fn complain(line: &str) {
+    let _ = whole(true, format!("{}\n", display::plain(line)).as_bytes());
+}
+
+/// Prints bytes as they are, all of them, to standard output or error.
+///
+/// # Errors
+/// As write(2). It is noted, and [`finish`] tells it.
+pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
+    whole(error, bytes).map_err(|fault| {
+        let kind = fault.kind();
+        let name = if error {
+            "standard error"
+        } else {
+            "standard output"
+        };
+        let mut known = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get_or_insert((name, fault));
+        kind.into()
+    })
+}
+
+/// Standard output and error, without a buffer of ours between: what is written is written.
+static WAYS: Mutex<[Option<File>; 2]> = Mutex::new([None, None]);
+
+/// Writes all bytes, waiting where the descriptor does not: whoever started this program may have
+/// made it non-blocking.
+fn whole(error: bool, bytes: &[u8]) -> io::Result<()> {
+    // One piece at a time, also where several threads print.
+    let mut ways = WAYS.lock().unwrap_or_else(PoisonError::into_inner);
+    let [output, complaints] = &mut *ways;
+    let way = if error { complaints } else { output };
+    let to = match way {
+        Some(to) => to,
+        None => way.insert(opened(error)?),
+    };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match to.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
+                sys::wait_writable(to.as_fd())?;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
+}
+
+fn opened(error: bool) -> io::Result<File> {
+    let (out, err) = (io::stdout(), io::stderr());
+    let descriptor = if error { err.as_fd() } else { out.as_fd() };
+    descriptor.try_clone_to_owned().map(File::from)
+}
