@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Cmd, Server, block, invocation, is_root, run, stderr, stdout};
+use common::{Cmd, Server, block, invocation, is_root, launch, run, stderr, stdout, write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Somebody else, on every machine.
 const NOBODY: u32 = 65534;
@@ -46,6 +46,14 @@ fn with_a_link_in_the_middle() -> common::Setup {
         .alice()
 }
 
+/// `ordaind` with this configuration.
+fn ordaind(folder: &Path, words: &[&str]) -> Output {
+    run(Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("--config")
+        .arg(folder.join("config.toml"))
+        .args(words))
+}
+
 fn refused_run(server: &Server) -> Option<u16> {
     block(async {
         let session = server.session("alice").await;
@@ -58,12 +66,7 @@ fn refused_run(server: &Server) -> Option<u16> {
 fn a_link_that_anybody_can_repoint_is_a_fault_of_the_configuration() {
     let folder = with_a_link_in_the_middle().prepare().into_folder();
     let open = folder.path().join("open");
-    let check = || {
-        run(Command::new(env!("CARGO_BIN_EXE_ordaind"))
-            .arg("--config")
-            .arg(folder.path().join("config.toml"))
-            .arg("check"))
-    };
+    let check = || ordaind(folder.path(), &["check"]);
     let output = check();
     assert!(output.status.success(), "{}", stdout(&output));
 
@@ -100,4 +103,196 @@ fn a_link_that_anybody_has_repointed_runs_nothing() {
     if is_root() {
         assert_eq!(refused_run(&server), Some(506));
     }
+}
+
+/// Files of the configuration that are reached through somebody else's link are not read.
+#[test]
+fn configuration_certificate_and_key_are_walked_to_as_well() {
+    for (name, key) in [
+        ("server.crt", "tls.certificate"),
+        ("server.key", "tls.key"),
+        ("config.toml", ""),
+        ("extra.toml", ""),
+    ] {
+        let setup = Server::new().alice();
+        chmod(setup.folder(), 0o755);
+        write(&setup.path("extra.toml"), "", 0o600);
+        let folder = setup.prepare().into_folder();
+        let config = folder.path().join("config.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        write(
+            &config,
+            &format!("include = [\"extra.toml\"]\n{text}"),
+            0o600,
+        );
+
+        let open = folder.path().join("open");
+        folder_in(&open, 0o755);
+        let there = folder.path().join(name);
+        let real = folder.path().join("real");
+        std::fs::rename(&there, &real).unwrap();
+        symlink(&real, open.join("current")).unwrap();
+        symlink("open/current", &there).unwrap();
+        let output = ordaind(folder.path(), &["check"]);
+        assert!(output.status.success(), "{name}: {}", stdout(&output));
+
+        chmod(&open, 0o777);
+        let output = ordaind(folder.path(), &["check"]);
+        assert!(!output.status.success(), "{name}");
+        let said = stdout(&output);
+        assert!(
+            said.contains("open can be changed by anybody (mode 0777)"),
+            "{said}"
+        );
+        assert!(said.contains(key), "{said}");
+    }
+}
+
+/// Nobody deleted vault, seal, trail and key in such a folder, and whoever was locked was in.
+#[test]
+fn a_folder_that_others_can_change_keeps_nothing() {
+    for (what, key, open) in [
+        ("state", "server.state", "open/state"),
+        ("state", "server.state", "open"),
+        ("trail", "audit.file", "open"),
+        ("control", "server.control", "open"),
+    ] {
+        let mut setup = Server::new().alice();
+        chmod(setup.folder(), 0o755);
+        folder_in(&setup.path("open/state"), 0o700);
+        chmod(&setup.path("open"), 0o755);
+        setup = match what {
+            "state" => setup.without_listeners(),
+            "trail" => setup.table("audit", "file = \"open/state/trail.jsonl\""),
+            _ => setup.server("control = \"open/state/control\""),
+        };
+        let folder = setup.prepare().into_folder();
+        let config = folder.path().join("config.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        if what == "state" {
+            let text = text.replace("state = \"state\"", "state = \"open/state\"");
+            write(&config, &text, 0o600);
+        }
+        let output = ordaind(folder.path(), &["check"]);
+        assert!(output.status.success(), "{what}: {}", stdout(&output));
+
+        let open = folder.path().join(open).canonicalize().unwrap();
+        chmod(&open, 0o777);
+        let output = ordaind(folder.path(), &["check"]);
+        let said = stdout(&output);
+        let sentence = format!(
+            "{key}: {} can be changed by anybody (mode 0777)",
+            open.display()
+        );
+        assert!(said.contains(&sentence), "{said}");
+        assert!(
+            said.contains(&format!("{} && chmod ", open.display())),
+            "{said}"
+        );
+        assert!(stdout(&ordaind(folder.path(), &["doctor"])).contains(&sentence));
+
+        let (mut child, log) = launch(&config, &[], None);
+        log.wait_for(&sentence);
+        assert!(!child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_state_folder_where_anybody_can_make_files_is_none() {
+    let folder = Server::new().alice().prepare().into_folder();
+    folder_in(&folder.path().join("state"), 0o1777);
+    let said = stdout(&ordaind(folder.path(), &["check"]));
+    let sentence = "can be changed by anybody (mode 1777)";
+    assert!(said.contains(sentence), "{said}");
+    assert!(
+        said.contains("in which nobody else can make files"),
+        "{said}"
+    );
+}
+
+/// The locks, and what the daemon says of itself.
+fn status(server: &Server) -> String {
+    stdout(&server.ordaind(&["status"]))
+}
+
+#[test]
+fn whoever_was_locked_stays_out_when_the_vault_is_gone() {
+    for gone in [&["vault.json"][..], &["vault.json", "vault.seal"]] {
+        let mut server = Server::standard();
+        assert!(
+            server
+                .ordaind(&["lock", "alice", "--reason", "has left"])
+                .status
+                .success()
+        );
+        assert!(server.ordaind(&["lock", "bob"]).status.success());
+        assert!(server.ordaind(&["unlock", "bob"]).status.success());
+        server.stop();
+        for name in gone {
+            std::fs::remove_file(server.path(&format!("state/{name}"))).unwrap();
+        }
+
+        server.restart();
+        assert!(!server.ordain(&["run", "t", "true"]).status.success());
+        let locked = stdout(&server.ordaind(&["lock", "--list"]));
+        assert!(
+            locked.contains("alice") && locked.contains("has left"),
+            "{locked}"
+        );
+        assert!(!locked.contains("bob"), "{locked}");
+        assert_eq!(server.records("vault").last().unwrap()["state"], "removed");
+        assert!(
+            status(&server).contains("the vault in the state folder was removed"),
+            "{}",
+            status(&server)
+        );
+
+        // What was taken over is kept, and the next daemon has nothing to complain of.
+        server.restart();
+        assert!(!server.ordain(&["run", "t", "true"]).status.success());
+        assert!(!status(&server).contains("was removed"));
+        assert_eq!(server.records("vault").len(), 2);
+    }
+}
+
+#[test]
+fn whoever_had_a_seed_does_not_get_in_without_when_it_is_gone() {
+    let mut server = Server::standard();
+    assert!(server.ordaind(&["totp", "alice"]).status.success());
+    server.stop();
+    for name in ["vault.json", "vault.seal"] {
+        std::fs::remove_file(server.path(&format!("state/{name}"))).unwrap();
+    }
+    server.restart();
+    assert!(!server.ordain(&["run", "t", "true"]).status.success());
+    assert!(stdout(&server.ordaind(&["lock", "--list"])).contains("seed of their one-time codes"));
+}
+
+#[test]
+fn a_key_or_a_trail_that_is_gone_is_an_alarm_and_no_fresh_start() {
+    let mut server = Server::standard();
+    server.stop();
+    std::fs::remove_file(server.path("state/trail.key")).unwrap();
+    server.restart();
+    assert_eq!(server.records("trail-key").len(), 1);
+    assert!(status(&server).contains("the trail's key was gone"));
+
+    server.stop();
+    for name in ["trail.jsonl", "trail.head"] {
+        std::fs::remove_file(server.path(&format!("state/{name}"))).unwrap();
+    }
+    server.restart();
+    assert_eq!(server.records("vault").last().unwrap()["state"], "older");
+    assert!(status(&server).contains("the trail is gone"));
+}
+
+#[test]
+fn a_first_start_is_no_alarm() {
+    let mut server = Server::standard();
+    assert_eq!(server.records("vault").len(), 1);
+    server.restart();
+    let found = server.records("vault");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["state"], "made");
+    assert!(server.records("trail-key").is_empty());
 }

@@ -80,4 +80,4 @@ pub use terminal::{RawMode, Size, own_terminal_size};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
 pub use trust::{FileFault, Trust, effective_uid};
-pub use walk::trusted;
+pub use walk::{closed_folder, trusted};

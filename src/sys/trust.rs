@@ -45,6 +45,8 @@ impl fmt::Display for FileFault {
     }
 }
 
+impl std::error::Error for FileFault {}
+
 /// The users whose files count as one's own: root, and this user.
 #[derive(Debug, Clone, Copy)]
 pub struct Trust {
@@ -76,17 +78,21 @@ impl Trust {
 
     /// Who besides root and this user can change an entry with this metadata, in words.
     pub(super) fn stranger(&self, meta: &Metadata) -> Option<String> {
+        // Entries of a sticky folder can be replaced by their owner only, and the entry is looked
+        // at too.
+        let sticky_folder = meta.is_dir() && meta.mode() & 0o1000 != 0;
+        if sticky_folder && (meta.uid() == 0 || meta.uid() == self.own) {
+            return None;
+        }
+        self.writer(meta)
+    }
+
+    /// As [`Trust::stranger`]; also who can only add something, as to a sticky folder.
+    pub(super) fn writer(&self, meta: &Metadata) -> Option<String> {
         let mode = meta.mode();
-        let sticky_folder = meta.is_dir() && mode & 0o1000 != 0;
         if meta.uid() != 0 && meta.uid() != self.own {
             return Some(format!("its owner, user id {}", meta.uid()));
         }
-        if sticky_folder {
-            // Entries of a sticky folder can be replaced by their owner only, and the entry is
-            // looked at too.
-            return None;
-        }
-
         if mode & 0o002 != 0 {
             return Some(format!("anybody (mode {:04o})", mode & 0o7777));
         }

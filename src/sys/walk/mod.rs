@@ -174,6 +174,30 @@ pub fn trusted(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
     walk(path, trust).map(|found| found.meta)
 }
 
+/// Says whether a folder is one in which nobody but root and this user can change, remove or add
+/// anything. Where it is not there yet, the one above it is judged in which it will be made.
+///
+/// # Errors
+/// As [`walk`]; `ENOTDIR` for what is no folder.
+pub fn closed_folder(path: &Path, trust: &Trust) -> Result<(), FileFault> {
+    let mut above = path.ancestors();
+    while let Some(at) = above.next().filter(|at| !at.as_os_str().is_empty()) {
+        let found = match walk(at, trust) {
+            Err(FileFault::Io(_, fault)) if fault.kind() == io::ErrorKind::NotFound => continue,
+            found => found?,
+        };
+        if !found.meta.is_dir() {
+            let fault = io::Error::from_raw_os_error(libc::ENOTDIR);
+            return Err(FileFault::Io(at.to_owned(), fault));
+        }
+        return match trust.writer(&found.meta).filter(|_| at == path) {
+            Some(who) => Err(FileFault::Writable(found.real, who)),
+            None => Ok(()),
+        };
+    }
+    walk(Path::new("."), trust).map(|_| ())
+}
+
 /// Opens a regular file that nobody but root and this user can have changed.
 ///
 /// # Errors
