@@ -1,12 +1,16 @@
 //! Paths that somebody else could make mean something else, and a state folder in which they could
-//! have removed what they liked: found by `check`, refused at the start and at each run.
+//! have removed what they liked: found by `check`, refused at the start and at each run. And daemons
+//! that share a tree of control groups, and must not take one another's runs for a dead one's.
 
 mod common;
 
-use common::{Cmd, Server, block, invocation, is_root, launch, run, stderr, stdout, write};
+use common::{
+    Cmd, Server, alive, block, grouped, invocation, is_root, launch, run, stderr, stdout, wait,
+    write,
+};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Somebody else, on every machine.
@@ -295,4 +299,85 @@ fn a_first_start_is_no_alarm() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["state"], "made");
     assert!(server.records("trail-key").is_empty());
+}
+
+/// A command whose process says who it is and goes on.
+fn long() -> Cmd {
+    Cmd::sh(
+        "long",
+        "echo $$ > \"$1/pid\"; exec sleep 1000",
+        &["{folder}"],
+    )
+    .goes_on()
+}
+
+/// Starts the long command and gives back the process of its run.
+fn running(server: &Server) -> String {
+    let mut client = server.client();
+    client.args(["run", "--detach", "t", "long"]);
+    let output = run(&mut client);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let pid = || std::fs::read_to_string(server.path("pid")).unwrap_or_default();
+    wait("the process of the run", || pid().ends_with('\n'));
+    pid().trim().to_owned()
+}
+
+#[test]
+fn daemons_in_one_tree_leave_one_anothers_runs_alone_and_end_a_dead_ones() {
+    if !grouped() {
+        return;
+    }
+    let start = || Server::new().command(long()).alice().start();
+    let mut one = start();
+    let of_one = running(&one);
+    let two = start();
+    let of_two = running(&two);
+    assert!(
+        alive(&of_one),
+        "the second daemon's start has ended the first one's run"
+    );
+
+    // Killed without a word; whichever daemon starts next in the tree ends its run.
+    one.child.kill().unwrap();
+    one.child.wait().unwrap();
+    let three = start();
+    wait("the end of a dead daemon's run", || !alive(&of_one));
+    assert!(alive(&of_two));
+    drop((two, three));
+}
+
+/// Where control groups of version 2 are mounted, and this process's in them.
+fn own_group() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mount = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
+    let mut words = mount.split(' ').skip(3);
+    let (root, point) = (words.next()?, words.next()?);
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let below = own.strip_prefix(root.trim_end_matches('/')).unwrap_or(own);
+    Some(Path::new(point).join(below.trim_start_matches('/')))
+}
+
+/// The kernel has given the dead daemon's process id to somebody who lives, and who is even in its
+/// leaf: the lock alone says who lives.
+#[test]
+fn a_dead_daemons_runs_end_whoever_has_its_process_id_now() {
+    let Some(outer) = own_group().filter(|_| grouped()) else {
+        return;
+    };
+    let base = outer.join(format!("ordaind-{:032x}", std::process::id()));
+    let sleeper = |group: &str| {
+        let group = base.join(group);
+        std::fs::create_dir_all(&group).unwrap();
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        write(&group.join("cgroup.procs"), &child.id().to_string(), 0o644);
+        child
+    };
+    let mut both = [sleeper("daemon"), sleeper("run-1")];
+    let server = Server::new().alice().start();
+    for child in &mut both {
+        assert!(!child.wait().unwrap().success(), "it was killed");
+    }
+    wait("the end of the group", || !base.exists());
+    drop(server);
 }

@@ -113,13 +113,17 @@ pub(super) fn judge_folders(
         };
         judged.push(folder);
         if let Err(fault) = sys::closed_folder(folder, &Trust::own()) {
-            faults.add(&said(table, key), name, mended(folder, &fault));
+            faults.add(
+                &said(table, key),
+                name,
+                mended(folder, key == "state", &fault),
+            );
         }
     }
 }
 
-/// The fault, with the command that mends it.
-fn mended(folder: &Path, fault: &FileFault) -> String {
+/// The fault, with the command that mends it: a folder that is `private` is for the daemon alone.
+fn mended(folder: &Path, private: bool, fault: &FileFault) -> String {
     let FileFault::Writable(at, _) = fault else {
         return fault.to_string();
     };
@@ -130,7 +134,7 @@ fn mended(folder: &Path, fault: &FileFault) -> String {
         format!("`chown -h {owner} {path}`")
     } else if is(|meta| meta.mode() & 0o1000 != 0) {
         "accepted is a folder in which nobody else can make files".to_owned()
-    } else if std::fs::canonicalize(folder).is_ok_and(|real| real == *at) {
+    } else if private && std::fs::canonicalize(folder).is_ok_and(|real| real == *at) {
         format!("`chown {owner} {path} && chmod 0700 {path}`, and look at what is in it")
     } else {
         format!("`chown {owner} {path} && chmod go-w {path}`, and look at what is in it")
