@@ -214,7 +214,32 @@ fn a_state_folder_where_anybody_can_make_files_is_none() {
     );
 }
 
-/// The locks, and what the daemon says of itself.
+/// In such a folder anybody could remove the file that takes rights away, and nothing would be
+/// missed.
+#[test]
+fn a_folder_of_included_files_is_judged_though_it_is_empty() {
+    for (mode, sound) in [(0o755, true), (0o777, false), (0o1777, false)] {
+        let folder = Server::new().alice().prepare().into_folder();
+        folder_in(&folder.path().join("conf.d"), mode);
+        let config = folder.path().join("config.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        write(
+            &config,
+            &format!("include = [\"conf.d/*.toml\"]\n{text}"),
+            0o600,
+        );
+        let output = ordaind(folder.path(), &["check"]);
+        let said = stdout(&output);
+        assert_eq!(output.status.success(), sound, "{said}");
+        assert_eq!(
+            said.contains("conf.d can be changed by anybody"),
+            !sound,
+            "{said}"
+        );
+    }
+}
+
+/// What the daemon says of itself.
 fn status(server: &Server) -> String {
     stdout(&server.ordaind(&["status"]))
 }
@@ -287,6 +312,14 @@ fn a_key_or_a_trail_that_is_gone_is_an_alarm_and_no_fresh_start() {
     }
     server.restart();
     assert_eq!(server.records("vault").last().unwrap()["state"], "older");
+    assert!(status(&server).contains("the trail is gone"));
+
+    // Nothing is left but the key.
+    server.stop();
+    for name in ["trail.jsonl", "trail.head", "vault.json", "vault.seal"] {
+        std::fs::remove_file(server.path(&format!("state/{name}"))).unwrap();
+    }
+    server.restart();
     assert!(status(&server).contains("the trail is gone"));
 }
 

@@ -244,9 +244,9 @@ pub enum What<'a> {
     /// The file of locks and kept logins was made, or is not as it was left.
     Vault {
         /// `made` at the first start; `replaced` where it is another file than was left, and kept
-        /// logins in it are not believed; `removed` where it is gone; `older` where it is there and
-        /// the trail beside it is gone. After `replaced` and `removed` whom the trail says to be
-        /// locked stays locked, and whose seed is gone is locked.
+        /// logins in it are not believed; `removed` where it is gone; `older` where it, or the key
+        /// of the trail, is there and the trail is gone. After `replaced` and `removed` whom the
+        /// trail says to be locked stays locked, and whose seed is gone is locked.
         state: &'a str,
     },
     /// The key that signs checkpoints was gone, and another one was made.

@@ -13,8 +13,10 @@ use time::format_description::well_known::Rfc3339;
 /// What the records of a whole trail come to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Remembered {
-    /// Whether a vault was written beside this trail.
+    /// Whether a vault was written beside this trail, as far as can be told.
     pub vault: bool,
+    /// The number of the first record that is there; what was before is not known.
+    pub begins: u64,
     /// Who is locked, as far as the trail goes.
     pub locks: BTreeMap<String, Lock>,
     /// Who has a seed, with the time and maker of it.
@@ -46,7 +48,12 @@ struct Line {
 pub fn remembered(trail: &Path) -> io::Result<Remembered> {
     let mut records = Follower::behind(trail.to_owned(), 0);
     let mut found = Remembered::default();
-    while let Some((_, line)) = records.next_record()? {
+    while let Some((number, line)) = records.next_record()? {
+        if found.begins == 0 {
+            found.begins = number;
+            // The record of it may have been put away with what is not there any more.
+            found.vault = number > 1;
+        }
         // What is no record of these fields tells nothing of the vault.
         if let Ok(line) = serde_json::from_slice::<Line>(&line) {
             found.take_in(line);
@@ -151,5 +158,10 @@ mod tests {
         )
         .unwrap();
         assert!(remembered(&trail).unwrap().vault);
+
+        // The beginning was put away, and with it the record that a vault was made.
+        std::fs::write(&trail, login.replace(":1,", ":8,") + "\n").unwrap();
+        let found = remembered(&trail).unwrap();
+        assert_eq!((found.vault, found.begins), (true, 8));
     }
 }

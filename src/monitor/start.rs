@@ -73,7 +73,7 @@ pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
             fault,
         )
     };
-    let (mut trail, new_key) = trail::open(settings).map_err(|fault| of_trail(&fault))?;
+    let (mut trail, of_before) = trail::open(settings).map_err(|fault| of_trail(&fault))?;
     let journal = Journal::start(settings, trail.head().seq)
         .map_err(|fault| cannot("the thread for the journal", &fault))?;
     let vault = Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
@@ -81,7 +81,7 @@ pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
         .then(|| remembered(&settings.trail))
         .transpose()
         .map_err(|fault| of_trail(&fault))?;
-    let alarms = missed(&mut trail, vault.1, new_key).map_err(|fault| of_trail(&fault))?;
+    let alarms = missed(&mut trail, vault.1, of_before).map_err(|fault| of_trail(&fault))?;
 
     let listeners_stay = !given.sockets.is_empty();
     let listeners = if listeners_stay {
@@ -124,15 +124,15 @@ pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
 }
 
 /// What was there before and is not: recorded, said in the log, and a fault of the daemon's health.
-fn missed(trail: &mut Trail, vault: Found, new_key: bool) -> io::Result<Vec<String>> {
+fn missed(trail: &mut Trail, vault: Found, missed: trail::Missed) -> io::Result<Vec<String>> {
     let mut alarms = Vec::new();
-    if trail.head().seq == 0 && vault != Found::Nothing {
+    if missed.trail || (trail.head().seq == 0 && vault != Found::Nothing) {
         alarms.push(
-            "the trail is gone, and the note of where it had come to: the vault beside it is older",
+            "the trail is gone, and the note of where it had come to: what lies beside it is older",
         );
         trail.append(&Record::now(What::Vault { state: "older" }))?;
     }
-    if new_key {
+    if missed.key {
         alarms.push("the trail's key was gone, and a new one was made: what is signed from now on is verified with another key (`ordaind audit key`)");
         let public = trail.public().to_string();
         trail.append(&Record::now(What::TrailKey { public: &public }))?;

@@ -24,12 +24,20 @@ const HEAD: &str = "trail.head";
 /// How often it is looked whether the file is still there, and has grown too large or too old.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Opens the trail, and makes its key where there is none. Says whether that key takes the place of
-/// one that is gone.
+/// What was missing of the trail when it was opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Missed {
+    /// The key is new, and takes the place of one that is gone.
+    pub key: bool,
+    /// There was a key, and no file that it has signed.
+    pub trail: bool,
+}
+
+/// Opens the trail, and makes its key where there is none. Says what was there before and is not.
 ///
 /// # Errors
 /// What cannot be read or written; a folder that others can change; a key that others can read.
-pub fn open(settings: &Settings) -> io::Result<(Trail, bool)> {
+pub fn open(settings: &Settings) -> io::Result<(Trail, Missed)> {
     for folder in [Some(settings.state.as_path()), settings.trail.parent()]
         .into_iter()
         .flatten()
@@ -40,7 +48,7 @@ pub fn open(settings: &Settings) -> io::Result<(Trail, bool)> {
     let had_key = [PUBLIC, HEAD]
         .iter()
         .any(|name| settings.state.join(name).exists());
-    let new_key = had_key && !settings.state.join(KEY).exists();
+    let has_key = settings.state.join(KEY).exists();
     let key = key(&settings.state)?;
     let known = std::fs::read_to_string(settings.state.join(HEAD))
         .ok()
@@ -52,8 +60,12 @@ pub fn open(settings: &Settings) -> io::Result<(Trail, bool)> {
         last_rotated(&settings.trail)
     };
 
+    let missed = Missed {
+        key: had_key && !has_key,
+        trail: has_key && !settings.trail.exists() && before.is_none() && known.is_none(),
+    };
     let trail = Trail::open(sys::append_private(&settings.trail)?, key, known, before)?;
-    Ok((trail, new_key))
+    Ok((trail, missed))
 }
 
 fn key(folder: &Path) -> io::Result<TrailKey> {

@@ -16,10 +16,11 @@ pub async fn opened(state: &Shared, found: Found, remembered: Option<Remembered>
         Some(known) if found == Found::Nothing && known.vault => Found::Removed,
         _ => found,
     };
+    let begins = remembered.as_ref().map_or(0, |known| known.begins);
     let stay_out = remembered
         .map(|known| known.take_over(&mut state.access.vault.borrow_mut().contents))
         .unwrap_or_default();
-    tell(state, found, &stay_out);
+    tell(state, found, &stay_out, begins);
 
     // Whoever has lost what a login was proved by while no daemon ran has lost the login.
     let settings = state.settings();
@@ -37,11 +38,18 @@ pub async fn opened(state: &Shared, found: Found, remembered: Option<Remembered>
 }
 
 /// Says what was found, if that is not what was left.
-fn tell(state: &Shared, found: Found, stay_out: &[String]) {
-    let taken = match stay_out.len() {
-        0 => "the trail names nobody who would have to stay out".to_owned(),
-        count => format!("{count} users stay locked by what the trail says of them"),
+fn tell(state: &Shared, found: Found, stay_out: &[String], begins: u64) {
+    let mut taken = match stay_out.len() {
+        0 => "the trail names nobody else who has to stay out".to_owned(),
+        1 => "one user stays locked by what the trail says".to_owned(),
+        count => format!("{count} users stay locked by what the trail says"),
     };
+    if begins > 1 {
+        taken += &format!(
+            " (whose beginning, up to record {}, is not there)",
+            begins - 1
+        );
+    }
     match found {
         Found::Same | Found::Nothing => {}
         Found::Removed => {
