@@ -8,7 +8,7 @@ use super::group::{put, remove};
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub const LEAF: &str = "daemon";
 
 /// Bytes of a random name.
 const ID: usize = 16;
+/// Above every number that a spawning thread gives to what its child keeps for a while.
+const HIGH: i32 = 256;
 /// How often another name is tried where a daemon that clears up was faster.
 const TRIES: usize = 16;
 
@@ -65,7 +67,7 @@ impl Base {
         fs::create_dir(&path)?;
         let leaf = path.join(LEAF);
         let held = DirBuilder::new().mode(0o700).create(&leaf);
-        match held.and_then(|()| lock(&leaf)) {
+        match held.and_then(|()| lock(&leaf)).and_then(out_of_the_way) {
             Ok(lives) => Ok(Self {
                 path,
                 id,
@@ -120,6 +122,18 @@ fn lock(leaf: &Path) -> io::Result<File> {
         Ok(folder)
     } else {
         Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Gives the lock a high number: a child closes those first, and one that hangs before it executes
+/// must not hold the lock of a daemon that is dead.
+fn out_of_the_way(held: File) -> io::Result<File> {
+    // SAFETY: an open descriptor; the one that comes back is nobody else's.
+    unsafe {
+        match libc::fcntl(held.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH) {
+            -1 => Err(io::Error::last_os_error()),
+            number => Ok(File::from_raw_fd(number)),
+        }
     }
 }
 

@@ -23,8 +23,10 @@ mod held {
         ///
         /// # Errors
         /// As open(2).
-        pub fn root() -> io::Result<Self> {
-            open_at(libc::AT_FDCWD, c"/", libc::O_PATH | libc::O_DIRECTORY).map(Self)
+        pub fn root() -> io::Result<(Self, Metadata)> {
+            let file = open_at(libc::AT_FDCWD, c"/", libc::O_PATH | libc::O_DIRECTORY)?;
+            let meta = file.metadata()?;
+            Ok((Self(file), meta))
         }
 
         /// The entry of this name in this folder; a link itself, and not what it leads to.
@@ -113,9 +115,10 @@ mod named {
         /// The root of the file system.
         ///
         /// # Errors
-        /// None.
-        pub fn root() -> io::Result<Self> {
-            Ok(Self("/".into()))
+        /// As lstat(2).
+        pub fn root() -> io::Result<(Self, Metadata)> {
+            let meta = std::fs::symlink_metadata("/")?;
+            Ok((Self("/".into()), meta))
         }
 
         /// The entry of this name in this folder; a link itself, and not what it leads to.

@@ -103,8 +103,7 @@ fn put_before(rest: &mut Vec<OsString>, path: &OsStr) {
 
 impl Found {
     fn root(trust: &Trust) -> io::Result<Result<Self, FileFault>> {
-        let entry = Entry::root()?;
-        let (_, meta) = entry.entry(OsStr::new("."))?;
+        let (entry, meta) = Entry::root()?;
         let root = Self {
             entry,
             meta,
@@ -166,10 +165,10 @@ impl Found {
 }
 
 /// Says whether nobody but root and this user can change the file or what its path means: what
-/// [`walk`] judges.
+/// the walk judges.
 ///
 /// # Errors
-/// As [`walk`].
+/// As the walk along it.
 pub fn trusted(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
     walk(path, trust).map(|found| found.meta)
 }
@@ -178,7 +177,7 @@ pub fn trusted(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
 /// anything. Where it is not there yet, the one above it is judged in which it will be made.
 ///
 /// # Errors
-/// As [`walk`]; `ENOTDIR` for what is no folder.
+/// As the walk along it; `ENOTDIR` for what is no folder.
 pub fn closed_folder(path: &Path, trust: &Trust) -> Result<(), FileFault> {
     let mut above = path.ancestors();
     while let Some(at) = above.next().filter(|at| !at.as_os_str().is_empty()) {
@@ -201,7 +200,7 @@ pub fn closed_folder(path: &Path, trust: &Trust) -> Result<(), FileFault> {
 /// Opens a regular file that nobody but root and this user can have changed.
 ///
 /// # Errors
-/// As [`walk`] and open(2); that it is no regular file.
+/// As the walk along it and open(2); that it is no regular file.
 pub fn open_trusted(path: &Path, trust: &Trust) -> Result<(File, Metadata), FileFault> {
     let io = |fault| FileFault::Io(path.to_owned(), fault);
     for _ in 0..TRIES {
