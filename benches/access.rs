@@ -8,7 +8,7 @@ mod common;
 use common::{Cmd, Daemon, PASSWORD, costly, described, median, timed, wanted};
 use ordain::client::{ClientError, Kept, Proof, Session, Signer, connect};
 use ordain::credential::{Purpose, SessionKey, SessionPublic, SshPrivate};
-use ordain::ids::SessionId;
+use ordain::ids::{RequestId, RunId, SessionId};
 use ordain::protocol::Code;
 use ordain::secret::Secret;
 use std::process::{Command, Stdio};
@@ -380,7 +380,7 @@ fn signing() {
 
 /// Writing a trail and proving it, beside hashing and reading its bytes alone.
 fn trail() {
-    use ordain::audit::{Record, Trail, TrailKey, Verifier, What, link};
+    use ordain::audit::{Record, SignedBy, Trail, TrailKey, Verifier, What, link};
     const REQUESTS: u64 = 200_000;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trail");
@@ -401,7 +401,7 @@ fn trail() {
     let key = SessionKey::generate().unwrap();
     let session = SessionId::from_random([9; 20]).to_string();
     let login = format!(
-        "{{\"user\":\"bench\",\"session_key\":\"{}\"}}",
+        "{{\"user\":\"alice\",\"method\":\"password\",\"session_key\":\"{}\"}}",
         key.public()
     );
 
@@ -423,15 +423,19 @@ fn trail() {
             key_signature: None,
         }))
         .unwrap();
-    let texts: Vec<(String, String)> = (0..REQUESTS)
+    let texts: Vec<(String, String, String)> = (1..=REQUESTS)
         .map(|counter| {
-            let text = format!("{{\"session\":\"{session}\",\"counter\":{counter},\"id\":\"0123456789abcdefghjkmnpqrstvwxyz\",\"verb\":\"run\",\"command\":\"true\",\"arguments\":{{}}}}");
+            let (mut id, mut run) = ([0; 20], [0; 10]);
+            id[..8].copy_from_slice(&counter.to_be_bytes());
+            run[..8].copy_from_slice(&counter.to_be_bytes());
+            let (id, run) = (RequestId::from_random(id), RunId::from_random(run));
+            let text = format!("{{\"session\":\"{session}\",\"counter\":{counter},\"id\":\"{id}\",\"verb\":\"run\",\"command\":\"true\",\"arguments\":{{}}}}");
             let signature = key.sign(Purpose::Request, &text);
-            (text, signature)
+            (run.to_string(), text, signature)
         })
         .collect();
     let began = Instant::now();
-    for (text, signature) in &texts {
+    for (run, text, signature) in &texts {
         trail
             .append(&Record::now(What::Request {
                 connection: 1,
@@ -439,8 +443,9 @@ fn trail() {
                 source: "192.0.2.1:5",
                 verb: "run",
                 command: Some("true"),
-                run: Some("0123456789abcdef"),
+                run: Some(run),
                 argv: Some(&["/bin/true".to_owned()]),
+                holes: &[],
                 run_as: Some("root"),
                 reason: None,
                 decision: "granted",
@@ -461,13 +466,12 @@ fn trail() {
     let bytes = std::fs::read(&path).unwrap();
     let megabytes = bytes.len() as f64 / 1e6;
     let walk = |signatures: bool| {
-        let check = |key: &str, text: &str, signature: &str, login: bool| {
-            let purpose = if login {
-                Purpose::Login
-            } else {
-                Purpose::Request
+        let check = |by: SignedBy<'_>, text: &str, signature: &str| {
+            let (key, purpose) = match by {
+                SignedBy::Login(key) => (key, Purpose::Login),
+                SignedBy::Request(key) => (key, Purpose::Request),
+                SignedBy::SshKey(_) => return false,
             };
-
             SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
         };
 

@@ -126,7 +126,7 @@ impl From<ClientError> for Fault {
             Code::OutcomeUnknown,
             Code::Connect,
             Code::LoginBusy,
-            Code::TooManyRuns,
+            Code::OverLimit,
             Code::Locked,
             Code::QueueDeadline,
             Code::NoSuchRun,

@@ -6,7 +6,7 @@
 `name=value` is a text or an integer, given twice a list; a bare `name` sets a flag. Exits as the command did: 128+N
 after signal N, 124 when its time was up, 255 when ordain failed or refused. PROTOCOL.md explains what is sent, and why.
 """
-import argparse, base64, collections, getpass, hashlib, json, os, secrets
+import argparse, base64, codecs, collections, getpass, hashlib, json, os, secrets
 import select, socket, ssl, struct, sys, time, urllib.parse
 
 HELLO, LOGIN, LOGGED_IN, ERROR, PING, PONG, GOAWAY = range(1, 8)
@@ -70,6 +70,20 @@ def public_key_info(der):
 
 b64 = lambda octets: base64.b64encode(octets).decode()
 
+def harmless(text, kept="\t\n\r"):
+    """Text as a terminal may be shown it: what could move the cursor, rename the window or type is escaped."""
+    return "".join(c if c in kept or c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+class Screen:
+    """Where an output goes: as it is into a file or pipe, and made harmless on a terminal."""
+    def __init__(self, descriptor):
+        self.descriptor, self.count = descriptor, 0
+        self.decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace") if os.isatty(descriptor) else None
+
+    def shown(self, octets, last=False):
+        self.count += len(octets)
+        return harmless(self.decoder.decode(octets, last)).encode() if self.decoder else octets
+
 class Connection:
     def __init__(self, host, port, ca):
         context = ssl.create_default_context(cafile=ca)
@@ -132,7 +146,8 @@ class Connection:
         request = {"session": self.session, "counter": 1, "id": secrets.token_hex(16), "verb": "run",
                    "command": command, "arguments": arguments}
         self.send(1, OPEN, self.signed(b"ordain/1 request", request))
-        output, consumed, reading, may_send, ended = collections.deque(), 0, False, WINDOW, None
+        output, consumed, reading, may_send, ended, sent = collections.deque(), 0, False, WINDOW, None, 0
+        screens = {STDOUT: Screen(1), STDERR: Screen(2)}
         heard = pinged = time.monotonic()
         while ended is None or output:
             now = time.monotonic()
@@ -146,36 +161,43 @@ class Connection:
             wait = 0 if self.tls.pending() else max(0, pinged + PING_EVERY - now)
             readable, writable, _ = select.select(sources, [output[0][0]] if output else [], [], wait)
             if writable:
-                descriptor, octets = output.popleft()
+                descriptor, octets, count = output.popleft()
                 try:
                     written = os.write(descriptor, octets[:4096])  # as much as fits into a pipe that is writable
                 except BrokenPipeError:  # as any program whose reader has gone away
                     sys.exit(128 + 13)
                 if written < len(octets):
-                    output.appendleft((descriptor, octets[written:]))
-                consumed += written
+                    output.appendleft((descriptor, octets[written:], count))
+                else:
+                    consumed += count  # of what came, which a terminal is shown longer
                 if consumed >= WINDOW // 4 and ended is None:
                     self.send(1, CREDIT, {"bytes": consumed})
                     consumed = 0
             if 0 in readable:
                 octets = os.read(0, min(DATA, may_send))
                 self.send(1, *((STDIN, octets) if octets else (EOF, {})))
-                may_send, reading = may_send - len(octets), bool(octets)
+                may_send, reading, sent = may_send - len(octets), bool(octets), sent + len(octets)
             if self.tls in readable or self.tls.pending():
                 kind, payload = self.receive()
                 heard = time.monotonic()
                 if kind in (STDOUT, STDERR):
-                    output.append((1 if kind == STDOUT else 2, memoryview(payload)))
+                    shown = memoryview(screens[kind].shown(payload))
+                    output.append((screens[kind].descriptor, shown, len(payload)))
                 elif kind == STARTED:
                     reading = payload["stdin"]
                 elif kind == CREDIT:
                     may_send += payload["bytes"]
                 elif kind in (STDIN_CLOSED, EXIT):
                     reading, ended = False, payload if kind == EXIT else None
+                    if ended:  # perhaps with half a character
+                        output.extend((screen.descriptor, screen.shown(b"", True), 0) for screen in screens.values())
                 elif kind == PING:
                     self.send(0, PONG, payload)
                 elif kind not in (PONG, GOAWAY, QUEUED):  # after GOAWAY what runs goes on for the server's grace period
                     raise Failure(f"the server sent kind {kind}, which is not expected here")
+        said = ended["stdout_bytes"], ended["stderr_bytes"]
+        if said != (screens[STDOUT].count, screens[STDERR].count) or ended["stdin_bytes"] > sent:
+            raise Failure("the server counts other bytes than those that came and went")
         return ended
 
 def main():
@@ -199,11 +221,11 @@ def main():
         connection.log_in(options.user, password)
         ended = connection.run(options.command, arguments)
     except (Failure, OSError, ValueError, KeyError) as fault:
-        print(f"ordain.py: {fault}", file=sys.stderr)
+        print(f"ordain.py: {harmless(fault, '')}", file=sys.stderr)
         return 255
     reason, number = ended["reason"], ended.get("number", 0)
     if reason != "exit":
-        print(f"ordain.py: the run ended by {reason} {number or ''}".rstrip(), file=sys.stderr)
+        print(f"ordain.py: the run ended by {harmless(reason, '')} {number or ''}".rstrip(), file=sys.stderr)
     return {"exit": number, "signal": 128 + number, "timeout": 124}.get(reason, 255)
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@
 )]
 
 pub mod audit;
+pub mod budget;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -25,11 +26,13 @@ pub mod encoding;
 #[cfg(target_os = "linux")]
 pub mod exec;
 pub mod exit;
+pub mod fair;
 #[cfg(target_os = "linux")]
 pub mod frontend;
 pub mod ids;
 #[cfg(target_os = "linux")]
 pub mod ipc;
+pub mod ledger;
 pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod monitor;

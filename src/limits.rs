@@ -14,6 +14,8 @@ pub const SIGNED_TEXT: usize = 12 * 1024;
 pub const DATA_FRAME: usize = 64 * 1024;
 /// Bytes of one message between monitor and frontend, all fields together.
 pub const IPC_MESSAGE: usize = 48 * 1024;
+/// Bytes that may wait for a frontend whose queue is full; one that does not read is replaced.
+pub const LINK_BACKLOG: usize = 8 * 1024 * 1024;
 /// Descriptors that may travel with one message between the two processes.
 pub const IPC_DESCRIPTORS: usize = 8;
 /// Bytes a peer may send on a stream before the other side grants more: a gigabit at 4 ms.
@@ -51,6 +53,11 @@ pub const ARGON2_MEMORY_KIB: u32 = 1024 * 1024;
 /// Bytes of one argument after the template: Linux's own cap on one word is 128 KiB, frames are
 /// smaller.
 pub const ARGUMENT: usize = 8 * 1024;
+/// Bytes of a compiled pattern.
+pub const PATTERN_SIZE: usize = 1024 * 1024;
+/// Bytes of a compiled pattern times bytes of the longest value: what judging a value takes at the
+/// worst, some 6 ms of the thread that decides for everybody.
+pub const PATTERN_WORK: usize = 128 * 1024 * 1024;
 /// Arguments one command may declare, and one request may carry.
 pub const ARGUMENTS: usize = 64;
 /// Values one repeated argument may have.
@@ -71,14 +78,17 @@ pub const PING_EVERY: Duration = Duration::from_secs(30);
 pub const SILENCE: Duration = Duration::from_secs(100);
 /// How long a process may take from clone to exec before it is given up and killed.
 pub const SPAWN: Duration = Duration::from_secs(2);
-/// Threads that start processes; each is held by one start at a time.
-pub const SPAWNERS: usize = 2;
+/// Threads that start processes; each is held by one start at a time. One user's starts hold all of
+/// them but one.
+pub const SPAWNERS: usize = 3;
 /// How long other processes of a command may go on after its main process ended.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a pipe may be held open, silent, by a process that outlived its run, before it is left.
 pub const HELD_OPEN: Duration = Duration::from_millis(500);
 /// How long a client whose link is lost may come back, where the command does not say otherwise.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(60);
+/// For how long a client tries to heal a link at the most, whatever the server says.
+pub const RESUME_MOST: Duration = Duration::from_secs(24 * 3600);
 /// How long a run may wait for its turn, where the command does not say otherwise.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bytes of each stream that are kept of every run: what a lost link may have swallowed (a window),
@@ -108,10 +118,14 @@ pub const LOGINS_PER_USER: usize = 64;
 pub const PLACES: usize = 16;
 /// Records a minute of what one source does before a login; more are counted.
 pub const RECORDS_OF_A_STRANGER: u32 = 10;
+/// Records a minute of requests of one user that are refused; more are counted.
+pub const REFUSALS_OF_A_USER: u32 = 60;
 /// Records a minute of what all sources together do before a login; more are counted.
 pub const RECORDS_OF_STRANGERS: u32 = 1000;
 /// Sources that are told apart when what they do before a login is counted.
 pub const STRANGERS_TOLD_APART: usize = 200;
+/// Bytes a minute that every user may add to the trail, however little its disk has to spare.
+pub const TRAIL_LEAST: u64 = 64 * 1024;
 /// How many records come between two signatures of the trail, as far as the disk keeps up.
 pub const CHECKPOINT_RECORDS: u64 = 1000;
 /// How often the trail is signed at least, when anything was written.

@@ -1,4 +1,4 @@
-//! What a source earns by failing: time during which it is not let in. Pure; the clock is the
+//! What a source or a user earns by failing: time during which it is not let in. Pure; the clock is the
 //! caller's, and runs forward only, so that a step of the machine's clock frees and punishes
 //! nobody.
 //!
@@ -94,13 +94,13 @@ pub struct Added<K> {
 /// attacker with many addresses can make the table forget small debts, never the large ones of
 /// others.
 #[derive(Debug, Clone)]
-pub struct Ledger<K> {
+pub struct Debts<K> {
     owed: HashMap<K, Owed>,
     /// Who owes something, in the order in which they will be free.
     order: BTreeSet<(Duration, K)>,
 }
 
-impl<K> Default for Ledger<K> {
+impl<K> Default for Debts<K> {
     fn default() -> Self {
         Self {
             owed: HashMap::new(),
@@ -109,7 +109,7 @@ impl<K> Default for Ledger<K> {
     }
 }
 
-impl<K: Clone + Eq + Hash + Ord> Ledger<K> {
+impl<K: Clone + Eq + Hash + Ord> Debts<K> {
     /// Adds a misdeed of somebody's.
     pub fn add(&mut self, rules: &Rules, who: &K, misdeed: Misdeed, now: Duration) -> Added<K> {
         let cost = rules.cost(misdeed);

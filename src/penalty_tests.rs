@@ -9,7 +9,7 @@ fn s(seconds: u64) -> Duration {
 
 #[test]
 fn failures_add_up_and_pass_by_themselves() {
-    let (rules, mut ledger) = (Rules::default(), Ledger::default());
+    let (rules, mut ledger) = (Rules::default(), Debts::default());
     assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)).closed, None);
     assert_eq!(ledger.add(&rules, &1, Misdeed::Login, s(100)).closed, None);
     assert_eq!(
@@ -62,7 +62,7 @@ fn a_full_table_forgets_small_debts_first() {
         ..Rules::default()
     };
 
-    let mut ledger = Ledger::default();
+    let mut ledger = Debts::default();
     for _ in 0..50 {
         ledger.add(&rules, &0, Misdeed::Violation, s(0));
     }
@@ -82,7 +82,7 @@ proptest! {
         deeds in prop::collection::vec((0u8..20, 0u8..4, 0u64..40), 0..200)
     ) {
         let rules = Rules { entries: 8, cap: s(60), ..Rules::default() };
-        let (mut ledger, mut now) = (Ledger::default(), s(0));
+        let (mut ledger, mut now) = (Debts::default(), s(0));
         for (who, what, later) in deeds {
             now += s(later);
             let misdeed = [Misdeed::Login, Misdeed::NoLogin, Misdeed::Deadline, Misdeed::Violation][usize::from(what)];
@@ -113,7 +113,7 @@ fn every_misdeed_has_its_own_price() {
         (Misdeed::Deadline, 4),
         (Misdeed::Violation, 8),
     ] {
-        let mut ledger = Ledger::default();
+        let mut ledger = Debts::default();
         let added = ledger.add(&rules, &"x", misdeed, s(50));
         assert_eq!(
             added.closed,
@@ -133,7 +133,7 @@ fn what_costs_nothing_is_not_even_noted() {
         no_login: s(0),
         ..Rules::default()
     };
-    let mut ledger = Ledger::default();
+    let mut ledger = Debts::default();
     ledger.add(&rules, &1, Misdeed::NoLogin, s(1));
     assert_eq!(ledger.all(s(1)).count(), 0);
 
@@ -147,7 +147,7 @@ fn what_costs_nothing_is_not_even_noted() {
 
 #[test]
 fn it_is_told_once_that_somebody_is_closed_out() {
-    let (rules, mut ledger) = (Rules::default(), Ledger::default());
+    let (rules, mut ledger) = (Rules::default(), Debts::default());
     let told: Vec<bool> = (0..6)
         .map(|_| {
             ledger
@@ -161,7 +161,7 @@ fn it_is_told_once_that_somebody_is_closed_out() {
 
 #[test]
 fn whoever_is_closed_stays_so_below_the_floor_until_all_has_passed() {
-    let (rules, mut ledger) = (Rules::default(), Ledger::default());
+    let (rules, mut ledger) = (Rules::default(), Debts::default());
     for _ in 0..2 {
         ledger.add(&rules, &1, Misdeed::Violation, s(0));
     }
@@ -177,7 +177,7 @@ fn whoever_is_closed_stays_so_below_the_floor_until_all_has_passed() {
 
 #[test]
 fn the_largest_debt_is_listed_last() {
-    let (rules, mut ledger) = (Rules::default(), Ledger::default());
+    let (rules, mut ledger) = (Rules::default(), Debts::default());
     for (who, times) in [("much", 5), ("little", 1), ("some", 3)] {
         for _ in 0..times {
             ledger.add(&rules, &who, Misdeed::Login, s(0));
@@ -199,7 +199,7 @@ fn whoever_makes_room_is_named() {
         entries: 2,
         ..Rules::default()
     };
-    let mut ledger = Ledger::default();
+    let mut ledger = Debts::default();
     assert_eq!(
         ledger.add(&rules, &1, Misdeed::Violation, s(0)).evicted,
         None
@@ -223,7 +223,7 @@ proptest! {
         deeds in prop::collection::vec((0u8..4, 0u64..30, any::<bool>()), 0..100)
     ) {
         let rules = Rules { cap: s(100), ..Rules::default() };
-        let (mut ledger, mut model, mut now) = (Ledger::default(), HashMap::new(), s(0));
+        let (mut ledger, mut model, mut now) = (Debts::default(), HashMap::new(), s(0));
         for (who, later, forgive) in deeds {
             now += s(later);
             if forgive {

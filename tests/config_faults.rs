@@ -146,7 +146,7 @@ colour = 1"#,
             r#"[limits]
 runs = 1"#,
             &[
-                "fault: 2: limits.runs: unknown key; accepted are connections, connections_before_login, connections_per_source, runs_per_user, streams_per_connection",
+                "fault: 2: limits.runs: unknown key; accepted are connections, connections_before_login, connections_per_source, disk_per_user, follows_per_user, left_running_per_user, memory_per_user, requests_per_user, runs_per_user, sessions_per_user, streams_per_connection, trail_per_user",
             ],
         ),
         (
@@ -778,7 +778,7 @@ args.a = { type = "string", pattern = ".*", max = 1000000 }"#,
 exec = ["/bin/echo", "{a}"]
 args.a = { type = "string", pattern = "(a{1000}){1000}" }"#,
             &[
-                "fault: 3: commands.x.args.a.pattern: is no usable pattern: Compiled regex exceeds size limit of 1048576 bytes.",
+                "fault: 3: commands.x.args.a.pattern: is no usable pattern: judging a value of 256 bytes could take too long; count with `+` instead of `{1,…}` and let `max` bound the value, give a smaller `max`, or write letters out instead of `\\w`",
             ],
         ),
         (

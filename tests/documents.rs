@@ -178,6 +178,17 @@ fn the_trails_kinds_and_fields_are_documented() {
     );
 }
 
+/// That the list is exact is for the tests of the verifier to prove.
+#[test]
+fn what_a_forger_with_the_trails_key_can_change_is_documented() {
+    let table = ordain::audit::unseen_table();
+    compare("TRAIL.md", "src/audit/unseen.rs", &table);
+    let text = source("TRAIL.md");
+    for (name, ..) in ordain::audit::Open::default().named() {
+        assert!(text.contains(&format!("\n| `{name}` | ")), "{name}");
+    }
+}
+
 /// The part of a source that begins behind one text and ends before another.
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(begin).unwrap();
@@ -351,6 +362,54 @@ fn the_bounds_that_are_no_settings_are_documented() {
     }
     assert!(made.lines().count() > 60, "{made}");
     compare("docs/src/limits.md", "src/limits.rs", &made);
+}
+
+/// The table had 10 s where the code has 30.
+#[test]
+fn the_wires_deadlines_are_those_of_the_code() {
+    use ordain::limits::{LOGIN_QUEUE, PING_EVERY, RESUME_WINDOW, SILENCE};
+    let wire = source("PROTOCOL.md");
+    let seconds = |time: std::time::Duration| format!("{} s", time.as_secs());
+    for (row, time) in [
+        (
+            "| No whole frame from the client, after LOGGED_IN | ",
+            SILENCE,
+        ),
+        (
+            "| A frame of the server's that finds no room to be queued, because the client does not read | ",
+            SILENCE,
+        ),
+        (
+            "| A login's wait for its turn to be verified | ",
+            LOGIN_QUEUE,
+        ),
+    ] {
+        let cell = wire.split_once(row).unwrap().1.split_once(" |").unwrap().0;
+        assert_eq!(cell, seconds(time), "{row}");
+    }
+
+    for (before, time) in [
+        ("client sends PING every ", PING_EVERY),
+        ("takes a client that sent no frame for ", SILENCE),
+        ("until `resume_ms` is over (", RESUME_WINDOW),
+    ] {
+        let after = wire.split_once(before).unwrap().1;
+        assert!(after.starts_with(&seconds(time)), "{before}");
+    }
+
+    // The first two are settings, whose defaults a configuration without them has.
+    let settings = source("src/config/server.rs");
+    for (key, seconds) in [("tls.handshake_timeout", 10), ("login.timeout", 60)] {
+        let name = key.rsplit_once('.').unwrap().1;
+        assert!(
+            settings.contains(&format!("\"{name}\", {seconds}))")),
+            "{key}"
+        );
+        assert!(
+            wire.contains(&format!("| {seconds} s (`{key}`) |")),
+            "{key}"
+        );
+    }
 }
 
 #[test]

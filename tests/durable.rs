@@ -1044,7 +1044,7 @@ fn a_terminal_is_one_at_both_ends_and_is_left_as_it_was() {
     let before = settings();
     let mut child = server
         .client()
-        .args(["run", "t", "terminal"])
+        .args(["run", "--tty", "t", "terminal"])
         .env("TERM", "xterm-256color")
         .stdin(given.try_clone().unwrap())
         .stdout(given.try_clone().unwrap())
@@ -1112,7 +1112,7 @@ fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
         let before = settings();
         let mut child = server
             .client()
-            .args(["run", "t", "terminal"])
+            .args(["run", "--tty", "t", "terminal"])
             .stdin(given.try_clone().unwrap())
             .stdout(given.try_clone().unwrap())
             .stderr(given.try_clone().unwrap())

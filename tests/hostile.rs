@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{PASSWORD, Server, invocation, text};
+use common::{Cmd, PASSWORD, Server, invocation, text};
 use ordain::client::connect;
 use ordain::credential::{Purpose, SessionKey};
 use ordain::encoding::base64;
@@ -981,9 +981,11 @@ fn the_header_is_nine_bytes() {
 /// A follower that reads nothing holds up nobody, and is told afterwards how much was missed.
 #[test]
 fn a_follower_that_reads_nothing_gets_a_gap_and_makes_nobody_wait() {
-    const EVENTS: u64 = 6000;
+    const EVENTS: u64 = 9000;
+    /// As long as a name may be, so that there is no room for all of them on the way.
+    const LONG: &str = "a-name-that-is-as-long-as-the-name-of-a-command-may-be-at-the-mo";
     let server = Server::new()
-        .common(&["missing"])
+        .command(Cmd::new(LONG, &["{folder}/gone"]))
         .alice()
         .user("bob", &["all"])
         .start();
@@ -1004,7 +1006,7 @@ fn a_follower_that_reads_nothing_gets_a_gap_and_makes_nobody_wait() {
             let tried: Vec<_> = (0..50)
                 .map(|_| {
                     let alice = alice.clone();
-                    tokio::spawn(async move { alice.run(invocation("missing", &[])).await.err() })
+                    tokio::spawn(async move { alice.run(invocation(LONG, &[])).await.err() })
                 })
                 .collect();
             let began = Instant::now();

@@ -48,7 +48,7 @@ fn settings_that_are_faulty_are_told_by_line() {
         ),
         (
             "[hosts.t]\ncolour = 1",
-            "client.toml:2: hosts.t.colour: unknown key; accepted are address, ca, cert, identity, key, password_file, pin, port, tls_name, user",
+            "client.toml:2: hosts.t.colour: unknown key; accepted are address, ca, cert, identity, key, password_file, pin, port, tls_name, tty, user",
         ),
         (
             "[hosts.t]\nport = 0",

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Cmd, PATIENCE, Server};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
@@ -45,8 +45,13 @@ fn start() -> Server {
         .command(Cmd::sh("die", "kill -9 $$", &[]))
         .command(Cmd::sh("slow", "echo waiting; exec sleep 100", &[]).timeout("200ms"))
         .command(Cmd::new("cat", &["/bin/cat"]).set("stdin", r#"{ max = "8MiB" }"#))
+        .command(Cmd::sh(
+            "evil",
+            r#"printf 'a\033]0;title\007b\302\2332J\342\200\256\303\274\303' >&2; printf 'c\033[2Jd\n'"#,
+            &[],
+        ))
         .command(Cmd::new("forbidden", &["/bin/true"]))
-        .role("tester", &["greet", "fail", "die", "slow", "cat"])
+        .role("tester", &["greet", "fail", "die", "slow", "cat", "evil"])
         .user("demo", &["tester"])
         .file("wrong", "Correct Horse\n", 0o600)
         .start()
@@ -181,4 +186,95 @@ fn a_client_in_python_streams_input_and_output() {
         echoed.stdout.len(),
         sent.len()
     );
+}
+
+#[test]
+fn a_verifier_in_python_proves_a_daemons_trail() {
+    if !python() {
+        return;
+    }
+    let has = Command::new("python3")
+        .args(["-c", "import cryptography"])
+        .stderr(Stdio::null())
+        .status();
+    if !has.is_ok_and(|status| status.success()) {
+        println!("skipped: the Python package `cryptography` is not installed");
+        return;
+    }
+    let mut server = start();
+    for words in [
+        &[
+            "greet",
+            "name=two words",
+            "name=$(id) äöü",
+            "times=3",
+            "loud",
+        ][..],
+        &["greet", "name={times}", "name={", "name=}"],
+        &["fail"],
+        &["forbidden"],
+        &["greet", "name=x", "times=10"],
+    ] {
+        run(&server, words);
+    }
+    server.stop();
+
+    let verified = Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verify.py"))
+        .args(["--json", "--key"])
+        .arg(server.path("state/trail.pub"))
+        .arg(server.path("state/trail.jsonl"))
+        .output()
+        .unwrap();
+    let said: serde_json::Value =
+        serde_json::from_slice(&verified.stdout).unwrap_or_else(|_| panic!("{verified:?}"));
+    assert_eq!(
+        (
+            &said["sound"],
+            &said["granted"],
+            &said["signatures"],
+            &said["unshown"]
+        ),
+        (&true.into(), &3.into(), &10.into(), &0.into()),
+        "{said}"
+    );
+    let output = server.ordaind(&["audit", "verify", "--json"]);
+    let ours: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (name, count) in said.as_object().unwrap() {
+        assert!(
+            name == "trail" || ours[name] == *count,
+            "{name}: {said}\n{ours}"
+        );
+    }
+}
+
+#[test]
+fn a_client_in_python_shows_a_terminal_nothing_that_could_do_harm() {
+    if !python() {
+        return;
+    }
+    let server = start();
+    let (kept, given) = ordain::sys::terminal((80, 24), None).unwrap();
+    let child = Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ordain.py"))
+        .arg("--ca")
+        .arg(server.path("ca.crt"))
+        .args(["--user", "demo", "--password-file"])
+        .arg(server.path("password"))
+        .arg(format!("127.0.0.1:{}", server.port))
+        .arg("evil")
+        .stdin(Stdio::null())
+        .stdout(given.try_clone().unwrap())
+        .stderr(given)
+        .spawn();
+    assert_eq!(child.unwrap().wait().unwrap().code(), Some(0));
+
+    let mut shown = [0; 4096];
+    let count = std::fs::File::from(kept).read(&mut shown).unwrap();
+    let shown = text(&shown[..count]);
+    assert!(
+        shown.contains(r"a\x1b]0;title\x07b\x9b2J\u202eü\xc3"),
+        "{shown:?}"
+    );
+    assert!(shown.contains("c\\x1b[2Jd\r\n"), "{shown:?}");
 }

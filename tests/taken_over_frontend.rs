@@ -122,6 +122,7 @@ scenarios! {
     what_the_policy_refuses_stays_refused,
     the_address_is_the_kernels_word,
     a_socket_that_is_none_logs_nobody_in,
+    one_that_does_not_read_is_ended,
     secrets_of_the_monitor_cannot_be_read,
     the_trail_can_be_neither_stopped_nor_forged,
 }
@@ -182,12 +183,12 @@ fn attacker() {
 
 impl Monitor {
     async fn say(&self, message: ToMonitor) {
-        let _ = self.channel.send(&message, &Manifest::default()).await;
+        let _ = self.channel.send(&message, Manifest::default()).await;
     }
 
     async fn say_with(&self, message: ToMonitor, descriptor: &OwnedFd) {
         let manifest = Manifest::default().with(Name::Client, descriptor.try_clone().unwrap());
-        let _ = self.channel.send(&message, &manifest).await;
+        let _ = self.channel.send(&message, manifest).await;
     }
 
     async fn next(&mut self) -> Option<(ToFrontend, Manifest)> {
@@ -685,6 +686,35 @@ async fn a_socket_that_is_none_logs_nobody_in(monitor: &mut Monitor) -> Result<(
         ))) => Ok(()),
         Ok(other) => Err(format!("answered with {other:?}")),
     }
+}
+
+/// It grew the monitor from 10 to 229 MiB in 20 s.
+async fn one_that_does_not_read_is_ended(monitor: &mut Monitor) -> Result<(), String> {
+    let (key, session) = monitor.log_in(1, "alice").await.ok_or("no login")?;
+    let index = held_so_far();
+    std::fs::write(format!("result-{index}"), "held").unwrap();
+    let unknown = "x".repeat(1900);
+    for counter in 1..200_000 {
+        let signed = run(session, counter, &unknown, &[]);
+        let signature = key.sign(Purpose::Request, &signed);
+        let message = ToMonitor::Request {
+            connection: 1,
+            stream: u32::try_from(counter).unwrap(),
+            signed,
+            signature,
+            secrets: Vec::new(),
+        };
+        if monitor
+            .channel
+            .send(&message, Manifest::default())
+            .await
+            .is_err()
+        {
+            return Ok(());
+        }
+    }
+    std::fs::write(format!("result-{index}"), "not ended").unwrap();
+    Err("not ended".into())
 }
 
 async fn secrets_of_the_monitor_cannot_be_read(_: &mut Monitor) -> Result<(), String> {

@@ -38,7 +38,9 @@ pub fn described() -> Setup {
         .table(
             "limits",
             "connections_before_login = 4096\nconnections_per_source = 4096\n\
-             runs_per_user = 4096\nstreams_per_connection = 512",
+             sessions_per_user = 4096\nrequests_per_user = 4096\nruns_per_user = 4096\n\
+             follows_per_user = 4096\nmemory_per_user = \"16GiB\"\ntrail_per_user = \"16GiB\"\n\
+             streams_per_connection = 512",
         );
 
     // `ORDAIN_BENCH_THREADS=1 cargo bench` tries another setting than the default.
@@ -131,6 +133,13 @@ pub fn timed(command: &mut Command) -> f64 {
     let began = std::time::Instant::now();
     assert!(command.status().unwrap().success(), "{command:?}");
     began.elapsed().as_secs_f64() * 1e3
+}
+
+/// The value that so much of all lies below, as a part of 1.
+pub fn percentile(mut values: Vec<f64>, part: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let index = (values.len() as f64 * part) as usize;
+    values[index.min(values.len() - 1)]
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

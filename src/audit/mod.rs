@@ -3,17 +3,26 @@
 //!
 //! A [`Receipt`] is proof that the trail holds a run's decision; nothing runs without one.
 
+mod argv;
 mod ascii;
 mod chain;
 mod files;
 mod record;
+mod report;
+mod runs;
+mod seen;
+mod sessions;
+mod unseen;
 mod verify;
 
 pub use ascii::line;
 pub use chain::{Head, Link, TrailKey, TrailPublic, link};
 pub use files::{Follower, put_aside, rotated_files, rotated_name};
 pub use record::{KINDS, Record, What};
-pub use verify::{Fault, Report, Verifier};
+pub use report::{Fault, Open, Report};
+pub use sessions::SignedBy;
+pub use unseen::{UNSEEN, Unseen, unseen_table};
+pub use verify::Verifier;
 
 use crate::encoding::base64;
 use crate::ids::{RequestId, RunId};
@@ -358,5 +367,11 @@ impl Tail {
     }
 }
 
+#[cfg(test)]
+mod agreement_tests;
+#[cfg(test)]
+mod forged_tests;
+#[cfg(test)]
+mod mutation_tests;
 #[cfg(test)]
 mod tests;

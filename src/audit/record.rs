@@ -29,6 +29,24 @@ impl<'a> Record<'a> {
     }
 }
 
+impl Record<'_> {
+    /// The user at whose charge it is written: who has asked for what it tells of.
+    pub fn payer(&self) -> Option<&str> {
+        match &self.what {
+            What::Login {
+                user,
+                outcome: "accepted",
+                ..
+            }
+            | What::Logout { user, .. }
+            | What::KeptEnded { user, .. }
+            | What::Request { user, .. }
+            | What::End { user, .. } => Some(user),
+            _ => None,
+        }
+    }
+}
+
 /// The kinds, as they are written.
 pub const KINDS: &[&str] = &[
     "started",
@@ -55,6 +73,7 @@ pub const KINDS: &[&str] = &[
     "request",
     "start",
     "end",
+    "left-running",
     "handed-on",
     "executable",
     "local",
@@ -108,10 +127,19 @@ pub enum What<'a> {
         #[serde(skip_serializing_if = "str::is_empty")]
         previous: &'a str,
     },
-    /// What clients did that nobody knows, beyond what is recorded one by one.
+    /// What clients did that nobody knows, or what a user was refused, beyond what is recorded one
+    /// by one.
     Summed {
-        /// The network of the clients, or `others` when there were too many.
+        /// The network of the clients, or `others` when there were too many; absent where it is
+        /// about a user.
+        #[serde(skip_serializing_if = "str::is_empty")]
         source: &'a str,
+        /// The user whose requests were refused.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<&'a str>,
+        /// How many requests of that user were refused.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        requests_refused: Option<u64>,
         /// How many connections they made.
         connections: u64,
         /// How many of their logins were refused.
@@ -295,6 +323,10 @@ pub enum What<'a> {
         /// The exact argv, secrets masked.
         #[serde(skip_serializing_if = "Option::is_none")]
         argv: Option<&'a [String]>,
+        /// What of each word of `argv` was signed: the word with the names of arguments in braces,
+        /// braces of its own doubled; empty where nothing was.
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        holes: &'a [String],
         /// The account that the command runs as.
         #[serde(skip_serializing_if = "Option::is_none")]
         run_as: Option<&'a str>,
@@ -371,6 +403,17 @@ pub enum What<'a> {
         /// Bytes of standard error that were read.
         #[serde(skip_serializing_if = "Option::is_none")]
         stderr_bytes: Option<u64>,
+    },
+    /// Processes that a run had left running, by its command's rule, were killed.
+    LeftRunning {
+        /// The id of the run, which has ended.
+        run: &'a str,
+        /// The user whose run it was.
+        user: &'a str,
+        /// The command's name.
+        command: &'a str,
+        /// Why they were killed: always `revoked`.
+        state: &'a str,
     },
     /// The network process has died under a run that goes on with the next one.
     HandedOn {

@@ -1,132 +1,24 @@
 //! Walking a trail: what is proved, and the first record that is not what was written.
 
-use super::chain::{Head, Link, NEVER, TrailPublic, link};
+use super::chain::{Head, Link, TrailPublic, link};
+use super::report::{Page, Report};
+use super::runs::Runs;
+use super::seen::Seen;
+use super::sessions::{Sessions, Signatures};
 use crate::encoding::{base64, unbase64};
-use serde::Deserialize;
-use std::borrow::Cow;
-use std::collections::HashMap;
-
-/// What a line says, as far as the chain is concerned.
-#[derive(Deserialize)]
-struct Seen<'l> {
-    #[serde(default)]
-    seq: u64,
-    #[serde(borrow, default)]
-    prev: Cow<'l, str>,
-    #[serde(borrow, default)]
-    time: Cow<'l, str>,
-    #[serde(borrow, default)]
-    kind: Cow<'l, str>,
-    #[serde(borrow, default)]
-    signature: Cow<'l, str>,
-    #[serde(borrow, default)]
-    signed: Option<Cow<'l, str>>,
-    #[serde(borrow, default)]
-    session: Option<Cow<'l, str>>,
-    #[serde(borrow, default)]
-    session_key: Option<Cow<'l, str>>,
-    #[serde(default)]
-    torn_bytes: u64,
-    #[serde(borrow, default)]
-    torn_sha256: Cow<'l, str>,
-    #[serde(default)]
-    expected: u64,
-    #[serde(default)]
-    code: u16,
-    #[serde(borrow, default)]
-    user: Cow<'l, str>,
-    #[serde(borrow, default)]
-    verb: Cow<'l, str>,
-    #[serde(borrow, default)]
-    command: Option<Cow<'l, str>>,
-    #[serde(borrow, default)]
-    reason: Option<Cow<'l, str>>,
-}
-
-impl Seen<'_> {
-    fn possible(&self) -> bool {
-        self.seq < NEVER && self.expected < NEVER
-    }
-
-    /// Whether the record's request was refused because its signature did not fit.
-    fn refused_signature(&self) -> bool {
-        self.kind == "request" && self.code == crate::protocol::Code::Signature.number()
-    }
-}
-
-/// What a signed text says, which the record beside it must say too.
-#[derive(Deserialize)]
-struct Names<'l> {
-    #[serde(borrow, default)]
-    session: Cow<'l, str>,
-    #[serde(borrow, default)]
-    user: Cow<'l, str>,
-    #[serde(borrow, default)]
-    verb: Cow<'l, str>,
-    #[serde(borrow, default)]
-    command: Option<Cow<'l, str>>,
-    #[serde(borrow, default)]
-    reason: Option<Cow<'l, str>>,
-}
-
-/// What the signed text of a record says, where it has one that can be read.
-fn signed_names<'s>(seen: &'s Seen<'_>) -> Option<Names<'s>> {
-    serde_json::from_str(seen.signed.as_deref()?).ok()
-}
-
-/// Where the trail is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// `file:line`.
-    pub place: String,
-    /// What is wrong, in words.
-    pub text: String,
-}
-
-/// What a walk came to.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// Records in the chain.
-    pub records: u64,
-    /// The first record that was seen.
-    pub first: u64,
-    /// Where the chain has come to.
-    pub last: Head,
-    /// Lines before the chain began, which nothing proves.
-    pub unchained: u64,
-    /// Good checkpoints.
-    pub checkpoints: u64,
-    /// The last good checkpoint before any fault: its number, and when it was written.
-    pub proved: Option<(u64, String)>,
-    /// Lines that a crash left unfinished, recorded as such.
-    pub recovered: u64,
-    /// Users' signatures that fit.
-    pub signatures: u64,
-    /// Users' signatures that belong to sessions whose login is in another file.
-    pub unknown_sessions: u64,
-    /// Whether the chain passes through the checkpoint that was seen elsewhere.
-    pub passed: Option<u64>,
-    /// What is wrong, in order; the first is what matters.
-    pub faults: Vec<Fault>,
-}
-
-/// Faults that are told at the most.
-const FAULTS: usize = 20;
-
-/// Verifies a user's signature: public key, text, signature, whether it is a login's.
-pub type Signatures<'v> = &'v dyn Fn(&str, &str, &str, bool) -> bool;
 
 /// Walks files in the order of their records.
 pub struct Verifier<'v> {
     key: Option<TrailPublic>,
-    signatures: Option<Signatures<'v>>,
     /// A head that left the machine: the chain must pass through it.
     seen: Option<Head>,
     passed: bool,
     head: Head,
     begun: bool,
-    /// The key of each session, and the user whose session it is.
-    sessions: HashMap<String, (String, String)>,
+    /// Whether every record from the first one on was seen.
+    complete: bool,
+    sessions: Sessions<'v>,
+    runs: Runs,
     /// A line that is no record: its place, length and hash, to be vouched for by the next record.
     torn: Option<(String, u64, Link)>,
     report: Report,
@@ -142,37 +34,25 @@ impl<'v> Verifier<'v> {
     ) -> Self {
         Self {
             key,
-            signatures,
             seen,
             passed: seen.is_none(),
             head: Head::default(),
             begun: false,
-            sessions: HashMap::new(),
+            complete: false,
+            sessions: Sessions::new(signatures),
+            runs: Runs::default(),
             torn: None,
             report: Report::default(),
         }
     }
 
     fn fault(&mut self, place: &str, text: String) {
-        if self.report.faults.len() < FAULTS {
-            self.report.faults.push(Fault {
-                place: place.to_owned(),
-                text,
-            });
-        }
+        self.report.fault(place, text);
     }
 
     /// The next line, without its newline; `whole` says whether it had one.
     pub fn line(&mut self, place: &dyn Fn() -> String, bytes: &[u8], whole: bool) {
-        let seen = if whole {
-            serde_json::from_slice::<Seen<'_>>(bytes)
-                .ok()
-                .filter(Seen::possible)
-        } else {
-            None
-        };
-
-        let Some(seen) = seen else {
+        let Some(seen) = whole.then(|| Seen::read(bytes)).flatten() else {
             if let Some((earlier, ..)) = self.torn.take() {
                 self.fault(&earlier, "is no record".into());
             }
@@ -224,6 +104,8 @@ impl<'v> Verifier<'v> {
         if !self.begun {
             // What came before the first file that was given is not known here.
             self.begun = true;
+            let from_the_first = seen.seq == 1 && self.report.unchained == 0;
+            self.complete = from_the_first && seen.prev == previous;
             self.report.first = seen.seq;
             if seen.seq != 1 && self.report.unchained > 0 {
                 let text = format!(
@@ -268,14 +150,46 @@ impl<'v> Verifier<'v> {
             ),
         };
 
+        // What is missing may be what later records speak of.
+        self.complete = false;
         self.fault(&place(), text);
     }
 
     fn verify(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
+        if seen.kind == "checkpoint" {
+            return self.checkpoint(place, seen);
+        }
+
+        let page = &mut Page {
+            report: &mut self.report,
+            place,
+            complete: self.complete,
+            faulty: false,
+            signed: false,
+        };
         match seen.kind.as_ref() {
-            "checkpoint" => self.checkpoint(place, seen),
-            "login" => self.login(place, seen),
-            "request" => self.request(place, seen),
+            "started" => {
+                self.sessions.restart(page.report);
+                self.runs.restart(page.report);
+            }
+            "gap" => self.runs.gap(seen.missed),
+            "login" => self.sessions.login(seen, page),
+            "logout" => self.sessions.logout(seen, page),
+            "request" => {
+                let granted = self.sessions.request(seen, page);
+                match granted
+                    .as_ref()
+                    .map(|signed| (signed, signed.verb.as_ref()))
+                {
+                    Some((signed, "run")) => self.runs.granted(seen, signed, page),
+                    Some((_, "attach" | "signal" | "cancel")) => self.runs.about(seen, page),
+                    _ => {}
+                }
+                let proved = granted.is_some() && page.signed && !page.faulty;
+                page.report.granted += u64::from(proved);
+            }
+            "start" | "handed-on" | "executable" => self.runs.goes_on(seen, page),
+            "end" => self.runs.end(seen, page),
             _ => {}
         }
     }
@@ -308,108 +222,6 @@ impl<'v> Verifier<'v> {
         }
     }
 
-    /// A login names the key of the session that it begins, and is signed with it.
-    fn login(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
-        let (Some(session), Some(key)) = (&seen.session, &seen.session_key) else {
-            return;
-        };
-        self.sessions.insert(
-            session.clone().into_owned(),
-            (key.clone().into_owned(), seen.user.clone().into_owned()),
-        );
-
-        if let Some(signed) = signed_names(seen).filter(|signed| signed.user != seen.user) {
-            self.fault(
-                &place(),
-                format!(
-                    "says that `{}` logged in, but `{}` signed it",
-                    seen.user.escape_debug(),
-                    signed.user.escape_debug()
-                ),
-            );
-        }
-
-        self.signature(place, key, seen, true);
-    }
-
-    /// A request is signed with the key of its session.
-    fn request(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
-        let Some(signed) = signed_names(seen) else {
-            return;
-        };
-        self.compare(place, seen, &signed);
-        let Some((key, user)) = self.sessions.get(signed.session.as_ref()).cloned() else {
-            self.report.unknown_sessions += 1;
-            return;
-        };
-        if user != seen.user {
-            let text = format!(
-                "says that `{}` asked, but the session is that of `{}`",
-                seen.user.escape_debug(),
-                user.escape_debug()
-            );
-
-            self.fault(&place(), text);
-        }
-
-        self.signature(place, &key, seen, false);
-    }
-
-    /// What the record says must be what was signed. (Of a request that could not be read it says
-    /// nothing of it.)
-    fn compare(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>, signed: &Names<'_>) {
-        if seen.verb == "unknown" {
-            return;
-        }
-        let differs = [
-            ("verb", Some(&seen.verb), Some(&signed.verb)),
-            ("command", seen.command.as_ref(), signed.command.as_ref()),
-            // A reason that was refused is in the signed text alone.
-            (
-                "reason",
-                seen.reason.as_ref(),
-                if seen.reason.is_some() {
-                    signed.reason.as_ref()
-                } else {
-                    None
-                },
-            ),
-        ];
-
-        for (what, says, was) in differs {
-            if says != was {
-                let word = |text: Option<&Cow<'_, str>>| {
-                    text.map_or("nothing".to_owned(), |text| {
-                        format!("`{}`", text.escape_debug())
-                    })
-                };
-
-                self.fault(
-                    &place(),
-                    format!(
-                        "says {} as the {what}, but {} was signed",
-                        word(says),
-                        word(was)
-                    ),
-                );
-            }
-        }
-    }
-
-    fn signature(&mut self, place: &dyn Fn() -> String, key: &str, seen: &Seen<'_>, login: bool) {
-        let (Some(verifies), Some(signed)) = (self.signatures, seen.signed.as_deref()) else {
-            return;
-        };
-        if verifies(key, signed, &seen.signature, login) {
-            self.report.signatures += 1;
-        } else if !seen.refused_signature() {
-            self.fault(
-                &place(),
-                format!("the user's signature over record {} does not fit", seen.seq),
-            );
-        }
-    }
-
     /// What the walk came to.
     pub fn finish(mut self) -> Report {
         if let Some((place, ..)) = self.torn.take() {
@@ -420,6 +232,8 @@ impl<'v> Verifier<'v> {
             );
         }
 
+        self.sessions.restart(&mut self.report);
+        self.runs.restart(&mut self.report);
         self.report.passed = self.seen.filter(|_| self.passed).map(|head| head.seq);
         if let Some(head) = self.seen.filter(|_| !self.passed) {
             let text = if head.seq < self.report.first {

@@ -234,6 +234,9 @@ pub struct RunArgs {
     /// Show control characters of the output as they are, also on a terminal
     #[arg(long)]
     pub raw: bool,
+    /// Give the command this terminal, where it wants one: keys and output go through as they are
+    #[arg(short, long)]
+    pub tty: bool,
     /// `[user@]host[:port]`
     pub host: Destination,
     /// The command and its arguments; whatever follows COMMAND is its own

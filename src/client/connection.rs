@@ -1,7 +1,8 @@
 //! Reaching a server: TCP, TLS, and who it is.
 
 use super::ClientError;
-use super::error::lost;
+use super::error::{lost, silence, silent};
+use crate::encoding::unbase64;
 use crate::mux::{self, Outbox, Reader};
 use crate::protocol::{
     Code, EXPORTER_LABEL, Failure, Hello, Kind, Phase, RESUME, Sender, VERSION, read,
@@ -140,7 +141,13 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
     let mut frames = Reader::new(reading, Sender::Server);
     let theirs = exchange_hellos(&mut frames, &outbox, &place(options)).await?;
     frames.enter(Phase::Login);
-    let nonce = theirs.nonce.ok_or_else(|| cannot(&"it sent no nonce"))?;
+    let nonce = theirs
+        .nonce
+        .filter(|nonce| unbase64::<32>(nonce).is_some())
+        .ok_or_else(|| {
+            let text = format!("{} sent no nonce of 32 bytes", place(options));
+            ClientError::new(Code::Protocol, text)
+        })?;
     Ok(Connection {
         frames,
         writer,
@@ -252,7 +259,9 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
 
 /// A server behind `tls.client_ca` tells of a missing certificate only after the handshake.
 fn refused_early(place: &str, error: ClientError) -> ClientError {
-    if error.text.contains("CertificateRequired") || error.text.contains("certificate required") {
+    let wants_one = ["CertificateRequired", "certificate required"];
+    // As TLS says it, and not the server in a text of its own.
+    if error.is(Code::ConnectionLost) && wants_one.iter().any(|text| error.text.contains(text)) {
         return ClientError::new(
             Code::Untrusted,
             format!("{place} wants a client certificate (--cert, --key)"),
@@ -267,7 +276,10 @@ pub(super) async fn expect<M: serde::de::DeserializeOwned>(
     frames: &mut Frames,
     kind: Kind,
 ) -> Result<M, ClientError> {
-    let frame = frames.frame().await.map_err(|fault| lost(&fault))?;
+    let frame = tokio::time::timeout(silence(), frames.frame())
+        .await
+        .map_err(|_| silent())?
+        .map_err(|fault| lost(&fault))?;
     let broken = |text: String| ClientError::new(Code::Protocol, text);
     if frame.kind == Kind::Error {
         return Err(read::<Failure>(&frame.payload).map_or_else(broken, ClientError::from));

@@ -2,14 +2,15 @@
 //! takes its session up by the session's key, and goes on at the exact byte, on both outputs and on
 //! standard input.
 
+use super::error::resume_window;
 use super::event::Event;
 use super::feed::{DurableInput, Feed, drive};
-use super::run::Run;
+use super::run::{Run, adds_up, further, offsets};
 use super::session::Session;
 use super::{ClientError, Options};
 use crate::credential::random;
 use crate::ids::{RequestId, RunId};
-use crate::limits::RESUME_WINDOW;
+use crate::limits::RESUME_MOST;
 use crate::protocol::{Code, Ended, Queued, RequestName, Started};
 use crate::verb::{Attach, Invocation};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Durable {
     feed: Arc<Feed>,
     window: Option<Duration>,
     healing: Option<(Instant, Healing)>,
+    /// How long to wait before the next link is made: none after one that has brought something.
+    pause: Duration,
     over: bool,
 }
 
@@ -71,6 +74,7 @@ impl Durable {
     ) -> Result<Self, ClientError> {
         let mut name = RequestName::from(RequestId::from_random(random()));
         let (mut session, mut lost) = (session, None::<Instant>);
+        let mut pause = Duration::ZERO;
         let run = loop {
             let error = match session
                 .ask_for_run(invocation.clone(), name.clone(), &mut waits)
@@ -86,8 +90,12 @@ impl Durable {
             name.instance = name
                 .instance
                 .or_else(|| session.instance().map(str::to_owned));
-            let since = *lost.get_or_insert_with(Instant::now);
-            session = reach(&options, &session, since + RESUME_WINDOW)
+            let until = *lost.get_or_insert_with(Instant::now) + resume_window();
+            if Instant::now() > until {
+                return Err(unknown(&error, &error));
+            }
+            rest(&mut pause).await;
+            session = reach(&options, &session, until)
                 .await
                 .map_err(|why| unknown(&error, &why))?;
         };
@@ -105,16 +113,10 @@ impl Durable {
     ) -> Result<Self, ClientError> {
         let run = session.attach(attachment).await?;
         let mut followed = Self::follow(options, session, run)?;
-        let from = |told: Option<&Started>| {
-            [
-                told.and_then(|told| told.stdout_from),
-                told.and_then(|told| told.stderr_from),
-            ]
-        };
-        followed.offsets = from(followed.started()).map(Option::unwrap_or_default);
+        followed.offsets = followed.started().map(offsets).unwrap_or_default();
         followed.again = attachment;
         // A link that is lost meanwhile is healed; whose run it is makes no difference to watching.
-        followed.window = Some(RESUME_WINDOW).filter(|_| attachment.follow);
+        followed.window = Some(resume_window()).filter(|_| attachment.follow);
         Ok(followed)
     }
 
@@ -129,7 +131,7 @@ impl Durable {
         let window = run
             .started()
             .and_then(|started| started.resume_ms)
-            .map(Duration::from_millis);
+            .map(|resume_ms| Duration::from_millis(resume_ms).min(RESUME_MOST));
         let feed = Arc::new(Feed::new(run.input()));
         if run.takes_stdin() {
             tokio::spawn(drive(feed.clone()));
@@ -152,6 +154,7 @@ impl Durable {
             feed,
             window,
             healing: None,
+            pause: Duration::ZERO,
             over: false,
         })
     }
@@ -221,6 +224,9 @@ impl Durable {
         match run.next().await {
             Ok(event) => {
                 self.note(&event);
+                if let Event::Ended(ended) = &event {
+                    self.settle(ended)?;
+                }
                 Ok(Told::Event(event))
             }
 
@@ -252,7 +258,10 @@ impl Durable {
         let arrived = started
             .filter(|told| told.stdin)
             .and_then(|told| told.stdin_bytes);
-        self.feed.go_on(run.input(), arrived);
+        if !self.feed.go_on(run.input(), arrived) {
+            let text = "the server says that standard input came which was not sent";
+            return Err(ClientError::new(Code::Protocol, text));
+        }
         self.session = session;
         if let Some(old) = self.run.replace(run) {
             old.forget();
@@ -262,10 +271,11 @@ impl Durable {
 
     /// Notes how far the run has come.
     fn note(&mut self, event: &Event) {
+        self.pause = Duration::ZERO;
         let [stdout, stderr] = &mut self.offsets;
         match event {
-            Event::Stdout(bytes) => *stdout += bytes.len() as u64,
-            Event::Stderr(bytes) => *stderr += bytes.len() as u64,
+            Event::Stdout(bytes) => *stdout = further(*stdout, bytes),
+            Event::Stderr(bytes) => *stderr = further(*stderr, bytes),
             Event::StdinClosed | Event::Ended(_) => {
                 self.over |= matches!(event, Event::Ended(_));
                 self.feed.end();
@@ -273,6 +283,26 @@ impl Durable {
 
             Event::Queued(_) | Event::Started(_) | Event::Happened(_) | Event::Answer(_) => {}
         }
+    }
+
+    /// Judges the end: it must be this run's, and say what came of it.
+    fn settle(&self, ended: &Ended) -> Result<(), ClientError> {
+        let ours = ended.run.parse() == Ok(self.id);
+        let fits = !(ended.goes_on && self.again.follow);
+        if !ours || !fits {
+            let text = "the server told an end that is not the one of this run";
+            return Err(ClientError::new(Code::Protocol, text));
+        }
+
+        adds_up(ended, self.offsets)?;
+        let (said, sent) = (ended.stdin_bytes, self.feed.sent());
+        if self.again.resume && said > sent {
+            let text = format!(
+                "the server says that {said} bytes of standard input came, and {sent} were sent"
+            );
+            return Err(ClientError::new(Code::ConnectionLost, text));
+        }
+        Ok(())
     }
 
     /// The error of a run that was going on. Before a run begins a lost server means that nothing
@@ -306,9 +336,12 @@ impl Durable {
             ..self.again
         };
 
+        let mut pause = self.pause;
+        self.pause = next_pause(pause);
         let healing = async move {
             let mut session = session;
             loop {
+                rest(&mut pause).await;
                 session = reach(&options, &session, until)
                     .await
                     .map_err(|why| unknown(&lost, &why))?;
@@ -391,6 +424,19 @@ impl Drop for Durable {
         }
         self.feed.end();
     }
+}
+
+/// Lets some time pass before another try, more each time and none before the first.
+async fn rest(pause: &mut Duration) {
+    if !pause.is_zero() {
+        tokio::time::sleep(*pause).await;
+    }
+    *pause = next_pause(*pause);
+}
+
+/// The pause after this one.
+fn next_pause(pause: Duration) -> Duration {
+    (pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE)
 }
 
 /// Reaches the server again, as often as it takes.

@@ -1,8 +1,11 @@
 //! What can go wrong at the client: a stable code and a sentence a person can act on.
 
+use crate::limits::{RESUME_WINDOW, SILENCE};
 use crate::mux::ReadFault;
 use crate::protocol::{Code, Failure};
+use crate::sys;
 use std::fmt;
+use std::time::Duration;
 
 /// A failure of ordain's own, as opposed to the command's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,14 @@ impl ClientError {
 
 impl From<Failure> for ClientError {
     fn from(failure: Failure) -> Self {
+        // What this side alone can find out is not believed of the other: a server could have itself
+        // taken for lost, or its known key for changed.
+        if is_own(failure.code) {
+            let (code, text) = (failure.code, failure.text);
+            let text =
+                format!("the server sent the code {code}, which is the client's own: {text}");
+            return Self::new(Code::Protocol, text);
+        }
         Self {
             code: failure.code,
             text: failure.text,
@@ -43,6 +54,11 @@ impl From<Failure> for ClientError {
             rule: failure.rule,
         }
     }
+}
+
+/// Whether this code is for what a client finds on its own side, and never travels.
+const fn is_own(code: u16) -> bool {
+    code >= Code::Connect.number() && code != Code::OutcomeUnknown.number()
 }
 
 impl fmt::Display for ClientError {
@@ -56,6 +72,22 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+/// After how much silence a server is taken for gone.
+pub(super) fn silence() -> Duration {
+    sys::fault_time("patience", SILENCE)
+}
+
+/// For how long a request whose answer was lost with its link is asked again.
+pub(super) fn resume_window() -> Duration {
+    sys::fault_time("patience", RESUME_WINDOW)
+}
+
+/// The end of a connection over which nothing comes any more.
+pub(super) fn silent() -> ClientError {
+    let text = format!("the server said nothing for {} s", silence().as_secs_f32());
+    ClientError::new(Code::ConnectionLost, text)
+}
 
 /// The connection's end, as an error.
 pub(super) fn lost(fault: &ReadFault) -> ClientError {

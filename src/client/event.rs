@@ -1,6 +1,6 @@
 //! What a stream brings to whoever asked.
 
-use crate::protocol::{Ended, Queued, Started};
+use crate::protocol::{Ended, Kind, Queued, Started};
 
 /// Something a stream brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,20 @@ pub enum Event {
 }
 
 impl Event {
+    /// The kind of the frame that brought it, for errors: what it says may be long.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Queued(_) => Kind::Queued.word(),
+            Self::Started(_) => Kind::Started.word(),
+            Self::Stdout(_) => Kind::Stdout.word(),
+            Self::Stderr(_) => Kind::Stderr.word(),
+            Self::StdinClosed => Kind::StdinClosed.word(),
+            Self::Ended(_) => Kind::Exit.word(),
+            Self::Happened(_) => Kind::Event.word(),
+            Self::Answer(_) => Kind::Answer.word(),
+        }
+    }
+
     /// The output, where it is any.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {

@@ -27,6 +27,8 @@ struct FeedState {
     kept: VecDeque<u8>,
     /// The offset of the next byte for this link.
     next: u64,
+    /// The offset behind the last byte that was sent over any link.
+    sent: u64,
     eof: bool,
     eof_sent: bool,
     over: bool,
@@ -54,6 +56,7 @@ impl Feed {
             from: 0,
             kept: VecDeque::new(),
             next: 0,
+            sent: 0,
             eof: false,
             eof_sent: false,
             over: false,
@@ -77,26 +80,31 @@ impl Feed {
         self.room.notify_one();
     }
 
-    /// Goes on over a new link, on which so many bytes have arrived already.
-    pub fn go_on(&self, input: Input, arrived: Option<u64>) {
-        self.with(|state| {
+    /// How many bytes were sent, those that were sent again counted once.
+    pub fn sent(&self) -> u64 {
+        self.with(|state| state.sent)
+    }
+
+    /// Goes on over a new link, on which so many bytes have arrived already; without a number the
+    /// server takes no more. `false` when so many cannot have arrived, or are not kept any more.
+    #[must_use]
+    pub fn go_on(&self, input: Input, arrived: Option<u64>) -> bool {
+        let fine = self.with(|state| {
             state.input = input;
             state.link += 1;
             state.eof_sent = false;
 
-            // A server that names what is no longer kept is asked for nothing: the end would be a
-            // lie.
-            match arrived {
-                Some(arrived) if (state.from..=state.end()).contains(&arrived) => {
-                    state.next = arrived
-                }
-                // It takes no more.
-                _ => state.over = true,
+            let kept = state.from..=state.sent;
+            match arrived.filter(|arrived| kept.contains(arrived)) {
+                Some(arrived) => state.next = arrived,
+                None => state.over = true,
             }
+            arrived.is_none_or(|arrived| kept.contains(&arrived))
         });
 
         self.drive.notify_one();
         self.room.notify_one();
+        fine
     }
 }
 
@@ -137,6 +145,7 @@ impl FeedState {
         let at = usize::try_from(self.next - self.from).unwrap_or(0);
         let piece: Vec<u8> = self.kept.range(at..at + room).copied().collect();
         self.next += room as u64;
+        self.sent = self.sent.max(self.next);
 
         // A window's worth may be on its way; what lies further back has arrived.
         while self.next - self.from > 2 * STREAM_WINDOW as u64 {

@@ -1,8 +1,10 @@
 //! What waits for whoever reads a run: output joined into few pieces, so that a window's worth of
 //! one-byte frames costs a window's worth of memory.
 
+use super::order::Order;
 use super::{ClientError, Event};
 use crate::mux::{Allowance, Receiving};
+use crate::protocol::Kind;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -19,6 +21,7 @@ pub struct Inbox {
 struct Held {
     events: VecDeque<Event>,
     failed: Option<ClientError>,
+    order: Order,
     receiving: Receiving,
     allowance: Allowance,
     stdin_closed: bool,
@@ -33,6 +36,18 @@ const JOINED: usize = 64 * 1024;
 impl Inbox {
     fn with<T>(&self, work: impl FnOnce(&mut Held) -> T) -> T {
         work(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that a frame of this kind has come; `false` when none may come now.
+    #[must_use]
+    pub fn admits(&self, kind: Kind) -> bool {
+        self.with(|held| match held.order.with(kind) {
+            Some(order) => {
+                held.order = order;
+                true
+            }
+            None => false,
+        })
     }
 
     /// Takes output that has come; `false` when the server had no credit for it.

@@ -194,11 +194,15 @@ impl Connection {
         zeroize::Zeroize::zeroize(&mut login.password);
         zeroize::Zeroize::zeroize(&mut login.code);
         let logged_in = answered?;
+        if logged_in.user != user {
+            let text = "the server let in another user than the one who asked";
+            return Err(ClientError::new(Code::Protocol, text));
+        }
         let id = logged_in.session.parse().map_err(|_| {
             ClientError::new(Code::Protocol, "the server sent a session that is none")
         })?;
 
-        Ok((id, logged_in.kept_s))
+        Ok((id, logged_in.kept_s.filter(|_| claim.keep)))
     }
 
     /// The claim as a text that the session's key has signed, bound to this connection.

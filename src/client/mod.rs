@@ -7,6 +7,7 @@ mod event;
 mod feed;
 mod inbox;
 mod login;
+mod order;
 mod run;
 mod session;
 mod signer;

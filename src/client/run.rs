@@ -8,8 +8,10 @@ use crate::exit::Reason;
 use crate::ids::{RunId, StreamId};
 use crate::limits::DATA_FRAME;
 use crate::mux::Outbox;
-use crate::protocol::{Code, Credit, Ended, Kind, Ping, Queued, Resize, Started, encode, read};
-use crate::verb::Verb;
+use crate::protocol::{
+    Code, Credit, Ended, Kind, Nothing, Ping, Queued, Resize, Started, encode, read,
+};
+use crate::verb::{Attach, Verb};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ pub struct Run {
     stream: StreamId,
     inbox: Arc<Inbox>,
     started: Option<Started>,
+    /// How far both outputs have come, from the run's first byte on.
+    came: [u64; 2],
     over: bool,
 }
 
@@ -31,28 +35,35 @@ impl Run {
             stream,
             inbox,
             started: None,
+            came: [0; 2],
             over: false,
         }
     }
 
-    /// Waits until the run has started.
+    /// Waits until the run has started, which must be the one that is due.
     pub(super) async fn begun(
         mut self,
+        due: &Due,
         mut waits: impl FnMut(Queued),
     ) -> Result<Self, ClientError> {
+        let mut run = due.run;
         loop {
             match self.next().await? {
-                Event::Queued(queued) => waits(queued),
+                Event::Queued(queued) => {
+                    run = Some(due.judged(run, &queued.run)?);
+                    waits(queued);
+                }
                 Event::Started(started) => {
+                    due.judged(run, &started.run)?;
+                    due.begins(&started)?;
+                    self.came = offsets(&started);
                     self.started = Some(started);
                     return Ok(self);
                 }
 
                 other => {
-                    return Err(ClientError::new(
-                        Code::Protocol,
-                        format!("the server answered a run with {other:?}"),
-                    ));
+                    let text = format!("the server answered a run with {}", other.word());
+                    return Err(ClientError::new(Code::Protocol, text));
                 }
             }
         }
@@ -75,7 +86,7 @@ impl Run {
 
         // Frames are taken in their order, so a PONG says that the RESET before it was.
         let said = outbox
-            .control(self.stream, Kind::Reset, &serde_json::json!({}))
+            .control(self.stream, Kind::Reset, &Nothing {})
             .await
             .is_ok()
             && outbox
@@ -110,6 +121,12 @@ impl Run {
     pub async fn next(&mut self) -> Result<Event, ClientError> {
         let event = self.inbox.next().await.inspect_err(|_| self.over = true)?;
         self.over |= matches!(event, Event::Ended(_) | Event::Answer(_));
+        let [stdout, stderr] = &mut self.came;
+        match &event {
+            Event::Stdout(bytes) => *stdout = further(*stdout, bytes),
+            Event::Stderr(bytes) => *stderr = further(*stderr, bytes),
+            _ => {}
+        }
         Ok(event)
     }
 
@@ -167,7 +184,10 @@ impl Run {
                     stderr.extend(bytes);
                 }
 
-                Event::Ended(ended) => return Ok((stdout, stderr, ended)),
+                Event::Ended(ended) => {
+                    adds_up(&ended, self.came)?;
+                    return Ok((stdout, stderr, ended));
+                }
                 Event::Queued(_)
                 | Event::Started(_)
                 | Event::StdinClosed
@@ -182,10 +202,8 @@ impl Drop for Run {
     fn drop(&mut self) {
         self.shared.streams.close(self.stream);
         if !self.over {
-            let _ =
-                self.shared
-                    .outbox
-                    .try_control(self.stream, Kind::Reset, &serde_json::json!({}));
+            let outbox = &self.shared.outbox;
+            let _ = outbox.try_control(self.stream, Kind::Reset, &Nothing {});
         }
     }
 }
@@ -244,10 +262,91 @@ impl Input {
     /// When the connection is lost.
     pub async fn end(&self) -> Result<(), ClientError> {
         self.outbox
-            .control(self.stream, Kind::Eof, &serde_json::json!({}))
+            .control(self.stream, Kind::Eof, &Nothing {})
             .await
             .map_err(|_| gone())
     }
+}
+
+/// What STARTED must name.
+pub(super) struct Due {
+    /// The run, where that is known.
+    run: Option<RunId>,
+    /// The first byte of each output, where one was asked for.
+    from: [Option<u64>; 2],
+}
+
+impl Due {
+    /// A run that begins now, whose output is wanted from its first byte on.
+    pub(super) const fn fresh() -> Self {
+        Self {
+            run: None,
+            from: [Some(0); 2],
+        }
+    }
+
+    /// The run that is attached to.
+    pub(super) const fn of(attachment: &Attach) -> Self {
+        Self {
+            run: attachment.run.0,
+            from: [attachment.stdout, attachment.stderr],
+        }
+    }
+
+    /// The run that was named, which must be this one where one is expected.
+    fn judged(&self, expected: Option<RunId>, named: &str) -> Result<RunId, ClientError> {
+        match (named.parse(), expected) {
+            (Ok(run), None) => Ok(run),
+            (Ok(run), Some(expected)) if run == expected => Ok(run),
+            _ => Err(ClientError::new(
+                Code::Protocol,
+                "the server speaks of another run than the one that was asked for",
+            )),
+        }
+    }
+
+    /// Judges where the output begins: whoever is told less than they have asked for must know it.
+    fn begins(&self, started: &Started) -> Result<(), ClientError> {
+        let named = [started.stdout_from, started.stderr_from];
+        let wrong = self.from.into_iter().zip(named).any(|(wanted, named)| {
+            wanted
+                .zip(named)
+                .is_some_and(|(wanted, named)| wanted != named)
+        });
+        if wrong {
+            let text = "the server begins at another byte than the one that was asked for";
+            return Err(ClientError::new(Code::Protocol, text));
+        }
+        Ok(())
+    }
+}
+
+/// The offset behind these bytes. A server may have begun anywhere.
+pub(super) const fn further(offset: u64, bytes: &[u8]) -> u64 {
+    offset.saturating_add(bytes.len() as u64)
+}
+
+/// The offsets at which both outputs begin.
+pub(super) fn offsets(started: &Started) -> [u64; 2] {
+    [started.stdout_from, started.stderr_from].map(Option::unwrap_or_default)
+}
+
+/// Compares what the server says came of both outputs, from the run's first byte on, with what did.
+///
+/// # Errors
+/// [`Code::ConnectionLost`]: bytes that were promised and did not come are no success.
+pub(super) fn adds_up(ended: &Ended, came: [u64; 2]) -> Result<(), ClientError> {
+    let said = [ended.stdout_bytes, ended.stderr_bytes];
+    let names = ["output", "error"];
+    for ((name, said), came) in names.into_iter().zip(said).zip(came) {
+        if said != came {
+            let text = format!(
+                "the server says that {said} bytes of standard {name} came, and {came} did"
+            );
+            return Err(ClientError::new(Code::ConnectionLost, text));
+        }
+    }
+    Ok(())
 }
 
 /// How a run ended, in types.
@@ -292,7 +391,7 @@ impl<V: Verb> Following<V> {
         match self.stream.next().await? {
             Event::Happened(payload) => read(&payload)
                 .map_err(|fault| broken(format!("something that cannot be read: {fault}"))),
-            other => Err(broken(format!("{other:?}"))),
+            other => Err(broken(other.word().to_owned())),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::ClientError;
 use super::connection::{Options, connect};
 use super::event::Event;
 use super::inbox::Inbox;
-use super::run::{Following, Run};
+use super::run::{Due, Following, Run};
 use super::wire::{Shared, Streams, ping, receive};
 use crate::credential::{Purpose, SessionKey, random};
 use crate::ids::{RequestId, SessionId};
@@ -94,7 +94,7 @@ impl Session {
         match stream.next().await? {
             Event::Answer(answer) => read(&answer)
                 .map_err(|fault| broken(format!("something that cannot be read: {fault}"))),
-            other => Err(broken(format!("{other:?}"))),
+            other => Err(broken(other.word().to_owned())),
         }
     }
 
@@ -134,7 +134,7 @@ impl Session {
     ) -> Result<Run, ClientError> {
         self.open_with(&verb::Run(invocation), name.into())
             .await?
-            .begun(waits)
+            .begun(&Due::fresh(), waits)
             .await
     }
 
@@ -148,7 +148,8 @@ impl Session {
     /// # Errors
     /// [`Code::NoSuchRun`], [`Code::Offset`], or that the connection is lost.
     pub async fn attach(&self, attachment: Attach) -> Result<Run, ClientError> {
-        self.open(&attachment).await?.begun(|_| {}).await
+        let due = Due::of(&attachment);
+        self.open(&attachment).await?.begun(&due, |_| {}).await
     }
 
     /// The same session over a new connection, by its key and without a password.
@@ -195,12 +196,7 @@ impl Session {
             if let Some(error) = &*over {
                 return Err(error.clone());
             }
-            shared
-                .streams
-                .open
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(stream, inbox.clone());
+            shared.streams.enter(stream, inbox.clone());
         }
 
         let sent = shared

@@ -1,15 +1,16 @@
 //! One connection of a user who is in: its streams, and the tasks that read and keep it alive.
 
 use super::ClientError;
-use super::error::lost;
+use super::error::{lost, silence, silent};
 use super::event::Event;
 use super::inbox::Inbox;
 use crate::credential::SessionKey;
 use crate::ids::{SessionId, StreamId};
-use crate::limits::{PING_EVERY, SILENCE};
+use crate::limits::PING_EVERY;
 use crate::mux::{Outbox, Reader};
-use crate::protocol::{Code, Credit, Failure, Frame, Kind, Ping, Started, read};
+use crate::protocol::{Code, Credit, Failure, Frame, Goaway, Kind, Nothing, Ping, Started, read};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, ReadHalf};
 use tokio::task::JoinHandle;
@@ -52,6 +53,8 @@ impl Drop for Shared {
 pub struct Streams {
     /// What waits for each stream's reader.
     pub open: Mutex<HashMap<StreamId, Arc<Inbox>>>,
+    /// The highest number that a stream of the connection has had.
+    highest: AtomicU32,
     /// Why the connection is over.
     pub over: Mutex<Option<ClientError>>,
     /// The bell that each PONG rings.
@@ -59,6 +62,21 @@ pub struct Streams {
 }
 
 impl Streams {
+    /// Notes a stream that is being opened.
+    pub fn enter(&self, stream: StreamId, inbox: Arc<Inbox>) {
+        self.highest.fetch_max(stream, Ordering::Relaxed);
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(stream, inbox);
+    }
+
+    /// Whether there has been a stream of this number. Frames of one that is over may have been on
+    /// their way.
+    fn knows(&self, stream: StreamId) -> bool {
+        stream <= self.highest.load(Ordering::Relaxed)
+    }
+
     /// The inbox of a stream that is open.
     pub fn find(&self, stream: StreamId) -> Option<Arc<Inbox>> {
         self.open
@@ -105,15 +123,10 @@ pub async fn receive<R: AsyncRead + Send + 'static>(
     outbox: Outbox,
 ) {
     let error = loop {
-        let frame = match tokio::time::timeout(SILENCE, frames.frame()).await {
+        let frame = match tokio::time::timeout(silence(), frames.frame()).await {
             Ok(Ok(frame)) => frame,
             Ok(Err(fault)) => break lost(&fault),
-            Err(_) => {
-                break ClientError::new(
-                    Code::ConnectionLost,
-                    format!("the server said nothing for {} s", SILENCE.as_secs()),
-                );
-            }
+            Err(_) => break silent(),
         };
         if let Err(error) = take(frame, &streams, &outbox) {
             break error;
@@ -126,10 +139,14 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
     if of_connection(&frame, streams, outbox)? {
         return Ok(());
     }
-    let Some(inbox) = streams.find(frame.stream) else {
-        return Ok(());
-    };
     let (stream, kind) = (frame.stream, frame.kind);
+    let Some(inbox) = streams.find(stream) else {
+        let known = streams.knows(stream);
+        return if known { Ok(()) } else { Err(unasked(kind)) };
+    };
+    if !inbox.admits(kind) {
+        return Err(unasked(kind));
+    }
     let had_credit = of_stream(frame, &inbox).map_err(|fault| broken(kind, &fault))?;
 
     // Only now: whoever reads a stream whose last frame cannot be read hears of it as of any other
@@ -143,6 +160,12 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
         let text = "the server sent more than it had credit for";
         Err(ClientError::new(Code::Protocol, text))
     }
+}
+
+/// The server has sent what nobody has asked for, or not in its order.
+fn unasked(kind: Kind) -> ClientError {
+    let text = format!("the server sent {} where it may not", kind.word());
+    ClientError::new(Code::Protocol, text)
 }
 
 fn broken(kind: Kind, fault: &str) -> ClientError {
@@ -162,8 +185,13 @@ fn of_connection(frame: &Frame, streams: &Streams, outbox: &Outbox) -> Result<bo
             let ping: Ping = read(&frame.payload).map_err(unread)?;
             let _ = outbox.try_control(0, Kind::Pong, &ping);
         }
-        (Kind::Pong, _) => streams.pong.notify_waiters(),
-        (Kind::Goaway, _) => {}
+        (Kind::Pong, _) => {
+            read::<Ping>(&frame.payload).map_err(unread)?;
+            streams.pong.notify_waiters();
+        }
+        (Kind::Goaway, _) => {
+            read::<Goaway>(&frame.payload).map_err(unread)?;
+        }
         _ => return Ok(false),
     }
     Ok(true)
@@ -187,7 +215,10 @@ fn of_stream(frame: Frame, inbox: &Inbox) -> Result<bool, String> {
             inbox.event(Event::Started(started));
         }
         Kind::Queued => inbox.event(Event::Queued(read(&payload)?)),
-        Kind::StdinClosed => inbox.event(Event::StdinClosed),
+        Kind::StdinClosed => {
+            read::<Nothing>(&payload)?;
+            inbox.event(Event::StdinClosed);
+        }
         Kind::Answer => inbox.event(Event::Answer(payload)),
         Kind::Exit => inbox.event(Event::Ended(read(&payload)?)),
         Kind::Error => inbox.fail(read::<Failure>(&payload)?.into()),

@@ -14,7 +14,7 @@ async fn heard(sent: Vec<u8>) -> [Result<Event, ClientError>; 2] {
     let streams = Arc::new(Streams::default());
     let inboxes = [1, 2].map(|stream| {
         let inbox = Arc::new(Inbox::default());
-        streams.open.lock().unwrap().insert(stream, inbox.clone());
+        streams.enter(stream, inbox.clone());
         inbox
     });
     let (outbox, _outgoing) = outbox();
@@ -62,9 +62,12 @@ fn what_one_stream_hears_at_its_end_is_not_what_the_others_hear() {
 #[test]
 fn output_without_credit_ends_the_connection() {
     let chunk = vec![b'x'; 1 << 15];
-    let sent: Vec<u8> = (0..17)
-        .flat_map(|_| encode(1, Kind::Stdout, &chunk))
-        .collect();
+    let mut sent = encode(
+        1,
+        Kind::Started,
+        br#"{"run":"0123456789abcdef","stdin":false}"#,
+    );
+    sent.extend((0..17).flat_map(|_| encode(1, Kind::Stdout, &chunk)));
     let [_, second] = block(heard(sent));
     let error = second.err().unwrap();
     assert!(error.is(Code::Protocol), "{error}");
@@ -73,9 +76,39 @@ fn output_without_credit_ends_the_connection() {
 
 #[test]
 fn the_connections_own_fault_is_told_to_every_stream() {
-    let failure = br#"{"code": 602, "text": "stopping"}"#;
+    let failure = br#"{"code": 104, "text": "stopping"}"#;
     for result in block(heard(encode(0, Kind::Error, failure))) {
-        assert_eq!(result.err().unwrap().code, 602);
+        assert_eq!(result.err().unwrap().code, 104);
+    }
+}
+
+/// A server that says "connection lost" had its client heal a link that was whole.
+#[test]
+fn the_clients_own_codes_are_not_believed_of_a_server() {
+    for code in [600, 603, 605, 607, 608, 999] {
+        let failure = format!(r#"{{"code": {code}, "text": "is pinned"}}"#);
+        let [first, _] = block(heard(encode(1, Kind::Error, failure.as_bytes())));
+        let error = first.err().unwrap();
+        assert!(error.is(Code::Protocol), "{error}");
+        assert!(error.text.contains(&code.to_string()), "{error}");
+    }
+    let failure = br#"{"code": 606, "text": "nobody knows"}"#;
+    let [first, _] = block(heard(encode(1, Kind::Error, failure)));
+    assert_eq!(first.err().unwrap().code, 606);
+}
+
+#[test]
+fn frames_that_may_not_come_now_end_the_connection() {
+    for (stream, kind, payload) in [
+        (1, Kind::Stdout, &b"x"[..]),
+        (1, Kind::Credit, br#"{"bytes":1}"#),
+        (3, Kind::Answer, b"{}"),
+    ] {
+        for result in block(heard(encode(stream, kind, payload))) {
+            let error = result.err().unwrap();
+            assert!(error.is(Code::Protocol), "{kind:?}: {error}");
+            assert!(error.text.contains(kind.word()), "{error}");
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `[commands.NAME.args.NAME]`: one argument, its kind, and what its value must be.
 
+use super::names::name;
 use super::reader::{Item, Table};
-use super::values::{absolute, name, one_of};
+use super::values::{absolute, one_of};
 use crate::limits;
 use crate::policy::{Argument, Kind, Pass, Presence, Text};
 

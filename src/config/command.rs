@@ -2,9 +2,10 @@
 
 use super::argument::arguments;
 use super::confinement;
+use super::names::name;
 use super::reader::{Item, Table};
 use super::template::{environment, judge, template};
-use super::values::{absolute, has, name, one_of, sources, timeout, window};
+use super::values::{absolute, has, one_of, sources, timeout, window};
 use crate::limits;
 use crate::policy::{
     Argument, Command, OnDisconnect, OnRevoke, RunAs, Signal, Stdin, Template, Text, Word,

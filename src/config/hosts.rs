@@ -30,6 +30,8 @@ pub struct HostSettings {
     pub cert: Option<PathBuf>,
     /// The private key of that certificate.
     pub key: Option<PathBuf>,
+    /// Whether commands there may have this terminal, where they want one.
+    pub tty: Option<bool>,
     /// `file:line` of the host's entry, for `-v`.
     pub place: Option<String>,
 }
@@ -142,6 +144,7 @@ fn host(table: Table<'_>, folder: &Path) -> HostSettings {
         identity: file("identity"),
         cert: file("cert"),
         key: file("key"),
+        tty: table.flag("tty"),
         place: None,
     };
 

@@ -28,6 +28,7 @@ mod hosts;
 mod judge;
 #[cfg(target_os = "linux")]
 mod machine;
+mod names;
 #[cfg(target_os = "linux")]
 mod outline;
 #[cfg(target_os = "linux")]
@@ -57,6 +58,7 @@ pub use fault::Fault;
 pub use hosts::{HostSettings, Hosts, load_hosts};
 #[cfg(target_os = "linux")]
 pub use machine::{Machine, Mode, enforcement};
+pub use names::name;
 #[cfg(target_os = "linux")]
 pub use places::{control_socket, server_key, state_and_trail};
 

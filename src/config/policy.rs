@@ -3,8 +3,9 @@
 
 use super::command::{self, Defaults, Read};
 use super::fault::Faults;
+use super::names::{self, name};
 use super::reader::{Item, Table};
-use super::values::{self, name, sources, timeout, window};
+use super::values::{sources, timeout, window};
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;
 use crate::place::Place;
@@ -91,7 +92,7 @@ fn each<T>(
         .map(|table| table.named())
         .unwrap_or_default()
     {
-        if let Err(why) = values::name(&name) {
+        if let Err(why) = names::name(&name) {
             item.fault(why);
             continue;
         }

@@ -11,6 +11,7 @@ use super::reader::{Item, Table};
 use super::values::{number, one_of, size, time, timeout, window};
 use crate::credential::{Credentials, Hash};
 use crate::ipc::{Limits, Logs};
+use crate::ledger::{Bounds, Share};
 use crate::limits;
 use crate::monitor::{AuditRules, Durability, PenaltyRules, Settings, Tls, TlsFiles};
 use crate::place::Place;
@@ -35,7 +36,8 @@ pub struct Server {
     /// Memory of one password verification, in KiB.
     pub verifier_memory_kib: u32,
     limits: Limits,
-    runs_per_user: usize,
+    bounds: Bounds,
+    trail_per_user: Option<u64>,
     retention: Duration,
     kept_bytes: u64,
     running_bytes: u64,
@@ -86,7 +88,8 @@ impl Server {
             verifiers: self.verifiers,
             verifier_memory_kib: self.verifier_memory_kib,
             limits: self.limits,
-            runs_per_user: self.runs_per_user,
+            bounds: self.bounds,
+            trail_per_user: self.trail_per_user,
             retention: self.retention,
             kept_bytes: self.kept_bytes,
             running_bytes: self.running_bytes,
@@ -126,6 +129,8 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
     }
     let listen = listen(root, table, faults);
     let memory = size(login, "memory", 256 << 20);
+    let running_bytes = size(output, "running", 16 << 30);
+    let connections = connection_limits(bounds, tls, login, penalties.prefixes);
     let mut read = Server {
         listen,
         listens_at: table
@@ -142,12 +147,13 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
         // Half of the cores: what a flood of logins must not take is the other half.
         verifiers: number(login, "verifiers", 1..=64, half_of_the_cores(4)) as usize,
         verifier_memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
-        limits: connection_limits(bounds, tls, login, penalties.prefixes),
+        bounds: shares(bounds, connections.connections, running_bytes),
+        limits: connections,
         penalties,
-        runs_per_user: number(bounds, "runs_per_user", 1..=100_000, 256) as usize,
+        trail_per_user: trail_per_user(bounds),
         retention: time(output, "retention", 3600),
         kept_bytes: size(output, "kept", 256 << 20),
-        running_bytes: size(output, "running", 16 << 30),
+        running_bytes,
         state,
         trail,
         audit: audit_rules(audit),
@@ -233,6 +239,37 @@ fn connection_limits(
         handshake_ms: millis(time(tls, "handshake_timeout", 10)),
         login_ms: millis(time(login, "timeout", 60)),
         prefixes,
+    }
+}
+
+/// How much of what is finite a user may have: so much that nobody notices who works, and so little
+/// that there is as much left for the others.
+fn shares(bounds: Option<&Table<'_>>, connections: u32, running_bytes: u64) -> Bounds {
+    let most = 1..=100_000;
+    let count = |key, usual| u64::from(number(bounds, key, most.clone(), usual));
+    Bounds::default()
+        .with(
+            Share::Sessions,
+            count("sessions_per_user", connections.div_ceil(2)),
+        )
+        .with(Share::Requests, count("requests_per_user", 1024))
+        .with(Share::Runs, count("runs_per_user", 256))
+        .with(Share::LeftRunning, count("left_running_per_user", 64))
+        .with(Share::Follows, count("follows_per_user", 128))
+        .with(Share::Memory, size(bounds, "memory_per_user", 256 << 20))
+        .with(
+            Share::Disk,
+            size(bounds, "disk_per_user", running_bytes.div_ceil(2)),
+        )
+        .with(Share::RequestIds, limits::REQUEST_IDS as u64)
+}
+
+/// `trail_per_user`: bytes a minute that one user may add to the trail.
+fn trail_per_user(bounds: Option<&Table<'_>>) -> Option<u64> {
+    match bounds.and_then(|table| table.item("trail_per_user")) {
+        Some(item) if item.as_text() == Some("none") => None,
+        Some(item) => item.size(),
+        None => Some(32 << 20),
     }
 }
 

@@ -1,28 +1,10 @@
 //! Readers of values that several parts of a configuration share.
 
 use super::reader::{Item, Table};
-use crate::limits;
 use crate::policy::Network;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
-
-/// Names of commands, roles, users and arguments: what survives in a shell, a file name and a log.
-pub fn name(text: &str) -> Result<(), String> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let begins = text
-        .chars()
-        .next()
-        .is_some_and(|c| c.is_ascii_alphanumeric());
-    if begins && text.len() <= limits::NAME && text.chars().all(fine) {
-        return Ok(());
-    }
-    Err(format!(
-        "`{}` is not a name: letters, digits, `-`, `_`, `.`, beginning with a letter or digit, at most {} bytes",
-        text.escape_debug(),
-        limits::NAME
-    ))
-}
 
 /// Reads `"none"` or a duration.
 pub fn timeout(item: &Item<'_>) -> Option<Option<Duration>> {

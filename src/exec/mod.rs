@@ -8,7 +8,7 @@ mod tree;
 
 pub use epoch::{Ended, Epoch, Ticket};
 pub use fault::{NotStarted, Obstacle};
-pub use running::Running;
+pub use running::{LeftRunning, Running};
 pub use tree::Rest;
 
 use crate::audit::Receipt;

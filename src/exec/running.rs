@@ -166,22 +166,54 @@ impl Running {
         self.tree.usage(exited)
     }
 
-    /// Clears up what is left in the kernel of a run that is over.
-    pub fn close(self) {
+    /// Clears up what is left in the kernel of a run that is over. What goes on by the command's
+    /// rule comes back.
+    pub fn close(self, rest: &Rest) -> Option<LeftRunning> {
+        if rest.running > 0 {
+            let Self { pidfd, tree, .. } = self;
+            return Some(LeftRunning { pidfd, tree });
+        }
         if let Tree::Kept { .. } = &self.tree {
             reap_later(self.pidfd);
         }
+        None
+    }
+}
+
+/// Processes that go on after their run has ended, by the command's rule.
+#[derive(Debug)]
+pub struct LeftRunning {
+    /// The keeper, where there is one.
+    pidfd: AsyncFd<OwnedFd>,
+    tree: Tree,
+}
+
+impl LeftRunning {
+    /// Waits until none of them is left. Cancel-safe.
+    pub async fn gone(&self) {
+        match &self.tree {
+            Tree::Group { .. } => self.tree.emptied().await,
+            Tree::Kept { .. } => reaped(&self.pidfd).await,
+        }
+    }
+
+    /// Kills all of them at once.
+    pub fn kill(&self) {
+        self.tree.kill();
     }
 }
 
 /// A keeper ends when everything below it has; until it is waited for its number stays taken.
 fn reap_later(pidfd: AsyncFd<OwnedFd>) {
-    tokio::task::spawn_local(async move {
-        while let Ok(mut ready) = pidfd.readable().await {
-            match sys::reap(pidfd.get_ref().as_fd()) {
-                Ok(None) => ready.clear_ready(),
-                _ => return,
-            }
+    tokio::task::spawn_local(async move { reaped(&pidfd).await });
+}
+
+/// Waits until a process has ended, and takes its end.
+async fn reaped(pidfd: &AsyncFd<OwnedFd>) {
+    while let Ok(mut ready) = pidfd.readable().await {
+        match sys::reap(pidfd.get_ref().as_fd()) {
+            Ok(None) => ready.clear_ready(),
+            _ => return,
         }
-    });
+    }
 }

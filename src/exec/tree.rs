@@ -83,21 +83,26 @@ impl Tree {
     /// `linger`, or for good; then they are killed.
     pub async fn settle(&mut self, linger: Duration, leave_running: bool) -> Rest {
         match self {
-            Self::Group { group, groups } => {
+            Self::Group { group, .. } => {
                 let Some(taken) = group.take() else {
                     return Rest::NONE;
                 };
                 let (rest, taken) = settle_group(taken, linger, leave_running).await;
-                if rest.running > 0 {
-                    groups.leave_running(taken);
-                } else {
-                    *group = Some(taken);
-                }
-
+                *group = Some(taken);
                 rest
             }
 
             Self::Kept { socket } => settle_kept(socket, linger, leave_running).await,
+        }
+    }
+
+    /// Completes when the last process of a group has ended. Cancel-safe.
+    pub async fn emptied(&self) {
+        if let Self::Group {
+            group: Some(group), ..
+        } = self
+        {
+            emptied(group).await;
         }
     }
 
@@ -136,7 +141,8 @@ async fn settle_group(group: Cgroup, linger: Duration, leave_running: bool) -> (
         return (Rest::NONE, group);
     }
     if leave_running {
-        let running = u32::try_from(group.count()).unwrap_or(u32::MAX);
+        // There is one at least; one that is just becoming another program may not be counted.
+        let running = u32::try_from(group.count()).unwrap_or(u32::MAX).max(1);
         return (
             Rest {
                 running,

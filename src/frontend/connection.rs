@@ -43,7 +43,12 @@ pub async fn serve(
         let Ok(proof) = socket.as_fd().try_clone_to_owned() else {
             return;
         };
-        let (tls, nonce) = match secured(&shared, &current, socket).await {
+        let call = place.call();
+        let secured = tokio::select! {
+            secured = secured(&shared, &current, socket) => secured,
+            () = call.heard() => return tracing::info!("makes room for others during the handshake"),
+        };
+        let (tls, nonce) = match secured {
             Ok(secured) => secured,
             Err(misdeed) => return shared.misdeed(peer, misdeed).await,
         };
@@ -214,7 +219,12 @@ impl Connection {
             tried: false,
         };
 
-        match entrance.log_in(greeting).await {
+        let call = self.place.call();
+        let entered = tokio::select! {
+            entered = entrance.log_in(greeting) => entered,
+            () = call.heard() => Err(End::Quiet("it makes room for others before its login".into())),
+        };
+        match entered {
             Ok(comes_back) => {
                 self.link.comes_back = comes_back;
                 self.place.logged_in();

@@ -212,6 +212,9 @@ const fn refusal(code: Code) -> &'static str {
         Code::LoginBusy => "too many logins are waiting; try again in a moment",
         Code::CodeWanted => "a one-time code is wanted",
         Code::LoginTries => "login refused, and this connection has no tries left",
+        Code::OverLimit => {
+            "this user has as much as they may have (limits.sessions_per_user, limits.trail_per_user)"
+        }
         Code::Trail => "the audit trail cannot be written, so nobody can log in",
         _ => "login refused",
     }

@@ -7,6 +7,7 @@ use super::registry::{FromMonitor, connection_of};
 use super::shared::{Current, Shared};
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{Frontend, Manifest, Name, RunRules, ToFrontend, ToMonitor};
+use crate::protocol::Code;
 use crate::spool::Spool;
 use crate::{sys, tls};
 use rustls::ServerConfig;
@@ -15,6 +16,9 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What a client is told when no file descriptors are left for what it wants.
+pub const NO_DESCRIPTORS: &str = "the server has no file descriptors left for this";
 
 /// Does what the monitor says.
 pub fn obey(shared: &Arc<Shared>, message: ToFrontend, manifest: Manifest) {
@@ -138,7 +142,7 @@ fn started(
 ) {
     sys::fault_point("frontend-started");
     let Some(spool) = manifest.take(Name::Spool) else {
-        return tracing::error!(%run, "a run came without its spool");
+        return came_without(shared, connection, stream, run);
     };
     let pipes = Pipes::of(&mut manifest);
     let spool = Spool::new(spool, rules.capacity, rules.outlives_client);
@@ -154,6 +158,22 @@ fn started(
         // The client is gone already; what becomes of the run is for its rule to say.
         pump::start(shared, live, None, pipes);
     }
+}
+
+/// There was no room for a run's descriptors: nobody can read what it writes, so it is ended.
+fn came_without(shared: &Arc<Shared>, connection: ConnectionId, stream: StreamId, run: RunId) {
+    tracing::error!(%run, "no file descriptors are left for a run; it is ended");
+    let refused = ToFrontend::Refused {
+        connection,
+        stream,
+        code: Code::OverLimit.number(),
+        text: NO_DESCRIPTORS.into(),
+        argument: None,
+        rule: None,
+    };
+    pass_on(shared, refused, Manifest::default());
+    let (shared, run) = (shared.clone(), *run.bytes());
+    tokio::spawn(async move { shared.tell(ToMonitor::CutShort { run }).await });
 }
 
 /// Goes on with a run whose frontend is gone.

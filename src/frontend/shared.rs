@@ -88,12 +88,12 @@ impl Shared {
     /// Tells the monitor; waits while its queue is full. When the monitor is gone, so is this
     /// process.
     pub async fn tell(&self, message: ToMonitor) {
-        let _ = self.monitor.send(&message, &Manifest::default()).await;
+        let _ = self.monitor.send(&message, Manifest::default()).await;
     }
 
     /// Tells the monitor and gives it descriptors.
     pub async fn tell_with(&self, message: ToMonitor, manifest: Manifest) {
-        let _ = self.monitor.send(&message, &manifest).await;
+        let _ = self.monitor.send(&message, manifest).await;
     }
 
     /// Tells the monitor what a client has done that nobody knows.

@@ -49,30 +49,36 @@ impl Channel {
     ///
     /// # Errors
     /// When the other process is gone, or the message is larger than any should be.
-    pub async fn send<M: Serialize>(&self, message: &M, manifest: &Manifest) -> io::Result<()> {
-        let bytes = write(message, manifest)?;
-        let descriptors: Vec<_> = manifest.descriptors().map(AsFd::as_fd).collect();
+    pub async fn send<M: Serialize>(&self, message: &M, manifest: Manifest) -> io::Result<()> {
+        self.put(&Packed::new(message, manifest)?).await
+    }
+
+    /// Sends what is ready to go, waiting while the other side's queue is full.
+    ///
+    /// # Errors
+    /// When the other process is gone.
+    pub async fn put(&self, packed: &Packed) -> io::Result<()> {
         loop {
             // The queue is rarely full: try first, wait then.
-            match sys::send(self.0.get_ref().as_fd(), &bytes, &descriptors) {
+            match self.try_put(packed) {
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
                 outcome => return outcome,
             }
             let mut ready = self.0.writable().await?;
-            match sys::send(self.0.get_ref().as_fd(), &bytes, &descriptors) {
+            match self.try_put(packed) {
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 outcome => return outcome,
             }
         }
     }
 
-    /// Sends a message if the other side's queue has room now.
+    /// Sends what is ready to go, if the other side's queue has room now.
     ///
     /// # Errors
-    /// `WouldBlock` when it has none; otherwise as [`Channel::send`].
-    pub fn try_send<M: Serialize>(&self, message: &M) -> io::Result<()> {
-        let bytes = write(message, &Manifest::default())?;
-        sys::send(self.0.get_ref().as_fd(), &bytes, &[])
+    /// `WouldBlock` when it has none; otherwise as [`Channel::put`].
+    pub fn try_put(&self, packed: &Packed) -> io::Result<()> {
+        let descriptors: Vec<_> = packed.manifest.descriptors().map(AsFd::as_fd).collect();
+        sys::send(self.0.get_ref().as_fd(), &packed.bytes, &descriptors)
     }
 
     /// Receives a message with its descriptors. Cancel-safe. `buffer` is scratch, kept by the
@@ -84,29 +90,72 @@ impl Channel {
         &self,
         buffer: &mut Vec<u8>,
     ) -> Result<(M, Manifest), ChannelFault> {
-        buffer.resize(IPC_MESSAGE, 0);
         loop {
             let mut ready = self.0.readable().await.map_err(ChannelFault::Io)?;
-            match sys::receive(self.0.get_ref().as_fd(), buffer) {
-                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-                Err(fault) if fault.kind() == io::ErrorKind::ConnectionReset => {
-                    return Err(ChannelFault::Gone);
+            match self.try_receive(buffer) {
+                Err(ChannelFault::Io(fault)) if fault.kind() == io::ErrorKind::WouldBlock => {
+                    ready.clear_ready();
                 }
-                Err(fault) => return Err(ChannelFault::Io(fault)),
-                Ok(received) if received.length == 0 => return Err(ChannelFault::Gone),
-                Ok(received) if received.cut => return Err(ChannelFault::Malformed("it was cut")),
-                Ok(received) => {
-                    let bytes = buffer.get_mut(..received.length).unwrap_or_default();
-                    let message = read(bytes);
-                    zeroize::Zeroize::zeroize(bytes);
-                    let (message, names) = message?;
-                    let manifest = Manifest::named(names, received.descriptors).ok_or(
-                        ChannelFault::Malformed("descriptors are missing or left over"),
-                    )?;
-                    return Ok((message, manifest));
-                }
+                outcome => return outcome,
             }
         }
+    }
+
+    /// Receives a message if one has come.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none has; otherwise as [`Channel::receive`].
+    pub fn try_receive<M: DeserializeOwned>(
+        &self,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(M, Manifest), ChannelFault> {
+        buffer.resize(IPC_MESSAGE, 0);
+        let received = match sys::receive(self.0.get_ref().as_fd(), buffer) {
+            Err(fault) if fault.kind() == io::ErrorKind::ConnectionReset => {
+                return Err(ChannelFault::Gone);
+            }
+            Err(fault) => return Err(ChannelFault::Io(fault)),
+            Ok(received) if received.length == 0 => return Err(ChannelFault::Gone),
+            Ok(received) if received.cut => return Err(ChannelFault::Malformed("it was cut")),
+            Ok(received) => received,
+        };
+        let bytes = buffer.get_mut(..received.length).unwrap_or_default();
+        let message = read(bytes);
+        zeroize::Zeroize::zeroize(bytes);
+        let (message, names) = message?;
+        // Where this process has no descriptors left the kernel drops some that were sent: then the
+        // message comes without any.
+        let manifest = if received.descriptors_lost {
+            Manifest::lost()
+        } else {
+            let left_over = "descriptors are missing or left over";
+            Manifest::named(names, received.descriptors)
+                .ok_or(ChannelFault::Malformed(left_over))?
+        };
+        Ok((message, manifest))
+    }
+}
+
+/// A message that is ready to go, with its descriptors.
+#[derive(Debug)]
+pub struct Packed {
+    bytes: zeroize::Zeroizing<Vec<u8>>,
+    manifest: Manifest,
+}
+
+impl Packed {
+    /// Makes a message ready to go.
+    ///
+    /// # Errors
+    /// When the message is larger than any should be.
+    pub fn new<M: Serialize>(message: &M, manifest: Manifest) -> io::Result<Self> {
+        let bytes = write(message, &manifest)?;
+        Ok(Self { bytes, manifest })
+    }
+
+    /// How many bytes the message has.
+    pub fn length(&self) -> usize {
+        self.bytes.len()
     }
 }
 
@@ -158,7 +207,7 @@ mod tests {
 
         let null = sys::null().unwrap();
         let manifest = Manifest::default().with(Name::Client, null);
-        one.send(&login, &manifest).await.unwrap();
+        one.send(&login, manifest).await.unwrap();
         let (message, manifest) = other.receive::<ToMonitor>(&mut Vec::new()).await.unwrap();
         assert_eq!((message, manifest.names()), (login, vec![Name::Client]));
         drop(one);

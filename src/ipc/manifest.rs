@@ -28,13 +28,29 @@ pub enum Name {
 
 /// Descriptors with their names.
 #[derive(Debug, Default)]
-pub struct Manifest(Vec<(Name, OwnedFd)>);
+pub struct Manifest {
+    named: Vec<(Name, OwnedFd)>,
+    lost: bool,
+}
 
 impl Manifest {
+    /// What is left of descriptors that this process had no room for: none.
+    pub const fn lost() -> Self {
+        Self {
+            named: Vec::new(),
+            lost: true,
+        }
+    }
+
+    /// Whether descriptors came that this process had no room for.
+    pub const fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// These descriptors with one more.
     #[must_use]
     pub fn with(mut self, name: Name, descriptor: impl Into<OwnedFd>) -> Self {
-        self.0.push((name, descriptor.into()));
+        self.named.push((name, descriptor.into()));
         self
     }
 
@@ -49,8 +65,8 @@ impl Manifest {
 
     /// Takes the first of this name.
     pub fn take(&mut self, name: Name) -> Option<OwnedFd> {
-        let at = self.0.iter().position(|(known, _)| *known == name)?;
-        Some(self.0.remove(at).1)
+        let at = self.named.iter().position(|(known, _)| *known == name)?;
+        Some(self.named.remove(at).1)
     }
 
     /// Takes all of this name, in their order.
@@ -60,17 +76,19 @@ impl Manifest {
 
     /// The names, in order.
     pub fn names(&self) -> Vec<Name> {
-        self.0.iter().map(|(name, _)| *name).collect()
+        self.named.iter().map(|(name, _)| *name).collect()
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.0.iter().map(|(_, descriptor)| descriptor)
+        self.named.iter().map(|(_, descriptor)| descriptor)
     }
 
     /// The descriptors that came, by the names that were sent; `None` where they are not as many.
     pub fn named(names: Vec<Name>, descriptors: Vec<OwnedFd>) -> Option<Self> {
-        (names.len() == descriptors.len())
-            .then(|| Self(names.into_iter().zip(descriptors).collect()))
+        (names.len() == descriptors.len()).then(|| Self {
+            named: names.into_iter().zip(descriptors).collect(),
+            lost: false,
+        })
     }
 }
 

@@ -6,7 +6,7 @@ mod manifest;
 mod message;
 mod state;
 
-pub use channel::{Channel, ChannelFault, read};
+pub use channel::{Channel, ChannelFault, Packed, read};
 pub use manifest::{Manifest, Name};
 pub use message::{
     Bound, Ended, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue, ToFrontend,

@@ -1,11 +1,12 @@
 //! What decides whether somebody is let in: the vault, the penalties, the pool of verifiers.
 
 use super::owed::Penalties;
+use super::turns::Turns;
 use crate::limits;
+use crate::policy::Network;
 use crate::vault::Vault;
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 /// What decides whether somebody is let in.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct Admission {
     /// Who has failed how often.
     pub penalties: RefCell<Penalties>,
     /// One place per password verification.
-    pub verifiers: RefCell<Arc<Semaphore>>,
+    pub verifiers: RefCell<Turns<Option<Network>>>,
     /// Logins that wait for a place.
     pub logins_waiting: Cell<usize>,
 }
@@ -32,7 +33,7 @@ impl Admission {
             unsaved: Cell::new(false),
             saving: Mutex::new(()),
             penalties: RefCell::default(),
-            verifiers: RefCell::new(Arc::new(Semaphore::new(verifiers))),
+            verifiers: RefCell::new(Turns::new(verifiers, verifiers)),
             logins_waiting: Cell::new(0),
         }
     }

@@ -6,14 +6,19 @@ use super::session::Session;
 use super::state::Shared;
 use crate::audit::{Record, What};
 use crate::ids::{ConnectionId, StreamId};
-use crate::ipc::{Manifest, SecretValue, ToFrontend};
-use crate::limits::CONTROL_FRAME;
+use crate::ipc::{SecretValue, ToFrontend};
+use crate::ledger::Spent;
+use crate::limits::{CONTROL_FRAME, NAME};
 use crate::policy::{Grant, Judged, Plan, Refusal};
 use crate::protocol::Code;
 use crate::source::Peer;
 use crate::verb::Verb;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io;
+
+/// The limit of what one user may add to the trail in a minute.
+pub const TRAIL_PER_USER: &str = "limits.trail_per_user";
 
 /// A request as it came.
 pub struct Signed {
@@ -95,13 +100,42 @@ impl Asked<'_> {
     /// Records a refusal and tells it.
     pub fn refuse(&self, state: &Shared, record: &RequestRecord<'_>, denied: Denied) {
         let (code, text) = (denied.code.number(), &denied.text);
-        tracing::info!(connection = self.connection, user = %self.session.user, code, text, "refused");
+        let user = &self.session.user;
+        if state.audit.summary.borrow_mut().admits_refusal(user) {
+            tracing::info!(connection = self.connection, %user, code, text, "refused");
 
-        // A refusal has no effect, so it is told also when the trail cannot be written; the
-        // operator knows already.
-        let _ = record.write(state);
+            // A refusal has no effect, so it is told also when the trail cannot be written; the
+            // operator knows already.
+            let _ = record.write(state);
+        } else {
+            record.count(state);
+        }
         count_by(&state.health.counts.refusals, code);
         self.deny(state, denied);
+    }
+
+    /// Records and tells that its user has as much of something as they may have.
+    pub fn over_limit<V: Verb>(&self, state: &Shared, verb: &V, spent: &Spent) {
+        let denied = Denied::from(spent);
+        let rule = spent.share().limit();
+        let record = self.record(verb).refused(denied.code, rule, &denied.text);
+        self.refuse(state, &record, denied.clone());
+    }
+
+    /// Tells that its user has added to the trail what they may. No record is made of that.
+    pub fn too_much_trail(&self, state: &Shared) {
+        let user = &self.session.user;
+        let text = format!(
+            "`{user}` has added to the audit trail what {TRAIL_PER_USER} allows in a minute; ask again in a moment"
+        );
+        state.sum_refusal(user, Code::OverLimit);
+        self.deny(
+            state,
+            Denied {
+                rule: Some(TRAIL_PER_USER.into()),
+                ..Denied::new(Code::OverLimit, text)
+            },
+        );
     }
 
     /// Tells a refusal.
@@ -128,33 +162,15 @@ pub(super) fn answer_to(
         return state.refuse((connection, stream), Denied::new(Code::Internal, text));
     }
 
-    if bytes.len() <= PART {
-        return state.tell(ToFrontend::Answer {
-            connection,
-            stream,
-            part: bytes,
-            last: true,
-        });
-    }
-
     let count = bytes.chunks(PART).count();
-    let parts: Vec<ToFrontend> = bytes
-        .chunks(PART)
-        .enumerate()
-        .map(|(index, part)| ToFrontend::Answer {
+    for (index, part) in bytes.chunks(PART).enumerate() {
+        state.tell(ToFrontend::Answer {
             connection,
             stream,
             part: part.to_vec(),
             last: index + 1 == count,
-        })
-        .collect();
-    let state = state.clone();
-    tokio::task::spawn_local(async move {
-        // In one task, so that they stay in order when the frontend's queue is full.
-        for part in parts {
-            state.tell_with(part, Manifest::default()).await;
-        }
-    });
+        });
+    }
 }
 
 /// A request's record while it is being made.
@@ -200,29 +216,47 @@ impl<'r> RequestRecord<'r> {
         self.with(state, |record| state.record(record))
     }
 
+    /// Counts the request.
+    fn count(&self, state: &Shared) {
+        count_by(&state.health.counts.requests, (self.verb, self.decision));
+    }
+
     /// Counts the request, and gives its finished record to whoever writes it.
     pub fn with<T>(&self, state: &Shared, work: impl FnOnce(&Record<'_>) -> T) -> T {
-        count_by(&state.health.counts.requests, (self.verb, self.decision));
+        self.count(state);
         let source = self.asked.peer.to_string();
         let signed = self.asked.signed;
+        let (text, rule) = (self.text.map(brief), brief(self.rule));
         let record = Record::now(What::Request {
             connection: self.asked.connection,
             user: &self.asked.session.user,
             source: &source,
             verb: self.verb,
-            command: self.command,
+            // There is no command of a longer name; what was asked for stands in the signed text.
+            command: self.command.filter(|name| name.len() <= NAME),
             run: self.run,
             argv: self.plan.map(|plan| plan.shown.as_slice()),
+            holes: self.plan.map_or(&[], |plan| plan.holes.as_slice()),
             run_as: self.plan.map(|plan| plan.command.run_as.name()),
             reason: self.plan.and_then(|plan| plan.reason.as_deref()),
             decision: self.decision,
-            rule: self.rule,
+            rule: &rule,
             code: self.code.map(Code::number),
-            text: self.text,
+            text: text.as_deref(),
             signed: self.keep_text.then_some(signed.signed.as_str()),
             signature: &signed.signature,
         });
 
         work(&record)
+    }
+}
+
+/// As much of a sentence as tells what it is about. What it quotes of the request stands in the
+/// record whole already, as it was signed.
+fn brief(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 300;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
     }
 }

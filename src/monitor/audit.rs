@@ -4,8 +4,11 @@ use super::journal::Journal;
 use super::metrics::count;
 use super::strangers::Summary;
 use crate::audit::{Record, Trail};
+use crate::budget::Budgets;
 use std::cell::{Cell, Ref, RefCell};
 use std::io;
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{Notify, watch};
 
 /// The trail in force.
@@ -24,8 +27,39 @@ pub struct Audit {
     pub synced: watch::Sender<u64>,
     /// Rung when somebody waits for a record to be on the disk.
     pub sync_wanted: Notify,
-    /// What outsiders did, beyond what is recorded one by one.
+    /// What outsiders did, and what users were refused, beyond what is recorded one by one.
     pub summary: RefCell<Summary>,
+    /// What each user has added lately.
+    pub budgets: TrailBudgets,
+    /// Bytes that the disk has beyond what is kept free.
+    pub spare: Cell<u64>,
+}
+
+/// What each user has added to the trail lately.
+#[derive(Debug)]
+pub struct TrailBudgets {
+    budgets: RefCell<Budgets<Arc<str>>>,
+    began: Instant,
+}
+
+impl TrailBudgets {
+    /// Notes what a user has added, who may add so much in a minute.
+    pub fn spend(&self, user: &str, bytes: u64, most: u64) {
+        let mut budgets = self.budgets.borrow_mut();
+        budgets.spend(&user.into(), bytes, most, self.began.elapsed());
+    }
+
+    /// What a user has added that has not passed yet.
+    pub fn used(&self, user: &str, most: u64) -> u64 {
+        let budgets = self.budgets.borrow();
+        budgets.used(&user.into(), most, self.began.elapsed())
+    }
+
+    /// Everybody's, as far as it has not passed yet.
+    pub fn all(&self, most: u64) -> Vec<(Arc<str>, u64)> {
+        let mut budgets = self.budgets.borrow_mut();
+        budgets.all(most, self.began.elapsed())
+    }
 }
 
 impl Audit {
@@ -40,6 +74,11 @@ impl Audit {
             journal: RefCell::new(journal),
             sync_wanted: Notify::new(),
             summary: RefCell::default(),
+            budgets: TrailBudgets {
+                budgets: RefCell::default(),
+                began: Instant::now(),
+            },
+            spare: Cell::new(u64::MAX),
         }
     }
 

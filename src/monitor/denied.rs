@@ -1,5 +1,6 @@
 //! Why a request is refused or not done after all, as its client is told.
 
+use crate::ledger::Spent;
 use crate::policy::{Refusal, RefusalKind};
 use crate::protocol::Code;
 
@@ -38,6 +39,15 @@ impl Denied {
     /// What is not there, and what is somebody else's.
     pub fn no_such_run() -> Self {
         Self::new(Code::NoSuchRun, "there is no such run")
+    }
+}
+
+impl From<&Spent> for Denied {
+    fn from(spent: &Spent) -> Self {
+        Self {
+            rule: Some(spent.share().limit().to_owned()),
+            ..Self::new(Code::OverLimit, spent.to_string())
+        }
     }
 }
 

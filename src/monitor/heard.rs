@@ -3,7 +3,8 @@
 use super::connections::forget;
 use super::state::Shared;
 use super::strangers::Deed;
-use super::{asked, login, penalties, runs, serve, summary};
+use super::undecided::Undecided;
+use super::{asked, login, penalties, runs, summary};
 use crate::audit::{Record, What};
 use crate::exit::{Counts, Reason};
 use crate::ids::{ConnectionId, RunId};
@@ -58,7 +59,12 @@ pub fn crossed(message: &ToMonitor, stage: Stage) -> bool {
 ///
 /// # Errors
 /// Why the frontend that says so is not to be trusted any more.
-pub fn dispatch(state: &Shared, message: ToMonitor, manifest: Manifest) -> Result<(), String> {
+pub fn dispatch(
+    state: &Shared,
+    undecided: &mut Undecided,
+    message: ToMonitor,
+    manifest: Manifest,
+) -> Result<(), String> {
     match message {
         ToMonitor::Ready { .. } | ToMonitor::Alive => {}
         ToMonitor::Hello {
@@ -79,9 +85,11 @@ pub fn dispatch(state: &Shared, message: ToMonitor, manifest: Manifest) -> Resul
                 signature,
                 secrets,
             };
-            serve::request(state, connection, stream, &signed);
+            undecided.add(state, (connection, stream), signed);
         }
         ToMonitor::Leave { connection, stream } => {
+            undecided.forget(state, connection, Some(stream));
+            state.sessions.let_go((connection, stream));
             state.feed.leave(connection, Some(stream));
             runs::leave(state, connection, Some(stream), false);
         }
@@ -94,7 +102,10 @@ pub fn dispatch(state: &Shared, message: ToMonitor, manifest: Manifest) -> Resul
         ToMonitor::Misdeed { source, misdeed } => {
             penalties::source(state, &source.into(), judged(misdeed));
         }
-        ToMonitor::Gone { connection, lost } => forget(state, connection, lost),
+        ToMonitor::Gone { connection, lost } => {
+            undecided.forget(state, connection, None);
+            forget(state, connection, lost);
+        }
         ToMonitor::NotTakenUp { run, .. }
         | ToMonitor::Finished { run, .. }
         | ToMonitor::CutShort { run }
@@ -123,6 +134,10 @@ fn of_login(
     else {
         return Ok(());
     };
+    if manifest.is_lost() {
+        login::too_busy(state, connection);
+        return Ok(());
+    }
     let Some(socket) = manifest.take(Name::Client) else {
         return Err("a login without its socket".into());
     };
@@ -201,6 +216,8 @@ fn violation(state: &Shared, connection: ConnectionId, text: &str) {
     let connections = state.sessions.connections.borrow();
     let known = connections.get(&connection);
     let stranger = known.is_some_and(|known| known.session.is_none());
+    let session = known.and_then(|known| known.session.as_ref());
+    let user = session.map(|session| session.user.clone());
     let source = known
         .and_then(|known| known.peer.clone())
         .map(|peer| peer.source);
@@ -212,9 +229,13 @@ fn violation(state: &Shared, connection: ConnectionId, text: &str) {
     }
 
     let text: String = text.chars().take(300).collect();
-    let _ = state.record(&Record::now(What::Violation {
+    let record = Record::now(What::Violation {
         connection,
         text: &text,
         reported_by: "frontend",
-    }));
+    });
+    let _ = match user {
+        Some(user) => state.record_for(&user, &record),
+        None => state.record(&record),
+    };
 }

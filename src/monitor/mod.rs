@@ -41,6 +41,8 @@ mod strangers;
 mod summary;
 mod supervise;
 mod trail;
+mod turns;
+mod undecided;
 
 pub use faults::LastFaults;
 pub use owed::PenaltyRules;
@@ -111,3 +113,6 @@ async fn forget_old_runs(state: Shared) {
         state.runs.ended.borrow_mut().forget_old(retention);
     }
 }
+
+#[cfg(test)]
+mod model_tests;

@@ -1,6 +1,6 @@
 //! What sources and users owe for failing: the rules, and the two tables.
 
-use crate::penalty::{Ledger, Rules};
+use crate::penalty::{Debts, Rules};
 use crate::policy::Network;
 use crate::source::Source;
 use std::time::Instant;
@@ -30,16 +30,16 @@ impl PenaltyRules {
 pub struct Penalties {
     /// The clock's beginning. It runs forward only.
     pub(super) began: Instant,
-    pub(super) sources: Ledger<Network>,
-    pub(super) users: Ledger<String>,
+    pub(super) sources: Debts<Network>,
+    pub(super) users: Debts<String>,
 }
 
 impl Default for Penalties {
     fn default() -> Self {
         Self {
             began: Instant::now(),
-            sources: Ledger::default(),
-            users: Ledger::default(),
+            sources: Debts::default(),
+            users: Debts::default(),
         }
     }
 }

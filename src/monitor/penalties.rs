@@ -5,7 +5,7 @@ use super::owed::PenaltyRules;
 use super::state::Shared;
 use crate::audit::{Record, What};
 use crate::ipc::ToFrontend;
-use crate::penalty::{Ledger, Misdeed, Owed};
+use crate::penalty::{Debts, Misdeed, Owed};
 use crate::policy::Network;
 use crate::source::Source;
 use crate::verb::{PenaltyLine, PenaltyList};
@@ -114,7 +114,10 @@ fn tell(state: &Shared, who: &str, kind: &str, misdeeds: u32, left: Duration) {
 /// Whether what could be guessed (a password, a code) is taken for this user from there now. From
 /// where they have logged in before it always is, so that nobody can lock them out by failing in
 /// their name.
-pub fn takes_guess(state: &Shared, user: &str, source: &Source) -> bool {
+///
+/// # Errors
+/// Why not, for the trail.
+pub fn takes_guess(state: &Shared, user: &str, source: &Source) -> Result<(), &'static str> {
     let place = network(state, source);
     let (source_closed, user_closed) = {
         let penalties = state.access.penalties.borrow();
@@ -126,11 +129,19 @@ pub fn takes_guess(state: &Shared, user: &str, source: &Source) -> bool {
     };
 
     if state.settings().penalties.exempts(source) {
-        return true;
+        return Ok(());
     }
     // Connections that were open before the source was closed out are open still; they are not for
     // guessing on.
-    !source_closed && (!user_closed || is_known_place(state, user, source))
+    if source_closed {
+        return Err("too many failures from there");
+    }
+    if user_closed && !is_known_place(state, user, source) {
+        return Err(
+            "too many failures in this user's name, and they have never logged in from there",
+        );
+    }
+    Ok(())
 }
 
 /// Whether the user has logged in from there before.
@@ -176,7 +187,7 @@ pub fn reloaded(state: &Shared, old: &PenaltyRules) {
         let mut penalties = state.access.penalties.borrow_mut();
         let now = penalties.began.elapsed();
         if new.prefixes != old.prefixes || new.sources.entries == 0 {
-            (penalties.sources, penalties.users) = (Ledger::default(), Ledger::default());
+            (penalties.sources, penalties.users) = (Debts::default(), Debts::default());
         }
         let exempt: Vec<Network> = penalties
             .sources

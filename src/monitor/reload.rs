@@ -4,13 +4,12 @@ use super::config::let_go;
 use super::metrics::count;
 use super::settings::Settings;
 use super::state::{Shared, State};
+use super::turns::Turns;
 use crate::audit::{Record, What};
 use crate::limits;
 use crate::policy::Outline;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Reads the configuration anew and swaps it in, or keeps the old one and says every fault. Returns what
 /// is new, in words.
@@ -68,8 +67,9 @@ async fn accept(state: &Shared, new: Settings) -> Vec<String> {
         tracing::warn!(warning);
     }
 
-    *state.access.verifiers.borrow_mut() = Arc::new(Semaphore::new(new.verifiers));
+    *state.access.verifiers.borrow_mut() = Turns::new(new.verifiers, new.verifiers);
     let old = state.settings();
+    state.ledger.bound(new.bounds.clone());
     state.config.swap(new);
     // What stood on the disk was read, and is in force.
     state.config.certificate_fault.take();

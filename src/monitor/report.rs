@@ -1,5 +1,6 @@
 //! How the daemon is: whether it is well, and what `status` tells.
 
+use super::asked::TRAIL_PER_USER;
 use super::faults::Noted;
 use super::metrics::Counters;
 use super::penalties;
@@ -61,29 +62,29 @@ pub fn faults(state: &State) -> Vec<String> {
     found
 }
 
-/// How much is used of what is bounded: name, used, most.
+/// How much is used of what is bounded: name, used, most. Of what each user has a share of, the
+/// share of whoever has the most.
 pub fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {
+    let mut bounded = of_all(state);
+    let shares = state.ledger.most().into_iter();
+    bounded.extend(shares.map(|(share, used, most)| (share.limit(), used, most)));
+    if let Some(most) = state.trail_share() {
+        let used = state.audit.budgets.all(most).into_iter();
+        let used = used.map(|(_, used)| used).max().unwrap_or(0);
+        bounded.push((TRAIL_PER_USER, used, most));
+    }
+    bounded
+}
+
+/// What is bounded for all users together.
+fn of_all(state: &State) -> Vec<(&'static str, u64, u64)> {
     let settings = state.settings();
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let most_of_a_user = {
-        let runs = state.runs.going.borrow();
-        let mut users: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
-        for run in runs.values() {
-            *users.entry(&run.user).or_default() += 1;
-        }
-        users.into_values().max().unwrap_or(0)
-    };
-
     vec![
         (
             "limits.connections",
             number(state.sessions.connections.borrow().len()),
             u64::from(settings.limits.connections),
-        ),
-        (
-            "limits.runs_per_user",
-            number(most_of_a_user),
-            number(settings.runs_per_user),
         ),
         (
             "output.running",
@@ -232,16 +233,33 @@ fn run_counts(state: &State) -> RunCounts {
     }
 }
 
+/// The limits that are nearly reached, and by whom.
 fn limits_near(state: &State) -> Vec<LimitNear> {
-    bounded(state)
+    let is_near = |used: u64, most: u64| {
+        used > 0 && used.saturating_mul(100) >= most.saturating_mul(LIMIT_NEAR)
+    };
+    let near = |limit: &str, user: Option<&str>, used, most| LimitNear {
+        limit: limit.into(),
+        user: user.map(str::to_owned),
+        used,
+        most,
+    };
+    let mut all: Vec<LimitNear> = of_all(state)
         .into_iter()
-        .filter(|(_, used, most)| used.saturating_mul(100) >= most.saturating_mul(LIMIT_NEAR))
-        .map(|(limit, used, most)| LimitNear {
-            limit: limit.into(),
-            used,
-            most,
-        })
-        .collect()
+        .filter(|(_, used, most)| is_near(*used, *most))
+        .map(|(limit, used, most)| near(limit, None, used, most))
+        .collect();
+    for shares in state.ledger.near(LIMIT_NEAR) {
+        let limit = shares.share.limit();
+        all.push(near(limit, Some(&shares.user), shares.used, shares.most));
+    }
+    let most = state.trail_share().unwrap_or(u64::MAX);
+    for (user, used) in state.audit.budgets.all(most) {
+        if is_near(used, most) {
+            all.push(near(TRAIL_PER_USER, Some(&user), used, most));
+        }
+    }
+    all
 }
 
 fn since_start(counts: &Counters) -> SinceStart {

@@ -6,13 +6,15 @@ use crate::exec::{Duplicates, Ended};
 use crate::exit::{Counts, End, Reason};
 use crate::ids::{ConnectionId, RequestId, RunId, SessionId, StreamId};
 use crate::ipc::RunRules;
+use crate::ledger::Charge;
 use crate::policy::{Command, Grant};
 use crate::source::Source;
 use crate::verb::{self, RunLine};
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// A run that waits, or goes on.
 #[derive(Debug)]
@@ -68,6 +70,47 @@ pub struct Run {
     pub pipes: Duplicates,
     /// Who wants its output as soon as it has started.
     pub waiting: Vec<((ConnectionId, StreamId), Attachment)>,
+    /// In which round of the queue its turn comes: each user has one run in a round.
+    pub round: u64,
+    /// What its user was charged for it.
+    pub charges: Charges,
+}
+
+/// What a user was charged for a run; given back when it is over.
+#[derive(Debug)]
+pub struct Charges {
+    /// The run itself.
+    #[expect(dead_code, reason = "held until the run is over, and given back then")]
+    pub run: Charge,
+    /// Where its output is kept.
+    pub output: Output,
+    /// Its processes that may go on when it has ended, where its command lets them.
+    pub left_running: Option<Charge>,
+}
+
+/// Where a run's output is kept while it goes on, and at whose charge.
+#[derive(Debug)]
+pub enum Output {
+    /// In memory.
+    #[expect(dead_code, reason = "held until the run is over, and given back then")]
+    Memory(Charge),
+    /// In a file without a name, in the state folder.
+    Disk(Charge),
+}
+
+impl Run {
+    /// Bytes on disk that its output may take.
+    pub const fn bytes_on_disk(&self) -> u64 {
+        match &self.charges.output {
+            Output::Memory(_) => 0,
+            Output::Disk(charge) => charge.amount(),
+        }
+    }
+}
+
+/// What the output of a run may take, whose streams have so much room each.
+pub const fn both_streams(capacity: u64) -> u64 {
+    capacity.saturating_mul(2)
 }
 
 /// From where a run's output is wanted.
@@ -149,11 +192,33 @@ impl Run {
     }
 }
 
-/// Bytes on disk that a run's output may take, both streams in full; small ones are kept in memory.
-pub const fn bytes_on_disk(capacity: u64) -> u64 {
-    if capacity > crate::limits::SPOOL_IN_MEMORY {
-        capacity.saturating_mul(2)
-    } else {
-        0
+/// What is known of processes that go on after their run has ended.
+#[derive(Debug)]
+pub struct Left {
+    /// Whose run it was.
+    pub user: Arc<str>,
+    /// What the session was proved by that asked for it.
+    pub factor: Factor,
+    /// Where it was asked for from.
+    pub source: Source,
+    /// Which command.
+    pub command: Arc<Command>,
+    /// Rung when they are to be killed.
+    pub end: Rc<Notify>,
+    /// The user's charge for them.
+    _charge: Option<Charge>,
+}
+
+impl Left {
+    /// What a run leaves behind.
+    pub fn of(run: &mut Run) -> Self {
+        Self {
+            user: run.user.clone(),
+            factor: run.factor.clone(),
+            source: run.source.clone(),
+            command: run.command.clone(),
+            end: Rc::default(),
+            _charge: run.charges.left_running.take(),
+        }
     }
 }

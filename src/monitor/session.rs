@@ -1,8 +1,9 @@
 //! A connection, and the session of the user who logged in on it, as the monitor knows them.
 
 use crate::credential::{Factor, SessionPublic};
-use crate::ids::{ConnectionId, SessionId};
+use crate::ids::{ConnectionId, SessionId, StreamId};
 use crate::ipc::Stage;
+use crate::ledger::Charge;
 use crate::source::Peer;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -27,6 +28,10 @@ pub struct Connection {
     pub codes_wanted: u32,
     /// Who is logged in.
     pub session: Option<Session>,
+    /// The user's charge for the connection.
+    pub charge: Option<Charge>,
+    /// The user's charges for streams that follow something.
+    pub follows: HashMap<StreamId, Charge>,
 }
 
 /// An authenticated user with their session key.
@@ -60,4 +65,20 @@ pub struct Sessions {
     pub parkings: Cell<u64>,
     /// Rung when a connection is gone.
     pub gone: Notify,
+}
+
+impl Sessions {
+    /// A stream holds this share until it is over.
+    pub fn hold(&self, (connection, stream): (ConnectionId, StreamId), share: Charge) {
+        if let Some(known) = self.connections.borrow_mut().get_mut(&connection) {
+            known.follows.insert(stream, share);
+        }
+    }
+
+    /// A stream is over, and holds nothing any more.
+    pub fn let_go(&self, (connection, stream): (ConnectionId, StreamId)) {
+        if let Some(known) = self.connections.borrow_mut().get_mut(&connection) {
+            known.follows.remove(&stream);
+        }
+    }
 }

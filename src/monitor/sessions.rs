@@ -6,22 +6,25 @@ use super::state::Shared;
 use crate::audit::{Record, What};
 use crate::ids::{ConnectionId, SessionId};
 use crate::ipc::ToFrontend;
+use crate::ledger;
 use crate::limits::{RESUME_WINDOW, SESSIONS_PARKED};
 use crate::protocol::Code;
 
 /// A session ends with its connection, or waits for its client.
 pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
-    let mut parked = state.sessions.parked.borrow_mut();
-    if !lost || parked.len() >= SESSIONS_PARKED {
-        drop(parked);
+    if !lost {
         return over(state, &session, None);
     }
 
     let id = session.id;
     let parking = state.sessions.parkings.get() + 1;
     state.sessions.parkings.set(parking);
-    parked.insert(id, (session, parking));
-    drop(parked);
+    state
+        .sessions
+        .parked
+        .borrow_mut()
+        .insert(id, (session, parking));
+    make_room(state);
     let state = state.clone();
     tokio::task::spawn_local(async move {
         loop {
@@ -52,6 +55,33 @@ pub fn end_or_park(state: &Shared, session: Session, lost: bool) {
             over(&state, &session, None);
         }
     });
+}
+
+/// Where more are parked than may be, the one that whoever has the most has parked first ends: so
+/// nobody takes another's place.
+fn make_room(state: &Shared) {
+    let mut parked = state.sessions.parked.borrow_mut();
+    if parked.len() <= SESSIONS_PARKED {
+        return;
+    }
+    let users = parked.values().map(|(session, _)| &session.user);
+    let Some(most) = ledger::who_has_most(users).cloned() else {
+        return;
+    };
+    let own = parked
+        .values()
+        .filter(|(session, _)| session.user == most)
+        .min_by_key(|(_, parking)| *parking)
+        .map(|(session, _)| session.id);
+    let ended = own.and_then(|id| parked.remove(&id));
+    drop(parked);
+    if let Some((session, _)) = ended {
+        over(
+            state,
+            &session,
+            Some("more sessions with a lost link than are kept"),
+        );
+    }
 }
 
 /// The longest that any of its runs waits for it, and at least the usual.

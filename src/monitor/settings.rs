@@ -4,6 +4,7 @@ use super::owed::PenaltyRules;
 use super::pem::{Tls, TlsFiles};
 use crate::credential::{Cost, Credentials, Hash};
 use crate::ipc::{Limits, Logs};
+use crate::ledger::Bounds;
 use crate::policy::{Outline, Policy};
 use crate::sys::Identity;
 use std::collections::BTreeMap;
@@ -37,8 +38,10 @@ pub struct Settings {
     pub verifier_memory_kib: u32,
     /// What the frontend keeps.
     pub limits: Limits,
-    /// Runs at once per user.
-    pub runs_per_user: usize,
+    /// How much of what is finite a user may have.
+    pub bounds: Bounds,
+    /// Bytes a minute that one user may add to the trail.
+    pub trail_per_user: Option<u64>,
     /// How long output is kept after a run's end.
     pub retention: Duration,
     /// Bytes of output that are kept of all runs that have ended.

@@ -18,6 +18,7 @@ use super::{access, control, trail};
 use crate::audit::{Record, Trail, What};
 use crate::exec::Means;
 use crate::ids::RunId;
+use crate::ledger::Ledger;
 use crate::sys::{self, Cgroups, Spawner};
 use crate::vault::{Found, Vault};
 use crate::{credential, limits};
@@ -159,16 +160,15 @@ impl Opened {
         };
         let (vault, found) = self.vault;
 
+        let ledger = Ledger::new(settings.bounds.clone());
         let state: Shared = Rc::new(State {
             access: Admission::new(vault, settings.verifiers),
             config: Config::new(settings, self.loader),
-            link: Link {
-                listeners_stay: self.listeners_stay,
-                ..Link::default()
-            },
+            link: Link::new(self.listeners_stay),
             audit: Audit::new(self.trail, self.journal),
             sessions: Sessions::default(),
-            runs: Runs::new(means, ended, retention),
+            runs: Runs::new(means, ended, retention, &ledger),
+            ledger,
             feed: Feed::default(),
             health: Health::new(self.instance, self.faults, self.alarms),
         });

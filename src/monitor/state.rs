@@ -7,12 +7,16 @@ use super::denied::Denied;
 use super::feed::{Feed, Topic};
 use super::health::Health;
 use super::link::Link;
+use super::metrics::count_by;
 use super::runs::Runs;
 use super::session::Sessions;
 use super::settings::Settings;
-use crate::audit::Record;
+use crate::audit::{Record, Trail};
 use crate::ids::{ConnectionId, StreamId};
 use crate::ipc::{Manifest, ToFrontend};
+use crate::ledger::Ledger;
+use crate::limits::TRAIL_LEAST;
+use crate::protocol::Code;
 use crate::verb::{RunLine, RunList};
 use std::io;
 use std::rc::Rc;
@@ -36,6 +40,8 @@ pub struct State {
     pub sessions: Sessions,
     /// All runs.
     pub runs: Runs,
+    /// Who uses how much of what is finite.
+    pub ledger: Ledger,
     /// Who is told what unasked.
     pub feed: Feed,
     /// How the daemon is.
@@ -49,12 +55,62 @@ impl State {
         self.config.settings()
     }
 
-    /// Writes to the trail.
+    /// Writes to the trail. What a record of a user's doing takes there is charged to that user.
     ///
     /// # Errors
     /// As [`Audit::record`].
     pub fn record(&self, record: &Record<'_>) -> io::Result<()> {
-        self.audit.record(record)
+        match record.payer() {
+            Some(user) => self.record_for(user, record),
+            None => self.audit.record(record),
+        }
+    }
+
+    /// Writes to the trail, at this user's charge.
+    ///
+    /// # Errors
+    /// As [`Audit::record`].
+    pub fn record_for(&self, user: &str, record: &Record<'_>) -> io::Result<()> {
+        self.write_for(user, |trail| trail.append(record))
+    }
+
+    /// Works on the trail, at this user's charge.
+    ///
+    /// # Errors
+    /// As [`Audit::with_trail`].
+    pub fn write_for<T>(
+        &self,
+        user: &str,
+        work: impl FnOnce(&mut Trail) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let before = self.audit.trail().length();
+        let done = self.audit.with_trail(work);
+        let written = self.audit.trail().length().saturating_sub(before);
+        if let Some(most) = self.trail_share() {
+            self.audit.budgets.spend(user, written, most);
+        }
+        done
+    }
+
+    /// Whether a user may still add to the trail in this minute; `times` their share where what they
+    /// ask for only takes away.
+    pub fn may_write_more(&self, user: &str, times: u64) -> bool {
+        self.trail_share()
+            .is_none_or(|most| self.audit.budgets.used(user, most) < most.saturating_mul(times))
+    }
+
+    /// Bytes a minute that one user may add to the trail: so many as are set, and at most an eighth
+    /// of what its disk has to spare, so that it does not fill up by one.
+    pub fn trail_share(&self) -> Option<u64> {
+        let set = self.settings().trail_per_user?;
+        Some(set.min(self.audit.spare.get() / 8).max(TRAIL_LEAST))
+    }
+
+    /// A request was refused that is not recorded by itself; it is counted for the minute.
+    pub fn sum_refusal(&self, user: &Arc<str>, code: Code) {
+        count_by(&self.health.counts.refusals, code.number());
+        let mut summary = self.audit.summary.borrow_mut();
+        summary.count_refusal(user);
     }
 
     /// Sends to the frontend, see [`Link::tell`].

@@ -1,8 +1,12 @@
-//! What clients did before anybody knew who they are: counted where it would fill the trail.
+//! What clients did before anybody knew who they are, and what users were refused: counted where it
+//! would fill the trail.
 
-use crate::limits::{RECORDS_OF_A_STRANGER, RECORDS_OF_STRANGERS, STRANGERS_TOLD_APART};
+use crate::limits::{
+    RECORDS_OF_A_STRANGER, RECORDS_OF_STRANGERS, REFUSALS_OF_A_USER, STRANGERS_TOLD_APART,
+};
 use crate::source::Source;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long is summed.
@@ -43,6 +47,8 @@ pub struct Summary {
     written: u32,
     pub(super) sources: HashMap<Source, (u32, Sum)>,
     pub(super) others: Sum,
+    /// Of each user: refusals that were recorded, and those that were not.
+    pub(super) users: HashMap<Arc<str>, (u32, u64)>,
 }
 
 impl Default for Summary {
@@ -52,11 +58,30 @@ impl Default for Summary {
             written: 0,
             sources: HashMap::new(),
             others: Sum::default(),
+            users: HashMap::new(),
         }
     }
 }
 
 impl Summary {
+    /// Whether a refusal of this user's is worth a record of its own; if not, it is counted.
+    pub fn admits_refusal(&mut self, user: &Arc<str>) -> bool {
+        let (recorded, counted) = self.users.entry(user.clone()).or_default();
+        let admits = *recorded < REFUSALS_OF_A_USER;
+        if admits {
+            *recorded += 1;
+        } else {
+            *counted += 1;
+        }
+        admits
+    }
+
+    /// Counts a refusal of this user's that gets no record.
+    pub fn count_refusal(&mut self, user: &Arc<str>) {
+        let (_, counted) = self.users.entry(user.clone()).or_default();
+        *counted += 1;
+    }
+
     /// Whether this deed is worth a record of its own; if not, it is counted.
     pub fn admits(&mut self, source: &Source, deed: Deed) -> bool {
         let known = self.sources.len();

@@ -1,5 +1,5 @@
-//! What clients do before anybody knows who they are is recorded one by one only as far as it tells
-//! something: an outsider must not be able to fill the trail.
+//! What clients do before anybody knows who they are, and what users are refused, is recorded one by
+//! one only as far as it tells something: neither must be able to fill the trail.
 
 use super::state::Shared;
 use super::strangers::{Deed, MINUTE, Sum};
@@ -22,6 +22,21 @@ pub fn flush(state: &Shared, now: bool) {
     }
     let over = std::mem::take(&mut *state.audit.summary.borrow_mut());
     let seconds = over.began.elapsed().as_secs();
+    for (user, (_, refused)) in over
+        .users
+        .into_iter()
+        .filter(|(_, (_, counted))| *counted > 0)
+    {
+        let _ = state.record(&Record::now(What::Summed {
+            source: "",
+            user: Some(&user),
+            requests_refused: Some(refused),
+            connections: 0,
+            logins_refused: 0,
+            violations: 0,
+            seconds,
+        }));
+    }
     let named = over
         .sources
         .into_iter()
@@ -35,6 +50,8 @@ pub fn flush(state: &Shared, now: bool) {
         if connections + logins_refused + violations > 0 {
             let _ = state.record(&Record::now(What::Summed {
                 source: &source,
+                user: None,
+                requests_refused: None,
                 connections,
                 logins_refused,
                 violations,

@@ -5,11 +5,13 @@ use super::configure::configure;
 use super::connections::forget_all;
 use super::metrics::count;
 use super::state::Shared;
+use super::undecided::Undecided;
 use super::{heard, login, penalties, runs};
 use crate::audit::{Record, What};
 use crate::ipc::{self, Channel, ChannelFault, Stage, ToFrontend, ToMonitor};
 use crate::{limits, sys};
 use std::ffi::OsStr;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -100,9 +102,7 @@ async fn one(
 
     // Whatever it was, it is over: a frontend that breaks the table is not argued with.
     sys::kill(pidfd.as_fd());
-    *state.link.frontend.borrow_mut() = None;
-    state.link.ready.set(false);
-    *state.link.confinement.borrow_mut() = None;
+    state.link.gone();
 
     if let Ok(watched) = sys::watch(pidfd, tokio::io::Interest::READABLE) {
         let _ = watched.readable().await;
@@ -150,6 +150,12 @@ impl Life {
     }
 }
 
+/// Why a frontend is ended for which more waits than may.
+const DOES_NOT_READ: &str = "it does not read what it is told";
+
+/// Messages that are taken in between two decisions at the most.
+const TAKEN_IN: usize = 64;
+
 /// Reads what a frontend says, for as long as it keeps to the table; returns why it does not go on.
 async fn listen(
     state: &Shared,
@@ -159,23 +165,46 @@ async fn listen(
     let mut buffer = Vec::new();
     let mut ready = false;
     let mut life = Life::new();
+    let mut undecided = Undecided::default();
+    let mut taken_in = 0;
     loop {
-        let received = tokio::select! {
-            received = channel.receive::<ToMonitor>(&mut buffer) => received,
-            () = life.look() => {
-                if life.hangs() {
-                    return "it has given no sign of life".into();
+        // What has come is taken in before anything is decided: only then is it known whose turn
+        // it is. But not without end.
+        let received = if undecided.is_empty() {
+            tokio::select! {
+                received = channel.receive::<ToMonitor>(&mut buffer) => received,
+                () = state.link.does_not_read() => return DOES_NOT_READ.into(),
+                () = life.look() => {
+                    if life.hangs() {
+                        return "it has given no sign of life".into();
+                    }
+                    state.tell(ToFrontend::Ping);
+                    continue;
                 }
-                state.tell(ToFrontend::Ping);
-                continue;
             }
+        } else if taken_in < TAKEN_IN {
+            channel.try_receive(&mut buffer)
+        } else {
+            Err(ChannelFault::Io(io::ErrorKind::WouldBlock.into()))
         };
 
         let (message, manifest) = match received {
             Ok(received) => received,
             Err(ChannelFault::Gone) => return "it is gone".into(),
+            Err(ChannelFault::Io(fault)) if fault.kind() == io::ErrorKind::WouldBlock => {
+                undecided.decide_next(state);
+                taken_in = 0;
+                if !undecided.is_empty() {
+                    tokio::task::yield_now().await;
+                }
+                continue;
+            }
             Err(fault) => return format!("it sent {fault}"),
         };
+        taken_in += 1;
+        if state.link.is_overfull() {
+            return DOES_NOT_READ.into();
+        }
         life.sign();
 
         let stage = if ready {
@@ -186,7 +215,8 @@ async fn listen(
         if heard::crossed(&message, stage) {
             continue;
         }
-        if !ipc::expected(&message, stage) || ipc::carries(&message) != manifest.names() {
+        let carries = manifest.is_lost() || ipc::carries(&message) == manifest.names();
+        if !ipc::expected(&message, stage) || !carries {
             return format!("it broke the table of messages in stage {stage:?}");
         }
 
@@ -198,7 +228,7 @@ async fn listen(
             }
             continue;
         }
-        if let Err(why) = heard::dispatch(state, message, manifest) {
+        if let Err(why) = heard::dispatch(state, &mut undecided, message, manifest) {
             return why;
         }
     }

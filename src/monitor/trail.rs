@@ -134,7 +134,8 @@ pub async fn keep(state: Shared) {
             }
         }
 
-        set_fault(&state, unsynced.clone().or_else(|| room(&settings).err()));
+        let room = room(&settings).map(|spare| state.audit.spare.set(spare));
+        set_fault(&state, unsynced.clone().or_else(|| room.err()));
         if signed.elapsed() >= CHECKPOINT_EVERY || state.audit.trail().checkpoint_due() {
             checkpoint(&state).await;
             signed = Instant::now();
@@ -191,16 +192,15 @@ fn set_fault(state: &Shared, fault: Option<String>) {
     *known = fault;
 }
 
-/// Whether the disk has the room that is kept for the trail.
-fn room(settings: &Settings) -> Result<(), String> {
-    let Some(reserve) = settings.audit.reserve else {
-        return Ok(());
-    };
-    match sys::free_bytes(settings.trail.parent().unwrap_or(Path::new("."))) {
-        Ok(free) if free < reserve => Err(format!(
+/// What the disk has beyond the room that is kept for the trail, where it has that.
+fn room(settings: &Settings) -> Result<u64, String> {
+    let free = sys::free_bytes(settings.trail.parent().unwrap_or(Path::new(".")));
+    let free = free.unwrap_or(u64::MAX);
+    match settings.audit.reserve {
+        Some(reserve) if free < reserve => Err(format!(
             "the trail's disk has {free} bytes left, fewer than audit.reserve ({reserve})"
         )),
-        _ => Ok(()),
+        reserve => Ok(free - reserve.unwrap_or(0)),
     }
 }
 

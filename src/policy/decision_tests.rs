@@ -293,6 +293,44 @@ fn granted_requests_become_exactly_this_argv() {
 }
 
 #[test]
+fn what_was_signed_of_an_argv_is_told_apart_from_what_is_the_configurations() {
+    let secret = Value::Secret(crate::secret::Secret::new("hunter2".into()));
+    let many = Value::Many(vec!["a".into(), "b".into()]);
+    type Case<'c> = (&'c str, &'c [(&'c str, Value)], &'c [&'c str]);
+    let cases: &[Case<'_>] = &[
+        (
+            "restart",
+            &[("service", text("nginx"))],
+            &["", "", "", "{service}"],
+        ),
+        (
+            "tail",
+            &[("file", text("a.log"))],
+            &["", "", "", "", "/var/log/{file}"],
+        ),
+        (
+            "tail",
+            &[
+                ("file", text("/var/log/b/c")),
+                ("lines", Value::Integer(5)),
+                ("quiet", Value::Flag(true)),
+            ],
+            &["", "", "{lines}", "{quiet}", "", "{file}"],
+        ),
+        ("cat", &[("file", many)], &[]),
+        ("call", &[("token", secret)], &["", "--token={token}"]),
+        ("call", &[], &[]),
+    ];
+
+    for (command, arguments, holes) in cases {
+        match decide("alice", HOME, &run(command, arguments)) {
+            Ok(grant) => assert_eq!(&grant.allowed().holes, holes, "{command}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn refusals_name_rule_and_argument() {
     let of = |kind, argument: Option<&str>, rule: &str, text: &str| Refusal {
         kind,

@@ -8,6 +8,7 @@ mod argument;
 mod command;
 mod decision;
 mod hazard;
+mod holes;
 mod judge;
 mod model;
 mod network;

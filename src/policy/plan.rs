@@ -1,14 +1,15 @@
 //! A command made ready to be run: its template filled with accepted values.
 
 use super::command::Command;
+use super::holes::holes;
 use super::{Kind, Pass};
-use crate::verb::Terminal;
+use crate::verb::{Arguments, Terminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A command made ready: nothing of the client's is left to interpret.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Plan {
     /// The command that is run.
     pub command: Arc<Command>,
@@ -16,6 +17,9 @@ pub struct Plan {
     pub argv: Vec<String>,
     /// The argv with secrets masked, for people and the trail.
     pub shown: Vec<String>,
+    /// For each word of [`Plan::shown`] what of it the client has signed (TRAIL.md, `holes`);
+    /// empty when that is nothing of any word.
+    pub holes: Vec<String>,
     /// The declared variables, filled.
     pub environment: Vec<(String, String)>,
     /// The paths to open before the command starts, in the order of their arguments.
@@ -26,6 +30,16 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Why the run is asked for, in the words of whoever asks.
     pub reason: Option<String>,
+}
+
+impl std::fmt::Debug for Plan {
+    /// Without what may be a secret: argv with secrets masked, and no environment.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Plan")
+            .field("command", &self.command.name)
+            .field("argv", &self.shown)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A path argument, to be opened by the child as the account it runs as.
@@ -78,7 +92,7 @@ pub(super) fn known_terminal(asked: Option<&Terminal>) -> Terminal {
 }
 
 /// Fills template and environment with accepted values; paths get their names or descriptors here.
-pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan {
+pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>, given: &Arguments) -> Plan {
     let opens = opened(&command, &mut values);
     let masked = masked(&command, &values);
     let argv = command
@@ -87,6 +101,7 @@ pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan 
     let shown = command
         .template
         .fill(|index| masked.get(index).map(Vec::as_slice).unwrap_or_default());
+    let holes = holes(&command, &masked, given, &shown);
     let environment = command
         .environment
         .iter()
@@ -101,6 +116,7 @@ pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>) -> Plan 
     Plan {
         argv,
         shown,
+        holes,
         environment,
         opens,
         command,

@@ -123,13 +123,22 @@ impl Word {
 
     /// Fills the word: no word when a hole is empty, several when it is a repeated argument.
     pub(super) fn fill<'v>(&self, values: impl Fn(usize) -> &'v [String]) -> Vec<String> {
+        self.filled(values, str::to_owned)
+    }
+
+    /// Fills the word, its own text written by `literal`.
+    fn filled<'v>(
+        &self,
+        values: impl Fn(usize) -> &'v [String],
+        literal: fn(&str) -> String,
+    ) -> Vec<String> {
         if let Some(index) = self.whole_hole() {
             return values(index).to_vec();
         }
         let mut word = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Literal(text) => word.push_str(text),
+                Piece::Literal(text) => word.push_str(&literal(text)),
                 Piece::Hole(index) => match values(*index) {
                     [one] => word.push_str(one),
                     _ => return Vec::new(),
@@ -171,17 +180,26 @@ impl Template {
 
     /// The argv.
     pub(super) fn fill<'v>(&self, values: impl Fn(usize) -> &'v [String] + Copy) -> Vec<String> {
+        self.filled(values, str::to_owned)
+    }
+
+    /// The argv, the template's own text written by `literal`.
+    pub(super) fn filled<'v>(
+        &self,
+        values: impl Fn(usize) -> &'v [String] + Copy,
+        literal: fn(&str) -> String,
+    ) -> Vec<String> {
         let mut argv = Vec::new();
         for segment in &self.0 {
             match segment {
-                Segment::Word(word) => argv.extend(word.fill(values)),
+                Segment::Word(word) => argv.extend(word.filled(values, literal)),
                 Segment::Group(words) => {
                     if words
                         .iter()
                         .flat_map(Word::holes)
                         .all(|index| !values(index).is_empty())
                     {
-                        argv.extend(words.iter().flat_map(|word| word.fill(values)));
+                        argv.extend(words.iter().flat_map(|word| word.filled(values, literal)));
                     }
                 }
             }

@@ -1,9 +1,11 @@
 //! Asking a person: passwords without echo, yes or no.
 
+use super::display::plain;
 use crate::client::ClientError;
 use crate::protocol::Code;
 use crate::secret::Secret;
 use crate::sys;
+use std::fmt;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,18 +18,79 @@ pub fn never() {
     NEVER.store(true, Ordering::Relaxed);
 }
 
+/// What a person is asked for, in the one form that every prompt has: who asks, for which host, and
+/// for what. No word of a server's is in it but the name of an argument, which holds letters,
+/// digits and `-_.` alone; otherwise a server could have itself given a password by calling it
+/// something else.
+pub struct Wanted {
+    program: &'static str,
+    host: Option<String>,
+    what: String,
+}
+
+impl Wanted {
+    /// Something for this host, as it was typed.
+    pub fn of(host: &str, what: &str) -> Self {
+        Self {
+            program: "ordain",
+            host: Some(plain(host)),
+            what: plain(what),
+        }
+    }
+
+    /// A user's password there.
+    pub fn password(host: &str, user: &str) -> Self {
+        Self::of(host, &format!("password of {user}"))
+    }
+
+    /// A user's one-time code there.
+    pub fn code(host: &str, user: &str) -> Self {
+        Self::of(host, &format!("one-time code of {user}"))
+    }
+
+    /// An argument of a command there.
+    ///
+    /// # Errors
+    /// [`Code::Protocol`]: the server calls the argument what no argument can be called.
+    pub fn argument(host: &str, command: &str, name: &str) -> Result<Self, ClientError> {
+        crate::config::name(name).map_err(|why| {
+            let text = format!("the server asks for an argument whose name is none: {why}");
+            ClientError::new(Code::Protocol, text)
+        })?;
+        Ok(Self::of(host, &format!("argument {name} of {command}")))
+    }
+
+    /// Something of this machine's own, for this program.
+    pub fn own(program: &'static str, what: &str) -> Self {
+        Self {
+            program,
+            host: None,
+            what: plain(what),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Some(host) => write!(out, "{}: {host}: {}", self.program, self.what),
+            None => write!(out, "{}: {}", self.program, self.what),
+        }
+    }
+}
+
 /// Asks for a secret on the terminal, without echo; standard input is not touched.
 ///
 /// # Errors
 /// [`Code::Usage`] when there is no terminal.
-pub fn secret(prompt: &str) -> Result<Secret, ClientError> {
+pub fn secret(wanted: &Wanted) -> Result<Secret, ClientError> {
     let typed = if NEVER.load(Ordering::Relaxed) {
         Err(std::io::ErrorKind::Unsupported.into())
     } else {
-        rpassword::prompt_password(prompt)
+        rpassword::prompt_password(format!("{wanted}: "))
     };
 
-    typed.map(Secret::new).map_err(|_| nobody(prompt))
+    typed.map(Secret::new).map_err(|_| nobody(wanted))
 }
 
 /// Whether there is a terminal to ask on.
@@ -36,10 +99,11 @@ pub fn possible() -> bool {
 }
 
 /// There is nobody to ask.
-pub fn nobody(prompt: &str) -> ClientError {
-    let what = prompt.trim_end_matches([' ', ':']);
+pub fn nobody(Wanted { host, what, .. }: &Wanted) -> ClientError {
+    let at = host.as_ref().map(|host| format!(" at {host}"));
+    let at = at.unwrap_or_default();
     let text = format!(
-        "there is no terminal to ask for the {what} on; use --password-file or --password-stdin (or @FILE for an argument)"
+        "there is no terminal to ask for the {what}{at} on; use --password-file or --password-stdin (or @FILE for an argument)"
     );
     ClientError::new(Code::Usage, text)
 }
@@ -80,27 +144,28 @@ pub fn can_ask() -> bool {
 ///
 /// # Errors
 /// [`Code::Usage`] when there is no terminal.
-pub fn line(prompt: &str) -> Result<String, ClientError> {
+pub fn line(wanted: &Wanted) -> Result<String, ClientError> {
     if !can_ask() {
-        return Err(ClientError::new(
-            Code::Usage,
-            format!("there is no terminal to ask on ({})", prompt.trim()),
-        ));
+        return Err(nobody(wanted));
     }
+    Ok(typed(&format!("{wanted}: ")))
+}
 
+/// What is typed behind a prompt.
+fn typed(prompt: &str) -> String {
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "{prompt}");
     let _ = out.flush();
     let mut line = String::new();
     let _ = std::io::stdin().lock().read_line(&mut line);
-    Ok(line.trim().to_owned())
+    line.trim().to_owned()
 }
 
 /// Asks a question that needs a yes.
 ///
 /// # Errors
 /// [`Code::Usage`] when there is no terminal, [`Code::Declined`] for anything but yes.
-pub fn agree(question: &str) -> Result<(), ClientError> {
+pub fn agree(question: &Wanted) -> Result<(), ClientError> {
     if !can_ask() {
         return Err(ClientError::new(
             Code::Usage,
@@ -108,17 +173,64 @@ pub fn agree(question: &str) -> Result<(), ClientError> {
         ));
     }
 
-    let mut out = std::io::stderr().lock();
-    let _ = write!(out, "{question} [y/N] ");
-    let _ = out.flush();
-    let mut line = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut line);
-    if matches!(line.trim(), "y" | "Y" | "yes") {
+    let answer = typed(&format!("{question} [y/N] "));
+    if matches!(answer.as_str(), "y" | "Y" | "yes") {
         Ok(())
     } else {
         Err(ClientError::new(
             Code::Declined,
             "not confirmed; nothing was run",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one form, which no server can make look like another program's.
+    #[test]
+    fn every_prompt_names_ordain_the_host_and_what_is_asked_for() {
+        for (wanted, shown) in [
+            (
+                Wanted::password("web1", "alice"),
+                "ordain: web1: password of alice",
+            ),
+            (
+                Wanted::code("web1", "alice"),
+                "ordain: web1: one-time code of alice",
+            ),
+            (
+                Wanted::argument("web1", "deploy", "token").unwrap(),
+                "ordain: web1: argument token of deploy",
+            ),
+            (
+                Wanted::of("web1", "run deploy?"),
+                "ordain: web1: run deploy?",
+            ),
+            (
+                Wanted::own("ordain", "passphrase of key"),
+                "ordain: passphrase of key",
+            ),
+        ] {
+            assert_eq!(wanted.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn an_argument_is_asked_for_by_nothing_but_a_name() {
+        for name in [
+            "",
+            "[sudo] password for alice",
+            "to ken",
+            "x\n[sudo] password for alice",
+            "x\x1b[2K",
+            "p\u{430}ssword",
+            "\u{202e}nekot",
+            &"x".repeat(65),
+        ] {
+            let error = Wanted::argument("web1", "deploy", name).err().unwrap();
+            assert!(error.is(Code::Protocol), "{name:?}: {error}");
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::display::plain;
 use super::{complain, say, say_json};
-use crate::audit::{Follower, Head, Report, Trail, TrailPublic, Verifier, put_aside};
+use crate::audit::{Follower, Head, Report, SignedBy, Trail, TrailPublic, Verifier, put_aside};
 use crate::cli::{AuditFilter, AuditVerb};
 use crate::config;
-use crate::credential::{Purpose, SessionPublic};
+use crate::credential::{Purpose, SessionPublic, SshPublic};
 use crate::exit::Status;
 use crate::policy::Network;
 use serde_json::{Value, json};
@@ -112,13 +112,16 @@ fn verify(
         })
         .transpose()
         .map_err(str::to_owned)?;
-    let check = |key: &str, text: &str, signature: &str, login: bool| {
-        let purpose = if login {
-            Purpose::Login
-        } else {
-            Purpose::Request
+    let check = |by: SignedBy<'_>, text: &str, signature: &str| {
+        let session = |key: &str, purpose| {
+            SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
         };
-        SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
+        match by {
+            SignedBy::Login(key) => session(key, Purpose::Login),
+            SignedBy::Request(key) => session(key, Purpose::Request),
+            SignedBy::SshKey(fingerprint) => SshPublic::signer(text, signature)
+                .is_ok_and(|signer| signer.fingerprint() == fingerprint),
+        }
     };
     let mut verifier = Verifier::new(
         Some(key),
@@ -169,7 +172,7 @@ fn tell(report: &Report, json: bool) -> Status {
 
 /// The whole report, for machines.
 fn tell_in_json(report: &Report) {
-    say_json(&json!({
+    let mut whole = json!({
         "sound": report.faults.is_empty(),
         "records": report.records,
         "first": report.first,
@@ -178,11 +181,17 @@ fn tell_in_json(report: &Report) {
         "proved_to": report.proved.as_ref().map(|(seq, _)| seq),
         "proved_at": report.proved.as_ref().map(|(_, time)| time),
         "signatures": report.signatures,
-        "unknown_sessions": report.unknown_sessions,
+        "granted": report.granted,
         "recovered": report.recovered,
         "unchained": report.unchained,
         "faults": report.faults.iter().map(|fault| json!({ "place": fault.place, "text": fault.text })).collect::<Vec<_>>(),
-    }));
+    });
+    if let Some(whole) = whole.as_object_mut() {
+        for (name, count, _) in report.open.named() {
+            whole.insert(name.into(), count.into());
+        }
+    }
+    say_json(&whole);
 }
 
 /// What is wrong, and what the walk has passed.
@@ -220,15 +229,16 @@ fn tell_what_was_found(report: &Report) {
         ));
     }
 
-    let elsewhere = match report.unknown_sessions {
-        0 => String::new(),
-        count => format!("; of {count} requests the login is in another file"),
-    };
-
+    say(&format!("{} signatures of users fit", report.signatures));
     say(&format!(
-        "{} signatures of users fit{elsewhere}",
-        report.signatures
+        "{} granted requests are what their users signed",
+        report.granted
     ));
+    for (name, count, what) in report.open.named() {
+        if count > 0 {
+            say(&format!("{count} {what} ({name})"));
+        }
+    }
 }
 
 /// How far the trail is proved, and against whom.
@@ -385,7 +395,7 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
 
 /// A record in a line: when, what, and its fields, but for signatures and the texts they are over.
 fn in_words(record: &Value) -> String {
-    const LEFT_OUT: [&str; 10] = [
+    const LEFT_OUT: [&str; 11] = [
         "time",
         "kind",
         "seq",
@@ -396,6 +406,7 @@ fn in_words(record: &Value) -> String {
         "session_key",
         "connection",
         "reported_by",
+        "holes",
     ];
 
     let text = |key: &str| plain(record.get(key).and_then(Value::as_str).unwrap_or_default());

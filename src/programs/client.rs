@@ -199,9 +199,7 @@ async fn attempt(
     }
     let session = enter::enter(args, target).await?;
     let outcome = match &args.verb {
-        ClientVerb::Run(run) => {
-            commands::run_verb(args, run, &target.options, &session, begun).await
-        }
+        ClientVerb::Run(run) => commands::run_verb(args, run, target, &session, begun).await,
         ClientVerb::Explain(explain) => commands::explain_verb(args, explain, &session).await,
         ClientVerb::Attach { run, from, raw, .. } => {
             runs::attach(args, &target.options, &session, (run, *from), true, *raw).await

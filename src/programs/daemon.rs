@@ -1,7 +1,8 @@
 //! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
 
+use super::ask::{self, Wanted};
 use super::faults::{count, faulty};
-use super::{access, ask, audit, complain, complete, demo, doctor, init, local, logs, say, status};
+use super::{access, audit, complain, complete, demo, doctor, init, local, logs, say, status};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
@@ -332,8 +333,12 @@ fn tell_of_machine() {
 /// `ordaind hash-password`
 fn hash_password() -> Status {
     let password = if std::io::stdin().is_terminal() {
-        let twice =
-            ask::secret("password: ").and_then(|first| Ok((first, ask::secret("again: ")?)));
+        let twice = ask::secret(&Wanted::own("ordaind", "password")).and_then(|first| {
+            Ok((
+                first,
+                ask::secret(&Wanted::own("ordaind", "password again"))?,
+            ))
+        });
         match twice {
             Ok((first, second)) if first == second => Ok(first),
             Ok(_) => Err("the two passwords differ".to_owned()),

@@ -8,6 +8,8 @@ use crate::verb::ExplainView;
 #[derive(Debug, Default)]
 pub struct Sanitizer {
     held: Vec<u8>,
+    /// Whether a colour is set that was not taken back.
+    coloured: bool,
 }
 
 /// A colour sequence longer than this is none.
@@ -34,7 +36,11 @@ impl Sanitizer {
         while !rest.is_empty() {
             let count = match step(rest) {
                 Step::Plain(count) => {
-                    out.extend_from_slice(rest.get(..count).unwrap_or_default());
+                    let shown = rest.get(..count).unwrap_or_default();
+                    if shown.first() == Some(&0x1b) {
+                        self.coloured = !matches!(shown, b"\x1b[m" | b"\x1b[0m");
+                    }
+                    out.extend_from_slice(shown);
                     count
                 }
 
@@ -57,6 +63,18 @@ impl Sanitizer {
     pub fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         escape(&mut out, &std::mem::take(&mut self.held));
+        out
+    }
+}
+
+impl Sanitizer {
+    /// What is left at the end, and what takes back a colour that is still set: whoever ends in the
+    /// colour of the background hides what is written next.
+    pub fn leave(&mut self) -> Vec<u8> {
+        let mut out = self.finish();
+        if std::mem::take(&mut self.coloured) {
+            out.extend_from_slice(b"\x1b[0m");
+        }
         out
     }
 }
@@ -215,6 +233,22 @@ mod tests {
             assert_eq!(whole(bytes), *shown, "{bytes:?}");
         }
         assert_eq!(plain("a\nb\x1b[31m\x1b[2J"), "a b\\x1b[31m\\x1b[2J");
+    }
+
+    #[test]
+    fn a_colour_that_is_still_set_is_taken_back_at_the_end() {
+        for (bytes, left) in [
+            (&b"plain"[..], &b""[..]),
+            (b"\x1b[31mred\x1b[0m", b""),
+            (b"\x1b[31mred\x1b[m", b""),
+            (b"\x1b[8mhidden", b"\x1b[0m"),
+            (b"\x1b[0m\x1b[30;40m", b"\x1b[0m"),
+            (b"\x1b[8m\x1b[", b"\\x1b\\x5b\x1b[0m"),
+        ] {
+            let mut sanitizer = Sanitizer::default();
+            sanitizer.feed(bytes);
+            assert_eq!(sanitizer.leave(), left, "{bytes:?}");
+        }
     }
 
     #[test]

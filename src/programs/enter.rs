@@ -1,10 +1,11 @@
 //! Logging in: what proves who somebody is, in the order in which it costs them least; and logins
 //! that are kept.
 
+use super::ask::{self, Wanted};
 use super::display::plain;
 use super::home::Login;
 use super::target::Target;
-use super::{ask, complain, say};
+use super::{complain, say};
 use crate::cli::ClientArgs;
 use crate::client::{Agent, ClientError, Connection, Entered, Kept, Proof, Session, Signer};
 use crate::credential::{PrivateFault, SshPrivate, SshPublic};
@@ -24,7 +25,7 @@ const AGENT_KEYS: usize = 2;
 pub async fn enter(args: &ClientArgs, target: &mut Target) -> Result<Session, ClientError> {
     // A server counts whoever reaches it and does not log in: who cannot, need not.
     if !may_prove(args, target) {
-        return Err(ask::nobody(&prompt(target)));
+        return Err(ask::nobody(&password(target)));
     }
     let connection = target.reach(args).await?;
     prove(args, target, connection, false)
@@ -38,13 +39,9 @@ fn may_prove(args: &ClientArgs, target: &Target) -> bool {
     told || target.login().is_there() || Agent::own().is_some() || ask::possible()
 }
 
-/// What a password is asked for with.
-fn prompt(target: &Target) -> String {
-    format!(
-        "password of {} at {}: ",
-        plain(&target.user),
-        plain(&target.host)
-    )
+/// What is asked for where a password is.
+fn password(target: &Target) -> Wanted {
+    Wanted::password(&target.host, &target.user)
 }
 
 /// `ordain login`
@@ -112,10 +109,10 @@ fn no_code() -> Result<String, ClientError> {
 }
 
 /// The one-time code that was given, or is typed now.
-fn code(args: &ClientArgs) -> Result<String, ClientError> {
+fn code(args: &ClientArgs, target: &Target) -> Result<String, ClientError> {
     match &args.code {
         Some(code) => Ok(code.clone()),
-        None => ask::secret("one-time code: ")
+        None => ask::secret(&Wanted::code(&target.host, &target.user))
             .map(|code| code.expose().trim().to_owned())
             .map_err(|_| {
                 ClientError::new(
@@ -200,9 +197,9 @@ struct WayIn<'a> {
 impl<'a> WayIn<'a> {
     /// A proof that nothing else follows.
     async fn once(self, proof: &Proof) -> Result<Entered, ClientError> {
-        let args = self.args;
+        let (args, target) = (self.args, self.target);
         self.connection
-            .enter(&self.target.user, proof, self.keep, || code(args))
+            .enter(&target.user, proof, self.keep, || code(args, target))
             .await
             .map_err(|(_, error)| error)
     }
@@ -242,12 +239,12 @@ impl<'a> WayIn<'a> {
 
     /// One of the agent's keys.
     async fn by_agents_key(self, signer: Signer, login: &Login) -> Result<Tried<'a>, ClientError> {
-        let args = self.args;
+        let (args, target) = (self.args, self.target);
         let fingerprint = signer.public().fingerprint();
         match self
             .connection
-            .enter(&self.target.user, &Proof::Key(signer), self.keep, || {
-                code(args)
+            .enter(&target.user, &Proof::Key(signer), self.keep, || {
+                code(args, target)
             })
             .await
         {
@@ -283,9 +280,9 @@ impl<'a> WayIn<'a> {
             refused,
             ..
         } = self;
-        let prompt = prompt(target);
+        let wanted = password(target);
         loop {
-            let password = ask::secret(&prompt).map_err(|error| match refused {
+            let password = ask::secret(&wanted).map_err(|error| match refused {
                 0 => error,
                 _ => ClientError::new(
                     Code::LoginRefused,
@@ -296,7 +293,7 @@ impl<'a> WayIn<'a> {
             })?;
             match connection
                 .enter(&target.user, &Proof::Password(password), keep, || {
-                    code(args)
+                    code(args, target)
                 })
                 .await
             {
@@ -336,7 +333,7 @@ fn signer_of(file: &Path) -> Result<Signer, ClientError> {
 
     let key = match SshPrivate::read(&pem, None) {
         Err(PrivateFault::Passphrase) => {
-            let passphrase = ask::secret(&format!("passphrase of {}: ", file.display()))
+            let passphrase = ask::secret(&Wanted::own("ordain", &format!("passphrase of {}", file.display())))
                 .map_err(|_| fault(&"it wants its passphrase, and there is no terminal to ask on; ssh-agent can keep it (ssh-add)"))?;
             SshPrivate::read(&pem, Some(&passphrase))
         }

@@ -27,6 +27,8 @@ pub struct How {
     pub verbose: bool,
     /// Whether the run is only looked at: Ctrl-C stops looking, and touches nothing.
     pub watching: bool,
+    /// Whether the run has this terminal, because the person has said so.
+    pub terminal: bool,
 }
 
 /// Output here, input there, until the end; exits as the command did.
@@ -35,7 +37,7 @@ pub async fn follow(
     run: Durable,
     leaving: Option<Leaving>,
 ) -> Result<Status, ClientError> {
-    let mut following = Following::begin(*how, run, leaving.is_some()).await;
+    let mut following = Following::begin(*how, run).await;
     let way = following.until_the_end(leaving).await?;
     match way {
         Way::Ended(ended) => following.end(ended).await,
@@ -74,14 +76,10 @@ struct Following {
 
 impl Following {
     /// Says what is to be said before the first byte.
-    async fn begin(how: How, run: Durable, can_leave: bool) -> Self {
+    async fn begin(how: How, run: Durable) -> Self {
         let id = run.id();
         // From here on every key is the command's.
-        let raw_mode = if run.at_a_terminal() && can_leave {
-            RawMode::begin().ok()
-        } else {
-            None
-        };
+        let raw_mode = how.terminal.then(|| RawMode::begin().ok()).flatten();
         if how.verbose {
             complain(&format!("ordain: run {id}"));
         }
@@ -298,7 +296,7 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
         )),
         Reason::OutputLimit => complain(&format!(
             "ordain: the command wrote more than its output_max and was ended; its output is cut after {} bytes",
-            ended.stdout_bytes + ended.stderr_bytes
+            ended.stdout_bytes.saturating_add(ended.stderr_bytes)
         )),
         Reason::InputLimit => complain(&format!(
             "ordain: more input came than the command's stdin.max; it was ended after {spent}"

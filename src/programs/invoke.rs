@@ -1,8 +1,7 @@
 //! From the words of a command line to an invocation: what the server says of the command, its
 //! arguments, secrets that are asked for.
 
-use super::ask;
-use super::display::plain;
+use super::ask::{self, Wanted};
 use super::terminal::own_terminal;
 use crate::cli::{ClientArgs, ExplainArgs, Given, RunArgs, assign, speak};
 use crate::client::{ClientError, Session};
@@ -17,14 +16,15 @@ pub async fn described(session: &Session, command: &str) -> Result<CommandView, 
 }
 
 /// The invocation that the words mean. A command without words is asked for as it is, which saves a
-/// round trip.
+/// round trip. `tty` says whether the command may have this terminal: only then is one asked for.
 pub async fn invocation(
     args: &ClientArgs,
     run: &RunArgs,
     session: &Session,
+    tty: bool,
 ) -> Result<(Invocation, Option<CommandView>), ClientError> {
     let bare = Invocation {
-        terminal: own_terminal(),
+        terminal: tty.then(own_terminal).flatten(),
         reason: run.reason.clone(),
         ..Invocation::of(run.command())
     };
@@ -33,7 +33,7 @@ pub async fn invocation(
     }
     let view = described(session, run.command()).await?;
     let mut arguments = given(run.words(), &view, view.stdin || args.password_stdin)?;
-    ask_for_secrets(&mut arguments, &view)?;
+    ask_for_secrets(&mut arguments, &view, run)?;
     Ok((Invocation { arguments, ..bare }, Some(view)))
 }
 
@@ -94,17 +94,20 @@ fn given(
 }
 
 /// Required secrets that were not given are asked for.
-pub fn ask_for_secrets(arguments: &mut Arguments, view: &CommandView) -> Result<(), ClientError> {
+pub fn ask_for_secrets(
+    arguments: &mut Arguments,
+    view: &CommandView,
+    run: &RunArgs,
+) -> Result<(), ClientError> {
     for wanted in view
         .arguments
         .iter()
         .filter(|argument| argument.secret && argument.required)
     {
         if !arguments.iter().any(|(name, _)| *name == wanted.name) {
-            arguments.push((
-                wanted.name.clone(),
-                Value::Secret(ask::secret(&format!("{}: ", plain(&wanted.name)))?),
-            ));
+            let prompt = Wanted::argument(&run.host.host, run.command(), &wanted.name)?;
+            let value = Value::Secret(ask::secret(&prompt)?);
+            arguments.push((wanted.name.clone(), value));
         }
     }
 

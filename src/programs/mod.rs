@@ -40,10 +40,18 @@ pub use client::ordain;
 pub use daemon::ordaind;
 pub use display::Sanitizer;
 
-/// Prints a line to standard output; a reader that has gone away is no reason to fail.
+/// Prints a line to standard output; a reader that has gone away is no reason to fail. Whatever the
+/// line is made of, it is one line and harmless to a terminal: nothing else prints what a server or
+/// a file says.
 fn say(line: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let _ = writeln!(std::io::stdout().lock(), "{}", display::plain(line));
+}
+
+/// Prints several lines to standard output, each as [`say`] does.
+#[cfg(target_os = "linux")]
+fn say_lines(text: &str) {
+    text.lines().for_each(say);
 }
 
 /// Prints JSON to standard output, in printable ASCII: whatever a server says, a terminal sees
@@ -53,8 +61,8 @@ fn say_json(value: &serde_json::Value) {
     say(String::from_utf8_lossy(&line).trim_end());
 }
 
-/// Prints a line to standard error.
+/// Prints a line to standard error, as [`say`] does to standard output.
 fn complain(line: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", display::plain(line));
 }

@@ -1,10 +1,11 @@
 //! `ordain run`: what is missing is asked for, the run begins, and is followed or left.
 
+use super::ask::{self, Wanted};
+use super::complain;
 use super::display::{plain, quoted};
 use super::follow::{How, follow};
 use super::invoke::{ask_for_secrets, described, detachable};
 use super::terminal::feed;
-use super::{ask, complain};
 use crate::cli::{ClientArgs, RunArgs};
 use crate::client::{ClientError, Durable, Options, Session};
 use crate::exit::Status;
@@ -24,12 +25,22 @@ pub async fn perform(
     if run.detach {
         detachable(session, run.command(), view.as_ref()).await?;
     }
+    let asked = invocation.terminal.is_some();
     let started = start(run, (options, session), invocation, view.is_some()).await?;
     *begun = true;
     if run.detach {
         return Ok(detach(args, started).await);
     }
 
+    // A server gets this terminal where the request has asked for one, and never by its own word.
+    let ours = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let terminal = asked && ours && started.at_a_terminal();
+    if ours && !asked && started.at_a_terminal() {
+        complain(&format!(
+            "ordain: `{}` runs at a terminal there; --tty gives it this one",
+            run.command()
+        ));
+    }
     let how = How {
         json: args.json,
         raw: run.raw,
@@ -37,6 +48,7 @@ pub async fn perform(
         timeout: run.timeout,
         verbose: args.verbose,
         watching: false,
+        terminal,
     };
     if !started.takes_stdin() {
         return follow(&how, started, None).await;
@@ -48,10 +60,9 @@ pub async fn perform(
         ));
     }
 
-    let leave = started.at_a_terminal() && std::io::stdin().is_terminal();
     let (left, leaving) = tokio::sync::oneshot::channel();
-    tokio::spawn(feed(started.input(), leave.then_some(left)));
-    follow(&how, started, leave.then_some(leaving)).await
+    tokio::spawn(feed(started.input(), terminal.then_some(left)));
+    follow(&how, started, terminal.then_some(leaving)).await
 }
 
 /// Starts the run. What the server says is missing is asked for once, and then it is tried again.
@@ -70,7 +81,7 @@ async fn start(
         // Asked for without words: perhaps all that is missing is a secret.
         let view = described(session, run.command()).await?;
         let before = invocation.arguments.len();
-        ask_for_secrets(&mut invocation.arguments, &view)?;
+        ask_for_secrets(&mut invocation.arguments, &view, run)?;
         if invocation.arguments.len() > before {
             started = begin(options, session, &invocation).await;
         }
@@ -82,7 +93,7 @@ async fn start(
         && ask::can_ask()
     {
         let view = described(session, run.command()).await?;
-        invocation.reason = Some(reason(&view)?);
+        invocation.reason = Some(reason(&view, run)?);
         started = begin(options, session, &invocation).await;
     }
 
@@ -90,11 +101,14 @@ async fn start(
         && error.is(Code::Confirm)
     {
         let preview = session.ask(&Preview(invocation.clone())).await?;
-        ask::agree(&format!(
-            "run as {}: {} ?",
+        // What the server says of the run stands on a line of its own, and not in the question.
+        let (host, command) = (&run.host.host, run.command());
+        complain(&format!(
+            "ordain: {host}: {command} would run as {}: {}",
             plain(&preview.run_as),
             quoted(&preview.argv)
-        ))?;
+        ));
+        ask::agree(&Wanted::of(host, &format!("run {command}?")))?;
         invocation.confirmed = true;
         started = begin(options, session, &invocation).await;
     }
@@ -122,14 +136,16 @@ async fn begin(
     .await
 }
 
-/// The reason for the run, asked for in the form that the command wants.
-fn reason(view: &CommandView) -> Result<String, ClientError> {
-    let form = view
-        .reason
-        .as_ref()
-        .map(|form| format!(" ({})", plain(form)))
-        .unwrap_or_default();
-    ask::line(&format!("reason{form}: "))
+/// The reason for the run, asked for once it was said which form the command wants.
+fn reason(view: &CommandView, run: &RunArgs) -> Result<String, ClientError> {
+    let (host, command) = (&run.host.host, run.command());
+    if let Some(form) = &view.reason {
+        complain(&format!(
+            "ordain: {host}: {command} wants a reason of the form {}",
+            plain(form)
+        ));
+    }
+    ask::line(&Wanted::of(host, &format!("reason for {command}")))
 }
 
 /// Says which run it is, and leaves the run to itself.

@@ -1,7 +1,7 @@
 //! `ordaind status` and `ordaind metrics`: how the running daemon is.
 
 use super::display::plain;
-use super::{complain, local, say, say_json};
+use super::{complain, local, say, say_json, say_lines};
 use crate::exit::{Human, Status};
 use crate::sys;
 use crate::verb::{self, FrontendView, LastFault, Metrics, StatusView};
@@ -38,7 +38,7 @@ pub fn metrics(config: &Path, out: Option<&Path>) -> Status {
         Err(why) => return local::failed(&why),
     };
     let Some(file) = out else {
-        say(text.trim_end());
+        say_lines(text.trim_end());
         return Status::OK;
     };
     match sys::replace(file, text.as_bytes(), 0o644, true) {
@@ -74,7 +74,9 @@ fn lines(status: &StatusView) -> Vec<String> {
     lines.push(row("penalties", penalties(status)));
     lines.push(row("trail", trail(status)));
     lines.extend(status.limits_near.iter().map(|near| {
-        let text = format!("{}: {} of {}", near.limit, near.used, near.most);
+        let whose = near.user.as_ref().map(|user| format!(" by `{user}`"));
+        let whose = whose.unwrap_or_default();
+        let text = format!("{}: {} of {}{whose}", near.limit, near.used, near.most);
         row("limit near", text)
     }));
     lines.extend(

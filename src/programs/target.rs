@@ -1,8 +1,9 @@
 //! Where to, as whom, and what makes the server the right one.
 
+use super::ask::{self, Wanted};
 use super::display::plain;
 use super::home::{KnownServers, Login};
-use super::{ask, complain, home};
+use super::{complain, home};
 use crate::cli::{ClientArgs, Destination};
 use crate::client::{ClientError, Connection, Options, connect};
 use crate::config::{HostSettings, Hosts, load_hosts};
@@ -26,6 +27,8 @@ pub struct Target {
     settings: Option<String>,
     /// The name that the server was called by.
     pub host: String,
+    /// Whether commands there may have this terminal, where they want one.
+    pub tty: bool,
     /// The line of known_servers that knows the server, if one does.
     known: Option<String>,
     /// Whether nobody has said what makes it the right server.
@@ -95,6 +98,7 @@ impl Target {
             identity: key_file,
             cert,
             key,
+            tty,
             place,
         } = with_defaults(entry, &known.defaults);
         let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
@@ -125,6 +129,7 @@ impl Target {
             identity: args.identity.clone().or(key_file),
             settings: place,
             host: destination.host.clone(),
+            tty: tty.unwrap_or(false),
             known,
             first_sight: matches!(trust, Trust::FirstSight),
             certificate,
@@ -135,7 +140,12 @@ impl Target {
     /// first.
     pub async fn reach(&mut self, args: &ClientArgs) -> Result<Connection, ClientError> {
         let connection = match connect(&self.options).await {
-            Err(error) if self.known.is_some() && error.text.contains("is pinned") => {
+            // Only TLS says so here, before the server has said anything: its codes are not these.
+            Err(error)
+                if self.known.is_some()
+                    && error.is(Code::Untrusted)
+                    && error.text.contains("is pinned") =>
+            {
                 return Err(self.changed(&error));
             }
             other => other?,
@@ -173,9 +183,6 @@ impl Target {
         );
 
         if !args.accept_new {
-            let question = format!(
-                "{host} is not known yet. It shows the key\n  {key}\nwhich is what `ordaind fingerprint` must print there. Is it the right one?"
-            );
             if !ask::can_ask() {
                 let text = format!(
                     "{host} is not known: it shows the key {key}, and there is no terminal to ask on; give --pin or --ca, or --accept-new to trust it from now on"
@@ -183,6 +190,12 @@ impl Target {
                 return Err(ClientError::new(Code::UnknownServer, text));
             }
 
+            complain(&format!(
+                "ordain: {host} is not known yet. It shows the key"
+            ));
+            complain(&format!("  {key}"));
+            complain("which is what `ordaind fingerprint` must print there.");
+            let question = Wanted::of(&self.host, "is this the right server?");
             ask::agree(&question).map_err(|_| {
                 ClientError::new(
                     Code::UnknownServer,
@@ -254,6 +267,7 @@ fn with_defaults(entry: HostSettings, defaults: &HostSettings) -> HostSettings {
         identity: entry.identity.or(defaults.identity),
         cert: entry.cert.or(defaults.cert),
         key: entry.key.or(defaults.key),
+        tty: entry.tty.or(defaults.tty),
         place: entry.place,
     }
 }

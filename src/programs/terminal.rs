@@ -200,7 +200,7 @@ impl Output {
                     Piece::Flush(done) => {
                         for (error, sanitizer) in [false, true].into_iter().zip(&mut sanitizers) {
                             if let Some(sanitizer) = sanitizer {
-                                let _ = write_to(error, &sanitizer.finish());
+                                let _ = write_to(error, &sanitizer.leave());
                             }
                         }
 

@@ -109,8 +109,9 @@ codes! {
     UntrustedExecutable = 506, "untrusted-executable";
     /// The executable is not the one that was pinned.
     Digest = 507, "executable-changed";
-    /// This user, or this connection, has as many runs as allowed.
-    TooManyRuns = 510, "too-many-runs";
+    /// This user, or this connection, has as much of something as they may have; the sentence names
+    /// the limit.
+    OverLimit = 510, "over-limit";
     /// Another run holds the lock that this command needs.
     Locked = 511, "locked";
     /// The run waited for its turn longer than it may.
@@ -126,7 +127,7 @@ codes! {
     ConnectTimeout = 601, "connect-timeout";
     /// The server is not the one the client was told to expect, or TLS failed.
     Untrusted = 602, "untrusted-server";
-    /// The connection broke before the end was known.
+    /// The connection broke before the end was known, or the end does not fit what came.
     ConnectionLost = 603, "connection-lost";
     /// The client's words, files or settings are off.
     Usage = 604, "usage";

@@ -81,6 +81,19 @@ pub struct Ping {
     pub token: u64,
 }
 
+/// Payload of GOAWAY.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Goaway {
+    /// Why the server takes nothing new, in a sentence for people.
+    pub text: String,
+}
+
+/// Payload of EOF, RESET and STDIN_CLOSED, which say all by their kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// Payload of OPEN.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -16,8 +16,8 @@ pub use frame::{
 pub use local::{LocalFault, local_text, read_local};
 pub use login::{LOGIN_CONTEXT, LoginText, Method, SSH_NAMESPACE, read_login};
 pub use message::{
-    Credit, Ended, Event, Failure, Hello, LoggedIn, Login, Open, Ping, Queued, Resize, Started,
-    read, write,
+    Credit, Ended, Event, Failure, Goaway, Hello, LoggedIn, Login, Nothing, Open, Ping, Queued,
+    Resize, Started, read, write,
 };
 pub use signed::{
     REQUEST_CONTEXT, RequestFault, RequestName, RequestText, SignedRequest, read_request,

@@ -27,3 +27,19 @@ pub fn fault_point(name: &str) {
 /// Nothing.
 #[cfg(not(debug_assertions))]
 pub const fn fault_point(_: &str) {}
+
+/// How long something takes, which `ORDAIN_FAULT=NAME:MILLISECONDS` makes shorter.
+#[cfg(debug_assertions)]
+pub fn fault_time(name: &str, usual: std::time::Duration) -> std::time::Duration {
+    let wanted = std::env::var("ORDAIN_FAULT").ok();
+    wanted
+        .as_deref()
+        .and_then(|wanted| wanted.strip_prefix(name)?.strip_prefix(':')?.parse().ok())
+        .map_or(usual, std::time::Duration::from_millis)
+}
+
+/// How long it takes.
+#[cfg(not(debug_assertions))]
+pub const fn fault_time(_: &str, usual: std::time::Duration) -> std::time::Duration {
+    usual
+}

@@ -25,7 +25,8 @@ pub enum ToKeeper {
     Signal(i32),
     /// Kill every process below.
     Kill,
-    /// Stay for as long as anything lives below, also when the daemon listens no more.
+    /// Stay for as long as anything lives below, also when the daemon is gone; it may still want
+    /// them killed.
     Stay,
 }
 
@@ -294,6 +295,7 @@ fn program(buffer: &[u8], received: Received) -> io::Result<Program> {
 /// Does what the daemon says; when it is gone, everything ends.
 fn obey(socket: &OwnedFd, pid: &AtomicI32, killing: &AtomicBool) {
     let mut buffer = vec![0; 64];
+    let mut stays = false;
     loop {
         let order = match wait_readable(socket.as_fd(), Duration::from_secs(3600)) {
             Err(fault)
@@ -302,6 +304,7 @@ fn obey(socket: &OwnedFd, pid: &AtomicI32, killing: &AtomicBool) {
             {
                 continue;
             }
+            Err(_) if stays => return,
             Err(_) => ToKeeper::Kill,
             Ok(()) => match receive(socket.as_fd(), &mut buffer) {
                 Ok(received) if received.length > 0 => {
@@ -310,6 +313,7 @@ fn obey(socket: &OwnedFd, pid: &AtomicI32, killing: &AtomicBool) {
                 }
 
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => continue,
+                _ if stays => return,
                 _ => ToKeeper::Kill,
             },
         };
@@ -318,7 +322,7 @@ fn obey(socket: &OwnedFd, pid: &AtomicI32, killing: &AtomicBool) {
             ToKeeper::Signal(signal) => {
                 super::signal_group(pid.load(Ordering::SeqCst), signal);
             }
-            ToKeeper::Stay => return,
+            ToKeeper::Stay => stays = true,
             ToKeeper::Kill => {
                 killing.store(true, Ordering::SeqCst);
 

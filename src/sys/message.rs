@@ -91,8 +91,10 @@ pub struct Received {
     pub length: usize,
     /// The descriptors that came along, closed on exec.
     pub descriptors: Vec<OwnedFd>,
-    /// Whether message or descriptors were cut, which no honest peer causes.
+    /// Whether the message was cut, or more descriptors came than may, which no honest peer causes.
     pub cut: bool,
+    /// Whether descriptors are missing because this process has no room for them.
+    pub descriptors_lost: bool,
 }
 
 /// Receives one message.
@@ -145,11 +147,16 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
         }
     }
 
-    let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    // Control data is cut where more came than has room here, and also where the kernel could not
+    // give this process the descriptors: then it has fewer than there is room for.
+    let control_cut = message.msg_flags & libc::MSG_CTRUNC != 0;
+    let descriptors_lost = control_cut && descriptors.len() <= limits::IPC_DESCRIPTORS;
+    let cut = message.msg_flags & libc::MSG_TRUNC != 0 || (control_cut && !descriptors_lost);
     Ok(Received {
         length,
         descriptors,
         cut,
+        descriptors_lost,
     })
 }
 

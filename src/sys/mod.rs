@@ -50,7 +50,7 @@ pub use executable::{
     Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable,
 };
 #[cfg(target_os = "linux")]
-pub use fault::fault_point;
+pub use fault::{fault_point, fault_time};
 pub use file::{
     append_private, free_bytes, host_name, make_folder, open_private, others_can_read,
     private_file, private_folder, read_config, read_private, read_secret, replace,

@@ -180,6 +180,9 @@ pub struct RunCounts {
 pub struct LimitNear {
     /// The limit's name.
     pub limit: String,
+    /// The user whose share it is; absent where it is a limit of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// How much of the limit is used.
     pub used: u64,
     /// How much the limit allows.

@@ -18,6 +18,8 @@ pub struct Server {
     pub port: u16,
     pub ca: Pair,
     pub log: Log,
+    /// Whether nobody but the daemon has written to its trail: then it must be sound in the end.
+    pub honest_trail: bool,
 }
 
 /// What a daemon says, line by line.
@@ -108,6 +110,7 @@ pub(super) fn started(
         port: 0,
         ca,
         log,
+        honest_trail: true,
     };
     server.listening();
     server
@@ -261,9 +264,34 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The faults of the trail, as `ordaind audit verify` tells them. A configuration that a test
+    /// has broken, and a trail so long that it would be waited for, tell none.
+    fn faults_of_trail(&self) -> Vec<String> {
+        const LONG: u64 = 4 << 20;
+        let trail = std::fs::metadata(self.path("state/trail.jsonl"));
+        if trail.is_ok_and(|trail| trail.len() > LONG) {
+            return Vec::new();
+        }
+        let output = run(Command::new(env!("CARGO_BIN_EXE_ordaind"))
+            .arg("--config")
+            .arg(self.path("config.toml"))
+            .args(["audit", "verify"]));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.lines()
+            .filter(|line| line.starts_with("fault: "))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Whatever a test did to it, a daemon leaves a trail that is proved.
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if self.honest_trail && !std::thread::panicking() {
+            assert_eq!(self.faults_of_trail(), [""; 0]);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Input on its way to the command.
 
 use super::state::{Pump, State};
-use crate::protocol::{Credit, Kind};
+use crate::protocol::{Credit, Kind, Nothing};
 
 impl Pump {
     /// Writes input once, and tells the client when the command reads no more.
@@ -26,8 +26,7 @@ impl Pump {
             let by_itself = !input.eof;
             self.closed(0).await;
             if by_itself {
-                self.control(state, Kind::StdinClosed, &serde_json::json!({}))
-                    .await;
+                self.control(state, Kind::StdinClosed, &Nothing {}).await;
             }
         }
 

@@ -70,7 +70,7 @@ impl Streams<'_> {
 
     /// The client sends no more input on this stream.
     fn eof(&mut self, stream: StreamId) {
-        if let Some(Stream::Running { inbox, input }) = self.open.get_mut(&stream) {
+        if let Some(Stream::Running { inbox, input, .. }) = self.open.get_mut(&stream) {
             *input = None;
             inbox.leave(|held| held.eof = true);
         }
@@ -119,7 +119,7 @@ impl Streams<'_> {
                 "this connection has {most} streams open, as many as limits.streams_per_connection allows"
             );
             return self
-                .fail(frame.stream, failure(Code::TooManyRuns, text))
+                .fail(frame.stream, failure(Code::OverLimit, text))
                 .await;
         }
 

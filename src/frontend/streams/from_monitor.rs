@@ -4,6 +4,7 @@ use super::super::client::Client;
 use super::super::follow::follow;
 use super::super::inbox::Inbox;
 use super::super::live::{Live, Pipes};
+use super::super::orders::NO_DESCRIPTORS;
 use super::super::pump;
 use super::super::shared::Shared;
 use super::super::wire::{End, failure, patiently};
@@ -155,7 +156,7 @@ impl Streams<'_> {
         let client = self.client(stream, [0; 2]);
         let told = if self.is_asked(stream) {
             let input = live.rules.stdin.map(|_| live.clone());
-            self.run(stream, &client, input);
+            self.run(stream, &client, input, false);
             let started = live.started(live.rules.stdin.is_some());
             patiently(self.outbox.control(stream, Kind::Started, &started)).await
         } else {
@@ -170,9 +171,13 @@ impl Streams<'_> {
     }
 
     /// From here on the stream is a run's.
-    fn run(&mut self, stream: StreamId, client: &Client, input: Option<Arc<Live>>) {
-        let inbox = client.inbox.clone();
-        self.open.insert(stream, Stream::Running { inbox, input });
+    fn run(&mut self, stream: StreamId, client: &Client, input: Option<Arc<Live>>, follows: bool) {
+        let running = Stream::Running {
+            inbox: client.inbox.clone(),
+            input,
+            follows,
+        };
+        self.open.insert(stream, running);
     }
 
     /// The client as a run's pump knows it; it was sent so much.
@@ -205,9 +210,12 @@ impl Streams<'_> {
             return Ok(());
         };
         let run = RunId::from_random(run);
-        let spool = manifest
-            .take(Name::Spool)
-            .ok_or_else(|| End::Tell(Code::Internal, "a run came without its spool".into()))?;
+        let Some(spool) = manifest.take(Name::Spool) else {
+            return self
+                .refused(stream, failure(Code::OverLimit, NO_DESCRIPTORS))
+                .await;
+        };
+        let follows = end.is_some() || !resume;
         let over = end.map(|ended| {
             let counts = &ended.counts;
             let spool = Spool::finished(spool, capacity, [counts.stdout, counts.stderr]);
@@ -228,7 +236,7 @@ impl Streams<'_> {
         let sent = [from[0].unwrap_or(kept[0]), from[1].unwrap_or(kept[1])];
         let mut client = self.client(stream, sent);
         let input = live.rules.stdin.filter(|_| resume).map(|_| live.clone());
-        self.run(stream, &client, input);
+        self.run(stream, &client, input, follows);
         if resume {
             match live.come_back(client) {
                 Ok(()) => return Ok(()),

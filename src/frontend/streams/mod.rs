@@ -11,7 +11,7 @@ use super::wire::{End, Frames, Link, patiently};
 use crate::ids::StreamId;
 use crate::limits::SILENCE;
 use crate::mux::Outbox;
-use crate::protocol::{Code, Failure, Kind};
+use crate::protocol::{Code, Failure, Goaway, Kind};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -40,6 +40,8 @@ enum Stream {
         inbox: Arc<Inbox>,
         /// The run whose input the client may send, until it has said the end of it.
         input: Option<Arc<Live>>,
+        /// Whether it only follows, at its user's charge: then the monitor wants to hear of its end.
+        follows: bool,
     },
 }
 
@@ -97,11 +99,8 @@ impl<'c> Streams<'c> {
         loop {
             if shared.draining() && !told {
                 told = true;
-                let _ = self.outbox.try_control(
-                    0,
-                    Kind::Goaway,
-                    &serde_json::json!({ "text": "the server is stopping" }),
-                );
+                let text = "the server is stopping".into();
+                let _ = self.outbox.try_control(0, Kind::Goaway, &Goaway { text });
             }
             if self.closing.is_some() && !self.runs_go_on() {
                 return Err(End::stopping());
@@ -122,11 +121,19 @@ impl<'c> Streams<'c> {
                     Some(FromMonitor::Started(stream, live, pipes)) => self.started(stream, live, pipes).await?,
                     None => return Ok(()),
                 },
-                Some(stream) = self.ended.1.recv() => { self.open.remove(&stream); }
+                Some(stream) = self.ended.1.recv() => self.over(stream).await,
                 () = draining, if !told => {}
                 () = self.outbox.closed() => return Err(End::Quiet("writing failed".into())),
                 () = &mut silence => return Err(End::Tell(Code::Deadline, format!("nothing was heard for {} s", SILENCE.as_secs()))),
             }
+        }
+    }
+
+    /// All that there was for a stream was told.
+    async fn over(&mut self, stream: StreamId) {
+        let over = self.open.remove(&stream);
+        if matches!(over, Some(Stream::Running { follows: true, .. })) {
+            self.link.leave(stream).await;
         }
     }
 

@@ -44,6 +44,17 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
         }
     }
 
+    for left in state.runs.left.borrow().values() {
+        let may = || {
+            let (policy, name) = (&settings.policy, &left.command.name);
+            !policy.commands.contains_key(name) || policy.may_from(&left.user, name, &left.source)
+        };
+        let lost = lost(&left.user, &left.factor) || (narrowed(&left.user) && !may());
+        if lost && left.command.on_revoke == OnRevoke::Cancel {
+            left.end.notify_one();
+        }
+    }
+
     sessions::end(
         state,
         |session| lost(&session.user, &session.factor) || narrowed(&session.user),

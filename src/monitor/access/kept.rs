@@ -11,6 +11,7 @@ use crate::monitor::settings::Settings;
 use crate::monitor::state::Shared;
 use crate::source::Source;
 use crate::vault::KeptLogin;
+use std::collections::HashSet;
 use std::io;
 
 /// Keeps a login; for how many seconds, if it could be.
@@ -107,7 +108,7 @@ pub fn gone(settings: &Settings, state: &Shared, user: &str, factor: &Factor) ->
 
 /// Ends kept logins in memory, and records it. Whether there were any.
 pub fn end_kept(state: &Shared, ended: impl Fn(&str, &KeptLogin) -> bool, reason: &str) -> bool {
-    let found: Vec<String> = {
+    let found: HashSet<String> = {
         let vault = state.access.vault.borrow();
         vault
             .contents
@@ -122,7 +123,7 @@ pub fn end_kept(state: &Shared, ended: impl Fn(&str, &KeptLogin) -> bool, reason
         .access
         .vault
         .borrow_mut()
-        .end_logins(|id, _| found.iter().any(|found| found == id));
+        .end_logins(|id, _| found.contains(id));
     for (id, login) in &over {
         let _ = state.record(&Record::now(What::KeptEnded {
             kept: id,
@@ -145,8 +146,9 @@ pub async fn end_logins(
     reason: &str,
     told: impl FnOnce(io::Result<()>),
 ) {
-    let kept = end_kept(state, |known, _| ids.iter().any(|id| id == known), reason);
-    let meant = |id: &SessionId| ids.iter().any(|known| *known == id.to_string());
+    let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
+    let kept = end_kept(state, |known, _| ids.contains(known), reason);
+    let meant = |id: &SessionId| ids.contains(id.to_string().as_str());
     let ended = |session: &Session| meant(&session.id) || session.kept.as_ref().is_some_and(meant);
     sessions::end(
         state,

@@ -109,10 +109,8 @@ pub fn second_factor(
     if patience > now() {
         return refused("too many wrong codes in a row in this user's name");
     }
-    if !penalties::takes_guess(state, user, source) {
-        return refused(
-            "too many failures in this user's name, and they have never logged in from there",
-        );
+    if let Err(why) = penalties::takes_guess(state, user, source) {
+        return refused(why);
     }
 
     if let Some(seed) = state.access.vault.borrow_mut().contents.seeds.get_mut(user) {

@@ -6,6 +6,7 @@ use crate::clock::seconds as now;
 use crate::credential;
 use crate::ids::{ConnectionId, SessionId};
 use crate::ipc::{Outcome, Stage, ToFrontend};
+use crate::ledger::{Charge, Share};
 use crate::limits;
 use crate::monitor::access::{self, Refused};
 use crate::monitor::metrics::count_by;
@@ -24,6 +25,11 @@ pub async fn answer(state: &Shared, number: ConnectionId, peer: Peer, mut judged
     if let Err(why) = still(state, &judged, &peer.source) {
         judged.outcome = Err(why);
     }
+    let charge = charge(state, &judged);
+    let charge = charge.unwrap_or_else(|why| {
+        judged.outcome = Err(why);
+        None
+    });
     let session = session(&judged);
     let recorded = record(state, number, &peer, &judged, session.as_ref());
     if let Err(why) = &judged.outcome {
@@ -45,7 +51,7 @@ pub async fn answer(state: &Shared, number: ConnectionId, peer: Peer, mut judged
 
     let refused = match (&judged.outcome, session, revoked) {
         (Ok(_), Some(session), None) if recorded.is_ok() => {
-            return accept(state, number, &peer, &judged, session, kept_s);
+            return accept(state, number, &peer, &judged, (session, charge), kept_s);
         }
         (Ok(_), _, None) => Code::Trail,
         (Ok(_), session, Some(Refused { code, why, .. })) => {
@@ -72,6 +78,29 @@ fn still(state: &Shared, judged: &Judged, source: &Source) -> Result<(), Refused
         Ok(())
     } else {
         Err(Refused::because("changed while it was verified"))
+    }
+}
+
+/// Charges the user for the connection. One on which a session is taken up again takes the place of
+/// another.
+fn charge(state: &Shared, judged: &Judged) -> Result<Option<Charge>, Refused> {
+    let over_limit = |why| Refused {
+        code: Code::OverLimit,
+        why,
+        guessed: false,
+    };
+    let user: Arc<str> = judged.user.as_str().into();
+    match &judged.outcome {
+        Err(_) => Ok(None),
+        Ok(Proved::Session(_)) => Ok(Some(state.ledger.carry(&user, Share::Sessions, 1))),
+        Ok(Proved::User(_)) if !state.may_write_more(&user, 1) => {
+            Err(over_limit("over limits.trail_per_user"))
+        }
+        Ok(Proved::User(_)) => {
+            let charge = state.ledger.charge(&user, Share::Sessions, 1);
+            let charge = charge.map_err(|_| over_limit("over limits.sessions_per_user"))?;
+            Ok(Some(charge))
+        }
     }
 }
 
@@ -147,7 +176,7 @@ fn accept(
     number: ConnectionId,
     peer: &Peer,
     judged: &Judged,
-    session: Session,
+    (session, charge): (Session, Option<Charge>),
     kept_s: Option<u64>,
 ) {
     count_by(&state.health.counts.logins, (method(judged), "accepted"));
@@ -157,6 +186,7 @@ fn accept(
     if let Some(connection) = state.sessions.connections.borrow_mut().get_mut(&number) {
         connection.stage = Stage::Open;
         connection.session = Some(session);
+        connection.charge = charge;
     }
     sessions::take(state, id, number);
     if penalties::known_place(state, &user, &peer.source) {
@@ -204,6 +234,15 @@ fn count_refusal(
     }
 }
 
+/// There is no room for a login's socket: the client may come back.
+pub fn too_busy(state: &Shared, number: ConnectionId) {
+    tracing::error!("no file descriptors are left for a login");
+    if let Some(connection) = state.sessions.connections.borrow_mut().get_mut(&number) {
+        connection.tries += 1;
+    }
+    refuse(state, number, Code::LoginBusy);
+}
+
 /// The client may try again, a few times.
 fn refuse(state: &Shared, number: ConnectionId, refused: Code) {
     let close = {
@@ -212,7 +251,10 @@ fn refuse(state: &Shared, number: ConnectionId, refused: Code) {
             return;
         };
         connection.stage = Stage::Greeted;
-        if matches!(refused, Code::LoginBusy | Code::CodeWanted) {
+        if matches!(
+            refused,
+            Code::LoginBusy | Code::CodeWanted | Code::OverLimit
+        ) {
             // Nothing was tried, or nothing was wrong yet.
             connection.tries = connection.tries.saturating_sub(1);
         }

@@ -11,6 +11,7 @@ use crate::monitor::state::Shared;
 use crate::monitor::strangers::Deed;
 use crate::monitor::summary;
 use crate::source::Source;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Stands in for a source that the frontend could not name.
@@ -54,6 +55,8 @@ pub fn greet(
         tries: 0,
         codes_wanted: 0,
         session: None,
+        charge: None,
+        follows: HashMap::new(),
     };
     state
         .sessions

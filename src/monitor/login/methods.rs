@@ -76,7 +76,13 @@ async fn by_password(
     );
 
     let mark = hash.mark();
-    let verified = verify(state, hash, Secret::new(proof.password.0.clone())).await;
+    let verified = verify(
+        state,
+        &bound.source,
+        hash,
+        Secret::new(proof.password.0.clone()),
+    )
+    .await;
     let (fits, took) = verified.map_err(|code| Refused {
         code,
         ..Refused::because("too many logins at once")
@@ -91,11 +97,7 @@ async fn by_password(
         penalties::user(state, &text.user);
     }
 
-    if !taken {
-        return Err(Refused::because(
-            "too many failures in this user's name, and they have never logged in from there",
-        ));
-    }
+    taken.map_err(Refused::because)?;
 
     let known = known.map_err(Refused::because)?;
     if !exists {

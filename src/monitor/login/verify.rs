@@ -3,14 +3,18 @@
 use crate::credential::{self, Hash};
 use crate::limits;
 use crate::monitor::metrics::count;
+use crate::monitor::penalties;
 use crate::monitor::state::Shared;
 use crate::protocol::Code;
 use crate::secret::Secret;
+use crate::source::Source;
 use std::time::{Duration, Instant};
 
-/// Verifies in the bounded pool; a login that would wait too long is told so.
+/// Verifies in the bounded pool, in which sources are served in turn; a login that would wait too
+/// long is told so.
 pub async fn verify(
     state: &Shared,
+    source: &Source,
     hash: Hash,
     password: Secret,
 ) -> Result<(bool, Duration), Code> {
@@ -19,10 +23,12 @@ pub async fn verify(
     }
 
     let waiting = state.access.wait_for_login().ok_or(Code::LoginBusy)?;
+    // One that hangs is no danger here: each is over after what a hash costs.
+    let network = penalties::network(state, source);
     let verifiers = state.access.verifiers.borrow().clone();
-    let place = tokio::time::timeout(limits::LOGIN_QUEUE, verifiers.acquire_owned()).await;
+    let place = tokio::time::timeout(limits::LOGIN_QUEUE, verifiers.wait(&network)).await;
     drop(waiting);
-    let Ok(Ok(place)) = place else {
+    let Ok(place) = place else {
         return Err(Code::LoginBusy);
     };
     forget_memory_later(state);
@@ -36,14 +42,15 @@ pub async fn verify(
             crate::sys::step_back();
             let began = Instant::now();
             let fits = hash.verify(&password);
-            drop(place);
             let _ = done.send((fits, began.elapsed()));
         });
 
-    match thread {
+    let outcome = match thread {
         Ok(_) => verified.await.map_err(|_| Code::Internal),
         Err(_) => Err(Code::LoginBusy),
-    }
+    };
+    drop(place);
+    outcome
 }
 
 /// Gives the verifiers' memory back once nobody has logged in for a while.

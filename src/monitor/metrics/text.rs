@@ -103,7 +103,7 @@ fn logins(out: &mut Exposition, state: &State) {
 
     let busy = settings
         .verifiers
-        .saturating_sub(state.access.verifiers.borrow().available_permits());
+        .saturating_sub(state.access.verifiers.borrow().free());
     out.one(
         "ordain_password_verifiers_busy",
         Kind::Gauge,

@@ -1,7 +1,7 @@
 //! The beginning of a run: the same request again, limits, the receipt, the queue.
 
-use super::follow::join;
-use super::gates::{Hindrance, Orders, hindrance, in_queue, take_lock};
+use super::follow::{join, share_to_follow};
+use super::gates::{Hindrance, Orders, charge, in_queue, round, take_lock, turn_of};
 use super::life::live;
 use super::requested::{Digest, Seen, digest};
 use crate::audit::Receipt;
@@ -9,13 +9,14 @@ use crate::exec::{Duplicates, Ended};
 use crate::exit::Counts;
 use crate::ids::RunId;
 use crate::ipc::{RunRules, ToFrontend};
+use crate::ledger::Share;
 use crate::monitor::asked::Asked;
 use crate::monitor::denied::Denied;
-use crate::monitor::run::{Attachment, Phase, Run};
+use crate::monitor::run::{Attachment, Charges, Phase, Run};
 use crate::monitor::state::Shared;
 use crate::policy::{Grant, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
-use crate::{credential, limits, verb};
+use crate::{credential, verb};
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -30,15 +31,21 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
         }
         return;
     }
-    let waits = match hindrance(state, &grant) {
-        Some(Hindrance::Refusal(denied)) => {
+    let waits = turn_of(state, &grant.allowed().command);
+    if let Some(denied) = waits.as_ref().filter(|_| queue_is_full(state, &grant)) {
+        return refuse(state, asked, &grant, denied.clone(), &place(&grant));
+    }
+    let remembered = state.ledger.charge(grant.user(), Share::RequestIds, 1);
+    let charges = match charge(state, &grant) {
+        Ok(charges) => charges,
+        Err(Hindrance::Refusal(denied)) => {
             return refuse(state, asked, &grant, denied, &place(&grant));
         }
-        Some(Hindrance::Turn(denied)) if queue_is_full(state, &grant) => {
-            return refuse(state, asked, &grant, denied, &place(&grant));
-        }
-        Some(Hindrance::Turn(denied)) => Some(denied.text),
-        None => None,
+        Err(Hindrance::Share(spent)) => return asked.over_limit(state, grant.verb(), &spent),
+    };
+    let remembered = match remembered {
+        Ok(remembered) => remembered,
+        Err(spent) => return asked.over_limit(state, grant.verb(), &spent),
     };
 
     let id = RunId::from_random(credential::random());
@@ -46,10 +53,18 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
         return asked.deny(state, Denied::trail());
     };
     let mut requested = state.runs.requested.borrow_mut();
-    requested.add(grant.user(), grant.request(), digest, id);
+    let asked_for = (grant.user(), grant.request(), digest);
+    requested.add(asked_for, id, remembered, Instant::now());
     drop(requested);
+    let waits = waits.map(|denied| denied.text);
+    let phase = match waits {
+        Some(_) => Phase::Queued,
+        None => Phase::Starting,
+    };
+    let round = round(state, grant.user(), &grant.allowed().command);
     let judged = state.runs.epoch.now();
-    let (run, orders, counts) = draft(asked, &grant, (id, digest), waits.is_some(), judged);
+    let (mut run, orders, counts) = draft(asked, &grant, (id, digest), phase, charges);
+    (run.round, run.judged) = (round, judged);
     let line = run.line();
     state.runs.going.borrow_mut().insert(id, run);
     match waits {
@@ -99,7 +114,8 @@ fn not_yet(
     };
     let goes_on = |run: RunId| state.runs.going.borrow().contains_key(&run);
     let mut requested = state.runs.requested.borrow_mut();
-    let looked = requested.look(grant.user(), grant.request(), digest, goes_on);
+    let asked_for = (grant.user(), grant.request());
+    let looked = requested.look(asked_for, digest, Instant::now(), goes_on);
     drop(requested);
     match looked {
         // What a daemon before this one has begun, and has not left to be remembered, must not be
@@ -130,30 +146,22 @@ fn not_yet(
                 "a request's id means one request",
             )
         }
-        Seen::Full => {
-            let text = format!(
-                "{} requests of `{}` are remembered, as many as may be; the oldest is forgotten soon",
-                limits::REQUEST_IDS,
-                grant.user()
-            );
-            no(
-                Code::TooManyRuns,
-                text,
-                "no request's id is forgotten early",
-            )
-        }
     }
 }
 
 /// A request that has led to a run already: its client takes that run up, from the first byte on.
 fn again(state: &Shared, asked: &Asked<'_>, grant: &Grant<verb::Run>, run: RunId) {
-    let name = run.to_string();
+    let (name, attachment) = (run.to_string(), Attachment::whole(run));
+    let share = match share_to_follow(state, asked, &attachment) {
+        Ok(share) => share,
+        Err(spent) => return asked.over_limit(state, grant.verb(), &spent),
+    };
     let record = asked.record(grant.verb());
     let record = record.granted("the same request again gets the run that exists");
     if record.with_run(&name).write(state).is_err() {
         return asked.deny(state, Denied::trail());
     }
-    if join(state, asked, Attachment::whole(run)).is_err() {
+    if join(state, asked, attachment, share).is_err() {
         let text = "the run that this request has led to has ended, and is no longer kept";
         asked.deny(state, Denied::new(Code::OutcomeUnknown, text));
     }
@@ -177,7 +185,7 @@ fn refuse(state: &Shared, asked: &Asked<'_>, grant: &Grant<verb::Run>, denied: D
 
 fn queue_is_full(state: &Shared, grant: &Grant<verb::Run>) -> bool {
     let command = &grant.allowed().command;
-    in_queue(state, command) >= command.queue
+    in_queue(state, grant.user(), command) >= command.queue
 }
 
 /// Proof that the trail holds the decision, or that this command may go without.
@@ -190,9 +198,7 @@ fn receipt(
     let name = run.to_string();
     let record = asked.granted(grant).with_plan(grant.allowed());
     let written = record.with_run(&name).with(state, |record| {
-        state
-            .audit
-            .with_trail(|trail| trail.append_start(grant, run, record))
+        state.write_for(grant.user(), |trail| trail.append_start(grant, run, record))
     });
     written.or_else(|fault| {
         let without = state
@@ -207,8 +213,8 @@ fn draft(
     asked: &Asked<'_>,
     grant: &Grant<verb::Run>,
     (id, digest): (RunId, Digest),
-    waits: bool,
-    judged: u64,
+    phase: Phase,
+    charges: Charges,
 ) -> (Run, Orders, oneshot::Receiver<Counts>) {
     let (end, ends) = mpsc::channel(1);
     let (signals, wanted) = mpsc::channel(8);
@@ -220,15 +226,11 @@ fn draft(
         session: asked.session.id,
         factor: asked.session.factor.clone(),
         source: grant.source().clone(),
-        waited: waits,
-        judged,
+        waited: phase == Phase::Queued,
+        judged: 0,
         cloning: false,
         command: grant.allowed().command.clone(),
-        phase: if waits {
-            Phase::Queued
-        } else {
-            Phase::Starting
-        },
+        phase,
         pid: 0,
         since: Instant::now(),
         request: (!secret).then(|| (grant.request(), digest)),
@@ -244,6 +246,8 @@ fn draft(
         rules: rules(grant.allowed()),
         pipes: Duplicates::default(),
         waiting: Vec::new(),
+        round: 0,
+        charges,
     };
     let orders = Orders {
         ends,

@@ -13,7 +13,7 @@ use crate::limits::RUNS_KEPT;
 use crate::verb::RunLine;
 use crate::{clock, spool, sys};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -94,6 +94,15 @@ impl Over {
 
     fn age(&self) -> Duration {
         self.before + self.at.elapsed()
+    }
+}
+
+impl Kept {
+    fn of(over: &Over) -> Self {
+        Self {
+            runs: 1,
+            bytes: over.bytes(),
+        }
     }
 }
 
@@ -192,10 +201,21 @@ fn own(folder: PathBuf) -> Option<PathBuf> {
     }
 }
 
-/// Oldest first.
+/// What is kept of one user's runs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kept {
+    runs: usize,
+    bytes: u64,
+}
+
+/// Oldest first. Where more is to be kept than there is room for, the oldest of whoever has the most
+/// makes room, so that nobody takes another's place.
 #[derive(Debug, Default)]
 pub struct EndedRuns {
     runs: VecDeque<Over>,
+    /// How many of each user's are kept, and their bytes.
+    users: HashMap<Arc<str>, Kept>,
+    bytes: u64,
     /// Where daemons leave it to one another; none where that is not the daemon's own to write and
     /// clear.
     folder: Option<PathBuf>,
@@ -206,8 +226,8 @@ impl EndedRuns {
     /// gone, and said so.
     pub fn open(folder: PathBuf, retention: Duration, most_bytes: u64) -> Self {
         let mut kept = Self {
-            runs: VecDeque::new(),
             folder: own(folder),
+            ..Self::default()
         };
         let Some(folder) = kept.folder.clone() else {
             return kept;
@@ -309,28 +329,54 @@ impl EndedRuns {
 
     /// Keeps one more, and forgets what is too old or too much.
     pub fn add(&mut self, over: Over, retention: Duration, most_bytes: u64) {
+        let own = self.users.entry(over.ran.user.clone()).or_default();
+        own.runs += 1;
+        own.bytes += over.bytes();
+        self.bytes += over.bytes();
         self.runs.push_back(over);
-        let mut bytes: u64 = self.runs.iter().map(Over::bytes).sum();
-        while let Some(oldest) = self.runs.front() {
-            if self.runs.len() <= RUNS_KEPT && bytes <= most_bytes && oldest.age() <= retention {
-                return;
+        while self.runs.front().is_some_and(|old| old.age() > retention) {
+            self.remove(0);
+        }
+        while self.runs.len() > RUNS_KEPT {
+            self.make_room(|kept| kept.runs as u64);
+        }
+        while self.bytes > most_bytes {
+            self.make_room(|kept| kept.bytes);
+        }
+    }
+
+    /// Forgets the oldest of whoever has the most by this measure.
+    fn make_room(&mut self, much: impl Fn(&Kept) -> u64) {
+        let most = self.users.iter().max_by_key(|(_, kept)| much(kept));
+        let oldest = most.and_then(|(user, _)| {
+            let own = |over: &Over| over.ran.user == *user && (much(&Kept::of(over)) > 0);
+            self.runs.iter().position(own)
+        });
+        self.remove(oldest.unwrap_or(0));
+    }
+
+    /// Forgets one.
+    fn remove(&mut self, index: usize) {
+        let Some(over) = self.runs.remove(index) else {
+            return;
+        };
+        forget(self.folder.as_deref(), &over);
+        self.bytes -= over.bytes();
+        if let Some(own) = self.users.get_mut(&over.ran.user) {
+            own.runs -= 1;
+            own.bytes -= over.bytes();
+            if own.runs == 0 {
+                self.users.remove(&over.ran.user);
             }
-            bytes -= oldest.bytes();
-            forget(self.folder.as_deref(), oldest);
-            self.runs.pop_front();
         }
     }
 
     /// Forgets what is older.
     pub fn forget_old(&mut self, retention: Duration) {
-        let folder = self.folder.as_deref();
-        self.runs.retain(|over| {
-            let stays = over.age() <= retention;
-            if !stays {
-                forget(folder, over);
-            }
-            stays
-        });
+        let old = |over: &Over| over.age() > retention;
+        while let Some(index) = self.runs.iter().position(old) {
+            self.remove(index);
+        }
     }
 
     /// A run that has ended and is not forgotten.

@@ -5,30 +5,60 @@ use crate::audit::{Record, What};
 use crate::exit::{End, Reason};
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{Ended, Manifest, Name, RunRules, ToFrontend};
+use crate::ledger::{Charge, Share, Spent};
 use crate::monitor::asked::Asked;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Attachment, Phase, Run};
 use crate::monitor::state::Shared;
-use crate::policy::{Grant, OnDisconnect};
+use crate::policy::OnDisconnect;
 use crate::protocol::Code;
 use crate::sys;
-use crate::verb::Attach;
 use std::os::fd::OwnedFd;
 
-/// Runs that wait to start may be waited for by so many.
-const WAITING: usize = 16;
+/// Charges the user for a stream that is to follow a run. A session that goes on with its own run
+/// takes no more than it had.
+///
+/// # Errors
+/// When the user follows as much as they may.
+pub fn share_to_follow(
+    state: &Shared,
+    asked: &Asked<'_>,
+    attachment: &Attachment,
+) -> Result<Option<Charge>, Spent> {
+    let runs = state.runs.going.borrow();
+    let own = runs
+        .get(&attachment.run)
+        .is_some_and(|run| attachment.resume && run.session == asked.session.id);
+    if own {
+        return Ok(None);
+    }
+    let share = state.ledger.charge(&asked.session.user, Share::Follows, 1);
+    share.map(Some)
+}
 
-/// Sees to it that a run's output is told to whoever may see it.
+/// Joins a run: one that goes on, one that waits, or one that has ended and is kept. The stream
+/// holds its share for as long as it is open.
 ///
 /// # Errors
 /// When there is no such run any more, or nothing of its output.
-pub fn attach(state: &Shared, asked: &Asked<'_>, grant: &Grant<Attach>) -> Result<(), Denied> {
-    let attachment = Attachment::of(grant);
-    join(state, asked, attachment)
+pub fn join(
+    state: &Shared,
+    asked: &Asked<'_>,
+    attachment: Attachment,
+    share: Option<Charge>,
+) -> Result<(), Denied> {
+    let place = (asked.connection, asked.stream);
+    if let Some(share) = share {
+        state.sessions.hold(place, share);
+    }
+    let joined = joined(state, asked, attachment);
+    if joined.is_err() {
+        state.sessions.let_go(place);
+    }
+    joined
 }
 
-/// Joins a run: one that goes on, one that waits, or one that has ended and is kept.
-pub fn join(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result<(), Denied> {
+fn joined(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result<(), Denied> {
     let place = (asked.connection, asked.stream);
     let mut attachment = attachment;
     {
@@ -36,9 +66,6 @@ pub fn join(state: &Shared, asked: &Asked<'_>, attachment: Attachment) -> Result
         if let Some(run) = runs.get_mut(&attachment.run) {
             // Only the session that asked for a run goes on with its input.
             attachment.resume &= run.session == asked.session.id;
-            if run.phase != Phase::Running && run.waiting.len() >= WAITING {
-                return Err(Denied::no_such_run());
-            }
             if attachment.resume {
                 run.before = run.owner.replace(place);
                 run.changes += 1;
@@ -158,11 +185,8 @@ pub fn pass_attachment(
         resume: attachment.resume,
         ended: output.ended,
     };
-    let state = state.clone();
-    tokio::task::spawn_local(async move {
-        let manifest = Manifest::default().with(Name::Spool, output.spool);
-        state.tell_with(message, manifest).await;
-    });
+    let manifest = Manifest::default().with(Name::Spool, output.spool);
+    state.link.pass(message, manifest);
     true
 }
 

@@ -2,33 +2,64 @@
 
 use crate::exit::{Human, Reason};
 use crate::ids::RunId;
+use crate::ledger::{Share, Spent};
+use crate::limits::SPOOL_IN_MEMORY;
 use crate::monitor::access;
 use crate::monitor::denied::Denied;
-use crate::monitor::run::{Phase, Run, bytes_on_disk};
+use crate::monitor::run::{Charges, Output, Phase, Run, both_streams};
 use crate::monitor::state::Shared;
 use crate::policy::{Asker, Command, Grant};
 use crate::protocol::Code;
 use crate::verb;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Why a run cannot begin now, though it is allowed.
 pub enum Hindrance {
-    /// It cannot.
+    /// Something stands in the way of everything new, or of another run of this command.
     Refusal(Denied),
-    /// Its turn has not come: it could wait.
-    Turn(Denied),
+    /// Its user has as much as they may have.
+    Share(Spent),
 }
 
-/// What stands in the way of a run that is about to begin.
-pub fn hindrance(state: &Shared, grant: &Grant<verb::Run>) -> Option<Hindrance> {
-    let command = &grant.allowed().command;
-    let refused = unable(state, command)
-        .or_else(|| too_many(state, grant))
-        .or_else(|| too_much_output(state, command));
-    match refused {
-        Some(denied) => Some(Hindrance::Refusal(denied)),
-        None => before(state, command, None).map(Hindrance::Turn),
+/// Charges the user for a run that is about to begin.
+pub fn charge(state: &Shared, grant: &Grant<verb::Run>) -> Result<Charges, Hindrance> {
+    let (user, command) = (grant.user(), &grant.allowed().command);
+    if let Some(denied) = unable(state, command) {
+        return Err(Hindrance::Refusal(denied));
     }
+    let one = |share| state.ledger.charge(user, share, 1);
+    Ok(Charges {
+        run: one(Share::Runs).map_err(Hindrance::Share)?,
+        output: output(state, user, command)?,
+        left_running: command
+            .leave_running
+            .then(|| one(Share::LeftRunning))
+            .transpose()
+            .map_err(Hindrance::Share)?,
+    })
+}
+
+/// Where a run's output is kept: what is small in memory, as far as the user's share of that goes,
+/// everything else on disk.
+fn output(state: &Shared, user: &Arc<str>, command: &Command) -> Result<Output, Hindrance> {
+    let bytes = both_streams(command.spool);
+    if command.spool <= SPOOL_IN_MEMORY
+        && let Ok(charge) = state.ledger.charge(user, Share::Memory, bytes)
+    {
+        return Ok(Output::Memory(charge));
+    }
+    if let Some(denied) = too_much_output(state, bytes) {
+        return Err(Hindrance::Refusal(denied));
+    }
+    let charge = state.ledger.charge(user, Share::Disk, bytes);
+    charge.map(Output::Disk).map_err(Hindrance::Share)
+}
+
+/// What a run of this command has to wait for, when it is about to begin.
+pub fn turn_of(state: &Shared, command: &Command) -> Option<Denied> {
+    before(state, command, None)
 }
 
 /// Why nothing new may run now.
@@ -45,32 +76,16 @@ fn unable(state: &Shared, command: &Command) -> Option<Denied> {
     ))
 }
 
-/// Why this user may have no further run.
-fn too_many(state: &Shared, grant: &Grant<verb::Run>) -> Option<Denied> {
-    let most = state.settings().runs_per_user;
-    let runs = state.runs.going.borrow();
-    let own = runs.values().filter(|run| run.user == *grant.user());
-    if own.count() < most {
-        return None;
-    }
-    let text = format!(
-        "`{}` has {most} runs going on, as many as limits.runs_per_user allows",
-        grant.user()
-    );
-    Some(Denied::new(Code::TooManyRuns, text))
-}
-
-/// Why the output of a further run of this command cannot be kept.
-fn too_much_output(state: &Shared, command: &Command) -> Option<Denied> {
-    let own = bytes_on_disk(command.spool);
+/// Why the output of a further run cannot be kept on disk.
+fn too_much_output(state: &Shared, bytes: u64) -> Option<Denied> {
     let most = state.settings().running_bytes;
-    if own == 0 || state.runs.bytes_on_disk().saturating_add(own) <= most {
+    if state.runs.bytes_on_disk().saturating_add(bytes) <= most {
         return None;
     }
     let text = format!(
         "the output of the runs that go on may take {most} bytes on disk, as much as output.running allows"
     );
-    Some(Denied::new(Code::TooManyRuns, text))
+    Some(Denied::new(Code::OverLimit, text))
 }
 
 /// What a run of this command has to wait for: its lock, a place among the command's runs, or those
@@ -97,33 +112,54 @@ fn before(state: &Shared, command: &Command, own: Option<RunId>) -> Option<Denie
     {
         let name = &command.name;
         let text = format!("`{name}` runs as often as its max_running allows ({most})");
-        return Some(Denied::new(Code::TooManyRuns, text));
+        return Some(Denied::new(Code::OverLimit, text));
     }
 
+    // Of those that wait, the first of the lowest round is next; one that does not wait yet is
+    // behind all.
     let queue = state.runs.queue.borrow();
-    let rival = |id: &&RunId| {
-        runs.get(id).is_some_and(|run| {
+    let next = rivals(&runs, &queue, command).min_by_key(|run| run.round)?;
+    let behind = Some(next.id) != own;
+    behind.then(|| Denied::new(Code::Locked, format!("run {} came first", next.id)))
+}
+
+/// The runs that wait for the same as a run of this command, in the order in which they came.
+fn rivals<'r>(
+    runs: &'r HashMap<RunId, Run>,
+    queue: &'r VecDeque<RunId>,
+    command: &'r Command,
+) -> impl Iterator<Item = &'r Run> {
+    queue
+        .iter()
+        .filter_map(|id| runs.get(id))
+        .filter(move |run| {
             let same_lock = run.command.lock.is_some() && run.command.lock == command.lock;
             run.command.name == command.name || same_lock
         })
-    };
-    let mut earlier = queue.iter().take_while(|id| Some(**id) != own);
-    let first = earlier.find(rival)?;
-    Some(Denied::new(Code::Locked, format!("run {first} came first")))
 }
 
-/// How many runs of this command wait for their turn.
-pub fn in_queue(state: &Shared, command: &Command) -> usize {
-    let runs = state.runs.going.borrow();
-    state
-        .runs
-        .queue
-        .borrow()
+/// In which round a further run of this user gets its turn: each user has one run in a round, so
+/// that one who lets many wait holds up nobody but themselves.
+pub fn round(state: &Shared, user: &str, command: &Command) -> u64 {
+    let (runs, queue) = (state.runs.going.borrow(), state.runs.queue.borrow());
+    let rounds = |own: bool| {
+        rivals(&runs, &queue, command)
+            .filter(move |run| !own || *run.user == *user)
+            .map(|run| run.round)
+    };
+    match rounds(true).max() {
+        Some(last) => last + 1,
+        None => rounds(false).min().unwrap_or(0),
+    }
+}
+
+/// How many runs of this command wait for this user.
+pub fn in_queue(state: &Shared, user: &str, command: &Command) -> usize {
+    let (runs, queue) = (state.runs.going.borrow(), state.runs.queue.borrow());
+    queue
         .iter()
-        .filter(|id| {
-            runs.get(id)
-                .is_some_and(|run| run.command.name == command.name)
-        })
+        .filter_map(|id| runs.get(id))
+        .filter(|run| run.command.name == command.name && *run.user == *user)
         .count()
 }
 

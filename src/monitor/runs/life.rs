@@ -3,15 +3,16 @@
 use super::ended::{Over, Ran};
 use super::follow::pass_attachment;
 use super::gates::{Orders, may_start, turn};
+use super::left;
 use crate::audit::{Receipt, Record, What};
-use crate::exec::{self, NotStarted, Obstacle, Pipes, Running, Start};
+use crate::exec::{self, LeftRunning, NotStarted, Obstacle, Pipes, Running, Start};
 use crate::exit::{Counts, End, Reason};
 use crate::ids::RunId;
 use crate::ipc::{Manifest, Name, ToFrontend};
 use crate::limits;
 use crate::monitor::denied::Denied;
 use crate::monitor::metrics::count;
-use crate::monitor::run::Phase;
+use crate::monitor::run::{Output, Phase};
 use crate::monitor::state::Shared;
 use crate::monitor::trail;
 use crate::policy::{Command, Grant, OnDisconnect};
@@ -48,7 +49,10 @@ pub async fn live(
     let watched = watch(&mut running, plan.timeout, plan.command.grace, &mut orders).await;
     let duration = running.since.elapsed();
     fault_point("monitor-over");
-    let (reason, end) = settled(running, &plan.command, watched, duration).await;
+    let (reason, end, left) = settled(running, &plan.command, watched, duration).await;
+    if let Some(left) = left {
+        left::watch(state, run, left);
+    }
     if let Some(run) = state.runs.going.borrow_mut().get_mut(&run) {
         run.over = Some(end.clone());
     }
@@ -70,19 +74,19 @@ async fn started(
     receipt: Receipt,
     orders: &mut Orders,
 ) -> Result<Running, Denied> {
-    let (command, run) = (&grant.allowed().command, receipt.run());
+    let run = receipt.run();
     turn(state, run, grant, orders).await?;
     if trail::on_disk(state, receipt.seq()).await.is_err() {
         let text = "the audit trail could not be brought to the disk, so nothing is done";
         return Err(Denied::new(Code::Trail, text));
     }
     fault_point("monitor-recorded");
-    let spool = spool(state, command)
+    let spool = spool(state, run)
         .map_err(|fault| Denied::new(Code::Start, format!("its output cannot be kept: {fault}")))?;
     let (running, pipes) = start(state, grant, receipt, orders).await?;
     fault_point("monitor-started");
     count(&state.health.counts.runs);
-    tracing::debug!(run = %run, user = %grant.user(), command = command.name, pid = running.pid, "started");
+    tracing::debug!(run = %run, user = %grant.user(), command = grant.allowed().command.name, pid = running.pid, "started");
 
     tell_started(state, run, running.pid, spool, pipes).await;
     fault_point("monitor-told");
@@ -106,6 +110,7 @@ async fn start(
         Some(state.runs.epoch.ticket(&run.ended))
     };
     loop {
+        let _turn = state.runs.starts.wait(grant.user()).await;
         // First the ticket, then the judgement: what comes in between lets the ticket lapse.
         let ticket = cloning(true);
         let judged = may_start(state, id, grant, orders);
@@ -181,7 +186,7 @@ async fn settled(
     command: &Command,
     (mut reason, mut exited): (Reason, Option<Exited>),
     duration: Duration,
-) -> (Reason, End) {
+) -> (Reason, End, Option<LeftRunning>) {
     // What ended by itself may finish its output; what was ended leaves nothing.
     let by_itself = matches!(reason, Reason::Exit(_) | Reason::Signal(_));
     let linger = if by_itself {
@@ -197,7 +202,7 @@ async fn settled(
         reason = Reason::OutOfMemory;
     }
     let run = running.run;
-    running.close();
+    let left = running.close(&rest);
     if rest.killed > 0 {
         tracing::info!(%run, killed = rest.killed, "killed what the command had left running");
     }
@@ -220,7 +225,7 @@ async fn settled(
         left_running: rest.running,
         verified: rest.verified,
     };
-    (reason, end)
+    (reason, end, left)
 }
 
 /// A run is over: it is logged, counted, remembered and recorded.
@@ -328,12 +333,13 @@ async fn counted(state: &Shared, mut counts: oneshot::Receiver<Counts>) -> Optio
     }
 }
 
-/// Where a run's output is kept: small ones in memory, large ones on disk, both without a name.
-fn spool(state: &Shared, command: &Command) -> std::io::Result<OwnedFd> {
-    if command.spool <= limits::SPOOL_IN_MEMORY {
-        sys::memory_file()
-    } else {
-        sys::nameless_file(&state.settings().state)
+/// Where a run's output is kept, in memory or on disk, both without a name.
+fn spool(state: &Shared, run: RunId) -> std::io::Result<OwnedFd> {
+    let runs = state.runs.going.borrow();
+    let output = runs.get(&run).map(|run| &run.charges.output);
+    match output {
+        Some(Output::Memory(_)) => sys::memory_file(),
+        _ => sys::nameless_file(&state.settings().state),
     }
 }
 

@@ -6,6 +6,7 @@ mod fence;
 mod follow;
 mod gates;
 mod leave;
+mod left;
 mod life;
 mod requested;
 mod table;
@@ -13,7 +14,9 @@ mod table;
 pub use begin::begin;
 pub use ended::{EndedRuns, Over};
 pub use fence::settle;
-pub use follow::{attach, hand_on, not_taken_up};
+pub use follow::{hand_on, join, not_taken_up, share_to_follow};
 pub use leave::{cancel, leave, signal};
 pub use requested::Digest;
+#[cfg(test)]
+pub use requested::{Requested, Seen};
 pub use table::Runs;

@@ -2,7 +2,8 @@
 //! never makes a second.
 
 use crate::ids::{RequestId, RunId};
-use crate::limits::{REQUEST_ID_AGE, REQUEST_IDS};
+use crate::ledger::Charge;
+use crate::limits::REQUEST_ID_AGE;
 use crate::verb::{Invocation, Value};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,49 +21,59 @@ pub enum Seen {
     Run(RunId),
     /// Another request.
     Reused,
-    /// As many ids of this user are remembered as may be.
-    Full,
 }
 
 /// Requests by user and id.
 #[derive(Debug, Default)]
 pub struct Requested {
     known: HashMap<(Arc<str>, RequestId), (Digest, RunId)>,
-    order: VecDeque<(Instant, Arc<str>, RequestId, RunId)>,
-    users: HashMap<Arc<str>, usize>,
+    order: VecDeque<Tried>,
+}
+
+/// A request that has led to a run, or could not.
+#[derive(Debug)]
+struct Tried {
+    at: Instant,
+    user: Arc<str>,
+    id: RequestId,
+    run: RunId,
+    /// None is forgotten early: a request that came again would be run again.
+    charge: Charge,
 }
 
 impl Requested {
     /// What is known of a request. An id is not forgotten while its run waits or goes on.
     pub fn look(
         &mut self,
-        user: &Arc<str>,
-        id: RequestId,
+        (user, id): (&Arc<str>, RequestId),
         digest: &Digest,
+        now: Instant,
         goes_on: impl Fn(RunId) -> bool,
     ) -> Seen {
-        self.forget_old(Instant::now(), goes_on);
+        self.forget_old(now, goes_on);
         match self.known.get(&(user.clone(), id)) {
             Some((known, run)) if known == digest => Seen::Run(*run),
             Some(_) => Seen::Reused,
-            // None is forgotten early: a request that came again would be run again.
-            None if self
-                .users
-                .get(user)
-                .is_some_and(|count| *count >= REQUEST_IDS) =>
-            {
-                Seen::Full
-            }
             None => Seen::New,
         }
     }
 
-    /// A request has led to a run.
-    pub fn add(&mut self, user: &Arc<str>, id: RequestId, digest: Digest, run: RunId) {
+    /// A request has led to a run. It is remembered at the charge of its user.
+    pub fn add(
+        &mut self,
+        (user, id, digest): (&Arc<str>, RequestId, Digest),
+        run: RunId,
+        charge: Charge,
+        now: Instant,
+    ) {
         self.known.insert((user.clone(), id), (digest, run));
-        self.order
-            .push_back((Instant::now(), user.clone(), id, run));
-        *self.users.entry(user.clone()).or_default() += 1;
+        self.order.push_back(Tried {
+            at: now,
+            user: user.clone(),
+            id,
+            run,
+            charge,
+        });
     }
 
     /// A request's run could not begin: nothing has happened, and it may be asked for again. What
@@ -73,32 +84,24 @@ impl Requested {
 
     fn forget_old(&mut self, now: Instant, goes_on: impl Fn(RunId) -> bool) {
         let over = |at: Instant| now.saturating_duration_since(at) >= REQUEST_ID_AGE;
-        while self.order.front().is_some_and(|(at, ..)| over(*at)) {
-            let Some((_, user, id, run)) = self.order.pop_front() else {
+        while self.order.front().is_some_and(|tried| over(tried.at)) {
+            let Some(tried) = self.order.pop_front() else {
                 return;
             };
+            let Tried { user, id, run, .. } = &tried;
 
             // An earlier try that could not begin is no longer known by its run: then the id stands
             // for a later run, whose time is not over.
-            let known = self.known.get(&(user.clone(), id));
-            let own = known.is_some_and(|(_, known)| *known == run);
-            if own && goes_on(run) {
-                self.order.push_back((now, user, id, run));
+            let known = self.known.get(&(user.clone(), *id));
+            let own = known.is_some_and(|(_, known)| known == run);
+            if own && goes_on(*run) {
+                self.order.push_back(Tried { at: now, ..tried });
                 continue;
             }
             if own {
-                self.known.remove(&(user.clone(), id));
+                self.known.remove(&(user.clone(), *id));
             }
-            self.count_down(&user);
-        }
-    }
-
-    fn count_down(&mut self, user: &Arc<str>) {
-        if let Some(count) = self.users.get_mut(user) {
-            *count -= 1;
-            if *count == 0 {
-                self.users.remove(user);
-            }
+            drop(tried.charge);
         }
     }
 }
@@ -139,6 +142,15 @@ pub fn digest(invocation: &Invocation) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{Bounds, Ledger, Share};
+
+    fn charge(ledger: &Ledger, user: &Arc<str>) -> Charge {
+        ledger.charge(user, Share::RequestIds, 1).unwrap()
+    }
+
+    fn ledger(most: u64) -> Ledger {
+        Ledger::new(Bounds::default().with(Share::RequestIds, most))
+    }
 
     fn invocation(word: &str) -> Invocation {
         Invocation {
@@ -154,78 +166,94 @@ mod tests {
         let (id, run) = (RequestId::from_random([1; 20]), RunId::from_random([2; 10]));
         let (one, other) = (digest(&invocation("1")), digest(&invocation("2")));
         assert_ne!(one, other);
-        assert_eq!(seen.look(&alice, id, &one, |_| false), Seen::New);
-        seen.add(&alice, id, one, run);
-        assert_eq!(seen.look(&alice, id, &one, |_| false), Seen::Run(run));
-        assert_eq!(seen.look(&alice, id, &other, |_| false), Seen::Reused);
         assert_eq!(
-            seen.look(&bob, id, &one, |_| false),
+            seen.look((&alice, id), &one, Instant::now(), |_| false),
+            Seen::New
+        );
+        seen.add(
+            (&alice, id, one),
+            run,
+            charge(&ledger(1), &alice),
+            Instant::now(),
+        );
+        assert_eq!(
+            seen.look((&alice, id), &one, Instant::now(), |_| false),
+            Seen::Run(run)
+        );
+        assert_eq!(
+            seen.look((&alice, id), &other, Instant::now(), |_| false),
+            Seen::Reused
+        );
+        assert_eq!(
+            seen.look((&bob, id), &one, Instant::now(), |_| false),
             Seen::New,
             "another user's ids are their own"
         );
-    }
-
-    #[test]
-    fn at_the_cap_nothing_is_forgotten_and_nothing_new_is_taken() {
-        let mut seen = Requested::default();
-        let alice: Arc<str> = "alice".into();
-        let id = |number: usize| {
-            let mut bytes = [0; 20];
-            bytes[..8].copy_from_slice(&number.to_be_bytes());
-            RequestId::from_random(bytes)
-        };
-
-        for number in 0..REQUEST_IDS {
-            seen.add(&alice, id(number), [0; 32], RunId::from_random([0; 10]));
-        }
-        assert_eq!(
-            seen.look(&alice, id(REQUEST_IDS), &[0; 32], |_| false),
-            Seen::Full
-        );
-
-        assert!(matches!(
-            seen.look(&alice, id(0), &[0; 32], |_| false),
-            Seen::Run(_)
-        ));
     }
 
     /// Asked again at 588 s it was forgotten at 604 s, by the first try's entry, and ran twice.
     #[test]
     fn an_id_whose_first_try_could_not_begin_is_remembered_from_the_second_on() {
         let mut requested = Requested::default();
-        let alice: Arc<str> = "alice".into();
+        let (ledger, alice): (Ledger, Arc<str>) = (ledger(2), "alice".into());
         let id = RequestId::from_random([1; 20]);
         let digest = digest(&invocation("1"));
         let (first, second) = (RunId::from_random([2; 10]), RunId::from_random([3; 10]));
-        requested.add(&alice, id, digest, first);
+        requested.add(
+            (&alice, id, digest),
+            first,
+            charge(&ledger, &alice),
+            Instant::now(),
+        );
         requested.remove(&alice, id);
-        assert_eq!(requested.look(&alice, id, &digest, |_| false), Seen::New);
-        requested.add(&alice, id, digest, second);
+        assert_eq!(
+            requested.look((&alice, id), &digest, Instant::now(), |_| false),
+            Seen::New
+        );
+        requested.add(
+            (&alice, id, digest),
+            second,
+            charge(&ledger, &alice),
+            Instant::now(),
+        );
 
         // The first try's time is over, and not the second's.
         let began = Instant::now();
-        requested.order[1].0 = began + REQUEST_ID_AGE / 2;
+        requested.order[1].at = began + REQUEST_ID_AGE / 2;
         requested.forget_old(began + REQUEST_ID_AGE, |_| false);
         assert_eq!(
-            requested.look(&alice, id, &digest, |_| false),
+            requested.look((&alice, id), &digest, Instant::now(), |_| false),
             Seen::Run(second)
         );
         requested.forget_old(began + 2 * REQUEST_ID_AGE, |_| false);
-        assert_eq!(requested.look(&alice, id, &digest, |_| false), Seen::New);
-        assert!(requested.users.is_empty() && requested.known.is_empty());
+        assert_eq!(
+            requested.look((&alice, id), &digest, Instant::now(), |_| false),
+            Seen::New
+        );
+        assert_eq!(ledger.used("alice", Share::RequestIds), 0);
+        assert!(requested.known.is_empty());
     }
 
     #[test]
     fn what_could_not_begin_counts_until_its_time_is_over() {
         let mut requested = Requested::default();
-        let alice: Arc<str> = "alice".into();
+        let (ledger, alice): (Ledger, Arc<str>) = (ledger(10), "alice".into());
         for number in 0..10u8 {
             let id = RequestId::from_random([number; 20]);
-            requested.add(&alice, id, [0; 32], RunId::from_random([number; 10]));
+            let run = RunId::from_random([number; 10]);
+            requested.add(
+                (&alice, id, [0; 32]),
+                run,
+                charge(&ledger, &alice),
+                Instant::now(),
+            );
             requested.remove(&alice, id);
         }
-        assert_eq!((requested.users[&alice], requested.known.len()), (10, 0));
+        assert_eq!(ledger.used("alice", Share::RequestIds), 10);
+        assert!(requested.known.is_empty());
+        assert!(ledger.charge(&alice, Share::RequestIds, 1).is_err());
         requested.forget_old(Instant::now() + REQUEST_ID_AGE, |_| true);
-        assert!(requested.users.is_empty() && requested.order.is_empty());
+        assert!(requested.order.is_empty());
+        assert_eq!(ledger.used("alice", Share::RequestIds), 0);
     }
 }

@@ -4,12 +4,15 @@ use super::ended::EndedRuns;
 use super::requested::Requested;
 use crate::exec::{Epoch, Means};
 use crate::ids::RunId;
-use crate::monitor::run::{Run, bytes_on_disk};
+use crate::ledger::{Ledger, Share};
+use crate::limits::SPAWNERS;
+use crate::monitor::run::{Left, Run};
+use crate::monitor::turns::Turns;
 use crate::sys::Version;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// All runs.
@@ -23,12 +26,16 @@ pub struct Runs {
     pub queue: RefCell<VecDeque<RunId>>,
     /// The run that holds each lock.
     pub locks: RefCell<HashMap<String, RunId>>,
+    /// Processes that go on after their run has ended, by their command's rule.
+    pub left: RefCell<HashMap<RunId, Left>>,
     /// Requests that have led to runs.
     pub requested: RefCell<Requested>,
     /// Runs that have ended not long ago.
     pub ended: RefCell<EndedRuns>,
     /// Raised by everything that takes away; starts that were judged before lapse.
     pub epoch: Epoch,
+    /// Places among the starts that go on; users have them in turn.
+    pub starts: Turns<Arc<str>>,
     /// Rung when a run has started.
     pub one_started: Notify,
     /// Rung when a run has ended.
@@ -39,11 +46,12 @@ pub struct Runs {
 
 impl Runs {
     /// None yet but those that a daemon before this one has left.
-    pub fn new(means: Means, ended: EndedRuns, retention: Duration) -> Self {
+    pub fn new(means: Means, ended: EndedRuns, retention: Duration, ledger: &Ledger) -> Self {
         let mut requested = Requested::default();
         for ran in ended.iter(retention).map(|over| &over.ran) {
             if let Some((id, digest)) = ran.request {
-                requested.add(&ran.user, id, digest, ran.run);
+                let charge = ledger.carry(&ran.user, Share::RequestIds, 1);
+                requested.add((&ran.user, id, digest), ran.run, charge, Instant::now());
             }
         }
         Self {
@@ -51,9 +59,11 @@ impl Runs {
             going: RefCell::default(),
             queue: RefCell::default(),
             locks: RefCell::default(),
+            left: RefCell::default(),
             requested: RefCell::new(requested),
             ended: RefCell::new(ended),
             epoch: Epoch::default(),
+            starts: Turns::new(SPAWNERS, SPAWNERS - 1),
             one_started: Notify::new(),
             one_ended: Notify::new(),
             versions: RefCell::default(),
@@ -65,7 +75,7 @@ impl Runs {
         self.going
             .borrow()
             .values()
-            .map(|run| bytes_on_disk(run.rules.capacity))
+            .map(Run::bytes_on_disk)
             .fold(0, u64::saturating_add)
     }
 

@@ -21,6 +21,10 @@ use crate::verb::{LocalAdmin, SecretPart, Verb, with_verb};
 
 /// How a verb of the wire is served once the policy has granted it: recorded, done, answered.
 trait Serve: Judged {
+    /// Whether it only takes away from its own user: then it may still be asked for by one who has
+    /// added to the trail what they may.
+    const TAKES_AWAY: bool = false;
+
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>);
 }
 
@@ -115,6 +119,9 @@ fn verified(state: &Shared, asked: &Asked<'_>) -> Result<SignedRequest, Denied> 
 }
 
 fn decide<V: Serve>(state: &Shared, asked: &Asked<'_>, request: crate::ids::RequestId, verb: &V) {
+    if !state.may_write_more(&asked.session.user, if V::TAKES_AWAY { 2 } else { 1 }) {
+        return asked.too_much_trail(state);
+    }
     let settings = state.settings();
     let owner = |run: RunId| state.runs.owner(run, settings.retention);
     let asker = Asker {

@@ -1,14 +1,17 @@
 //! Verbs about runs.
 
 use super::Serve;
+use crate::ids::RunId;
+use crate::ledger::Share;
 use crate::monitor::asked::Asked;
 use crate::monitor::denied::Denied;
 use crate::monitor::feed::Topic;
-use crate::monitor::run::Run;
+use crate::monitor::run::{Attachment, Run};
 use crate::monitor::runs::{self, Over};
 use crate::monitor::state::Shared;
 use crate::policy::{Grant, Scope};
 use crate::verb::{self, Attach, Cancel, Cancelled, RunLine, RunList, Runs, Signal, Signalled};
+use std::collections::HashSet;
 
 impl Serve for verb::Run {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
@@ -19,10 +22,15 @@ impl Serve for verb::Run {
 impl Serve for Attach {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
         let run = grant.allowed().to_string();
+        let attachment = Attachment::of(&grant);
+        let share = match runs::share_to_follow(state, asked, &attachment) {
+            Ok(share) => share,
+            Err(spent) => return asked.over_limit(state, grant.verb(), &spent),
+        };
         let recorded = asked.granted(&grant).with_run(&run).write(state);
         let attached = recorded
             .map_err(|_| Denied::trail())
-            .and_then(|()| runs::attach(state, asked, &grant));
+            .and_then(|()| runs::join(state, asked, attachment, share));
         if let Err(denied) = attached {
             asked.deny(state, denied);
         }
@@ -42,6 +50,8 @@ impl Serve for Signal {
 }
 
 impl Serve for Cancel {
+    const TAKES_AWAY: bool = true;
+
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
         let run = grant.allowed().to_string();
         asked.done(state, &asked.granted(&grant).with_run(&run), || {
@@ -59,8 +69,16 @@ impl Serve for Runs {
         if !grant.verb().follow {
             return asked.done(state, &record, || Ok(list(state, &grant)));
         }
+        let share = state.ledger.charge(grant.user(), Share::Follows, 1);
+        let share = match share {
+            Ok(share) => share,
+            Err(spent) => return asked.over_limit(state, grant.verb(), &spent),
+        };
         match record.write(state) {
-            Ok(()) => follow(state, asked, &grant),
+            Ok(()) => {
+                state.sessions.hold((asked.connection, asked.stream), share);
+                follow(state, asked, &grant);
+            }
             Err(_) => asked.deny(state, Denied::trail()),
         }
     }
@@ -103,11 +121,14 @@ fn list(state: &Shared, grant: &Grant<Runs>) -> RunList {
         .collect();
 
     // One whose end is being recorded is in both.
+    let over: HashSet<RunId> = ended
+        .iter(state.settings().retention)
+        .map(|over| over.ran.run)
+        .collect();
     let runs = state.runs.going.borrow();
     let mut going: Vec<_> = runs
         .values()
-        .filter(|run| shown(&run.user))
-        .filter(|run| !lines.iter().any(|line| line.run == run.id.to_string()))
+        .filter(|run| shown(&run.user) && !over.contains(&run.id))
         .collect();
     going.sort_by_key(|run| run.since);
     lines.extend(going.into_iter().map(Run::line));

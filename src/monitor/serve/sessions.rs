@@ -37,6 +37,8 @@ impl Serve for Sessions {
 }
 
 impl Serve for EndSession {
+    const TAKES_AWAY: bool = true;
+
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
         match asked.granted(&grant).write(state) {
             Ok(()) => end(state, asked, &grant),

@@ -93,7 +93,7 @@ impl Judge<'_> {
             Plan {
                 terminal,
                 timeout,
-                ..fill(command, values)
+                ..fill(command, values, &invocation.arguments)
             },
             rule,
         ))

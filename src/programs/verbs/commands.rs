@@ -1,9 +1,11 @@
 //! `ordain list`, `describe`, `explain`, and what `run` does before it runs.
 
 use crate::cli::{ClientArgs, ExplainArgs, RunArgs};
-use crate::client::{ClientError, Options, Session};
+use crate::client::{ClientError, Session};
 use crate::exit::{Human, Status};
+use crate::limits;
 use crate::programs::display::{explanation, plain, quoted};
+use crate::programs::target::Target;
 use crate::programs::{complain, invoke, run, say, say_json};
 use crate::verb::{ArgumentView, CommandList, CommandView, Explain, List, Preview};
 use std::time::Duration;
@@ -11,11 +13,12 @@ use std::time::Duration;
 pub async fn run_verb(
     args: &ClientArgs,
     run: &RunArgs,
-    options: &Options,
+    target: &Target,
     session: &Session,
     begun: &mut bool,
 ) -> Result<Status, ClientError> {
-    let (mut invocation, described) = invoke::invocation(args, run, session).await?;
+    let tty = run.tty || target.tty;
+    let (mut invocation, described) = invoke::invocation(args, run, session, tty).await?;
     if run.dry_run {
         let preview = session.ask(&Preview(invocation)).await?;
         if args.json {
@@ -45,7 +48,8 @@ pub async fn run_verb(
         return Ok(Status::OK);
     }
     invocation.confirmed = run.yes;
-    run::perform(args, run, (options, session), invocation, described, begun).await
+    let server = (&target.options, session);
+    run::perform(args, run, server, invocation, described, begun).await
 }
 
 pub async fn list(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
@@ -66,7 +70,8 @@ pub async fn list(args: &ClientArgs, session: &Session) -> Result<Status, Client
         .iter()
         .map(|command| command.name.chars().count())
         .max()
-        .unwrap_or(0);
+        .unwrap_or(0)
+        .min(limits::NAME);
     for command in commands {
         say(format!(
             "{:width$}  {}",

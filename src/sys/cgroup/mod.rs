@@ -68,8 +68,6 @@ struct Shared {
     next: AtomicU64,
     /// Empty groups without bounds, to be used again: making one costs a fifth of a start.
     free: Mutex<Vec<Cgroup>>,
-    /// Groups in which a command has left something running, by its rule.
-    left: Mutex<Vec<Cgroup>>,
 }
 
 /// Empty groups that are kept for the next run.
@@ -165,7 +163,6 @@ impl Cgroups {
             controllers,
             next: AtomicU64::new(1),
             free: Mutex::default(),
-            left: Mutex::default(),
         })))
     }
 
@@ -222,13 +219,6 @@ impl Cgroups {
                 free.push(group);
             }
         }
-    }
-
-    /// Keeps a group until what was left running in it has ended.
-    pub fn leave_running(&self, group: Cgroup) {
-        let mut left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.retain(|group| group.populated().unwrap_or(false));
-        left.push(group);
     }
 
     /// Removes what can be removed when the daemon ends.

@@ -10,7 +10,6 @@ use std::os::fd::OwnedFd;
 
 /// What to start. Made on the spawning thread, so that a file system that hangs holds up one start
 /// and nothing else.
-#[derive(Debug)]
 pub struct Program {
     /// The executable, opened and judged.
     pub executable: Executable,
@@ -40,6 +39,15 @@ pub struct Program {
     pub terminal: bool,
     /// The files that the program may use; `None` are all that its user may.
     pub files: Option<Files>,
+}
+
+impl std::fmt::Debug for Program {
+    /// Without argv and environment, which may hold secrets.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Program")
+            .field("executable", &self.executable)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whether a program may still start, asked directly before the clone. What closes it in time starts

@@ -1,0 +1,604 @@
+#!/usr/bin/env python3
+"""A second verifier of ordain's audit trail, in Python 3.8 or later with the package `cryptography`. It was written from
+TRAIL.md, and shares no code with ordain: where the two disagree, one of them is wrong.
+
+    verify.py --key FILE|KEY [--json] [--each] FILE…
+
+The key is what `ordaind audit key` prints, or a file that holds it. The files are those of one trail, in any order; with
+--each every file is a trail of its own. Prints the faults as `file:line: what is wrong`, and what is counted. Exits with
+0 when there is no fault, with 1 otherwise, and with 2 when it could not be looked.
+"""
+import argparse, base64, collections, hashlib, json, re, sys
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+COUNTS = ("unknown_sessions", "unread", "withheld", "skipped", "unshown", "unknown_runs", "without_logout",
+          "without_start", "without_end")
+SYMBOLS = "0123456789abcdefghjkmnpqrstvwxyz"  # of ids: a session's and a request's has 32, a run's 16
+NEVER = 1 << 62  # no trail comes so far
+
+# The field prime of Curve25519, to know the points of small order (RFC 7748, RFC 8032).
+P = 2**255 - 19
+ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303021029  # the y of two of order eight
+
+def small_order(key):
+    y = (int.from_bytes(key, "little") & (1 << 255) - 1) % P
+    return y in (0, 1, P - 1, ORDER_8, P - ORDER_8)
+
+def decoded(text, length):
+    """The bytes of canonical base64 of this length, or None."""
+    try:
+        octets = base64.b64decode(text, validate=True)
+    except (ValueError, TypeError):
+        return None
+    return octets if len(octets) == length and base64.b64encode(octets).decode() == text else None
+
+def fits(key, context, text, signature):
+    key, signature = decoded(key, 32), decoded(signature, 64)
+    if key is None or signature is None or small_order(key):
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, context + b"\0" + text.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+def take(octets):
+    """A string of SSH, and what is behind it."""
+    length = int.from_bytes(octets[:4], "big")
+    if len(octets) < 4 + length:
+        raise ValueError("a string that ends too early")
+    return octets[4:4 + length], octets[4 + length:]
+
+def taken(octets, count):
+    parts = []
+    for _ in range(count):
+        part, octets = take(octets)
+        parts.append(part)
+    return parts + [octets]
+
+def ssh_fits(fingerprint, text, signature):
+    """Whether the SSH key of this fingerprint has made this SSHSIG of a login's text (PROTOCOL.md, 4.6)."""
+    try:
+        blob = base64.b64decode(signature, validate=True)
+        if not blob.startswith(b"SSHSIG\0\0\0\1"):
+            return False
+        key, namespace, reserved, hashed, made, rest = taken(blob[10:], 5)
+        kind, raw, trailer = taken(made, 2)
+        own = "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+        if (own, namespace, reserved, rest) != (fingerprint, b"ordain", b"", b"") or hashed not in (b"sha256", b"sha512"):
+            return False
+        digest = hashlib.new(hashed.decode(), b"ordain/1 login\0" + text.encode()).digest()
+        string = lambda octets: len(octets).to_bytes(4, "big") + octets
+        message = b"SSHSIG" + string(namespace) + string(b"") + string(hashed) + string(digest)
+        named, key = take(key)
+        if named != kind:
+            return False
+        ecdsa = kind in (b"ecdsa-sha2-nistp256", b"sk-ecdsa-sha2-nistp256@openssh.com")
+        if not ecdsa and kind not in (b"ssh-ed25519", b"sk-ssh-ed25519@openssh.com"):
+            return False
+        if ecdsa:
+            curve, key = take(key)
+            if curve != b"nistp256":
+                return False
+        point, key = take(key)
+        if kind.startswith(b"sk-"):
+            application, key = take(key)
+            if len(trailer) != 5 or not trailer[0] & 1:  # somebody has touched it
+                return False
+            message = hashlib.sha256(application).digest() + trailer + hashlib.sha256(message).digest()
+        elif trailer:
+            return False
+        if key:
+            return False
+        if ecdsa:
+            r, s, rest = taken(raw, 2)
+            if rest or any(len(number) > 33 for number in (r, s)):
+                return False
+            public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+            raw = utils.encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+            public.verify(raw, message, ec.ECDSA(hashes.SHA256()))
+        elif len(point) != 32 or small_order(point):
+            return False
+        else:
+            Ed25519PublicKey.from_public_bytes(point).verify(raw, message)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+def no_name_twice(pairs):
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+def read(text):
+    """The JSON object in a text, or None."""
+    def refuse(constant):
+        raise ValueError(constant)
+    try:
+        found = json.loads(text, object_pairs_hook=no_name_twice, parse_constant=refuse)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(found, ensure_ascii=False).encode()  # half of a pair of surrogates is no text
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+def is_id(text, length):
+    return isinstance(text, str) and len(text) == length and all(symbol in SYMBOLS for symbol in text)
+
+def is_number(value, most=(1 << 64) - 1):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+
+def is_texts(value):
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+NUMBERS = {"seq", "connection", "missed", "code", "expected", "torn_bytes"}
+LISTS = {"argv", "holes"}
+TEXTS = {"prev", "time", "kind", "source", "user", "method", "outcome", "session", "session_key", "kept", "verb", "command",
+         "by", "key_signature", "run", "run_as", "reason", "decision", "text", "signed", "signature", "torn_sha256"}
+
+OPTIONAL = {"session", "session_key", "kept", "command", "run", "argv", "run_as", "reason", "code", "text", "signed",
+            "key_signature"}
+
+def record_of(line):
+    """The record on a line, or None where a daemon cannot have written it."""
+    try:
+        record = read(line.decode())
+    except UnicodeDecodeError:
+        return None
+    if record is None:
+        return None
+    record = {name: value for name, value in record.items() if value is not None or name not in OPTIONAL}
+    for name, value in record.items():
+        if name in NUMBERS and not is_number(value, 65535 if name == "code" else NEVER - 1):
+            return None
+        if (name in TEXTS and not isinstance(value, str)) or (name in LISTS and not is_texts(value)):
+            return None
+    return record
+
+class Wrong(Exception):
+    """What is wrong with a record; nothing more is looked for in it."""
+
+class Session:
+    def __init__(self, record, counter):
+        self.user, self.owner, self.kept = record["user"], owner(record), record.get("kept")
+        self.counter, self.places, self.logins = counter, {place(record)}, {record["signed"]}
+
+def owner(record):
+    return record["user"], record["session_key"], record.get("by")
+
+def place(record):
+    return record.get("connection"), record.get("source")
+
+class Run:
+    def __init__(self, user=None, command=None):
+        self.user, self.command, self.begun, self.started = user, command, False, False
+
+class Walk:
+    def __init__(self, key):
+        self.key = key
+        self.faults, self.counts = [], collections.Counter()
+        self.records = self.checkpoints = self.signatures = self.granted = 0
+        self.first = self.seq = 0
+        self.hash = bytes(32)
+        self.complete = self.begun = False
+        self.torn = None
+        self.sessions, self.ended, self.kept = {}, set(), {}
+        self.runs, self.over = {}, {}  # `over`: whether its request was seen
+        self.asked, self.missed = {}, 0
+
+    def fault(self, where, text):
+        self.faults.append((where, text))
+
+    def line(self, where, line, whole=True):
+        record = record_of(line) if whole else None
+        if record is None:
+            if self.torn:
+                self.fault(self.torn[0], "is no record")
+            self.torn = where, line
+            return
+        if self.torn:
+            at, torn = self.torn
+            self.torn = None
+            told = record.get("kind") == "recovered" and record.get("torn_bytes") == len(torn)
+            if not told or decoded(record.get("torn_sha256"), 32) != hashlib.sha256(torn).digest():
+                self.fault(at, "is no record, and the next one does not say that a crash left it")
+        if not record.get("seq"):
+            if self.begun:
+                self.fault(where, "has no number")
+            else:
+                self.hash, self.unchained = hashlib.sha256(line).digest(), True
+            return
+        self.chain(where, record)
+        self.seq, self.hash = record["seq"], hashlib.sha256(line).digest()
+        self.records += 1
+        faults, signatures = len(self.faults), self.signatures
+        try:
+            self.record(where, record)
+        except Wrong as wrong:
+            self.fault(where, str(wrong))
+        if record.get("kind") == "request" and record.get("decision") == "granted":
+            self.granted += len(self.faults) == faults and self.signatures > signatures
+
+    unchained = False
+
+    def chain(self, where, record):
+        seq, before = record["seq"], base64.b64encode(self.hash).decode()
+        good = seq == self.seq + 1 and record.get("prev") == before
+        if not self.begun:
+            self.begun, self.first = True, seq
+            self.complete = seq == 1 and not self.unchained
+            good = record.get("prev") == before if seq == 1 else not self.unchained
+        if not good:
+            self.fault(where, f"record {seq} does not go on where record {self.seq} ends")
+            self.complete = False
+
+    def record(self, where, record):
+        kind = record.get("kind")
+        if kind == "checkpoint":
+            text = f"{record['seq'] - 1} {record.get('prev')}"
+            if not fits(self.key, b"ordain trail checkpoint", text, record.get("signature")):
+                raise Wrong("the checkpoint's signature does not fit")
+            self.checkpoints += 1
+        elif kind == "started":
+            self.restart()
+        elif kind == "gap":
+            self.missed += record.get("missed", 0)
+        elif kind == "login":
+            self.login(record)
+        elif kind == "logout":
+            self.logout(record)
+        elif kind == "request":
+            self.request(record)
+        elif kind in ("start", "handed-on", "executable"):
+            self.goes_on(record)
+        elif kind == "end":
+            self.end(record)
+
+    def restart(self):
+        """A daemon starts, or the trail ends."""
+        self.counts["without_logout"] += len(self.sessions)
+        self.ended.update(self.sessions)
+        self.sessions.clear()
+        self.counts["without_end"] += len(self.runs)
+        self.over.update((name, run.user is not None) for name, run in self.runs.items())
+        self.runs.clear()
+
+    # Sessions
+
+    def login(self, record):
+        outcome = record.get("outcome")
+        if outcome == "refused":
+            if any(name in record for name in ("session", "session_key", "signed")):
+                raise Wrong("is refused, but names a session")
+            return
+        if outcome != "accepted":
+            raise Wrong("is neither accepted nor refused")
+        name, text = record.get("session"), read(record.get("signed", ""))
+        if text is None or "session_key" not in record or not is_id(name, 32):
+            raise Wrong("is accepted without session, key and text")
+        if "reason" in record:
+            raise Wrong("is accepted, but says why it was refused")
+        for field in ("user", "method", "session_key"):
+            if text.get(field) != record.get(field) or not isinstance(text.get(field), str):
+                raise Wrong(f"says another {field} than was signed")
+        if record["method"] == "session":
+            if text.get("session") != name:
+                raise Wrong("says another session than was signed")
+            self.taken_up(name, record)
+        else:
+            kept = name if text.get("keep") else None
+            if record["method"] == "kept":
+                kept = text.get("session")
+            if record.get("kept") != kept:
+                raise Wrong("says another kept login than was signed")
+            if name in self.sessions or name in self.ended:
+                raise Wrong("begins a session that has begun before")
+            self.sessions[name] = Session(record, 0)
+            if text.get("keep"):
+                self.kept[name] = owner(record)
+            if record["method"] == "kept":
+                self.of_kept(kept, record)
+        if ("key_signature" in record) != (record["method"] == "ssh-key"):
+            raise Wrong("has the method of an SSH key without its signature, or the signature without the method")
+        if record["method"] == "password" and record.get("by") != "password":
+            raise Wrong("says that something else proved it than a password")
+        if "key_signature" in record and not ssh_fits(record.get("by"), record["signed"], record["key_signature"]):
+            raise Wrong("the SSH key's signature does not fit")
+        self.signed(record["session_key"], b"ordain/1 login", record)
+
+    def of_kept(self, kept, record):
+        if not is_id(kept, 32):
+            raise Wrong("names no kept login")
+        if kept not in self.kept:
+            self.counts["unknown_sessions"] += 1
+        elif self.kept[kept] != owner(record):
+            raise Wrong("begins with a kept login of another user, key or proof")
+
+    def taken_up(self, name, record):
+        session = self.sessions.get(name)
+        if name in self.ended:
+            raise Wrong("takes up a session that has ended")
+        if session is None:
+            if self.complete:
+                raise Wrong("takes up a session that no login began")
+            self.counts["unknown_sessions"] += 1
+            self.sessions[name] = Session(record, None)
+            return
+        if session.owner != owner(record) or session.kept != record.get("kept"):
+            raise Wrong("takes up a session with another user, key, proof or kept login")
+        if record["signed"] in session.logins:
+            raise Wrong("takes up a session with a login of before")
+        session.logins.add(record["signed"])
+        session.places.add(place(record))
+
+    def logout(self, record):
+        name = record.get("session")
+        if not is_id(name, 32):
+            raise Wrong("names no session")
+        session = self.sessions.pop(name, None)
+        again = name in self.ended
+        self.ended.add(name)
+        if again or (session is None and self.complete):
+            raise Wrong("ends a session that is not open")
+        if session is not None and session.user != record.get("user"):
+            raise Wrong("ends the session of another user")
+
+    def signed(self, key, context, record):
+        if not fits(key, context, record["signed"], record.get("signature")):
+            raise Wrong("the user's signature does not fit")
+        self.signatures += 1
+
+    # Requests
+
+    def request(self, record):
+        decision, verb = record.get("decision"), record.get("verb")
+        refusal = [name in record for name in ("code", "text")]
+        done = any(name in record for name in ("run", "argv", "run_as", "reason")) or bool(record.get("holes"))
+        if decision not in ("granted", "refused"):
+            raise Wrong("is neither granted nor refused")
+        granted = decision == "granted"
+        if any(refusal) if granted else not all(refusal):
+            raise Wrong("its decision, code and text do not belong together")
+        if not granted and done:
+            raise Wrong("is refused, but says what would have been done")
+        if verb == "unknown":
+            if granted or record["code"] not in (300, 301, 302, 303):
+                raise Wrong("has no verb, but was not refused for that")
+            self.counts["unread"] += 1
+            return
+        if "signed" not in record:
+            refused = not granted and verb in ("run", "preview") and record["code"] == 401
+            if not refused and not (granted and verb == "explain" and not done):
+                raise Wrong("is without the text that was signed")
+            self.counts["withheld"] += 1
+            return
+        text = read(record["signed"])
+        names = text is not None and all(isinstance(text.get(name), str) for name in ("session", "id", "verb"))
+        if not names or not is_number(text.get("counter")):
+            raise Wrong("what was signed is no request")
+        if text["verb"] != verb or text.get("command") != record.get("command"):
+            raise Wrong("says another verb or command than was signed")
+        if granted:
+            self.agrees(record, text)
+        self.of_session(record, text)
+        if granted and verb == "run":
+            self.run(record, text)
+        elif granted and verb in ("attach", "signal", "cancel"):
+            if not is_id(record.get("run"), 16):
+                raise Wrong("names no run")
+            if record["run"] not in self.runs and record["run"] not in self.over:
+                self.counts["unknown_runs"] += 1
+
+    def of_session(self, record, text):
+        name = text.get("session")
+        if not is_id(name, 32):
+            raise Wrong("names no session")
+        session = self.sessions.get(name)
+        if name in self.ended:
+            raise Wrong("is a request of a session that has ended")
+        if session is None:
+            if self.complete:
+                raise Wrong("is a request of a session that no login began")
+            self.counts["unknown_sessions"] += 1
+            return
+        if session.user != record.get("user"):
+            raise Wrong("is told of another user than the session's")
+        if place(record) not in session.places:
+            raise Wrong("came over a connection that its session has not logged in over")
+        if session.counter is not None:
+            if text["counter"] <= session.counter:
+                raise Wrong("has a counter that the session has come to before")
+            self.counts["skipped"] += text["counter"] - session.counter - 1
+        session.counter = text["counter"]
+        self.signed(session.owner[1], b"ordain/1 request", record)
+
+    def agrees(self, record, text):
+        """What a granted request's record says, beside what was signed."""
+        verb, argv = text["verb"], record.get("argv")
+        reason = text.get("reason") if verb == "run" and argv is not None else None
+        if record.get("reason") != reason:
+            raise Wrong("says another reason than was signed")
+        if verb != "run" and record.get("run") != text.get("run"):
+            raise Wrong("says another run than was signed")
+        if argv is None:
+            if verb == "preview" or "run_as" in record or record.get("holes"):
+                raise Wrong("has no argv, but what belongs to one")
+            return
+        if verb not in ("run", "preview") or "run_as" not in record or not argv:
+            raise Wrong("has an argv that does not belong to it")
+        self.shown(argv, record.get("holes") or [""] * len(argv), text.get("arguments", {}))
+
+    def shown(self, argv, holes, arguments):
+        if len(holes) != len(argv) or not isinstance(arguments, dict):
+            raise Wrong("argv and holes do not belong together")
+        given = {name: value for name, value in arguments.items() if value is not False and value != []}
+        filled = collections.Counter()
+        for word, with_holes in zip(argv, holes):
+            if not with_holes:
+                continue
+            pattern, at = "", 0
+            for piece in re.finditer(r"\{\{|\}\}|\{([^{}]+)\}|[^{}]+", with_holes):
+                if piece.start() != at:
+                    break
+                at = piece.end()
+                name = piece[1]
+                if name is None:
+                    pattern += re.escape(piece[0].replace("{{", "{").replace("}}", "}"))
+                elif name not in given:
+                    raise Wrong(f"shows `{name}` in its argv, which was not signed")
+                else:
+                    pattern += self.value(given[name], filled[name])
+                    filled[name] += 1
+            if at != len(with_holes):
+                raise Wrong("has holes whose braces do not fit")
+            if not re.fullmatch(pattern, word, re.DOTALL):
+                raise Wrong(f"has {word!r} in its argv, which is not what was signed")
+        for name, value in given.items():
+            if filled[name] % (len(value) if isinstance(value, list) else 1):
+                raise Wrong(f"does not show every value of `{name}`")
+            self.counts["unshown"] += not filled[name]
+
+    @staticmethod
+    def value(value, position):
+        """A pattern of what stands in a hole."""
+        if isinstance(value, list):
+            value = value[position % len(value)]
+        if value is True:
+            return ".*"
+        if isinstance(value, dict):
+            return re.escape("***")
+        return re.escape(str(value))
+
+    # Runs
+
+    def run(self, record, text):
+        name, asked = record.get("run"), (record["user"], text.get("id"))
+        if not is_id(name, 16) or not is_id(asked[1], 32):
+            raise Wrong("names no run, or was signed without an id")
+        before = self.asked.get(asked)
+        if "argv" in record:
+            if name in self.runs or name in self.over:
+                raise Wrong("begins a run that has begun before")
+            if before in self.runs and self.runs[before].begun:
+                raise Wrong("begins a second run of one request, whose first goes on")
+            self.asked[asked] = name
+            self.runs[name] = Run(record["user"], record.get("command"))
+        elif before is None:
+            unasked = name in self.runs and self.runs[name].user is None
+            if not unasked and self.over.get(name) is not False:
+                self.unknown(name)
+        elif before != name:
+            raise Wrong("gives the same request again another run")
+
+    def unknown(self, name):
+        if self.complete:
+            if not self.missed:
+                raise Wrong("names a run that no granted request began")
+            self.missed -= 1
+        self.counts["unknown_runs"] += 1
+        self.runs[name] = Run()
+
+    def going(self, record):
+        name = record.get("run")
+        if not is_id(name, 16):
+            raise Wrong("names no run")
+        if name in self.over:
+            raise Wrong("speaks of a run that has ended before")
+        if name not in self.runs:
+            self.unknown(name)
+        return self.runs[name]
+
+    def goes_on(self, record):
+        run, start = self.going(record), record["kind"] == "start"
+        if start and run.begun:
+            raise Wrong("is not the first record of its run")
+        run.begun, run.started = True, run.started or start
+        if record["kind"] == "executable" and run.user is not None and run.command != record.get("command"):
+            raise Wrong("names another command than its run has")
+
+    def end(self, record):
+        run = self.going(record)
+        del self.runs[record["run"]]
+        self.over[record["run"]] = run.user is not None
+        if record.get("reason") == "not-started":
+            if run.begun:
+                raise Wrong("says that a run did not begin, but it did")
+        elif not run.started and (run.user is not None or self.complete):
+            self.counts["without_start"] += 1
+        if run.user is not None and (run.user, run.command) != (record.get("user"), record.get("command")):
+            raise Wrong("is the end of a run of another user or command")
+
+    def finish(self):
+        if self.torn:
+            self.fault(self.torn[0], "is no record")
+        self.restart()
+        return self
+
+def lines_of(path):
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            yield f"{path}:{number}", line.rstrip(b"\n") if line.endswith(b"\n") else line, line.endswith(b"\n")
+
+def first_number(path):
+    for _, line, _ in lines_of(path):
+        record = record_of(line)
+        if record and record.get("seq"):
+            return record["seq"]
+    return 0
+
+def walk(key, paths):
+    walked = Walk(key)
+    for path in sorted(paths, key=first_number):
+        for where, line, whole in lines_of(path):
+            walked.line(where, line, whole)
+    return walked.finish()
+
+def tell(walked, name, as_json):
+    if as_json:
+        faults = [{"place": where, "text": text} for where, text in walked.faults]
+        print(json.dumps({"trail": name, "sound": not faults, "records": walked.records, "first": walked.first,
+                          "checkpoints": walked.checkpoints, "signatures": walked.signatures, "granted": walked.granted,
+                          **{count: walked.counts[count] for count in COUNTS}, "faults": faults}))
+        return
+    for where, text in walked.faults:
+        print(f"{where}: {text}")
+    print(f"{name}: {walked.records} records, {walked.checkpoints} checkpoints, {walked.signatures} signatures of users, "
+          f"{walked.granted} granted requests as they were signed")
+    for count in COUNTS:
+        if walked.counts[count]:
+            print(f"{name}: {count} {walked.counts[count]}")
+
+def key_of(given):
+    prefix = "ordain-trail-ed25519 "
+    text = given
+    if not given.startswith(prefix):
+        with open(given, encoding="ascii") as file:
+            text = file.read().strip()
+    if not text.startswith(prefix) or decoded(text[len(prefix):], 32) is None:
+        raise ValueError(f"{given} is no trail's key")
+    return text[len(prefix):]
+
+def main():
+    arguments = argparse.ArgumentParser(description="Proves an audit trail of ordain.")
+    arguments.add_argument("--key", required=True, help="what `ordaind audit key` prints, or a file that holds it")
+    arguments.add_argument("--json", action="store_true", help="one object for each trail")
+    arguments.add_argument("--each", action="store_true", help="each file is a trail of its own")
+    arguments.add_argument("files", nargs="+")
+    given = arguments.parse_args()
+    try:
+        key, sound = key_of(given.key), True
+        for paths in [[path] for path in given.files] if given.each else [given.files]:
+            walked = walk(key, paths)
+            tell(walked, " ".join(paths), given.json)
+            sound = sound and not walked.faults
+    except (OSError, ValueError) as failure:
+        print(f"verify.py: {failure}", file=sys.stderr)
+        return 2
+    return 0 if sound else 1
+
+if __name__ == "__main__":
+    sys.exit(main())

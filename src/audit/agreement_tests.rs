@@ -1,0 +1,239 @@
+//! The corpus of trails in tests/trails, what is said of each, and the second verifier
+//! (examples/verify.py), which must say the same of them and of every change of a trail.
+
+use super::forged_tests::{Client, Records, beginning, chained, trail_key, verified, whole};
+use super::mutation_tests::mutations;
+use super::*;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Each trail of the corpus: its name, and its lines.
+fn corpus() -> Vec<(&'static str, Vec<String>)> {
+    [by_whoever_has_the_key(), without_the_key()].concat()
+}
+
+/// Honest trails, and those that somebody has changed who has the key.
+fn by_whoever_has_the_key() -> Vec<(&'static str, Vec<String>)> {
+    // The run that alice asks for, and where bob logs in.
+    const RUN: usize = 4;
+    const LOGIN: usize = 8;
+    let changed = |change: &dyn Fn(&mut Records)| {
+        let mut records = beginning();
+        change(&mut records);
+        chained(&records)
+    };
+    let mallory = Client::new("alice", 1, 99).request(2, json!({ "verb": "list" }), json!({}));
+
+    vec![
+        ("good", chained(&whole())),
+        ("good-goes-on", chained(&beginning())),
+        (
+            "good-without-holes",
+            changed(&|records| drop(records[RUN].remove("holes"))),
+        ),
+        (
+            "bad-not-signed",
+            changed(&|records| drop(records[RUN].remove("signed"))),
+        ),
+        (
+            "bad-signed-no-json",
+            changed(&|records| drop(records[RUN].insert("signed".into(), json!("{")))),
+        ),
+        (
+            "bad-code-beside-granted",
+            changed(&|records| drop(records[RUN].insert("code".into(), json!(400)))),
+        ),
+        (
+            "bad-unknown-session",
+            changed(&|records| drop(records.remove(LOGIN))),
+        ),
+        (
+            "bad-argv",
+            changed(&|records| records[RUN]["argv"][1] = json!("--to=6.6")),
+        ),
+        (
+            "bad-same-request-twice",
+            changed(&|records| records.insert(RUN, records[RUN - 1].clone())),
+        ),
+        (
+            "bad-another-user",
+            changed(&|records| drop(records[RUN].insert("user".into(), json!("bob")))),
+        ),
+        (
+            "bad-signed-by-another-key",
+            changed(&|records| {
+                records[RUN].insert("signature".into(), mallory["signature"].clone());
+            }),
+        ),
+        (
+            "bad-run-without-request",
+            changed(&|records| drop(records.remove(RUN))),
+        ),
+    ]
+}
+
+/// Trails that somebody has changed who has not the key.
+fn without_the_key() -> Vec<(&'static str, Vec<String>)> {
+    const RUN: usize = 4;
+    let honest = chained(&beginning());
+    vec![
+        ("bad-edited-without-the-key", {
+            let mut lines = honest.clone();
+            lines[RUN] = lines[RUN].replace("\"rule\":\"a rule\"", "\"rule\":\"no rule\"");
+            lines
+        }),
+        ("bad-line-missing", {
+            let mut lines = honest.clone();
+            lines.remove(RUN + 1);
+            lines
+        }),
+        ("bad-name-twice", {
+            let mut lines = honest;
+            lines[RUN] = lines[RUN].replacen('{', "{\"user\":\"bob\",", 1);
+            lines
+        }),
+    ]
+}
+
+/// What a verifier says of a trail: the counts where there is no fault, the first fault's line where
+/// there is one.
+fn said(report: &Report) -> Value {
+    let first = report.faults.first();
+    if let Some(fault) = first {
+        return json!({ "sound": false, "line": fault.place.parse::<u64>().unwrap() });
+    }
+    let mut said = json!({
+        "sound": true, "records": report.records, "checkpoints": report.checkpoints,
+        "signatures": report.signatures, "granted": report.granted,
+    });
+    for (name, count, _) in report.open.named() {
+        said[name] = json!(count);
+    }
+    said
+}
+
+/// The same, of what examples/verify.py has said in JSON.
+fn said_in_python(line: &Value) -> Value {
+    if line["sound"] == json!(false) {
+        let place = line["faults"][0]["place"].as_str().unwrap();
+        let (_, number) = place.rsplit_once(':').unwrap();
+        return json!({ "sound": false, "line": number.parse::<u64>().unwrap() });
+    }
+    let mut said = line.clone();
+    for name in ["trail", "first", "faults"] {
+        said.as_object_mut().unwrap().remove(name);
+    }
+    said
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trails")
+}
+
+fn file(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_corpus_is_what_is_said_of_it() {
+    let (folder, write) = (folder(), std::env::var_os("ORDAIN_WRITE").is_some());
+    let mut expected = json!({});
+    let compare = |name: &str, made: &str| {
+        let path = folder.join(name);
+        if write {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, made).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == made,
+            "tests/trails/{name} is another; ORDAIN_WRITE=1 cargo test --lib audit writes it"
+        );
+    };
+    for (name, lines) in corpus() {
+        compare(&format!("{name}.jsonl"), &file(&lines));
+        let report = verified(&lines);
+        assert_eq!(
+            report.faults.is_empty(),
+            name.starts_with("good"),
+            "{name}: {:?}",
+            report.faults
+        );
+        expected[name] = said(&report);
+    }
+    compare("trail.pub", &format!("{}\n", trail_key().public()));
+    let expected = serde_json::to_string_pretty(&expected).unwrap();
+    compare("expected.json", &format!("{expected}\n"));
+}
+
+/// What the second verifier says of these files, each a trail of its own; nothing where there is no
+/// Python with `cryptography`.
+fn in_python(files: &[PathBuf]) -> Option<Vec<Value>> {
+    let has = Command::new("python3")
+        .args(["-c", "import cryptography"])
+        .output();
+    if !has.is_ok_and(|has| has.status.success()) {
+        println!("skipped: python3 with the package `cryptography` is not installed");
+        return None;
+    }
+    let output = Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verify.py"))
+        .args(["--each", "--json", "--key"])
+        .arg(folder().join("trail.pub"))
+        .args(files)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "some have faults: {errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    Some(said.collect())
+}
+
+#[test]
+fn a_second_verifier_says_the_same_of_the_corpus() {
+    let names: Vec<&str> = corpus().into_iter().map(|(name, _)| name).collect();
+    let files: Vec<PathBuf> = names
+        .iter()
+        .map(|name| folder().join(format!("{name}.jsonl")))
+        .collect();
+    let Some(said) = in_python(&files) else {
+        return;
+    };
+    let expected = std::fs::read_to_string(folder().join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    assert_eq!(said.len(), names.len());
+    for (name, line) in names.iter().zip(&said) {
+        assert_eq!(said_in_python(line), expected[name], "{name}: {line}");
+    }
+}
+
+#[test]
+fn a_second_verifier_says_the_same_of_every_change_and_of_every_rest() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (mut files, mut expected) = (Vec::new(), Vec::new());
+    let changed = mutations(&whole())
+        .into_iter()
+        .map(|mutation| (mutation.label, chained(&mutation.records)));
+    let honest = chained(&whole());
+    let rests =
+        (1..honest.len()).map(|first| (format!("from {first} on"), honest[first..].to_vec()));
+    for (number, (label, lines)) in changed.chain(rests).enumerate() {
+        let path = temporary.path().join(format!("{number}.jsonl"));
+        std::fs::write(&path, file(&lines)).unwrap();
+        files.push(path);
+        expected.push((label, said(&verified(&lines))));
+    }
+    let Some(said) = in_python(&files) else {
+        return;
+    };
+    assert_eq!(said.len(), expected.len());
+    let other: Vec<String> = expected
+        .iter()
+        .zip(&said)
+        .filter(|((_, expected), line)| said_in_python(line) != *expected)
+        .map(|((label, expected), line)| format!("{label}: {expected}, in Python {line}"))
+        .collect();
+    assert!(other.is_empty(), "{}\n{}", other.len(), other.join("\n"));
+}

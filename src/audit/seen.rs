@@ -1,0 +1,115 @@
+//! What a line of the trail says, and what the text says that a user has signed.
+
+use super::chain::NEVER;
+use crate::verb::Arguments;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// A record, as far as the walk compares it with anything.
+#[derive(Deserialize)]
+pub(super) struct Seen<'l> {
+    #[serde(default)]
+    pub seq: u64,
+    #[serde(borrow, default)]
+    pub prev: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub time: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub kind: Cow<'l, str>,
+    #[serde(default)]
+    pub torn_bytes: u64,
+    #[serde(borrow, default)]
+    pub torn_sha256: Cow<'l, str>,
+    #[serde(default)]
+    pub expected: u64,
+    #[serde(default)]
+    pub missed: u64,
+    #[serde(default)]
+    pub connection: u64,
+    #[serde(borrow, default)]
+    pub source: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub user: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub method: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub outcome: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub by: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub session: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub session_key: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub kept: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub verb: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub command: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub run: Option<Cow<'l, str>>,
+    #[serde(default)]
+    pub argv: Option<Vec<String>>,
+    #[serde(default)]
+    pub holes: Vec<String>,
+    #[serde(borrow, default)]
+    pub run_as: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub reason: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub decision: Cow<'l, str>,
+    #[serde(default)]
+    pub code: Option<u16>,
+    #[serde(borrow, default)]
+    pub text: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub signed: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub signature: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub key_signature: Option<Cow<'l, str>>,
+}
+
+impl<'l> Seen<'l> {
+    /// The record on a line, where there is one that a daemon could have written.
+    pub fn read(line: &'l [u8]) -> Option<Self> {
+        serde_json::from_slice::<Self>(line)
+            .ok()
+            .filter(|seen| seen.seq < NEVER && seen.expected < NEVER)
+    }
+}
+
+/// The text of a request, as far as the record beside it must say the same.
+#[derive(Deserialize)]
+pub(super) struct SignedRequest<'l> {
+    #[serde(borrow)]
+    pub session: Cow<'l, str>,
+    pub counter: u64,
+    #[serde(borrow)]
+    pub id: Cow<'l, str>,
+    #[serde(borrow)]
+    pub verb: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub command: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub run: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub reason: Option<Cow<'l, str>>,
+    #[serde(default)]
+    pub arguments: Arguments,
+}
+
+/// The text of a login, as far as the record beside it must say the same.
+#[derive(Deserialize)]
+pub(super) struct SignedLogin<'l> {
+    #[serde(borrow)]
+    pub user: Cow<'l, str>,
+    #[serde(borrow)]
+    pub method: Cow<'l, str>,
+    #[serde(borrow)]
+    pub session_key: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub session: Option<Cow<'l, str>>,
+    #[serde(default)]
+    pub keep: bool,
+}

@@ -1,0 +1,410 @@
+//! Honest conversations, with every frame that a server may send and every field that it may have.
+
+use super::{Act, On, Step, Story, When};
+use ordain::encoding::base64;
+use ordain::protocol::Kind;
+use serde_json::{Value, json};
+
+const RUN: &str = "bf10y69mve2s8brh";
+const SESSION: &str = "6ww2hzd7jjg04z9g4j079pme7swga5hz";
+
+/// The verbs that are asked for.
+pub const VERBS: [&str; 13] = [
+    "run",
+    "attach",
+    "list",
+    "describe",
+    "preview",
+    "explain",
+    "whoami",
+    "sessions",
+    "end-session",
+    "runs",
+    "signal",
+    "cancel",
+    "output",
+];
+
+fn frame(when: When, kind: Kind, on: On, payload: Vec<u8>) -> Step {
+    let (kind, length) = (kind.number(), None);
+    Act::Send {
+        kind,
+        on,
+        length,
+        payload,
+    }
+    .when(when)
+}
+
+fn says(when: When, kind: Kind, payload: &Value) -> Step {
+    frame(when, kind, On::Own, payload.to_string().into_bytes())
+}
+
+fn of_connection(when: When, kind: Kind, payload: &Value) -> Step {
+    frame(when, kind, On::Connection, payload.to_string().into_bytes())
+}
+
+fn hello() -> Step {
+    of_connection(
+        When::Accepted,
+        Kind::Hello,
+        &json!({
+            "version": 1, "software": "ordaind 0.1.0", "features": ["resume", "events"],
+            "nonce": base64(&[7; 32]), "instance": "rkdxhghe7j8r8g3n",
+        }),
+    )
+}
+
+fn greeting() -> Vec<Step> {
+    let logged_in = json!({ "session": SESSION, "user": "alice" });
+    vec![
+        hello(),
+        of_connection(When::Login, Kind::LoggedIn, &logged_in),
+    ]
+}
+
+fn started(more: &Value) -> Value {
+    let mut started = json!({
+        "run": RUN, "stdin": false, "timeout_ms": 600_000, "terminal": false,
+        "outlives_client": false,
+    });
+    for (name, value) in more.as_object().unwrap() {
+        started[name] = value.clone();
+    }
+    started
+}
+
+fn exit(stdin: u64, stdout: u64, stderr: u64) -> Value {
+    json!({
+        "run": RUN, "reason": "exit", "number": 0, "duration_ms": 12, "user_ms": 1, "system_ms": 1,
+        "peak_kib": 900, "left_killed": 0, "left_running": 0, "verified": true, "goes_on": false,
+        "cut": false, "stdin_bytes": stdin, "stdout_bytes": stdout, "stderr_bytes": stderr,
+        "held_open": false,
+    })
+}
+
+fn failure(code: u16) -> Value {
+    json!({ "code": code, "text": "no", "argument": "name", "rule": "roles.x (config.toml:3)" })
+}
+
+fn story(name: &'static str, words: &[&'static str], steps: Vec<Step>) -> Story {
+    Story {
+        name,
+        words: words.to_vec(),
+        settings: "client.toml",
+        input: None,
+        script: greeting().into_iter().chain(steps).collect(),
+        status: 0,
+        runs: false,
+        from: 0,
+    }
+}
+
+fn answered(
+    name: &'static str,
+    words: &[&'static str],
+    verb: &'static str,
+    answer: &Value,
+) -> Story {
+    story(
+        name,
+        words,
+        vec![says(When::Open(verb), Kind::Answer, answer)],
+    )
+}
+
+fn described() -> Value {
+    json!({
+        "name": "deploy", "summary": "Deploys", "usage": "deploy VERSION --token SECRET",
+        "arguments": [
+            {
+                "name": "version", "kind": "choice", "bounds": "one of v1, v2", "choices": ["v1", "v2"],
+                "required": true, "default": "v1", "repeated": false, "secret": false,
+                "positional": true, "summary": "Which",
+            },
+            {
+                "name": "token", "kind": "string", "bounds": "1 to 64 bytes", "required": true,
+                "repeated": false, "secret": true, "positional": false,
+            },
+        ],
+        "stdin": false, "stdin_max": 1000, "timeout_ms": 60_000, "confirm": true,
+        "outlives_client": true, "terminal": true, "reason": "OPS-[0-9]+",
+    })
+}
+
+fn lines() -> Value {
+    json!([
+        { "run": RUN, "user": "alice", "command": "greet", "seconds": 3, "waiting": false },
+        {
+            "run": RUN, "user": "alice", "command": "greet", "seconds": 300, "waiting": false,
+            "ended": "exit", "number": 3,
+        },
+    ])
+}
+
+pub fn stories() -> Vec<Story> {
+    let mut all = runs();
+    all.extend(answers());
+    all.extend(refusals());
+    all
+}
+
+fn runs() -> Vec<Story> {
+    let run = When::Open("run");
+    let attach = When::Open("attach");
+    let output = |when, text: &str| frame(when, Kind::Stdout, On::Own, text.as_bytes().to_vec());
+    let whole = story(
+        "run",
+        &["run", "HOST", "greet"],
+        vec![
+            says(
+                run,
+                Kind::Queued,
+                &json!({ "run": RUN, "text": "another run" }),
+            ),
+            of_connection(run, Kind::Ping, &json!({ "token": 7 })),
+            says(
+                run,
+                Kind::Started,
+                &started(&json!({ "stdin": true, "resume_ms": 1000 })),
+            ),
+            of_connection(run, Kind::Goaway, &json!({ "text": "stopping" })),
+            output(run, "honest output\n"),
+            frame(run, Kind::Stderr, On::Own, b"honest error\n".to_vec()),
+            says(run, Kind::Credit, &json!({ "bytes": 1000 })),
+            of_connection(run, Kind::Pong, &json!({ "token": 0 })),
+            says(When::Eof, Kind::Exit, &exit(6, 14, 13)),
+        ],
+    );
+    let deaf = story(
+        "deaf",
+        &["run", "HOST", "greet"],
+        vec![
+            says(run, Kind::Started, &started(&json!({ "stdin": true }))),
+            says(run, Kind::StdinClosed, &json!({})),
+            output(run, "honest output\n"),
+            says(run, Kind::Exit, &exit(0, 14, 0)),
+        ],
+    );
+    let healed = story(
+        "healed",
+        &["run", "HOST", "greet"],
+        vec![
+            says(run, Kind::Started, &started(&json!({ "resume_ms": 1000 }))),
+            output(run, "honest output\n"),
+            Act::Cut.when(run),
+            says(
+                attach,
+                Kind::Started,
+                &started(&json!({
+                    "stdout_from": 14, "stderr_from": 0, "stdin_bytes": 0, "stdin_credit": 1000,
+                    "stdout_lost_from": 14, "stderr_lost_from": 0, "resume_ms": 1000,
+                })),
+            ),
+            output(attach, "more\n"),
+            says(attach, Kind::Exit, &exit(0, 19, 0)),
+        ],
+    );
+    let attached = story(
+        "attach",
+        &["attach", "HOST", RUN, "--from", "5"],
+        vec![
+            says(
+                attach,
+                Kind::Started,
+                &started(&json!({ "stdout_from": 5, "stderr_from": 0 })),
+            ),
+            output(attach, "honest output\n"),
+            says(attach, Kind::Exit, &exit(100, 19, 0)),
+        ],
+    );
+    let mut so_far = exit(0, 14, 0);
+    so_far["goes_on"] = true.into();
+    so_far["reason"] = "lost".into();
+    so_far.as_object_mut().unwrap().remove("number");
+    let kept = story(
+        "output",
+        &["output", "HOST", RUN],
+        vec![
+            says(
+                attach,
+                Kind::Started,
+                &started(&json!({ "stdout_from": 0, "stderr_from": 0 })),
+            ),
+            output(attach, "honest output\n"),
+            says(attach, Kind::Exit, &so_far),
+        ],
+    );
+    let input = Some("input\n");
+    vec![
+        Story {
+            input,
+            runs: true,
+            ..whole
+        },
+        Story {
+            input,
+            runs: true,
+            ..deaf
+        },
+        Story {
+            runs: true,
+            ..healed
+        },
+        Story {
+            runs: true,
+            from: 5,
+            ..attached
+        },
+        Story { runs: true, ..kept },
+    ]
+}
+
+fn answers() -> Vec<Story> {
+    let preview = json!({
+        "rule": "roles.x (config.toml:3)", "argv": ["/bin/deploy", "v1", "***"], "run_as": "www",
+        "cwd": "/",
+    });
+    let describe = || says(When::Open("describe"), Kind::Answer, &described());
+    let run = When::Open("run");
+    let commands = json!({ "commands": [{ "name": "greet", "summary": "Greets" }] });
+    let kept = json!({ "session": SESSION, "user": "alice", "kept_s": 28_800 });
+    let mut login = story("login", &["login", "HOST"], vec![]);
+    login.script = vec![hello(), of_connection(When::Login, Kind::LoggedIn, &kept)];
+    vec![
+        login,
+        story(
+            "deploy",
+            &["run", "HOST", "deploy", "v1", "--token", "@password"],
+            vec![
+                describe(),
+                says(run, Kind::Started, &started(&json!({}))),
+                says(run, Kind::Exit, &exit(0, 0, 0)),
+            ],
+        ),
+        story(
+            "confirm",
+            &["run", "HOST", "deploy"],
+            vec![
+                says(run, Kind::Error, &failure(403)),
+                says(When::Open("preview"), Kind::Answer, &preview),
+            ],
+        )
+        .failing(),
+        story(
+            "dry-run",
+            &["run", "--dry-run", "HOST", "deploy"],
+            vec![
+                describe(),
+                says(When::Open("preview"), Kind::Answer, &preview),
+            ],
+        ),
+        answered("list", &["list", "HOST"], "list", &commands),
+        answered(
+            "list as JSON",
+            &["--json", "list", "HOST"],
+            "list",
+            &commands,
+        ),
+        answered(
+            "describe",
+            &["describe", "HOST", "deploy"],
+            "describe",
+            &described(),
+        ),
+        answered(
+            "explain",
+            &["explain", "HOST", "deploy"],
+            "explain",
+            &json!({
+                "decision": "refused", "decided_by": "default deny", "code": 400, "text": "no",
+                "argv": ["/bin/deploy"], "considered": ["roles.x (config.toml:3): not of this user"],
+            }),
+        ),
+        answered(
+            "whoami",
+            &["whoami", "HOST"],
+            "whoami",
+            &json!({
+                "user": "alice", "source": "192.0.2.1", "by": "password", "roles": ["ops"],
+                "session": SESSION, "kept": SESSION, "kept_s": 100,
+            }),
+        ),
+        answered(
+            "sessions",
+            &["sessions", "HOST"],
+            "sessions",
+            &json!({ "sessions": [{
+                "session": SESSION, "user": "alice", "state": "connected", "by": "password",
+                "source": "192.0.2.1", "age_s": 10, "kept_s": 100, "this": true,
+            }] }),
+        ),
+        answered(
+            "end",
+            &["sessions", "HOST", "--end", "all"],
+            "end-session",
+            &json!({ "ended_sessions": 2 }),
+        ),
+        answered(
+            "runs",
+            &["runs", "HOST"],
+            "runs",
+            &json!({ "runs": lines() }),
+        ),
+        answered(
+            "signal",
+            &["signal", "HOST", RUN, "HUP"],
+            "signal",
+            &json!({ "signalled": RUN }),
+        ),
+        answered(
+            "cancel",
+            &["cancel", "HOST", RUN],
+            "cancel",
+            &json!({ "cancelled": RUN }),
+        ),
+    ]
+}
+
+fn refusals() -> Vec<Story> {
+    let runs = When::Open("runs");
+    let event = |id: u64| json!({ "id": id, "missed": 1, "what": { "runs": lines() } });
+    let mut login = story("login refused", &["list", "HOST"], vec![]);
+    login.script = vec![
+        hello(),
+        of_connection(When::Login, Kind::Error, &failure(200)),
+    ];
+    let mut early = login.clone();
+    early.name = "refused early";
+    early.script = vec![of_connection(When::Accepted, Kind::Error, &failure(106))];
+    vec![
+        login.failing(),
+        early.failing(),
+        story(
+            "refused",
+            &["run", "HOST", "deploy"],
+            vec![says(When::Open("run"), Kind::Error, &failure(400))],
+        )
+        .failing(),
+        story(
+            "follow",
+            &["runs", "HOST", "--follow"],
+            vec![
+                says(runs, Kind::Event, &event(1)),
+                says(runs, Kind::Event, &event(2)),
+                says(runs, Kind::Error, &failure(106)),
+            ],
+        )
+        .failing(),
+    ]
+}
+
+impl Story {
+    /// The same, which ends as a failure.
+    fn failing(self) -> Self {
+        Self {
+            status: 255,
+            ..self
+        }
+    }
+}
