@@ -67,7 +67,7 @@ impl Base {
         fs::create_dir(&path)?;
         let leaf = path.join(LEAF);
         let held = DirBuilder::new().mode(0o700).create(&leaf);
-        match held.and_then(|()| lock(&leaf)).and_then(out_of_the_way) {
+        match held.and_then(|()| lock(&leaf)).map(out_of_the_way) {
             Ok(lives) => Ok(Self {
                 path,
                 id,
@@ -126,13 +126,13 @@ fn lock(leaf: &Path) -> io::Result<File> {
 }
 
 /// Gives the lock a high number: a child closes those first, and one that hangs before it executes
-/// must not hold the lock of a daemon that is dead.
-fn out_of_the_way(held: File) -> io::Result<File> {
+/// must not hold the lock of a daemon that is dead. Where there are no such numbers it stays.
+fn out_of_the_way(held: File) -> File {
     // SAFETY: an open descriptor; the one that comes back is nobody else's.
     unsafe {
         match libc::fcntl(held.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH) {
-            -1 => Err(io::Error::last_os_error()),
-            number => Ok(File::from_raw_fd(number)),
+            -1 => held,
+            number => File::from_raw_fd(number),
         }
     }
 }
