@@ -380,7 +380,10 @@ class Walk:
         names = text is not None and all(isinstance(text.get(name), str) for name in ("session", "id", "verb"))
         if not names or not is_number(text.get("counter")):
             raise Wrong("what was signed is no request")
-        if text["verb"] != verb or text.get("command") != record.get("command"):
+        command = text.get("command")
+        if command is not None and len(command.encode()) > 64:
+            command = None
+        if text["verb"] != verb or command != record.get("command"):
             raise Wrong("says another verb or command than was signed")
         if granted:
             self.agrees(record, text)

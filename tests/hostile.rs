@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Cmd, PASSWORD, Server, invocation, text};
+use common::{PASSWORD, Server, invocation, text};
 use ordain::client::connect;
 use ordain::credential::{Purpose, SessionKey};
 use ordain::encoding::base64;
@@ -32,14 +32,6 @@ struct Raw {
 impl Raw {
     async fn new(server: &Server) -> Self {
         let socket = TcpStream::connect(("127.0.0.1", server.port)).await;
-        Self::over(server, socket.unwrap()).await
-    }
-
-    /// One that has little room for what it does not read.
-    async fn narrow(server: &Server) -> Self {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        let socket = socket.connect(([127, 0, 0, 1], server.port).into()).await;
         Self::over(server, socket.unwrap()).await
     }
 
@@ -981,32 +973,41 @@ fn the_header_is_nine_bytes() {
 /// A follower that reads nothing holds up nobody, and is told afterwards how much was missed.
 #[test]
 fn a_follower_that_reads_nothing_gets_a_gap_and_makes_nobody_wait() {
-    const EVENTS: u64 = 9000;
-    /// As long as a name may be, so that there is no room for all of them on the way.
-    const LONG: &str = "a-name-that-is-as-long-as-the-name-of-a-command-may-be-at-the-mo";
+    const EVENTS: u64 = 1000;
+    /// Runs whose output, a window each, takes all the room that there is on the way.
+    const FLOODS: u64 = 12;
     let server = Server::new()
-        .command(Cmd::new(LONG, &["{folder}/gone"]))
+        .common(&["missing", "flood"])
         .alice()
         .user("bob", &["all"])
         .start();
     common::block(async {
-        let (mut raw, key, session) = Raw::narrow(&server).await.enter("alice").await;
-        let id = RequestId::from_random(ordain::credential::random()).into();
-        let text = request_text(session, 1, &id, &Runs { follow: true }, || [0; 32]).text;
-        let signature = key.sign(Purpose::Request, &text);
-        let open = Open {
-            signed: text,
-            signature,
-            secrets: Default::default(),
+        let (mut raw, key, session) = Raw::new(&server).await.enter("alice").await;
+        let asked = |counter: u64, text: String| {
+            let open = Open {
+                signature: key.sign(Purpose::Request, &text),
+                signed: text,
+                secrets: Default::default(),
+            };
+            encode(u32::try_from(counter).unwrap(), Kind::Open, &write(&open))
         };
-        raw.send(&encode(1, Kind::Open, &write(&open))).await;
+        let id = || RequestId::from_random(ordain::credential::random()).into();
+        let follow = Runs { follow: true };
+        let text = request_text(session, 1, &id(), &follow, || [0; 32]).text;
+        raw.send(&asked(1, text)).await;
+        for counter in 2..FLOODS + 2 {
+            let flood = Run(invocation("flood", &[]));
+            let text = request_text(session, counter, &id(), &flood, || [0; 32]).text;
+            raw.send(&asked(counter, text)).await;
+        }
+        server.wait_for_records("start", FLOODS as usize);
         let (alice, bob) = (server.session("alice").await, server.session("bob").await);
         let mut slowest = Duration::ZERO;
         for _ in 0..EVENTS / 50 {
             let tried: Vec<_> = (0..50)
                 .map(|_| {
                     let alice = alice.clone();
-                    tokio::spawn(async move { alice.run(invocation(LONG, &[])).await.err() })
+                    tokio::spawn(async move { alice.run(invocation("missing", &[])).await.err() })
                 })
                 .collect();
             let began = Instant::now();
@@ -1022,8 +1023,12 @@ fn a_follower_that_reads_nothing_gets_a_gap_and_makes_nobody_wait() {
         );
 
         let (mut told, mut missed) = (0, 0);
-        while told + missed < EVENTS {
-            let frame = raw.frame().await.unwrap();
+        while told + missed < EVENTS + FLOODS {
+            let next = tokio::time::timeout(common::PATIENCE, raw.frame());
+            let frame = next
+                .await
+                .unwrap_or_else(|_| panic!("{told} told, {missed} missed"));
+            let frame = frame.unwrap();
             if frame.kind != Kind::Event {
                 continue;
             }
@@ -1031,7 +1036,7 @@ fn a_follower_that_reads_nothing_gets_a_gap_and_makes_nobody_wait() {
             missed += event.missed;
             told += event.what.map_or(0, |list| list.runs.len() as u64);
         }
-        assert_eq!(told + missed, EVENTS);
+        assert_eq!(told + missed, EVENTS + FLOODS);
         assert!(
             missed > 0,
             "there was room for everything: nothing was tried"

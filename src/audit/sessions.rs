@@ -6,6 +6,7 @@ use super::chain::{Link, link};
 use super::report::{Page, Report};
 use super::seen::{Seen, SignedLogin, SignedRequest};
 use crate::ids::SessionId;
+use crate::limits;
 use crate::protocol::Code;
 use std::collections::{HashMap, HashSet};
 
@@ -412,11 +413,10 @@ fn says_what_was_signed(
     page: &mut Page<'_>,
 ) {
     page.same("verb", Some(&seen.verb), Some(&signed.verb));
-    page.same(
-        "command",
-        seen.command.as_deref(),
-        signed.command.as_deref(),
-    );
+    // There is no command of a longer name, so the record leaves it to the signed text.
+    let command = signed.command.as_deref();
+    let command = command.filter(|name| name.len() <= limits::NAME);
+    page.same("command", seen.command.as_deref(), command);
     if !granted {
         return;
     }
