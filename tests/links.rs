@@ -414,3 +414,18 @@ fn a_dead_daemons_runs_end_whoever_has_its_process_id_now() {
     wait("the end of the group", || !base.exists());
     drop(server);
 }
+
+#[test]
+fn a_lock_holds_though_a_vault_of_before_was_put_back() {
+    let mut server = Server::standard();
+    let vault = server.path("state/vault.json");
+    let backup = std::fs::read(&vault).unwrap();
+    assert!(server.ordaind(&["lock", "alice"]).status.success());
+    server.stop();
+    std::fs::write(&vault, backup).unwrap();
+    server.restart();
+    assert_eq!(server.records("vault").last().unwrap()["state"], "replaced");
+    assert!(!server.ordain(&["run", "t", "true"]).status.success());
+    assert!(server.ordaind(&["unlock", "alice"]).status.success());
+    assert!(server.ordain(&["run", "t", "true"]).status.success());
+}
