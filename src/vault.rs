@@ -8,7 +8,7 @@
 use crate::credential::Factor;
 use crate::ids::SessionId;
 use crate::limits::LOGINS_PER_USER;
-use crate::sys;
+use crate::sys::{self, Trust};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -154,7 +154,8 @@ impl Vault {
             Err(fault) => return Err(format!("{}: {fault}", path.display())),
         }
 
-        let bytes = sys::read_private(&path, MOST).map_err(|fault| fault.to_string())?;
+        let bytes =
+            sys::read_secret(&path, &Trust::own(), MOST).map_err(|fault| fault.to_string())?;
 
         // serde would take a list for an object with its fields in order.
         if !bytes.starts_with(b"{") {

@@ -916,9 +916,14 @@ fn a_kept_login_out_of_a_backup_stays_ended() {
         stderr(&output)
     );
 
+    let found: Vec<_> = server
+        .records("vault")
+        .iter()
+        .map(|record| record["state"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(
-        server.records("vault").len(),
-        1,
+        found,
+        ["made", "replaced"],
         "and the administrator knows of it"
     );
 }

@@ -118,7 +118,14 @@ fn the_journal_gets_every_record_with_its_fields() {
 
     assert_eq!(
         kinds,
-        ["started", "frontend", "connection", "login", "request"]
+        [
+            "started",
+            "vault",
+            "frontend",
+            "connection",
+            "login",
+            "request"
+        ]
     );
 
     assert_eq!(

@@ -643,7 +643,7 @@ fn without_a_trail_nothing_runs() {
     let small = server.path("small");
     std::fs::create_dir(&small).unwrap();
     let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=16k", "none"])
+        .args(["-t", "tmpfs", "-o", "size=16k,mode=0700", "none"])
         .arg(&small)
         .status();
     if !mounted.is_ok_and(|status| status.success()) {

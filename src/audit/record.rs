@@ -67,6 +67,7 @@ pub const KINDS: &[&str] = &[
     "kept-ended",
     "lock",
     "vault",
+    "trail-key",
     "penalty",
     "totp",
     "request",
@@ -268,11 +269,18 @@ pub enum What<'a> {
         /// The user id of the administrator.
         uid: u32,
     },
-    /// The file of locks and kept logins is not the one that was left: the kept logins in it are
-    /// not believed.
+    /// The file of locks and kept logins was made, or is not as it was left.
     Vault {
-        /// What was found: always `replaced`.
+        /// `made` at the first start; `replaced` where it is another file than was left, and kept
+        /// logins in it are not believed; `removed` where it is gone; `older` where it, or the key
+        /// of the trail, is there and the trail is gone. After `replaced` and `removed` whom the
+        /// trail says to be locked stays locked, and whose seed is gone is locked.
         state: &'a str,
+    },
+    /// The key that signs checkpoints was gone, and another one was made.
+    TrailKey {
+        /// The new key's public half.
+        public: &'a str,
     },
     /// A source or user has failed too often and is not let in for a while, or was forgiven.
     Penalty {

@@ -59,7 +59,7 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, Re
     let document = Document::parse(&main.name, &main.text, &faults);
     let root = document.root(&faults);
     let folder = folder_of(path);
-    let sources: Vec<Source> = included(&root, folder)
+    let sources: Vec<Source> = included(&root, folder, mode, &trust)
         .iter()
         .filter_map(|file| source(file, mode, &trust, &faults))
         .collect();

@@ -61,8 +61,9 @@ pub fn source(path: &Path, mode: Mode, trust: &Trust, faults: &Faults) -> Option
     }
 }
 
-/// The files of `include`, patterns with `*` in the last part sorted by name.
-pub fn included(root: &Table<'_>, folder: &Path) -> Vec<PathBuf> {
+/// The files of `include`, patterns with `*` in the last part sorted by name. The folder of a pattern
+/// is judged too: a file that somebody has removed from it would not be missed.
+pub fn included(root: &Table<'_>, folder: &Path, mode: Mode, trust: &Trust) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for item in root.texts("include").unwrap_or_default() {
         let Some(path) = item.file(folder) else {
@@ -79,6 +80,10 @@ pub fn included(root: &Table<'_>, folder: &Path) -> Vec<PathBuf> {
         if parent.to_string_lossy().contains('*') {
             item.fault("`*` is accepted in the file's name only");
         } else if name.contains('*') {
+            if let (Mode::Here, Err(fault)) = (mode, sys::closed_folder(parent, trust)) {
+                item.fault(fault.to_string());
+                continue;
+            }
             let pattern = Pattern {
                 text: name.to_owned(),
                 place: item.place.clone(),

@@ -3,8 +3,11 @@
 use super::fault::Faults;
 use super::reader::{Document, Table};
 use super::values::folder_of;
-use crate::sys;
+use crate::place::Place;
+use crate::sys::{self, FileFault, Trust};
 use crate::tls;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where the control socket of the daemon with this configuration is. Reads no more than that, so
@@ -85,6 +88,58 @@ pub(super) fn state_and_control(server: Option<&Table<'_>>, folder: &Path) -> (P
         own_state.unwrap_or_else(default_state),
         control.unwrap_or(default_control),
     )
+}
+
+/// Judges the folders of the state, the trail and the control socket: whoever can change one of
+/// them can remove locks, keys and records, or answer in the daemon's place.
+pub(super) fn judge_folders(
+    [server, audit]: [Option<&Table<'_>>; 2],
+    [state, trail, control]: [&Path; 3],
+    root: &Place,
+    faults: &Faults,
+) {
+    let said = |table: Option<&Table<'_>>, key| {
+        let item = table.and_then(|table| table.item(key));
+        item.map_or_else(|| root.clone(), |item| item.place)
+    };
+    let mut judged = Vec::new();
+    for (table, key, name, folder) in [
+        (server, "state", "server.state", Some(state)),
+        (audit, "file", "audit.file", trail.parent()),
+        (server, "control", "server.control", control.parent()),
+    ] {
+        let Some(folder) = folder.filter(|folder| !judged.contains(folder)) else {
+            continue;
+        };
+        judged.push(folder);
+        if let Err(fault) = sys::closed_folder(folder, &Trust::own()) {
+            faults.add(
+                &said(table, key),
+                name,
+                mended(folder, key == "state", &fault),
+            );
+        }
+    }
+}
+
+/// The fault, with the command that mends it: a folder that is `private` is for the daemon alone.
+fn mended(folder: &Path, private: bool, fault: &FileFault) -> String {
+    let FileFault::Writable(at, _) = fault else {
+        return fault.to_string();
+    };
+    let meta = std::fs::symlink_metadata(at).ok();
+    let is = |what: fn(&Metadata) -> bool| meta.as_ref().is_some_and(what);
+    let (owner, path) = (sys::effective_uid(), at.display());
+    let how = if is(|meta| meta.is_symlink()) {
+        format!("`chown -h {owner} {path}`")
+    } else if is(|meta| meta.mode() & 0o1000 != 0) {
+        "accepted is a folder in which nobody else can make files".to_owned()
+    } else if private && std::fs::canonicalize(folder).is_ok_and(|real| real == *at) {
+        format!("`chown {owner} {path} && chmod 0700 {path}`, and look at what is in it")
+    } else {
+        format!("`chown {owner} {path} && chmod go-w {path}`, and look at what is in it")
+    };
+    format!("{fault}; who can change it can remove locks, keys and records; {how}")
 }
 
 /// Where a daemon keeps what must survive it: root's in /var/lib, another user's where XDG says.

@@ -6,7 +6,7 @@ use super::certificate::read_tls;
 use super::fault::Faults;
 use super::machine::Mode;
 use super::penalties::{penalties, usual_penalties};
-use super::places::{state_and_control, trail_of};
+use super::places::{judge_folders, state_and_control, trail_of};
 use super::reader::{Item, Table};
 use super::values::{number, one_of, size, time, timeout, window};
 use crate::credential::{Credentials, Hash};
@@ -119,6 +119,14 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
 
     let (state, control) = state_and_control(table, folder);
     let trail = trail_of(audit, &state, folder);
+    if mode == Mode::Here {
+        judge_folders(
+            [table, audit],
+            [&state, &trail, &control],
+            &root.place,
+            faults,
+        );
+    }
     let listen = listen(root, table, faults);
     let memory = size(login, "memory", 256 << 20);
     let running_bytes = size(output, "running", 16 << 30);

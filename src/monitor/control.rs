@@ -8,7 +8,7 @@ use crate::audit::{Record, What};
 use crate::limits;
 use crate::policy::{Refusal, authorize_local};
 use crate::protocol::{LocalFault, read_local, write};
-use crate::sys;
+use crate::sys::{self, Trust};
 use crate::verb::with_local_verb;
 use serde_json::json;
 use std::io;
@@ -23,6 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         sys::make_folder(folder, 0o755)?;
+        sys::closed_folder(folder, &Trust::own()).map_err(io::Error::other)?;
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(io::Error::new(

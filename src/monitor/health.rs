@@ -2,7 +2,7 @@
 
 use super::faults::LastFaults;
 use super::metrics::Counters;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::SystemTime;
 
 /// How the daemon is.
@@ -16,18 +16,21 @@ pub struct Health {
     pub stopping: Cell<bool>,
     /// What is counted since the start.
     pub counts: Counters,
+    /// What was missing at the start that was there before.
+    pub alarms: RefCell<Vec<String>>,
     /// The last warnings and errors.
     pub faults: LastFaults,
 }
 
 impl Health {
-    /// A daemon that has just started.
-    pub fn new(instance: String, faults: LastFaults) -> Self {
+    /// A daemon that has just started, and what it has missed.
+    pub fn new(instance: String, faults: LastFaults, alarms: Vec<String>) -> Self {
         Self {
             instance,
             since: crate::clock::now(),
             stopping: Cell::new(false),
             counts: Counters::default(),
+            alarms: RefCell::new(alarms),
             faults,
         }
     }

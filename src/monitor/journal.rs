@@ -236,12 +236,16 @@ fn datagram(seq: u64, line: &[u8]) -> Datagram {
         "gap",
         "recovered",
         "vault",
+        "trail-key",
         "lock",
     ];
+    // Every daemon makes a vault once.
+    let usual = (text("kind"), text("state")) == ("vault", "made");
 
-    let loud = bad
-        .iter()
-        .any(|word| text("decision") == *word || text("outcome") == *word || text("kind") == *word);
+    let loud = !usual
+        && bad.iter().any(|word| {
+            text("decision") == *word || text("outcome") == *word || text("kind") == *word
+        });
     field("MESSAGE", &message(&record));
     field("PRIORITY", if loud { "4" } else { "6" });
     field("SYSLOG_IDENTIFIER", "ordain-audit");

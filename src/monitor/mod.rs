@@ -26,6 +26,7 @@ mod owed;
 mod pem;
 mod penalties;
 mod reload;
+mod remembered;
 mod report;
 mod run;
 mod runs;

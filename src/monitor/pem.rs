@@ -47,7 +47,7 @@ impl TlsFiles {
         };
 
         let private = |path: &Path| {
-            let bytes = sys::read_private(path, limits::PEM_FILE)
+            let bytes = sys::read_secret(path, &Trust::own(), limits::PEM_FILE)
                 .map(zeroize::Zeroizing::new)
                 .map_err(|fault| fault.to_string())?;
             let parsed =

@@ -13,9 +13,10 @@ use crate::verb::{
     SinceStart, StatusView, TrailView,
 };
 
-/// What keeps the daemon from doing what it is for, or will soon; a sentence each.
+/// What keeps the daemon from doing what it is for, or will soon, and what was missing when it
+/// started; a sentence each.
 pub fn faults(state: &State) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = state.health.alarms.borrow().clone();
     found.extend(state.audit.fault.borrow().clone());
     found.extend(
         state

@@ -8,6 +8,7 @@ use super::feed::Feed;
 use super::health::Health;
 use super::journal::Journal;
 use super::link::Link;
+use super::remembered::{Remembered, remembered};
 use super::runs::{EndedRuns, Runs};
 use super::session::Sessions;
 use super::settings::{Loader, Settings};
@@ -22,6 +23,7 @@ use crate::sys::{self, Cgroups, Spawner};
 use crate::vault::{Found, Vault};
 use crate::{credential, limits};
 use std::fmt::Display;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use tokio::net::UnixListener;
@@ -46,6 +48,10 @@ pub struct Opened {
     trail: Trail,
     journal: Option<Journal>,
     vault: (Vault, Found),
+    /// What the trail says of a vault that is not the one that was left.
+    remembered: Option<Remembered>,
+    /// What was missing.
+    alarms: Vec<String>,
     listeners: Vec<TcpListener>,
     /// Whether they are the service manager's.
     listeners_stay: bool,
@@ -62,15 +68,21 @@ pub struct Opened {
 /// # Errors
 /// What cannot be had, and why.
 pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
-    let mut trail = trail::open(settings).map_err(|fault| {
+    let of_trail = |fault: &dyn Display| {
         cannot(
             &format!("the audit trail {}", settings.trail.display()),
-            &fault,
+            fault,
         )
-    })?;
+    };
+    let (mut trail, of_before) = trail::open(settings).map_err(|fault| of_trail(&fault))?;
     let journal = Journal::start(settings, trail.head().seq)
         .map_err(|fault| cannot("the thread for the journal", &fault))?;
     let vault = Vault::open(&settings.state).map_err(|fault| cannot("the vault", &fault))?;
+    let remembered = (vault.1 != Found::Same && trail.head().seq > 0)
+        .then(|| remembered(&settings.trail))
+        .transpose()
+        .map_err(|fault| of_trail(&fault))?;
+    let alarms = missed(&mut trail, vault.1, of_before).map_err(|fault| of_trail(&fault))?;
 
     let listeners_stay = !given.sockets.is_empty();
     let listeners = if listeners_stay {
@@ -99,6 +111,8 @@ pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
         trail,
         journal,
         vault,
+        remembered,
+        alarms,
         listeners,
         listeners_stay,
         control,
@@ -108,6 +122,27 @@ pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
         groups: given.groups,
         faults: given.faults,
     })
+}
+
+/// What was there before and is not: recorded, said in the log, and a fault of the daemon's health.
+fn missed(trail: &mut Trail, vault: Found, missed: trail::Missed) -> io::Result<Vec<String>> {
+    let mut alarms = Vec::new();
+    if missed.trail || (trail.head().seq == 0 && vault != Found::Nothing) {
+        alarms.push(
+            "the trail is gone, and the note of where it had come to: what lies beside it is older",
+        );
+        trail.append(&Record::now(What::Vault { state: "older" }))?;
+    }
+    if missed.key {
+        alarms.push("the trail's key was gone, and a new one was made: what is signed from now on is verified with another key (`ordaind audit key`)");
+        let public = trail.public().to_string();
+        trail.append(&Record::now(What::TrailKey { public: &public }))?;
+    }
+
+    for alarm in &alarms {
+        tracing::error!("{alarm}");
+    }
+    Ok(alarms.into_iter().map(str::to_owned).collect())
 }
 
 fn cannot(what: &str, fault: &dyn Display) -> CannotServe {
@@ -135,9 +170,9 @@ impl Opened {
             runs: Runs::new(means, ended, retention, &ledger),
             ledger,
             feed: Feed::default(),
-            health: Health::new(self.instance, self.faults),
+            health: Health::new(self.instance, self.faults, self.alarms),
         });
-        access::opened(&state, found).await;
+        access::opened(&state, found, self.remembered).await;
         (state, self.listeners, self.control)
     }
 }

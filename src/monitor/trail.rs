@@ -8,7 +8,7 @@ use crate::audit::{Head, Trail, TrailKey, rotated_files, rotated_name};
 use crate::credential;
 use crate::encoding::{base64, unbase64};
 use crate::limits::CHECKPOINT_EVERY;
-use crate::sys;
+use crate::sys::{self, Trust};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -24,17 +24,31 @@ const HEAD: &str = "trail.head";
 /// How often it is looked whether the file is still there, and has grown too large or too old.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Opens the trail, and makes its key where there is none.
+/// What was missing of the trail when it was opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Missed {
+    /// The key is new, and takes the place of one that is gone.
+    pub key: bool,
+    /// There was a key, and no file that it has signed.
+    pub trail: bool,
+}
+
+/// Opens the trail, and makes its key where there is none. Says what was there before and is not.
 ///
 /// # Errors
-/// What cannot be read or written; a key that others can read.
-pub fn open(settings: &Settings) -> io::Result<Trail> {
+/// What cannot be read or written; a folder that others can change; a key that others can read.
+pub fn open(settings: &Settings) -> io::Result<(Trail, Missed)> {
     for folder in [Some(settings.state.as_path()), settings.trail.parent()]
         .into_iter()
         .flatten()
     {
         sys::make_folder(folder, 0o700)?;
+        sys::closed_folder(folder, &Trust::own()).map_err(io::Error::other)?;
     }
+    let had_key = [PUBLIC, HEAD]
+        .iter()
+        .any(|name| settings.state.join(name).exists());
+    let has_key = settings.state.join(KEY).exists();
     let key = key(&settings.state)?;
     let known = std::fs::read_to_string(settings.state.join(HEAD))
         .ok()
@@ -46,7 +60,12 @@ pub fn open(settings: &Settings) -> io::Result<Trail> {
         last_rotated(&settings.trail)
     };
 
-    Trail::open(sys::append_private(&settings.trail)?, key, known, before)
+    let missed = Missed {
+        key: had_key && !has_key,
+        trail: has_key && !settings.trail.exists() && before.is_none() && known.is_none(),
+    };
+    let trail = Trail::open(sys::append_private(&settings.trail)?, key, known, before)?;
+    Ok((trail, missed))
 }
 
 fn key(folder: &Path) -> io::Result<TrailKey> {
@@ -66,8 +85,9 @@ fn key(folder: &Path) -> io::Result<TrailKey> {
         sys::replace(&path, text.as_bytes(), 0o600, false)?;
     }
 
-    let bytes =
-        Zeroizing::new(sys::read_private(&path, 4096).map_err(|fault| wrong(fault.to_string()))?);
+    let bytes = Zeroizing::new(
+        sys::read_secret(&path, &Trust::own(), 4096).map_err(|fault| wrong(fault.to_string()))?,
+    );
     let seed = std::str::from_utf8(&bytes)
         .ok()
         .and_then(|text| unbase64::<32>(text.trim()))

@@ -1,15 +1,16 @@
 //! The executable that was vetted is the one that runs: opened and judged at each run, and then run
 //! by descriptor.
 
-use super::{FileFault, Trust, trusted};
+use super::trust::{FileFault, Trust};
+use super::walk::{self, Found};
 use std::collections::HashMap;
 use std::ffi::{CString, OsString};
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -114,24 +115,21 @@ pub fn open_executable(
     trust: &Trust,
     pin: Option<&[u8; 32]>,
 ) -> Result<Executable, ExecutableFault> {
-    let (file, meta, real) = open(path, trust)?;
+    let mut last = open(path, trust)?;
+    let version = Version::of(&last.meta);
     if let Some(pin) = pin {
-        let digest = digest(path, &file, &meta)?;
+        let digest = digest(path, version, || reading(path, &last))?;
         if digest != *pin {
             return Err(ExecutableFault::Digest(path.to_owned(), hex(&digest)));
         }
     }
-    let version = Version::of(&meta);
-    let mut found = Executable {
-        file: file.into(),
-        interpreter: Vec::new(),
-        version,
-        paths: vec![real],
-    };
+
+    let mut words_before = Vec::new();
+    let mut paths = vec![last.real.clone()];
     let mut script = path.to_owned();
     for depth in 0.. {
-        let Some((interpreter, argument)) = line(&script)? else {
-            return Ok(found);
+        let Some((interpreter, argument)) = line(&script, &last)? else {
+            break;
         };
         if depth == NESTED {
             return Err(ExecutableFault::Interpreter(
@@ -149,10 +147,10 @@ pub fn open_executable(
         words.push(c(script.as_os_str().as_bytes())?);
         if depth > 0 {
             // The name that an outer script gave to this one, whose path stands there now.
-            found.interpreter.remove(0);
+            words_before.remove(0);
         }
-        words.append(&mut found.interpreter);
-        found.interpreter = words;
+        words.append(&mut words_before);
+        words_before = words;
         script = PathBuf::from(OsString::from_vec(interpreter));
         if !script.is_absolute() {
             return Err(ExecutableFault::Interpreter(
@@ -160,41 +158,40 @@ pub fn open_executable(
                 "the interpreter's path is not absolute",
             ));
         }
-        let (file, _, real) = open(&script, trust)?;
-        found.file = file.into();
-        found.paths.push(real);
+        last = open(&script, trust)?;
+        paths.push(last.real.clone());
+    }
+    Ok(Executable {
+        file: last.into_descriptor(),
+        interpreter: words_before,
+        version,
+        paths,
+    })
+}
+
+/// Walks to one file. What the walk ends at is what will be run: it need not be readable.
+fn open(path: &Path, trust: &Trust) -> Result<Found, ExecutableFault> {
+    let found = walk::walk(path, trust).map_err(|fault| match fault {
+        FileFault::Io(path, fault) => ExecutableFault::Io(path, fault),
+        other => ExecutableFault::Untrusted(other),
+    })?;
+    if !found.meta.is_file() || found.meta.permissions().mode() & 0o111 == 0 {
+        return Err(ExecutableFault::NotExecutable(path.to_owned()));
     }
     Ok(found)
 }
 
-/// Opens one file, judged through the same descriptor that will be run.
-fn open(path: &Path, trust: &Trust) -> Result<(File, Metadata, PathBuf), ExecutableFault> {
-    let io = |fault| ExecutableFault::Io(path.to_owned(), fault);
-    let judged = trusted(path, trust).map_err(|fault| match fault {
-        FileFault::Io(path, fault) => ExecutableFault::Io(path, fault),
-        other => ExecutableFault::Untrusted(other),
-    })?;
+/// Opens what the walk has ended at, to be read.
+fn reading(path: &Path, found: &Found) -> Result<File, ExecutableFault> {
+    let opened = found
+        .open()
+        .map_err(|fault| ExecutableFault::Io(path.to_owned(), fault))?;
+    // Only somebody who is trusted could do this; another try sees what they left.
+    opened.ok_or_else(|| exchanged(path, "somebody who exchanged it just now"))
+}
 
-    // O_PATH, because a file may be executable and not readable.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_PATH | libc::O_CLOEXEC)
-        .open(path)
-        .map_err(io)?;
-    let meta = file.metadata().map_err(io)?;
-    if (meta.dev(), meta.ino()) != (judged.dev(), judged.ino()) {
-        // Only somebody who is trusted could do this; another try sees what they left.
-        return Err(ExecutableFault::Untrusted(FileFault::Writable(
-            path.to_owned(),
-            "somebody who exchanged it just now".into(),
-        )));
-    }
-
-    if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 {
-        return Err(ExecutableFault::NotExecutable(path.to_owned()));
-    }
-    let real = std::fs::canonicalize(path).map_err(io)?;
-    Ok((file, meta, real))
+fn exchanged(path: &Path, who: &str) -> ExecutableFault {
+    ExecutableFault::Untrusted(FileFault::Writable(path.to_owned(), who.into()))
 }
 
 /// A script's interpreter and its one argument.
@@ -202,14 +199,13 @@ type Interpreter = (Vec<u8>, Option<Vec<u8>>);
 
 /// The interpreter's line of a script: the interpreter and its one argument. `None` for what is no
 /// script, or cannot be read and so cannot be one.
-fn line(path: &Path) -> Result<Option<Interpreter>, ExecutableFault> {
+fn line(path: &Path, found: &Found) -> Result<Option<Interpreter>, ExecutableFault> {
     let mut bytes = Vec::new();
-    let read = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)
-        .and_then(|file| file.take(LINE as u64).read_to_end(&mut bytes));
-    if read.is_err() {
+    let file = match reading(path, found) {
+        Err(ExecutableFault::Io(..)) => return Ok(None),
+        opened => opened?,
+    };
+    if file.take(LINE as u64).read_to_end(&mut bytes).is_err() {
         return Ok(None);
     }
     let Some(rest) = bytes.strip_prefix(b"#!") else {
@@ -276,8 +272,8 @@ pub fn has_capabilities(path: &Path) -> bool {
 /// As reading it.
 pub fn executable_digest(path: &Path) -> io::Result<String> {
     let file = File::open(path)?;
-    let meta = file.metadata()?;
-    digest(path, &file, &meta)
+    let version = Version::of(&file.metadata()?);
+    digest(path, version, || Ok(file))
         .map(|digest| hex(&digest))
         .map_err(|fault| io::Error::other(fault.to_string()))
 }
@@ -287,8 +283,11 @@ static DIGESTS: Mutex<Option<HashMap<Version, [u8; 32]>>> = Mutex::new(None);
 /// More versions than this are forgotten and read anew.
 const DIGESTS_KEPT: usize = 1024;
 
-fn digest(path: &Path, file: &File, meta: &Metadata) -> Result<[u8; 32], ExecutableFault> {
-    let version = Version::of(meta);
+fn digest(
+    path: &Path,
+    version: Version,
+    open: impl FnOnce() -> Result<File, ExecutableFault>,
+) -> Result<[u8; 32], ExecutableFault> {
     if let Some(known) = DIGESTS
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -299,8 +298,8 @@ fn digest(path: &Path, file: &File, meta: &Metadata) -> Result<[u8; 32], Executa
     }
     let io = |fault| ExecutableFault::Io(path.to_owned(), fault);
 
-    // Opened anew to be read, and compared with what will be run.
-    let mut readable = File::open(path).map_err(io)?;
+    // Compared with what will be run, before it is read and after.
+    let mut readable = open()?;
     let before = Version::of(&readable.metadata().map_err(io)?);
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     let mut buffer = vec![0; 128 * 1024];
@@ -312,12 +311,9 @@ fn digest(path: &Path, file: &File, meta: &Metadata) -> Result<[u8; 32], Executa
         }
     }
 
-    let after = Version::of(&file.metadata().map_err(io)?);
+    let after = Version::of(&readable.metadata().map_err(io)?);
     if before != version || after != version {
-        return Err(ExecutableFault::Untrusted(FileFault::Writable(
-            path.to_owned(),
-            "somebody who changed it while it was read".into(),
-        )));
+        return Err(exchanged(path, "somebody who changed it while it was read"));
     }
 
     let mut bytes = [0; 32];

@@ -1,184 +1,43 @@
 //! Files whose owner and mode matter: who could have written them, who could read them.
 
-use std::fmt;
+use super::trust::{FileFault, Trust, effective_uid};
+use super::walk;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-
-/// Why a file is not trusted.
-#[derive(Debug)]
-pub enum FileFault {
-    /// The file could not be looked at or read.
-    Io(PathBuf, io::Error),
-    /// This file or folder can be changed by somebody else; in words, by whom.
-    Writable(PathBuf, String),
-    /// The file can be read by somebody else and holds secrets.
-    Readable(PathBuf, u32),
-    /// The file is larger than anything it should be.
-    TooLarge(PathBuf, u64),
-    /// What has this name is no regular file.
-    NotAFile(PathBuf),
-}
-
-impl fmt::Display for FileFault {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(path, fault) => write!(out, "{}: {fault}", path.display()),
-            Self::Writable(path, who) => write!(out, "{} can be changed by {who}", path.display()),
-            Self::Readable(path, mode) => {
-                write!(
-                    out,
-                    "{} has mode {:04o}, so others can read it; `chmod 600` it",
-                    path.display(),
-                    mode & 0o7777
-                )
-            }
-
-            Self::TooLarge(path, bytes) => write!(
-                out,
-                "{} has {bytes} bytes, which is too large",
-                path.display()
-            ),
-            Self::NotAFile(path) => write!(out, "{} is not a regular file", path.display()),
-        }
-    }
-}
-
-/// The users whose files count as one's own: root, and this user.
-#[derive(Debug, Clone, Copy)]
-pub struct Trust {
-    /// The daemon's (or the client's) own user id.
-    pub own: u32,
-    /// Whether a group is only its user's own, as on systems where every user has a group.
-    pub private_group: fn(gid: u32, uid: u32) -> bool,
-}
-
-impl Trust {
-    /// Trust for the calling process.
-    pub fn own() -> Self {
-        #[cfg(target_os = "linux")]
-        let private_group = super::group_is_private;
-        #[cfg(not(target_os = "linux"))]
-        let private_group = |_: u32, _: u32| false;
-        Self {
-            own: effective_uid(),
-            private_group,
-        }
-    }
-
-    /// Who besides root and this user can change an entry with this metadata, in words.
-    fn stranger(&self, meta: &Metadata) -> Option<String> {
-        let mode = meta.mode();
-        let sticky_folder = meta.is_dir() && mode & 0o1000 != 0;
-        if meta.uid() != 0 && meta.uid() != self.own {
-            return Some(format!("its owner, user id {}", meta.uid()));
-        }
-        if sticky_folder {
-            // Entries of a sticky folder can be replaced by their owner only, and the entry is
-            // looked at too.
-            return None;
-        }
-
-        if mode & 0o002 != 0 {
-            return Some(format!("anybody (mode {:04o})", mode & 0o7777));
-        }
-        if mode & 0o020 != 0 && meta.gid() != 0 && !(self.private_group)(meta.gid(), meta.uid()) {
-            return Some(format!("group {} (mode {:04o})", meta.gid(), mode & 0o7777));
-        }
-        None
-    }
-}
-
-/// The effective user id of this process.
-pub fn effective_uid() -> u32 {
-    // SAFETY: geteuid takes nothing and cannot fail.
-    unsafe { libc::geteuid() }
-}
-
-/// Says whether nobody but root and this user can change the file or what its path means: the file
-/// itself, every folder above it, and every symbolic link on the way.
-///
-/// # Errors
-/// The first entry that somebody else can change, or that cannot be looked at.
-pub fn trusted(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |fault| FileFault::Io(path, fault)
-    };
-
-    let absolute = std::path::absolute(path).map_err(io(path))?;
-    let real = std::fs::canonicalize(&absolute).map_err(io(path))?;
-
-    // The path as written and the path it leads to: links are safe when the folders that hold them
-    // are.
-    for whole in [&absolute, &real]
-        .into_iter()
-        .take(if absolute == real { 1 } else { 2 })
-    {
-        let mut at = PathBuf::new();
-        for part in whole.components() {
-            at.push(part);
-            let meta = std::fs::symlink_metadata(&at).map_err(io(&at))?;
-            if meta.is_symlink() {
-                if meta.uid() != 0 && meta.uid() != trust.own {
-                    return Err(FileFault::Writable(
-                        at,
-                        format!("the owner of this link, user id {}", meta.uid()),
-                    ));
-                }
-
-                let target = std::fs::canonicalize(&at).map_err(io(&at))?;
-                if let Some(folder) = target.parent().filter(|_| target != real) {
-                    trusted(folder, trust)?;
-                }
-                continue;
-            }
-
-            if let Some(who) = trust.stranger(&meta) {
-                return Err(FileFault::Writable(at, who));
-            }
-        }
-    }
-
-    std::fs::metadata(&real).map_err(io(&real))
-}
+use std::path::Path;
 
 /// Whether users other than the owner can read a file with this metadata.
 pub fn others_can_read(meta: &Metadata) -> bool {
     meta.mode() & 0o044 != 0
 }
 
-/// Reads a configuration file that nobody else can have written, up to `max` bytes. Checks the file
-/// that was opened, so that it cannot be exchanged in between.
+/// Reads a configuration file that nobody else can have written, up to `max` bytes. What is read is
+/// the file that the walk has judged.
 ///
 /// # Errors
-/// What [`trusted`] says; also that the file is too large or not text.
+/// What [`walk::trusted`] says; also that the file is too large or not text.
 pub fn read_config(path: &Path, trust: &Trust, max: u64) -> Result<(String, Metadata), FileFault> {
-    let io = |fault| FileFault::Io(path.to_owned(), fault);
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)
-        .map_err(io)?;
-    let meta = file.metadata().map_err(io)?;
-    if !meta.is_file() {
-        return Err(FileFault::NotAFile(path.to_owned()));
-    }
-    let named = trusted(path, trust)?;
-    if (named.dev(), named.ino()) != (meta.dev(), meta.ino()) {
-        return Err(FileFault::Writable(
-            path.to_owned(),
-            "somebody who exchanged it while it was read".into(),
-        ));
-    }
-
+    let (file, meta) = walk::open_trusted(path, trust)?;
     if meta.len() > max {
         return Err(FileFault::TooLarge(path.to_owned(), meta.len()));
     }
+
     let mut text = String::new();
-    file.take(max).read_to_string(&mut text).map_err(io)?;
+    file.take(max)
+        .read_to_string(&mut text)
+        .map_err(|fault| FileFault::Io(path.to_owned(), fault))?;
     Ok((text, meta))
+}
+
+/// Reads a secret of the daemon's own: as [`read_private`], by a path that nobody else can make
+/// mean another file.
+///
+/// # Errors
+/// What [`walk::trusted`] and [`read_private`] say.
+pub fn read_secret(path: &Path, trust: &Trust, max: u64) -> Result<Vec<u8>, FileFault> {
+    let (file, meta) = walk::open_trusted(path, trust)?;
+    read_if_private(path, file, &meta, max)
 }
 
 /// Reads a file with a secret: a regular file that only its owner (this user or root) can read.
@@ -196,6 +55,16 @@ pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
     if !meta.is_file() {
         return Err(FileFault::NotAFile(path.to_owned()));
     }
+    read_if_private(path, file, &meta, max)
+}
+
+/// Reads an open file with a secret, if only its owner can read it.
+fn read_if_private(
+    path: &Path,
+    file: File,
+    meta: &Metadata,
+    max: u64,
+) -> Result<Vec<u8>, FileFault> {
     if meta.mode() & 0o077 != 0 {
         return Err(FileFault::Readable(path.to_owned(), meta.mode()));
     }
@@ -207,7 +76,9 @@ pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
     }
 
     let mut bytes = Vec::new();
-    file.take(max).read_to_end(&mut bytes).map_err(io)?;
+    file.take(max)
+        .read_to_end(&mut bytes)
+        .map_err(|fault| FileFault::Io(path.to_owned(), fault))?;
     Ok(bytes)
 }
 
@@ -370,55 +241,8 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32, force: bool) -> io::Result<
 mod tests {
     use super::*;
 
-    fn mine() -> Trust {
-        Trust {
-            own: effective_uid(),
-            private_group: |_, _| false,
-        }
-    }
-
     fn chmod(path: &Path, mode: u32) {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    }
-
-    #[test]
-    fn who_could_have_written_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("f");
-        std::fs::write(&file, "x").unwrap();
-        chmod(&file, 0o644);
-        assert!(trusted(&file, &mine()).is_ok());
-
-        for mode in [0o666, 0o664, 0o602] {
-            chmod(&file, mode);
-
-            // Group root counts as root, so 0664 is fine where the tests run as root.
-            let fine = mode == 0o664 && std::fs::metadata(&file).unwrap().gid() == 0;
-            assert_eq!(trusted(&file, &mine()).is_ok(), fine, "{mode:o}");
-        }
-
-        chmod(&file, 0o600);
-        chmod(folder.path(), 0o777);
-        assert!(
-            matches!(trusted(&file, &mine()), Err(FileFault::Writable(path, _)) if path == folder.path())
-        );
-        chmod(folder.path(), 0o1777);
-        assert!(
-            trusted(&file, &mine()).is_ok(),
-            "sticky folders protect their entries"
-        );
-    }
-
-    #[test]
-    fn a_link_is_followed_and_judged() {
-        let folder = tempfile::tempdir().unwrap();
-        let open = folder.path().join("open");
-        std::fs::create_dir(&open).unwrap();
-        std::fs::write(open.join("f"), "x").unwrap();
-        std::os::unix::fs::symlink(open.join("f"), folder.path().join("link")).unwrap();
-        assert!(trusted(&folder.path().join("link"), &mine()).is_ok());
-        chmod(&open, 0o777);
-        assert!(trusted(&folder.path().join("link"), &mine()).is_err());
     }
 
     #[test]

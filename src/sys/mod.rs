@@ -31,6 +31,8 @@ mod service;
 #[cfg(target_os = "linux")]
 mod spawn;
 mod terminal;
+mod trust;
+mod walk;
 
 #[cfg(target_os = "linux")]
 pub use account::{Group, Names, group_is_private, lookup};
@@ -50,9 +52,8 @@ pub use executable::{
 #[cfg(target_os = "linux")]
 pub use fault::{fault_point, fault_time};
 pub use file::{
-    FileFault, Trust, append_private, effective_uid, free_bytes, host_name, make_folder,
-    open_private, others_can_read, private_file, private_folder, read_config, read_private,
-    replace, trusted,
+    append_private, free_bytes, host_name, make_folder, open_private, others_can_read,
+    private_file, private_folder, read_config, read_private, read_secret, replace,
 };
 #[cfg(target_os = "linux")]
 pub use jail::Files;
@@ -78,3 +79,5 @@ pub use spawn::{
 pub use terminal::{RawMode, Size, own_terminal_size};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
+pub use trust::{FileFault, Trust, effective_uid};
+pub use walk::{closed_folder, trusted};

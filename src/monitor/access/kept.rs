@@ -10,50 +10,9 @@ use crate::monitor::sessions;
 use crate::monitor::settings::Settings;
 use crate::monitor::state::Shared;
 use crate::source::Source;
-use crate::vault::{Found, KeptLogin};
+use crate::vault::KeptLogin;
 use std::collections::HashSet;
 use std::io;
-use std::time::Duration;
-
-/// The vault was opened. Another file than was left there is told of.
-pub async fn opened(state: &Shared, found: Found) {
-    let settings = state.settings();
-    if found == Found::Removed {
-        tracing::error!(
-            "the vault in the state folder was removed: locks, seeds of one-time codes and kept logins are gone"
-        );
-        let _ = state.record(&Record::now(What::Vault { state: "removed" }));
-    }
-
-    if found == Found::Other {
-        tracing::warn!(
-            "the vault in the state folder is not the file that was left there (a backup?): kept logins in it are not believed; look at `ordaind lock --list`"
-        );
-        let _ = state.record(&Record::now(What::Vault { state: "replaced" }));
-    }
-
-    // Whoever has lost what a login was proved by while no daemon ran has lost the login.
-    if end_kept(state, |_, login| over(&settings, state, login), "revoked")
-        || matches!(found, Found::Other | Found::Removed)
-    {
-        let _ = save(state).await;
-    }
-    let state = state.clone();
-    tokio::task::spawn_local(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            let settings = state.settings();
-            if end_kept(
-                &state,
-                |_, login| over(&settings, &state, login),
-                "its time is up",
-            ) || state.access.unsaved.get()
-            {
-                let _ = save(&state).await;
-            }
-        }
-    });
-}
 
 /// Keeps a login; for how many seconds, if it could be.
 pub async fn keep(state: &Shared, session: &Session, source: &Source) -> Option<u64> {

@@ -5,11 +5,13 @@
 //! daemon lives in a leaf of its own beside its runs, because a group that has controllers for its
 //! children may hold no process itself.
 
+mod base;
 mod group;
 
 pub use group::{Cgroup, Spent, TreeLimits};
 
-use group::{put, remove};
+use base::{Base, LEAF, PREFIX, STAYS};
+use group::put;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,7 +63,7 @@ struct Shared {
     /// The group that the daemon was started in.
     outer: PathBuf,
     /// The group that holds the daemon's leaf and the runs.
-    base: PathBuf,
+    base: Base,
     controllers: Controllers,
     next: AtomicU64,
     /// Empty groups without bounds, to be used again: making one costs a fifth of a start.
@@ -70,10 +72,6 @@ struct Shared {
 
 /// Empty groups that are kept for the next run.
 const KEPT: usize = 64;
-const PREFIX: &str = "ordaind-";
-/// Groups of commands that leave something running.
-const STAYS: &str = "ordain-stays-";
-const LEAF: &str = "daemon";
 
 /// Where this process's group is, in the file system.
 fn own() -> Result<PathBuf, String> {
@@ -135,29 +133,30 @@ impl Cgroups {
     /// Why there can be no groups here, in words.
     pub fn enter() -> Result<Self, String> {
         let outer = own()?;
-        clear(&outer);
-        let base = outer.join(format!("{PREFIX}{}", std::process::id()));
-        let cannot = |what: &Path, fault: io::Error| format!("{}: {fault}", what.display());
-        let leaf = base.join(LEAF);
-        fs::create_dir_all(&leaf).map_err(|fault| cannot(&leaf, fault))?;
+        base::clear(&outer);
+        let base = Base::make(&outer)?;
+        let leaf = base.path.join(LEAF);
         if !leaf.join("cgroup.kill").exists() {
-            let _ = fs::remove_dir(&leaf).and_then(|()| fs::remove_dir(&base));
+            let _ = base.remove();
             return Err("this kernel has no cgroup.kill (Linux 5.14)".into());
         }
 
         put(&leaf.join("cgroup.procs"), "0").map_err(|fault| {
-            let _ = fs::remove_dir(&leaf).and_then(|()| fs::remove_dir(&base));
-            cannot(&leaf, fault)
+            let _ = base.remove();
+            format!("{}: {fault}", leaf.display())
         })?;
 
         // One by one: one that cannot be had must not cost the others.
         for name in Controllers::listed(&outer.join("cgroup.controllers")).names(true) {
             let _ = put(&outer.join("cgroup.subtree_control"), &format!("+{name}"));
         }
-        for name in Controllers::listed(&base.join("cgroup.controllers")).names(true) {
-            let _ = put(&base.join("cgroup.subtree_control"), &format!("+{name}"));
+        for name in Controllers::listed(&base.path.join("cgroup.controllers")).names(true) {
+            let _ = put(
+                &base.path.join("cgroup.subtree_control"),
+                &format!("+{name}"),
+            );
         }
-        let controllers = Controllers::listed(&base.join("cgroup.subtree_control"));
+        let controllers = Controllers::listed(&base.path.join("cgroup.subtree_control"));
         Ok(Self(Arc::new(Shared {
             outer,
             base,
@@ -204,9 +203,9 @@ impl Cgroups {
         let path = if stays {
             self.0
                 .outer
-                .join(format!("{STAYS}{}-{number}", std::process::id()))
+                .join(format!("{STAYS}{}-{number}", self.0.base.id))
         } else {
-            self.0.base.join(format!("run-{number}"))
+            self.0.base.path.join(format!("run-{number}"))
         };
 
         Cgroup::make(path, limits, stays)
@@ -234,67 +233,11 @@ impl Cgroups {
         if put(&self.0.outer.join("cgroup.procs"), "0").is_ok() {
             // The frontend lived there too, and is about to end.
             for _ in 0..100 {
-                if fs::remove_dir(self.0.base.join(LEAF))
-                    .and_then(|()| fs::remove_dir(&self.0.base))
-                    .is_ok()
-                {
+                if self.0.base.remove().is_ok() {
                     return;
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
     }
-}
-
-/// Ends what a daemon that was killed has left: its runs must not go on unseen.
-fn clear(outer: &Path) {
-    let folders = |path: &Path| {
-        fs::read_dir(path)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.is_dir())
-    };
-
-    let left = |path: &PathBuf| {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_prefix(PREFIX));
-        name.and_then(|pid| pid.parse::<u32>().ok())
-            .is_some_and(|pid| !lives(path, pid))
-    };
-
-    let stays = |path: &PathBuf| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with(STAYS))
-    };
-
-    for group in folders(outer).filter(stays) {
-        // Goes when it is empty; what lives in it was to go on.
-        let _ = remove(&group);
-    }
-
-    for base in folders(outer).filter(left) {
-        for run in folders(&base) {
-            let _ = put(&run.join("cgroup.kill"), "1");
-            for _ in 0..100 {
-                if remove(&run).is_ok() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-
-        let _ = fs::remove_dir(&base);
-    }
-}
-
-/// Whether the daemon that made these groups lives: in its leaf, or about to move there.
-fn lives(base: &Path, pid: u32) -> bool {
-    let leaf = fs::read_to_string(base.join(LEAF).join("cgroup.procs")).unwrap_or_default();
-    let there = leaf.lines().any(|line| line == pid.to_string());
-    Path::new("/proc").join(pid.to_string()).exists() && (there || leaf.is_empty())
 }

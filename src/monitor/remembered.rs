@@ -1,0 +1,167 @@
+//! What the trail remembers of the vault: whether there was one, who was locked, and who had a seed.
+//! Asked when the vault is not the one that was left.
+
+use crate::audit::Follower;
+use crate::vault::{Contents, Lock};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// What the records of a whole trail come to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Whether a vault was written beside this trail, as far as can be told.
+    pub vault: bool,
+    /// The number of the first record that is there; what was before is not known.
+    pub begins: u64,
+    /// Who is locked, as far as the trail goes.
+    pub locks: BTreeMap<String, Lock>,
+    /// Who has a seed, with the time and maker of it.
+    pub seeds: BTreeMap<String, Lock>,
+}
+
+/// Why a user is locked whose seed is gone: without it a password alone would be enough.
+pub const SEED_LOST: &str =
+    "the seed of their one-time codes is gone with the vault; `ordaind totp` makes a new one";
+
+/// The fields of a record that tell of the vault.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Line {
+    time: String,
+    kind: String,
+    user: String,
+    state: String,
+    reason: String,
+    uid: u32,
+    kept: Option<String>,
+}
+
+/// Reads the trail, with the files that it was rotated into.
+///
+/// # Errors
+/// As reading; nothing is guessed about locks.
+pub fn remembered(trail: &Path) -> io::Result<Remembered> {
+    let mut records = Follower::behind(trail.to_owned(), 0);
+    let mut found = Remembered::default();
+    while let Some((number, line)) = records.next_record()? {
+        if found.begins == 0 {
+            found.begins = number;
+            // The record of it may have been put away with what is not there any more.
+            found.vault = number > 1;
+        }
+        // What is no record of these fields tells nothing of the vault.
+        if let Ok(line) = serde_json::from_slice::<Line>(&line) {
+            found.take_in(line);
+        }
+    }
+    Ok(found)
+}
+
+impl Remembered {
+    fn take_in(&mut self, line: Line) {
+        let table = match line.kind.as_str() {
+            "lock" => &mut self.locks,
+            "totp" => &mut self.seeds,
+            "vault" | "kept-ended" => return self.vault = true,
+            kind => return self.vault |= kind == "login" && line.kept.is_some(),
+        };
+
+        self.vault = true;
+        if matches!(line.state.as_str(), "locked" | "made") {
+            let since = OffsetDateTime::parse(&line.time, &Rfc3339)
+                .map_or(0, |time| u64::try_from(time.unix_timestamp()).unwrap_or(0));
+            let lock = Lock {
+                reason: line.reason,
+                since,
+                by: line.uid,
+            };
+            table.insert(line.user, lock);
+        } else {
+            table.remove(&line.user);
+        }
+    }
+
+    /// Takes over who must stay out, where the vault does not say so: whoever was locked, and
+    /// whoever had a seed that is gone. Returns who.
+    pub fn take_over(self, vault: &mut Contents) -> Vec<String> {
+        let without = self.seeds.into_iter().filter_map(|(user, seed)| {
+            let lost = !vault.seeds.contains_key(&user);
+            let reason = SEED_LOST.into();
+            lost.then_some((user, Lock { reason, ..seed }))
+        });
+        let mut wanted: BTreeMap<_, _> = without.collect();
+        wanted.extend(self.locks);
+        wanted.retain(|user, _| !vault.locks.contains_key(user));
+        let users = wanted.keys().cloned().collect();
+        vault.locks.extend(wanted);
+        users
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_on_each_user_counts_across_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = folder.path().join("trail.jsonl");
+        let record = |seq: u32, rest: &str| {
+            format!("{{\"seq\":{seq},\"time\":\"1970-01-01T00:01:40.5Z\",{rest}}}\n")
+        };
+        let lock = |seq, user, state| {
+            let rest =
+                format!(r#""kind":"lock","user":"{user}","state":"{state}","reason":"r","uid":7"#);
+            record(seq, &rest)
+        };
+        let seed = |seq, user, state| {
+            record(
+                seq,
+                &format!(r#""kind":"totp","user":"{user}","state":"{state}","uid":0"#),
+            )
+        };
+
+        let old = lock(1, "a", "locked") + &lock(2, "b", "locked") + &seed(3, "c", "made");
+        std::fs::write(crate::audit::rotated_name(&trail, 3), old).unwrap();
+        let new = lock(4, "b", "unlocked")
+            + "no record\n"
+            + &seed(5, "d", "made")
+            + &seed(6, "d", "removed");
+        std::fs::write(&trail, new).unwrap();
+        let found = remembered(&trail).unwrap();
+        assert!(found.vault);
+
+        let mut vault = Contents::default();
+        assert_eq!(found.take_over(&mut vault), ["a", "c"]);
+        let a = &vault.locks["a"];
+        assert_eq!((a.reason.as_str(), a.since, a.by), ("r", 100, 7));
+        assert_eq!(vault.locks["c"].reason, SEED_LOST);
+        assert_eq!(vault.locks.len(), 2);
+    }
+
+    #[test]
+    fn a_trail_that_tells_nothing_of_a_vault_is_no_alarm() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = folder.path().join("trail.jsonl");
+        assert_eq!(remembered(&trail).unwrap(), Remembered::default());
+        let login = r#"{"seq":1,"kind":"login","user":"a"}"#;
+        std::fs::write(&trail, format!("{login}\n")).unwrap();
+        assert!(!remembered(&trail).unwrap().vault);
+        std::fs::write(
+            &trail,
+            format!("{}\n", login.replace("\"a\"", "\"a\",\"kept\":\"x\"")),
+        )
+        .unwrap();
+        assert!(remembered(&trail).unwrap().vault);
+
+        // The beginning was put away, and with it the record that a vault was made.
+        std::fs::write(&trail, login.replace(":1,", ":8,") + "\n").unwrap();
+        let found = remembered(&trail).unwrap();
+        assert_eq!((found.vault, found.begins), (true, 8));
+    }
+}
