@@ -16,6 +16,14 @@ pub const DATA_FRAME: usize = 64 * 1024;
 pub const IPC_MESSAGE: usize = 48 * 1024;
 /// Bytes that may wait for a frontend whose queue is full; one that does not read is replaced.
 pub const LINK_BACKLOG: usize = 8 * 1024 * 1024;
+/// Descriptors of the frontend's that may wait to be closed, which takes microseconds: as many as
+/// logins may wait.
+pub const CLOSING: usize = LOGINS_WAITING;
+/// Clients that wait in the kernel to be accepted.
+pub const ACCEPT_QUEUE: u32 = 4096;
+/// How far a frontend's numbers of connections may go beyond its first: a million a second, for
+/// twelve days.
+pub const CONNECTION_NUMBERS: u64 = 1 << 40;
 /// Descriptors that may travel with one message between the two processes.
 pub const IPC_DESCRIPTORS: usize = 8;
 /// Bytes a peer may send on a stream before the other side grants more: a gigabit at 4 ms.

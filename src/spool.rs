@@ -50,6 +50,11 @@ pub struct Spool {
 /// Bytes before the first stream's: the counts, and whether a read was under way.
 const HEAD: u64 = 4096;
 
+/// Bytes of the file of a run of which so many of each stream are kept.
+pub const fn size(capacity: u64) -> u64 {
+    capacity.saturating_mul(2).saturating_add(HEAD)
+}
+
 /// Where in the head stands what was lost: for each stream the offset and one more, or 0.
 const LOST: u64 = 32;
 

@@ -8,7 +8,7 @@ use crate::ipc::{
     self, Channel, ChannelFault, Frontend, Logs, Manifest, Name, ToFrontend, ToMonitor,
 };
 use crate::limits;
-use crate::sys::{self, Identity};
+use crate::sys::{self, Held, Identity};
 use rustls::ServerConfig;
 use std::io;
 use std::net::TcpListener;
@@ -66,7 +66,8 @@ fn first_settings(socket: &OwnedFd) -> Result<(Frontend, Manifest), Ended> {
 
     match ipc::read(buffer.get(..received.length).unwrap_or_default()) {
         Ok((ToFrontend::Configure(settings), names)) if !received.cut => {
-            let manifest = Manifest::named(names, received.descriptors);
+            let descriptors = received.descriptors.into_iter().map(Held::Own).collect();
+            let manifest = Manifest::named(names, descriptors);
             let manifest = manifest.ok_or_else(|| wrong(&"its descriptors did not come along"))?;
             Ok((*settings, manifest))
         }

@@ -2,7 +2,7 @@
 
 use super::manifest::{Manifest, Name};
 use crate::limits::IPC_MESSAGE;
-use crate::sys;
+use crate::sys::{self, Foreign, Held};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 /// Messages out, messages in. Sending needs no exclusive access: a message goes whole or not at
 /// all.
 #[derive(Debug)]
-pub struct Channel(AsyncFd<OwnedFd>);
+pub struct Channel(AsyncFd<Held>);
 
 /// Why no message came.
 #[derive(Debug)]
@@ -42,7 +42,40 @@ impl Channel {
     /// # Errors
     /// When it cannot be watched.
     pub fn new(end: OwnedFd) -> io::Result<Self> {
-        sys::watch(end, Interest::READABLE | Interest::WRITABLE).map(Self)
+        Self::over(Held::Own(end))
+    }
+
+    /// Takes over the end whose other one the frontend has: what comes through it is the frontend's,
+    /// and so is what was never taken out of it. Needs a running runtime.
+    ///
+    /// # Errors
+    /// When it cannot be watched.
+    pub fn to_frontend(end: OwnedFd) -> io::Result<Self> {
+        Self::over(Held::Foreign(Foreign::new(end)))
+    }
+
+    fn over(end: Held) -> io::Result<Self> {
+        sys::watch_held(end, Interest::READABLE | Interest::WRITABLE).map(Self)
+    }
+
+    /// What came along with a message; in the hands of those who may close it from now on.
+    fn hold(&self, descriptors: Vec<OwnedFd>) -> Vec<Held> {
+        let hold = |descriptor| match self.0.get_ref() {
+            Held::Own(_) => Held::Own(descriptor),
+            Held::Foreign(_) => Held::Foreign(Foreign::new(descriptor)),
+        };
+        descriptors.into_iter().map(hold).collect()
+    }
+
+    /// Takes out what is still there, of a process that is gone, and what came along with it.
+    pub fn empty(&self) {
+        let mut byte = [0];
+        while let Ok(received) = sys::receive(self.0.get_ref().as_fd(), &mut byte) {
+            if received.length == 0 {
+                return;
+            }
+            drop(self.hold(received.descriptors));
+        }
     }
 
     /// Sends a message with descriptors, waiting while the other side's queue is full.
@@ -110,15 +143,20 @@ impl Channel {
         buffer: &mut Vec<u8>,
     ) -> Result<(M, Manifest), ChannelFault> {
         buffer.resize(IPC_MESSAGE, 0);
-        let received = match sys::receive(self.0.get_ref().as_fd(), buffer) {
+        let mut received = match sys::receive(self.0.get_ref().as_fd(), buffer) {
             Err(fault) if fault.kind() == io::ErrorKind::ConnectionReset => {
                 return Err(ChannelFault::Gone);
             }
             Err(fault) => return Err(ChannelFault::Io(fault)),
-            Ok(received) if received.length == 0 => return Err(ChannelFault::Gone),
-            Ok(received) if received.cut => return Err(ChannelFault::Malformed("it was cut")),
             Ok(received) => received,
         };
+        let descriptors = self.hold(std::mem::take(&mut received.descriptors));
+        if received.length == 0 {
+            return Err(ChannelFault::Gone);
+        }
+        if received.cut {
+            return Err(ChannelFault::Malformed("it was cut"));
+        }
         let bytes = buffer.get_mut(..received.length).unwrap_or_default();
         let message = read(bytes);
         zeroize::Zeroize::zeroize(bytes);
@@ -129,7 +167,7 @@ impl Channel {
             Manifest::lost()
         } else {
             let left_over = "descriptors are missing or left over";
-            Manifest::named(names, received.descriptors)
+            Manifest::named(names, descriptors)
                 .ok_or(ChannelFault::Malformed(left_over))?
         };
         Ok((message, manifest))

@@ -1,5 +1,6 @@
 //! The descriptors that come along with a message, each by its name.
 
+use crate::sys::{Foreign, Held};
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 
@@ -29,7 +30,7 @@ pub enum Name {
 /// Descriptors with their names.
 #[derive(Debug, Default)]
 pub struct Manifest {
-    named: Vec<(Name, OwnedFd)>,
+    named: Vec<(Name, Held)>,
     lost: bool,
 }
 
@@ -50,7 +51,7 @@ impl Manifest {
     /// These descriptors with one more.
     #[must_use]
     pub fn with(mut self, name: Name, descriptor: impl Into<OwnedFd>) -> Self {
-        self.named.push((name, descriptor.into()));
+        self.named.push((name, Held::Own(descriptor.into())));
         self
     }
 
@@ -63,8 +64,23 @@ impl Manifest {
         }
     }
 
-    /// Takes the first of this name.
+    /// Takes the first of this name, unless it is the frontend's.
     pub fn take(&mut self, name: Name) -> Option<OwnedFd> {
+        match self.take_held(name)? {
+            Held::Own(descriptor) => Some(descriptor),
+            Held::Foreign(_) => None,
+        }
+    }
+
+    /// Takes the first of this name, if it is the frontend's.
+    pub fn take_foreign(&mut self, name: Name) -> Option<Foreign> {
+        match self.take_held(name)? {
+            Held::Foreign(descriptor) => Some(descriptor),
+            Held::Own(_) => None,
+        }
+    }
+
+    fn take_held(&mut self, name: Name) -> Option<Held> {
         let at = self.named.iter().position(|(known, _)| *known == name)?;
         Some(self.named.remove(at).1)
     }
@@ -79,12 +95,12 @@ impl Manifest {
         self.named.iter().map(|(name, _)| *name).collect()
     }
 
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = &Held> {
         self.named.iter().map(|(_, descriptor)| descriptor)
     }
 
     /// The descriptors that came, by the names that were sent; `None` where they are not as many.
-    pub fn named(names: Vec<Name>, descriptors: Vec<OwnedFd>) -> Option<Self> {
+    pub fn named(names: Vec<Name>, descriptors: Vec<Held>) -> Option<Self> {
         (names.len() == descriptors.len()).then(|| Self {
             named: names.into_iter().zip(descriptors).collect(),
             lost: false,

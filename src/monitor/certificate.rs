@@ -96,7 +96,7 @@ async fn put_in_force(state: &Shared, new: Tls) {
         expires: &expires,
         same_key,
     }));
-    super::configure::configure(state, &[]).await;
+    super::configure::configure(state, false).await;
 }
 
 /// What stands on the disk cannot be used: said at once, and a fault of the daemon's health if it

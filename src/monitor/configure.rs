@@ -4,7 +4,6 @@ use super::state::Shared;
 use crate::ipc::{Frontend, Manifest, Name, ToFrontend};
 use crate::limits;
 use std::io::{self, Write};
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
 /// Bytes behind a descriptor that needs no file: a pipe, filled and closed.
@@ -22,7 +21,7 @@ fn readable(bytes: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// Tells the frontend its settings; the listeners come along at the start only.
-pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
+pub async fn configure(state: &Shared, start: bool) {
     let settings = state.settings();
     let manifest = || -> io::Result<Manifest> {
         let client_ca = settings.tls.client_ca.as_deref().map(readable);
@@ -30,11 +29,15 @@ pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
             .with(Name::Certificate, readable(&settings.tls.chain)?)
             .with(Name::Key, readable(&settings.tls.key)?)
             .with_some(Name::ClientCa, client_ca.transpose()?);
-        for listener in listeners {
+        for listener in state.link.listeners.borrow().iter().filter(|_| start) {
             manifest = manifest.with(Name::Listener, listener.try_clone()?);
         }
         Ok(manifest)
     };
+    if start {
+        let first = state.link.highest.get().saturating_add(1);
+        state.link.first.set(first);
+    }
     let message = Frontend {
         limits: settings.limits.clone(),
         logs: settings.logs,
@@ -43,7 +46,7 @@ pub async fn configure(state: &Shared, listeners: &[TcpListener]) {
             .frontend
             .map(|identity| (identity.uid, identity.gid)),
         instance: state.health.instance.clone(),
-        first_connection: state.link.highest.get() + 1,
+        first_connection: state.link.first.get(),
         threads: settings.threads,
     };
 

@@ -138,7 +138,7 @@ fn of_login(
         login::too_busy(state, connection);
         return Ok(());
     }
-    let Some(socket) = manifest.take(Name::Client) else {
+    let Some(socket) = manifest.take_foreign(Name::Client) else {
         return Err("a login without its socket".into());
     };
 
@@ -150,7 +150,7 @@ fn of_login(
         code,
         exporter,
     };
-    login::login(state, connection, socket, proof)
+    login::login(state, connection, &socket, proof)
 }
 
 /// What a misdeed that the frontend has seen is among the penalties.

@@ -7,7 +7,7 @@ use crate::limits::LINK_BACKLOG;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use tokio::sync::{Notify, oneshot};
 
@@ -27,7 +27,11 @@ pub struct Link {
     pub highest: Cell<ConnectionId>,
     /// Whether the listeners are the service manager's, and stay open for the next daemon.
     pub listeners_stay: bool,
-    /// The addresses that the daemon listens on.
+    /// The first number that the frontend may give to a connection.
+    pub first: Cell<ConnectionId>,
+    /// The sockets that the daemon listens on, which each frontend gets.
+    pub listeners: RefCell<Vec<TcpListener>>,
+    /// The addresses that the daemon listens on, in the listeners' order.
     pub addresses: RefCell<Vec<SocketAddr>>,
     /// What the frontend could not be told yet.
     backlog: RefCell<Rc<Backlog>>,

@@ -20,6 +20,7 @@ mod health;
 mod heard;
 mod journal;
 mod link;
+mod listeners;
 mod login;
 mod metrics;
 mod owed;

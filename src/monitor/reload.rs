@@ -95,7 +95,7 @@ async fn accept(state: &Shared, new: Settings) -> Vec<String> {
             .or_insert_with(|| new.policy.takes_from(&old.policy, user))
     };
     super::access::enforce(state, narrowed).await;
-    super::configure::configure(state, &[]).await;
+    super::configure::configure(state, false).await;
     super::penalties::reloaded(state, &old.penalties);
 
     let told = if changes.is_empty() {

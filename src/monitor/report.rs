@@ -3,9 +3,9 @@
 use super::asked::TRAIL_PER_USER;
 use super::faults::Noted;
 use super::metrics::Counters;
-use super::penalties;
 use super::run::Phase;
 use super::state::State;
+use super::{listeners, penalties};
 use crate::limits::{self, LIMIT_NEAR};
 use crate::policy::{Command, Policy};
 use crate::verb::{
@@ -37,6 +37,7 @@ pub fn faults(state: &State) -> Vec<String> {
     if !state.link.ready.get() {
         found.push("there is no frontend: nobody can connect".into());
     }
+    found.extend(listeners::faults(state));
     let now = crate::clock::now();
 
     // A renewal writes one file after the other; what is wrong for longer would keep the next

@@ -14,7 +14,7 @@ use super::session::Sessions;
 use super::settings::{Loader, Settings};
 use super::state::{Shared, State};
 use super::supervise::{self, CannotServe};
-use super::{access, control, trail};
+use super::{access, control, listeners, trail};
 use crate::audit::{Record, Trail, What};
 use crate::exec::Means;
 use crate::ids::RunId;
@@ -88,7 +88,7 @@ pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
     let listeners = if listeners_stay {
         given.sockets
     } else {
-        supervise::bind(&settings.listen)?
+        listeners::bind(&settings.listen)?
     };
     let control = control::bind(&settings.control).map_err(|fault| {
         cannot(
@@ -225,12 +225,13 @@ pub async fn frontend(
         .iter()
         .filter_map(|listener| listener.local_addr().ok())
         .collect();
+    state.link.listeners.replace(listeners);
+    state.link.addresses.replace(addresses.clone());
     let (ready, first) = oneshot::channel();
-    let frontend = tokio::task::spawn_local(supervise::keep(state.clone(), listeners, ready));
+    let frontend = tokio::task::spawn_local(supervise::keep(state.clone(), ready));
 
     match first.await {
         Ok(Ok(())) => {
-            state.link.addresses.replace(addresses.clone());
             listening(&addresses);
             sys::notify("READY=1\nSTATUS=serving");
             Ok(frontend)

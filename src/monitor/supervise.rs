@@ -6,13 +6,12 @@ use super::connections::forget_all;
 use super::metrics::count;
 use super::state::Shared;
 use super::undecided::Undecided;
-use super::{heard, login, penalties, runs};
+use super::{heard, listeners, login, penalties, runs};
 use crate::audit::{Record, What};
 use crate::ipc::{self, Channel, ChannelFault, Stage, ToFrontend, ToMonitor};
 use crate::{limits, sys};
 use std::ffi::OsStr;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -25,44 +24,17 @@ pub struct CannotServe(pub String);
 /// The hidden argument that makes the program the frontend.
 pub const FRONTEND: &str = "--frontend";
 
-/// Opens the listeners.
-///
-/// # Errors
-/// Which address could not be had, and why.
-pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, CannotServe> {
-    let open = |address: &SocketAddr| {
-        let socket = if address.is_ipv4() {
-            tokio::net::TcpSocket::new_v4()
-        } else {
-            tokio::net::TcpSocket::new_v6()
-        }?;
-
-        socket.set_reuseaddr(true)?;
-        socket.bind(*address)?;
-        socket.listen(4096)?.into_std()
-    };
-
-    addresses
-        .iter()
-        .map(|address| {
-            open(address)
-                .map_err(|fault| CannotServe(format!("{address} cannot be listened on: {fault}")))
-        })
-        .collect()
-}
-
 /// Starts a frontend, and another whenever one ends, with a growing pause. `first` is told how the
 /// first start went.
 pub async fn keep(
     state: Shared,
-    listeners: Vec<TcpListener>,
     first: oneshot::Sender<Result<(), String>>,
 ) {
     let mut first = Some(first);
     let mut pause = limits::BACK_OFF;
     loop {
         let began = Instant::now();
-        let ended = one(&state, &listeners, &mut first).await;
+        let ended = one(&state, &mut first).await;
         if let Some(first) = first.take() {
             let _ = first.send(Err(ended));
             return;
@@ -74,6 +46,9 @@ pub async fn keep(
             pause = limits::BACK_OFF;
         }
 
+        // After the last one that could undo it is gone.
+        listeners::mend(&state);
+        runs::trim(&state);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
     }
@@ -82,12 +57,11 @@ pub async fn keep(
 /// One frontend's life; returns why it ended.
 async fn one(
     state: &Shared,
-    listeners: &[TcpListener],
     first: &mut Option<oneshot::Sender<Result<(), String>>>,
 ) -> String {
     let begun = sys::pair().and_then(|(ours, theirs)| {
         let (pid, pidfd) = sys::reexecute("ordaind: frontend", OsStr::new(FRONTEND), theirs)?;
-        Ok((pid, pidfd, Rc::new(Channel::new(ours)?)))
+        Ok((pid, pidfd, Rc::new(Channel::to_frontend(ours)?)))
     });
 
     let (pid, pidfd, channel) = match begun {
@@ -97,7 +71,7 @@ async fn one(
 
     count(&state.health.counts.frontends);
     *state.link.frontend.borrow_mut() = Some(channel.clone());
-    configure(state, listeners).await;
+    configure(state, true).await;
     let why = listen(state, &channel, first).await;
 
     // Whatever it was, it is over: a frontend that breaks the table is not argued with.
@@ -109,6 +83,7 @@ async fn one(
         let _ = sys::reap(watched.get_ref().as_fd());
     }
 
+    channel.empty();
     tracing::debug!(pid, "the frontend was reaped");
     forget_all(state);
     why
@@ -153,6 +128,12 @@ impl Life {
 /// Why a frontend is ended for which more waits than may.
 const DOES_NOT_READ: &str = "it does not read what it is told";
 
+/// What a frontend does, beside what it says, that only the next one can mend.
+fn does_harm(state: &Shared) -> Option<String> {
+    let fault = listeners::faults(state).into_iter().next();
+    fault.or_else(|| runs::overgrown(state))
+}
+
 /// Messages that are taken in between two decisions at the most.
 const TAKEN_IN: usize = 64;
 
@@ -177,6 +158,9 @@ async fn listen(
                 () = life.look() => {
                     if life.hangs() {
                         return "it has given no sign of life".into();
+                    }
+                    if let Some(why) = does_harm(state) {
+                        return why;
                     }
                     state.tell(ToFrontend::Ping);
                     continue;
@@ -204,6 +188,9 @@ async fn listen(
         taken_in += 1;
         if state.link.is_overfull() {
             return DOES_NOT_READ.into();
+        }
+        if sys::closing_hangs(limits::CLOSING) {
+            return "what it gives cannot be closed".into();
         }
         life.sign();
 

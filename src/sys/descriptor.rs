@@ -32,17 +32,24 @@ pub fn widen(pipe: BorrowedFd<'_>) {
     };
 }
 
-/// A file that exists in memory only, and for as long as somebody has it open.
+/// A file that exists in memory only, and for as long as somebody has it open. It has this size for
+/// good, and takes up what is written to it.
 ///
 /// # Errors
-/// As memfd_create(2).
-pub fn memory_file() -> io::Result<OwnedFd> {
+/// As memfd_create(2) and ftruncate(2).
+pub fn memory_file(size: u64) -> io::Result<OwnedFd> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     // SAFETY: a string with its NUL, and flags.
-    let raw = unsafe { libc::memfd_create(c"spool".as_ptr(), libc::MFD_CLOEXEC) };
+    let raw = unsafe { libc::memfd_create(c"spool".as_ptr(), flags) };
     check(raw)?;
 
     // SAFETY: the call succeeded, so this is a new descriptor of ours.
-    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(raw) });
+    file.set_len(size)?;
+    let seals = libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
+    // SAFETY: fcntl on an open descriptor, with numbers.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+    Ok(file.into())
 }
 
 /// A file on disk that has no name, and exists for as long as somebody has it open.
@@ -114,29 +121,6 @@ pub fn adopt(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Whether a socket listens.
-///
-/// # Errors
-/// As getsockopt(2): it is no socket.
-pub fn socket_listens(socket: &impl AsFd) -> io::Result<bool> {
-    let mut listens: libc::c_int = 0;
-    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default();
-
-    // SAFETY: both pointers are to locals that live through the call, and `length` is the size of
-    // the first.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ACCEPTCONN,
-            (&raw mut listens).cast(),
-            &raw mut length,
-        )
-    })?;
-
-    Ok(listens != 0)
-}
-
 /// Watches a descriptor with tokio; needs a running runtime.
 ///
 /// # Errors
@@ -146,6 +130,19 @@ pub fn watch(
     interest: tokio::io::Interest,
 ) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd owns its open descriptor and gives the same number all its life.
+    unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }
+        .map_err(Into::into)
+}
+
+/// Watches a descriptor that may be another process's, see [`watch`].
+///
+/// # Errors
+/// When the kernel cannot watch it.
+pub fn watch_held(
+    descriptor: super::Held,
+    interest: tokio::io::Interest,
+) -> io::Result<tokio::io::unix::AsyncFd<super::Held>> {
+    // SAFETY: as above; which of the two kinds it is does not change either.
     unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }
         .map_err(Into::into)
 }

@@ -4,8 +4,13 @@ use crate::limits;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Room for a control message with as many descriptors as may travel together.
-const CONTROL: usize = 64 + limits::IPC_DESCRIPTORS * 4;
+/// Descriptors that the kernel lets travel together (`SCM_MAX_FD`). All that come are taken, also
+/// where they are too many: what there is no room for the kernel would close here and now, for
+/// however long that takes.
+const MOST: usize = 253;
+
+/// Room for a control message with as many descriptors as there can be.
+const CONTROL: usize = 64 + MOST * 4;
 
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
@@ -147,11 +152,11 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
         }
     }
 
-    // Control data is cut where more came than has room here, and also where the kernel could not
-    // give this process the descriptors: then it has fewer than there is room for.
-    let control_cut = message.msg_flags & libc::MSG_CTRUNC != 0;
-    let descriptors_lost = control_cut && descriptors.len() <= limits::IPC_DESCRIPTORS;
-    let cut = message.msg_flags & libc::MSG_TRUNC != 0 || (control_cut && !descriptors_lost);
+    // Control data is cut where the kernel could not give this process the descriptors: there is
+    // room for all that can come.
+    let too_many = descriptors.len() > limits::IPC_DESCRIPTORS;
+    let descriptors_lost = message.msg_flags & libc::MSG_CTRUNC != 0 && !too_many;
+    let cut = message.msg_flags & libc::MSG_TRUNC != 0 || too_many;
     Ok(Received {
         length,
         descriptors,

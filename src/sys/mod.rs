@@ -8,6 +8,8 @@
 #[cfg(target_os = "linux")]
 mod account;
 #[cfg(target_os = "linux")]
+mod cell;
+#[cfg(target_os = "linux")]
 mod cgroup;
 #[cfg(target_os = "linux")]
 mod descriptor;
@@ -17,7 +19,11 @@ mod executable;
 mod fault;
 mod file;
 #[cfg(target_os = "linux")]
+mod foreign;
+#[cfg(target_os = "linux")]
 mod jail;
+#[cfg(target_os = "linux")]
+mod listener;
 #[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(target_os = "linux")]
@@ -37,13 +43,13 @@ mod walk;
 #[cfg(target_os = "linux")]
 pub use account::{Group, Names, group_is_private, lookup};
 #[cfg(target_os = "linux")]
-pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
+pub use cell::{Allowed, CELL, Seen};
 #[cfg(target_os = "linux")]
-use descriptor::socket_listens;
+pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
 #[cfg(target_os = "linux")]
 pub use descriptor::{
     adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, wait_readable,
-    wait_writable, watch, widen,
+    wait_writable, watch, watch_held, widen,
 };
 #[cfg(target_os = "linux")]
 pub use executable::{
@@ -56,9 +62,13 @@ pub use file::{
     private_file, private_folder, read_config, read_private, read_secret, replace,
 };
 #[cfg(target_os = "linux")]
+pub use foreign::{Foreign, Held, closing_hangs};
+#[cfg(target_os = "linux")]
 pub use jail::Files;
 #[cfg(target_os = "linux")]
 pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
+#[cfg(target_os = "linux")]
+pub use listener::{listen_again, socket_listens};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
 #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@
 //!
 //! Done before the process starts a thread, because filters bind only threads made later.
 
+use super::cell::{CELL, FATAL, Only};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
     Scope,
@@ -163,94 +164,6 @@ fn nothing_readable() -> &'static str {
     }
 }
 
-/// What tokio, rustls and the allocator need once everything is open.
-const ALLOWED: &[libc::c_long] = &[
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_readv,
-    libc::SYS_writev,
-    libc::SYS_close,
-    libc::SYS_recvmsg,
-    libc::SYS_recvfrom,
-    libc::SYS_accept4,
-    libc::SYS_epoll_ctl,
-    libc::SYS_epoll_create1,
-    libc::SYS_epoll_pwait,
-    libc::SYS_eventfd2,
-    libc::SYS_futex,
-    libc::SYS_munmap,
-    libc::SYS_madvise,
-    libc::SYS_brk,
-    libc::SYS_mremap,
-    libc::SYS_getrandom,
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_sigaltstack,
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-    libc::SYS_clock_gettime,
-    libc::SYS_shutdown,
-    libc::SYS_getsockopt,
-    libc::SYS_setsockopt,
-    libc::SYS_getpeername,
-    libc::SYS_getsockname,
-    libc::SYS_gettid,
-    libc::SYS_getpid,
-    libc::SYS_sched_getaffinity,
-    libc::SYS_sched_yield,
-    libc::SYS_set_robust_list,
-    libc::SYS_rseq,
-    libc::SYS_fstat,
-    libc::SYS_statx,
-    libc::SYS_restart_syscall,
-    libc::SYS_clock_nanosleep,
-    libc::SYS_nanosleep,
-    libc::SYS_ppoll,
-    libc::SYS_lseek,
-    // A run's spool, by offset.
-    libc::SYS_pread64,
-    libc::SYS_pwrite64,
-    libc::SYS_tgkill,
-    libc::SYS_geteuid,
-];
-
-#[cfg(target_arch = "x86_64")]
-const ALLOWED_HERE: &[libc::c_long] = &[libc::SYS_epoll_wait, libc::SYS_poll];
-#[cfg(not(target_arch = "x86_64"))]
-const ALLOWED_HERE: &[libc::c_long] = &[];
-
-/// What only an attacker would try: the process ends.
-const FATAL: &[libc::c_long] = &[
-    libc::SYS_execve,
-    libc::SYS_execveat,
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_unshare,
-    libc::SYS_setns,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_kexec_load,
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_userfaultfd,
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_setuid,
-    libc::SYS_setresuid,
-    libc::SYS_setreuid,
-    libc::SYS_open_by_handle_at,
-];
-
 /// Rules of a filter, by system call; none at all means always.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
@@ -258,11 +171,7 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 /// because it does not allow applying another. Where two speak, the sterner wins whatever their
 /// order.
 fn filters() -> Result<Vec<BpfProgram>, String> {
-    let mut allowed = always(ALLOWED);
-    allowed.extend(always(ALLOWED_HERE));
-    allow_on_descriptors(&mut allowed)?;
-    allow_sending(&mut allowed)?;
-    allow_memory_and_threads(&mut allowed)?;
+    let mut allowed = cell()?;
 
     // Passed here and answered by the filter of its own, or libc would see EPERM and not fall back
     // to clone.
@@ -308,107 +217,34 @@ fn always(calls: &[libc::c_long]) -> Rules {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 
-/// The condition that an argument of a call must be so.
-fn must(argument: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompCondition, String> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(seccomp)
+/// The list of what is allowed, as rules.
+fn cell() -> Result<Rules, String> {
+    let mut rules = Rules::new();
+    for allowed in CELL {
+        let of_call = rules.entry(allowed.number).or_default();
+        // None at all would mean always, beside which no other line makes sense.
+        if !allowed.only.is_empty() {
+            let conditions = allowed.only.iter().map(condition);
+            let rule = SeccompRule::new(conditions.collect::<Result<_, _>>()?).map_err(seccomp)?;
+            of_call.push(rule);
+        }
+    }
+    Ok(rules)
 }
 
-/// The rule that all of these conditions must hold.
-fn all(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, String> {
-    SeccompRule::new(conditions).map_err(seccomp)
-}
-
-/// The rules for a call whose argument must be one of a few numbers.
-fn one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, String> {
-    values
-        .iter()
-        .map(|value| all(vec![must(argument, SeccompCmpOp::Eq, *value)?]))
-        .collect()
-}
-
-/// The rule for a call of whose argument these bits must be so.
-fn masked(argument: u8, mask: u64, value: u64) -> Result<Vec<SeccompRule>, String> {
-    let bits = must(argument, SeccompCmpOp::MaskedEq(mask), value)?;
-    Ok(vec![all(vec![bits])?])
-}
-
-/// What may be done to a descriptor that is open.
-fn allow_on_descriptors(allowed: &mut Rules) -> Result<(), String> {
-    // Flags and duplicates of descriptors; nothing else of fcntl.
-    let fcntl = [
-        libc::F_GETFD,
-        libc::F_SETFD,
-        libc::F_GETFL,
-        libc::F_SETFL,
-        libc::F_DUPFD_CLOEXEC,
-        libc::F_SETPIPE_SZ,
-    ];
-
-    allowed.insert(libc::SYS_fcntl, one_of(1, &fcntl.map(|what| what as u64))?);
-
-    // glibc makes fstat of it, on a descriptor and no path.
-    allowed.insert(
-        libc::SYS_newfstatat,
-        one_of(3, &[libc::AT_EMPTY_PATH as u64])?,
-    );
-
-    // The size of a terminal is told to it, by descriptor; nothing that types into one (TIOCSTI).
-    allowed.insert(
-        libc::SYS_ioctl,
-        one_of(1, &[libc::FIONBIO, libc::TIOCSWINSZ])?,
-    );
-
-    Ok(())
-}
-
-/// Sending goes over what is connected already: no address, and no connection made by sending (TCP
-/// Fast Open).
-fn allow_sending(allowed: &mut Rules) -> Result<(), String> {
-    let unnamed =
-        SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0).map_err(seccomp)?;
-    let slow = |argument: u8| {
-        let fast_open = libc::MSG_FASTOPEN as u64;
-        must(argument, SeccompCmpOp::MaskedEq(fast_open), 0)
+fn condition(only: &Only) -> Result<SeccompCondition, String> {
+    use SeccompCmpArgLen::{Dword, Qword};
+    use SeccompCmpOp::{Eq, MaskedEq};
+    let (argument, length, op, value) = match *only {
+        Only::Is(argument, value) => (argument, Dword, Eq, value),
+        Only::With(argument, bits) => (argument, Dword, MaskedEq(bits), bits),
+        Only::Without(argument, bits) => (argument, Dword, MaskedEq(bits), 0),
+        Only::Null(argument) => (argument, Qword, Eq, 0),
+        Only::Own(argument) => (argument, Dword, Eq, u64::from(std::process::id())),
     };
-
-    allowed.insert(libc::SYS_sendto, vec![all(vec![unnamed, slow(3)?])?]);
-    allowed.insert(libc::SYS_sendmsg, vec![all(vec![slow(2)?])?]);
-
-    // tokio's signal driver makes a Unix stream pair; no other socket can be made, above all none
-    // that can be pointed at a path later.
-    let pair = all(vec![
-        must(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?,
-        must(1, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_STREAM as u64)?,
-    ])?;
-
-    allowed.insert(libc::SYS_socketpair, vec![pair]);
-    Ok(())
-}
-
-/// Memory may be mapped and protected, never made executable; threads may be made, no processes.
-fn allow_memory_and_threads(allowed: &mut Rules) -> Result<(), String> {
-    let executable = libc::PROT_EXEC as u64;
-    allowed.insert(libc::SYS_mmap, masked(2, executable, 0)?);
-    allowed.insert(libc::SYS_mprotect, masked(2, executable, 0)?);
-    let thread = libc::CLONE_THREAD as u64;
-    allowed.insert(libc::SYS_clone, masked(0, thread, thread)?);
-    let prctl = [libc::PR_SET_NAME, libc::PR_GET_NAME, 0x5356_4d41];
-    allowed.insert(libc::SYS_prctl, one_of(0, &prctl.map(|what| what as u64))?);
-    Ok(())
+    SeccompCondition::new(argument, length, op, value).map_err(seccomp)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_both_allowed_and_fatal() {
-        assert!(
-            FATAL
-                .iter()
-                .all(|call| !ALLOWED.contains(call) && !ALLOWED_HERE.contains(call))
-        );
-
-        assert_eq!(filters().map(|programs| programs.len()), Ok(3));
-    }
-}
+#[path = "sandbox_tests.rs"]
+mod tests;

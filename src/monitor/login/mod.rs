@@ -15,9 +15,8 @@ use super::state::Shared;
 use crate::ids::ConnectionId;
 use crate::ipc::Stage;
 use crate::source::Peer;
+use crate::sys::Foreign;
 use judged::Bound;
-use std::net::TcpStream;
-use std::os::fd::OwnedFd;
 
 /// Verifies a login in its turn and answers.
 ///
@@ -26,11 +25,11 @@ use std::os::fd::OwnedFd;
 pub fn login(
     state: &Shared,
     number: ConnectionId,
-    socket: OwnedFd,
+    socket: &Foreign,
     proof: Proof,
 ) -> Result<(), String> {
     // The address is the kernel's word, not the frontend's.
-    let peer = TcpStream::from(socket).peer_addr().map(Peer::from);
+    let peer = socket.peer().map(Peer::from);
 
     let (nonce, server_key) = {
         let mut connections = state.sessions.connections.borrow_mut();

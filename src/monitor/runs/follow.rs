@@ -12,7 +12,7 @@ use crate::monitor::run::{Attachment, Phase, Run};
 use crate::monitor::state::Shared;
 use crate::policy::OnDisconnect;
 use crate::protocol::Code;
-use crate::sys;
+use crate::{spool, sys};
 use std::os::fd::OwnedFd;
 
 /// Charges the user for a stream that is to follow a run. A session that goes on with its own run
@@ -155,7 +155,7 @@ fn output(state: &Shared, attachment: &Attachment) -> Option<Output> {
             counts.stdin = 0;
             counts.stdout = attachment.stdout.unwrap_or(0);
             counts.stderr = attachment.stderr.unwrap_or(0);
-            sys::memory_file().ok()?
+            sys::memory_file(spool::size(1)).ok()?
         }
     };
     Some(Output {

@@ -17,6 +17,7 @@ use crate::monitor::state::Shared;
 use crate::monitor::trail;
 use crate::policy::{Command, Grant, OnDisconnect};
 use crate::protocol::Code;
+use crate::spool;
 use crate::sys::{self, Exited, fault_point};
 use crate::verb::{self, RunLine};
 use std::os::fd::OwnedFd;
@@ -336,9 +337,10 @@ async fn counted(state: &Shared, mut counts: oneshot::Receiver<Counts>) -> Optio
 /// Where a run's output is kept, in memory or on disk, both without a name.
 fn spool(state: &Shared, run: RunId) -> std::io::Result<OwnedFd> {
     let runs = state.runs.going.borrow();
-    let output = runs.get(&run).map(|run| &run.charges.output);
-    match output {
-        Some(Output::Memory(_)) => sys::memory_file(),
+    let run = runs.get(&run);
+    let size = run.map_or(0, |run| spool::size(run.rules.capacity));
+    match run.map(|run| &run.charges.output) {
+        Some(Output::Memory(_)) => sys::memory_file(size),
         _ => sys::nameless_file(&state.settings().state),
     }
 }

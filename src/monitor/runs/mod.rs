@@ -8,6 +8,7 @@ mod gates;
 mod leave;
 mod left;
 mod life;
+mod overgrown;
 mod requested;
 mod table;
 
@@ -16,6 +17,7 @@ pub use ended::{EndedRuns, Over};
 pub use fence::settle;
 pub use follow::{hand_on, join, not_taken_up, share_to_follow};
 pub use leave::{cancel, leave, signal};
+pub use overgrown::{overgrown, trim};
 pub use requested::Digest;
 #[cfg(test)]
 pub use requested::{Requested, Seen};
