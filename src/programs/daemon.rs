@@ -240,7 +240,12 @@ fn run(settings: Settings, given: Given) -> Result<Status, CannotServe> {
         }
     };
 
-    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, given, listening))
+    let serving = monitor::serve(settings, given, listening);
+    let served = tokio::task::LocalSet::new().block_on(&runtime, serving);
+
+    // A thread that hangs on a disk or a name service is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 /// `ordaind check`

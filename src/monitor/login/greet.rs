@@ -10,7 +10,7 @@ use crate::monitor::session::Connection;
 use crate::monitor::state::Shared;
 use crate::monitor::strangers::Deed;
 use crate::monitor::summary;
-use crate::source::Source;
+use crate::source::{Peer, Source};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -47,11 +47,13 @@ pub fn greet(
 
     let (nonce, tell) = nonce(state, number, given)?;
     let server_key = state.settings().tls.fingerprint;
+    let source: String = source.chars().take(64).collect();
+    let peer = source.parse::<SocketAddr>().ok().map(Peer::from);
     let connection = Connection {
         stage: Stage::Greeted,
         nonce,
         server_key,
-        peer: None,
+        peer: peer.clone(),
         tries: 0,
         codes_wanted: 0,
         session: None,
@@ -66,10 +68,7 @@ pub fn greet(
     state.link.highest.set(state.link.highest.get().max(number));
     count(&state.health.counts.connections);
 
-    let source: String = source.chars().take(64).collect();
-    let address = source
-        .parse::<SocketAddr>()
-        .map_or(UNKNOWN, |peer| peer.ip().into());
+    let address = peer.map_or(UNKNOWN, |peer| peer.source);
     if summary::admits(state, &address, Deed::Connection) {
         let _ = state.record(&Record::now(What::Connection {
             connection: number,
