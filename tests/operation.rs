@@ -894,7 +894,7 @@ fn running_out_of_descriptors_is_survived() {
     // The daemon and its frontend have few descriptors each; a keeper beside each run needs some
     // more than a control group.
     let script = format!(
-        "ulimit -n 48 && exec '{}' --config '{}'",
+        "ulimit -n 64 && exec '{}' --config '{}'",
         env!("CARGO_BIN_EXE_ordaind"),
         prepared.config().display()
     );
