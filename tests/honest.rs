@@ -344,3 +344,39 @@ fn words_that_are_no_text_are_a_usage_fault() {
         );
     }
 }
+
+/// 600 kB of valid text came as base64, because frames cut letters.
+#[test]
+fn letters_are_whole_for_machines() {
+    let text = "printf 'a'; i=0; while [ $i -lt 20000 ]; do printf '\\342\\202\\254\\360\\237\\246\\200'; i=$((i+1)); done";
+    let server = Server::new()
+        .command(Cmd::sh("text", text, &[]))
+        .command(Cmd::sh("cut", "printf 'ab\\342\\202'", &[]))
+        .alice()
+        .start();
+    let told = |command: &str| {
+        let done = server.ordain(&["--json", "run", "t", command]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let lines = stdout(&done);
+        let lines: Vec<serde_json::Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        lines
+            .into_iter()
+            .filter(|line| line["event"] == "stdout")
+            .collect::<Vec<_>>()
+    };
+    let whole: String = told("text")
+        .iter()
+        .map(|line| line["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(whole, format!("a{}", "€🦀".repeat(20_000)));
+
+    // A letter that never comes to its end is not lost.
+    let cut = told("cut");
+    assert_eq!(
+        (&cut[0]["text"], &cut[1]["base64"]),
+        (&"ab".into(), &"4oI=".into())
+    );
+}

@@ -150,7 +150,7 @@ fn serve(path: &Path) -> Status {
         return Status::FAULT;
     };
     let faults = LastFaults::default();
-    logs::start(settings.logs, Some(faults.clone()));
+    let _log = logs::start(settings.logs, Some(faults.clone()));
 
     warn(&settings);
     if let Err(fault) = sys::undumpable() {

@@ -217,6 +217,7 @@ impl Following {
     /// The last byte, and the exit status.
     async fn end(mut self, ended: Ended) -> Result<Status, ClientError> {
         if self.how.json {
+            self.output.cut_letters().await;
             self.output
                 .event(json!({ "event": "ended", "end": ended }))
                 .await;

@@ -181,6 +181,41 @@ pub struct Output {
     pieces: mpsc::Sender<Piece>,
     pub written: Arc<Written>,
     json: bool,
+    letters: [Letters; 2],
+}
+
+/// Output as a line for machines: text, or base64 where it is none.
+fn told(error: bool, bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.is_empty() {
+        return bytes;
+    }
+    let event = if error { "stderr" } else { "stdout" };
+    let line = match String::from_utf8(bytes) {
+        Ok(text) => serde_json::json!({ "event": event, "text": text }),
+        Err(other) => {
+            let bytes = crate::encoding::base64(&other.into_bytes());
+            serde_json::json!({ "event": event, "base64": bytes })
+        }
+    };
+    crate::audit::line(&line).unwrap_or_default()
+}
+
+/// The beginning of a letter that a frame has cut, until the rest has come.
+#[derive(Default)]
+struct Letters(Vec<u8>);
+
+impl Letters {
+    /// These bytes behind what was held back, without a letter that is cut at their end.
+    fn whole(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let mut whole = std::mem::take(&mut self.0);
+        whole.extend(bytes);
+        if let Err(fault) = std::str::from_utf8(&whole)
+            && fault.error_len().is_none()
+        {
+            self.0 = whole.split_off(fault.valid_up_to());
+        }
+        whole
+    }
 }
 
 /// What the writing thread has done. A count and not a queue: the thread must never wait for
@@ -255,6 +290,7 @@ impl Output {
             pieces,
             written,
             json,
+            letters: Default::default(),
         }
     }
 
@@ -270,20 +306,11 @@ impl Output {
     pub async fn bytes(&mut self, error: bool, bytes: Vec<u8>) -> Result<(), ClientError> {
         let counted = bytes.len();
         let piece = if self.json {
-            let mut line = serde_json::json!({ "event": if error { "stderr" } else { "stdout" } });
-            if let Some(fields) = line.as_object_mut() {
-                match String::from_utf8(bytes) {
-                    Ok(text) => fields.insert("text".into(), text.into()),
-                    Err(other) => fields.insert(
-                        "base64".into(),
-                        crate::encoding::base64(&other.into_bytes()).into(),
-                    ),
-                };
-            }
-
+            let whole = self.letters.get_mut(usize::from(error));
+            let bytes = whole.map_or_else(Vec::new, |letters| letters.whole(bytes));
             Piece::Bytes {
                 error: false,
-                bytes: crate::audit::line(&line).unwrap_or_default(),
+                bytes: told(error, bytes),
                 counted,
             }
         } else {
@@ -305,6 +332,23 @@ impl Output {
             counted: 0,
         })
         .await;
+    }
+
+    /// What is left of letters that never came to their end.
+    pub async fn cut_letters(&mut self) {
+        for error in [false, true] {
+            let left = self.letters.get_mut(usize::from(error));
+            let left = left.map_or_else(Vec::new, |letters| std::mem::take(&mut letters.0));
+            if !left.is_empty() {
+                let bytes = told(error, left);
+                self.send(Piece::Bytes {
+                    error: false,
+                    bytes,
+                    counted: 0,
+                })
+                .await;
+            }
+        }
     }
 
     /// Everything is written when this returns.
