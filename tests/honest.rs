@@ -380,3 +380,67 @@ fn letters_are_whole_for_machines() {
         (&"ab".into(), &"4oI=".into())
     );
 }
+
+/// Whoever is told to ignore a signal, as by nohup, goes on ignoring it.
+#[test]
+fn a_client_that_was_told_to_ignore_signals_does() {
+    let server = Server::new()
+        .command(Cmd::sh(
+            "waits",
+            "until [ -e {folder}/go ]; do sleep 0.02; done",
+            &[],
+        ))
+        .alice()
+        .start();
+    let client = server.client();
+    let mut hardened = Command::new("/bin/sh");
+    hardened
+        .args(["-c", "trap '' HUP INT; exec \"$0\" \"$@\""])
+        .arg(client.get_program())
+        .args(client.get_args())
+        .args(["run", "t", "waits"])
+        .envs(
+            client
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .current_dir(
+            client
+                .get_current_dir()
+                .unwrap_or(std::path::Path::new(".")),
+        )
+        .stdin(Stdio::null());
+    let mut child = hardened.spawn().unwrap();
+    server.wait_for_records("start", 1);
+    signal(child.id(), "-HUP");
+    signal(child.id(), "-INT");
+    std::fs::write(server.path("go"), "").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// A daemon that was started with SIGCHLD ignored did not learn how its runs had ended.
+#[test]
+fn a_daemon_puts_its_signals_right() {
+    let prepared = Server::new().common(&["true"]).alice().prepare();
+    let mut daemon = Command::new("env");
+    daemon
+        .args(["--ignore-signal=CHLD", "--block-signal=TERM"])
+        .arg(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("--config")
+        .arg(prepared.config())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = daemon.spawn().unwrap();
+    let log = common::Log::of(&mut child);
+    let port = log.port();
+    block(async {
+        let options = common::trusting(&prepared.ca, port);
+        let session = common::log_in(&options, "alice", common::PASSWORD)
+            .await
+            .unwrap();
+        let (_, _, ended) = common::ran(&session, "true").await;
+        assert_eq!((ended.reason.as_str(), ended.number), ("exit", Some(0)));
+    });
+    signal(child.id(), "-TERM");
+    assert!(child.wait().unwrap().success());
+}

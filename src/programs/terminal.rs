@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc};
 
 /// This terminal, where there is one on both sides.
@@ -35,31 +36,49 @@ pub type Leaving = tokio::sync::oneshot::Receiver<()>;
 pub struct Signals {
     /// The program should end.
     pub end: End,
+    /// Ctrl-C.
+    pub interrupt: Heard,
     /// The program's terminal has another size.
-    pub window: tokio::signal::unix::Signal,
+    pub window: Heard,
 }
 
 pub struct End {
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
+    terminate: Heard,
+    hangup: Heard,
+}
+
+/// A signal, unless whoever started this program has told it to ignore it: then it goes on doing
+/// so.
+pub struct Heard(Option<unix::Signal>);
+
+impl Heard {
+    pub fn new(kind: SignalKind) -> Result<Self, ClientError> {
+        if sys::is_ignored(kind.as_raw_value()) {
+            return Ok(Self(None));
+        }
+        let heard = unix::signal(kind);
+        heard
+            .map(|heard| Self(Some(heard)))
+            .map_err(|fault| ClientError::new(Code::Internal, format!("signals: {fault}")))
+    }
+
+    pub async fn rung(&mut self) {
+        match &mut self.0 {
+            Some(heard) => drop(heard.recv().await),
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Signals {
     pub fn new() -> Result<Self, ClientError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let on = |kind| {
-            signal(kind)
-                .map_err(|fault| ClientError::new(Code::Internal, format!("signals: {fault}")))
-        };
-
-        let end = End {
-            terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
-        };
-
         Ok(Self {
-            end,
-            window: on(SignalKind::window_change())?,
+            end: End {
+                terminate: Heard::new(SignalKind::terminate())?,
+                hangup: Heard::new(SignalKind::hangup())?,
+            },
+            interrupt: Heard::new(SignalKind::interrupt())?,
+            window: Heard::new(SignalKind::window_change())?,
         })
     }
 }
@@ -67,8 +86,8 @@ impl Signals {
 impl End {
     pub async fn rung(&mut self) {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+            () = self.terminate.rung() => {}
+            () = self.hangup.rung() => {}
         }
     }
 }

@@ -22,6 +22,7 @@ mod jail;
 mod keeper;
 #[cfg(target_os = "linux")]
 mod message;
+mod poll;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
@@ -42,8 +43,7 @@ pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offere
 use descriptor::socket_listens;
 #[cfg(target_os = "linux")]
 pub use descriptor::{
-    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, wait_readable,
-    wait_writable, watch, widen,
+    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, watch, widen,
 };
 #[cfg(target_os = "linux")]
 pub use executable::{
@@ -61,10 +61,12 @@ pub use jail::Files;
 pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
+pub use poll::{wait_readable, wait_writable};
 #[cfg(target_os = "linux")]
 pub use process::{
     Exited, kill, leave_signals_to_the_monitor, parent_death_signal, raise_descriptor_limit, reap,
     reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
+    usual_signals,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
@@ -76,7 +78,7 @@ pub use service::{
 pub use spawn::{
     Child, Full, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
 };
-pub use terminal::{RawMode, Size, own_terminal_size};
+pub use terminal::{RawMode, Size, is_ignored, own_terminal_size};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
 pub use trust::{FileFault, Trust, effective_uid};
