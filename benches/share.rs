@@ -2,13 +2,13 @@
 //! everything without end, beside the same flood against another daemon on the same machine. What
 //! counts is the ratio of the two: it leaves out what the machine itself is short of.
 //!
-//! `cargo bench --bench share` runs all; names choose: requests runs refusals.
+//! `cargo bench --bench share` runs all; names choose: requests runs refusals lists.
 
 mod common;
 
 use common::{Cmd, Daemon, PASSWORD, block, invocation, percentile, wanted};
 use ordain::client::Session;
-use ordain::verb::Whoami;
+use ordain::verb::{Runs, Whoami};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const FLOOD: usize = 96;
 const TIMED: usize = 400;
 
 fn main() {
-    for name in wanted(&["requests", "runs", "refusals"]) {
+    for name in wanted(&["requests", "runs", "refusals", "lists"]) {
         block(2, flooded(&name));
     }
 }
@@ -75,6 +75,7 @@ async fn flood(
 async fn ask(session: &Session, what: &str) {
     match what {
         "requests" => drop(session.ask(&Whoami {}).await),
+        "lists" => drop(session.ask(&Runs::default()).await),
         "runs" => {
             if let Ok(run) = session.run(invocation("true", &[])).await {
                 let _ = run.collect().await;
@@ -87,6 +88,15 @@ async fn ask(session: &Session, what: &str) {
 async fn flooded(what: &str) {
     let (daemon, other) = (daemon(), daemon());
     let bob = daemon.try_session("bob", PASSWORD).await.unwrap();
+    if what == "lists" {
+        // As many as are kept.
+        for daemon in [&daemon, &other] {
+            let alice = daemon.try_session("alice", PASSWORD).await.unwrap();
+            for _ in 0..512 {
+                common::ran(&alice, "true").await;
+            }
+        }
+    }
     timed(&bob).await;
     let alone = timed(&bob).await;
 

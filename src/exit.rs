@@ -60,6 +60,14 @@ impl Reason {
         }
     }
 
+    /// Whether a run came to this end by what the network process has told, or by its own end.
+    pub const fn rests_on_the_frontend(self) -> bool {
+        matches!(
+            self,
+            Self::Idle | Self::OutputLimit | Self::InputLimit | Self::Disconnected
+        )
+    }
+
     /// Puts word and number together again; `None` when they do not fit each other.
     pub fn from_parts(word: &str, number: Option<u8>) -> Option<Self> {
         Some(match (word, number) {

@@ -88,7 +88,7 @@ pub const SILENCE: Duration = Duration::from_secs(100);
 pub const SPAWN: Duration = Duration::from_secs(2);
 /// Threads that start processes; each is held by one start at a time. One user's starts hold all of
 /// them but one.
-pub const SPAWNERS: usize = 3;
+pub const SPAWNERS: usize = 4;
 /// How long other processes of a command may go on after its main process ended.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a pipe may be held open, silent, by a process that outlived its run, before it is left.
@@ -122,7 +122,8 @@ pub const REQUEST_ID_AGE: Duration = Duration::from_secs(600);
 pub const SESSIONS_PARKED: usize = 4096;
 /// Logins kept for one user; the oldest makes room.
 pub const LOGINS_PER_USER: usize = 64;
-/// Places that a user has logged in from that are remembered; the oldest makes room.
+/// Places that a user has logged in from that are remembered; the one that was used least lately
+/// makes room.
 pub const PLACES: usize = 16;
 /// Records a minute of what one source does before a login; more are counted.
 pub const RECORDS_OF_A_STRANGER: u32 = 10;

@@ -436,3 +436,34 @@ fn every_option_in_the_text_exists() {
         }
     }
 }
+
+/// PROTOCOL.md shows how a login is signed by hand. What that makes is what the server takes.
+#[test]
+fn a_login_is_signed_as_the_protocol_shows() {
+    let text = std::fs::read_to_string(root().join("PROTOCOL.md")).unwrap();
+    let shown = text
+        .lines()
+        .find(|line| line.contains("ssh-keygen -Y sign -q"))
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", "KEY"])
+        .current_dir(&folder)
+        .status();
+    if !made.is_ok_and(|made| made.success()) {
+        return println!("skipped: ssh-keygen is not installed");
+    }
+    let login = r#"{"version":1,"user":"alice"}"#;
+    let signed = Command::new("/bin/sh")
+        .args(["-c", shown])
+        .env("text", login)
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    let signature = String::from_utf8(signed.stdout).unwrap();
+    let public = std::fs::read_to_string(folder.path().join("KEY.pub")).unwrap();
+    let signer = ordain::credential::SshPublic::signer(login, &signature).unwrap();
+    assert!(signer.is(&ordain::credential::SshPublic::read(public.trim()).unwrap()));
+    let other = login.replace("alice", "bob");
+    assert!(ordain::credential::SshPublic::signer(&other, &signature).is_err());
+}

@@ -112,6 +112,29 @@ b = 01"#,
     ]);
 }
 
+/// `timout` was told as an unknown key, as a missing timeout, and as a timeout that is "none".
+#[test]
+fn a_mistyped_key_is_one_fault_that_names_the_one_that_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    for (key, meant) in [
+        ("timout = \"5s\"", "timeout"),
+        ("tiemout = \"5s\"", "timeout"),
+    ] {
+        let text =
+            format!("[commands.x]\nexec = [\"/bin/true\"]\n{key}\n[roles.r]\ncommands = [\"x\"]\n");
+        std::fs::write(&path, text).unwrap();
+        let said = said(&path);
+        let about: Vec<_> = said
+            .iter()
+            .filter(|said| said.contains("commands.x"))
+            .collect();
+        assert_eq!(about.len(), 1, "{said:#?}");
+        let expected = format!("unknown key; did you mean `{meant}`? accepted are args, audit,");
+        assert!(about[0].contains(&expected), "{said:#?}");
+    }
+}
+
 #[test]
 fn keys_that_nobody_knows_are_told_what_is_accepted() {
     judged(&[
@@ -1980,6 +2003,15 @@ args.a = { type = "string", pattern = ".*", allow_dash = true }"#,
                 "warning: 1: commands.x: no role grants this command",
                 "warning: 3: commands.x.args.a: allow_dash: a value may look like an option; put `--` before its hole",
             ],
+        ),
+        // Where a value cannot be taken for an option there is nothing to warn of.
+        (
+            r#"[commands.x]
+exec = ["/bin/echo", "-e", "{a}", "--since={b}", "--", "{c}"]
+args.a = { type = "string", pattern = ".*", allow_dash = true }
+args.b = { type = "string", pattern = ".*", allow_dash = true }
+args.c = { type = "string", pattern = ".*", allow_dash = true }"#,
+            &["warning: 1: commands.x: no role grants this command"],
         ),
         (
             r#"[roles.r]

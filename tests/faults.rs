@@ -321,6 +321,21 @@ fn output_is_not_lost_by_a_frontend_that_is_late() {
 
 /// The watchdog is fed by the loop that decides, so one that is stuck is not fed, and systemd
 /// replaces the daemon.
+/// SIGTERM waited for a reload that hung, on a disk or a name service.
+#[test]
+fn a_reload_that_hangs_does_not_keep_the_daemon_from_stopping() {
+    let mut server = Server::new()
+        .env("ORDAIN_FAULT", "monitor-reload:stuck")
+        .command(truth())
+        .alice()
+        .start();
+    signal(server.child.id(), "-HUP");
+    // It has been taken up when another request is served after it.
+    let done = server.ordain(&["run", "t", "true"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    server.stop();
+}
+
 #[test]
 fn a_stuck_loop_starves_the_watchdog() {
     let prepared = Server::new().command(truth()).alice().prepare();

@@ -344,3 +344,103 @@ fn words_that_are_no_text_are_a_usage_fault() {
         );
     }
 }
+
+/// 600 kB of valid text came as base64, because frames cut letters.
+#[test]
+fn letters_are_whole_for_machines() {
+    let text = "printf 'a'; i=0; while [ $i -lt 20000 ]; do printf '\\342\\202\\254\\360\\237\\246\\200'; i=$((i+1)); done";
+    let server = Server::new()
+        .command(Cmd::sh("text", text, &[]))
+        .command(Cmd::sh("cut", "printf 'ab\\342\\202'", &[]))
+        .alice()
+        .start();
+    let told = |command: &str| {
+        let done = server.ordain(&["--json", "run", "t", command]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let lines = stdout(&done);
+        let lines: Vec<serde_json::Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        lines
+            .into_iter()
+            .filter(|line| line["event"] == "stdout")
+            .collect::<Vec<_>>()
+    };
+    let whole: String = told("text")
+        .iter()
+        .map(|line| line["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(whole, format!("a{}", "€🦀".repeat(20_000)));
+
+    // A letter that never comes to its end is not lost.
+    let cut = told("cut");
+    assert_eq!(
+        (&cut[0]["text"], &cut[1]["base64"]),
+        (&"ab".into(), &"4oI=".into())
+    );
+}
+
+/// Whoever is told to ignore a signal, as by nohup, goes on ignoring it.
+#[test]
+fn a_client_that_was_told_to_ignore_signals_does() {
+    let server = Server::new()
+        .command(Cmd::sh(
+            "waits",
+            "until [ -e {folder}/go ]; do sleep 0.02; done",
+            &[],
+        ))
+        .alice()
+        .start();
+    let client = server.client();
+    let mut hardened = Command::new("/bin/sh");
+    hardened
+        .args(["-c", "trap '' HUP INT; exec \"$0\" \"$@\""])
+        .arg(client.get_program())
+        .args(client.get_args())
+        .args(["run", "t", "waits"])
+        .envs(
+            client
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .current_dir(
+            client
+                .get_current_dir()
+                .unwrap_or(std::path::Path::new(".")),
+        )
+        .stdin(Stdio::null());
+    let mut child = hardened.spawn().unwrap();
+    server.wait_for_records("start", 1);
+    signal(child.id(), "-HUP");
+    signal(child.id(), "-INT");
+    std::fs::write(server.path("go"), "").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// A daemon that was started with SIGCHLD ignored did not learn how its runs had ended.
+#[test]
+fn a_daemon_puts_its_signals_right() {
+    let prepared = Server::new().common(&["true"]).alice().prepare();
+    let mut daemon = Command::new("env");
+    daemon
+        .args(["--ignore-signal=CHLD", "--block-signal=TERM"])
+        .arg(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("--config")
+        .arg(prepared.config())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = daemon.spawn().unwrap();
+    let log = common::Log::of(&mut child);
+    let port = log.port();
+    block(async {
+        let options = common::trusting(&prepared.ca, port);
+        let session = common::log_in(&options, "alice", common::PASSWORD)
+            .await
+            .unwrap();
+        let (_, _, ended) = common::ran(&session, "true").await;
+        assert_eq!((ended.reason.as_str(), ended.number), ("exit", Some(0)));
+    });
+    signal(child.id(), "-TERM");
+    assert!(child.wait().unwrap().success());
+}

@@ -5,6 +5,7 @@ mod common;
 use common::{
     Cmd, Log, Server, alive, client_in, host, is_root, launch, signal, stderr, stdout, write,
 };
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -612,11 +613,7 @@ fn asked_again_while_it_waits_for_a_commands_grace_it_kills() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(run.stdout.take().unwrap()),
-        &mut line,
-    )
-    .unwrap();
+    BufRead::read_line(&mut BufReader::new(run.stdout.take().unwrap()), &mut line).unwrap();
     signal(server.child.id(), "-TERM");
     server.wait_for_log("accepting nothing new");
 
@@ -894,7 +891,7 @@ fn running_out_of_descriptors_is_survived() {
     // The daemon and its frontend have few descriptors each; a keeper beside each run needs some
     // more than a control group.
     let script = format!(
-        "ulimit -n 48 && exec '{}' --config '{}'",
+        "ulimit -n 64 && exec '{}' --config '{}'",
         env!("CARGO_BIN_EXE_ordaind"),
         prepared.config().display()
     );
@@ -921,6 +918,58 @@ fn running_out_of_descriptors_is_survived() {
     let _ = child.kill();
     let _ = child.wait();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+/// After 29 runs the deciding thread stood in write(2), and neither `lock` nor SIGTERM had an effect.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let prepared = Server::new()
+        .command(Cmd::sh("fail", "exit 3", &[]))
+        .alice()
+        .prepare();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ordaind"))
+        .arg("--config")
+        .arg(prepared.config())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let port = loop {
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        if line.contains("listening on ") {
+            break common::port_in(&line);
+        }
+    };
+    common::block(async {
+        let options = common::trusting(&prepared.ca, port);
+        let session = common::log_in(&options, "alice", common::PASSWORD)
+            .await
+            .unwrap();
+        // The end of each is a line of the log; a pipe holds a few hundred of them.
+        let runs = async |session: ordain::client::Session| {
+            for _ in 0..200 {
+                common::ran(&session, "fail").await;
+            }
+        };
+        let one = || runs(session.clone());
+        tokio::join!(one(), one(), one(), one(), one(), one(), one(), one());
+    });
+    let ordaind = |words: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_ordaind"))
+            .arg("--config")
+            .arg(prepared.config())
+            .args(words)
+            .output()
+            .unwrap()
+    };
+    assert!(ordaind(&["lock", "alice"]).status.success());
+    let status = stdout(&ordaind(&["status"]));
+    assert!(status.contains("lines of the log were dropped"), "{status}");
+    signal(child.id(), "-TERM");
+    assert!(child.wait().unwrap().success());
+    drop(log);
 }
 
 #[test]

@@ -123,6 +123,8 @@ scenarios! {
     the_address_is_the_kernels_word,
     a_socket_that_is_none_logs_nobody_in,
     one_that_does_not_read_is_ended,
+    a_number_at_the_end_of_all_numbers_ends_the_frontend,
+    a_socket_that_lingers_holds_up_nobody,
     secrets_of_the_monitor_cannot_be_read,
     the_trail_can_be_neither_stopped_nor_forged,
 }
@@ -686,6 +688,59 @@ async fn a_socket_that_is_none_logs_nobody_in(monitor: &mut Monitor) -> Result<(
         ))) => Ok(()),
         Ok(other) => Err(format!("answered with {other:?}")),
     }
+}
+
+/// The next frontend would have begun again with numbers that there were.
+async fn a_number_at_the_end_of_all_numbers_ends_the_frontend(
+    monitor: &mut Monitor,
+) -> Result<(), String> {
+    let message = ToMonitor::Hello {
+        connection: u64::MAX,
+        source: "203.0.113.1:1".into(),
+        nonce: None,
+    };
+    expect_end(monitor, Some(message)).await
+}
+
+/// A login's socket that lingered over what nobody read held the monitor up in close(2): `lock`
+/// took 40 s.
+async fn a_socket_that_lingers_holds_up_nobody(monitor: &mut Monitor) -> Result<(), String> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (client, accepted) =
+        tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+    let (client, _unread) = (client.unwrap(), accepted.unwrap());
+    #[expect(
+        deprecated,
+        reason = "it blocks in close(2), which is what is tried here"
+    )]
+    client.set_linger(Some(Duration::from_secs(40))).unwrap();
+    // Until nobody takes any more.
+    let much = vec![0; 1 << 20];
+    while let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(300), client.writable()).await
+    {
+        if client.try_write(&much).is_err() {
+            break;
+        }
+    }
+    monitor.nonce(1).await;
+    let socket = client.into_std().unwrap();
+    socket.set_nonblocking(false).unwrap();
+    let login = ToMonitor::Login {
+        connection: 1,
+        signed: String::new(),
+        signature: String::new(),
+        password: SecretValue::default(),
+        key_signature: String::new(),
+        code: SecretValue::default(),
+        exporter: None,
+    };
+    let manifest = Manifest::default().with(Name::Client, OwnedFd::from(socket));
+    let _ = monitor.channel.send(&login, manifest).await;
+    let answered = tokio::time::timeout(Duration::from_secs(10), monitor.nonce(2)).await;
+    answered
+        .map(drop)
+        .map_err(|_| "the monitor hangs".to_owned())
 }
 
 /// It grew the monitor from 10 to 229 MiB in 20 s.

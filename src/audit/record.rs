@@ -1,6 +1,6 @@
 //! The records: one kind for each thing worth proving, each with stable fields.
 
-use crate::exit::{Counts, End};
+use crate::exit::{Counts, End, Reason};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -369,6 +369,11 @@ pub enum What<'a> {
         /// `input-limit`, `oom`, `cancelled`, `disconnected`, `stopped` (with the daemon),
         /// `revoked`, `lost` (not known), or `not-started`.
         reason: &'a str,
+        /// Whose word it is that the run had come to that: `frontend` with `idle`, `output-limit`,
+        /// `input-limit` and `disconnected`, which the network process tells, or brings about by
+        /// ending; absent otherwise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason_reported_by: Option<&'a str>,
         /// With `exit` and `signal`: the exit status or the signal.
         #[serde(skip_serializing_if = "Option::is_none")]
         number: Option<u8>,
@@ -458,6 +463,9 @@ impl<'a> What<'a> {
             user,
             command,
             reason: &end.reason,
+            reason_reported_by: Reason::from_parts(&end.reason, end.number)
+                .filter(|reason| reason.rests_on_the_frontend())
+                .map(|_| "frontend"),
             number: end.number,
             text: None,
             duration_ms: end.duration_ms,
@@ -485,6 +493,7 @@ impl<'a> What<'a> {
             user,
             command,
             reason: "not-started",
+            reason_reported_by: None,
             number: None,
             text: Some(text),
             duration_ms: 0,

@@ -102,9 +102,6 @@ fn judge(read: &Argument, default: Option<&Item<'_>>, table: &Table<'_>) {
     if read.secret && matches!(read.kind, Kind::Flag(_) | Kind::Path { .. }) {
         table.fault(format!("a {} cannot be secret", read.kind.word()));
     }
-    if read.allow_dash && matches!(read.kind, Kind::Text(_)) {
-        table.warn("allow_dash: a value may look like an option; put `--` before its hole");
-    }
 }
 
 const KINDS: &str =

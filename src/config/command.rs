@@ -138,7 +138,10 @@ fn time_limit(table: &Table<'_>, defaults: &Defaults) -> Option<Duration> {
         None => defaults.timeout,
     };
 
-    if read.is_none() && !has(table, "timeout") {
+    if read == Some(None) {
+        table.warn("timeout is \"none\": a run that hangs goes on for ever");
+    }
+    if read.is_none() && !has(table, "timeout") && !table.has_near("timeout") {
         table.fault("`timeout` is missing, here and in [defaults]; accepted is a duration, or \"none\" spelled out");
     }
     read.flatten()

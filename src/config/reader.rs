@@ -196,6 +196,12 @@ impl<'d> Table<'d> {
         self.faults.warn(&self.place, self.key.clone(), text);
     }
 
+    /// A warning at something below this table.
+    pub fn warn_below(&self, place: &Place, key: &str, text: impl Into<String>) {
+        let key = format!("{}.{key}", self.key);
+        self.faults.warn(place, key, text);
+    }
+
     /// Everything was asked for: what is left over is a fault.
     pub fn finish(self) {
         let mut accepted = self.asked.into_inner();
@@ -212,13 +218,32 @@ impl<'d> Table<'d> {
                 format!("{}.{}", self.key, key.get_ref())
             };
 
+            let meant = accepted.iter().find(|known| is_near(key.get_ref(), known));
+            let meant = meant.map(|known| format!("did you mean `{known}`? "));
             self.faults.add(
                 &self.document.place(key.span()),
                 path,
-                format!("unknown key; accepted are {}", accepted.join(", ")),
+                format!(
+                    "unknown key; {}accepted are {}",
+                    meant.unwrap_or_default(),
+                    accepted.join(", ")
+                ),
             );
         }
     }
+
+    /// Whether a key stands here that may be a mistyped `name`: that `name` is missing follows from
+    /// it, and is not told as well.
+    pub fn has_near(&self, name: &str) -> bool {
+        let mut keys = self.entries.keys();
+        keys.any(|key| key.get_ref() != name && is_near(key.get_ref(), name))
+    }
+}
+
+/// Whether one word is likely to be the other, mistyped.
+fn is_near(one: &str, other: &str) -> bool {
+    let most = if other.len() > 4 { 2 } else { 1 };
+    strsim::damerau_levenshtein(one, other) <= most
 }
 
 impl<'d> Item<'d> {

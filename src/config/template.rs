@@ -4,7 +4,7 @@
 use super::reader::{Item, Table};
 use super::values::absolute;
 use crate::policy::{
-    Argument, Command, Kind, Presence, Segment, Template, Word, forbidden_variable,
+    Argument, Command, Kind, Piece, Presence, Segment, Template, Word, forbidden_variable,
     interpreter_hole, starts_shells,
 };
 
@@ -106,9 +106,25 @@ pub fn judge(command: &Command, table: &Table<'_>) {
     if command.pty && starts_shells(command.executable()) {
         table.warn("pty: this program can start a shell from inside, and whoever runs it has that shell as its account");
     }
-    if command.timeout.is_none() {
-        table.warn("timeout is \"none\": a run that hangs goes on for ever");
+}
+
+/// Whether a value could be taken for an option: its hole begins a word, before any `--`, and what
+/// stands before it is no option that takes the next word as its value.
+fn may_be_an_option(template: &Template, index: usize) -> bool {
+    let mut before = None;
+    for word in template.words() {
+        let literal = word.literal();
+        if literal == Some("--") {
+            return false;
+        }
+        let is_value =
+            before.is_some_and(|word: &str| word.starts_with('-') && !word.contains('='));
+        if word.0.first() == Some(&Piece::Hole(index)) && !is_value {
+            return true;
+        }
+        before = literal;
     }
+    false
 }
 
 /// Whether an argument has holes, and in words that it can be part of.
@@ -124,6 +140,12 @@ fn judge_holes(command: &Command, index: usize, argument: &Argument, table: &Tab
             "argument `{name}` has no hole `{{{name}}}` in exec or environment ({})",
             argument.place
         ));
+    }
+
+    let text = matches!(argument.kind, Kind::Text(_));
+    if argument.allow_dash && text && may_be_an_option(&command.template, index) {
+        let text = "allow_dash: a value may look like an option; put `--` before its hole";
+        table.warn_below(&argument.place, &format!("args.{name}"), text);
     }
 
     if argument.secret && argv().any(here) {

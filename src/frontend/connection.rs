@@ -44,13 +44,17 @@ pub async fn serve(
             return;
         };
         let call = place.call();
+        let mut nonce = None;
         let secured = tokio::select! {
-            secured = secured(&shared, &current, socket) => secured,
-            () = call.heard() => return tracing::info!("makes room for others during the handshake"),
+            secured = secured(&shared, &current, socket, &mut nonce) => secured.map_err(Some),
+            () = call.heard() => {
+                tracing::info!("makes room for others during the handshake");
+                Err(None)
+            }
         };
-        let (tls, nonce) = match secured {
-            Ok(secured) => secured,
-            Err(misdeed) => return shared.misdeed(peer, misdeed).await,
+        let tls = match secured {
+            Ok(tls) => tls,
+            Err(misdeed) => return failed(&shared, peer, misdeed, nonce).await,
         };
 
         let exporter = tls
@@ -84,6 +88,17 @@ pub async fn serve(
     .await;
 }
 
+/// A client did not come past its handshake: it pays for that, if it is its fault. The nonce that it
+/// was given it may have seen, and nobody else gets it.
+async fn failed(shared: &Shared, peer: SocketAddr, misdeed: Option<Misdeed>, nonce: Option<Nonce>) {
+    if let Some(nonce) = nonce {
+        shared.tell(ToMonitor::Spoilt { nonce }).await;
+    }
+    if let Some(misdeed) = misdeed {
+        shared.misdeed(peer, misdeed).await;
+    }
+}
+
 /// The client has gone: the monitor is told, after what it had still said.
 async fn gone(
     shared: &Arc<Shared>,
@@ -112,15 +127,13 @@ async fn secured(
     shared: &Shared,
     current: &Current,
     socket: TcpStream,
-) -> Result<(TlsStream<TcpStream>, Option<Nonce>), Misdeed> {
+    nonce: &mut Option<Nonce>,
+) -> Result<TlsStream<TcpStream>, Misdeed> {
     let deadline = Instant::now() + Duration::from_millis(current.limits.handshake_ms);
-    let mut nonce = None;
-    let shaken = shake_hands(shared, current.tls.clone(), socket, &mut nonce);
+    let shaken = shake_hands(shared, current.tls.clone(), socket, nonce);
     let tls = match timeout_at(deadline, shaken).await {
         Ok(Ok(tls)) => tls,
         failed => {
-            // Nobody can log in with it where the handshake was not finished.
-            shared.stock.add(nonce);
             let Ok(Err(fault)) = failed else {
                 tracing::info!("the handshake took too long");
                 return Err(Misdeed::Deadline);
@@ -134,7 +147,7 @@ async fn secured(
         tracing::info!("the client did not ask for ordain/1");
         return Err(Misdeed::NoLogin);
     }
-    Ok((tls, nonce))
+    Ok(tls)
 }
 
 /// The handshake. To a client that speaks ordain/1 our HELLO goes with our half of it, where a

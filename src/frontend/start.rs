@@ -25,11 +25,10 @@ pub struct Ended(pub String);
 ///
 /// # Errors
 /// What could not be had before it was confined, or that the monitor is gone.
-pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
+pub fn run<L>(start_logs: impl FnOnce(Logs) -> L) -> Result<(), Ended> {
     let ended = |what: &str, fault: &dyn std::fmt::Display| Ended(format!("{what}: {fault}"));
     let socket = sys::adopt(3).map_err(|fault| ended("the monitor's socket", &fault))?;
     let (settings, mut manifest) = first_settings(&socket)?;
-    start_logs(settings.logs);
     let tls = take_tls(&mut manifest).map_err(|fault| ended("the certificate", &fault))?;
     let listeners = manifest.take_all(Name::Listener);
     if listeners.is_empty() {
@@ -47,6 +46,7 @@ pub fn run(start_logs: impl FnOnce(Logs)) -> Result<(), Ended> {
     let confinement = sys::confine(identity).map_err(|fault| ended("the sandbox", &fault))?;
 
     // Only now may there be threads: filters bind those that come after.
+    let _log = start_logs(settings.logs);
     let runtime = runtime(settings.threads).map_err(|fault| ended("the runtime", &fault))?;
     runtime.block_on(serve(
         socket,

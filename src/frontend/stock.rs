@@ -7,14 +7,13 @@ use std::sync::{Mutex, PoisonError};
 /// What a login must sign.
 pub type Nonce = [u8; 32];
 
-/// The nonces that are left. Each serves one connection; the monitor gives another for each that was
-/// used.
+/// The nonces that are left. Each serves one connection, whether it comes past its handshake or not;
+/// the monitor gives another for each that was used.
 #[derive(Debug, Default)]
 pub struct Stock(Mutex<VecDeque<Nonce>>);
 
 impl Stock {
-    /// Puts nonces behind the others: new ones, or one of a client that has never come past its
-    /// handshake.
+    /// Puts new nonces behind the others.
     pub fn add(&self, nonces: impl IntoIterator<Item = Nonce>) {
         self.0
             .lock()

@@ -167,8 +167,7 @@ impl Channel {
             Manifest::lost()
         } else {
             let left_over = "descriptors are missing or left over";
-            Manifest::named(names, descriptors)
-                .ok_or(ChannelFault::Malformed(left_over))?
+            Manifest::named(names, descriptors).ok_or(ChannelFault::Malformed(left_over))?
         };
         Ok((message, manifest))
     }

@@ -132,6 +132,11 @@ pub enum ToMonitor {
         /// What the client did.
         misdeed: Misdeed,
     },
+    /// A client may have seen a nonce out of the stock, and did not come past its handshake.
+    Spoilt {
+        /// The nonce, which nobody gets any more.
+        nonce: [u8; 32],
+    },
     /// A connection is gone.
     Gone {
         /// The connection's number.

@@ -3,13 +3,25 @@
 
 use crate::limits::FAULTS_KEPT;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Shared by the log, which notes, and `status`, which tells.
 #[derive(Debug, Clone, Default)]
-pub struct LastFaults(Arc<Mutex<VecDeque<Noted>>>);
+pub struct LastFaults {
+    noted: Arc<Mutex<VecDeque<Noted>>>,
+    dropped: Arc<OnceLock<Count>>,
+}
+
+/// Counts the lines of the log that were dropped, because nobody has read it.
+struct Count(Box<dyn Fn() -> usize + Send + Sync>);
+
+impl std::fmt::Debug for Count {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Count")
+    }
+}
 
 /// Something that was logged, once or again and again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +52,7 @@ impl LastFaults {
             .join(" ");
         let text = text.chars().take(300).collect();
         let message: String = message.chars().take(300).collect();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all
             .iter()
             .position(|noted| noted.message == message)
@@ -58,9 +70,19 @@ impl LastFaults {
         }
     }
 
+    /// From now on this counts what the log has dropped.
+    pub fn counts_dropped(&self, count: impl Fn() -> usize + Send + Sync + 'static) {
+        let _ = self.dropped.set(Count(Box::new(count)));
+    }
+
+    /// Lines of the log that were dropped, because nobody has read it.
+    pub fn dropped(&self) -> usize {
+        self.dropped.get().map_or(0, |count| count.0())
+    }
+
     /// Oldest first.
     pub fn all(&self) -> Vec<Noted> {
-        self.0
+        self.noted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()

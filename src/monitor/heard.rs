@@ -36,6 +36,7 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::NotTakenUp { .. }
         | ToMonitor::Closed { .. }
         | ToMonitor::Misdeed { .. }
+        | ToMonitor::Spoilt { .. }
         | ToMonitor::Finished { .. }
         | ToMonitor::CutShort { .. }
         | ToMonitor::Exceeded { .. } => None,
@@ -99,6 +100,7 @@ pub fn dispatch(
             kept,
         } => state.feed.taken(&state.link, (connection, stream), kept),
         ToMonitor::Violation { connection, text } => violation(state, connection, &text),
+        ToMonitor::Spoilt { nonce } => login::spoilt(state, nonce)?,
         ToMonitor::Misdeed { source, misdeed } => {
             penalties::source(state, &source.into(), judged(misdeed));
         }

@@ -83,7 +83,11 @@ pub async fn serve(
     loop {
         tokio::select! {
             () = signals.stop.asked() => break,
-            _ = signals.reload.recv() => { let _ = reload::reload(&state).await; }
+            // In a task of its own: one that hangs must not keep the daemon from stopping.
+            _ = signals.reload.recv() => {
+                let state = state.clone();
+                tokio::task::spawn_local(async move { drop(reload::reload(&state).await) });
+            }
             _ = &mut frontend => return Err(CannotServe("the frontend could not be started again".into())),
         }
     }

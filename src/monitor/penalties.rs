@@ -162,13 +162,22 @@ pub fn is_known_place(state: &Shared, user: &str, source: &Source) -> bool {
         .is_some_and(|places| places.iter().any(same))
 }
 
-/// A user has logged in from there; whether that is news which must be kept.
+/// A user has logged in from there; whether that is news which must be kept. The place that was used
+/// least lately makes room.
 pub fn known_place(state: &Shared, user: &str, source: &Source) -> bool {
-    if is_known_place(state, user, source) {
-        return false;
-    }
     let mut vault = state.access.vault.borrow_mut();
     let places = vault.contents.places.entry(user.to_owned()).or_default();
+    let same = |known: &String| {
+        let known = known.parse();
+        known.is_ok_and(|known| same_place(state, &known, source))
+    };
+    if let Some(at) = places.iter().position(same) {
+        // Those that matter for whom to forget are the first: no write for the order of the last.
+        let moved = at < places.len() / 2;
+        let place = places.remove(at);
+        places.push(place);
+        return moved;
+    }
 
     // The address, and not its network: what counts as one source may change.
     places.push(source.to_string());

@@ -29,6 +29,7 @@ async fn read_anew(state: &Shared) -> Result<Vec<String>, Vec<String>> {
     let load = move || {
         // What is asked meanwhile goes first.
         crate::sys::step_back();
+        crate::sys::fault_point("monitor-reload");
         loader()
     };
 

@@ -34,6 +34,13 @@ pub fn faults(state: &State) -> Vec<String> {
         );
     }
 
+    let dropped = state.health.faults.dropped();
+    if dropped > 0 {
+        found.push(format!(
+            "{dropped} lines of the log were dropped, because nobody reads it"
+        ));
+    }
+
     if !state.link.ready.get() {
         found.push("there is no frontend: nobody can connect".into());
     }

@@ -8,7 +8,7 @@ use super::state::Shared;
 use super::undecided::Undecided;
 use super::{heard, listeners, login, penalties, runs};
 use crate::audit::{Record, What};
-use crate::ipc::{self, Channel, ChannelFault, Stage, ToFrontend, ToMonitor};
+use crate::ipc::{self, Channel, ChannelFault, Manifest, Stage, ToFrontend, ToMonitor};
 use crate::{limits, sys};
 use std::ffi::OsStr;
 use std::io;
@@ -26,10 +26,7 @@ pub const FRONTEND: &str = "--frontend";
 
 /// Starts a frontend, and another whenever one ends, with a growing pause. `first` is told how the
 /// first start went.
-pub async fn keep(
-    state: Shared,
-    first: oneshot::Sender<Result<(), String>>,
-) {
+pub async fn keep(state: Shared, first: oneshot::Sender<Result<(), String>>) {
     let mut first = Some(first);
     let mut pause = limits::BACK_OFF;
     loop {
@@ -55,10 +52,7 @@ pub async fn keep(
 }
 
 /// One frontend's life; returns why it ended.
-async fn one(
-    state: &Shared,
-    first: &mut Option<oneshot::Sender<Result<(), String>>>,
-) -> String {
+async fn one(state: &Shared, first: &mut Option<oneshot::Sender<Result<(), String>>>) -> String {
     let begun = sys::pair().and_then(|(ours, theirs)| {
         let (pid, pidfd) = sys::reexecute("ordaind: frontend", OsStr::new(FRONTEND), theirs)?;
         Ok((pid, pidfd, Rc::new(Channel::to_frontend(ours)?)))
@@ -137,62 +131,90 @@ fn does_harm(state: &Shared) -> Option<String> {
 /// Messages that are taken in between two decisions at the most.
 const TAKEN_IN: usize = 64;
 
+/// What is heard of a frontend, and what it has asked that is not decided yet.
+struct Ear<'c> {
+    channel: &'c Channel,
+    buffer: Vec<u8>,
+    life: Life,
+    undecided: Undecided,
+    taken_in: usize,
+}
+
+impl<'c> Ear<'c> {
+    fn new(channel: &'c Channel) -> Self {
+        Self {
+            channel,
+            buffer: Vec::new(),
+            life: Life::new(),
+            undecided: Undecided::default(),
+            taken_in: 0,
+        }
+    }
+
+    /// The next message; `None` where something else was done in its place. The error is why this
+    /// frontend does not go on.
+    async fn next(&mut self, state: &Shared) -> Result<Option<(ToMonitor, Manifest)>, String> {
+        // What has come is taken in before anything is decided: only then is it known whose turn
+        // it is. But not without end.
+        let received = if self.undecided.is_empty() {
+            tokio::select! {
+                received = self.channel.receive::<ToMonitor>(&mut self.buffer) => received,
+                () = state.link.does_not_read() => return Err(DOES_NOT_READ.into()),
+                () = self.life.look() => {
+                    if self.life.hangs() {
+                        return Err("it has given no sign of life".into());
+                    }
+                    if let Some(why) = does_harm(state) {
+                        return Err(why);
+                    }
+                    state.tell(ToFrontend::Ping);
+                    return Ok(None);
+                }
+            }
+        } else if self.taken_in < TAKEN_IN {
+            self.channel.try_receive(&mut self.buffer)
+        } else {
+            Err(ChannelFault::Io(io::ErrorKind::WouldBlock.into()))
+        };
+
+        match received {
+            Ok(_) if state.link.is_overfull() => Err(DOES_NOT_READ.into()),
+            Ok(_) if sys::closing_hangs(limits::CLOSING) => {
+                Err("what it gives cannot be closed".into())
+            }
+            Ok(received) => {
+                self.taken_in += 1;
+                self.life.sign();
+                Ok(Some(received))
+            }
+            Err(ChannelFault::Gone) => Err("it is gone".into()),
+            Err(ChannelFault::Io(fault)) if fault.kind() == io::ErrorKind::WouldBlock => {
+                self.undecided.decide_next(state);
+                self.taken_in = 0;
+                if !self.undecided.is_empty() {
+                    tokio::task::yield_now().await;
+                }
+                Ok(None)
+            }
+            Err(fault) => Err(format!("it sent {fault}")),
+        }
+    }
+}
+
 /// Reads what a frontend says, for as long as it keeps to the table; returns why it does not go on.
 async fn listen(
     state: &Shared,
     channel: &Channel,
     first: &mut Option<oneshot::Sender<Result<(), String>>>,
 ) -> String {
-    let mut buffer = Vec::new();
+    let mut ear = Ear::new(channel);
     let mut ready = false;
-    let mut life = Life::new();
-    let mut undecided = Undecided::default();
-    let mut taken_in = 0;
     loop {
-        // What has come is taken in before anything is decided: only then is it known whose turn
-        // it is. But not without end.
-        let received = if undecided.is_empty() {
-            tokio::select! {
-                received = channel.receive::<ToMonitor>(&mut buffer) => received,
-                () = state.link.does_not_read() => return DOES_NOT_READ.into(),
-                () = life.look() => {
-                    if life.hangs() {
-                        return "it has given no sign of life".into();
-                    }
-                    if let Some(why) = does_harm(state) {
-                        return why;
-                    }
-                    state.tell(ToFrontend::Ping);
-                    continue;
-                }
-            }
-        } else if taken_in < TAKEN_IN {
-            channel.try_receive(&mut buffer)
-        } else {
-            Err(ChannelFault::Io(io::ErrorKind::WouldBlock.into()))
+        let (message, manifest) = match ear.next(state).await {
+            Ok(Some(heard)) => heard,
+            Ok(None) => continue,
+            Err(why) => return why,
         };
-
-        let (message, manifest) = match received {
-            Ok(received) => received,
-            Err(ChannelFault::Gone) => return "it is gone".into(),
-            Err(ChannelFault::Io(fault)) if fault.kind() == io::ErrorKind::WouldBlock => {
-                undecided.decide_next(state);
-                taken_in = 0;
-                if !undecided.is_empty() {
-                    tokio::task::yield_now().await;
-                }
-                continue;
-            }
-            Err(fault) => return format!("it sent {fault}"),
-        };
-        taken_in += 1;
-        if state.link.is_overfull() {
-            return DOES_NOT_READ.into();
-        }
-        if sys::closing_hangs(limits::CLOSING) {
-            return "what it gives cannot be closed".into();
-        }
-        life.sign();
 
         let stage = if ready {
             heard::stage(state, &message)
@@ -215,7 +237,7 @@ async fn listen(
             }
             continue;
         }
-        if let Err(why) = heard::dispatch(state, &mut undecided, message, manifest) {
+        if let Err(why) = heard::dispatch(state, &mut ear.undecided, message, manifest) {
             return why;
         }
     }

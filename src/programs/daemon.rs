@@ -141,6 +141,7 @@ fn network_side() -> Status {
 
 /// `ordaind` without a verb: serves until it is told to stop.
 fn serve(path: &Path) -> Status {
+    sys::usual_signals();
     let mut machine = Machine::probe();
     let settings = match config::load(path, &machine) {
         Ok(loaded) => loaded.settings,
@@ -150,7 +151,7 @@ fn serve(path: &Path) -> Status {
         return Status::FAULT;
     };
     let faults = LastFaults::default();
-    logs::start(settings.logs, Some(faults.clone()));
+    let _log = logs::start(settings.logs, Some(faults.clone()));
 
     warn(&settings);
     if let Err(fault) = sys::undumpable() {
@@ -240,7 +241,12 @@ fn run(settings: Settings, given: Given) -> Result<Status, CannotServe> {
         }
     };
 
-    tokio::task::LocalSet::new().block_on(&runtime, monitor::serve(settings, given, listening))
+    let serving = monitor::serve(settings, given, listening);
+    let served = tokio::task::LocalSet::new().block_on(&runtime, serving);
+
+    // A thread that hangs on a disk or a name service is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 /// `ordaind check`

@@ -5,13 +5,12 @@ use super::display::plain;
 use super::terminal::{Broken, Leaving, Output, Signals};
 use crate::client::{ClientError, Durable, Event, Told, reason};
 use crate::exit::{Human, Reason, Status};
-use crate::protocol::{Code, Ended};
+use crate::protocol::Ended;
 use crate::sys::{RawMode, own_terminal_size};
 use crate::verb::{Cancel, Signal};
 use serde_json::json;
 use std::io;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How a run is followed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -113,10 +112,9 @@ impl Following {
     async fn until_the_end(&mut self, input: FromInput) -> Result<Way, ClientError> {
         let timeout = after(self.how.timeout);
         tokio::pin!(timeout);
-        let mut interrupt = signal(SignalKind::interrupt())
-            .map_err(|fault| ClientError::new(Code::Internal, format!("SIGINT: {fault}")))?;
         let Signals {
             mut end,
+            mut interrupt,
             mut window,
         } = Signals::new()?;
         let leave = asked_to_leave(input.leaving);
@@ -128,7 +126,7 @@ impl Following {
                 () = &mut leave => return Ok(Way::Left),
                 // The way out of here puts the terminal back as it was; the signal's own way would not.
                 () = end.rung() => return Ok(Way::Left),
-                _ = window.recv(), if self.raw_mode.is_some() => {
+                () = window.rung(), if self.raw_mode.is_some() => {
                     if let Some(size) = own_terminal_size() {
                         self.run.resize(size).await;
                     }
@@ -153,7 +151,7 @@ impl Following {
                     complain("ordain: --timeout is over; cancelling the run");
                     cancel(&self.run);
                 }
-                _ = interrupt.recv() => {
+                () = interrupt.rung() => {
                     if let Some(way) = self.interrupted() {
                         return Ok(way);
                     }
@@ -217,6 +215,7 @@ impl Following {
     /// The last byte, and the exit status.
     async fn end(mut self, ended: Ended) -> Result<Status, ClientError> {
         if self.how.json {
+            self.output.cut_letters().await;
             self.output
                 .event(json!({ "event": "ended", "end": ended }))
                 .await;

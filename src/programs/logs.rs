@@ -7,13 +7,33 @@ use std::fmt::{Debug, Write};
 use std::io::IsTerminal;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// Starts the log of this process; the monitor's warnings are remembered too.
-pub fn start(logs: Logs, faults: Option<LastFaults>) {
+/// Lines that may wait for whoever reads the log; more are dropped and counted.
+const LINES_WAITING: usize = 1024;
+
+/// The log of this process; what waits when it is dropped gets a moment to be written.
+#[must_use = "the log ends when this is dropped"]
+pub struct Log {
+    _thread: WorkerGuard,
+}
+
+/// Starts the log of this process; the monitor's warnings are remembered too. Lines are written in a
+/// thread of their own: a reader that stops reading stops nothing else.
+pub fn start(logs: Logs, faults: Option<LastFaults>) -> Log {
+    let (writer, thread) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LINES_WAITING)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    if let Some(faults) = &faults {
+        let dropped = writer.error_counter();
+        faults.counts_dropped(move || dropped.dropped_lines());
+    }
     let format = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_target(false);
     let registry = tracing_subscriber::registry()
         .with(LevelFilter::INFO)
@@ -25,6 +45,7 @@ pub fn start(logs: Logs, faults: Option<LastFaults>) {
         ),
         Logs::Json => tracing::subscriber::set_global_default(registry.with(format.json())),
     };
+    Log { _thread: thread }
 }
 
 struct Remember(LastFaults);

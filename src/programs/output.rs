@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 /// What has kept something from being printed, and where; the first that did.
 static FAULT: Mutex<Option<(&'static str, io::Error)>> = Mutex::new(None);
 
-/// How a program ends that has looked whether all it printed went out. Only [`finish`] makes one.
+/// How a program ends that has looked whether all it printed went out. Only `finish` makes one.
 #[must_use]
 pub struct Finished(Status);
 
@@ -67,7 +67,7 @@ pub fn complain(line: &str) {
 /// Prints bytes as they are, all of them, to standard output or error.
 ///
 /// # Errors
-/// As write(2). It is noted, and [`finish`] tells it.
+/// As write(2). It is noted, and `finish` tells it.
 pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
     whole(error, bytes).map_err(|fault| {
         let kind = fault.kind();

@@ -5,7 +5,7 @@ use super::complain;
 use super::display::{plain, quoted};
 use super::follow::{FromInput, How, follow};
 use super::invoke::{ask_for_secrets, described, detachable};
-use super::terminal::{End, Signals, feed};
+use super::terminal::{Signals, feed};
 use crate::cli::{ClientArgs, RunArgs};
 use crate::client::{ClientError, Durable, Options, Session};
 use crate::exit::Status;
@@ -13,7 +13,6 @@ use crate::protocol::Code;
 use crate::verb::{CommandView, Invocation, Preview};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
-use tokio::signal::unix;
 
 /// Runs the command and stays until its end.
 pub async fn perform(
@@ -97,19 +96,15 @@ impl From<ClientError> for NotBegun {
 struct Waiting {
     timeout: Option<Duration>,
     spent: Duration,
-    interrupt: unix::Signal,
-    end: End,
+    signals: Signals,
 }
 
 impl Waiting {
     fn new(timeout: Option<Duration>) -> Result<Self, ClientError> {
-        let interrupt = unix::signal(unix::SignalKind::interrupt())
-            .map_err(|fault| ClientError::new(Code::Internal, format!("SIGINT: {fault}")))?;
         Ok(Self {
             timeout,
             spent: Duration::ZERO,
-            interrupt,
-            end: Signals::new()?.end,
+            signals: Signals::new()?,
         })
     }
 
@@ -134,8 +129,8 @@ impl Waiting {
                     Err(NotBegun::Left(Status::TIMEOUT))
                 }
             },
-            _ = self.interrupt.recv() => Err(given_up()),
-            () = self.end.rung() => Err(given_up()),
+            () = self.signals.interrupt.rung() => Err(given_up()),
+            () = self.signals.end.rung() => Err(given_up()),
         };
         self.spent += began.elapsed();
         outcome

@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc};
 
 /// This terminal, where there is one on both sides.
@@ -35,31 +36,49 @@ pub type Leaving = tokio::sync::oneshot::Receiver<()>;
 pub struct Signals {
     /// The program should end.
     pub end: End,
+    /// Ctrl-C.
+    pub interrupt: Heard,
     /// The program's terminal has another size.
-    pub window: tokio::signal::unix::Signal,
+    pub window: Heard,
 }
 
 pub struct End {
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
+    terminate: Heard,
+    hangup: Heard,
+}
+
+/// A signal, unless whoever started this program has told it to ignore it: then it goes on doing
+/// so.
+pub struct Heard(Option<unix::Signal>);
+
+impl Heard {
+    pub fn new(kind: SignalKind) -> Result<Self, ClientError> {
+        if sys::is_ignored(kind.as_raw_value()) {
+            return Ok(Self(None));
+        }
+        let heard = unix::signal(kind);
+        heard
+            .map(|heard| Self(Some(heard)))
+            .map_err(|fault| ClientError::new(Code::Internal, format!("signals: {fault}")))
+    }
+
+    pub async fn rung(&mut self) {
+        match &mut self.0 {
+            Some(heard) => drop(heard.recv().await),
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Signals {
     pub fn new() -> Result<Self, ClientError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let on = |kind| {
-            signal(kind)
-                .map_err(|fault| ClientError::new(Code::Internal, format!("signals: {fault}")))
-        };
-
-        let end = End {
-            terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
-        };
-
         Ok(Self {
-            end,
-            window: on(SignalKind::window_change())?,
+            end: End {
+                terminate: Heard::new(SignalKind::terminate())?,
+                hangup: Heard::new(SignalKind::hangup())?,
+            },
+            interrupt: Heard::new(SignalKind::interrupt())?,
+            window: Heard::new(SignalKind::window_change())?,
         })
     }
 }
@@ -67,8 +86,8 @@ impl Signals {
 impl End {
     pub async fn rung(&mut self) {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+            () = self.terminate.rung() => {}
+            () = self.hangup.rung() => {}
         }
     }
 }
@@ -181,6 +200,41 @@ pub struct Output {
     pieces: mpsc::Sender<Piece>,
     pub written: Arc<Written>,
     json: bool,
+    letters: [Letters; 2],
+}
+
+/// Output as a line for machines: text, or base64 where it is none.
+fn told(error: bool, bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.is_empty() {
+        return bytes;
+    }
+    let event = if error { "stderr" } else { "stdout" };
+    let line = match String::from_utf8(bytes) {
+        Ok(text) => serde_json::json!({ "event": event, "text": text }),
+        Err(other) => {
+            let bytes = crate::encoding::base64(&other.into_bytes());
+            serde_json::json!({ "event": event, "base64": bytes })
+        }
+    };
+    crate::audit::line(&line).unwrap_or_default()
+}
+
+/// The beginning of a letter that a frame has cut, until the rest has come.
+#[derive(Default)]
+struct Letters(Vec<u8>);
+
+impl Letters {
+    /// These bytes behind what was held back, without a letter that is cut at their end.
+    fn whole(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let mut whole = std::mem::take(&mut self.0);
+        whole.extend(bytes);
+        if let Err(fault) = std::str::from_utf8(&whole)
+            && fault.error_len().is_none()
+        {
+            self.0 = whole.split_off(fault.valid_up_to());
+        }
+        whole
+    }
 }
 
 /// What the writing thread has done. A count and not a queue: the thread must never wait for
@@ -255,6 +309,7 @@ impl Output {
             pieces,
             written,
             json,
+            letters: Default::default(),
         }
     }
 
@@ -270,20 +325,11 @@ impl Output {
     pub async fn bytes(&mut self, error: bool, bytes: Vec<u8>) -> Result<(), ClientError> {
         let counted = bytes.len();
         let piece = if self.json {
-            let mut line = serde_json::json!({ "event": if error { "stderr" } else { "stdout" } });
-            if let Some(fields) = line.as_object_mut() {
-                match String::from_utf8(bytes) {
-                    Ok(text) => fields.insert("text".into(), text.into()),
-                    Err(other) => fields.insert(
-                        "base64".into(),
-                        crate::encoding::base64(&other.into_bytes()).into(),
-                    ),
-                };
-            }
-
+            let whole = self.letters.get_mut(usize::from(error));
+            let bytes = whole.map_or_else(Vec::new, |letters| letters.whole(bytes));
             Piece::Bytes {
                 error: false,
-                bytes: crate::audit::line(&line).unwrap_or_default(),
+                bytes: told(error, bytes),
                 counted,
             }
         } else {
@@ -305,6 +351,23 @@ impl Output {
             counted: 0,
         })
         .await;
+    }
+
+    /// What is left of letters that never came to their end.
+    pub async fn cut_letters(&mut self) {
+        for error in [false, true] {
+            let left = self.letters.get_mut(usize::from(error));
+            let left = left.map_or_else(Vec::new, |letters| std::mem::take(&mut letters.0));
+            if !left.is_empty() {
+                let bytes = told(error, left);
+                self.send(Piece::Bytes {
+                    error: false,
+                    bytes,
+                    counted: 0,
+                })
+                .await;
+            }
+        }
     }
 
     /// Everything is written when this returns.

@@ -71,14 +71,30 @@ const NAME_MEMORY: u64 = 0x5356_4d41;
 pub const CELL: &[Allowed] = &[
     // What is open already.
     allowed!(SYS_read, Always, "the outputs of runs"),
-    allowed!(SYS_write, Always, "the input of runs, the log, the runtime's bell"),
+    allowed!(
+        SYS_write,
+        Always,
+        "the input of runs, the log, the runtime's bell"
+    ),
     allowed!(SYS_writev, Always, "frames to clients, several at once"),
     allowed!(SYS_pread64, Always, "the spool of a run, by offset"),
     allowed!(SYS_pwrite64, Always, "the spool of a run, by offset"),
     allowed!(SYS_recvfrom, Always, "frames from clients"),
-    allowed!(SYS_recvmsg, Always, "the monitor's messages, with descriptors"),
-    allowed!(SYS_sendto(Null(4), Without(3, FAST_OPEN)), Rarely, "frames to clients, one alone: over what is connected, with no address, and no connection made by sending"),
-    allowed!(SYS_sendmsg(Without(2, FAST_OPEN)), Always, "messages to the monitor, with descriptors; no connection made by sending"),
+    allowed!(
+        SYS_recvmsg,
+        Always,
+        "the monitor's messages, with descriptors"
+    ),
+    allowed!(
+        SYS_sendto(Null(4), Without(3, FAST_OPEN)),
+        Rarely,
+        "frames to clients, one alone: over what is connected, with no address, and no connection made by sending"
+    ),
+    allowed!(
+        SYS_sendmsg(Without(2, FAST_OPEN)),
+        Always,
+        "messages to the monitor, with descriptors; no connection made by sending"
+    ),
     allowed!(SYS_accept4, Always, "clients"),
     allowed!(SYS_close, Always, "whatever is over"),
     allowed!(SYS_setsockopt(Is(1, libc::IPPROTO_TCP as u64), Is(2, libc::TCP_NODELAY as u64)) shown "TCP_NODELAY", Always, "small frames leave at once"),
@@ -96,31 +112,63 @@ pub const CELL: &[Allowed] = &[
     allowed!(SYS_epoll_ctl, Always, "what the runtime waits for"),
     #[cfg(target_arch = "x86_64")]
     allowed!(SYS_epoll_wait, Always, "the runtime waits"),
-    allowed!(SYS_epoll_pwait, Rarely, "the runtime waits, where there is no epoll_wait"),
+    allowed!(
+        SYS_epoll_pwait,
+        Rarely,
+        "the runtime waits, where there is no epoll_wait"
+    ),
     allowed!(SYS_eventfd2, Always, "the runtime's bell"),
     allowed!(SYS_socketpair(Is(0, libc::AF_UNIX as u64), Without(1, 0xe), With(1, libc::SOCK_STREAM as u64)) shown "AF_UNIX, SOCK_STREAM", Always, "the runtime's signals; no other socket can be made, above all none that can be pointed at a path later"),
     allowed!(SYS_futex, Always, "locks between threads"),
-    allowed!(SYS_clock_gettime, Rarely, "the time, where the kernel maps no clock"),
+    allowed!(
+        SYS_clock_gettime,
+        Rarely,
+        "the time, where the kernel maps no clock"
+    ),
     allowed!(SYS_clock_nanosleep, Rarely, "short sleeps"),
     allowed!(SYS_nanosleep, Rarely, "short sleeps"),
-    allowed!(SYS_restart_syscall, Rarely, "a sleep goes on after the process was stopped"),
+    allowed!(
+        SYS_restart_syscall,
+        Rarely,
+        "a sleep goes on after the process was stopped"
+    ),
     allowed!(SYS_sched_yield, Rarely, "a lock that is contended"),
     // Memory, never executable, and of no file.
     allowed!(SYS_brk, Always, "the heap"),
-    allowed!(SYS_mmap(Without(2, EXECUTABLE), With(3, libc::MAP_ANONYMOUS as u64)), Rarely, "large blocks, stacks of threads"),
-    allowed!(SYS_mprotect(Without(2, EXECUTABLE)), Rarely, "stacks of threads, the heaps of threads"),
+    allowed!(
+        SYS_mmap(Without(2, EXECUTABLE), With(3, libc::MAP_ANONYMOUS as u64)),
+        Rarely,
+        "large blocks, stacks of threads"
+    ),
+    allowed!(
+        SYS_mprotect(Without(2, EXECUTABLE)),
+        Rarely,
+        "stacks of threads, the heaps of threads"
+    ),
     allowed!(SYS_munmap, Always, "large blocks are given back"),
     allowed!(SYS_mremap, Rarely, "large blocks grow"),
     allowed!(SYS_madvise(Is(2, libc::MADV_DONTNEED as u64)) shown "MADV_DONTNEED", Rarely, "stacks and heaps of threads are given back"),
-    allowed!(SYS_getrandom, Rarely, "keys of handshakes, after many of them"),
+    allowed!(
+        SYS_getrandom,
+        Rarely,
+        "keys of handshakes, after many of them"
+    ),
     // Threads, no processes.
-    allowed!(SYS_clone(With(0, libc::CLONE_THREAD as u64)), Rarely, "threads, where there is more than one"),
+    allowed!(
+        SYS_clone(With(0, libc::CLONE_THREAD as u64)),
+        Rarely,
+        "threads, where there is more than one"
+    ),
     allowed!(SYS_set_robust_list, Rarely, "a thread begins"),
     allowed!(SYS_rseq, Rarely, "a thread begins"),
     allowed!(SYS_sched_getaffinity, Rarely, "a thread begins"),
     allowed!(SYS_prctl(Is(0, libc::PR_SET_NAME as u64)) shown "PR_SET_NAME", Rarely, "the name of a thread"),
     allowed!(SYS_prctl(Is(0, NAME_MEMORY)) shown "PR_SET_VMA", Rarely, "libc gives its memory names"),
-    allowed!(SYS_sigaltstack, Always, "a thread's stack for the report that its own is full"),
+    allowed!(
+        SYS_sigaltstack,
+        Always,
+        "a thread's stack for the report that its own is full"
+    ),
     allowed!(SYS_rt_sigprocmask, Rarely, "a thread begins"),
     allowed!(SYS_exit, Rarely, "a thread ends"),
     allowed!(SYS_exit_group, Always, "the end"),

@@ -5,9 +5,8 @@ use crate::limits;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
 
 /// A pipe; both ends close on exec.
 ///
@@ -145,47 +144,4 @@ pub fn watch_held(
     // SAFETY: as above; which of the two kinds it is does not change either.
     unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }
         .map_err(Into::into)
-}
-
-/// Waits until a descriptor can be written, without a runtime, for as long as that takes.
-///
-/// # Errors
-/// As poll(2).
-pub fn wait_writable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
-    let mut entry = libc::pollfd {
-        fd: descriptor.as_raw_fd(),
-        events: libc::POLLOUT,
-        revents: 0,
-    };
-    loop {
-        // SAFETY: one entry that lives through the call.
-        if unsafe { libc::poll(&raw mut entry, 1, -1) } > 0 {
-            return Ok(());
-        }
-        let fault = io::Error::last_os_error();
-        if fault.kind() != io::ErrorKind::Interrupted {
-            return Err(fault);
-        }
-    }
-}
-
-/// Waits until a descriptor can be read, without a runtime.
-///
-/// # Errors
-/// As poll(2); `TimedOut` after the given time.
-pub fn wait_readable(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<()> {
-    let mut entry = libc::pollfd {
-        fd: descriptor.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-
-    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-
-    // SAFETY: one entry that lives through the call.
-    match unsafe { libc::poll(&raw mut entry, 1, milliseconds) } {
-        0 => Err(io::ErrorKind::TimedOut.into()),
-        count if count < 0 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
 }

@@ -5,9 +5,9 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::OnceLock;
 
 /// A descriptor of the frontend's, which is closed elsewhere when it is dropped.
 #[derive(Debug)]

@@ -111,6 +111,33 @@ fn allow(
         .map_err(|fault| io::Error::other(format!("{}: {fault}", path.display())))
 }
 
+/// The bit that marks the numbers of x32, the second set of calls of the same architecture.
+const X32: u32 = 0x4000_0000;
+
+/// The filter with three steps before it, that make every call of x32 fail: each call has another
+/// number there, which the filter's own rules do not know.
+fn without_x32(filter: BpfProgram) -> BpfProgram {
+    let step = |code: u32, jt: u8, jf: u8, k: u32| sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    // The number stands first in what a filter is shown.
+    let mut program = vec![
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, X32),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+        ),
+    ];
+    program.extend(filter);
+    program
+}
+
 /// The filter that makes socket(2) fail for every family, and io_uring, which could make sockets
 /// behind its back.
 ///
@@ -137,6 +164,7 @@ pub fn no_network() -> Result<&'static [sock_filter], String> {
             arch,
         )
         .and_then(BpfProgram::try_from)
+        .map(without_x32)
         .map_err(|fault| format!("seccomp: {fault}"))
     });
 

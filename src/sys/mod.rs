@@ -23,11 +23,12 @@ mod foreign;
 #[cfg(target_os = "linux")]
 mod jail;
 #[cfg(target_os = "linux")]
-mod listener;
-#[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(target_os = "linux")]
+mod listener;
+#[cfg(target_os = "linux")]
 mod message;
+mod poll;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
@@ -48,8 +49,8 @@ pub use cell::{Allowed, CELL, Seen};
 pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
 #[cfg(target_os = "linux")]
 pub use descriptor::{
-    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, wait_readable,
-    wait_writable, watch, watch_held, widen,
+    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, watch, watch_held,
+    widen,
 };
 #[cfg(target_os = "linux")]
 pub use executable::{
@@ -71,10 +72,12 @@ pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 pub use listener::{listen_again, socket_listens};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
+pub use poll::{wait_readable, wait_writable};
 #[cfg(target_os = "linux")]
 pub use process::{
     Exited, kill, leave_signals_to_the_monitor, parent_death_signal, raise_descriptor_limit, reap,
     reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
+    usual_signals,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
@@ -86,7 +89,7 @@ pub use service::{
 pub use spawn::{
     Child, Full, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
 };
-pub use terminal::{RawMode, Size, own_terminal_size};
+pub use terminal::{RawMode, Size, is_ignored, own_terminal_size};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
 pub use trust::{FileFault, Trust, effective_uid};

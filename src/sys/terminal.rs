@@ -111,3 +111,14 @@ impl Drop for RawMode {
         unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSADRAIN, &raw const self.0) };
     }
 }
+
+/// Whether whoever started this program has told it to ignore a signal, as nohup(1) does.
+pub fn is_ignored(signal: i32) -> bool {
+    // SAFETY: an all-zero sigaction is one that is asked to be filled, and both pointers live
+    // through the call or are null.
+    unsafe {
+        let mut known: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut known) == 0
+            && known.sa_sigaction == libc::SIG_IGN
+    }
+}

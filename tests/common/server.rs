@@ -85,6 +85,14 @@ pub fn launch(
             .arg(env!("CARGO_BIN_EXE_ordaind"));
     }
 
+    if let Some(folder) = traced(environment) {
+        daemon = Command::new("/bin/sh");
+        daemon
+            .args(["-c", TRACED])
+            .arg(folder)
+            .arg(env!("CARGO_BIN_EXE_ordaind"));
+    }
+
     let mut child = daemon
         .arg("--config")
         .arg(config)
@@ -95,6 +103,16 @@ pub fn launch(
         .unwrap();
     let log = Log::of(&mut child);
     (child, log)
+}
+
+/// Starts what its arguments name, traced by a process beside it, and as this very process.
+const TRACED: &str = "exec strace -D -f -q -s 40 -e signal=none -o \"$0/$$.trace\" \"$@\"";
+
+/// The folder for the trace of a daemon that is to be traced: of one, or of all in this process.
+fn traced(environment: &[(String, String)]) -> Option<String> {
+    let named = environment.iter().find(|(name, _)| name == "ORDAIN_TRACE");
+    let named = named.map(|(_, folder)| folder.clone());
+    named.or_else(|| std::env::var("ORDAIN_TRACE").ok())
 }
 
 pub(super) fn started(

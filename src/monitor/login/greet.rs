@@ -10,7 +10,7 @@ use crate::monitor::session::Connection;
 use crate::monitor::state::Shared;
 use crate::monitor::strangers::Deed;
 use crate::monitor::summary;
-use crate::source::Source;
+use crate::source::{Peer, Source};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -30,8 +30,8 @@ pub fn stock_up(state: &Shared) {
 /// A client passed the handshake: its login must sign the nonce that it was given, or gets now.
 ///
 /// # Errors
-/// When the frontend holds more connections than it was told it may, or gave a nonce that it was
-/// not given.
+/// When the frontend holds more connections than it was told it may, numbers one as it may not, or
+/// gave a nonce that it was not given.
 pub fn greet(
     state: &Shared,
     number: ConnectionId,
@@ -45,13 +45,21 @@ pub fn greet(
         return Err("more connections than were allowed".into());
     }
 
+    // Numbers are given in their order, but handshakes end in another.
+    let first = state.link.first.get();
+    if number >= first.saturating_add(limits::CONNECTION_NUMBERS) {
+        return Err("a connection's number that is not its to give".into());
+    }
+
     let (nonce, tell) = nonce(state, number, given)?;
     let server_key = state.settings().tls.fingerprint;
+    let source: String = source.chars().take(64).collect();
+    let peer = source.parse::<SocketAddr>().ok().map(Peer::from);
     let connection = Connection {
         stage: Stage::Greeted,
         nonce,
         server_key,
-        peer: None,
+        peer: peer.clone(),
         tries: 0,
         codes_wanted: 0,
         session: None,
@@ -66,10 +74,7 @@ pub fn greet(
     state.link.highest.set(state.link.highest.get().max(number));
     count(&state.health.counts.connections);
 
-    let source: String = source.chars().take(64).collect();
-    let address = source
-        .parse::<SocketAddr>()
-        .map_or(UNKNOWN, |peer| peer.ip().into());
+    let address = peer.map_or(UNKNOWN, |peer| peer.source);
     if summary::admits(state, &address, Deed::Connection) {
         let _ = state.record(&Record::now(What::Connection {
             connection: number,
@@ -98,11 +103,27 @@ fn nonce(
                 nonce: another,
             },
         )),
-        // Once: a login that was seen cannot be shown again.
-        Some(nonce) if state.link.nonces.borrow_mut().remove(&nonce) => {
-            state.link.nonces.borrow_mut().insert(another);
-            Ok((nonce, ToFrontend::Nonces(vec![another])))
-        }
-        Some(_) => Err("a nonce that it was not given".into()),
+        Some(nonce) => used(state, nonce, another).map(|tell| (nonce, tell)),
     }
+}
+
+/// A client has seen a nonce and did not come past its handshake: nobody else gets it, and the
+/// frontend gets another.
+///
+/// # Errors
+/// When the frontend was not given the nonce.
+pub fn spoilt(state: &Shared, nonce: [u8; 32]) -> Result<(), String> {
+    let another = used(state, nonce, credential::random())?;
+    state.tell(another);
+    Ok(())
+}
+
+/// A nonce serves once: a login that was seen cannot be shown again. The frontend is told another.
+fn used(state: &Shared, nonce: [u8; 32], another: [u8; 32]) -> Result<ToFrontend, String> {
+    let mut nonces = state.link.nonces.borrow_mut();
+    if !nonces.remove(&nonce) {
+        return Err("a nonce that it was not given".into());
+    }
+    nonces.insert(another);
+    Ok(ToFrontend::Nonces(vec![another]))
 }

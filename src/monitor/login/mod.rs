@@ -8,7 +8,7 @@ mod methods;
 mod verify;
 
 pub use answer::too_busy;
-pub use greet::{greet, stock_up};
+pub use greet::{greet, spoilt, stock_up};
 pub use judged::Proof;
 
 use super::state::Shared;

@@ -9,7 +9,7 @@ use crate::exec::{Duplicates, Ended};
 use crate::exit::Counts;
 use crate::ids::RunId;
 use crate::ipc::{RunRules, ToFrontend};
-use crate::ledger::Share;
+use crate::ledger::{Charge, Share};
 use crate::monitor::asked::Asked;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Attachment, Charges, Phase, Run};
@@ -31,21 +31,8 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
         }
         return;
     }
-    let waits = turn_of(state, &grant.allowed().command);
-    if let Some(denied) = waits.as_ref().filter(|_| queue_is_full(state, &grant)) {
-        return refuse(state, asked, &grant, denied.clone(), &place(&grant));
-    }
-    let remembered = state.ledger.charge(grant.user(), Share::RequestIds, 1);
-    let charges = match charge(state, &grant) {
-        Ok(charges) => charges,
-        Err(Hindrance::Refusal(denied)) => {
-            return refuse(state, asked, &grant, denied, &place(&grant));
-        }
-        Err(Hindrance::Share(spent)) => return asked.over_limit(state, grant.verb(), &spent),
-    };
-    let remembered = match remembered {
-        Ok(remembered) => remembered,
-        Err(spent) => return asked.over_limit(state, grant.verb(), &spent),
+    let Some((waits, charges, remembered)) = admitted(state, asked, &grant) else {
+        return;
     };
 
     let id = RunId::from_random(credential::random());
@@ -92,6 +79,31 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
             .retain(|_, holder| *holder != id);
         state.runs.one_ended.notify_waiters();
     });
+}
+
+/// What a run waits for, if it has to wait, what its user was charged for it, and for its request
+/// being remembered. Where something stands in the way of it, that is told, and nothing comes back.
+fn admitted(
+    state: &Shared,
+    asked: &Asked<'_>,
+    grant: &Grant<verb::Run>,
+) -> Option<(Option<Denied>, Charges, Charge)> {
+    let waits = turn_of(state, &grant.allowed().command);
+    if let Some(denied) = waits.as_ref().filter(|_| queue_is_full(state, grant)) {
+        refuse(state, asked, grant, denied.clone(), &place(grant));
+        return None;
+    }
+    let charged = charge(state, grant).and_then(|charges| {
+        let remembered = state.ledger.charge(grant.user(), Share::RequestIds, 1);
+        let remembered = remembered.map_err(Hindrance::Share)?;
+        Ok((waits, charges, remembered))
+    });
+    match charged {
+        Ok(charged) => return Some(charged),
+        Err(Hindrance::Refusal(denied)) => refuse(state, asked, grant, denied, &place(grant)),
+        Err(Hindrance::Share(spent)) => asked.over_limit(state, grant.verb(), &spent),
+    }
+    None
 }
 
 /// What is done in the place of a new run: it is refused by this rule, or nothing more is left to

@@ -8,8 +8,8 @@ mod gates;
 mod leave;
 mod left;
 mod life;
-mod overgrown;
 mod requested;
+mod ring;
 mod table;
 
 pub use begin::begin;
@@ -17,8 +17,8 @@ pub use ended::{EndedRuns, Over};
 pub use fence::settle;
 pub use follow::{hand_on, join, not_taken_up, share_to_follow};
 pub use leave::{cancel, leave, signal};
-pub use overgrown::{overgrown, trim};
 pub use requested::Digest;
 #[cfg(test)]
 pub use requested::{Requested, Seen};
+pub use ring::{overgrown, trim};
 pub use table::Runs;

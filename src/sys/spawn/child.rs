@@ -2,6 +2,7 @@
 //! allocation, no lock, no panic.
 
 use super::program::{SpawnError, Step};
+use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void};
 use std::os::fd::RawFd;
 
@@ -41,24 +42,32 @@ pub(super) struct Shared {
     pub(super) open_count: usize,
     /// The signals that this process ignores, a bit each.
     pub(super) ignored: u64,
-    /// The child's report: the step that failed; 0 while none has.
-    pub(super) step: i32,
-    /// The child's report: the kernel's error number.
-    pub(super) errno: i32,
-    /// The child's report: the path that it was about to open.
-    pub(super) index: usize,
+    /// The child's report. It alone is written to while either side holds a reference to the whole.
+    pub(super) report: UnsafeCell<Report>,
+}
+
+/// What the child tells of itself.
+#[derive(Default)]
+pub(super) struct Report {
+    /// The step that failed; 0 while none has.
+    step: i32,
+    /// The kernel's error number.
+    errno: i32,
+    /// The path that it was about to open.
+    index: usize,
 }
 
 impl Shared {
     /// What the child has reported, once it is over or has become its program.
     pub(super) fn failure(&self) -> Option<SpawnError> {
+        let report = self.report.get();
         // SAFETY: plain reads of our own memory; volatile because the child wrote it behind the
         // compiler's back.
         let (step, errno, index) = unsafe {
             (
-                (&raw const self.step).read_volatile(),
-                (&raw const self.errno).read_volatile(),
-                (&raw const self.index).read_volatile(),
+                (&raw const (*report).step).read_volatile(),
+                (&raw const (*report).errno).read_volatile(),
+                (&raw const (*report).index).read_volatile(),
             )
         };
 
@@ -119,8 +128,9 @@ unsafe fn give_up(shared: *mut Shared, step: Step, errno: i32) -> ! {
     // SAFETY: the parent is suspended and its frame alive; volatile, so that the writes happen
     // before the exit.
     unsafe {
-        (&raw mut (*shared).errno).write_volatile(errno);
-        (&raw mut (*shared).step).write_volatile(step as i32);
+        let report = (*shared).report.get();
+        (&raw mut (*report).errno).write_volatile(errno);
+        (&raw mut (*report).step).write_volatile(step as i32);
         loop {
             libc::syscall(libc::SYS_exit_group, 127);
         }
@@ -160,7 +170,7 @@ pub(super) unsafe extern "C" fn child(with: *mut c_void) -> ! {
         let mut index = 0;
 
         while index < plan.open_count {
-            (&raw mut (*shared).index).write_volatile(index);
+            (&raw mut (*plan.report.get()).index).write_volatile(index);
             open_beneath(shared, &*plan.opens.add(index));
             index += 1;
         }

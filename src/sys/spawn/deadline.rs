@@ -14,8 +14,56 @@ pub(super) type Answer = Box<dyn FnOnce(Result<Child, SpawnError>) + Send>;
 #[derive(Default)]
 pub(super) struct Slot {
     work: Mutex<Option<Work>>,
-    /// The child's pidfd, written by the kernel before the child runs.
-    pub(super) pidfd: AtomicI32,
+    /// The child's pidfd.
+    pub(super) pidfd: Pidfd,
+}
+
+/// The number of a child's pidfd, for as long as that is the child's: written by the kernel before
+/// the child runs, and forgotten before the descriptor is closed.
+pub(super) struct Pidfd {
+    number: AtomicI32,
+    /// Held by whoever signals, and by whoever forgets: a number that was closed may be another
+    /// file's by then.
+    used: Mutex<()>,
+}
+
+impl Default for Pidfd {
+    fn default() -> Self {
+        Self {
+            number: AtomicI32::new(-1),
+            used: Mutex::default(),
+        }
+    }
+}
+
+impl Pidfd {
+    /// Where the kernel writes the number.
+    pub(super) const fn place(&self) -> *mut i32 {
+        self.number.as_ptr()
+    }
+
+    /// The number; below 0 where there is none.
+    pub(super) fn number(&self) -> i32 {
+        self.number.load(Ordering::SeqCst)
+    }
+
+    /// From now on nobody signals through this number.
+    pub(super) fn forget(&self) {
+        let _held = lock(&self.used);
+        self.number.store(-1, Ordering::SeqCst);
+    }
+
+    /// Kills the child; whether there was one.
+    fn kill(&self) -> bool {
+        let _held = lock(&self.used);
+        let number = self.number();
+        if number < 0 {
+            return false;
+        }
+        // SAFETY: numbers only; the number is the child's for as long as the lock is held.
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, number, libc::SIGKILL, 0, 0) };
+        true
+    }
 }
 
 /// A start under way. Whoever takes it out of its slot answers for it.
@@ -92,7 +140,7 @@ impl DeadlineBook {
 
     /// Enters a start into its thread's slot, and wakes whoever watches.
     pub(super) fn enter(&self, slot: &Slot, answer: Answer) {
-        slot.pidfd.store(-1, Ordering::SeqCst);
+        slot.pidfd.forget();
         *lock(&slot.work) = Some(Work {
             until: Instant::now() + limits::SPAWN,
             answer,
@@ -137,15 +185,8 @@ impl DeadlineBook {
                 Some(work) if work.until > Instant::now() => busy = true,
                 Some(work) if work.cloning => {
                     busy = true;
-                    let pidfd = slot.pidfd.load(Ordering::SeqCst);
-                    if pidfd >= 0 && !work.late {
-                        work.late = true;
-
-                        // SAFETY: the slot is locked, so its spawner has not taken the pidfd over
-                        // yet and the descriptor is the child's.
-                        unsafe {
-                            libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, 0, 0)
-                        };
+                    if !work.late {
+                        work.late = slot.pidfd.kill();
                     }
                 }
 

@@ -4,17 +4,18 @@ use super::super::cgroup::Cgroup;
 use super::super::jail;
 use super::child::{Filter, RawOpen, Shared, child, ignored_signals};
 use super::cradle::Cradle;
+use super::deadline::Pidfd;
 use super::program::{Child, Open, ProcessLimit, Program, SpawnError, Step};
+use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Starts a program on the calling thread, which must outlive it.
 pub(in crate::sys) fn start_here(program: Program) -> Result<Child, SpawnError> {
     let cradle = Cradle::new().map_err(|fault| SpawnError::before(Step::Clone, &fault))?;
     let always = || true;
-    clone_and_exec(&cradle, program, &always, &AtomicI32::new(-1))
+    clone_and_exec(&cradle, program, &always, &Pidfd::default())
 }
 
 /// Starts a program and waits until it has replaced the child, unless the gate is closed by then;
@@ -23,7 +24,7 @@ pub(super) fn clone_and_exec(
     cradle: &Cradle,
     program: Program,
     gate: &dyn Fn() -> bool,
-    pidfd: &AtomicI32,
+    pidfd: &Pidfd,
 ) -> Result<Child, SpawnError> {
     let prepared = Prepared::of(&program)?;
     let [stdin, stdout, stderr] = &program.stdio;
@@ -42,12 +43,16 @@ pub(super) fn clone_and_exec(
     if !gate() {
         return Err(SpawnError::at(Step::Gate, 0));
     }
-    let pid = clone_blocked(cradle, program.cgroup.as_ref(), pidfd, &mut shared)?;
+    let pid = clone_blocked(cradle, program.cgroup.as_ref(), pidfd, &mut shared).inspect_err(
+        // A clone that failed late has written a number that is nobody's.
+        |_| pidfd.forget(),
+    )?;
 
     // SAFETY: CLONE_PIDFD gave us a new descriptor here.
-    let owned = unsafe { OwnedFd::from_raw_fd(pidfd.load(Ordering::SeqCst)) };
+    let owned = unsafe { OwnedFd::from_raw_fd(pidfd.number()) };
     if let Some(error) = shared.failure() {
         reap_failed(&owned);
+        pidfd.forget();
         return Err(error);
     }
 
@@ -126,9 +131,7 @@ impl Prepared {
             opens: self.opens.as_ptr(),
             open_count: self.opens.len(),
             ignored: ignored_signals(),
-            step: 0,
-            errno: 0,
-            index: 0,
+            report: UnsafeCell::default(),
         }
     }
 }
@@ -209,7 +212,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 fn clone_blocked(
     cradle: &Cradle,
     group: Option<&Cgroup>,
-    pidfd: &AtomicI32,
+    pidfd: &Pidfd,
     shared: &mut Shared,
 ) -> Result<i32, SpawnError> {
     let into = group.map(|group| group.folder().as_raw_fd());
@@ -219,7 +222,7 @@ fn clone_blocked(
             | CLONE_CLEAR_SIGHAND
             | if into.is_some() { CLONE_INTO_CGROUP } else { 0 },
         cgroup: into.map_or(0, |number| number as u64),
-        pidfd: pidfd.as_ptr() as u64,
+        pidfd: pidfd.place() as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack,
         stack_size,

@@ -1,0 +1,48 @@
+//! Waiting for a descriptor without a runtime.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// Waits until a descriptor can be written, without a runtime, for as long as that takes.
+///
+/// # Errors
+/// As poll(2).
+pub fn wait_writable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let mut entry = libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    loop {
+        // SAFETY: one entry that lives through the call.
+        if unsafe { libc::poll(&raw mut entry, 1, -1) } > 0 {
+            return Ok(());
+        }
+        let fault = io::Error::last_os_error();
+        if fault.kind() != io::ErrorKind::Interrupted {
+            return Err(fault);
+        }
+    }
+}
+
+/// Waits until a descriptor can be read, without a runtime.
+///
+/// # Errors
+/// As poll(2); `TimedOut` after the given time.
+pub fn wait_readable(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<()> {
+    let mut entry = libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+
+    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+
+    // SAFETY: one entry that lives through the call.
+    match unsafe { libc::poll(&raw mut entry, 1, milliseconds) } {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        count if count < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
