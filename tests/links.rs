@@ -401,9 +401,12 @@ fn a_dead_daemons_runs_end_whoever_has_its_process_id_now() {
     let base = outer.join(format!("ordaind-{:032x}", std::process::id()));
     let sleeper = |group: &str| {
         let group = base.join(group);
-        std::fs::create_dir_all(&group).unwrap();
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
-        write(&group.join("cgroup.procs"), &child.id().to_string(), 0o644);
+        let into = || std::fs::write(group.join("cgroup.procs"), child.id().to_string());
+        // Another test's daemon may clear it away before there is anything in it.
+        while into().is_err() {
+            std::fs::create_dir_all(&group).unwrap();
+        }
         child
     };
     let mut both = [sleeper("daemon"), sleeper("run-1")];

@@ -217,8 +217,12 @@ async fn settle_kept(socket: &AsyncFd<OwnedFd>, linger: Duration, leave_running:
         linger
     };
 
-    if let Ok(Some(_)) = tokio::time::timeout(patience, over(socket)).await {
-        return Rest::NONE;
+    if let Ok(Some(killed)) = tokio::time::timeout(patience, over(socket)).await {
+        // They may have been killed already, together with the main process.
+        return Rest {
+            killed,
+            ..Rest::NONE
+        };
     }
     if leave_running {
         // It keeps what it has for as long as that lives; how many there are nobody knows.
