@@ -18,7 +18,7 @@ pub const IPC_MESSAGE: usize = 48 * 1024;
 pub const LINK_BACKLOG: usize = 8 * 1024 * 1024;
 /// Descriptors of the frontend's that may wait to be closed, which takes microseconds: as many as
 /// logins may wait.
-pub const CLOSING: usize = LOGINS_WAITING;
+pub const CLOSING: usize = 1024;
 /// Clients that wait in the kernel to be accepted.
 pub const ACCEPT_QUEUE: u32 = 4096;
 /// How far a frontend's numbers of connections may go beyond its first: a million a second, for

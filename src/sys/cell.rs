@@ -104,7 +104,8 @@ pub const CELL: &[Allowed] = &[
     allowed!(SYS_fcntl(Is(1, libc::F_SETFL as u64), Without(2, STRANGE_FLAGS)) shown "F_SETFL", Always, "pipes must not block"),
     allowed!(SYS_fcntl(Is(1, libc::F_DUPFD_CLOEXEC as u64)) shown "F_DUPFD_CLOEXEC", Always, "a client's socket is shown to the monitor"),
     allowed!(SYS_fcntl(Is(1, libc::F_SETPIPE_SZ as u64)) shown "F_SETPIPE_SZ", Always, "pipes that carry much"),
-    allowed!(SYS_ioctl(Is(1, libc::TIOCSWINSZ)) shown "TIOCSWINSZ", Always, "the size of a run's terminal; nothing that types into one"),
+    allowed!(SYS_ioctl(Is(1, libc::TCGETS)) shown "TCGETS", Always, "whether the log goes to a terminal"),
+    allowed!(SYS_ioctl(Is(1, libc::TIOCSWINSZ)) shown "TIOCSWINSZ", Rarely, "the size of a run's terminal, when that changes; nothing that types into one"),
     allowed!(SYS_newfstatat(Is(3, libc::AT_EMPTY_PATH as u64)) shown "AT_EMPTY_PATH", Always, "whether a descriptor is a pipe"),
     allowed!(SYS_fstat, Rarely, "the same, by a libc that asks so"),
     // Waiting.
