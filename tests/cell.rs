@@ -122,8 +122,8 @@ fn what_the_frontend_asks_of_the_kernel_is_what_the_list_says() {
     // A new thread is asked for by clone3 first, which a filter of its own answers: libc then takes
     // clone, whose flags a filter can see.
     let of_list = |call: &&String| {
-        !call.starts_with(['+', '-'])
-            && !(call.starts_with("clone3(") && call.contains("= -1 ENOSYS"))
+        !(call.starts_with(['+', '-'])
+            || call.starts_with("clone3(") && call.contains("= -1 ENOSYS"))
     };
     for call in calls.iter().filter(of_list) {
         assert!(
