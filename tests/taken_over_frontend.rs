@@ -125,6 +125,8 @@ scenarios! {
     one_that_does_not_read_is_ended,
     a_number_at_the_end_of_all_numbers_ends_the_frontend,
     a_socket_that_lingers_holds_up_nobody,
+    a_listener_that_was_shut_down_ends_the_frontend,
+    what_it_does_to_a_listener_ends_with_it,
     secrets_of_the_monitor_cannot_be_read,
     the_trail_can_be_neither_stopped_nor_forged,
 }
@@ -134,6 +136,7 @@ struct Monitor {
     channel: Channel,
     buffer: Vec<u8>,
     fingerprint: tls::Fingerprint,
+    listener: TcpListener,
 }
 
 fn attacker() {
@@ -157,13 +160,16 @@ fn attacker() {
         .build()
         .unwrap();
     runtime.block_on(async {
+        let channel = Channel::new(socket).unwrap();
+        let mut buffer = Vec::new();
+        let settings = channel.receive::<ToFrontend>(&mut buffer).await;
+        let (_, mut manifest) = settings.unwrap_or_else(|_| panic!("no settings came"));
         let mut monitor = Monitor {
-            channel: Channel::new(socket).unwrap(),
-            buffer: Vec::new(),
+            channel,
+            buffer,
             fingerprint,
+            listener: manifest.take(Name::Listener).unwrap().into(),
         };
-
-        assert!(monitor.next().await.is_some(), "no settings came");
         monitor
             .say(ToMonitor::Ready {
                 landlock: "none".into(),
@@ -741,6 +747,49 @@ async fn a_socket_that_lingers_holds_up_nobody(monitor: &mut Monitor) -> Result<
     answered
         .map(drop)
         .map_err(|_| "the monitor hangs".to_owned())
+}
+
+/// The next frontend refused everybody, and `status` said that all was well.
+async fn a_listener_that_was_shut_down_ends_the_frontend(
+    monitor: &mut Monitor,
+) -> Result<(), String> {
+    // What is connected with is not a second listener: shutdown(2) through the safe form of std.
+    let socket = TcpStream::from(OwnedFd::from(monitor.listener.try_clone().unwrap()));
+    socket
+        .shutdown(std::net::Shutdown::Both)
+        .map_err(|fault| fault.to_string())?;
+    if sys::socket_listens(&monitor.listener).unwrap_or(true) {
+        return Err("it still listens".into());
+    }
+    let index = held_so_far();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(8), monitor.next()).await {
+            Ok(None) => return Ok(()),
+            // Asked for a sign of life, it gives one: this is not what it ends for.
+            Ok(Some((ToFrontend::Ping, _))) => monitor.say(ToMonitor::Alive).await,
+            Ok(Some(_)) => {}
+            Err(_) => break,
+        }
+    }
+    std::fs::write(format!("result-{index}"), "not ended").unwrap();
+    Err("not ended".into())
+}
+
+/// The frontend after that one: its listener is at the same place, and takes clients.
+async fn what_it_does_to_a_listener_ends_with_it(monitor: &mut Monitor) -> Result<(), String> {
+    if !sys::socket_listens(&monitor.listener).unwrap_or(false) {
+        return Err("its listener does not listen".into());
+    }
+    let address = monitor
+        .listener
+        .local_addr()
+        .map_err(|fault| fault.to_string())?;
+    TcpStream::connect(address).map_err(|fault| fault.to_string())?;
+    let (_, _) = monitor
+        .listener
+        .accept()
+        .map_err(|fault| fault.to_string())?;
+    Ok(())
 }
 
 /// It grew the monitor from 10 to 229 MiB in 20 s.
