@@ -114,6 +114,7 @@ scenarios! {
     an_unexpected_descriptor_ends_the_frontend,
     a_nonce_of_its_own_ends_the_frontend,
     a_nonce_that_was_used_ends_the_frontend,
+    a_nonce_that_was_spoilt_ends_the_frontend,
     a_login_without_its_socket_ends_the_frontend,
     an_overlong_message_ends_the_frontend,
     a_session_is_no_use_without_its_key,
@@ -494,6 +495,33 @@ async fn a_nonce_that_was_used_ends_the_frontend(monitor: &mut Monitor) -> Resul
         }),
     )
     .await
+}
+
+/// A client that did not come past its handshake may have seen it.
+async fn a_nonce_that_was_spoilt_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
+    let mut stock = Vec::new();
+    for _ in 0..2 {
+        loop {
+            match monitor.next().await {
+                Some((ToFrontend::Nonces(nonces), _)) => break stock.push(nonces[0]),
+                Some(_) => {}
+                None => return Err("no nonces came".into()),
+            }
+        }
+        // The second is the one that comes for the first.
+        if stock.len() == 1 {
+            monitor.say(ToMonitor::Spoilt { nonce: stock[0] }).await;
+        }
+    }
+    if stock[0] == stock[1] {
+        return Err("it came back".into());
+    }
+    let message = ToMonitor::Hello {
+        connection: 1,
+        source: "x".into(),
+        nonce: Some(stock[0]),
+    };
+    expect_end(monitor, Some(message)).await
 }
 
 async fn an_unexpected_descriptor_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {

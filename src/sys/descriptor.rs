@@ -145,3 +145,18 @@ pub fn watch_held(
     unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }
         .map_err(Into::into)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_memory_has_its_size_for_good() {
+        use std::os::unix::fs::FileExt;
+        let file = File::from(memory_file(8192).unwrap());
+        file.write_all_at(b"end", 8189).unwrap();
+        assert!(file.write_all_at(b"beyond", 8190).is_err());
+        assert!(file.set_len(1 << 30).is_err() && file.set_len(0).is_err());
+        assert_eq!(file.metadata().unwrap().len(), 8192);
+    }
+}

@@ -131,7 +131,7 @@ fn without_x32(filter: BpfProgram) -> BpfProgram {
             libc::BPF_RET | libc::BPF_K,
             0,
             0,
-            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+            libc::SECCOMP_RET_ERRNO | libc::EACCES as u32,
         ),
     ];
     program.extend(filter);
@@ -169,4 +169,45 @@ pub fn no_network() -> Result<&'static [sock_filter], String> {
     });
 
     made.as_deref().map_err(Clone::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error number that a call with no arguments that make sense gets behind the filter.
+    fn answer(call: libc::c_long) -> i32 {
+        let filter: BpfProgram = no_network().unwrap().to_vec();
+        // SAFETY: the child makes a few raw system calls, allocates nothing, and ends by one.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: as above.
+            unsafe {
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+                if seccompiler::apply_filter(&filter).is_err() {
+                    libc::_exit(255);
+                }
+                let made = libc::syscall(call, libc::AF_UNIX, libc::SOCK_STREAM, 0);
+                libc::_exit(if made < 0 {
+                    *libc::__errno_location()
+                } else {
+                    0
+                });
+            }
+        }
+        let mut status = 0;
+        // SAFETY: a child of ours that nobody else waits for.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        libc::WEXITSTATUS(status)
+    }
+
+    #[test]
+    fn without_the_network_the_calls_of_x32_make_no_socket_either() {
+        assert_eq!(answer(libc::SYS_socket), libc::EACCES);
+        assert_eq!(
+            answer(libc::SYS_socket | libc::c_long::from(X32)),
+            libc::EACCES
+        );
+        assert_eq!(answer(libc::SYS_getppid), 0);
+    }
 }
