@@ -2,7 +2,6 @@
 //! was taken over can do is to end their listening for good: so they are looked after.
 
 use super::state::State;
-use super::supervise::CannotServe;
 use crate::limits::ACCEPT_QUEUE;
 use crate::sys;
 use std::io;
@@ -12,12 +11,11 @@ use std::net::{SocketAddr, TcpListener};
 ///
 /// # Errors
 /// Which address could not be had, and why.
-pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, CannotServe> {
+pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     addresses
         .iter()
         .map(|address| {
-            open(*address)
-                .map_err(|fault| CannotServe(format!("{address} cannot be listened on: {fault}")))
+            open(*address).map_err(|fault| format!("{address} cannot be listened on: {fault}"))
         })
         .collect()
 }

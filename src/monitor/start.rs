@@ -88,7 +88,7 @@ pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
     let listeners = if listeners_stay {
         given.sockets
     } else {
-        listeners::bind(&settings.listen)?
+        listeners::bind(&settings.listen).map_err(CannotServe)?
     };
     let control = control::bind(&settings.control).map_err(|fault| {
         cannot(
