@@ -125,6 +125,7 @@ scenarios! {
     a_socket_that_is_none_logs_nobody_in,
     one_that_does_not_read_is_ended,
     a_number_at_the_end_of_all_numbers_ends_the_frontend,
+    a_number_of_a_frontend_before_ends_the_frontend,
     a_socket_that_lingers_holds_up_nobody,
     a_listener_that_was_shut_down_ends_the_frontend,
     what_it_does_to_a_listener_ends_with_it,
@@ -138,6 +139,8 @@ struct Monitor {
     buffer: Vec<u8>,
     fingerprint: tls::Fingerprint,
     listener: TcpListener,
+    /// The first number that this frontend may give to a connection.
+    first: u64,
 }
 
 fn attacker() {
@@ -164,12 +167,15 @@ fn attacker() {
         let channel = Channel::new(socket).unwrap();
         let mut buffer = Vec::new();
         let settings = channel.receive::<ToFrontend>(&mut buffer).await;
-        let (_, mut manifest) = settings.unwrap_or_else(|_| panic!("no settings came"));
+        let Ok((ToFrontend::Configure(settings), mut manifest)) = settings else {
+            panic!("no settings came");
+        };
         let mut monitor = Monitor {
             channel,
             buffer,
             fingerprint,
             listener: manifest.take(Name::Listener).unwrap().into(),
+            first: settings.first_connection,
         };
         monitor
             .say(ToMonitor::Ready {
@@ -190,7 +196,25 @@ fn attacker() {
     });
 }
 
+/// A login with nothing in it.
+fn empty_login(connection: u64) -> ToMonitor {
+    ToMonitor::Login {
+        connection,
+        signed: String::new(),
+        signature: String::new(),
+        password: SecretValue::default(),
+        key_signature: String::new(),
+        code: SecretValue::default(),
+        exporter: None,
+    }
+}
+
 impl Monitor {
+    /// The number of this frontend's nth connection, from 1.
+    const fn nth(&self, nth: u64) -> u64 {
+        self.first + nth - 1
+    }
+
     async fn say(&self, message: ToMonitor) {
         let _ = self.channel.send(&message, Manifest::default()).await;
     }
@@ -207,9 +231,9 @@ impl Monitor {
             .ok()
     }
 
-    async fn nonce(&mut self, connection: u64) -> [u8; 32] {
+    async fn nonce(&mut self, nth: u64) -> [u8; 32] {
         self.say(ToMonitor::Hello {
-            connection,
+            connection: self.nth(nth),
             source: "203.0.113.1:1".into(),
             nonce: None,
         })
@@ -224,8 +248,8 @@ impl Monitor {
     }
 
     /// A real login: the attacker knows this password, because alice typed it during the takeover.
-    async fn log_in(&mut self, connection: u64, user: &str) -> Option<(SessionKey, SessionId)> {
-        let nonce = self.nonce(connection).await;
+    async fn log_in(&mut self, nth: u64, user: &str) -> Option<(SessionKey, SessionId)> {
+        let nonce = self.nonce(nth).await;
         let key = SessionKey::generate().unwrap();
         let text = LoginText {
             session: None,
@@ -242,7 +266,7 @@ impl Monitor {
         let signed = serde_json::to_string(&text).unwrap();
         let signature = key.sign(Purpose::Login, &signed);
         let login = ToMonitor::Login {
-            connection,
+            connection: self.nth(nth),
             signed,
             signature,
             password: SecretValue(common::PASSWORD.into()),
@@ -272,9 +296,9 @@ impl Monitor {
     }
 
     /// Sends a request and returns the code of its refusal, or 0 for anything else.
-    async fn ask(&mut self, connection: u64, stream: u32, signed: &str, signature: &str) -> u16 {
+    async fn ask(&mut self, nth: u64, stream: u32, signed: &str, signature: &str) -> u16 {
         let message = ToMonitor::Request {
-            connection,
+            connection: self.nth(nth),
             stream,
             signed: signed.into(),
             signature: signature.into(),
@@ -376,7 +400,7 @@ async fn an_honest_login_and_run_work(monitor: &mut Monitor) -> Result<(), Strin
 async fn requests_before_a_login_end_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
     monitor.nonce(1).await;
     let message = ToMonitor::Request {
-        connection: 1,
+        connection: monitor.nth(1),
         stream: 1,
         signed: "{}".into(),
         signature: String::new(),
@@ -388,7 +412,7 @@ async fn requests_before_a_login_end_the_frontend(monitor: &mut Monitor) -> Resu
 
 async fn an_unknown_connection_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
     let message = ToMonitor::Request {
-        connection: 77,
+        connection: monitor.nth(77),
         stream: 1,
         signed: "{}".into(),
         signature: String::new(),
@@ -444,7 +468,7 @@ async fn a_nonce_of_its_own_ends_the_frontend(monitor: &mut Monitor) -> Result<(
     expect_end(
         monitor,
         Some(ToMonitor::Hello {
-            connection: 1,
+            connection: monitor.nth(1),
             source: "x".into(),
             nonce: Some([7; 32]),
         }),
@@ -464,7 +488,7 @@ async fn a_nonce_that_was_used_ends_the_frontend(monitor: &mut Monitor) -> Resul
 
     monitor
         .say(ToMonitor::Hello {
-            connection: 1,
+            connection: monitor.nth(1),
             source: "x".into(),
             nonce: Some(nonce),
         })
@@ -482,14 +506,14 @@ async fn a_nonce_that_was_used_ends_the_frontend(monitor: &mut Monitor) -> Resul
 
     monitor
         .say(ToMonitor::Gone {
-            connection: 1,
+            connection: monitor.nth(1),
             lost: false,
         })
         .await;
     expect_end(
         monitor,
         Some(ToMonitor::Hello {
-            connection: 1,
+            connection: monitor.nth(1),
             source: "x".into(),
             nonce: Some(nonce),
         }),
@@ -517,7 +541,7 @@ async fn a_nonce_that_was_spoilt_ends_the_frontend(monitor: &mut Monitor) -> Res
         return Err("it came back".into());
     }
     let message = ToMonitor::Hello {
-        connection: 1,
+        connection: monitor.nth(1),
         source: "x".into(),
         nonce: Some(stock[0]),
     };
@@ -529,7 +553,7 @@ async fn an_unexpected_descriptor_ends_the_frontend(monitor: &mut Monitor) -> Re
     monitor
         .say_with(
             ToMonitor::Hello {
-                connection: 1,
+                connection: monitor.nth(1),
                 source: "x".into(),
                 nonce: None,
             },
@@ -541,15 +565,7 @@ async fn an_unexpected_descriptor_ends_the_frontend(monitor: &mut Monitor) -> Re
 
 async fn a_login_without_its_socket_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
     monitor.nonce(1).await;
-    let message = ToMonitor::Login {
-        connection: 1,
-        signed: String::new(),
-        signature: String::new(),
-        password: SecretValue::default(),
-        key_signature: String::new(),
-        code: SecretValue::default(),
-        exporter: None,
-    };
+    let message = empty_login(monitor.nth(1));
 
     expect_end(monitor, Some(message)).await
 }
@@ -699,7 +715,7 @@ async fn the_address_is_the_kernels_word(monitor: &mut Monitor) -> Result<(), St
 async fn a_socket_that_is_none_logs_nobody_in(monitor: &mut Monitor) -> Result<(), String> {
     let nonce = monitor.nonce(1).await;
     let login = ToMonitor::Login {
-        connection: 1,
+        connection: monitor.nth(1),
         signed: base64(&nonce),
         signature: String::new(),
         password: SecretValue(common::PASSWORD.into()),
@@ -736,6 +752,21 @@ async fn a_number_at_the_end_of_all_numbers_ends_the_frontend(
     expect_end(monitor, Some(message)).await
 }
 
+/// Two connections of the trail would have had one number.
+async fn a_number_of_a_frontend_before_ends_the_frontend(
+    monitor: &mut Monitor,
+) -> Result<(), String> {
+    if monitor.first < 2 {
+        return Err("there was none before".into());
+    }
+    let message = ToMonitor::Hello {
+        connection: monitor.first - 1,
+        source: "203.0.113.1:1".into(),
+        nonce: None,
+    };
+    expect_end(monitor, Some(message)).await
+}
+
 /// A login's socket that lingered over what nobody read held the monitor up in close(2): `lock`
 /// took 40 s.
 async fn a_socket_that_lingers_holds_up_nobody(monitor: &mut Monitor) -> Result<(), String> {
@@ -760,15 +791,7 @@ async fn a_socket_that_lingers_holds_up_nobody(monitor: &mut Monitor) -> Result<
     monitor.nonce(1).await;
     let socket = client.into_std().unwrap();
     socket.set_nonblocking(false).unwrap();
-    let login = ToMonitor::Login {
-        connection: 1,
-        signed: String::new(),
-        signature: String::new(),
-        password: SecretValue::default(),
-        key_signature: String::new(),
-        code: SecretValue::default(),
-        exporter: None,
-    };
+    let login = empty_login(monitor.nth(1));
     let manifest = Manifest::default().with(Name::Client, OwnedFd::from(socket));
     let _ = monitor.channel.send(&login, manifest).await;
     let answered = tokio::time::timeout(Duration::from_secs(10), monitor.nonce(2)).await;
@@ -830,7 +853,7 @@ async fn one_that_does_not_read_is_ended(monitor: &mut Monitor) -> Result<(), St
         let signed = run(session, counter, &unknown, &[]);
         let signature = key.sign(Purpose::Request, &signed);
         let message = ToMonitor::Request {
-            connection: 1,
+            connection: monitor.nth(1),
             stream: u32::try_from(counter).unwrap(),
             signed,
             signature,
@@ -881,7 +904,7 @@ async fn the_trail_can_be_neither_stopped_nor_forged(monitor: &mut Monitor) -> R
     let forged = "x\n{\"kind\":\"login\",\"user\":\"root\",\"outcome\":\"accepted\"}";
     monitor
         .say(ToMonitor::Violation {
-            connection: 1,
+            connection: monitor.nth(1),
             text: forged.into(),
         })
         .await;

@@ -47,7 +47,7 @@ pub fn greet(
 
     // Numbers are given in their order, but handshakes end in another.
     let first = state.link.first.get();
-    if number >= first.saturating_add(limits::CONNECTION_NUMBERS) {
+    if !(first..first.saturating_add(limits::CONNECTION_NUMBERS)).contains(&number) {
         return Err("a connection's number that is not its to give".into());
     }
 
