@@ -12,11 +12,13 @@ use ordain::monitor::{FRONTEND, Given, LastFaults, Loader, serve};
 use ordain::protocol::{LoginText, request_text};
 use ordain::verb::{Run, Value};
 use ordain::{config, sys, tls};
+use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn main() {
     if std::env::args_os()
@@ -80,14 +82,15 @@ fn main() {
         .lines()
         .filter(|line| line.contains("\"kind\":\"start\""))
         .count();
-    let expected = 2;
+    let expected = 3;
     let canary = Path::new("canary").exists();
-    if starts == expected && !canary && outcome.is_ok() {
+    let overgrown = trail.contains("it wrote beyond what is kept");
+    if starts == expected && !canary && overgrown && outcome.is_ok() {
         passed += 1;
     } else {
         failed += 1;
         println!(
-            "test nothing_else_ran ... FAILED: {starts} starts, canary {canary}, {outcome:?}\n{trail}"
+            "test nothing_else_ran ... FAILED: {starts} starts, canary {canary}, overgrown {overgrown}, {outcome:?}\n{trail}"
         );
     }
 
@@ -126,6 +129,7 @@ scenarios! {
     one_that_does_not_read_is_ended,
     a_number_at_the_end_of_all_numbers_ends_the_frontend,
     a_number_of_a_frontend_before_ends_the_frontend,
+    one_that_writes_beyond_what_is_kept_is_ended,
     a_socket_that_lingers_holds_up_nobody,
     a_listener_that_was_shut_down_ends_the_frontend,
     what_it_does_to_a_listener_ends_with_it,
@@ -769,6 +773,45 @@ async fn a_number_of_a_frontend_before_ends_the_frontend(
 
 /// A login's socket that lingered over what nobody read held the monitor up in close(2): `lock`
 /// took 40 s.
+async fn one_that_writes_beyond_what_is_kept_is_ended(monitor: &mut Monitor) -> Result<(), String> {
+    let (key, session) = monitor
+        .log_in(1, "alice")
+        .await
+        .ok_or("the login was refused")?;
+    let text = run(session, 1, "goes-on", &[]);
+    monitor
+        .say(ToMonitor::Request {
+            connection: monitor.nth(1),
+            stream: 1,
+            signature: key.sign(Purpose::Request, &text),
+            signed: text,
+            secrets: Vec::new(),
+        })
+        .await;
+
+    // What is still held keeps the run going.
+    let mut manifest = loop {
+        match monitor.next().await {
+            Some((ToFrontend::Started { .. }, manifest)) => break manifest,
+            Some((ToFrontend::Refused { code, .. }, _)) => return Err(format!("refused: {code}")),
+            Some(_) => {}
+            None => return Err("the monitor hung up".into()),
+        }
+    };
+    let spool = File::from(manifest.take(Name::Spool).ok_or("the run has no spool")?);
+    spool.write_all_at(b"x", 1 << 30).unwrap();
+    held_so_far();
+
+    // The monitor looks every few seconds.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(15) {
+        if expect_end(monitor, None).await.is_ok() {
+            return Ok(());
+        }
+    }
+    Err("it was not ended".into())
+}
+
 async fn a_socket_that_lingers_holds_up_nobody(monitor: &mut Monitor) -> Result<(), String> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -926,7 +969,7 @@ async fn the_trail_can_be_neither_stopped_nor_forged(monitor: &mut Monitor) -> R
     }
     let refused = trail
         .lines()
-        .rfind(|line| line.contains("\"kind\":\"request\""))
+        .rfind(|line| line.contains("\"command\":\"hidden\""))
         .ok_or("no record of the refusal")?;
     if code == 400 && refused.contains("\"decision\":\"refused\"") {
         Ok(())

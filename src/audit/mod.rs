@@ -6,6 +6,7 @@
 mod argv;
 mod ascii;
 mod chain;
+mod end;
 mod files;
 mod record;
 mod report;

@@ -133,17 +133,12 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
     let connections = connection_limits(bounds, tls, login, penalties.prefixes);
     let mut read = Server {
         listen,
-        listens_at: table
-            .and_then(|table| table.item("listen"))
-            .map(|item| item.place),
+        listens_at: listens_at(table),
         tls: match mode {
             Mode::Here => read_tls(root, tls, folder),
             Mode::Offline => pass_over_tls(tls),
         },
-        login_lifetime: login
-            .and_then(|table| table.item("lifetime"))
-            .and_then(|item| window(&item))
-            .unwrap_or(limits::LOGIN_LIFETIME),
+        login_lifetime: login_lifetime(login),
         // Half of the cores: what a flood of logins must not take is the other half.
         verifiers: number(login, "verifiers", 1..=64, half_of_the_cores(4)) as usize,
         verifier_memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
@@ -171,6 +166,19 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
     read.verifier_memory_kib = memory_each(root, read.verifier_memory_kib, read.verifiers, faults);
     finish(tables);
     read
+}
+
+/// Where the file says what to listen on.
+fn listens_at(table: Option<&Table<'_>>) -> Option<Place> {
+    Some(table?.item("listen")?.place)
+}
+
+/// How long a login is kept at the most.
+fn login_lifetime(login: Option<&Table<'_>>) -> Duration {
+    login
+        .and_then(|table| table.item("lifetime"))
+        .and_then(|item| window(&item))
+        .unwrap_or(limits::LOGIN_LIFETIME)
 }
 
 /// Finds the keys that nobody has asked for, in the order in which the tables are read.

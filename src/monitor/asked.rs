@@ -1,5 +1,6 @@
 //! A request that is being served: who asks, its record, and what its client is told.
 
+use super::audit::TRAIL_PER_USER;
 use super::denied::Denied;
 use super::metrics::count_by;
 use super::session::Session;
@@ -16,9 +17,6 @@ use crate::verb::Verb;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io;
-
-/// The limit of what one user may add to the trail in a minute.
-pub const TRAIL_PER_USER: &str = "limits.trail_per_user";
 
 /// A request as it came.
 pub struct Signed {

@@ -35,6 +35,9 @@ pub struct Audit {
     pub spare: Cell<u64>,
 }
 
+/// The limit of what one user may add to the trail in a minute.
+pub const TRAIL_PER_USER: &str = "limits.trail_per_user";
+
 /// What each user has added to the trail lately.
 #[derive(Debug)]
 pub struct TrailBudgets {

@@ -1,6 +1,6 @@
 //! How the daemon is: whether it is well, and what `status` tells.
 
-use super::asked::TRAIL_PER_USER;
+use super::audit::TRAIL_PER_USER;
 use super::faults::Noted;
 use super::metrics::Counters;
 use super::run::Phase;
