@@ -14,6 +14,10 @@ check:
     cargo build --bins
     cargo test
 
+# Every order of the steps of threads that share something.
+loom:
+    cargo test --lib --features loom loom
+
 # The client for macOS, from Linux: type-checked with the C parts built. Needs `rustup target add aarch64-apple-darwin`, and zig
 # with cargo-zigbuild (`pip install ziglang cargo-zigbuild`). Linking needs Apple's SDK.
 macos:

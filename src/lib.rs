@@ -46,6 +46,8 @@ pub mod secret;
 pub mod source;
 #[cfg(target_os = "linux")]
 pub mod spool;
+#[cfg(target_os = "linux")]
+mod sync;
 pub mod sys;
 pub mod tls;
 pub mod units;

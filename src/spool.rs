@@ -5,11 +5,15 @@
 //! the next one finds in its head how far the last one had come, and whether bytes were on their
 //! way that nobody will see again.
 
+use crate::sync::{AtomicU64, Ordering, fence};
+#[cfg(all(test, feature = "loom"))]
+use loom_tests::File as Backing;
 use std::fs::File;
+#[cfg(not(all(test, feature = "loom")))]
+use std::fs::File as Backing;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Which of a run's two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +40,7 @@ impl Stream {
 /// The kept bytes of one run. One task writes; any may read.
 #[derive(Debug)]
 pub struct Spool {
-    file: File,
+    file: Backing,
     /// Bytes of each stream that are kept.
     capacity: u64,
     /// Bytes of each stream that came.
@@ -62,7 +66,7 @@ const LOST: u64 = 32;
 /// was never noted.
 const INPUT: u64 = 48;
 
-fn marks(file: &File) -> [Option<u64>; 2] {
+fn marks(file: &Backing) -> [Option<u64>; 2] {
     let mut words = [0; 16];
     if file.read_exact_at(&mut words, LOST).is_err() {
         return [None; 2];
@@ -95,7 +99,7 @@ impl Spool {
     /// A file that was written to the end, as its last writer counted, and from which offset on one
     /// before it may have lost bytes of each stream.
     pub fn finished(file: OwnedFd, capacity: u64, published: [u64; 2]) -> (Self, [Option<u64>; 2]) {
-        let file = File::from(file);
+        let file = Backing::from(file);
         let lost = marks(&file);
         (
             Self {
@@ -115,7 +119,7 @@ impl Spool {
     /// # Errors
     /// What reading the file says.
     pub fn left_behind(file: OwnedFd, capacity: u64) -> io::Result<(Self, [Option<u64>; 2])> {
-        let file = File::from(file);
+        let file = Backing::from(file);
         let mut head = [0; 32];
 
         // A run that has written nothing has no head.
@@ -197,8 +201,16 @@ impl Spool {
             .len()
             .saturating_sub(usize::try_from(self.capacity).unwrap_or(usize::MAX));
         let kept = bytes.get(skipped..).unwrap_or_default();
-        let written = self.write_at(stream, from + skipped as u64, kept);
         let to = from + bytes.len() as u64;
+
+        // Before the oldest bytes are written over they are given up, so that one who is reading
+        // them finds out when they look again.
+        let floor = self.counter(&self.floor, stream);
+        let left = to.saturating_sub(self.capacity).min(from);
+        floor.store(left.max(floor.load(Ordering::Relaxed)), Ordering::Relaxed);
+        fence(Ordering::Release);
+
+        let written = self.write_at(stream, from + skipped as u64, kept);
         if written.is_err() {
             self.counter(&self.floor, stream)
                 .store(to, Ordering::Release);
@@ -253,6 +265,7 @@ impl Spool {
             .file
             .read_exact_at(into.get_mut(..most).unwrap_or_default(), place);
         // The writer may have come round meanwhile and have written over what was just read.
+        fence(Ordering::Acquire);
         let (from, to) = self.range(stream);
         if read.is_err() || offset < from {
             Err(Gone { from, to })
@@ -319,5 +332,11 @@ pub fn copy(from: &File, to: &File, capacity: u64, published: [u64; 2]) -> io::R
 }
 
 #[cfg(test)]
+#[cfg(not(feature = "loom"))]
 #[path = "spool_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[cfg(feature = "loom")]
+#[path = "spool_loom_tests.rs"]
+mod loom_tests;

@@ -2,9 +2,13 @@
 
 use super::program::{Child, SpawnError, Step};
 use crate::limits;
+use crate::sync::{Arc, AtomicBool, AtomicI32, Condvar, Mutex, MutexGuard, Ordering};
+#[cfg(all(test, feature = "loom"))]
+use loom_tests::kill;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(not(all(test, feature = "loom")))]
+use std::os::fd::RawFd;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 /// The way to tell, once, what has become of a start.
@@ -38,8 +42,14 @@ impl Default for Pidfd {
 
 impl Pidfd {
     /// Where the kernel writes the number.
+    #[cfg(not(all(test, feature = "loom")))]
     pub(super) const fn place(&self) -> *mut i32 {
         self.number.as_ptr()
+    }
+
+    #[cfg(all(test, feature = "loom"))]
+    pub(super) fn place(&self) -> *mut i32 {
+        unreachable!("no kernel writes in these tests")
     }
 
     /// The number; below 0 where there is none.
@@ -60,10 +70,16 @@ impl Pidfd {
         if number < 0 {
             return false;
         }
-        // SAFETY: numbers only; the number is the child's for as long as the lock is held.
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, number, libc::SIGKILL, 0, 0) };
+        kill(number);
         true
     }
+}
+
+/// Kills the process of a pidfd.
+#[cfg(not(all(test, feature = "loom")))]
+fn kill(number: RawFd) {
+    // SAFETY: numbers only; the number is the child's for as long as the caller holds its lock.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, number, libc::SIGKILL, 0, 0) };
 }
 
 /// A start under way. Whoever takes it out of its slot answers for it.
@@ -98,7 +114,7 @@ const fn late() -> SpawnError {
 impl Slot {
     /// Notes that the child is asked for now. False where the start was given up meanwhile, and
     /// answered: nothing may start any more.
-    pub(super) fn may_clone(&self) -> bool {
+    fn may_clone(&self) -> bool {
         match lock(&self.work).as_mut() {
             None => false,
             Some(work) => {
@@ -109,7 +125,7 @@ impl Slot {
     }
 
     /// Takes the start out of its slot and answers for it, unless somebody has done so.
-    pub(super) fn answer(&self, outcome: Result<Child, SpawnError>) {
+    fn answer(&self, outcome: Result<Child, SpawnError>) {
         let Some(work) = lock(&self.work).take() else {
             return;
         };
@@ -138,8 +154,23 @@ impl DeadlineBook {
         lock(&self.slots).len()
     }
 
+    /// Prepares a start and makes its child, under its deadline, and answers for it.
+    pub(super) fn start<P>(
+        &self,
+        slot: &Slot,
+        answer: Answer,
+        prepare: impl FnOnce() -> Result<P, SpawnError>,
+        clone: impl FnOnce(P, &Pidfd) -> Result<Child, SpawnError>,
+    ) {
+        self.enter(slot, answer);
+        let prepared = prepare();
+        if slot.may_clone() {
+            slot.answer(prepared.and_then(|prepared| clone(prepared, &slot.pidfd)));
+        }
+    }
+
     /// Enters a start into its thread's slot, and wakes whoever watches.
-    pub(super) fn enter(&self, slot: &Slot, answer: Answer) {
+    fn enter(&self, slot: &Slot, answer: Answer) {
         slot.pidfd.forget();
         *lock(&slot.work) = Some(Work {
             until: Instant::now() + limits::SPAWN,
@@ -174,15 +205,15 @@ impl DeadlineBook {
         }
     }
 
-    /// Gives up what is late; whether anything is still under way, and how many threads hang.
-    pub(super) fn judge(&self) -> (bool, usize) {
+    /// Gives up what is late by now; whether anything is still under way, and how many threads hang.
+    pub(super) fn judge(&self, now: Instant) -> (bool, usize) {
         let (mut busy, mut hanging) = (false, 0);
         let slots = lock(&self.slots).clone();
         for slot in &slots {
             let mut held = lock(&slot.work);
             match held.as_mut() {
                 None => {}
-                Some(work) if work.until > Instant::now() => busy = true,
+                Some(work) if work.until > now => busy = true,
                 Some(work) if work.cloning => {
                     busy = true;
                     if !work.late {
@@ -205,3 +236,7 @@ impl DeadlineBook {
         (busy, hanging)
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "loom")]
+mod loom_tests;

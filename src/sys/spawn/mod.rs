@@ -19,4 +19,5 @@ pub use pool::{Full, Spawner};
 pub use program::{Child, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Step, Take};
 
 #[cfg(test)]
+#[cfg(not(feature = "loom"))]
 mod tests;

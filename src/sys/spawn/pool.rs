@@ -5,9 +5,11 @@ use super::deadline::{Answer, DeadlineBook, Slot, lock};
 use super::parent::clone_and_exec;
 use super::program::{Gate, Program, SpawnError};
 use crate::limits;
+use crate::sync::{Arc, Condvar, Mutex};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::time::Instant;
 
 /// The error that as many programs wait to be started as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,13 +111,10 @@ impl Queue {
     /// Waits for the next program, starts it under its deadline, and answers for it.
     fn start_next(&self, slot: &Slot, cradle: &Cradle) {
         let (prepare, gate, answer) = self.next();
-        self.deadlines.enter(slot, answer);
-        let prepared = prepare();
-        if slot.may_clone() {
-            slot.answer(
-                prepared.and_then(|program| clone_and_exec(cradle, program, &gate, &slot.pidfd)),
-            );
-        }
+        self.deadlines
+            .start(slot, answer, prepare, |program, pidfd| {
+                clone_and_exec(cradle, program, &gate, pidfd)
+            });
     }
 }
 
@@ -125,7 +124,7 @@ fn watch(queue: &Arc<Queue>) {
     loop {
         deadlines.wait();
         std::thread::sleep(limits::SPAWN / 8);
-        let (busy, hanging) = deadlines.judge();
+        let (busy, hanging) = deadlines.judge(Instant::now());
 
         for _ in 0..hanging {
             if deadlines.slots() < MOST_THREADS {
