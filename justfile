@@ -18,6 +18,11 @@ check:
 loom:
     cargo test --lib --features loom loom
 
+# Memory and aliasing of what starts programs and passes descriptors, the kernel's part played by a stand-in. Needs a
+# nightly toolchain with miri. From cold it takes some minutes, so it is not part of `.ci/run`.
+miri:
+    MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks -Zmiri-permissive-provenance" cargo +nightly miri test --lib miri_
+
 # The client for macOS, from Linux: type-checked with the C parts built. Needs `rustup target add aarch64-apple-darwin`, and zig
 # with cargo-zigbuild (`pip install ziglang cargo-zigbuild`). Linking needs Apple's SDK.
 macos:

@@ -1,6 +1,10 @@
 //! Messages with descriptors over a SOCK_SEQPACKET pair: whole or not at all.
 
 use crate::limits;
+#[cfg(not(all(test, miri)))]
+use libc::{recvmsg, sendmsg};
+#[cfg(all(test, miri))]
+use miri_tests::{recvmsg, sendmsg};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -76,7 +80,7 @@ pub fn send(
     }
     // SAFETY: every pointer in `message` lives through the call.
     let sent = unsafe {
-        libc::sendmsg(
+        sendmsg(
             socket.as_raw_fd(),
             &raw const message,
             libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
@@ -125,7 +129,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     // SAFETY: every pointer in `message` lives through the call and the lengths are the buffers'
     // own.
     let length = unsafe {
-        libc::recvmsg(
+        recvmsg(
             socket.as_raw_fd(),
             &raw mut message,
             libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT,
@@ -166,6 +170,11 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
 }
 
 #[cfg(test)]
+#[cfg(miri)]
+mod miri_tests;
+
+#[cfg(test)]
+#[cfg(not(miri))]
 mod tests {
     use super::*;
     use std::io::{Read, Write};

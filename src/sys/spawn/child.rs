@@ -2,6 +2,7 @@
 //! allocation, no lock, no panic.
 
 use super::program::{SpawnError, Step};
+use super::raw::{fstat, raw};
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void};
 use std::os::fd::RawFd;
@@ -112,7 +113,7 @@ const RESOLVE: u64 = 0x08 | 0x04 | 0x02;
 /// A raw system call that may fail; its negative result is turned into the error number.
 macro_rules! call {
     ($shared:expr, $step:expr, $($argument:expr),+) => {{
-        let value = libc::syscall($($argument),+);
+        let value = raw!($($argument),+);
         if value < 0 {
             give_up($shared, $step, *libc::__errno_location());
         }
@@ -132,7 +133,7 @@ unsafe fn give_up(shared: *mut Shared, step: Step, errno: i32) -> ! {
         (&raw mut (*report).errno).write_volatile(errno);
         (&raw mut (*report).step).write_volatile(step as i32);
         loop {
-            libc::syscall(libc::SYS_exit_group, 127);
+            raw!(libc::SYS_exit_group, 127);
         }
     }
 }
@@ -141,7 +142,8 @@ unsafe fn give_up(shared: *mut Shared, step: Step, errno: i32) -> ! {
 ///
 /// # Safety
 /// Runs on its own stack while the parent's thread is suspended; `with` points to its [`Shared`].
-pub(super) unsafe extern "C" fn child(with: *mut c_void) -> ! {
+/// Nothing unwinds here but the end of a child that Miri runs.
+pub(super) unsafe extern "C-unwind" fn child(with: *mut c_void) -> ! {
     let shared: *mut Shared = with.cast();
 
     // SAFETY: raw system calls only, here and in what is called, on memory that the suspended
@@ -156,7 +158,7 @@ pub(super) unsafe extern "C" fn child(with: *mut c_void) -> ! {
 
         // After the change of user, which clears it. The spawning thread lives as long as the
         // daemon.
-        libc::syscall(
+        raw!(
             libc::SYS_prctl,
             libc::PR_SET_PDEATHSIG,
             libc::SIGKILL,
@@ -165,7 +167,7 @@ pub(super) unsafe extern "C" fn child(with: *mut c_void) -> ! {
             0,
         );
 
-        libc::syscall(libc::SYS_umask, plan.umask);
+        raw!(libc::SYS_umask, plan.umask);
         call!(shared, Step::Cwd, libc::SYS_chdir, plan.cwd);
         let mut index = 0;
 
@@ -350,7 +352,7 @@ unsafe fn exec(shared: *mut Shared, executable: i64) -> ! {
     unsafe {
         let plan = &*shared;
         let none = 0u64;
-        libc::syscall(
+        raw!(
             libc::SYS_rt_sigprocmask,
             libc::SIG_SETMASK,
             &raw const none,
@@ -358,7 +360,7 @@ unsafe fn exec(shared: *mut Shared, executable: i64) -> ! {
             8,
         );
 
-        libc::syscall(
+        raw!(
             libc::SYS_execveat,
             executable,
             c"".as_ptr(),
@@ -382,7 +384,7 @@ pub(super) fn ignored_signals() -> u64 {
                 let mut action = [0u64; 4];
 
                 // SAFETY: raw rt_sigaction that only asks, into a structure of the kernel's size.
-                unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0, action.as_mut_ptr(), 8) };
+                unsafe { raw!(libc::SYS_rt_sigaction, signal, 0, action.as_mut_ptr(), 8) };
                 mask | (u64::from(action[0] == libc::SIG_IGN as u64) << (signal - 1))
             })
     })
@@ -401,7 +403,7 @@ unsafe fn reset_signals(ignored: u64) {
         left &= left - 1;
 
         // SAFETY: raw rt_sigaction with a structure of the kernel's size.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8) };
+        unsafe { raw!(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8) };
     }
 }
 
@@ -441,7 +443,7 @@ unsafe fn open_beneath(shared: *mut Shared, open: &RawOpen) {
         );
 
         let mut status: libc::stat = std::mem::zeroed();
-        if libc::fstat(found as i32, &raw mut status) < 0 {
+        if fstat(found as i32, &raw mut status) < 0 {
             give_up(shared, Step::Path, *libc::__errno_location());
         }
         if !matches!(status.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR) {
@@ -457,10 +459,10 @@ unsafe fn open_beneath(shared: *mut Shared, open: &RawOpen) {
         }
 
         if found != keep {
-            libc::syscall(libc::SYS_close, found);
+            raw!(libc::SYS_close, found);
         }
         if root != keep {
-            libc::syscall(libc::SYS_close, root);
+            raw!(libc::SYS_close, root);
         }
     }
 }

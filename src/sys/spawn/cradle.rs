@@ -2,6 +2,7 @@
 //! descriptors that the child needs.
 
 use super::super::null;
+use super::raw::dup3;
 use std::ffi::c_void;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -30,6 +31,8 @@ pub(super) struct Stack {
 
 const STACK: usize = 128 * 1024;
 const GUARD: usize = 4096;
+/// What kind of mapping a stack is; Miri knows one kind only.
+const KIND: i32 = if cfg!(miri) { 0 } else { libc::MAP_STACK };
 
 // SAFETY: the mapping belongs to the value alone; it is used by one thread at a time.
 unsafe impl Send for Stack {}
@@ -42,7 +45,7 @@ impl Stack {
                 std::ptr::null_mut(),
                 STACK + GUARD,
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | KIND,
                 -1,
                 0,
             )
@@ -51,8 +54,12 @@ impl Stack {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
+        // Miri cannot protect memory, and has a watch of its own on it.
+        #[cfg(not(miri))]
         // SAFETY: the first page of the mapping just made.
-        unsafe { libc::mprotect(base, GUARD, libc::PROT_NONE) };
+        unsafe {
+            libc::mprotect(base, GUARD, libc::PROT_NONE)
+        };
         Ok(Self { base })
     }
 
@@ -103,7 +110,7 @@ impl Low {
 /// Makes the place's number name the descriptor's file.
 fn put(descriptor: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
     // SAFETY: both are open and ours; the place goes on being owned, and names another file.
-    let status = unsafe { libc::dup3(descriptor.as_raw_fd(), place.as_raw_fd(), libc::O_CLOEXEC) };
+    let status = unsafe { dup3(descriptor.as_raw_fd(), place.as_raw_fd(), libc::O_CLOEXEC) };
     if status < 0 {
         Err(io::Error::last_os_error())
     } else {

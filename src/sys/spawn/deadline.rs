@@ -1,6 +1,7 @@
 //! The deadlines of starts that are under way, one slot for each spawning thread.
 
 use super::program::{Child, SpawnError, Step};
+use super::raw::raw;
 use crate::limits;
 use crate::sync::{Arc, AtomicBool, AtomicI32, Condvar, Mutex, MutexGuard, Ordering};
 #[cfg(all(test, feature = "loom"))]
@@ -79,7 +80,7 @@ impl Pidfd {
 #[cfg(not(all(test, feature = "loom")))]
 fn kill(number: RawFd) {
     // SAFETY: numbers only; the number is the child's for as long as the caller holds its lock.
-    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, number, libc::SIGKILL, 0, 0) };
+    unsafe { raw!(libc::SYS_pidfd_send_signal, number, libc::SIGKILL, 0, 0) };
 }
 
 /// A start under way. Whoever takes it out of its slot answers for it.

@@ -13,11 +13,18 @@ mod deadline;
 mod parent;
 mod pool;
 mod program;
+mod raw;
 
 pub(super) use parent::start_here;
 pub use pool::{Full, Spawner};
 pub use program::{Child, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Step, Take};
 
 #[cfg(test)]
-#[cfg(not(feature = "loom"))]
+#[cfg(miri)]
+mod kernel;
+#[cfg(test)]
+#[cfg(miri)]
+mod miri_tests;
+#[cfg(test)]
+#[cfg(not(any(feature = "loom", miri)))]
 mod tests;

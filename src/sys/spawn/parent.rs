@@ -5,7 +5,10 @@ use super::super::jail;
 use super::child::{Filter, RawOpen, Shared, child, ignored_signals};
 use super::cradle::Cradle;
 use super::deadline::Pidfd;
+#[cfg(all(test, miri))]
+use super::kernel::clone;
 use super::program::{Child, Open, ProcessLimit, Program, SpawnError, Step};
+use super::raw::raw;
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char, c_void};
 use std::io;
@@ -151,7 +154,7 @@ fn attainable(limit: &ProcessLimit) -> (i32, [u64; 2]) {
 
     // SAFETY: prlimit on this process that only asks, into two numbers of the kernel's size.
     unsafe {
-        libc::syscall(
+        raw!(
             libc::SYS_prlimit64,
             0,
             resource,
@@ -190,9 +193,9 @@ fn raw_open(open: &Open) -> RawOpen {
 /// The kernel's `clone_args`.
 #[repr(C)]
 #[derive(Default)]
-struct CloneArgs {
+pub(super) struct CloneArgs {
     flags: u64,
-    pidfd: u64,
+    pub(super) pidfd: u64,
     child_tid: u64,
     parent_tid: u64,
     exit_signal: u64,
@@ -237,7 +240,7 @@ fn clone_blocked(
     // gets arguments and memory that live until it returns, and it returns in the parent only,
     // after the child has exec'd or ended (CLONE_VFORK).
     let pid = unsafe {
-        libc::syscall(
+        raw!(
             libc::SYS_rt_sigprocmask,
             libc::SIG_SETMASK,
             &raw const all,
@@ -245,7 +248,7 @@ fn clone_blocked(
             8,
         );
         let pid = clone(&arguments, child, std::ptr::from_mut(shared).cast());
-        libc::syscall(
+        raw!(
             libc::SYS_rt_sigprocmask,
             libc::SIG_SETMASK,
             &raw const before,
@@ -268,7 +271,7 @@ fn clone_blocked(
 fn reap_failed(pidfd: &OwnedFd) {
     // SAFETY: waitid with numbers and a null pointer that it does not fill.
     unsafe {
-        libc::syscall(
+        raw!(
             libc::SYS_waitid,
             libc::P_PIDFD as libc::c_long,
             pidfd.as_raw_fd(),
@@ -284,9 +287,10 @@ fn reap_failed(pidfd: &OwnedFd) {
 ///
 /// # Safety
 /// `arguments` must name a stack that is free until this returns, and `run` must never return.
+#[cfg(not(all(test, miri)))]
 unsafe fn clone(
     arguments: &CloneArgs,
-    run: unsafe extern "C" fn(*mut c_void) -> !,
+    run: unsafe extern "C-unwind" fn(*mut c_void) -> !,
     with: *mut c_void,
 ) -> i64 {
     let result: i64;
