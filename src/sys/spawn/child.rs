@@ -1,6 +1,7 @@
 //! The child's life from the clone to exec, on the parent's memory: raw system calls only, no
 //! allocation, no lock, no panic.
 
+use super::layout::Filter;
 use super::program::{SpawnError, Step};
 use super::raw::{fstat, raw};
 use std::cell::UnsafeCell;
@@ -79,13 +80,6 @@ impl Shared {
             detail: None,
         })
     }
-}
-
-/// The kernel's `sock_fprog`.
-#[repr(C)]
-pub(super) struct Filter {
-    pub(super) length: u16,
-    pub(super) program: *const seccompiler::sock_filter,
 }
 
 /// A path to be opened, as [`super::Open`] says.

@@ -2,8 +2,7 @@
 //! keeps what it has seen, and fails the call that a test wants to fail. The child runs on its
 //! parent's thread, which waits for it as a vfork does, and leaves by unwinding.
 
-use super::child::Filter;
-use super::parent::CloneArgs;
+use super::layout::{CloneArgs, Filter};
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::os::fd::IntoRawFd;

@@ -10,6 +10,7 @@
 mod child;
 mod cradle;
 mod deadline;
+mod layout;
 mod parent;
 mod pool;
 mod program;

@@ -2,11 +2,12 @@
 
 use super::super::cgroup::Cgroup;
 use super::super::jail;
-use super::child::{Filter, RawOpen, Shared, child, ignored_signals};
+use super::child::{RawOpen, Shared, child, ignored_signals};
 use super::cradle::Cradle;
 use super::deadline::Pidfd;
 #[cfg(all(test, miri))]
 use super::kernel::clone;
+use super::layout::{CloneArgs, Filter};
 use super::program::{Child, Open, ProcessLimit, Program, SpawnError, Step};
 use super::raw::raw;
 use std::cell::UnsafeCell;
@@ -188,23 +189,6 @@ fn raw_open(open: &Open) -> RawOpen {
             .keep
             .map_or(-1, |number| i32::try_from(number).unwrap_or(-1)),
     }
-}
-
-/// The kernel's `clone_args`.
-#[repr(C)]
-#[derive(Default)]
-pub(super) struct CloneArgs {
-    flags: u64,
-    pub(super) pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
 }
 
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
