@@ -173,6 +173,11 @@ runs = 1"#,
             ],
         ),
         (
+            r#"[limits]
+trail_per_user = "63KiB""#,
+            &["fault: 2: limits.trail_per_user: is less than 64 KiB"],
+        ),
+        (
             r#"[audit]
 colour = 1"#,
             &[

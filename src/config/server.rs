@@ -272,11 +272,19 @@ fn shares(bounds: Option<&Table<'_>>, connections: u32, running_bytes: u64) -> B
         .with(Share::RequestIds, limits::REQUEST_IDS as u64)
 }
 
-/// `trail_per_user`: bytes a minute that one user may add to the trail.
+/// `trail_per_user`: bytes a minute that one user may add to the trail. What is less than a login and
+/// a few requests take would lock everybody out.
 fn trail_per_user(bounds: Option<&Table<'_>>) -> Option<u64> {
     match bounds.and_then(|table| table.item("trail_per_user")) {
         Some(item) if item.as_text() == Some("none") => None,
-        Some(item) => item.size(),
+        Some(item) => {
+            let least = limits::TRAIL_LEAST;
+            let size = item.size();
+            if size.is_some_and(|size| size < least) {
+                item.fault(format!("is less than {} KiB", least / 1024));
+            }
+            size
+        }
         None => Some(32 << 20),
     }
 }

@@ -101,7 +101,7 @@ impl State {
 
     /// Bytes a minute that one user may add to the trail: so many as are set, and at most an eighth
     /// of what its disk has to spare, so that it does not fill up by one. On a disk that is nearly
-    /// full they keep [`TRAIL_LEAST`].
+    /// full they keep [`TRAIL_LEAST`], which no setting is below.
     pub fn trail_share(&self) -> Option<u64> {
         let set = self.settings().trail_per_user?;
         Some(set.min((self.audit.spare.get() / 8).max(TRAIL_LEAST)))
