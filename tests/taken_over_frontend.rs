@@ -299,17 +299,20 @@ impl Monitor {
         }
     }
 
-    /// Sends a request and returns the code of its refusal, or 0 for anything else.
-    async fn ask(&mut self, nth: u64, stream: u32, signed: &str, signature: &str) -> u16 {
-        let message = ToMonitor::Request {
+    /// A request that has no secrets.
+    fn request(&self, nth: u64, stream: u32, signed: &str, signature: &str) -> ToMonitor {
+        ToMonitor::Request {
             connection: self.nth(nth),
             stream,
             signed: signed.into(),
             signature: signature.into(),
             secrets: Vec::new(),
-        };
+        }
+    }
 
-        self.say(message).await;
+    /// Sends a request and returns the code of its refusal, or 0 for anything else.
+    async fn ask(&mut self, nth: u64, stream: u32, signed: &str, signature: &str) -> u16 {
+        self.say(self.request(nth, stream, signed, signature)).await;
         loop {
             match self.next().await {
                 Some((
@@ -403,25 +406,13 @@ async fn an_honest_login_and_run_work(monitor: &mut Monitor) -> Result<(), Strin
 
 async fn requests_before_a_login_end_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
     monitor.nonce(1).await;
-    let message = ToMonitor::Request {
-        connection: monitor.nth(1),
-        stream: 1,
-        signed: "{}".into(),
-        signature: String::new(),
-        secrets: vec![],
-    };
+    let message = monitor.request(1, 1, "{}", "");
 
     expect_end(monitor, Some(message)).await
 }
 
 async fn an_unknown_connection_ends_the_frontend(monitor: &mut Monitor) -> Result<(), String> {
-    let message = ToMonitor::Request {
-        connection: monitor.nth(77),
-        stream: 1,
-        signed: "{}".into(),
-        signature: String::new(),
-        secrets: vec![],
-    };
+    let message = monitor.request(77, 1, "{}", "");
 
     expect_end(monitor, Some(message)).await
 }
@@ -771,23 +762,15 @@ async fn a_number_of_a_frontend_before_ends_the_frontend(
     expect_end(monitor, Some(message)).await
 }
 
-/// A login's socket that lingered over what nobody read held the monitor up in close(2): `lock`
-/// took 40 s.
+/// A file on disk has no end that the kernel would see to.
 async fn one_that_writes_beyond_what_is_kept_is_ended(monitor: &mut Monitor) -> Result<(), String> {
     let (key, session) = monitor
         .log_in(1, "alice")
         .await
         .ok_or("the login was refused")?;
     let text = run(session, 1, "goes-on", &[]);
-    monitor
-        .say(ToMonitor::Request {
-            connection: monitor.nth(1),
-            stream: 1,
-            signature: key.sign(Purpose::Request, &text),
-            signed: text,
-            secrets: Vec::new(),
-        })
-        .await;
+    let message = monitor.request(1, 1, &text, &key.sign(Purpose::Request, &text));
+    monitor.say(message).await;
 
     // What is still held keeps the run going.
     let mut manifest = loop {
@@ -812,6 +795,8 @@ async fn one_that_writes_beyond_what_is_kept_is_ended(monitor: &mut Monitor) -> 
     Err("it was not ended".into())
 }
 
+/// A login's socket that lingered over what nobody read held the monitor up in close(2): `lock`
+/// took 40 s.
 async fn a_socket_that_lingers_holds_up_nobody(monitor: &mut Monitor) -> Result<(), String> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

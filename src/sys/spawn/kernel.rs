@@ -115,16 +115,48 @@ unsafe fn numbers<T: Copy + std::fmt::Debug>(argument: Argument, count: usize) -
 
 /// A system call.
 pub(super) unsafe fn call(arguments: &[Argument]) -> c_long {
-    let number = arguments[0].number();
+    // SAFETY: the caller's word.
+    let (shown, value) = of_numbers(arguments).unwrap_or_else(|| unsafe { of_pointers(arguments) });
+    let failed = KERNEL.with_borrow_mut(|kernel| {
+        let failed = kernel.in_child && kernel.fails == Some(kernel.seen.len());
+        if kernel.in_child {
+            kernel.seen.push(shown);
+        }
+        failed
+    });
+    match value {
+        _ if failed => fail(libc::EPERM),
+        i64::MAX => leave(),
+        value => value,
+    }
+}
+
+/// What a call does that points to nothing, and what it returns.
+fn of_numbers(arguments: &[Argument]) -> Option<(String, c_long)> {
+    let at = |index: usize| arguments[index].number();
+    Some(match at(0) {
+        libc::SYS_close_range => (format!("close_range {}", at(3)), 0),
+        libc::SYS_setsid => ("setsid".into(), 1),
+        libc::SYS_fcntl => (format!("fcntl {}", at(2)), at(3).max(3)),
+        libc::SYS_dup3 => (format!("dup3 {}", at(2)), at(2)),
+        libc::SYS_ioctl => ("ioctl".into(), 0),
+        libc::SYS_setresgid => (format!("setresgid {}", at(1)), 0),
+        libc::SYS_setresuid => (format!("setresuid {}", at(1)), 0),
+        libc::SYS_prctl => (format!("prctl {}", at(1)), 0),
+        libc::SYS_umask => (format!("umask {:o}", at(1)), 0),
+        libc::SYS_close => (format!("close {}", at(1)), 0),
+        libc::SYS_exit_group => leave(),
+        libc::SYS_waitid | libc::SYS_pidfd_send_signal => (String::new(), 0),
+        _ => return None,
+    })
+}
+
+/// What a call does that points to something, and what it returns.
+unsafe fn of_pointers(arguments: &[Argument]) -> (String, c_long) {
     let at = |index: usize| arguments[index];
     // SAFETY: every read and write here is what the kernel would do; Miri judges each.
-    let (shown, value) = unsafe {
-        match number {
-            libc::SYS_close_range => (format!("close_range {}", at(3).number()), 0),
-            libc::SYS_setsid => ("setsid".into(), 1),
-            libc::SYS_fcntl => (format!("fcntl {}", at(2).number()), at(3).number().max(3)),
-            libc::SYS_dup3 => (format!("dup3 {}", at(2).number()), at(2).number()),
-            libc::SYS_ioctl => ("ioctl".into(), 0),
+    unsafe {
+        match at(0).number() {
             libc::SYS_rt_sigaction => {
                 let ignored = u64::from(at(1).number() == i64::from(libc::SIGPIPE));
                 if let Some(old) = at(3).pointer::<[u64; 4]>() {
@@ -144,17 +176,12 @@ pub(super) unsafe fn call(arguments: &[Argument]) -> c_long {
                 let groups = numbers::<u32>(at(2), at(1).number() as usize);
                 (format!("setgroups {groups}"), 0)
             }
-            libc::SYS_setresgid => (format!("setresgid {}", at(1).number()), 0),
-            libc::SYS_setresuid => (format!("setresuid {}", at(1).number()), 0),
-            libc::SYS_prctl => (format!("prctl {}", at(1).number()), 0),
-            libc::SYS_umask => (format!("umask {:o}", at(1).number()), 0),
             libc::SYS_chdir => (format!("chdir {}", text(at(1))), 0),
             libc::SYS_openat => (format!("openat {}", text(at(2))), 101),
             libc::SYS_openat2 => {
                 let how = numbers::<u64>(at(3), 3);
                 (format!("openat2 {} {how}", text(at(2))), 102)
             }
-            libc::SYS_close => (format!("close {}", at(1).number()), 0),
             libc::SYS_prlimit64 => {
                 let new = numbers::<u64>(at(3), 2);
                 if let Some(old) = at(4).pointer::<[u64; 2]>() {
@@ -172,23 +199,8 @@ pub(super) unsafe fn call(arguments: &[Argument]) -> c_long {
                 let (words, environment) = (texts(at(3)), texts(at(4)));
                 (format!("execveat {words:?} {environment:?}"), i64::MAX)
             }
-            libc::SYS_exit_group => leave(),
-            libc::SYS_waitid | libc::SYS_pidfd_send_signal => (String::new(), 0),
             other => panic!("the system call {other} is not known here"),
         }
-    };
-
-    let failed = KERNEL.with_borrow_mut(|kernel| {
-        let failed = kernel.in_child && kernel.fails == Some(kernel.seen.len());
-        if kernel.in_child {
-            kernel.seen.push(shown);
-        }
-        failed
-    });
-    match value {
-        _ if failed => fail(libc::EPERM),
-        i64::MAX => leave(),
-        value => value,
     }
 }
 
