@@ -29,6 +29,7 @@ pub mod exit;
 pub mod fair;
 #[cfg(target_os = "linux")]
 pub mod frontend;
+pub mod host;
 pub mod ids;
 #[cfg(target_os = "linux")]
 pub mod ipc;

@@ -1400,14 +1400,24 @@ threads = 0"#,
             r#"[server]
 listen = ["7422"]"#,
             &[
-                r#"fault: 2: server.listen[0]: found "7422"; accepted is an address with a port such as "[::]:7422""#,
+                r#"fault: 2: server.listen[0]: found "7422"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
             ],
         ),
         (
             r#"[server]
 listen = ["localhost:7422"]"#,
             &[
-                r#"fault: 2: server.listen[0]: found "localhost:7422"; accepted is an address with a port such as "[::]:7422""#,
+                r#"fault: 2: server.listen[0]: found "localhost:7422"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
+            ],
+        ),
+        (
+            r#"[server]
+listen = ["*:x", "[fe80::1%]:1", "[::ffff:127.0.0.1]:+1", "2001:db8::1:7422"]"#,
+            &[
+                r#"fault: 2: server.listen[0]: found "*:x"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
+                r#"fault: 2: server.listen[1]: found "[fe80::1%]:1"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
+                r#"fault: 2: server.listen[2]: found "[::ffff:127.0.0.1]:+1"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
+                r#"fault: 2: server.listen[3]: found "2001:db8::1:7422"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
             ],
         ),
         (
@@ -1688,10 +1698,10 @@ sources = ["10.0.0.0/33"]"#,
         ),
         (
             r#"[roles.r]
-sources = ["::ffff:10.0.0.0/104"]"#,
+sources = ["::ffff:10.0.0.0/90"]"#,
             &[
                 "fault: 1: roles.r: `sources` names no usable network; leave it out to allow every address",
-                "fault: 2: roles.r.sources[0]: `::ffff:10.0.0.0/104` is an IPv4 address in IPv6 dress, which no client has here; write it as IPv4",
+                "fault: 2: roles.r.sources[0]: `::ffff:10.0.0.0/90` is IPv4 inside IPv6, and wider than all of IPv4; write it as IPv4",
             ],
         ),
         (

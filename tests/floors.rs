@@ -11,7 +11,7 @@ const FLOORS: &[(usize, &[&str])] = &[
         0,
         &[
             "ids", "clock", "limits", "secret", "exit", "encoding", "units", "place", "source",
-            "sync",
+            "sync", "host",
         ],
     ),
     // What can be asked, in words: between the words and the rules that judge it.

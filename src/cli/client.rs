@@ -1,5 +1,6 @@
 //! `ordain`.
 
+use crate::host::Host;
 use crate::protocol::PORT;
 use crate::verb::{
     Attach, Cancel, Describe, Explain, List, Preview, Run, Runs, Sessions, Signal, Verb, Whoami,
@@ -22,7 +23,7 @@ pub struct ClientLine<V: Subcommand> {
     pub pin: Option<String>,
     /// The name in the server's certificate, where it is not the host's
     #[arg(long, global = true, value_name = "NAME")]
-    pub tls_name: Option<String>,
+    pub tls_name: Option<Host>,
     /// Our own certificate, for servers that want one
     #[arg(long, global = true, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
@@ -292,7 +293,9 @@ pub struct Destination {
     /// Who logs in.
     pub user: Option<String>,
     /// A name, an address, or a name of the settings file.
-    pub host: String,
+    pub host: Host,
+    /// The host as it was typed, for what people read.
+    pub typed: String,
     /// The server's port.
     pub port: Option<u16>,
 }
@@ -314,43 +317,20 @@ impl FromStr for Destination {
                 .ok_or_else(|| format!("`{}` is not a port", text.escape_debug()))
         };
 
-        let (host, port) = if let Some(rest) = place.strip_prefix('[') {
-            let (host, after) = rest.split_once(']').ok_or("`[` without `]`")?;
-            let given = match after.strip_prefix(':') {
-                Some(digits) => Some(port(digits)?),
-                None if after.is_empty() => None,
-                None => {
-                    return Err(format!(
-                        "`{}` after `]` is not a port",
-                        after.escape_debug()
-                    ));
-                }
-            };
-
-            (host, given)
-        } else {
-            match place.split_once(':') {
-                // More than one colon is an IPv6 address without brackets.
-                Some((_, rest)) if rest.contains(':') => (place, None),
-                Some((host, digits)) => (host, Some(port(digits)?)),
-                None => (place, None),
-            }
-        };
-
-        if host.is_empty()
-            || host.starts_with('-')
-            || host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
-        {
-            return Err(format!(
-                "`{}` is not [user@]host[:port] (the usual port is {PORT})",
-                text.escape_debug()
-            ));
-        }
-
+        let (host, digits) = Host::and_port(place).map_err(|why| {
+            format!("{why} (wanted is [user@]host[:port]; the usual port is {PORT})")
+        })?;
+        let typed = digits.map_or(place, |digits| {
+            place
+                .strip_suffix(digits)
+                .and_then(|place| place.strip_suffix(':'))
+                .unwrap_or(place)
+        });
         Ok(Self {
             user,
-            host: host.to_owned(),
-            port,
+            typed: typed.trim_matches(['[', ']']).to_owned(),
+            host,
+            port: digits.map(port).transpose()?,
         })
     }
 }
@@ -370,12 +350,16 @@ mod tests {
             ("[::1]", (None, "::1", None)),
             ("fe80::1", (None, "fe80::1", None)),
             ("ops@[2001:db8::1]:1", (Some("ops"), "2001:db8::1", Some(1))),
+            ("[fe80::1%eth0]:7422", (None, "fe80::1%eth0", Some(7422))),
+            ("fe80::1%2", (None, "fe80::1%2", None)),
+            ("Web1.:7", (None, "Web1.", Some(7))),
         ];
 
         for (text, (user, host, port)) in cases {
             let expected = Destination {
                 user: user.map(Into::into),
-                host: host.into(),
+                host: host.parse().unwrap(),
+                typed: host.into(),
                 port,
             };
 

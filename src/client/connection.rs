@@ -2,16 +2,19 @@
 
 use super::ClientError;
 use super::error::{lost, silence, silent};
+use super::reach;
 use crate::encoding::unbase64;
+use crate::host::Host;
 use crate::mux::{self, Outbox, Reader};
 use crate::protocol::{
     Code, EXPORTER_LABEL, Failure, Hello, Kind, Phase, RESUME, Sender, VERSION, read,
 };
+use crate::sys;
 use crate::tls::Fingerprint;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::ReadHalf;
@@ -24,11 +27,11 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The server's host name or address.
-    pub host: String,
+    pub host: Host,
     /// The server's port.
     pub port: u16,
     /// The name that the certificate must have, where that is another than the host.
-    pub tls_name: Option<String>,
+    pub tls_name: Option<Host>,
     /// What makes it the right server.
     pub tls: Arc<ClientConfig>,
     /// How long reaching it may take, all attempts together.
@@ -96,10 +99,30 @@ pub async fn connect(options: &Options) -> Result<Connection, ClientError> {
 }
 
 async fn reach(options: &Options) -> Result<Connection, ClientError> {
-    let socket = TcpStream::connect((options.host.as_str(), options.port))
+    let addresses = addresses(&options.host, options.port)
         .await
         .map_err(|fault| unreachable(options, &fault))?;
+    let socket = reach::first(reach::in_turn(addresses), reach::apart, TcpStream::connect)
+        .await
+        .map_err(|unreached| unreachable(options, &unreached.sentence()))?;
     connect_over(socket, options).await
+}
+
+/// The addresses of a host, in the order in which the resolver wants them tried.
+async fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(match host {
+        Host::Name(name) => tokio::net::lookup_host((name.as_str(), port))
+            .await?
+            .collect(),
+        Host::Address(address) => vec![SocketAddr::new(*address, port)],
+        Host::Zoned(address, zone) => {
+            let interface = sys::interface_number(zone).map_err(|fault| {
+                let text = format!("this machine has no interface `{zone}` ({fault})");
+                io::Error::new(fault.kind(), text)
+            })?;
+            vec![SocketAddrV6::new(*address, port, 0, interface).into()]
+        }
+    })
 }
 
 /// How a server is named in errors.
@@ -167,8 +190,9 @@ async fn secured(
     socket: TcpStream,
     options: &Options,
 ) -> Result<TlsStream<TcpStream>, ClientError> {
-    let name = options.tls_name.as_deref().unwrap_or(&options.host);
-    let server_name = ServerName::try_from(name.to_owned()).map_err(|_| {
+    let name = options.tls_name.as_ref().unwrap_or(&options.host);
+    let name = name.in_certificates();
+    let server_name = ServerName::try_from(name.clone()).map_err(|_| {
         ClientError::new(
             Code::Usage,
             format!(
@@ -181,7 +205,7 @@ async fn secured(
     TlsConnector::from(options.tls.clone())
         .connect(server_name, socket)
         .await
-        .map_err(|fault| untrusted(&place(options), name, &fault))
+        .map_err(|fault| untrusted(&place(options), &name, &fault))
 }
 
 /// Says HELLO and hears the server's, which must be of our version.

@@ -8,6 +8,7 @@ mod feed;
 mod inbox;
 mod login;
 mod order;
+mod reach;
 mod run;
 mod session;
 mod signer;

@@ -2,8 +2,9 @@
 
 use super::fault::{Fault, Faults};
 use super::reader::{Document, Table};
+use crate::host::Host;
 use crate::limits;
-use crate::sys::{Trust, read_config};
+use crate::sys::{Trust, read_config, with_named_zone};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostSettings {
     /// Where the host really is.
-    pub address: Option<String>,
+    pub address: Option<Host>,
     /// The port that it listens on.
     pub port: Option<u16>,
     /// Who logs in there.
@@ -21,7 +22,7 @@ pub struct HostSettings {
     /// The pin of the server's key.
     pub pin: Option<String>,
     /// The name its certificate has.
-    pub tls_name: Option<String>,
+    pub tls_name: Option<Host>,
     /// A file with the password.
     pub password_file: Option<PathBuf>,
     /// The SSH key to log in with.
@@ -32,6 +33,8 @@ pub struct HostSettings {
     pub key: Option<PathBuf>,
     /// Whether commands there may have this terminal, where they want one.
     pub tty: Option<bool>,
+    /// The host's name as the file has it.
+    pub name: Option<String>,
     /// `file:line` of the host's entry, for `-v`.
     pub place: Option<String>,
 }
@@ -42,7 +45,7 @@ pub struct Hosts {
     /// What holds for every host that does not say otherwise.
     pub defaults: HostSettings,
     /// The hosts by the names that are typed.
-    pub hosts: BTreeMap<String, HostSettings>,
+    pub hosts: BTreeMap<Host, HostSettings>,
 }
 
 /// Reads the file; a missing one is empty.
@@ -101,15 +104,25 @@ fn all(root: Table<'_>, folder: &Path) -> Hosts {
         .map(|table| table.named())
         .unwrap_or_default()
     {
+        let key = match name.parse() {
+            Ok(key) => with_named_zone(key),
+            Err(why) => {
+                item.fault(why);
+                continue;
+            }
+        };
+        if let Some(other) = hosts.hosts.get(&key) {
+            let first = other.place.as_deref().unwrap_or_default();
+            item.fault(format!("is the host of {first}, spelled otherwise"));
+            continue;
+        }
         if let Some(table) = item.table() {
-            let place = item.place.to_string();
-            hosts.hosts.insert(
-                name,
-                HostSettings {
-                    place: Some(place),
-                    ..host(table, folder)
-                },
-            );
+            let settings = HostSettings {
+                name: Some(name),
+                place: Some(item.place.to_string()),
+                ..host(table, folder)
+            };
+            hosts.hosts.insert(key, settings);
         }
     }
 
@@ -120,8 +133,9 @@ fn all(root: Table<'_>, folder: &Path) -> Hosts {
 /// What is said of one host, or of all.
 fn host(table: Table<'_>, folder: &Path) -> HostSettings {
     let file = |name: &'static str| table.text(name).map(|text| expand(&text, folder));
+    let host = |name: &'static str| table.item(name).and_then(|item| item.parsed(str::parse));
     let read = HostSettings {
-        address: table.text("address"),
+        address: host("address"),
         port: table
             .integer("port", 1..=65_535)
             .and_then(|port| u16::try_from(port).ok()),
@@ -139,12 +153,13 @@ fn host(table: Table<'_>, folder: &Path) -> HostSettings {
                     .map(|_| text.to_owned())
             })
         }),
-        tls_name: table.text("tls_name"),
+        tls_name: host("tls_name"),
         password_file: file("password_file"),
         identity: file("identity"),
         cert: file("cert"),
         key: file("key"),
         tty: table.flag("tty"),
+        name: None,
         place: None,
     };
 

@@ -10,22 +10,22 @@ use super::places::{judge_folders, state_and_control, trail_of};
 use super::reader::{Item, Table};
 use super::values::{number, one_of, size, time, timeout, window};
 use crate::credential::{Credentials, Hash};
+use crate::host::Host;
 use crate::ipc::{Limits, Logs};
 use crate::ledger::{Bounds, Share};
 use crate::limits;
-use crate::monitor::{AuditRules, Durability, PenaltyRules, Settings, Tls, TlsFiles};
+use crate::monitor::{AuditRules, Durability, Listen, PenaltyRules, Settings, Tls, TlsFiles};
 use crate::place::Place;
 use crate::policy::{Outline, Policy};
 use crate::sys::{self, Identity};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything that is not policy. The fields that [`Settings`] has too mean what they mean there.
 pub struct Server {
-    listen: Vec<SocketAddr>,
+    listen: Vec<Listen>,
     /// Where the addresses are said, if they are.
     pub listens_at: Option<Place>,
     /// Certificate and key; `None` where only the policy is looked at.
@@ -196,30 +196,59 @@ fn half_of_the_cores(most: usize) -> u32 {
 }
 
 /// `listen`: where to listen.
-fn listen(root: &Table<'_>, table: Option<&Table<'_>>, faults: &Faults) -> Vec<SocketAddr> {
-    let address = |text: &str| {
-        text.parse::<SocketAddr>().map_err(|_| {
-            format!(
-                "found \"{}\"; accepted is an address with a port such as \"[::]:7422\"",
-                text.escape_debug()
-            )
-        })
+fn listen(root: &Table<'_>, table: Option<&Table<'_>>, faults: &Faults) -> Vec<Listen> {
+    let items = table.and_then(|table| table.texts("listen"));
+    let Some(items) = items else {
+        return vec![Listen::Everywhere(crate::protocol::PORT)];
     };
-
-    let listen: Vec<SocketAddr> = table.and_then(|table| table.texts("listen")).map_or_else(
-        || vec![SocketAddr::from(([0u16; 8], crate::protocol::PORT))],
-        |items| {
-            items
-                .iter()
-                .filter_map(|item| item.parsed(address))
-                .collect()
-        },
-    );
-
+    let listen: Vec<Listen> = items
+        .iter()
+        .filter_map(|item| item.parsed(listening_place))
+        .collect();
     if listen.is_empty() && faults.none() {
         faults.add(&root.place, "server.listen", "names no address");
     }
+    if let Some(item) = items.first() {
+        warn_of_one_family(item, &listen);
+    }
     listen
+}
+
+/// `*:port`, or an address with a port.
+fn listening_place(text: &str) -> Result<Listen, String> {
+    let wrong = || {
+        format!(
+            "found \"{}\"; accepted is \"*:7422\" for every address, or an address with a port such as \"192.0.2.1:7422\" or \"[::1]:7422\"",
+            text.escape_debug()
+        )
+    };
+    let (host, digits) = match text.strip_prefix("*:") {
+        Some(digits) => (None, Some(digits)),
+        None => Host::and_port(text)
+            .map(|(host, digits)| (Some(host), digits))
+            .map_err(|_| wrong())?,
+    };
+    let port = digits
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(wrong)?;
+    match host {
+        None => Ok(Listen::Everywhere(port)),
+        Some(Host::Name(_)) => Err(wrong()),
+        Some(host) => Ok(Listen::At(host, port)),
+    }
+}
+
+/// `[::]` alone was every address of both families once, and is where others have it so.
+fn warn_of_one_family(first: &Item<'_>, listen: &[Listen]) {
+    let every_v6 = |place: &Listen| matches!(place, Listen::At(Host::Address(address), _) if address.is_ipv6() && address.is_unspecified());
+    let v4 = |place: &Listen| match place {
+        Listen::Everywhere(_) => true,
+        Listen::At(host, _) => matches!(host, Host::Address(address) if address.is_ipv4()),
+    };
+    if listen.iter().any(every_v6) && !listen.iter().any(v4) {
+        first.warn("\"[::]\" is every IPv6 address and no IPv4 one; \"*:PORT\" is both");
+    }
 }
 
 /// Asks for the keys of `[tls]` where only the policy is looked at, so that they are known.

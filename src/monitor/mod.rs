@@ -49,7 +49,7 @@ pub use faults::LastFaults;
 pub use owed::PenaltyRules;
 pub use pem::{Tls, TlsFile, TlsFiles};
 pub use serve::{describe, explain};
-pub use settings::{AuditRules, Durability, Loader, Settings};
+pub use settings::{AuditRules, Durability, Listen, Loader, Settings};
 pub use start::Given;
 pub use supervise::{CannotServe, FRONTEND};
 

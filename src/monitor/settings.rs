@@ -3,12 +3,12 @@
 use super::owed::PenaltyRules;
 use super::pem::{Tls, TlsFiles};
 use crate::credential::{Cost, Credentials, Hash};
+use crate::host::Host;
 use crate::ipc::{Limits, Logs};
 use crate::ledger::Bounds;
 use crate::policy::{Outline, Policy};
 use crate::sys::Identity;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub struct Settings {
     /// What a login of somebody unknown costs.
     pub dummy: Hash,
     /// Where to listen.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Listen>,
     /// Certificate and key.
     pub tls: Tls,
     /// The files that they come from.
@@ -71,6 +71,15 @@ pub struct Settings {
     pub warnings: Vec<String>,
     /// What it says, key by key, so that a reload can tell what it has changed.
     pub outline: Outline,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// At this port of every address of the machine, in the families that its kernel has.
+    Everywhere(u16),
+    /// At this address alone, which is of one family: `[::]` is every IPv6 address, and no IPv4 one.
+    At(Host, u16),
 }
 
 /// When a record is on the disk.

@@ -85,17 +85,10 @@ impl FromStr for Network {
             None => (text, None),
         };
 
-        let address: IpAddr = address
+        let written: IpAddr = address
             .parse()
             .map_err(|_| format!("`{}` is not an IP address or network", text.escape_debug()))?;
-        if canonical(address) != address {
-            return Err(format!(
-                "`{}` is an IPv4 address in IPv6 dress, which no client has here; write it as IPv4",
-                text.escape_debug()
-            ));
-        }
-
-        let most = if address.is_ipv4() { 32 } else { 128 };
+        let most = if written.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => most,
             Some(digits)
@@ -116,6 +109,19 @@ impl FromStr for Network {
                     other.escape_debug()
                 ));
             }
+        };
+
+        // IPv4 inside IPv6 is what IPv4 it is: no client comes from there otherwise.
+        let address = canonical(written);
+        let prefix = if address == written {
+            prefix
+        } else {
+            prefix.checked_sub(128 - 32).ok_or_else(|| {
+                format!(
+                    "`{}` is IPv4 inside IPv6, and wider than all of IPv4; write it as IPv4",
+                    text.escape_debug()
+                )
+            })?
         };
 
         match masked(address, prefix) {

@@ -15,6 +15,11 @@ fn members_and_strangers() {
         ("2001:db8::/32", "2001:db8:1::1", true),
         ("2001:db8::/32", "2001:db9::1", false),
         ("::/0", "10.0.0.1", false),
+        ("::ffff:10.0.0.0/104", "10.255.0.1", true),
+        ("::ffff:10.0.0.0/104", "11.0.0.1", false),
+        ("::FFFF:a00:1", "10.0.0.1", true),
+        ("::ffff:0:0/96", "8.8.8.8", true),
+        ("2001:DB8:0::/32", "2001:db8:1::1", true),
     ];
 
     for (network, address, inside) in cases {
@@ -52,7 +57,8 @@ fn what_is_not_a_network() {
         "10.0.0.0/",
         "a/8",
         "1.2.3.4/8/8",
-        "::ffff:10.0.0.0/104",
+        "::ffff:10.0.0.0/90",
+        "::ffff:10.0.0.1/104",
     ] {
         assert!(text.parse::<Network>().is_err(), "{text}");
     }

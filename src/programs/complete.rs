@@ -152,10 +152,13 @@ fn hosts(found: &Completing) -> Vec<Candidate> {
         Some((user, rest)) => (format!("{user}@"), rest),
         None => (String::new(), found.partial.as_str()),
     };
-    let configured = settings(&args)
-        .hosts
-        .into_iter()
-        .map(|(name, host)| (name, host.address.unwrap_or_default()));
+    let configured = settings(&args).hosts.into_iter().map(|(host, settings)| {
+        let address = settings.address.map(|address| address.to_string());
+        (
+            settings.name.unwrap_or_else(|| host.to_string()),
+            address.unwrap_or_default(),
+        )
+    });
     let known = home::KnownServers::own()
         .map(|servers| servers.names())
         .unwrap_or_default();
@@ -210,8 +213,9 @@ fn schema(found: &Completing, command: Option<&str>) -> Option<Schema> {
     let destination: Destination = host.parse().ok()?;
     let mut target = Target::new(&args, &destination, &settings(&args)).ok()?;
     let file = home::cache(&format!(
-        "schema {}@{}:{}",
-        target.user, target.options.host, target.options.port
+        "schema {}@{}",
+        target.user,
+        target.options.host.with_port(target.options.port)
     ))?;
     let now = home::now();
     let kept: Option<Schema> = sys::read_private(&file, 16 << 20)

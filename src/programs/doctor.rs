@@ -242,12 +242,14 @@ fn reachable(address: &str) -> Option<SocketAddr> {
         ip => ip,
     };
 
-    Some(SocketAddr::new(ip, address.port()))
+    let mut reachable = address;
+    reachable.set_ip(ip);
+    Some(reachable)
 }
 
 fn options(address: SocketAddr, trust: &tls::Trust) -> Result<Options, String> {
     Ok(Options {
-        host: address.ip().to_string(),
+        host: address.into(),
         port: address.port(),
         tls_name: None,
         tls: tls::client(trust, None)?,

@@ -4,6 +4,7 @@
 use crate::client::{ClientError, Kept};
 use crate::credential::SessionKey;
 use crate::encoding::{base64, hex, unbase64};
+use crate::host::Host;
 use crate::protocol::Code;
 use crate::sys;
 use crate::tls::Fingerprint;
@@ -96,7 +97,7 @@ impl KnownServers {
     ///
     /// # Errors
     /// [`Code::Usage`]: a file that others can write, or with a line that is none.
-    pub fn find(&self, server: &str) -> Result<Option<Known>, ClientError> {
+    pub fn find(&self, host: &Host, port: u16) -> Result<Option<Known>, ClientError> {
         if !self.0.exists() {
             return Ok(None);
         }
@@ -116,7 +117,7 @@ impl KnownServers {
                 ));
             };
 
-            if name.eq_ignore_ascii_case(server) {
+            if is(name, host, port) {
                 let pin = pin
                     .trim()
                     .parse()
@@ -145,7 +146,8 @@ impl KnownServers {
     ///
     /// # Errors
     /// [`Code::Usage`].
-    pub fn add(&self, server: &str, pin: Fingerprint) -> Result<(), ClientError> {
+    pub fn add(&self, host: &Host, port: u16, pin: Fingerprint) -> Result<(), ClientError> {
+        let server = host.with_port(port);
         let add = || -> io::Result<()> {
             make_folder(&self.0)?;
             let mut file = std::fs::File::options()
@@ -168,6 +170,14 @@ impl KnownServers {
     }
 }
 
+/// Whether a line's `host:port` is this server, however it is spelled.
+fn is(name: &str, host: &Host, port: u16) -> bool {
+    let Ok((known, Some(digits))) = Host::and_port(name) else {
+        return false;
+    };
+    sys::with_named_zone(known) == *host && digits.parse() == Ok(port)
+}
+
 /// A kept login, as it is written.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -186,9 +196,9 @@ pub struct Login {
 
 impl Login {
     /// The files of this user's login on this server.
-    pub fn new(user: &str, host: &str, port: u16) -> Self {
+    pub fn new(user: &str, host: &Host, port: u16) -> Self {
         Self {
-            name: format!("{user}@{host}:{port}"),
+            name: format!("{user}@{}", host.with_port(port)),
         }
     }
 

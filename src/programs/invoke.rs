@@ -105,7 +105,7 @@ pub fn ask_for_secrets(
         .filter(|argument| argument.secret && argument.required)
     {
         if !arguments.iter().any(|(name, _)| *name == wanted.name) {
-            let prompt = Wanted::argument(&run.host.host, run.command(), &wanted.name)?;
+            let prompt = Wanted::argument(&run.host.typed, run.command(), &wanted.name)?;
             let value = Value::Secret(ask::secret(&prompt)?);
             arguments.push((wanted.name.clone(), value));
         }

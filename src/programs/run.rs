@@ -180,7 +180,7 @@ async fn start(
     {
         let preview = session.ask(&Preview(invocation.clone())).await?;
         // What the server says of the run stands on a line of its own, and not in the question.
-        let (host, command) = (&run.host.host, run.command());
+        let (host, command) = (&run.host.typed, run.command());
         complain(&format!(
             "ordain: {host}: {command} would run as {}: {}",
             plain(&preview.run_as),
@@ -216,7 +216,7 @@ async fn begin(
 
 /// The reason for the run, asked for once it was said which form the command wants.
 fn reason(view: &CommandView, run: &RunArgs) -> Result<String, ClientError> {
-    let (host, command) = (&run.host.host, run.command());
+    let (host, command) = (&run.host.typed, run.command());
     if let Some(form) = &view.reason {
         complain(&format!(
             "ordain: {host}: {command} wants a reason of the form {}",

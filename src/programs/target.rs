@@ -7,7 +7,9 @@ use super::{complain, home};
 use crate::cli::{ClientArgs, Destination};
 use crate::client::{ClientError, Connection, Options, connect};
 use crate::config::{HostSettings, Hosts, load_hosts};
+use crate::host::Host;
 use crate::protocol::{Code, PORT};
+use crate::sys::with_named_zone;
 use crate::tls::{self, Fingerprint, Identity, Trust};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +27,10 @@ pub struct Target {
     pub identity: Option<PathBuf>,
     /// The place of the host's entry, for `-v`.
     settings: Option<String>,
-    /// The name that the server was called by.
+    /// The name that the server was called by, as it was typed.
     pub host: String,
+    /// The host that it means.
+    called: Host,
     /// Whether commands there may have this terminal, where they want one.
     pub tty: bool,
     /// The line of known_servers that knows the server, if one does.
@@ -38,8 +42,8 @@ pub struct Target {
 }
 
 /// What makes a server the right one that nothing was said of: the key that it had before.
-fn known_trust(host: &str, port: u16) -> Result<(Trust, Option<String>), ClientError> {
-    Ok(match KnownServers::own()?.find(&server(host, port))? {
+fn known_trust(host: &Host, port: u16) -> Result<(Trust, Option<String>), ClientError> {
+    Ok(match KnownServers::own()?.find(host, port)? {
         Some(known) => (Trust::Pin(known.pin), Some(known.place)),
         None => (Trust::FirstSight, None),
     })
@@ -82,11 +86,8 @@ impl Target {
         destination: &Destination,
         known: &Hosts,
     ) -> Result<Self, ClientError> {
-        let entry = known
-            .hosts
-            .get(&destination.host)
-            .cloned()
-            .unwrap_or_default();
+        let called = with_named_zone(destination.host.clone());
+        let entry = known.hosts.get(&called).cloned().unwrap_or_default();
         let HostSettings {
             address,
             port,
@@ -99,6 +100,7 @@ impl Target {
             cert,
             key,
             tty,
+            name: _,
             place,
         } = with_defaults(entry, &known.defaults);
         let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
@@ -108,8 +110,8 @@ impl Target {
             .tls_name
             .clone()
             .or(tls_name)
-            .or_else(|| address.as_ref().map(|_| destination.host.clone()));
-        let host = address.unwrap_or_else(|| destination.host.clone());
+            .or_else(|| address.as_ref().map(|_| called.clone()));
+        let host = address.map_or_else(|| called.clone(), with_named_zone);
         let port = destination.port.or(port).unwrap_or(PORT);
         let (trust, known) = match trust {
             Some(trust) => (trust, None),
@@ -128,7 +130,8 @@ impl Target {
             password_file: args.password_file.clone().or(password_file),
             identity: args.identity.clone().or(key_file),
             settings: place,
-            host: destination.host.clone(),
+            host: destination.typed.clone(),
+            called,
             tty: tty.unwrap_or(false),
             known,
             first_sight: matches!(trust, Trust::FirstSight),
@@ -177,10 +180,7 @@ impl Target {
     /// Asks whether this key is the server's, and notes it.
     fn agree(&self, args: &ClientArgs, key: Fingerprint) -> Result<(), ClientError> {
         let servers = KnownServers::own()?;
-        let (server, host) = (
-            server(&self.options.host, self.options.port),
-            plain(&self.host),
-        );
+        let host = plain(&self.host);
 
         if !args.accept_new {
             if !ask::can_ask() {
@@ -204,7 +204,7 @@ impl Target {
             })?;
         }
 
-        servers.add(&server, key)?;
+        servers.add(&self.options.host, self.options.port, key)?;
         complain(&format!(
             "ordain: {host} is known from now on by the key {key} ({})",
             servers.path().display()
@@ -227,16 +227,7 @@ impl Target {
 
     /// The files of a login that are kept here.
     pub fn login(&self) -> Login {
-        Login::new(&self.user, &self.host, self.options.port)
-    }
-}
-
-/// How a server is called in known_servers.
-fn server(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
+        Login::new(&self.user, &self.called, self.options.port)
     }
 }
 
@@ -268,6 +259,7 @@ fn with_defaults(entry: HostSettings, defaults: &HostSettings) -> HostSettings {
         cert: entry.cert.or(defaults.cert),
         key: entry.key.or(defaults.key),
         tty: entry.tty.or(defaults.tty),
+        name: entry.name,
         place: entry.place,
     }
 }

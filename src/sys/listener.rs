@@ -44,6 +44,15 @@ pub fn listen_again(listener: &TcpListener, waiting: i32) -> io::Result<()> {
     check(unsafe { libc::listen(listener.as_raw_fd(), waiting) })
 }
 
+/// Whether what could not be listened on is no address of this machine, or of a family that its
+/// kernel does not have.
+pub fn is_no_own_address(fault: &io::Error) -> bool {
+    matches!(
+        fault.raw_os_error(),
+        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

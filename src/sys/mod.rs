@@ -20,6 +20,7 @@ mod fault;
 mod file;
 #[cfg(target_os = "linux")]
 mod foreign;
+mod interface;
 #[cfg(target_os = "linux")]
 mod jail;
 #[cfg(target_os = "linux")]
@@ -64,12 +65,13 @@ pub use file::{
 };
 #[cfg(target_os = "linux")]
 pub use foreign::{Foreign, Held, closing_hangs};
+pub use interface::{interface_number, with_named_zone};
 #[cfg(target_os = "linux")]
 pub use jail::Files;
 #[cfg(target_os = "linux")]
 pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 #[cfg(target_os = "linux")]
-pub use listener::{listen_again, socket_listens};
+pub use listener::{is_no_own_address, listen_again, socket_listens};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
 pub use poll::{wait_readable, wait_writable};

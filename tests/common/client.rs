@@ -21,9 +21,9 @@ pub fn host(port: u16) -> String {
 pub fn trusting(ca: &Pair, port: u16) -> Options {
     let trust = tls::Trust::Ca(tls::certificates(ca.certificate.as_bytes()).unwrap());
     Options {
-        host: "127.0.0.1".into(),
+        host: "127.0.0.1".parse().unwrap(),
         port,
-        tls_name: Some("localhost".into()),
+        tls_name: Some("localhost".parse().unwrap()),
         tls: tls::client(&trust, None).unwrap(),
         timeout: PATIENCE,
     }
