@@ -1044,8 +1044,8 @@ fn a_terminal_is_one_at_both_ends_and_is_left_as_it_was() {
     let before = settings();
     let mut child = server
         .client()
-        .args(["run", "--tty", "t", "terminal"])
-        .env("TERM", "xterm-256color")
+        .args(["-v", "run", "--tty", "t", "terminal"])
+        .env("TERM", "xterm-of-tomorrow")
         .stdin(given.try_clone().unwrap())
         .stdout(given.try_clone().unwrap())
         .stderr(given.try_clone().unwrap())
@@ -1069,6 +1069,8 @@ fn a_terminal_is_one_at_both_ends_and_is_left_as_it_was() {
         seen.contains("/dev/pts/") && seen.contains("40 100"),
         "{seen}"
     );
+    let other = "TERM is xterm-256color there: that machine does not know xterm-of-tomorrow";
+    assert!(seen.contains(other), "{seen}");
 
     assert!(settings().contains("-icanon"), "every key is the command's");
     std::io::Write::write_all(&mut terminal, b"hello\r").unwrap();

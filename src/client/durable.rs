@@ -184,6 +184,11 @@ impl Durable {
         self.started().is_some_and(|started| started.terminal)
     }
 
+    /// The kind of the run's terminal, as the server says.
+    pub fn terminal_kind(&self) -> Option<&str> {
+        self.started()?.terminal_kind.as_deref()
+    }
+
     /// Tells the run's terminal how large ours is.
     pub async fn resize(&self, size: (u16, u16)) {
         if self.healing.is_none() {

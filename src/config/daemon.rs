@@ -73,7 +73,11 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, Re
 
     let credentials = enabled_credentials(&parts);
     let frontend = server.as_ref().and_then(|server| server.frontend);
-    let policy = Arc::new(resolve(parts, mode, frontend, &trust, &faults));
+    let terminals = machine.map(|machine| machine.terminals.clone());
+    let policy = Arc::new(Policy {
+        terminals: terminals.unwrap_or_default(),
+        ..resolve(parts, mode, frontend, &trust, &faults)
+    });
     if let (Some(machine), Some(server)) = (machine, &server) {
         judge_machine(server, &policy, machine, &faults);
     }

@@ -1,9 +1,10 @@
 //! What this machine can enforce of what is configured, and how.
 
 use super::fault::Faults;
+use super::terminals::terminals;
 use crate::policy::Command;
 use crate::sys::{self, Controllers};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -25,6 +26,8 @@ pub struct Machine {
     pub landlock: bool,
     /// Whether a service manager has passed listening sockets on.
     pub sockets: bool,
+    /// The kinds of terminals that are described here.
+    pub terminals: BTreeSet<String>,
 }
 
 impl Machine {
@@ -34,6 +37,7 @@ impl Machine {
             groups: sys::cgroups_offered(),
             landlock: sys::kernel_offers().1.is_some(),
             sockets: sys::has_passed_listeners(),
+            terminals: terminals(),
         }
     }
 

@@ -50,6 +50,8 @@ mod server;
 #[cfg(target_os = "linux")]
 mod template;
 #[cfg(target_os = "linux")]
+mod terminals;
+#[cfg(target_os = "linux")]
 mod values;
 
 #[cfg(target_os = "linux")]

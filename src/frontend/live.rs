@@ -96,7 +96,7 @@ impl Live {
             idle_ms: None,
             output_max: None,
             capacity: 0,
-            terminal: false,
+            terminal: None,
         };
 
         let live = Self::new(run, spool, rules, lost);
@@ -179,7 +179,8 @@ impl Live {
             stdin,
             timeout_ms: self.rules.timeout_ms,
             outlives_client: self.rules.outlives_client,
-            terminal: self.rules.terminal,
+            terminal: self.rules.terminal.is_some(),
+            terminal_kind: self.rules.terminal.clone(),
             resume_ms: resumable.then_some(self.rules.resume_ms),
             stdout_from: None,
             stderr_from: None,

@@ -247,8 +247,9 @@ pub struct RunRules {
     pub output_max: Option<u64>,
     /// Bytes of each output stream that the run's spool keeps.
     pub capacity: u64,
-    /// Whether the run sits at a terminal, which is its input and its only output.
-    pub terminal: bool,
+    /// The kind of the terminal that the run sits at, where it does: it is its input and its only
+    /// output.
+    pub terminal: Option<String>,
 }
 
 /// How a run ended, and what its streams carried.

@@ -136,6 +136,7 @@ fn policy() -> Policy {
     };
 
     Policy {
+        terminals: std::collections::BTreeSet::new(),
         roles: [
             (
                 "support".to_owned(),

@@ -18,6 +18,8 @@ pub struct Policy {
     pub users: BTreeMap<String, User>,
     /// The commands, by name.
     pub commands: BTreeMap<String, Arc<Command>>,
+    /// The kinds of terminals that the machine knows.
+    pub terminals: BTreeSet<String>,
 }
 
 /// What a role grants, and from where.

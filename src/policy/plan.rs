@@ -4,6 +4,7 @@ use super::command::Command;
 use super::holes::holes;
 use super::{Kind, Pass};
 use crate::verb::{Arguments, Terminal};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,39 +56,32 @@ pub struct Opened {
     pub descriptor: Option<u32>,
 }
 
-/// Kinds of terminals that a client may name: what TERM says decides which files programs read.
-const TERMINALS: &[&str] = &[
-    "alacritty",
-    "ansi",
-    "dumb",
-    "foot",
-    "linux",
-    "rxvt",
-    "rxvt-unicode",
-    "rxvt-unicode-256color",
-    "screen",
-    "screen-256color",
-    "tmux",
-    "tmux-256color",
-    "vt100",
-    "vt220",
-    "xterm",
-    "xterm-256color",
-    "xterm-color",
-    "xterm-kitty",
-];
+/// What a kind of terminal becomes that the machine does not know: what nearly every terminal of
+/// today can do.
+const USUAL_TERMINAL: &str = "xterm-256color";
+/// The kind of a terminal that nobody sits at.
+const NO_TERMINAL: &str = "dumb";
 
-/// The client's terminal, as far as it is known; a plain one otherwise.
-pub(super) fn known_terminal(asked: Option<&Terminal>) -> Terminal {
-    let kind = asked
-        .map(|terminal| terminal.kind.as_str())
-        .filter(|kind| TERMINALS.contains(kind))
-        .unwrap_or("dumb");
-    let (columns, rows) = asked.map_or((80, 24), |terminal| (terminal.columns, terminal.rows));
+/// The client's terminal, as far as its kind is one of those that are known here: what TERM says
+/// decides which files programs read. Without one of the client's it is a plain one.
+pub(super) fn known_terminal(asked: Option<&Terminal>, known: &BTreeSet<String>) -> Terminal {
+    let Some(asked) = asked else {
+        return Terminal {
+            kind: NO_TERMINAL.into(),
+            columns: 80,
+            rows: 24,
+        };
+    };
+
+    let is_known = asked.kind == NO_TERMINAL || known.contains(&asked.kind);
     Terminal {
-        kind: kind.into(),
-        columns,
-        rows,
+        kind: if is_known {
+            asked.kind.clone()
+        } else {
+            USUAL_TERMINAL.into()
+        },
+        columns: asked.columns,
+        rows: asked.rows,
     }
 }
 
@@ -170,4 +164,28 @@ fn masked(command: &Command, values: &[Vec<String>]) -> Vec<Vec<String>> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_one_that_the_machine_knows() {
+        let known = ["xterm", "foot"].map(str::to_owned).into();
+        let kind = |asked: Option<&str>| {
+            let asked = asked.map(|kind| Terminal {
+                kind: kind.into(),
+                columns: 100,
+                rows: 40,
+            });
+            known_terminal(asked.as_ref(), &known).kind
+        };
+        assert_eq!(kind(Some("foot")), "foot");
+        assert_eq!(kind(Some("dumb")), "dumb");
+        for unknown in ["xterm-kitty", "", "../../etc/passwd", "x\ny"] {
+            assert_eq!(kind(Some(unknown)), "xterm-256color", "{unknown:?}");
+        }
+        assert_eq!(kind(None), "dumb");
+    }
 }

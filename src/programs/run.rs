@@ -26,7 +26,10 @@ pub async fn perform(
     if run.detach {
         detachable(session, run.command(), view.as_ref()).await?;
     }
-    let asked = invocation.terminal.is_some();
+    let asked = invocation
+        .terminal
+        .as_ref()
+        .map(|terminal| terminal.kind.clone());
     let mut waiting = Waiting::new(run.timeout)?;
     let server = (options, session);
     let started = match start(run, server, invocation, view.is_some(), &mut waiting).await {
@@ -41,8 +44,18 @@ pub async fn perform(
 
     // A server gets this terminal where the request has asked for one, and never by its own word.
     let ours = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let terminal = asked && ours && started.at_a_terminal();
-    if ours && !asked && started.at_a_terminal() {
+    let terminal = asked.is_some() && ours && started.at_a_terminal();
+    if args.verbose
+        && let (Some(asked), Some(given)) = (&asked, started.terminal_kind())
+        && asked != given
+    {
+        complain(&format!(
+            "ordain: TERM is {} there: that machine does not know {}",
+            plain(given),
+            plain(asked)
+        ));
+    }
+    if ours && asked.is_none() && started.at_a_terminal() {
         complain(&format!(
             "ordain: `{}` runs at a terminal there; --tty gives it this one",
             run.command()

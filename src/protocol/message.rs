@@ -121,6 +121,10 @@ pub struct Started {
     /// Whether the run sits at a terminal: every key is its own, and its output is the terminal's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub terminal: bool,
+    /// The kind of that terminal, which is the TERM of the command: the client's own, or another
+    /// where the server does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal_kind: Option<String>,
     /// Whether the run goes on when its client leaves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outlives_client: bool,

@@ -49,9 +49,8 @@ impl Invocation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terminal {
-    /// The terminal's kind, as in TERM. A kind that the server does not know becomes `dumb`; it
-    /// knows the usual ones, such as `xterm-256color`, `screen`, `tmux-256color`, `linux` and
-    /// `vt100`.
+    /// The terminal's kind, as in TERM. A kind that the server's machine does not know (its terminfo
+    /// has no such name) becomes `xterm-256color`; STARTED says which it is.
     pub kind: String,
     /// How many characters a line of the terminal has.
     pub columns: u16,

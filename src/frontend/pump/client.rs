@@ -42,7 +42,7 @@ impl Pump {
         }
 
         state.input.add(held);
-        if self.live.rules.terminal {
+        if self.live.rules.terminal.is_some() {
             if let (Some(size), Some(terminal)) = (held.resize.take(), &state.stdout.pipe) {
                 let _ = sys::resize(terminal.as_fd(), size);
             }
@@ -87,7 +87,7 @@ impl Pump {
 
         // What is typed at a terminal has no whole that half of it could be taken for.
         if rules.outlives_client
-            && !rules.terminal
+            && rules.terminal.is_none()
             && state.input.pipe.is_some()
             && !state.input.eof
         {

@@ -11,7 +11,7 @@ impl Pump {
         if !ready {
             input.pipe = None;
         }
-        let terminal = self.live.rules.terminal;
+        let terminal = self.live.rules.terminal.is_some();
         if terminal {
             self.live
                 .spool

@@ -93,7 +93,7 @@ impl Pump {
     /// When a pipe cannot be watched.
     async fn run(&self, client: Option<Client>, pipes: Pipes) -> io::Result<()> {
         let mut state = State::new(&self.live, client, pipes)?;
-        if self.live.rules.terminal && state.input.pipe.is_some() {
+        if self.live.rules.terminal.is_some() && state.input.pipe.is_some() {
             self.live.spool.feeding(state.input.moved);
         }
         if state.client.is_none() {
@@ -229,10 +229,9 @@ impl Pump {
             let [stdout, stderr] = self.live.spool.both();
 
             // The key that ends a terminal's input is nobody's byte.
-            let stdin = state
-                .input
-                .moved
-                .saturating_sub(u64::from(self.live.rules.terminal && state.input.ended));
+            let stdin = state.input.moved.saturating_sub(u64::from(
+                self.live.rules.terminal.is_some() && state.input.ended,
+            ));
             let counts = Counts {
                 stdin,
                 stdout,

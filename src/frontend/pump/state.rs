@@ -63,7 +63,7 @@ pub struct State {
 impl State {
     /// The run's state before the first byte.
     pub fn new(live: &Live, client: Option<Client>, pipes: Pipes) -> io::Result<Self> {
-        let terminal = live.rules.terminal;
+        let terminal = live.rules.terminal.is_some();
         let [out, err] = live.spool.both();
         let most = live.rules.output_max.unwrap_or(u64::MAX);
         let moved = live.spool.fed().unwrap_or(0);

@@ -283,6 +283,6 @@ fn rules(plan: &Plan) -> RunRules {
         idle_ms: command.limits.idle.map(milliseconds),
         output_max: command.limits.output,
         capacity: command.spool,
-        terminal: command.pty,
+        terminal: plan.terminal.as_ref().map(|terminal| terminal.kind.clone()),
     }
 }

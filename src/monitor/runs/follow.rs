@@ -204,12 +204,12 @@ struct HandedOn {
 
 fn handed_on(run: &Run) -> Option<HandedOn> {
     // Half an input looks like a whole one: such a run is ended, its input still open.
-    let input_cut = run.pipes.stdin.is_some() && run.over.is_none() && !run.rules.terminal;
+    let input_cut = run.pipes.stdin.is_some() && run.over.is_none() && run.rules.terminal.is_none();
     if input_cut {
         run.end_for(Reason::Disconnected);
     }
     let copy = |pipe: &Option<OwnedFd>| pipe.as_ref().and_then(|pipe| pipe.try_clone().ok());
-    let typed = if run.rules.terminal {
+    let typed = if run.rules.terminal.is_some() {
         copy(&run.pipes.stdin)
     } else {
         None

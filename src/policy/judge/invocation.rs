@@ -87,7 +87,7 @@ impl Judge<'_> {
         let values = self.accepted(&command, invocation)?;
         let terminal = command
             .pty
-            .then(|| known_terminal(invocation.terminal.as_ref()));
+            .then(|| known_terminal(invocation.terminal.as_ref(), &self.policy.terminals));
         let timeout = [command.timeout, most].into_iter().flatten().min();
         Ok((
             Plan {
