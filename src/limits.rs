@@ -74,6 +74,8 @@ pub const REPEATS: usize = 64;
 pub const REQUEST_FIELDS: usize = 32;
 /// Bytes of a command's, role's or argument's name.
 pub const NAME: usize = 64;
+/// Bytes of a reason: why a run is asked for, why a warning is acknowledged.
+pub const REASON: usize = 256;
 /// Bytes of a certificate or key file: what goes to the frontend through a pipe at once.
 pub const PEM_FILE: u64 = 60 * 1024;
 /// Bytes of one configuration file.

@@ -12,6 +12,7 @@ fn described() -> Setup {
         .command(
             Cmd::new("deploy", &["/bin/echo", "{target}"])
                 .group(&["--version", "{version}"])
+                .group(&["{unit}"])
                 .word("{force}")
                 .summary("Brings a version out")
                 .arg(
@@ -21,6 +22,10 @@ fn described() -> Setup {
                 .arg(
                     "version",
                     r#"type = "string", pattern = "[0-9.]+", max = 20, optional = true"#,
+                )
+                .arg(
+                    "unit",
+                    r#"type = "choice", choices = { web = "nginx.service" }, optional = true"#,
                 )
                 .arg("force", r#"type = "flag", word = "--force""#),
         )
@@ -83,6 +88,7 @@ fn hosts_commands_arguments_and_choices_are_completed_and_kept() {
     );
 
     assert_eq!(complete(&server, "bash", "run t deploy st"), ["staging"]);
+    assert_eq!(complete(&server, "bash", "run t deploy --unit "), ["web"]);
     assert_eq!(
         complete(&server, "bash", "run t deploy --target p"),
         ["production"]
@@ -103,12 +109,12 @@ fn hosts_commands_arguments_and_choices_are_completed_and_kept() {
 
     assert_eq!(
         complete(&server, "bash", "run t deploy staging --"),
-        ["--target", "--version", "--force"]
+        ["--target", "--version", "--unit", "--force"]
     );
 
     assert_eq!(
         complete(&server, "bash", "run t deploy --force --"),
-        ["--target", "--version"]
+        ["--target", "--version", "--unit"]
     );
 
     assert_eq!(

@@ -130,7 +130,8 @@ fn a_mistyped_key_is_one_fault_that_names_the_one_that_was_meant() {
             .filter(|said| said.contains("commands.x"))
             .collect();
         assert_eq!(about.len(), 1, "{said:#?}");
-        let expected = format!("unknown key; did you mean `{meant}`? accepted are args, audit,");
+        let expected =
+            format!("unknown key; did you mean `{meant}`? accepted are acknowledge, args, audit,");
         assert!(about[0].contains(&expected), "{said:#?}");
     }
 }
@@ -141,21 +142,21 @@ fn keys_that_nobody_knows_are_told_what_is_accepted() {
         (
             r#"colour = "red""#,
             &[
-                "fault: 1: colour: unknown key; accepted are audit, commands, defaults, include, limits, login, output, penalties, roles, server, tls, users",
+                "fault: 1: colour: unknown key; accepted are arguments, audit, commands, defaults, include, limits, login, output, penalties, roles, server, tls, users",
             ],
         ),
         (
             r#"[server]
 port = 7422"#,
             &[
-                "fault: 2: server.port: unknown key; accepted are containment, control, frontend_user, grace, listen, logs, state, threads",
+                "fault: 2: server.port: unknown key; accepted are acknowledge, containment, control, frontend_user, grace, listen, logs, state, threads",
             ],
         ),
         (
             r#"[tls]
 colour = 1"#,
             &[
-                "fault: 2: tls.colour: unknown key; accepted are certificate, client_ca, handshake_timeout, key",
+                "fault: 2: tls.colour: unknown key; accepted are acknowledge, certificate, client_ca, handshake_timeout, key",
             ],
         ),
         (
@@ -193,7 +194,7 @@ colour = 1"#,
             r#"[penalties]
 colour = 1"#,
             &[
-                "fault: 2: penalties.colour: unknown key; accepted are cap, deadline, entries, exempt, floor, ipv4_prefix, ipv6_prefix, login, no_login, off, user_floor, violation",
+                "fault: 2: penalties.colour: unknown key; accepted are acknowledge, cap, deadline, entries, exempt, floor, ipv4_prefix, ipv6_prefix, login, no_login, off, user_floor, violation",
             ],
         ),
         (
@@ -201,7 +202,7 @@ colour = 1"#,
 timeout = "1s"
 colour = 1"#,
             &[
-                "fault: 3: defaults.colour: unknown key; accepted are grace, resume_window, run_as, timeout",
+                "fault: 3: defaults.colour: unknown key; accepted are acknowledge, grace, resume_window, run_as, timeout",
             ],
         ),
         (
@@ -209,7 +210,7 @@ colour = 1"#,
 exec = ["/bin/true"]
 colour = 1"#,
             &[
-                "fault: 3: commands.x.colour: unknown key; accepted are args, audit, confirm, cwd, environment, exec, grace, idle_timeout, leave_running, limits, linger, lock, max_running, network, on_disconnect, on_revoke, output_max, pty, queue, queue_timeout, require, resume_window, run_as, sandbox, setuid_allowed, sha256, signals, sources, spool, stdin, summary, timeout, umask",
+                "fault: 3: commands.x.colour: unknown key; accepted are acknowledge, args, audit, confirm, cwd, environment, exec, grace, idle_timeout, leave_running, limits, linger, lock, max_running, network, on_disconnect, on_revoke, output_max, pty, queue, queue_timeout, require, resume_window, run_as, sandbox, setuid_allowed, sha256, signals, sources, spool, stdin, summary, timeout, umask",
             ],
         ),
         (
@@ -217,21 +218,21 @@ colour = 1"#,
 exec = ["/bin/echo", "{a}"]
 args.a = { type = "ip", colour = 1 }"#,
             &[
-                "fault: 3: commands.x.args.a.colour: unknown key; accepted are allow_dash, default, optional, repeated, secret, summary, type",
+                "fault: 3: commands.x.args.a.colour: unknown key; accepted are allow_dash, default, optional, repeated, secret, summary, type, use",
             ],
         ),
         (
             r#"[roles.r]
 colour = 1"#,
             &[
-                "fault: 2: roles.r.colour: unknown key; accepted are commands, deny, max_run_time, sources, verbs",
+                "fault: 2: roles.r.colour: unknown key; accepted are acknowledge, commands, deny, max_run_time, sources, verbs",
             ],
         ),
         (
             r#"[users.u]
 colour = 1"#,
             &[
-                "fault: 2: users.u.colour: unknown key; accepted are disabled, password, roles, sources, ssh_keys, totp",
+                "fault: 2: users.u.colour: unknown key; accepted are acknowledge, disabled, password, roles, sources, ssh_keys, totp",
             ],
         ),
         (
@@ -689,7 +690,7 @@ fn every_kind_of_argument_says_what_it_needs() {
 exec = ["/bin/echo", "{a}"]
 args.a = {}"#,
             &[
-                r#"fault: 3: commands.x.args.a: `type` is missing; accepted are "choice", "integer", "string", "flag", "path", "hostname", "ip", "cidr""#,
+                r#"fault: 3: commands.x.args.a: `type` is missing; accepted are "choice", "integer", "string", "flag", "path", "hostname", "ip", "cidr", "time""#,
             ],
         ),
         (
@@ -697,7 +698,7 @@ args.a = {}"#,
 exec = ["/bin/echo", "{a}"]
 args.a = { type = "number" }"#,
             &[
-                r#"fault: 3: commands.x.args.a.type: found "number"; accepted are "choice", "integer", "string", "flag", "path", "hostname", "ip", "cidr""#,
+                r#"fault: 3: commands.x.args.a.type: found "number"; accepted are "choice", "integer", "string", "flag", "path", "hostname", "ip", "cidr", "time""#,
             ],
         ),
         (
@@ -710,7 +711,9 @@ args.a = { type = 3 }"#,
             r#"[commands.x]
 exec = ["/bin/echo", "{a}"]
 args.a = { type = "choice" }"#,
-            &["fault: 3: commands.x.args.a: `choices` is missing; accepted is a list of strings"],
+            &[
+                "fault: 3: commands.x.args.a: `choices` is missing; accepted is a list of strings, or a table of words with their values",
+            ],
         ),
         (
             r#"[commands.x]
@@ -1997,8 +2000,8 @@ fn what_is_risky_is_warned_of_and_allowed() {
 exec = ["/bin/true"]
 timeout = "none""#,
             &[
-                r#"warning: 1: commands.x: timeout is "none": a run that hangs goes on for ever"#,
-                "warning: 1: commands.x: no role grants this command",
+                r#"warning: 1: commands.x: timeout is "none": a run that hangs goes on for ever [no-timeout]"#,
+                "warning: 1: commands.x: no role grants this command [unused-command]",
             ],
         ),
         (
@@ -2006,8 +2009,8 @@ timeout = "none""#,
 exec = ["/usr/bin/vi"]
 pty = true"#,
             &[
-                "warning: 1: commands.vi: pty: this program can start a shell from inside, and whoever runs it has that shell as its account",
-                "warning: 1: commands.vi: no role grants this command",
+                "warning: 1: commands.vi: pty: this program can start a shell from inside, and whoever runs it has that shell as its account [shell-inside]",
+                "warning: 1: commands.vi: no role grants this command [unused-command]",
             ],
         ),
         (
@@ -2015,25 +2018,25 @@ pty = true"#,
 exec = ["/bin/echo", "{a}"]
 args.a = { type = "string", pattern = ".*", allow_dash = true }"#,
             &[
-                "warning: 1: commands.x: no role grants this command",
-                "warning: 3: commands.x.args.a: allow_dash: a value may look like an option; put `--` before its hole",
+                "warning: 1: commands.x: no role grants this command [unused-command]",
+                "warning: 3: commands.x.args.a: allow_dash: a value may look like an option; put `--` before its hole [option-injection]",
             ],
         ),
         // Where a value cannot be taken for an option there is nothing to warn of.
         (
             r#"[commands.x]
-exec = ["/bin/echo", "-e", "{a}", "--since={b}", "--", "{c}"]
+exec = ["/bin/grep", "-e", "{a}", "--since={b}", "--", "{c}"]
 args.a = { type = "string", pattern = ".*", allow_dash = true }
 args.b = { type = "string", pattern = ".*", allow_dash = true }
 args.c = { type = "string", pattern = ".*", allow_dash = true }"#,
-            &["warning: 1: commands.x: no role grants this command"],
+            &["warning: 1: commands.x: no role grants this command [unused-command]"],
         ),
         (
             r#"[roles.r]
 commands = ["*"]"#,
             &[
-                "warning: 1: roles.r: no user has this role",
-                "warning: 2: roles.r.commands: `*` grants nothing",
+                "warning: 1: roles.r: no user has this role [unused-role]",
+                "warning: 2: roles.r.commands: `*` grants nothing [wildcard]",
             ],
         ),
         (
@@ -2042,8 +2045,8 @@ exec = ["/bin/true"]
 [roles.r]
 commands = ["*"]"#,
             &[
-                "warning: 3: roles.r: no user has this role",
-                "warning: 4: roles.r.commands: `*` grants x",
+                "warning: 3: roles.r: no user has this role [unused-role]",
+                "warning: 4: roles.r.commands: `*` grants x [wildcard]",
             ],
         ),
         (
@@ -2052,27 +2055,29 @@ exec = ["/bin/true"]
 [roles.r]
 commands = ["y*"]"#,
             &[
-                "warning: 1: commands.x: no role grants this command",
-                "warning: 3: roles.r: no user has this role",
-                "warning: 4: roles.r.commands: `y*` grants nothing",
+                "warning: 1: commands.x: no role grants this command [unused-command]",
+                "warning: 3: roles.r: no user has this role [unused-role]",
+                "warning: 4: roles.r.commands: `y*` grants nothing [wildcard]",
             ],
         ),
         (
             r#"[roles.r]
 commands = []"#,
-            &["warning: 1: roles.r: no user has this role"],
+            &["warning: 1: roles.r: no user has this role [unused-role]"],
         ),
         (
             r#"[users.u]
 roles = []"#,
-            &["warning: 1: users.u: has neither a password nor SSH keys and cannot log in"],
+            &[
+                "warning: 1: users.u: has neither a password nor SSH keys and cannot log in [no-login]",
+            ],
         ),
         (
             r#"[users.u]
 roles = []
 password = "$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA""#,
             &[
-                "warning: 3: users.u.password: is weak: m=64 KiB, t=2; OWASP's least is m=19456, t=2",
+                "warning: 3: users.u.password: is weak: m=64 KiB, t=2; OWASP's least is m=19456, t=2 [weak-hash]",
             ],
         ),
         (
@@ -2081,19 +2086,19 @@ password = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"
 [users.b]
 password = "$argon2id$v=19$m=19456,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA""#,
             &[
-                "warning: 3: users.b.password: costs another amount of work than that of `a`: the time of a refusal tells such users apart",
+                "warning: 3: users.b.password: costs another amount of work than that of `a`: the time of a refusal tells such users apart [uneven-hashes]",
             ],
         ),
         (
             r#"[penalties]
 off = true"#,
             &[
-                "warning: 1: penalties: penalties are off: passwords can be guessed as fast as they can be verified",
+                "warning: 1: penalties: penalties are off: passwords can be guessed as fast as they can be verified [penalties-off]",
             ],
         ),
         (
             r#"include = ["none-*.toml"]"#,
-            &["warning: 1: include[0]: matches no file"],
+            &["warning: 1: include[0]: matches no file [empty-include]"],
         ),
     ]);
 }

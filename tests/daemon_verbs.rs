@@ -452,7 +452,9 @@ fn check_says_what_is_sound_and_how_many_there_are() {
         );
         assert!(
             out.contains("warning: ")
-                && out.contains("roles.all.commands: `*` grants ask, deploy, exit, sleep\n"),
+                && out.contains(
+                    "roles.all.commands: `*` grants ask, deploy, exit, sleep [wildcard]\n"
+                ),
             "{out}"
         );
     }

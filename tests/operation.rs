@@ -75,7 +75,7 @@ ssh_keys = ["ssh-rsa AAAA"]
     for (at, says) in [
         (
             "colour",
-            "tls.colour: unknown key; accepted are certificate, client_ca, handshake_timeout, key",
+            "tls.colour: unknown key; accepted are acknowledge, certificate, client_ca, handshake_timeout, key",
         ),
         ("exec = [\"true\"]", "an absolute path"),
         ("{nothing}", "`{nothing}` is not a declared argument"),

@@ -3,13 +3,18 @@
 //! root.
 
 use ordain::place::Place;
-use ordain::policy::{Argument, Kind, Pass, Presence, Text};
+use ordain::policy::{Argument, Choices, Form, Kind, Pass, Presence, Text, Times};
 use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
 static ARGUMENTS: LazyLock<Vec<Argument>> = LazyLock::new(|| {
     let text = |pattern: &str, max| Kind::Text(Text::new(pattern, max).expect("a pattern"));
     let kinds = [
-        Kind::Choice(vec!["nginx".into(), "php8.2-fpm".into(), "größer".into()]),
+        Kind::Choice(Choices::of_words(["nginx", "php8.2-fpm", "größer"])),
+        Kind::Choice(Choices::of_pairs(vec![(
+            "web".into(),
+            "nginx.service".into(),
+        )])),
         Kind::Integer { min: 0, max: 1000 },
         Kind::Integer {
             min: i64::MIN,
@@ -21,17 +26,35 @@ static ARGUMENTS: LazyLock<Vec<Argument>> = LazyLock::new(|| {
         Kind::Path {
             beneath: "/var/log".into(),
             pass: Pass::Descriptor,
+            only: None,
         },
         Kind::Path {
             beneath: "/".into(),
             pass: Pass::Name,
+            only: None,
         },
         Kind::Hostname,
         Kind::Ip,
         Kind::Cidr,
+        time(Form::Rfc3339),
+        time(Form::Unix),
+        time(Form::Journal),
     ];
     kinds.into_iter().map(argument).collect()
 });
+
+fn time(form: Form) -> Kind {
+    Kind::Time(Times {
+        min: "7d ago".parse().ok(),
+        max: None,
+        form,
+    })
+}
+
+/// 2026-11-27T08:00:00Z
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_766_400)
+}
 
 fn argument(kind: Kind) -> Argument {
     Argument {
@@ -43,6 +66,7 @@ fn argument(kind: Kind) -> Argument {
         allow_dash: false,
         summary: String::new(),
         place: Place::default(),
+        definition: None,
     }
 }
 
@@ -55,7 +79,7 @@ pub fn check(bytes: &[u8]) {
         return;
     };
     let argument = &ARGUMENTS[usize::from(*pick) % ARGUMENTS.len()];
-    let Ok(accepted) = argument.one(text) else {
+    let Ok(accepted) = argument.one(text, now()) else {
         return;
     };
     assert!(!accepted.chars().any(char::is_control), "{accepted:?}");
@@ -72,11 +96,16 @@ pub fn check(bytes: &[u8]) {
             );
         }
 
+        Kind::Choice(ref choices) => assert_eq!(choices.value(text), Some(accepted.as_str())),
+        Kind::Time(_) => assert!(
+            accepted.len() <= 23 && accepted.starts_with(|c: char| c.is_ascii_digit()),
+            "{accepted:?}"
+        ),
         Kind::Integer { min, .. } if min < 0 => assert_eq!(accepted, text),
         _ => {
             assert!(!accepted.starts_with('-'), "{accepted:?}");
             assert_eq!(
-                argument.one(&accepted).as_deref(),
+                argument.one(&accepted, now()).as_deref(),
                 Ok(accepted.as_str()),
                 "not its one spelling"
             );

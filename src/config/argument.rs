@@ -1,13 +1,88 @@
-//! `[commands.NAME.args.NAME]`: one argument, its kind, and what its value must be.
+//! `[arguments.NAME]` and `[commands.NAME.args.NAME]`: an argument by its own definition, or by one that
+//! commands share.
 
+use super::acknowledge::acknowledge;
+use super::fault::Faults;
+use super::kind::kind;
 use super::names::name;
-use super::reader::{Item, Table};
-use super::values::{absolute, one_of};
+use super::reader::{Item, Table, is_near};
+use super::values::has;
+use super::warning::{Subject, Warning};
 use crate::limits;
-use crate::policy::{Argument, Kind, Pass, Presence, Text};
+use crate::place::Place;
+use crate::policy::{Argument, Definition, Kind, Presence};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+/// The definitions that commands share, by name.
+#[derive(Default)]
+pub struct Definitions(BTreeMap<String, Defined>);
+
+/// A definition that is there.
+pub struct Defined {
+    /// `None` where it could not be read, which is told where it stands.
+    argument: Option<Argument>,
+    place: Place,
+    used: Cell<bool>,
+}
+
+/// Reads a definition.
+pub fn define(name: &str, table: Table<'_>) -> Defined {
+    acknowledge(&table, &Subject::named("arguments", name));
+    Defined {
+        place: table.place.clone(),
+        argument: argument(name.to_owned(), table),
+        used: Cell::new(false),
+    }
+}
+
+impl Definitions {
+    /// All of them.
+    pub fn all(&mut self) -> &mut BTreeMap<String, Defined> {
+        &mut self.0
+    }
+
+    /// Where one stands.
+    pub fn place(defined: &Defined) -> &Place {
+        &defined.place
+    }
+
+    /// Warns of those that no command uses.
+    pub fn judge(&self, faults: &Faults) {
+        for (name, defined) in self.0.iter().filter(|(_, defined)| !defined.used.get()) {
+            faults.warn(
+                (Warning::UnusedArgument, &Subject::named("arguments", name)),
+                &defined.place,
+                format!("arguments.{name}"),
+                "no command uses this definition",
+            );
+        }
+    }
+
+    /// The definition that a command's argument uses, with its name, where there is a sound one.
+    fn used(&self, item: &Item<'_>) -> Option<(Argument, Definition)> {
+        let name = item.text()?;
+        let Some(defined) = self.0.get(&name) else {
+            let mut known = self.0.keys();
+            let meant = known.find(|known| is_near(&name, known));
+            let meant = meant.map(|known| format!("; did you mean `{known}`?"));
+            item.fault(format!(
+                "there is no `[arguments.{}]`{}",
+                name.escape_debug(),
+                meant.unwrap_or_default()
+            ));
+            return None;
+        };
+
+        defined.used.set(true);
+        let place = defined.place.clone();
+        Some((defined.argument.clone()?, Definition { name, place }))
+    }
+}
 
 /// Reads all arguments of a command.
-pub fn arguments(table: &Table<'_>) -> Vec<Argument> {
+pub fn arguments(table: &Table<'_>, definitions: &Definitions) -> Vec<Argument> {
     let named = table.named();
     if named.len() > limits::ARGUMENTS {
         table.fault(format!(
@@ -19,38 +94,105 @@ pub fn arguments(table: &Table<'_>) -> Vec<Argument> {
 
     named
         .into_iter()
-        .filter_map(|(name, item)| argument(name, item.table()?))
+        .map(|(argument, item)| {
+            if let Err(why) = name(&argument) {
+                item.fault(why);
+            }
+            match item.table() {
+                Some(table) => of_command(&argument, table, definitions),
+                None => None,
+            }
+            .unwrap_or_else(|| unread(argument, item.place))
+        })
         .collect()
 }
 
-fn argument(argument: String, table: Table<'_>) -> Option<Argument> {
-    if let Err(why) = name(&argument) {
-        table.fault(why);
-    }
-    // What is accepted depends on the kind; asking for everything keeps one fault from becoming
-    // five.
-    let kind = kind(&table)?;
+/// An argument of a command: its own, or one that uses a definition and may say otherwise whether it
+/// must be given, what stands in for it, and what it is for. What is accepted is the definition's
+/// alone.
+fn of_command(name: &str, table: Table<'_>, definitions: &Definitions) -> Option<Argument> {
+    let Some(item) = table.item("use") else {
+        return argument(name.to_owned(), table);
+    };
+    let (defined, definition) = definitions.used(&item)?;
+    let optional = table.item("optional");
+    let default = table.item("default");
+    let summary = table.text("summary");
+    let own_presence = (optional.is_some() || default.is_some()).then(|| {
+        let optional = optional.and_then(|item| item.flag()).unwrap_or(false);
+        presence(&table, default.as_ref(), optional)
+    });
+
+    let read = Argument {
+        name: name.to_owned(),
+        presence: match own_presence {
+            Some(presence) if !matches!(defined.kind, Kind::Flag(_)) => presence,
+            _ => defined.presence,
+        },
+        summary: summary.unwrap_or(defined.summary),
+        place: table.place.clone(),
+        definition: Some(definition),
+        ..defined
+    };
+    judge_default(&read, default.as_ref());
+    table.finish();
+    Some(read)
+}
+
+/// Reads an argument that is defined here; `None` where its kind is wrong.
+fn argument(name: String, table: Table<'_>) -> Option<Argument> {
+    let kind = kind(&table);
+    let said = has(&table, "type");
     let optional = table.flag("optional").unwrap_or(false);
     let default = table.item("default");
     let presence = presence(&table, default.as_ref(), optional);
+    let repeated = repeated(&table);
+    let secret = table.flag("secret").unwrap_or(false);
+    let allow_dash = table.flag("allow_dash").unwrap_or(false);
+    let summary = table.text("summary").unwrap_or_default();
+
+    let Some(kind) = kind else {
+        // What is accepted depends on the kind, so which keys are unknown is not known where the
+        // kind is wrong.
+        if !said {
+            table.finish();
+        }
+        return None;
+    };
     let read = Argument {
-        name: argument,
+        name,
         presence: if matches!(kind, Kind::Flag(_)) {
             Presence::Optional
         } else {
             presence
         },
-        repeated: repeated(&table),
-        secret: table.flag("secret").unwrap_or(false),
-        allow_dash: table.flag("allow_dash").unwrap_or(false),
-        summary: table.text("summary").unwrap_or_default(),
+        repeated,
+        secret,
+        allow_dash,
+        summary,
         place: table.place.clone(),
+        definition: None,
         kind,
     };
 
     judge(&read, default.as_ref(), &table);
     table.finish();
     Some(read)
+}
+
+/// What stands in for an argument that could not be read, so that its holes are not faults as well.
+fn unread(name: String, place: Place) -> Argument {
+    Argument {
+        name,
+        kind: Kind::Hostname,
+        presence: Presence::Required,
+        repeated: None,
+        secret: false,
+        allow_dash: false,
+        summary: String::new(),
+        place,
+        definition: None,
+    }
 }
 
 /// Whether an argument must be given, and what holds where it is not.
@@ -91,11 +233,7 @@ fn repeated(table: &Table<'_>) -> Option<usize> {
 
 /// What only shows when the argument is seen as a whole.
 fn judge(read: &Argument, default: Option<&Item<'_>>, table: &Table<'_>) {
-    if let (Presence::Default(text), Some(item)) = (&read.presence, default)
-        && let Err(why) = read.one(text)
-    {
-        item.fault(format!("the default {why}"));
-    }
+    judge_default(read, default);
     if read.secret && read.repeated.is_some() {
         table.fault("a secret cannot be repeated");
     }
@@ -104,125 +242,17 @@ fn judge(read: &Argument, default: Option<&Item<'_>>, table: &Table<'_>) {
     }
 }
 
-const KINDS: &str =
-    "\"choice\", \"integer\", \"string\", \"flag\", \"path\", \"hostname\", \"ip\", \"cidr\"";
-
-/// `type`, with the keys that its kind has.
-fn kind(table: &Table<'_>) -> Option<Kind> {
-    let Some(item) = table.item("type") else {
-        table.fault(format!("`type` is missing; accepted are {KINDS}"));
-        return None;
+/// Whether what stands in would be accepted itself.
+fn judge_default(read: &Argument, default: Option<&Item<'_>>) {
+    let (Presence::Default(text), Some(item)) = (&read.presence, default) else {
+        return;
     };
-
-    match item.text()?.as_str() {
-        "choice" => choice(table),
-        "integer" => integer(table),
-        "string" => string(table),
-        "flag" => flag(table),
-        "path" => path(table),
-        "hostname" => Some(Kind::Hostname),
-        "ip" => Some(Kind::Ip),
-        "cidr" => Some(Kind::Cidr),
-        other => {
-            item.fault(format!(
-                "found \"{}\"; accepted are {KINDS}",
-                other.escape_debug()
-            ));
-            None
-        }
+    let judged = match &read.kind {
+        // Whether the clock is right is no question of the configuration.
+        Kind::Time(times) => times.fits_always(text),
+        _ => read.one(text, SystemTime::UNIX_EPOCH).map(drop),
+    };
+    if let Err(why) = judged {
+        item.fault(format!("the default {why}"));
     }
-}
-
-/// A key that its kind cannot do without is not there.
-fn missing(table: &Table<'_>, key: &str, accepted: &str) -> Option<Kind> {
-    table.fault(format!("`{key}` is missing; accepted is {accepted}"));
-    None
-}
-
-fn choice(table: &Table<'_>) -> Option<Kind> {
-    let Some(choices) = table.texts("choices") else {
-        return missing(table, "choices", "a list of strings");
-    };
-
-    let choices: Vec<String> = choices.iter().filter_map(Item::text).collect();
-    if choices.is_empty() {
-        table.fault("`choices` is empty");
-    }
-    let dashes = table.item("allow_dash").and_then(|item| item.as_flag()) == Some(true);
-    for choice in choices
-        .iter()
-        .filter(|choice| choice.starts_with('-') && !dashes)
-    {
-        table.fault(format!(
-            "the choice `{}` starts with `-`, which allow_dash = true must permit",
-            choice.escape_debug()
-        ));
-    }
-
-    Some(Kind::Choice(choices))
-}
-
-fn integer(table: &Table<'_>) -> Option<Kind> {
-    let (min, max) = (
-        table.integer("min", i64::MIN..=i64::MAX),
-        table.integer("max", i64::MIN..=i64::MAX),
-    );
-
-    match (min, max) {
-        (Some(min), Some(max)) if min <= max => Some(Kind::Integer { min, max }),
-        (Some(_), Some(_)) => {
-            table.fault("`min` is greater than `max`");
-            None
-        }
-
-        _ => missing(table, "min and max", "a whole number for each"),
-    }
-}
-
-fn string(table: &Table<'_>) -> Option<Kind> {
-    let max = table
-        .integer("max", 1..=limits::ARGUMENT as i64)
-        .and_then(|max| usize::try_from(max).ok())
-        .unwrap_or(256);
-    let Some(pattern) = table.item("pattern") else {
-        return missing(
-            table,
-            "pattern",
-            "a regular expression that matches the whole value, such as '[a-z0-9-]+'",
-        );
-    };
-
-    pattern
-        .parsed(|text| Text::new(text, max).map_err(|why| format!("is no usable pattern: {why}")))
-        .map(Kind::Text)
-}
-
-fn flag(table: &Table<'_>) -> Option<Kind> {
-    let Some(word) = table.item("word") else {
-        return missing(table, "word", "what the flag becomes, such as \"--force\"");
-    };
-
-    word.parsed(|text| {
-        if text.is_empty() || text.contains('\0') {
-            Err("is empty".into())
-        } else {
-            Ok(text.to_owned())
-        }
-    })
-    .map(Kind::Flag)
-}
-
-fn path(table: &Table<'_>) -> Option<Kind> {
-    let Some(beneath) = table.item("beneath") else {
-        return missing(table, "beneath", "the absolute path of a folder");
-    };
-
-    let pass = table.item("pass").map_or(Some(Pass::Name), |item| {
-        one_of(&item, &[("name", Pass::Name), ("fd", Pass::Descriptor)])
-    });
-
-    Some(Kind::Path {
-        beneath: beneath.parsed(absolute)?,
-        pass: pass?,
-    })
 }

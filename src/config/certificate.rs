@@ -1,6 +1,7 @@
 //! `[tls]`: certificate, key and the CA of client certificates, read and judged together.
 
 use super::reader::{Item, Table};
+use super::warning::{Subject, Warning};
 use crate::limits;
 use crate::monitor::{Tls, TlsFile, TlsFiles};
 use std::path::Path;
@@ -66,12 +67,11 @@ pub fn read_tls(
 /// Warns of a certificate that is not valid now, or not for much longer.
 fn warn_of_expiry(certificate: &Item<'_>, read: &Tls) {
     let now = crate::clock::now();
+    let what = (Warning::Certificate, &Subject::table("tls"));
     if let Some(fault) = read.validity.fault(now) {
-        certificate.warn(format!("the certificate {fault}"));
+        certificate.warn(what, format!("the certificate {fault}"));
     } else if read.validity.left(now) < limits::CERTIFICATE_WARNING {
-        certificate.warn(format!(
-            "the certificate expires in {}",
-            read.validity.left_text(now)
-        ));
+        let left = read.validity.left_text(now);
+        certificate.warn(what, format!("the certificate expires in {left}"));
     }
 }

@@ -1,11 +1,13 @@
 //! `[commands.NAME]`: a command with its template, its arguments, and the rules of its runs.
 
-use super::argument::arguments;
+use super::acknowledge::acknowledge;
+use super::argument::{Definitions, arguments};
 use super::confinement;
 use super::names::name;
 use super::reader::{Item, Table};
 use super::template::{environment, judge, template};
 use super::values::{absolute, has, one_of, sources, timeout, window};
+use super::warning::{Subject, Warning};
 use crate::limits;
 use crate::policy::{
     Argument, Command, OnDisconnect, OnRevoke, RunAs, Signal, Stdin, Template, Text, Word,
@@ -36,12 +38,19 @@ pub struct Read {
 
 /// Reads one command. Faults are left where readers leave them; `None` when nothing usable came
 /// out.
-pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read> {
+pub fn read(
+    command: &str,
+    table: Table<'_>,
+    defaults: &Defaults,
+    definitions: &Definitions,
+) -> Option<Read> {
+    let about = Subject::command(command);
+    acknowledge(&table, &about);
     if let Err(why) = name(command) {
         table.fault(why);
     }
-    let (template, environment, arguments) = words(&table);
-    let timeout = time_limit(&table, defaults);
+    let (template, environment, arguments) = words(&table, definitions);
+    let timeout = time_limit(&table, &about, defaults);
     let pty = table.flag("pty").unwrap_or(false);
     let (linger, leave_running) = confinement::after(&table);
     let run_as = table.text("run_as").or_else(|| defaults.run_as.clone());
@@ -99,14 +108,19 @@ pub fn read(command: &str, table: Table<'_>, defaults: &Defaults) -> Option<Read
 type Words = (Option<Template>, Vec<(String, Word)>, Vec<Argument>);
 
 /// The template, the environment, and the arguments that their holes name.
-fn words(table: &Table<'_>) -> Words {
+fn words(table: &Table<'_>, definitions: &Definitions) -> Words {
     let arguments = table
         .table("args")
-        .map(|args| arguments(&args))
+        .map(|args| arguments(&args, definitions))
         .unwrap_or_default();
-    let index = |hole: &str| arguments.iter().position(|argument| argument.name == hole);
+    // What a mistyped `args` declares is not said to be undeclared as well.
+    let mistyped = table.has_near("args").then_some(usize::MAX);
+    let index = |hole: &str| {
+        let known = arguments.iter().position(|argument| argument.name == hole);
+        known.or(mistyped)
+    };
     let template = table.item("exec").and_then(|exec| template(&exec, index));
-    if template.is_none() && !has(table, "exec") {
+    if template.is_none() && !has(table, "exec") && !table.has_near("exec") {
         table.fault("`exec` is missing; accepted is a list of words such as [\"/usr/bin/uptime\"]");
     }
     let environment = table
@@ -132,15 +146,19 @@ fn lock(table: &Table<'_>) -> Option<String> {
 }
 
 /// `timeout`, which must be said somewhere; `None` is `"none"`.
-fn time_limit(table: &Table<'_>, defaults: &Defaults) -> Option<Duration> {
+fn time_limit(table: &Table<'_>, about: &Subject, defaults: &Defaults) -> Option<Duration> {
     let read = match table.item("timeout") {
-        Some(item) => timeout(&item),
+        Some(item) => {
+            let read = timeout(&item);
+            if read == Some(None) {
+                let text = "timeout is \"none\": a run that hangs goes on for ever";
+                table.warn((Warning::NoTimeout, about), text);
+            }
+            read
+        }
         None => defaults.timeout,
     };
 
-    if read == Some(None) {
-        table.warn("timeout is \"none\": a run that hangs goes on for ever");
-    }
     if read.is_none() && !has(table, "timeout") && !table.has_near("timeout") {
         table.fault("`timeout` is missing, here and in [defaults]; accepted is a duration, or \"none\" spelled out");
     }

@@ -2,7 +2,7 @@
 //! the monitor.
 
 use super::accounts::Accounts;
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, Warnings};
 use super::files::{Source, included, source};
 use super::judge::{judge_files, judge_machine};
 use super::machine::{Judged, Machine, Mode};
@@ -11,6 +11,7 @@ use super::policy::{self, Parts};
 use super::reader::{Document, Table};
 use super::server::{Beside, Server, server};
 use super::values::folder_of;
+use super::warning::{Subject, Warning};
 use crate::credential::{Credentials, Hash};
 use crate::monitor::{Settings, Tls, TlsFiles};
 use crate::place::Place;
@@ -27,8 +28,10 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// Who may do what.
     pub policy: Arc<Policy>,
-    /// Warnings: what is risky, but allowed.
+    /// Warnings: what is risky, but allowed, and not acknowledged.
     pub warnings: Vec<Fault>,
+    /// How many warnings are acknowledged.
+    pub acknowledged: usize,
 }
 
 /// Every fault, and the warnings found on the way.
@@ -86,10 +89,12 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, Re
         return Err(faults.into_parts());
     };
     let Some(tls) = server.tls.take() else {
+        let warnings = faults.into_warnings(mode == Mode::Here);
         return Ok(Loaded {
             settings: None,
             policy,
-            warnings: faults.into_parts().1,
+            warnings: warnings.told,
+            acknowledged: warnings.acknowledged,
         });
     };
 
@@ -112,7 +117,7 @@ fn for_the_monitor(
         return Err(faults.into_parts());
     }
 
-    let (_, warnings) = faults.into_parts();
+    let Warnings { told, acknowledged } = faults.into_warnings(true);
     let cost = Settings::usual_cost(hashes(&credentials).map(|(_, hash)| hash));
     let settings = Hash::nobodys(cost).map(|dummy| {
         server.settings(Beside {
@@ -120,7 +125,7 @@ fn for_the_monitor(
             credentials,
             dummy,
             tls,
-            warnings: warnings.iter().map(Fault::to_string).collect(),
+            warnings: told.iter().map(Fault::to_string).collect(),
             outline,
         })
     });
@@ -128,7 +133,8 @@ fn for_the_monitor(
     Ok(Loaded {
         settings,
         policy,
-        warnings,
+        warnings: told,
+        acknowledged,
     })
 }
 
@@ -212,6 +218,7 @@ fn judge_logins(file: &str, credentials: &BTreeMap<String, Credentials>, faults:
         .all(|known| known.password.is_none() && known.keys.is_empty())
     {
         faults.warn(
+            (Warning::NoLogin, &Subject::table("users")),
             &Place {
                 file: file.into(),
                 line: 0,

@@ -3,6 +3,7 @@
 use super::fault::Faults;
 use super::machine::Mode;
 use super::reader::Table;
+use super::warning::{Subject, Warning};
 use crate::limits;
 use crate::place::Place;
 use crate::policy::Pattern;
@@ -102,7 +103,8 @@ pub fn included(root: &Table<'_>, folder: &Path, mode: Mode, trust: &Trust) -> V
                 .map(|entry| entry.path())
                 .collect();
             if found.is_empty() {
-                item.warn("matches no file");
+                let about = Subject::table("include");
+                item.warn((Warning::EmptyInclude, &about), "matches no file");
             }
             found.sort();
             files.extend(found);

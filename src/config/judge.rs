@@ -3,6 +3,7 @@
 use super::fault::Faults;
 use super::machine::{self, Machine};
 use super::server::Server;
+use super::warning::{Subject, Warning};
 use crate::policy::{Command, Kind, Pass, Policy};
 use crate::sys::{self, Trust};
 use std::os::unix::fs::MetadataExt;
@@ -26,7 +27,8 @@ pub fn judge_machine(server: &Server, policy: &Policy, known: &Machine, faults: 
 
     if !server.grouped {
         let text = "\"best-effort\": a run's processes are found by their parentage; one that is killed at the wrong moment, or belongs to another user, can be missed";
-        faults.warn(&server.containment, "server.containment", text);
+        let what = (Warning::BestEffort, &Subject::table("server"));
+        faults.warn(what, &server.containment, "server.containment", text);
     }
 
     for command in policy.commands.values() {
@@ -44,25 +46,26 @@ pub fn judge_files(
     machine::judge_executable(command, trust, judged, faults);
     let key = format!("commands.{}", command.name);
     for argument in &command.arguments {
-        let Kind::Path { beneath, pass } = &argument.kind else {
+        let Kind::Path { beneath, pass, .. } = &argument.kind else {
             continue;
         };
-        let key = format!("{key}.args.{}.beneath", argument.name);
+        // What commands share is told once, where it stands.
+        let (key, place) = match &argument.definition {
+            Some(shared) => (format!("arguments.{}.beneath", shared.name), &shared.place),
+            None => (
+                format!("{key}.args.{}.beneath", argument.name),
+                &argument.place,
+            ),
+        };
         match std::fs::symlink_metadata(beneath) {
-            Err(fault) => faults.add(
-                &argument.place,
-                key,
-                format!("{}: {fault}", beneath.display()),
-            ),
-            Ok(meta) if !meta.is_dir() => faults.add(
-                &argument.place,
-                key,
-                format!("{} is not a folder", beneath.display()),
-            ),
+            Err(fault) => faults.add(place, key, format!("{}: {fault}", beneath.display())),
+            Ok(meta) if !meta.is_dir() => {
+                faults.add(place, key, format!("{} is not a folder", beneath.display()))
+            }
             Ok(_) if *pass == Pass::Name => {
                 if let Err(why) = only_ours(beneath, trust) {
                     faults.add(
-                        &argument.place,
+                        place,
                         key,
                         format!("{why}, so a name could be made to mean another file between check and use; set pass = \"fd\""),
                     );

@@ -2,6 +2,7 @@
 
 use super::fault::Faults;
 use super::terminals::terminals;
+use super::warning::{Subject, Warning};
 use crate::policy::Command;
 use crate::sys::{self, Controllers};
 use std::collections::{BTreeSet, HashMap};
@@ -62,7 +63,8 @@ pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: 
     if command.limits.per_process && command.limits.processes.is_some() {
         let text = "counts every process of the account on this machine, not only this run's, and does not bind root";
         let key = format!("commands.{}.limits.processes", command.name);
-        faults.warn(&command.place, key, text);
+        let what = (Warning::AccountProcesses, &Subject::command(&command.name));
+        faults.warn(what, &command.place, key, text);
     }
 
     if command.confinement.sandbox.is_some() && !machine.landlock {
@@ -231,7 +233,9 @@ pub fn judge_executable(
         Judgement::Sound { privileged } => {
             if privileged && !command.confinement.setuid_allowed {
                 let text = "has the setuid bit or file capabilities, which have no effect without `setuid_allowed = true`";
-                faults.warn(&command.place, key, format!("{} {text}", path.display()));
+                let what = (Warning::NoPrivileges, &Subject::command(&command.name));
+                let text = format!("{} {text}", path.display());
+                faults.warn(what, &command.place, key, text);
             }
         }
     }

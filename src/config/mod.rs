@@ -4,6 +4,8 @@
 #[cfg(target_os = "linux")]
 mod accounts;
 #[cfg(target_os = "linux")]
+mod acknowledge;
+#[cfg(target_os = "linux")]
 mod argument;
 #[cfg(target_os = "linux")]
 mod certificate;
@@ -26,6 +28,8 @@ mod files;
 mod hosts;
 #[cfg(target_os = "linux")]
 mod judge;
+#[cfg(target_os = "linux")]
+mod kind;
 #[cfg(target_os = "linux")]
 mod machine;
 mod names;
@@ -53,6 +57,14 @@ mod template;
 mod terminals;
 #[cfg(target_os = "linux")]
 mod values;
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(
+        dead_code,
+        reason = "the client's file needs a part of what the daemon's does"
+    )
+)]
+mod warning;
 
 #[cfg(target_os = "linux")]
 pub use daemon::{Loaded, load, offline};
@@ -63,6 +75,7 @@ pub use machine::{Machine, Mode, enforcement};
 pub use names::name;
 #[cfg(target_os = "linux")]
 pub use places::{control_socket, server_key, state_and_trail};
+pub use warning::Warning;
 
 /// For the fuzz target: any text is read or refused.
 #[doc(hidden)]

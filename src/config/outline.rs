@@ -12,6 +12,7 @@ pub fn note(outline: &mut Outline, document: &DeTable<'_>) {
     for (section, value) in document {
         let section = section.get_ref();
         let named = match section.as_ref() {
+            "arguments" => Some("argument"),
             "commands" => Some("command"),
             "roles" => Some("role"),
             "users" => Some("user"),

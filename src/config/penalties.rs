@@ -1,7 +1,9 @@
 //! `[penalties]`: what failing costs.
 
+use super::acknowledge::acknowledge;
 use super::reader::Table;
 use super::values::window;
+use super::warning::{Subject, Warning};
 use crate::monitor::PenaltyRules;
 use crate::penalty::Rules;
 use crate::policy::Network;
@@ -28,8 +30,11 @@ pub fn usual_penalties() -> PenaltyRules {
 /// `[penalties]`: what failing costs.
 pub fn penalties(table: Table<'_>) -> PenaltyRules {
     let usual = usual_penalties();
+    let about = Subject::table("penalties");
+    acknowledge(&table, &about);
     if table.item("off").and_then(|item| item.flag()) == Some(true) {
-        table.warn("penalties are off: passwords can be guessed as fast as they can be verified");
+        let text = "penalties are off: passwords can be guessed as fast as they can be verified";
+        table.warn((Warning::PenaltiesOff, &about), text);
         table.finish();
         return switched_off(usual);
     }

@@ -1,11 +1,14 @@
 //! Roles, users and commands: the part of a configuration that says who may do what, from one file
 //! or many.
 
+use super::acknowledge::acknowledge;
+use super::argument::{Definitions, define};
 use super::command::{self, Defaults, Read};
 use super::fault::Faults;
-use super::names::{self, name};
+use super::names;
 use super::reader::{Item, Table};
 use super::values::{sources, timeout, window};
+use super::warning::{Subject, Warning};
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;
 use crate::place::Place;
@@ -23,6 +26,8 @@ pub struct Parts {
     pub users: BTreeMap<String, ReadUser>,
     /// The commands, by name.
     pub commands: BTreeMap<String, Read>,
+    /// The names of commands that are there, and could not be read.
+    unread: Vec<String>,
 }
 
 /// A user as the file says.
@@ -44,6 +49,12 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
         .and_then(|root| root.table("defaults"))
         .map(defaults)
         .unwrap_or_default();
+    let (mut definitions, mut unread) = (Definitions::default(), Vec::new());
+    for root in roots {
+        let read = |name: &str, table: Table<'_>| Some(define(name, table));
+        let place = Definitions::place;
+        each(root, "arguments", definitions.all(), place, faults, read);
+    }
     for root in roots {
         each(
             root,
@@ -51,7 +62,7 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
             &mut parts.roles,
             |role| &role.place,
             faults,
-            |_, table| Some(role(table)),
+            |name, table| Some(role(name, table)),
         );
 
         each(
@@ -60,7 +71,7 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
             &mut parts.users,
             |user| &user.user.place,
             faults,
-            |_, table| Some(user(table)),
+            |name, table| Some(user(name, table)),
         );
 
         each(
@@ -69,9 +80,17 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
             &mut parts.commands,
             |read| &read.command.place,
             faults,
-            |name, table| command::read(name, table, &defaults),
+            |name, table| {
+                let read = command::read(name, table, &defaults, &definitions);
+                if read.is_none() {
+                    unread.push(name.to_owned());
+                }
+                read
+            },
         );
     }
+    parts.unread = unread;
+    definitions.judge(faults);
 
     judge(&parts, faults);
     parts
@@ -112,25 +131,39 @@ fn each<T>(
 }
 
 fn defaults(table: Table<'_>) -> Defaults {
+    let about = Subject::table("defaults");
+    acknowledge(&table, &about);
     let read = Defaults {
         run_as: table.text("run_as"),
-        // One that is wrong is a fault here; it is not missing at every command as well.
-        timeout: table
-            .item("timeout")
-            .map(|item| timeout(&item).unwrap_or(Some(Duration::from_secs(60)))),
+        timeout: default_timeout(&table),
         grace: table.duration("grace"),
         resume_window: table.item("resume_window").and_then(|item| window(&item)),
     };
 
+    if read.timeout == Some(None) {
+        let text = "timeout is \"none\": a run that hangs goes on for ever, of every command without its own";
+        table.warn((Warning::NoTimeout, &about), text);
+    }
     table.finish();
     read
 }
 
-fn role(table: Table<'_>) -> Role {
+/// `defaults.timeout`. One that is wrong or mistyped is a fault here; it is not missing at every command
+/// as well.
+fn default_timeout(table: &Table<'_>) -> Option<Option<Duration>> {
+    let instead = Some(Duration::from_secs(60));
+    match table.item("timeout") {
+        Some(item) => Some(timeout(&item).unwrap_or(instead)),
+        None => table.has_near("timeout").then_some(instead),
+    }
+}
+
+fn role(name: &str, table: Table<'_>) -> Role {
+    acknowledge(&table, &Subject::named("roles", name));
     let pattern = |item: &Item<'_>| {
         let text = item.text()?;
         let plain = text.replace('*', "x");
-        if let Err(why) = name(&plain) {
+        if let Err(why) = names::name(&plain) {
             item.fault(why);
             return None;
         }
@@ -168,7 +201,9 @@ fn role(table: Table<'_>) -> Role {
     read
 }
 
-fn user(table: Table<'_>) -> ReadUser {
+fn user(name: &str, table: Table<'_>) -> ReadUser {
+    let about = Subject::named("users", name);
+    acknowledge(&table, &about);
     let password = table.item("password");
     let read = ReadUser {
         user: User {
@@ -197,17 +232,15 @@ fn user(table: Table<'_>) -> ReadUser {
 
     if let Some(hash) = &read.credentials.password {
         let cost = hash.cost();
-        let item_fault = |text: String| {
-            if let Some(item) = &password {
-                item.warn(text);
-            }
-        };
-
         if u64::from(cost.memory_kib) * u64::from(cost.passes) < 19 * 1024 * 2 {
-            item_fault(format!(
+            let what = (Warning::WeakHash, &about);
+            let text = format!(
                 "is weak: m={} KiB, t={}; OWASP's least is m=19456, t=2",
                 cost.memory_kib, cost.passes
-            ));
+            );
+            if let Some(item) = &password {
+                item.warn(what, text);
+            }
         }
     }
 
@@ -255,6 +288,7 @@ fn judge(parts: &Parts, faults: &Faults) {
             .any(|role| role.commands.iter().any(|pattern| pattern.matches(name)));
         if !granted {
             faults.warn(
+                (Warning::UnusedCommand, &Subject::command(name)),
                 &read.command.place,
                 format!("commands.{name}"),
                 "no role grants this command",
@@ -270,10 +304,8 @@ fn judge_role(name: &String, role: &Role, parts: &Parts, faults: &Faults) {
     }
 
     for pattern in role.deny.iter().filter(|pattern| {
-        !parts
-            .commands
-            .keys()
-            .any(|command| pattern.matches(command))
+        let mut names = parts.commands.keys().chain(&parts.unread);
+        !names.any(|command| pattern.matches(command))
     }) {
         // What is denied in vain may be a name that was spelled wrongly, and a grant that was
         // meant to be none.
@@ -290,6 +322,7 @@ fn judge_role(name: &String, role: &Role, parts: &Parts, faults: &Faults) {
         .any(|user| user.user.roles.contains(name))
     {
         faults.warn(
+            (Warning::UnusedRole, &Subject::named("roles", name)),
             &role.place,
             format!("roles.{name}"),
             "no user has this role",
@@ -303,6 +336,7 @@ fn judge_grant(role: &str, pattern: &Pattern, parts: &Parts, faults: &Faults) {
     let matched: Vec<&str> = parts
         .commands
         .keys()
+        .chain(&parts.unread)
         .map(String::as_str)
         .filter(|command| pattern.matches(command))
         .collect();
@@ -314,6 +348,7 @@ fn judge_grant(role: &str, pattern: &Pattern, parts: &Parts, faults: &Faults) {
         };
 
         faults.warn(
+            (Warning::Wildcard, &Subject::named("roles", role)),
             &pattern.place,
             key,
             format!("`{}` grants {spelled}", pattern.text),
@@ -345,6 +380,7 @@ fn judge_user(name: &str, read: &ReadUser, parts: &Parts, faults: &Faults) {
 
     if !read.has_hash && read.credentials.keys.is_empty() {
         faults.warn(
+            (Warning::NoLogin, &Subject::named("users", name)),
             &read.user.place,
             key,
             "has neither a password nor SSH keys and cannot log in",
@@ -366,6 +402,7 @@ fn judge_costs(parts: &Parts, faults: &Faults) {
     if let Some((usual, first, _)) = costs.first() {
         for (_, name, place) in costs.iter().filter(|(cost, ..)| cost != usual) {
             faults.warn(
+                (Warning::UnevenHashes, &Subject::named("users", name)),
                 place,
                 format!("users.{name}.password"),
                 format!("costs another amount of work than that of `{first}`: the time of a refusal tells such users apart"),

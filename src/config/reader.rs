@@ -1,6 +1,7 @@
 //! Walks a TOML document with the place of every value. A key that nobody asked for is a fault.
 
 use super::fault::Faults;
+use super::warning::{Subject, Warning};
 use crate::place::Place;
 use crate::units;
 use std::cell::RefCell;
@@ -192,14 +193,26 @@ impl<'d> Table<'d> {
     }
 
     /// A warning at this table.
-    pub fn warn(&self, text: impl Into<String>) {
-        self.faults.warn(&self.place, self.key.clone(), text);
+    pub fn warn(&self, what: (Warning, &Subject), text: impl Into<String>) {
+        self.faults.warn(what, &self.place, self.key.clone(), text);
     }
 
     /// A warning at something below this table.
-    pub fn warn_below(&self, place: &Place, key: &str, text: impl Into<String>) {
+    pub fn warn_below(
+        &self,
+        what: (Warning, &Subject),
+        place: &Place,
+        key: &str,
+        text: impl Into<String>,
+    ) {
         let key = format!("{}.{key}", self.key);
-        self.faults.warn(place, key, text);
+        self.faults.warn(what, place, key, text);
+    }
+
+    /// Notes that this table acknowledges a warning, at this place in it.
+    pub fn acknowledged(&self, place: &Place, warning: Warning, subject: &Subject) {
+        let key = self.path(warning.word());
+        self.faults.acknowledge((warning, subject), place, key);
     }
 
     /// Everything was asked for: what is left over is a fault.
@@ -232,6 +245,22 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Tells a key that may be a mistyped `name` as what it is, where the rest of the table cannot be
+    /// read without it. Whether there is one.
+    pub fn meant(&self, name: &str) -> bool {
+        let near =
+            |key: &&Spanned<DeString<'_>>| key.get_ref() != name && is_near(key.get_ref(), name);
+        let Some(key) = self.entries.keys().find(near) else {
+            return false;
+        };
+        self.faults.add(
+            &self.document.place(key.span()),
+            self.path(key.get_ref()),
+            format!("unknown key; did you mean `{name}`?"),
+        );
+        true
+    }
+
     /// Whether a key stands here that may be a mistyped `name`: that `name` is missing follows from
     /// it, and is not told as well.
     pub fn has_near(&self, name: &str) -> bool {
@@ -241,7 +270,7 @@ impl<'d> Table<'d> {
 }
 
 /// Whether one word is likely to be the other, mistyped.
-fn is_near(one: &str, other: &str) -> bool {
+pub fn is_near(one: &str, other: &str) -> bool {
     let most = if other.len() > 4 { 2 } else { 1 };
     strsim::damerau_levenshtein(one, other) <= most
 }
@@ -271,8 +300,8 @@ impl<'d> Item<'d> {
     }
 
     /// A warning at this value.
-    pub fn warn(&self, text: impl Into<String>) {
-        self.faults.warn(&self.place, self.key.clone(), text);
+    pub fn warn(&self, what: (Warning, &Subject), text: impl Into<String>) {
+        self.faults.warn(what, &self.place, self.key.clone(), text);
     }
 
     /// The string, silently `None` for anything else.

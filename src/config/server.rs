@@ -2,6 +2,7 @@
 //! `[output]`.
 
 use super::accounts::frontend_user;
+use super::acknowledge::acknowledge;
 use super::certificate::read_tls;
 use super::fault::Faults;
 use super::machine::Mode;
@@ -9,6 +10,7 @@ use super::penalties::{penalties, usual_penalties};
 use super::places::{judge_folders, state_and_control, trail_of};
 use super::reader::{Item, Table};
 use super::values::{number, one_of, size, time, timeout, window};
+use super::warning::Subject;
 use crate::credential::{Credentials, Hash};
 use crate::host::Host;
 use crate::ipc::{Limits, Logs};
@@ -112,6 +114,7 @@ impl Server {
 pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> Server {
     let tables = ["server", "tls", "login", "limits", "audit", "output"].map(|key| root.table(key));
     let [table, tls, login, bounds, audit, output] = tables.each_ref().map(Option::as_ref);
+    acknowledged([(table, "server"), (tls, "tls")]);
     let penalties = root
         .table("penalties")
         .map(penalties)
@@ -166,6 +169,15 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
     read.verifier_memory_kib = memory_each(root, read.verifier_memory_kib, read.verifiers, faults);
     finish(tables);
     read
+}
+
+/// What is acknowledged of these tables.
+fn acknowledged(tables: [(Option<&Table<'_>>, &'static str); 2]) {
+    for (table, name) in tables {
+        if let Some(table) = table {
+            acknowledge(table, &Subject::table(name));
+        }
+    }
 }
 
 /// Where the file says what to listen on.

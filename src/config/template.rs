@@ -3,9 +3,10 @@
 
 use super::reader::{Item, Table};
 use super::values::absolute;
+use super::warning::{Subject, Warning};
 use crate::policy::{
-    Argument, Command, Kind, Piece, Presence, Segment, Template, Word, forbidden_variable,
-    interpreter_hole, starts_shells,
+    Argument, Command, Kind, Loose, Presence, Segment, Template, Word, forbidden_variable,
+    interpreter_hole, option_hole, starts_shells,
 };
 
 /// Reads `exec`; `index` is the number of the argument of a hole.
@@ -104,27 +105,26 @@ pub fn judge(command: &Command, table: &Table<'_>) {
     }
 
     if command.pty && starts_shells(command.executable()) {
-        table.warn("pty: this program can start a shell from inside, and whoever runs it has that shell as its account");
+        let what = (Warning::ShellInside, &Subject::command(&command.name));
+        table.warn(what, "pty: this program can start a shell from inside, and whoever runs it has that shell as its account");
     }
 }
 
-/// Whether a value could be taken for an option: its hole begins a word, before any `--`, and what
-/// stands before it is no option that takes the next word as its value.
-fn may_be_an_option(template: &Template, index: usize) -> bool {
-    let mut before = None;
-    for word in template.words() {
-        let literal = word.literal();
-        if literal == Some("--") {
-            return false;
-        }
-        let is_value =
-            before.is_some_and(|word: &str| word.starts_with('-') && !word.contains('='));
-        if word.0.first() == Some(&Piece::Hole(index)) && !is_value {
-            return true;
-        }
-        before = literal;
-    }
-    false
+/// What is to be said where a value may begin with `-` and could be taken for an option.
+fn option_injection(command: &Command, index: usize, argument: &Argument) -> Option<String> {
+    let dash = match argument.kind {
+        Kind::Text(_) if argument.allow_dash => "allow_dash: a value may look like an option",
+        Kind::Integer { min, .. } if min < 0 => "min: a number below 0 may look like an option",
+        _ => return None,
+    };
+
+    let name = &argument.name;
+    Some(match option_hole(&command.template, index)? {
+        Loose::Word => format!("{dash}; put `--` before its hole"),
+        Loose::Behind(option) => format!(
+            "{dash} if `{option}` takes no value; put `--` before its hole, or where `{option}` does take one write both in a nested list, [\"{option}\", \"{{{name}}}\"]"
+        ),
+    })
 }
 
 /// Whether an argument has holes, and in words that it can be part of.
@@ -142,15 +142,21 @@ fn judge_holes(command: &Command, index: usize, argument: &Argument, table: &Tab
         ));
     }
 
-    let text = matches!(argument.kind, Kind::Text(_));
-    if argument.allow_dash && text && may_be_an_option(&command.template, index) {
-        let text = "allow_dash: a value may look like an option; put `--` before its hole";
-        table.warn_below(&argument.place, &format!("args.{name}"), text);
+    let about = Subject::command(&command.name);
+    let below = format!("args.{name}");
+    if let Some(text) = option_injection(command, index, argument) {
+        let what = (Warning::OptionInjection, &about);
+        table.warn_below(what, &argument.place, &below, text);
     }
 
     if argument.secret && argv().any(here) {
-        let key = format!("{}.args.{name}", table.key);
-        table.warn(format!("{key}: a secret in argv is seen by every user of this machine in ps; pass it in `environment`"));
+        let text = "a secret in argv is seen by every user of this machine in ps; pass it in `environment`";
+        table.warn_below(
+            (Warning::SecretInArgv, &about),
+            &argument.place,
+            &below,
+            text,
+        );
     }
 
     let alone = match argument.repeated {

@@ -1,6 +1,6 @@
 //! Why a run did not begin, told apart for the client.
 
-use crate::policy::Plan;
+use crate::policy::{Only, Plan};
 use crate::sys::{SpawnError, Step};
 use std::io;
 
@@ -45,10 +45,10 @@ impl NotStarted {
         }
     }
 
-    /// Translates the step that failed in the child. All causes of a path's refusal read the same,
-    /// so that a client cannot learn which files exist.
+    /// Translates the step that failed in the child. All causes why a path cannot be opened read the
+    /// same, so that a client cannot learn which files exist.
     pub(super) fn step(error: &SpawnError, plan: &Plan) -> Self {
-        if error.step == Step::Path {
+        if matches!(error.step, Step::Path | Step::Wanted) {
             return Self::path(error, plan);
         }
         let executable = plan.command.executable();
@@ -100,18 +100,21 @@ impl NotStarted {
         }
     }
 
-    /// A path argument that could not be opened.
+    /// A path argument that could not be opened, or was opened and is not what it must be.
     fn path(error: &SpawnError, plan: &Plan) -> Self {
-        let argument = plan
-            .opens
-            .get(error.index)
-            .map(|open| open.argument.clone());
+        let open = plan.opens.get(error.index);
+        let argument = open.map(|open| open.argument.clone());
         let named = argument.as_deref().unwrap_or("path");
-        let text = format!("argument `{named}` leads to nothing that this command may open");
+        let only = open.and_then(|open| open.only);
+        let found = match only.filter(|_| error.step == Step::Wanted) {
+            Some(Only::File) => "leads to a folder, and this command takes files only",
+            Some(Only::Folder) => "leads to a file, and this command takes folders only",
+            None => "leads to nothing that this command may open",
+        };
         Self {
             obstacle: Obstacle::Path,
+            text: format!("argument `{named}` {found}"),
             argument,
-            text,
         }
     }
 }

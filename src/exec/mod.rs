@@ -12,10 +12,10 @@ pub use running::{LeftRunning, Running};
 pub use tree::Rest;
 
 use crate::audit::Receipt;
-use crate::policy::{Account, Command, Confinement, Grant, Plan, RunAs, Stdin};
+use crate::policy::{Account, Command, Confinement, Grant, Only, Plan, RunAs, Stdin};
 use crate::sys::{
     self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
-    TreeLimits, Trust,
+    TreeLimits, Trust, Wanted,
 };
 use crate::verb;
 use std::ffi::CString;
@@ -377,6 +377,10 @@ fn opens(plan: &Plan) -> Result<Vec<Open>, NotStarted> {
                 root: text(&open.beneath.to_string_lossy())?,
                 relative: text(&open.relative)?,
                 keep: open.descriptor,
+                only: open.only.map(|only| match only {
+                    Only::File => Wanted::File,
+                    Only::Folder => Wanted::Folder,
+                }),
             })
         })
         .collect()

@@ -1,12 +1,15 @@
 //! Argument kinds: what a value must look like before it can become part of an argv.
 
 use super::Network;
+use super::choice::Choices;
+use super::moment::Times;
 use super::text::{Text, hostname, integer, relative, unprintable};
 use crate::limits;
 use crate::place::Place;
 use crate::verb::Value;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// One declared argument of a command.
 #[derive(Debug, Clone)]
@@ -27,13 +30,24 @@ pub struct Argument {
     pub summary: String,
     /// Where the argument is declared.
     pub place: Place,
+    /// The definition in `[arguments]` that the command uses for it.
+    pub definition: Option<Definition>,
+}
+
+/// A definition in `[arguments]` that a command uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The definition's name.
+    pub name: String,
+    /// Where the definition stands.
+    pub place: Place,
 }
 
 /// The kinds of arguments.
 #[derive(Debug, Clone)]
 pub enum Kind {
     /// One of these words, exactly.
-    Choice(Vec<String>),
+    Choice(Choices),
     /// A whole number within bounds, both included.
     Integer {
         /// The least number.
@@ -51,6 +65,8 @@ pub enum Kind {
         beneath: PathBuf,
         /// How the command gets the path.
         pass: Pass,
+        /// What the path must lead to; `None` takes files and folders.
+        only: Option<Only>,
     },
     /// A DNS name.
     Hostname,
@@ -58,6 +74,17 @@ pub enum Kind {
     Ip,
     /// A network in CIDR notation.
     Cidr,
+    /// A point in time.
+    Time(Times),
+}
+
+/// What a path must lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
 }
 
 /// How a command gets a path.
@@ -85,16 +112,23 @@ pub enum Presence {
 pub(super) type Accepted = Vec<String>;
 
 impl Argument {
-    /// Judges what the client sent, or did not send.
+    /// Judges what the client sent, or did not send, at this time.
     ///
     /// # Errors
     /// A sentence that names bound and value, without the argument's name.
-    pub(super) fn accept(&self, value: Option<&Value>) -> Result<Accepted, String> {
+    pub(super) fn accept(
+        &self,
+        value: Option<&Value>,
+        now: SystemTime,
+    ) -> Result<Accepted, String> {
         let Some(value) = value else {
             return match &self.presence {
                 Presence::Required => Err("is missing".into()),
                 Presence::Optional => Ok(Vec::new()),
-                Presence::Default(text) => Ok(vec![text.clone()]),
+                Presence::Default(text) => self
+                    .one(text, now)
+                    .map(|value| vec![value])
+                    .map_err(|why| format!("was left out, and its default {why}")),
             };
         };
 
@@ -119,22 +153,25 @@ impl Argument {
             (_, Value::Many(values), Some(most)) if values.len() > most => {
                 Err(format!("has {} values, {most} are allowed", values.len()))
             }
-            (_, Value::Many(values), Some(_)) if values.is_empty() => self.accept(None),
-            (_, Value::Many(values), Some(_)) => values.iter().map(|text| self.one(text)).collect(),
-            (_, Value::Text(text), _) => Ok(vec![self.one(text)?]),
-            (_, Value::Secret(secret), _) => Ok(vec![self.one(secret.expose())?]),
+            (_, Value::Many(values), Some(_)) if values.is_empty() => self.accept(None, now),
+            (_, Value::Many(values), Some(_)) => {
+                values.iter().map(|text| self.one(text, now)).collect()
+            }
+            (_, Value::Text(text), _) => Ok(vec![self.one(text, now)?]),
+            (_, Value::Secret(secret), _) => Ok(vec![self.one(secret.expose(), now)?]),
             (Kind::Integer { .. }, Value::Integer(number), _) => {
-                Ok(vec![self.one(&number.to_string())?])
+                Ok(vec![self.one(&number.to_string(), now)?])
             }
             (kind, other, _) => Err(format!("is {}, not {}", other.kind(), kind.expected())),
         }
     }
 
-    /// Judges one value, be it a client's or a default's when the configuration loads.
+    /// Judges one value at this time, be it a client's or a default's, and says what the command
+    /// gets for it.
     ///
     /// # Errors
     /// A sentence that names bound and value, without the argument's name.
-    pub fn one(&self, text: &str) -> Result<String, String> {
+    pub fn one(&self, text: &str, now: SystemTime) -> Result<String, String> {
         let shown = if self.secret {
             "the value".to_owned()
         } else {
@@ -164,10 +201,10 @@ impl Argument {
         }
 
         match &self.kind {
-            Kind::Choice(choices) if choices.iter().any(|choice| choice == text) => {
-                Ok(text.to_owned())
-            }
-            Kind::Choice(choices) => Err(format!("{shown} is not one of {}", choices.join(", "))),
+            Kind::Choice(choices) => match choices.value(text) {
+                Some(value) => Ok(value.to_owned()),
+                None => Err(format!("{shown} is not one of {}", choices.listed(", "))),
+            },
             Kind::Integer { min, max } => integer(text)
                 .filter(|number| (min..=max).contains(&number))
                 .map(|number| number.to_string())
@@ -189,6 +226,7 @@ impl Argument {
                 .map(|ip| ip.to_string())
                 .map_err(|_| format!("{shown} is not an IP address")),
             Kind::Cidr => text.parse::<Network>().map(|network| network.to_string()),
+            Kind::Time(times) => times.accept(text, &shown, now),
         }
     }
 }
@@ -205,6 +243,7 @@ impl Kind {
             Self::Hostname => "hostname",
             Self::Ip => "ip",
             Self::Cidr => "cidr",
+            Self::Time(_) => "time",
         }
     }
 
@@ -219,14 +258,28 @@ impl Kind {
     /// What the kind accepts, in words.
     pub fn bounds(&self) -> String {
         match self {
-            Self::Choice(choices) => choices.join(" | "),
+            Self::Choice(choices) => choices.listed(" | "),
             Self::Integer { min, max } => format!("{min} to {max}"),
             Self::Text(bounds) => format!("{} (at most {} bytes)", bounds.pattern, bounds.max),
             Self::Flag(word) => format!("becomes {word}"),
-            Self::Path { beneath, .. } => format!("beneath {}", beneath.display()),
+            Self::Path { beneath, only, .. } => {
+                let what = only.map(|only| format!("a {} ", only.word()));
+                format!("{}beneath {}", what.unwrap_or_default(), beneath.display())
+            }
             Self::Hostname => "a DNS name".into(),
             Self::Ip => "an IPv4 or IPv6 address".into(),
             Self::Cidr => "a network such as 10.0.0.0/8".into(),
+            Self::Time(times) => times.bounds(),
+        }
+    }
+}
+
+impl Only {
+    /// What is wanted, as the configuration and people say it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Folder => "folder",
         }
     }
 }

@@ -4,6 +4,9 @@ use super::*;
 use crate::policy::text::plain_text;
 use proptest::prelude::*;
 
+/// Only times look at it.
+const CLOCK: SystemTime = SystemTime::UNIX_EPOCH;
+
 fn argument(kind: Kind) -> Argument {
     Argument {
         name: "x".into(),
@@ -14,6 +17,7 @@ fn argument(kind: Kind) -> Argument {
         allow_dash: false,
         summary: String::new(),
         place: Place::default(),
+        definition: None,
     }
 }
 
@@ -31,12 +35,15 @@ fn patterns_mean_the_whole_value() {
         ("^a|b$", "ac"),
         ("", "a"),
     ] {
-        assert!(text(pattern).one(value).is_err(), "{pattern:?} {value:?}");
+        assert!(
+            text(pattern).one(value, CLOCK).is_err(),
+            "{pattern:?} {value:?}"
+        );
     }
 
     for (pattern, value) in [("a|b", "b"), ("(?i)abc", "ABC"), ("", "")] {
         assert_eq!(
-            text(pattern).one(value).as_deref(),
+            text(pattern).one(value, CLOCK).as_deref(),
             Ok(value),
             "{pattern:?}"
         );
@@ -53,12 +60,13 @@ fn a_pattern_cannot_escape_its_anchors() {
 #[test]
 fn hostile_values_are_refused_in_every_kind() {
     let kinds = [
-        Kind::Choice(vec!["a".into()]),
+        Kind::Choice(Choices::of_words(["a"])),
         Kind::Integer { min: 0, max: 10 },
         Kind::Text(Text::new("(?s).*", 4096).unwrap()),
         Kind::Path {
             beneath: "/srv".into(),
             pass: Pass::Descriptor,
+            only: None,
         },
         Kind::Hostname,
         Kind::Ip,
@@ -83,13 +91,13 @@ fn hostile_values_are_refused_in_every_kind() {
         let argument = argument(kind);
         for value in values {
             assert!(
-                argument.one(value).is_err(),
+                argument.one(value, CLOCK).is_err(),
                 "{} {value:?}",
                 argument.kind.word()
             );
         }
 
-        assert!(argument.one(&"a".repeat(1 << 20)).is_err());
+        assert!(argument.one(&"a".repeat(1 << 20), CLOCK).is_err());
     }
 }
 
@@ -97,7 +105,7 @@ fn hostile_values_are_refused_in_every_kind() {
 fn numbers_have_one_spelling() {
     let number = argument(Kind::Integer { min: -5, max: 1000 });
     for good in ["0", "-5", "1000"] {
-        assert_eq!(number.one(good).as_deref(), Ok(good));
+        assert_eq!(number.one(good, CLOCK).as_deref(), Ok(good));
     }
     for bad in [
         "",
@@ -111,7 +119,7 @@ fn numbers_have_one_spelling() {
         "9223372036854775808",
         "١",
     ] {
-        assert!(number.one(bad).is_err(), "{bad:?}");
+        assert!(number.one(bad, CLOCK).is_err(), "{bad:?}");
     }
 }
 
@@ -120,6 +128,7 @@ fn paths_stay_beneath() {
     let path = argument(Kind::Path {
         beneath: "/var/log/nginx".into(),
         pass: Pass::Name,
+        only: None,
     });
 
     for (good, relative) in [
@@ -128,7 +137,7 @@ fn paths_stay_beneath() {
         ("/var/log/nginx/x", "x"),
         ("..x", "..x"),
     ] {
-        assert_eq!(path.one(good).as_deref(), Ok(relative));
+        assert_eq!(path.one(good, CLOCK).as_deref(), Ok(relative));
     }
 
     for bad in [
@@ -145,17 +154,17 @@ fn paths_stay_beneath() {
         "a/./b",
         "/var/log/nginx/../x",
     ] {
-        assert!(path.one(bad).is_err(), "{bad:?}");
+        assert!(path.one(bad, CLOCK).is_err(), "{bad:?}");
     }
 }
 
 #[test]
 fn host_names() {
     for good in ["a", "web1.example.com", "xn--nxasmq6b", "1.2.3.4"] {
-        assert!(argument(Kind::Hostname).one(good).is_ok(), "{good}");
+        assert!(argument(Kind::Hostname).one(good, CLOCK).is_ok(), "{good}");
     }
     for bad in ["", ".", "a..b", "a.", "a_b", "a b", "ä.de", "a-", "x;id"] {
-        assert!(argument(Kind::Hostname).one(bad).is_err(), "{bad}");
+        assert!(argument(Kind::Hostname).one(bad, CLOCK).is_err(), "{bad}");
     }
 }
 
@@ -163,38 +172,48 @@ fn host_names() {
 fn kinds_and_values_must_fit() {
     let flag = argument(Kind::Flag("--force".into()));
     assert_eq!(
-        flag.accept(Some(&Value::Flag(true))),
+        flag.accept(Some(&Value::Flag(true)), CLOCK),
         Ok(vec!["--force".into()])
     );
 
-    assert_eq!(flag.accept(Some(&Value::Flag(false))), Ok(vec![]));
-    assert!(flag.accept(Some(&Value::Text("--other".into()))).is_err());
-    assert!(text("a").accept(Some(&Value::Flag(true))).is_err());
+    assert_eq!(flag.accept(Some(&Value::Flag(false)), CLOCK), Ok(vec![]));
+    assert!(
+        flag.accept(Some(&Value::Text("--other".into())), CLOCK)
+            .is_err()
+    );
+    assert!(text("a").accept(Some(&Value::Flag(true)), CLOCK).is_err());
     assert!(
         text("a")
-            .accept(Some(&Value::Many(vec!["a".into()])))
+            .accept(Some(&Value::Many(vec!["a".into()])), CLOCK)
             .is_err()
     );
 
-    assert!(text("a").accept(Some(&Value::Misfit("null"))).is_err());
-    assert!(text("1").accept(Some(&Value::Integer(1))).is_err());
-    assert!(text("a").accept(None).is_err());
+    assert!(
+        text("a")
+            .accept(Some(&Value::Misfit("null")), CLOCK)
+            .is_err()
+    );
+    assert!(text("1").accept(Some(&Value::Integer(1)), CLOCK).is_err());
+    assert!(text("a").accept(None, CLOCK).is_err());
     let many = Argument {
         repeated: Some(2),
         ..text("a|b")
     };
 
     assert_eq!(
-        many.accept(Some(&Value::Many(vec!["a".into(), "b".into()]))),
+        many.accept(Some(&Value::Many(vec!["a".into(), "b".into()])), CLOCK),
         Ok(vec!["a".into(), "b".into()])
     );
 
     assert!(
-        many.accept(Some(&Value::Many(vec!["a".into(); 3])))
+        many.accept(Some(&Value::Many(vec!["a".into(); 3])), CLOCK)
             .is_err()
     );
 
-    assert!(many.accept(Some(&Value::Many(vec![]))).is_err(), "required");
+    assert!(
+        many.accept(Some(&Value::Many(vec![])), CLOCK).is_err(),
+        "required"
+    );
 }
 
 #[test]
@@ -205,23 +224,28 @@ fn a_secret_is_never_quoted() {
     };
 
     let refusal = secret
-        .accept(Some(&Value::Secret(crate::secret::Secret::new(
-            "hunter2".into(),
-        ))))
+        .accept(
+            Some(&Value::Secret(crate::secret::Secret::new("hunter2".into()))),
+            CLOCK,
+        )
         .unwrap_err();
     assert!(!refusal.contains("hunter2"), "{refusal}");
-    assert!(secret.accept(Some(&Value::Text("1".into()))).is_err());
+    assert!(
+        secret
+            .accept(Some(&Value::Text("1".into())), CLOCK)
+            .is_err()
+    );
 }
 
 proptest! {
     #[test]
     fn no_value_makes_a_kind_panic(value in "\\PC{0,40}|[-./a-z]{0,12}") {
         for kind in [
-            Kind::Choice(vec!["a".into()]), Kind::Integer { min: i64::MIN, max: i64::MAX }, Kind::Hostname, Kind::Ip, Kind::Cidr,
-            Kind::Path { beneath: "/srv".into(), pass: Pass::Descriptor },
+            Kind::Choice(Choices::of_words(["a"])), Kind::Integer { min: i64::MIN, max: i64::MAX }, Kind::Hostname, Kind::Ip, Kind::Cidr,
+            Kind::Path { beneath: "/srv".into(), pass: Pass::Descriptor, only: None },
         ] {
             let argument = argument(kind);
-            if let Ok(accepted) = argument.one(&value) {
+            if let Ok(accepted) = argument.one(&value, CLOCK) {
                 prop_assert!(!accepted.contains(char::is_control));
                 prop_assert!(!accepted.split('/').any(|part| part == ".."));
             }
@@ -242,13 +266,13 @@ fn hostnames_are_those_of_the_rfc() {
         "A",
         &long,
     ] {
-        assert_eq!(host.one(name).as_deref(), Ok(name));
+        assert_eq!(host.one(name, CLOCK).as_deref(), Ok(name));
     }
     let (longer, whole) = ("a".repeat(64), format!("{}a", "a.".repeat(127)));
     for name in [
         "", ".", "a.", ".a", "a..b", "-a", "a-", "a.-b", "a_b", "a b", "ä", "a/b", &longer, &whole,
     ] {
-        assert!(host.one(name).is_err(), "{name:?}");
+        assert!(host.one(name, CLOCK).is_err(), "{name:?}");
     }
 }
 
@@ -260,10 +284,10 @@ fn addresses_and_networks_have_one_spelling() {
         ("::1", "::1"),
         ("2001:0DB8::0001", "2001:db8::1"),
     ] {
-        assert_eq!(ip.one(text).as_deref(), Ok(kept));
+        assert_eq!(ip.one(text, CLOCK).as_deref(), Ok(kept));
     }
-    assert_eq!(net.one("10.0.0.0/8").as_deref(), Ok("10.0.0.0/8"));
-    assert_eq!(net.one("10.0.0.1").as_deref(), Ok("10.0.0.1/32"));
+    assert_eq!(net.one("10.0.0.0/8", CLOCK).as_deref(), Ok("10.0.0.0/8"));
+    assert_eq!(net.one("10.0.0.1", CLOCK).as_deref(), Ok("10.0.0.1/32"));
     for text in [
         "",
         "10.0.0",
@@ -274,8 +298,8 @@ fn addresses_and_networks_have_one_spelling() {
         "[::1]",
         "10.0.0.1:80",
     ] {
-        assert!(ip.one(text).is_err(), "{text}");
-        assert!(net.one(text).is_err(), "{text}");
+        assert!(ip.one(text, CLOCK).is_err(), "{text}");
+        assert!(net.one(text, CLOCK).is_err(), "{text}");
     }
 }
 
@@ -283,7 +307,7 @@ fn addresses_and_networks_have_one_spelling() {
 fn numbers_have_one_spelling_and_both_bounds() {
     let number = argument(Kind::Integer { min: -5, max: 10 });
     for text in ["-5", "-1", "0", "10"] {
-        assert_eq!(number.one(text).as_deref(), Ok(text));
+        assert_eq!(number.one(text, CLOCK).as_deref(), Ok(text));
     }
     for text in [
         "-6",
@@ -301,14 +325,14 @@ fn numbers_have_one_spelling_and_both_bounds() {
         "9223372036854775808",
         "١",
     ] {
-        assert!(number.one(text).is_err(), "{text:?}");
+        assert!(number.one(text, CLOCK).is_err(), "{text:?}");
     }
     let all = argument(Kind::Integer {
         min: i64::MIN,
         max: i64::MAX,
     });
     for edge in [i64::MIN, i64::MAX] {
-        assert_eq!(all.one(&edge.to_string()), Ok(edge.to_string()));
+        assert_eq!(all.one(&edge.to_string(), CLOCK), Ok(edge.to_string()));
     }
 }
 
@@ -317,6 +341,7 @@ fn paths_stay_beneath_their_root_by_their_text_alone() {
     let path = argument(Kind::Path {
         beneath: "/srv/data".into(),
         pass: Pass::Descriptor,
+        only: None,
     });
     for (text, kept) in [
         ("a", "a"),
@@ -325,7 +350,7 @@ fn paths_stay_beneath_their_root_by_their_text_alone() {
         ("...", "..."),
         ("a b", "a b"),
     ] {
-        assert_eq!(path.one(text).as_deref(), Ok(kept), "{text}");
+        assert_eq!(path.one(text, CLOCK).as_deref(), Ok(kept), "{text}");
     }
     let long = "a".repeat(256);
     for text in [
@@ -346,18 +371,18 @@ fn paths_stay_beneath_their_root_by_their_text_alone() {
         "./a",
         &long,
     ] {
-        assert!(path.one(text).is_err(), "{text:?}");
+        assert!(path.one(text, CLOCK).is_err(), "{text:?}");
     }
 }
 
 #[test]
 fn a_value_that_was_left_out_is_missing_nothing_or_its_default() {
     let mut number = argument(Kind::Integer { min: 1, max: 9 });
-    assert_eq!(number.accept(None), Err("is missing".into()));
+    assert_eq!(number.accept(None, CLOCK), Err("is missing".into()));
     number.presence = Presence::Optional;
-    assert_eq!(number.accept(None), Ok(vec![]));
+    assert_eq!(number.accept(None, CLOCK), Ok(vec![]));
     number.presence = Presence::Default("7".into());
-    assert_eq!(number.accept(None), Ok(vec!["7".into()]));
+    assert_eq!(number.accept(None, CLOCK), Ok(vec!["7".into()]));
 }
 
 #[test]
@@ -366,22 +391,25 @@ fn repeated_values_are_counted_and_each_is_judged() {
     words.repeated = Some(2);
     let many = |values: &[&str]| Value::Many(values.iter().map(ToString::to_string).collect());
     assert_eq!(
-        words.accept(Some(&many(&["a", "b"]))),
+        words.accept(Some(&many(&["a", "b"])), CLOCK),
         Ok(vec!["a".into(), "b".into()])
     );
     assert_eq!(
-        words.accept(Some(&many(&["a", "b", "c"]))),
+        words.accept(Some(&many(&["a", "b", "c"])), CLOCK),
         Err("has 3 values, 2 are allowed".into())
     );
     assert_eq!(
-        words.accept(Some(&many(&["a", "B"]))),
+        words.accept(Some(&many(&["a", "B"])), CLOCK),
         Err("`B` does not match [a-z]+".into())
     );
-    assert_eq!(words.accept(Some(&many(&[]))), Err("is missing".into()));
+    assert_eq!(
+        words.accept(Some(&many(&[])), CLOCK),
+        Err("is missing".into())
+    );
 
     words.repeated = None;
     assert!(
-        words.accept(Some(&many(&["a"]))).is_err(),
+        words.accept(Some(&many(&["a"])), CLOCK).is_err(),
         "it is not repeated"
     );
 }
@@ -390,10 +418,10 @@ fn repeated_values_are_counted_and_each_is_judged() {
 fn flags_are_given_or_not_and_nothing_else() {
     let flag = argument(Kind::Flag("--force".into()));
     assert_eq!(
-        flag.accept(Some(&Value::Flag(true))),
+        flag.accept(Some(&Value::Flag(true)), CLOCK),
         Ok(vec!["--force".into()])
     );
-    assert_eq!(flag.accept(Some(&Value::Flag(false))), Ok(vec![]));
+    assert_eq!(flag.accept(Some(&Value::Flag(false)), CLOCK), Ok(vec![]));
     for other in [
         Value::Text("--force".into()),
         Value::Text("true".into()),
@@ -401,9 +429,9 @@ fn flags_are_given_or_not_and_nothing_else() {
         Value::Many(vec!["x".into()]),
         Value::Misfit("null"),
     ] {
-        assert!(flag.accept(Some(&other)).is_err(), "{other:?}");
+        assert!(flag.accept(Some(&other), CLOCK).is_err(), "{other:?}");
     }
-    assert!(text(".*").accept(Some(&Value::Flag(true))).is_err());
+    assert!(text(".*").accept(Some(&Value::Flag(true)), CLOCK).is_err());
 }
 
 #[test]
@@ -412,27 +440,27 @@ fn a_refusal_says_nothing_of_a_secret() {
     let mut token = text("[a-z]+");
     token.secret = true;
     let given = Value::Secret(Secret::new("HUNTER2".into()));
-    let why = token.accept(Some(&given)).unwrap_err();
+    let why = token.accept(Some(&given), CLOCK).unwrap_err();
     assert_eq!(why, "the value does not match [a-z]+");
     assert_eq!(
-        token.accept(Some(&Value::Text("hunter".into()))),
+        token.accept(Some(&Value::Text("hunter".into())), CLOCK),
         Err("is secret and must be sent apart from the signed text".into())
     );
 
     token.secret = false;
     assert_eq!(
-        token.accept(Some(&given)),
+        token.accept(Some(&given), CLOCK),
         Err("is not secret and must be sent in the signed text".into())
     );
 }
 
 #[test]
 fn what_is_shown_of_a_value_is_short_and_harmless() {
-    let choice = argument(Kind::Choice(vec!["a".into()]));
+    let choice = argument(Kind::Choice(Choices::of_words(["a"])));
     let long = "x".repeat(200);
-    let why = choice.one(&long).unwrap_err();
+    let why = choice.one(&long, CLOCK).unwrap_err();
     assert!(why.contains(&format!("`{}…`", "x".repeat(60))), "{why}");
-    let why = choice.one("\"quoted\"").unwrap_err();
+    let why = choice.one("\"quoted\"", CLOCK).unwrap_err();
     assert_eq!(why, "`\\\"quoted\\\"` is not one of a");
 }
 

@@ -13,6 +13,7 @@ use crate::verb::{
 };
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Who asks, in which request, and from where.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub struct Asker<'a> {
     pub source: Source,
     /// Who has asked for a run, if there is such a run.
     pub owner: &'a dyn Fn(RunId) -> Option<Arc<str>>,
+    /// The server's time, at which the request is judged.
+    pub now: SystemTime,
 }
 
 /// The policy's rule for a kind of need.
@@ -125,6 +128,7 @@ pub struct Grant<V: Judged> {
     user: Arc<str>,
     source: Source,
     rule: String,
+    judged: SystemTime,
 }
 
 impl<V: Judged> Grant<V> {
@@ -136,6 +140,7 @@ impl<V: Judged> Grant<V> {
             user: asker.user.clone(),
             source: asker.source.clone(),
             rule,
+            judged: asker.now,
         }
     }
 
@@ -162,6 +167,11 @@ impl<V: Judged> Grant<V> {
     /// Where the user asked from.
     pub const fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// The time at which the request was judged, which `now` among its arguments means.
+    pub const fn judged(&self) -> SystemTime {
+        self.judged
     }
 
     /// The rule that decided, with its place in the configuration.
@@ -215,7 +225,7 @@ impl Policy {
     /// # Errors
     /// The refusal, with the rule that decided.
     pub fn authorize<V: Judged>(&self, asker: &Asker<'_>, verb: &V) -> Result<Grant<V>, Refusal> {
-        let judge = Judge::of(self, asker.user, &asker.source, asker.owner);
+        let judge = Judge::of(self, asker.user, &asker.source, asker.owner).at(asker.now);
         judge.user_here()?;
         let (allowed, rule) = verb.judged(&judge)?;
         Ok(Grant::new(verb, asker, allowed, rule))
@@ -231,10 +241,18 @@ impl Policy {
             .collect()
     }
 
-    /// What would be decided if this user asked for this run from there, and everything that was
-    /// considered.
-    pub fn explain(&self, user: &str, invocation: &Invocation, source: &Source) -> Explanation {
-        let judge = Judge::of(self, user, source, &|_| None).taking_notes();
+    /// What would be decided if this user asked for this run from there, at this time, and
+    /// everything that was considered.
+    pub fn explain(
+        &self,
+        user: &str,
+        invocation: &Invocation,
+        source: &Source,
+        now: SystemTime,
+    ) -> Explanation {
+        let judge = Judge::of(self, user, source, &|_| None)
+            .at(now)
+            .taking_notes();
         let decided = judge.user_here().and_then(|()| judge.run_plan(invocation));
         let considered = judge.considered();
         match decided {

@@ -4,8 +4,8 @@ use super::*;
 use crate::ids::Named;
 use crate::place::Place;
 use crate::policy::{
-    Argument, Kind, Network, OnDisconnect, OnRevoke, Pass, Pattern, Presence, RefusalKind, RunAs,
-    Segment, Stdin, Template, Text, User, Word,
+    Argument, Choices, Kind, Network, OnDisconnect, OnRevoke, Pass, Pattern, Presence, RefusalKind,
+    RunAs, Segment, Stdin, Template, Text, User, Word,
 };
 use crate::source::Source;
 use crate::verb::{
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 #[path = "narrowed_tests.rs"]
 mod narrowed;
+#[path = "worded_tests.rs"]
+mod worded;
 
 fn argument(name: &str, kind: Kind, presence: Presence) -> Argument {
     Argument {
@@ -28,6 +30,7 @@ fn argument(name: &str, kind: Kind, presence: Presence) -> Argument {
         allow_dash: false,
         summary: String::new(),
         place: at(30),
+        definition: None,
     }
 }
 
@@ -130,6 +133,7 @@ fn policy() -> Policy {
             Kind::Path {
                 beneath: "/srv".into(),
                 pass: Pass::Descriptor,
+                only: None,
             },
             Presence::Required,
         )
@@ -171,7 +175,7 @@ fn policy() -> Policy {
                 &[&["/bin/systemctl"], &["restart"], &["--"], &["{service}"]],
                 vec![argument(
                     "service",
-                    Kind::Choice(vec!["nginx".into(), "php".into()]),
+                    Kind::Choice(Choices::of_words(["nginx", "php"])),
                     Presence::Required,
                 )],
             ),
@@ -190,6 +194,7 @@ fn policy() -> Policy {
                         Kind::Path {
                             beneath: "/var/log".into(),
                             pass: Pass::Name,
+                            only: None,
                         },
                         Presence::Required,
                     ),
@@ -209,6 +214,11 @@ fn policy() -> Policy {
     }
 }
 
+/// 2026-11-27T08:00:00Z
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_766_400)
+}
+
 const OFFICE: &str = "10.1.2.3";
 const HOME: &str = "192.0.2.1";
 
@@ -224,6 +234,7 @@ fn asked<V: Judged>(
         request: RequestId::from_random([1; 20]),
         source: Source::from(source.parse::<IpAddr>().unwrap()),
         owner: &owner,
+        now: now(),
     };
     policy.authorize(&asker, verb)
 }

@@ -1,6 +1,6 @@
 //! Templates that would give the client a shell after all, and variables that would.
 
-use super::template::{Template, Word};
+use super::template::{Piece, Segment, Template, Word};
 
 /// Programs that run text as code, where a fixed script or code may take values as its arguments.
 const INTERPRETERS: &[&str] = &[
@@ -126,14 +126,28 @@ fn code_hole<'w>(words: &[&'w Word]) -> Option<&'w Word> {
     if INTERPRETERS.contains(&name) {
         return script_hole(rest);
     }
-    let (_, operands) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name)?;
+    match wrapped(name, rest) {
+        Err(hole) => Some(hole),
+        Ok(at) => code_hole(rest.get(at?..).unwrap_or_default()),
+    }
+}
+
+/// Where among the words behind a wrapper the program stands that it starts; `None` when it is no
+/// wrapper, or starts nothing that is known.
+///
+/// # Errors
+/// The word with a hole that stands before it, or in its place.
+fn wrapped<'w>(name: &str, rest: &[&'w Word]) -> Result<Option<usize>, &'w Word> {
+    let Some((_, operands)) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name) else {
+        return Ok(None);
+    };
 
     // The wrapped program must be literal. Options with values cannot be told from it here, so the
     // first word counts that names a path or a known program, after the wrapper's own operands.
     let mut operands = *operands;
     for (at, word) in rest.iter().enumerate() {
         let Some(text) = word.literal() else {
-            return Some(word);
+            return Err(word);
         };
         if text.starts_with('-') || text.contains('=') {
             continue;
@@ -151,11 +165,11 @@ fn code_hole<'w>(words: &[&'w Word]) -> Option<&'w Word> {
         });
 
         if text.starts_with('/') || known || name == "busybox" {
-            return code_hole(rest.get(at..).unwrap_or_default());
+            return Ok(Some(at));
         }
     }
 
-    None
+    Ok(None)
 }
 
 /// Everything up to and including the code (after -c and its like) or the script's name must be
@@ -207,10 +221,129 @@ fn describe(word: &Word) -> String {
     word.0
         .iter()
         .map(|piece| match piece {
-            super::Piece::Literal(text) => text.clone(),
-            super::Piece::Hole(_) => "{…}".to_owned(),
+            Piece::Literal(text) => text.clone(),
+            Piece::Hole(_) => "{…}".to_owned(),
         })
         .collect()
+}
+
+/// Programs of which it is known that these options take the next word as their value, whatever it
+/// begins with. Every test of find's does.
+const TAKES_VALUE: &[(&str, &[&str])] = &[
+    ("grep", GREP),
+    ("egrep", GREP),
+    ("fgrep", GREP),
+    ("zgrep", GREP),
+    ("head", &["-n", "-c", "--lines", "--bytes"]),
+    ("tail", &["-n", "-c", "--lines", "--bytes"]),
+    ("date", &["-d", "--date"]),
+    (
+        "journalctl",
+        &[
+            "-u", "-S", "-U", "-n", "-p", "-t", "-g", "-o", "--unit", "--since", "--until",
+            "--grep",
+        ],
+    ),
+];
+
+const GREP: &[&str] = &["-e", "-f", "-m", "-A", "-B", "-C", "--regexp", "--file"];
+
+/// Shells, behind whose code and name come the parameters of that code.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh"];
+
+/// Where a value that begins with `-` could be taken for an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loose<'t> {
+    /// Its hole begins a word, where options may stand.
+    Word,
+    /// Its hole is the word behind this option, of which nobody knows here whether it takes a value.
+    Behind(&'t str),
+}
+
+/// The first place in which a value of this argument could be taken for an option of the program
+/// that is started in the end.
+///
+/// There is none where the hole is a part of a word that begins otherwise (`--since={x}`), behind a
+/// `--` that is always there, behind an option in a nested list with it (`["-n", "{x}"]`), behind an
+/// option that is known to take a value, and among the parameters of a shell's code.
+pub fn option_hole(template: &Template, index: usize) -> Option<Loose<'_>> {
+    let words: Vec<(usize, &Word)> = template
+        .0
+        .iter()
+        .enumerate()
+        .flat_map(|(segment, words)| words.words().iter().map(move |word| (segment, word)))
+        .collect();
+    let plain: Vec<&Word> = words.iter().map(|(_, word)| *word).collect();
+    let (name, first) = innermost(&plain);
+    let rest = words.get(first + 1..).unwrap_or_default();
+    let parameters = plain
+        .get(first + 1..)
+        .and_then(|rest| parameters(name, rest));
+
+    let stays = |segment: usize| matches!(template.0.get(segment), Some(Segment::Word(_)));
+    let loose = |(at, (segment, word)): (usize, &(usize, &'_ Word))| {
+        let mut beginning = word
+            .0
+            .iter()
+            .take_while(|piece| matches!(piece, Piece::Hole(_)));
+        if !beginning.any(|piece| *piece == Piece::Hole(index)) {
+            return None;
+        }
+        if parameters.is_some_and(|parameters| at >= parameters) {
+            return None;
+        }
+        let before = rest.get(..at).unwrap_or_default();
+        let ends_options = |(other, word): &(usize, &Word)| {
+            word.literal() == Some("--") && (stays(*other) || other == segment)
+        };
+        if before.iter().any(ends_options) {
+            return None;
+        }
+
+        let option = before.last().and_then(|(other, word)| {
+            let text = word.literal()?;
+            let option = text.starts_with('-') && text.len() > 1 && !text.contains('=');
+            option.then_some((*other, text))
+        });
+        match option {
+            Some((other, _)) if other == *segment && !stays(other) => None,
+            Some((_, option)) if takes_value(name, option) => None,
+            Some((_, option)) => Some(Loose::Behind(option)),
+            None => Some(Loose::Word),
+        }
+    };
+    rest.iter().enumerate().find_map(loose)
+}
+
+/// The program that wrappers start in the end, by its name and place.
+fn innermost<'w>(words: &[&'w Word]) -> (&'w str, usize) {
+    let mut first = 0;
+    loop {
+        let name = words.get(first).and_then(|word| program(word));
+        let name = name.unwrap_or_default();
+        let rest = words.get(first + 1..).unwrap_or_default();
+        match wrapped(name, rest) {
+            Ok(Some(at)) => first += 1 + at,
+            Ok(None) | Err(_) => return (name, first),
+        }
+    }
+}
+
+/// From which of a shell's words on there are the parameters of its code: `sh -c CODE NAME …`.
+fn parameters(name: &str, rest: &[&Word]) -> Option<usize> {
+    let code = rest.iter().position(|word| {
+        word.literal()
+            .is_none_or(|text| !text.starts_with('-') || text.len() < 2)
+    })?;
+    let option = rest.get(code.checked_sub(1)?)?.literal()?;
+    (SHELLS.contains(&name) && option.ends_with('c') && !option.starts_with("--"))
+        .then_some(code + 1)
+}
+
+/// Whether an option is known to take the next word as its value.
+fn takes_value(program: &str, option: &str) -> bool {
+    let known = TAKES_VALUE.iter().find(|(name, _)| *name == program);
+    program == "find" || known.is_some_and(|(_, options)| options.contains(&option))
 }
 
 /// Variables that change which code runs.

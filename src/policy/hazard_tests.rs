@@ -1,8 +1,6 @@
 //! Templates that would give a shell, and those that do not.
 
 use super::*;
-use crate::policy::Segment;
-
 fn template(words: &[&str]) -> Template {
     Template(
         words
@@ -223,5 +221,80 @@ fn a_template_without_holes_is_no_hazard() {
         &["/bin/sh"],
     ] {
         assert_eq!(interpreter_hole(&template(words)), None, "{words:?}");
+    }
+}
+
+/// A template whose nested lists are written with `|` between their words.
+fn grouped(words: &[&str]) -> Template {
+    let word =
+        |text: &str| Word::parse(text, |hole| (hole == "x").then_some(0).or(Some(1))).unwrap();
+    let segment = |text: &&str| match text.contains('|') {
+        true => Segment::Group(text.split('|').map(word).collect()),
+        false => Segment::Word(word(text)),
+    };
+    Template(words.iter().map(segment).collect())
+}
+
+#[test]
+fn values_that_cannot_be_taken_for_an_option() {
+    for words in [
+        &["/bin/rm", "--", "{x}"][..],
+        &["/bin/rm", "-f", "--", "{y}", "{x}"],
+        &["/bin/rm", "--|{x}"],
+        &["/usr/bin/journalctl", "--since={x}"],
+        &["/usr/bin/grep", "-e{x}"],
+        &["/usr/bin/grep", "-e", "{x}"],
+        &["/usr/bin/journalctl", "--grep", "{x}"],
+        &["/usr/bin/timeout", "5", "/usr/bin/grep", "-e", "{x}"],
+        &["/usr/local/bin/job", "-o|{x}"],
+        &["/usr/local/bin/job", "--only|{x}", "--", "{y}"],
+        &["/usr/bin/find", "/srv", "-name", "{x}"],
+        &["/bin/echo", "a{x}"],
+        &["/bin/sh", "-c", "echo \"$1\"", "sh", "{x}"],
+        &["/bin/sh", "-ec", "echo \"$1\"", "{y}", "{x}"],
+        &[
+            "/usr/bin/env",
+            "A=1",
+            "/bin/bash",
+            "-c",
+            "code",
+            "name",
+            "{x}",
+        ],
+        &["/bin/echo", "{y}"],
+    ] {
+        assert_eq!(option_hole(&grouped(words), 0), None, "{words:?}");
+    }
+}
+
+#[test]
+fn values_that_could_be_taken_for_an_option() {
+    for (words, loose) in [
+        (&["/bin/rm", "{x}"][..], Loose::Word),
+        (&["/bin/rm", "{x}", "--"], Loose::Word),
+        (&["/bin/rm", "-f", "{x}"], Loose::Behind("-f")),
+        (&["/bin/echo", "-e", "{x}"], Loose::Behind("-e")),
+        (
+            &["/usr/local/bin/job", "--only", "{x}"],
+            Loose::Behind("--only"),
+        ),
+        (&["/usr/local/bin/job", "--only=1", "{x}"], Loose::Word),
+        (&["/usr/local/bin/job", "--only={y}", "{x}"], Loose::Word),
+        (&["/bin/cat", "-", "{x}"], Loose::Word),
+        (&["/bin/cat", "{y}{x}"], Loose::Word),
+        // What ends the options may not be there.
+        (&["/bin/rm", "--|{y}", "{x}"], Loose::Word),
+        (&["/usr/local/bin/job", "-o|{y}", "{x}"], Loose::Word),
+        // It ends those of another program.
+        (&["/usr/bin/env", "--", "/bin/rm", "{x}"], Loose::Word),
+        (&["/usr/bin/nice", "-n", "5", "/bin/rm", "{x}"], Loose::Word),
+        // A script's options are its own.
+        (&["/usr/bin/python3", "/opt/job.py", "{x}"], Loose::Word),
+        (&["/bin/sh", "/opt/job.sh", "{x}"], Loose::Word),
+        (&["/usr/bin/perl", "-e", "print @ARGV", "{x}"], Loose::Word),
+        // The second place counts too.
+        (&["/bin/rm", "--is={x}", "{x}"], Loose::Word),
+    ] {
+        assert_eq!(option_hole(&grouped(words), 0), Some(loose), "{words:?}");
     }
 }

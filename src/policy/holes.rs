@@ -1,6 +1,7 @@
 //! What of an argv the client has signed, word by word, so that the trail can be compared with the
 //! signed text without the configuration.
 
+use super::Kind;
 use super::command::Command;
 use crate::verb::{Arguments, Value};
 
@@ -20,7 +21,10 @@ pub(super) fn holes(
         .map(|(argument, values)| {
             let value = given.iter().find(|(name, _)| *name == argument.name);
             let stand_in = |(position, shown): (usize, &String)| match value {
-                Some((name, value)) => stand_in(name, signed(value, position), shown),
+                Some((name, value)) => {
+                    let below = matches!(argument.kind, Kind::Path { .. });
+                    stand_in(name, signed(value, position), shown, below)
+                }
                 None => doubled(shown),
             };
             values.iter().enumerate().map(stand_in).collect()
@@ -65,13 +69,13 @@ fn signed(value: &Value, position: usize) -> Signed {
 }
 
 /// What stands in the place of a value: a value that is not shown as it was signed (an address in
-/// another spelling, a path that became a descriptor) counts as the configuration's.
-fn stand_in(name: &str, signed: Signed, shown: &str) -> String {
+/// another spelling, a path that became a descriptor, a word that stands for another, a time) counts
+/// as the configuration's. A path is shown behind the folder that it lies beneath.
+fn stand_in(name: &str, signed: Signed, shown: &str, below: bool) -> String {
     match signed {
         Signed::Presence => format!("{{{name}}}"),
         Signed::Text(text) if text == shown => format!("{{{name}}}"),
-        // A path, behind the folder that it lies beneath.
-        Signed::Text(text) if !text.is_empty() => shown.strip_suffix(&*text).map_or_else(
+        Signed::Text(text) if below && !text.is_empty() => shown.strip_suffix(&*text).map_or_else(
             || doubled(shown),
             |folder| format!("{}{{{name}}}", doubled(folder)),
         ),

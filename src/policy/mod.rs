@@ -5,12 +5,14 @@
 
 mod account;
 mod argument;
+mod choice;
 mod command;
 mod decision;
 mod hazard;
 mod holes;
 mod judge;
 mod model;
+mod moment;
 mod network;
 mod outline;
 mod plan;
@@ -19,16 +21,18 @@ mod text;
 mod verdict;
 
 pub use account::{Account, RunAs};
-pub use argument::{Argument, Kind, Pass, Presence};
+pub use argument::{Argument, Definition, Kind, Only, Pass, Presence};
+pub use choice::Choices;
 pub use command::{
     Command, Confinement, OnDisconnect, OnRevoke, RunLimits, Sandbox, Signal, Stdin,
 };
 pub use decision::{Asker, Grant, Judged, LocalGrant, authorize_local};
-pub use hazard::{forbidden_variable, interpreter_hole, starts_shells};
+pub use hazard::{Loose, forbidden_variable, interpreter_hole, option_hole, starts_shells};
 pub use model::{Pattern, Policy, Role, User};
+pub use moment::{Form, Moment, Times};
 pub use network::{Network, canonical};
 pub use outline::Outline;
 pub use plan::{Opened, Plan};
 pub use template::{Piece, Segment, Template, TemplateFault, Word};
-pub use text::Text;
+pub use text::{Text, plain_text};
 pub use verdict::{Explanation, Refusal, RefusalKind, Scope};

@@ -201,6 +201,7 @@ fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
                 user,
                 &invocation,
                 &Source::from(source.parse::<IpAddr>().unwrap()),
+                now(),
             );
             let refused = judged(user, source, &because(None)).err();
 
@@ -216,6 +217,7 @@ fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
             ..invocation
         },
         &Source::from(HOME.parse::<IpAddr>().unwrap()),
+        now(),
     );
 
     assert_eq!(

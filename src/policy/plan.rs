@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::holes::holes;
-use super::{Kind, Pass};
+use super::{Kind, Only, Pass};
 use crate::verb::{Arguments, Terminal};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -52,6 +52,8 @@ pub struct Opened {
     pub beneath: PathBuf,
     /// The path below the root.
     pub relative: String,
+    /// What the path must lead to; `None` takes files and folders.
+    pub only: Option<Only>,
     /// The descriptor that the command gets the path as; `None` when it gets the name.
     pub descriptor: Option<u32>,
 }
@@ -125,7 +127,12 @@ fn opened(command: &Command, values: &mut [Vec<String>]) -> Vec<Opened> {
     let mut opens = Vec::new();
     let mut next_descriptor = 3;
     for (argument, values) in command.arguments.iter().zip(values) {
-        let Kind::Path { beneath, pass } = &argument.kind else {
+        let Kind::Path {
+            beneath,
+            pass,
+            only,
+        } = &argument.kind
+        else {
             continue;
         };
         for value in values {
@@ -143,6 +150,7 @@ fn opened(command: &Command, values: &mut [Vec<String>]) -> Vec<Opened> {
                 argument: argument.name.clone(),
                 beneath: beneath.clone(),
                 relative,
+                only: *only,
                 descriptor,
             });
         }

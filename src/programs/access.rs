@@ -64,7 +64,12 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
         reason: question.reason.clone(),
     };
 
-    let explanation = policy.explain(&question.user, &invocation, &question.source.into());
+    let explanation = policy.explain(
+        &question.user,
+        &invocation,
+        &question.source.into(),
+        crate::clock::now(),
+    );
     display::explanation(&view(&explanation))
         .iter()
         .for_each(|line| say(line));

@@ -258,7 +258,11 @@ fn check(path: &Path, offline: bool) -> Status {
     };
 
     let (faults, warnings, sound) = match outcome {
-        Ok(loaded) => (Vec::new(), loaded.warnings, Some(loaded.policy)),
+        Ok(loaded) => (
+            Vec::new(),
+            loaded.warnings,
+            Some((loaded.policy, loaded.acknowledged)),
+        ),
         Err((faults, warnings)) => (faults, warnings, None),
     };
 
@@ -273,7 +277,7 @@ fn check(path: &Path, offline: bool) -> Status {
     }
 
     match sound {
-        Some(policy) => {
+        Some((policy, acknowledged)) => {
             for command in policy.commands.values().filter(|_| !offline) {
                 if let Some(how) = config::enforcement(command) {
                     say(&format!("commands.{}: {how}", command.name));
@@ -281,12 +285,16 @@ fn check(path: &Path, offline: bool) -> Status {
             }
 
             say(&format!(
-                "{}: sound ({}, {}, {}; {})",
+                "{}: sound ({}, {}, {}; {}{})",
                 path.display(),
                 count(policy.commands.len(), "command"),
                 count(policy.roles.len(), "role"),
                 count(policy.users.len(), "user"),
                 count(warnings.len(), "warning"),
+                match acknowledged {
+                    0 => String::new(),
+                    known => format!(", {known} acknowledged"),
+                }
             ));
             Status::OK
         }

@@ -72,7 +72,7 @@ struct Brief {
     environment: Vec<CString>,
     cwd: CString,
     become_user: Option<(u32, u32, Vec<u32>)>,
-    opens: Vec<(CString, CString, Option<u32>)>,
+    opens: Vec<(CString, CString, Option<u32>, Option<spawn::Wanted>)>,
     limits: Vec<(spawn::Resource, u64)>,
     umask: u32,
     new_privileges: bool,
@@ -99,7 +99,14 @@ pub fn hand_over(socket: BorrowedFd<'_>, program: &Program) -> io::Result<()> {
         opens: program
             .opens
             .iter()
-            .map(|open| (open.root.clone(), open.relative.clone(), open.keep))
+            .map(|open| {
+                (
+                    open.root.clone(),
+                    open.relative.clone(),
+                    open.keep,
+                    open.only,
+                )
+            })
             .collect(),
         limits: program
             .limits
@@ -272,10 +279,11 @@ fn program(buffer: &[u8], received: Received) -> io::Result<Program> {
         opens: brief
             .opens
             .into_iter()
-            .map(|(root, relative, keep)| super::Open {
+            .map(|(root, relative, keep, only)| super::Open {
                 root,
                 relative,
                 keep,
+                only,
             })
             .collect(),
         cgroup: None,

@@ -90,6 +90,7 @@ pub use service::{
 #[cfg(target_os = "linux")]
 pub use spawn::{
     Child, Full, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
+    Wanted,
 };
 pub use terminal::{RawMode, Size, is_ignored, own_terminal_size};
 #[cfg(target_os = "linux")]

@@ -106,12 +106,12 @@ pub struct CommandView {
 pub struct ArgumentView {
     /// The argument's name.
     pub name: String,
-    /// The argument's kind: `choice`, `integer`, `string`, `flag`, `path`, `hostname`, `ip` or
-    /// `cidr`.
+    /// The argument's kind: `choice`, `integer`, `string`, `flag`, `path`, `hostname`, `ip`, `cidr` or
+    /// `time`.
     pub kind: String,
     /// What the argument accepts, in words for people.
     pub bounds: String,
-    /// The values to choose from, of a `choice`.
+    /// The words to choose from, of a `choice`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
     /// Whether the argument must be given.

@@ -67,6 +67,8 @@ fn commands() -> Vec<Cmd> {
             .group(&["{net}"])
             .group(&["{choice}"])
             .group(&["{word}"])
+            .group(&["{unit}"])
+            .group(&["{time}"])
             .arg("host", r#"type = "hostname", optional = true"#)
             .arg("ip", r#"type = "ip", optional = true"#)
             .arg("net", r#"type = "cidr", optional = true"#)
@@ -77,6 +79,14 @@ fn commands() -> Vec<Cmd> {
             .arg(
                 "word",
                 r#"type = "string", pattern = "[a-z]+", max = 8, optional = true"#,
+            )
+            .arg(
+                "unit",
+                r#"type = "choice", choices = { web = "nginx.service" }, optional = true"#,
+            )
+            .arg(
+                "time",
+                r#"type = "time", min = "7d ago", max = "now", form = "journal", optional = true"#,
             ),
         Cmd::new("show", &["/bin/cat", "--", "{file}"]).arg(
             "file",

@@ -309,6 +309,8 @@ fn still_granted(state: &Shared, grant: &Grant<verb::Run>, when: &str) -> Result
         request: grant.request(),
         source: grant.source().clone(),
         owner: &|_| None,
+        // `2h ago` goes on to mean what it meant when it was granted, and recorded.
+        now: grant.judged(),
     };
     let then = grant.allowed();
     match state.settings().policy.authorize(&asker, grant.verb()) {

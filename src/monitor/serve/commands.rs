@@ -51,7 +51,12 @@ impl Serve for Preview {
 impl Serve for Explain {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
         let policy = &state.settings().policy;
-        let explanation = policy.explain(grant.user(), &grant.verb().0, grant.source());
+        let explanation = policy.explain(
+            grant.user(),
+            &grant.verb().0,
+            grant.source(),
+            grant.judged(),
+        );
         let refusal = explanation.outcome.as_ref().err();
         let mut record = asked.granted(&grant);
         record.keep_text = !refusal.is_some_and(|refusal| refusal.holds_secret);
@@ -97,7 +102,7 @@ fn argument_view(argument: &Argument, has_hole: bool) -> ArgumentView {
         kind: argument.kind.word().into(),
         bounds: argument.kind.bounds(),
         choices: match &argument.kind {
-            Kind::Choice(choices) => choices.clone(),
+            Kind::Choice(choices) => choices.words().map(str::to_owned).collect(),
             _ => Vec::new(),
         },
         required: argument.presence == Presence::Required

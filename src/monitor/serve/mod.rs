@@ -129,6 +129,7 @@ fn decide<V: Serve>(state: &Shared, asked: &Asked<'_>, request: crate::ids::Requ
         request,
         source: asked.peer.source.clone(),
         owner: &owner,
+        now: crate::clock::now(),
     };
     match settings.policy.authorize(&asker, verb) {
         Ok(grant) => V::serve(state, asked, grant),

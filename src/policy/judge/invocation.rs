@@ -1,15 +1,13 @@
 //! Whether an invocation fits its command: its arguments, and what only a run must have.
 
 use super::Judge;
-use crate::place::Place;
+use crate::limits;
+use crate::policy::Argument;
 use crate::policy::command::Command;
 use crate::policy::plan::{Plan, fill, known_terminal};
 use crate::policy::text::plain_text;
 use crate::policy::verdict::{Refusal, RefusalKind};
 use crate::verb::{Invocation, Value};
-
-/// Bytes of a reason at the most.
-const REASON: usize = 256;
 
 impl Judge<'_> {
     /// The plan of a run: what [`Judge::plan`] makes, where also that is there which only a run
@@ -68,7 +66,7 @@ impl Judge<'_> {
         }
 
         if let Some(given) = &invocation.reason
-            && let Err(why) = plain_text(given, REASON)
+            && let Err(why) = plain_text(given, limits::REASON)
         {
             let rule = format!("commands.{} ({})", command.name, command.place);
             let text = format!("the reason {why}");
@@ -112,8 +110,8 @@ impl Judge<'_> {
                 .iter()
                 .find(|(name, _)| *name == argument.name)
                 .map(|(_, value)| value);
-            let rule = rule_of(command, &argument.name, &argument.place);
-            match argument.accept(given) {
+            let rule = rule_of(command, argument);
+            match argument.accept(given, self.now) {
                 Ok(accepted) => {
                     self.note(|| {
                         format!(
@@ -181,8 +179,17 @@ fn refused(
     }
 }
 
-fn rule_of(command: &Command, argument: &str, place: &Place) -> String {
-    format!("commands.{}.args.{argument} ({place})", command.name)
+/// The rule that an argument is, with the definition that it shares with others.
+fn rule_of(command: &Command, argument: &Argument) -> String {
+    let shared = argument.definition.as_ref();
+    let shared = shared.map(|shared| format!(", arguments.{} ({})", shared.name, shared.place));
+    format!(
+        "commands.{}.args.{} ({}){}",
+        command.name,
+        argument.name,
+        argument.place,
+        shared.unwrap_or_default()
+    )
 }
 
 fn names(command: &Command) -> String {

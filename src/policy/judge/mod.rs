@@ -11,6 +11,7 @@ use crate::ids::RunId;
 use crate::source::Source;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A policy with the user who asks it.
 pub struct Judge<'p> {
@@ -19,6 +20,8 @@ pub struct Judge<'p> {
     source: &'p Source,
     /// Who has asked for a run, if there is such a run.
     owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
+    /// The time of the judgement, for arguments.
+    now: SystemTime,
     /// What was looked at, where somebody wants to know.
     considered: Option<RefCell<Vec<String>>>,
 }
@@ -35,8 +38,15 @@ impl<'p> Judge<'p> {
             user,
             source,
             owner,
+            now: SystemTime::UNIX_EPOCH,
             considered: None,
         }
+    }
+
+    /// This judge at this time. Without it no argument is to be judged.
+    pub(super) const fn at(mut self, now: SystemTime) -> Self {
+        self.now = now;
+        self
     }
 
     /// This judge, who from now on notes everything that is looked at.

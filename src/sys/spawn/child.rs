@@ -87,6 +87,8 @@ pub(super) struct RawOpen {
     pub(super) root: *const c_char,
     pub(super) relative: *const c_char,
     pub(super) keep: i32,
+    /// The kind that it must be, as in `st_mode`; 0 takes files and folders.
+    pub(super) wanted: libc::mode_t,
 }
 
 const CLOSE_RANGE_UNSHARE: u32 = 2;
@@ -402,7 +404,8 @@ unsafe fn reset_signals(ignored: u64) {
 }
 
 /// Opens a path argument as the new user: beneath its root, through no link, a file or folder only.
-/// Every cause of refusal looks the same to the client.
+/// Every cause of refusal looks the same to the client, but that what could be opened is a folder
+/// where a file is wanted, or the other way round.
 ///
 /// # Safety
 /// To be called in the child only.
@@ -440,8 +443,12 @@ unsafe fn open_beneath(shared: *mut Shared, open: &RawOpen) {
         if fstat(found as i32, &raw mut status) < 0 {
             give_up(shared, Step::Path, *libc::__errno_location());
         }
-        if !matches!(status.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR) {
+        let kind = status.st_mode & libc::S_IFMT;
+        if !matches!(kind, libc::S_IFREG | libc::S_IFDIR) {
             give_up(shared, Step::Path, libc::EACCES);
+        }
+        if open.wanted != 0 && open.wanted != kind {
+            give_up(shared, Step::Wanted, libc::EINVAL);
         }
         let keep = i64::from(open.keep);
         if keep >= 0 {

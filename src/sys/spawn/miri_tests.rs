@@ -40,11 +40,13 @@ fn program() -> Program {
                 root: text("/var/log"),
                 relative: text("syslog"),
                 keep: Some(3),
+                only: Some(Wanted::File),
             },
             Open {
                 root: text("/etc"),
                 relative: text("hosts"),
                 keep: None,
+                only: None,
             },
         ],
         cgroup: None,

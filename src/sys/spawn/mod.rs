@@ -18,7 +18,9 @@ mod raw;
 
 pub(super) use parent::start_here;
 pub use pool::{Full, Spawner};
-pub use program::{Child, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Step, Take};
+pub use program::{
+    Child, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Step, Take, Wanted,
+};
 
 #[cfg(test)]
 #[cfg(miri)]

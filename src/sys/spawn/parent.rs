@@ -8,7 +8,7 @@ use super::deadline::Pidfd;
 #[cfg(all(test, miri))]
 use super::kernel::clone;
 use super::layout::{CloneArgs, Filter};
-use super::program::{Child, Open, ProcessLimit, Program, SpawnError, Step};
+use super::program::{Child, Open, ProcessLimit, Program, SpawnError, Step, Wanted};
 use super::raw::raw;
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char, c_void};
@@ -188,6 +188,11 @@ fn raw_open(open: &Open) -> RawOpen {
         keep: open
             .keep
             .map_or(-1, |number| i32::try_from(number).unwrap_or(-1)),
+        wanted: match open.only {
+            None => 0,
+            Some(Wanted::File) => libc::S_IFREG,
+            Some(Wanted::Folder) => libc::S_IFDIR,
+        },
     }
 }
 

@@ -114,6 +114,17 @@ pub struct Open {
     pub relative: CString,
     /// The descriptor to keep it as; `None` only checks that it can be opened.
     pub keep: Option<u32>,
+    /// What it must be; `None` takes files and folders.
+    pub only: Option<Wanted>,
+}
+
+/// What a path must lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Wanted {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
 }
 
 /// A process that was started.
@@ -178,6 +189,9 @@ steps! {
     Cwd "cwd",
     /// Opening a path argument; the error names which.
     Path "path",
+    /// Telling whether what was opened is the file or the folder that it must be; the error names
+    /// which.
+    Wanted "wanted",
     /// Taking the bounds on the process.
     Limits "limits",
     /// Giving up new privileges.
@@ -210,7 +224,7 @@ pub struct SpawnError {
     pub step: Step,
     /// The kernel's error number; 0 where it had no part in it.
     pub errno: i32,
-    /// For [`Step::Path`]: the index of the path.
+    /// For [`Step::Path`] and [`Step::Wanted`]: the index of the path.
     pub index: usize,
     /// What else there is to say, if anything.
     pub detail: Option<String>,

@@ -164,6 +164,7 @@ fn paths_are_opened_beneath_or_not_at_all() {
         root: text(root.to_str().unwrap()),
         relative: text(relative),
         keep,
+        only: None,
     };
 
     for bad in [
@@ -178,6 +179,27 @@ fn paths_are_opened_beneath_or_not_at_all() {
         program.opens = vec![open("sub/file", None), open(bad, Some(3))];
         let error = run(program).unwrap_err();
         assert_eq!((error.step, error.index), (Step::Path, 1), "{bad}");
+    }
+
+    // What it is, is asked of what was opened.
+    for (relative, only, step) in [
+        ("sub", Wanted::File, Some(Step::Wanted)),
+        ("sub/file", Wanted::Folder, Some(Step::Wanted)),
+        ("sub/file/x", Wanted::Folder, Some(Step::Path)),
+        ("none", Wanted::File, Some(Step::Path)),
+        ("sub", Wanted::Folder, None),
+        ("sub/file", Wanted::File, None),
+    ] {
+        for keep in [None, Some(3)] {
+            let (mut program, _output) = program(&["/bin/true"]);
+            let wanted = Open {
+                only: Some(only),
+                ..open(relative, keep)
+            };
+            program.opens = vec![open("sub/file", None), wanted];
+            let seen = run(program).err().map(|error| (error.step, error.index));
+            assert_eq!(seen, step.map(|step| (step, 1)), "{relative} {only:?}");
+        }
     }
 
     let (mut program, mut output) = program(&["/bin/cat", "/dev/fd/3", "/dev/fd/4"]);
