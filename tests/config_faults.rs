@@ -1733,7 +1733,7 @@ fn users_prove_themselves_by_what_can_be_verified() {
         (
             r#"[users.u]
 roles = ["none"]"#,
-            &["fault: 1: users.u.roles: there is no role `none`"],
+            &["fault: 1: users.u.roles: there is no role `none`; none is defined"],
         ),
         (
             r#"[users.u]

@@ -374,7 +374,11 @@ fn judge_user(name: &str, read: &ReadUser, parts: &Parts, faults: &Faults) {
         faults.add(
             &read.user.place,
             format!("{key}.roles"),
-            format!("there is no role `{}`", role.escape_debug()),
+            format!(
+                "there is no role `{}`; {}",
+                role.escape_debug(),
+                there_are(&parts.roles)
+            ),
         );
     }
 
@@ -385,6 +389,19 @@ fn judge_user(name: &str, read: &ReadUser, parts: &Parts, faults: &Faults) {
             key,
             "has neither a password nor SSH keys and cannot log in",
         );
+    }
+}
+
+/// The roles that there are, as many as fit into a sentence.
+fn there_are(roles: &BTreeMap<String, Role>) -> String {
+    const TOLD: usize = 20;
+    let mut names: Vec<&str> = roles.keys().map(String::as_str).take(TOLD).collect();
+    if roles.len() > TOLD {
+        names.push("…");
+    }
+    match names.is_empty() {
+        true => "none is defined".into(),
+        false => format!("there are {}", names.join(", ")),
     }
 }
 
