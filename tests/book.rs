@@ -85,10 +85,16 @@ exec = ["/bin/echo", "a dump of", "{database}"]
 args.database = { type = "choice", choices = ["shop", "wiki"] }
 [roles.all]
 commands = ["*"]
+[roles.support]
+commands = ["uptime"]
 [users.alice]
 roles = ["all"]
 password = "{hash}"
 "#;
+
+/// Bob's public key.
+const BOB: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea bob@laptop\n";
 
 /// A command as it is shown, and what is shown of its output.
 struct Shown {
@@ -181,6 +187,7 @@ impl World {
         std::fs::create_dir(server.path("bin")).unwrap();
         write(&server.path("files/error.log"), "an error\n", 0o644);
         write(&home.join("token"), "abc123\n", 0o600);
+        write(&home.join("bob.pub"), BOB, 0o644);
         write(&home.join("v1.2.3.tar"), "an archive", 0o600);
         write(&home.join("password"), common::PASSWORD, 0o600);
 
@@ -213,9 +220,15 @@ impl World {
 
         let own = env!("CARGO_BIN_EXE_ordaind");
         let folder = self.server.folder.path().display().to_string();
+        let password = common::PASSWORD;
         let script = format!(
             r#"#!/bin/sh
+edit() {{ echo '{password}' | {own} "$@"; }}
 case "$1 $*" in
+*" user "*--password*--config*) edit "$@"; exit ;;
+*" user add alice "*)
+    {own} --config {folder}/config.toml user remove alice --no-reload > {folder}/out 2>&1 || exit
+    edit --config {folder}/config.toml "$@"; exit ;;
 demo*) exec {own} "$@" ;;
 hash-password*) echo secret | {own} "$@"; exit ;;
 *--config* | init*--dir*) exec {own} "$@" ;;

@@ -631,7 +631,7 @@ fn init_writes_private_files_and_changes_none_that_is_there() {
     for part in [
         "the server's key is sha256:",
         "it will listen on every address, port 7422",
-        "1. ordaind hash-password",
+        " user add YOU --roles everybody --password\n",
         " check\n",
         "4. on a client: ordain --pin sha256:",
     ] {
@@ -875,6 +875,7 @@ fn help_knows_every_verb() {
         "check",
         "init",
         "hash-password",
+        "user",
         "fingerprint",
         "reload",
         "lock",

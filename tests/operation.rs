@@ -700,7 +700,7 @@ fn init_makes_what_serves() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains("sha256:") && stdout(&output).contains("hash-password"));
+    assert!(stdout(&output).contains("sha256:") && stdout(&output).contains("user add YOU"));
     assert_eq!(
         ordaind(&inner.join("config.toml"), &["check"])
             .status

@@ -79,6 +79,74 @@ pub struct AuditFilter {
     pub follow: bool,
 }
 
+/// What to do with the users of the configuration.
+#[derive(Debug, Subcommand)]
+pub enum UserVerb {
+    /// Put a user into the configuration, and reload
+    Add {
+        /// Who
+        user: String,
+        /// What is said of them
+        #[command(flatten)]
+        said: SaidOfUser,
+        /// Change the file alone; the running daemon is not told
+        #[arg(long)]
+        no_reload: bool,
+    },
+    /// Say something else of a user, and reload; what is not named stays
+    Set {
+        /// Who
+        user: String,
+        /// What is said of them
+        #[command(flatten)]
+        said: SaidOfUser,
+        /// Change the file alone; the running daemon is not told
+        #[arg(long)]
+        no_reload: bool,
+    },
+    /// Take a user out of the configuration, and reload, which ends their sessions
+    Remove {
+        /// Who
+        user: String,
+        /// Change the file alone; the running daemon is not told
+        #[arg(long)]
+        no_reload: bool,
+    },
+    /// Show a user: their roles, what they may run, and how they log in
+    Show {
+        /// Who
+        user: String,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the users
+    List {
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What is said of a user in the configuration.
+#[derive(Debug, Args, Default)]
+pub struct SaidOfUser {
+    /// Their roles
+    #[arg(long, value_name = "ROLE", value_delimiter = ',')]
+    pub roles: Option<Vec<String>>,
+    /// Their SSH public keys: a file as `id_ed25519.pub` or `authorized_keys`, `-` is standard input;
+    /// can be given several times, and replaces the keys that are there
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key: Vec<PathBuf>,
+    /// A new password (typed twice, or the first line of standard input)
+    #[arg(long)]
+    pub password: bool,
+    /// The file with the hash of their password, as `ordaind hash-password` prints it; `-` is
+    /// standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "password")]
+    pub password_hash: Option<PathBuf>,
+}
+
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
 pub enum DaemonVerb {
@@ -97,6 +165,12 @@ pub enum DaemonVerb {
     /// Turn a password (typed, or the first line of standard input) into what stands in the
     /// configuration
     HashPassword,
+    /// Put users into the configuration, change, take out and show them
+    User {
+        /// What with them
+        #[command(subcommand)]
+        verb: UserVerb,
+    },
     /// Print the fingerprint of the server's key, to compare or to pin
     Fingerprint,
     /// `ordaind reload`.

@@ -12,5 +12,5 @@ pub use certs::{CertsArgs, CertsVerb};
 pub use client::{ClientArgs, ClientVerb, Destination, ExplainArgs, RunArgs};
 pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
-pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb};
+pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb, SaidOfUser, UserVerb};
 pub use words::{Given, Spoken, WordFault, assign, speak};

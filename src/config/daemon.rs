@@ -3,7 +3,7 @@
 
 use super::accounts::Accounts;
 use super::fault::{Fault, Faults, Warnings};
-use super::files::{Source, included, source};
+use super::files::{Edited, Source, included, source};
 use super::judge::{judge_files, judge_machine};
 use super::machine::{Judged, Machine, Mode};
 use super::outline;
@@ -28,6 +28,8 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// Who may do what.
     pub policy: Arc<Policy>,
+    /// What proves who each user is, also of those that are disabled.
+    pub credentials: BTreeMap<String, Credentials>,
     /// Warnings: what is risky, but allowed, and not acknowledged.
     pub warnings: Vec<Fault>,
     /// How many warnings are acknowledged.
@@ -42,7 +44,7 @@ type Refused = (Vec<Fault>, Vec<Fault>);
 /// # Errors
 /// Every fault.
 pub fn offline(path: &Path) -> Result<Loaded, Refused> {
-    read(path, Mode::Offline, None)
+    read(path, Mode::Offline, None, None)
 }
 
 /// Loads a configuration for this machine, which can enforce so much.
@@ -50,13 +52,33 @@ pub fn offline(path: &Path) -> Result<Loaded, Refused> {
 /// # Errors
 /// Every fault, and the warnings found on the way.
 pub fn load(path: &Path, machine: &Machine) -> Result<Loaded, Refused> {
-    read(path, Mode::Here, Some(machine))
+    read(path, Mode::Here, Some(machine), None)
 }
 
-fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, Refused> {
+/// Loads a configuration for this machine as it would be with one of its files edited.
+///
+/// # Errors
+/// Every fault, and the warnings found on the way.
+pub fn load_edited(path: &Path, machine: &Machine, edited: &Edited) -> Result<Loaded, Refused> {
+    read(path, Mode::Here, Some(machine), Some(edited))
+}
+
+fn read(
+    path: &Path,
+    mode: Mode,
+    machine: Option<&Machine>,
+    edited: Option<&Edited>,
+) -> Result<Loaded, Refused> {
     let faults = Faults::default();
     let trust = Trust::own();
-    let Some(main) = source(path, mode, &trust, &faults) else {
+    let source = |file: &Path| {
+        let mut source = source(file, mode, &trust, &faults)?;
+        if let Some(edited) = edited.filter(|edited| edited.path == file) {
+            source.text.clone_from(&edited.text);
+        }
+        Some(source)
+    };
+    let Some(main) = source(path) else {
         return Err(faults.into_parts());
     };
     let document = Document::parse(&main.name, &main.text, &faults);
@@ -64,7 +86,7 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, Re
     let folder = folder_of(path);
     let sources: Vec<Source> = included(&root, folder, mode, &trust)
         .iter()
-        .filter_map(|file| source(file, mode, &trust, &faults))
+        .filter_map(|file| source(file))
         .collect();
     let documents = parsed(&sources, &faults);
     let noted = outlined(std::iter::once(&document).chain(&documents));
@@ -74,7 +96,8 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, Re
     judge_shared_hashes(&parts, std::iter::once(&main).chain(&sources), &faults);
     let server = read_server(roots, folder, mode, &faults);
 
-    let credentials = enabled_credentials(&parts);
+    let all = all_credentials(&parts);
+    let credentials = enabled(&parts, &all);
     let frontend = server.as_ref().and_then(|server| server.frontend);
     let terminals = machine.map(|machine| machine.terminals.clone());
     let policy = Arc::new(Policy {
@@ -93,12 +116,17 @@ fn read(path: &Path, mode: Mode, machine: Option<&Machine>) -> Result<Loaded, Re
         return Ok(Loaded {
             settings: None,
             policy,
+            credentials: all,
             warnings: warnings.told,
             acknowledged: warnings.acknowledged,
         });
     };
 
-    for_the_monitor(&main.name, server, tls, policy, credentials, noted, faults)
+    let loaded = for_the_monitor(&main.name, server, tls, policy, credentials, noted, faults)?;
+    Ok(Loaded {
+        credentials: all,
+        ..loaded
+    })
 }
 
 /// What is judged only where the daemon is to run, and its settings.
@@ -133,6 +161,7 @@ fn for_the_monitor(
     Ok(Loaded {
         settings,
         policy,
+        credentials: BTreeMap::new(),
         warnings: told,
         acknowledged,
     })
@@ -194,13 +223,19 @@ fn judge_shared_hashes<'s>(
     }
 }
 
-/// What proves who each user is that is not disabled.
-fn enabled_credentials(parts: &Parts) -> BTreeMap<String, Credentials> {
-    parts
-        .users
-        .iter()
-        .filter(|(_, user)| !user.user.disabled)
+/// What proves who each user is.
+fn all_credentials(parts: &Parts) -> BTreeMap<String, Credentials> {
+    let users = parts.users.iter();
+    users
         .map(|(name, user)| (name.clone(), user.credentials.clone()))
+        .collect()
+}
+
+/// Those of users that are not disabled.
+fn enabled(parts: &Parts, all: &BTreeMap<String, Credentials>) -> BTreeMap<String, Credentials> {
+    let disabled = |name: &String| parts.users.get(name).is_some_and(|user| user.user.disabled);
+    let kept = all.iter().filter(|(name, _)| !disabled(name));
+    kept.map(|(name, known)| (name.clone(), known.clone()))
         .collect()
 }
 

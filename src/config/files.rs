@@ -1,13 +1,15 @@
 //! The files of a configuration: read if nobody else can write them, with those that they include.
 
-use super::fault::Faults;
+use super::fault::{Fault, Faults};
 use super::machine::Mode;
-use super::reader::Table;
+use super::reader::{Document, Table};
+use super::values::folder_of;
 use super::warning::{Subject, Warning};
 use crate::limits;
 use crate::place::Place;
 use crate::policy::Pattern;
 use crate::sys::{self, Trust};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -21,13 +23,69 @@ pub struct Source {
     pub shared: bool,
 }
 
-/// Reads a file; `None` leaves a fault.
-pub fn source(path: &Path, mode: Mode, trust: &Trust, faults: &Faults) -> Option<Source> {
-    let place = Place {
-        file: path.to_string_lossy().into(),
-        line: 0,
+/// A file of a configuration as it is on the disk.
+#[derive(Debug)]
+pub struct File {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
+    /// Which file it was when it was read.
+    pub meta: Metadata,
+}
+
+/// A file of a configuration as it is to become.
+#[derive(Debug)]
+pub struct Edited {
+    /// Where it is, as [`File`] says it.
+    pub path: PathBuf,
+    /// What it is to say.
+    pub text: String,
+}
+
+/// The files of the daemon's configuration: the main one, and those that it includes.
+///
+/// # Errors
+/// Those that cannot be read.
+pub fn files(path: &Path) -> Result<Vec<File>, Vec<Fault>> {
+    let (faults, trust) = (Faults::default(), Trust::own());
+    let read = |path: &Path| match sys::read_config(path, &trust, limits::CONFIG_FILE) {
+        Ok((text, meta)) => Some(File {
+            path: path.to_owned(),
+            text,
+            meta,
+        }),
+        Err(fault) => {
+            faults.add(&place_of(path), "", fault.to_string());
+            None
+        }
     };
 
+    let mut found: Vec<File> = read(path).into_iter().collect();
+    if let Some(main) = found.first() {
+        // What else is wrong with it is for those to say who judge it.
+        let unsaid = Faults::default();
+        let document = Document::parse(&path.to_string_lossy(), &main.text, &unsaid);
+        let root = document.root(&unsaid);
+        let others = included(&root, folder_of(path), Mode::Here, &trust);
+        found.extend(others.iter().filter_map(|path| read(path)));
+    }
+    match faults.none() {
+        true => Ok(found),
+        false => Err(faults.into_parts().0),
+    }
+}
+
+fn place_of(path: &Path) -> Place {
+    Place {
+        file: path.to_string_lossy().into(),
+        line: 0,
+    }
+}
+
+/// Reads a file; `None` leaves a fault.
+pub fn source(path: &Path, mode: Mode, trust: &Trust, faults: &Faults) -> Option<Source> {
+    let place = place_of(path);
     let name = path.to_string_lossy().into_owned();
     if mode == Mode::Offline {
         return match std::fs::read_to_string(path) {

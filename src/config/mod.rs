@@ -15,6 +15,8 @@ mod command;
 mod confinement;
 #[cfg(target_os = "linux")]
 mod daemon;
+#[cfg(target_os = "linux")]
+mod edit;
 #[cfg_attr(
     not(target_os = "linux"),
     expect(
@@ -30,6 +32,8 @@ mod hosts;
 mod judge;
 #[cfg(target_os = "linux")]
 mod kind;
+#[cfg(target_os = "linux")]
+mod layout;
 #[cfg(target_os = "linux")]
 mod machine;
 mod names;
@@ -67,8 +71,12 @@ mod values;
 mod warning;
 
 #[cfg(target_os = "linux")]
-pub use daemon::{Loaded, load, offline};
+pub use daemon::{Loaded, load, load_edited, offline};
+#[cfg(target_os = "linux")]
+pub use edit::{Said, Text, Unedited};
 pub use fault::Fault;
+#[cfg(target_os = "linux")]
+pub use files::{Edited, File, files};
 pub use hosts::{HostSettings, Hosts, load_hosts};
 #[cfg(target_os = "linux")]
 pub use machine::{Machine, Mode, enforcement};

@@ -10,7 +10,7 @@ use super::penalties::{penalties, usual_penalties};
 use super::places::{judge_folders, state_and_control, trail_of};
 use super::reader::{Item, Table};
 use super::values::{number, one_of, size, time, timeout, window};
-use super::warning::Subject;
+use super::warning::{Subject, Warning};
 use crate::credential::{Credentials, Hash};
 use crate::host::Host;
 use crate::ipc::{Limits, Logs};
@@ -259,7 +259,8 @@ fn warn_of_one_family(first: &Item<'_>, listen: &[Listen]) {
         Listen::At(host, _) => matches!(host, Host::Address(address) if address.is_ipv4()),
     };
     if listen.iter().any(every_v6) && !listen.iter().any(v4) {
-        first.warn("\"[::]\" is every IPv6 address and no IPv4 one; \"*:PORT\" is both");
+        let about = Subject::table("server");
+        first.warn((Warning::OneFamily, &about), "\"[::]\" is every IPv6 address and no IPv4 one; \"*:PORT\" is both");
     }
 }
 

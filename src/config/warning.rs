@@ -63,6 +63,8 @@ warnings! {
     EmptyInclude "empty-include" Anywhere,
     /// Runs are kept together by parentage only.
     BestEffort "best-effort" There,
+    /// It listens to every IPv6 address and to no IPv4 one.
+    OneFamily "one-family" Anywhere,
     /// A bound that counts every process of an account.
     AccountProcesses "account-processes" There,
     /// Privileges of an executable that have no effect.

@@ -44,6 +44,7 @@ fn worded() -> Policy {
         ..User::default()
     };
     Policy {
+        terminals: std::collections::BTreeSet::new(),
         roles: [("support".to_owned(), role)].into(),
         users: [("alice".to_owned(), user)].into(),
         commands: [command(

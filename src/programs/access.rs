@@ -9,8 +9,8 @@ use crate::exit::Status;
 use crate::monitor::{describe, explain as view};
 use crate::policy::{Network, Policy, Role};
 use crate::secret::Secret;
-use crate::verb::{Arguments, Invocation, Value};
-use serde_json::json;
+use crate::verb::{self, Arguments, Invocation};
+use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ fn arguments(policy: &Policy, question: &Question) -> Result<Arguments, String> 
         assign(speak(&question.words), &describe(command)).map_err(|fault| fault.to_string())?;
     let value = |given| match given {
         Given::Value(value) => value,
-        Given::SecretFrom(_) => Value::Secret(Secret::new("secret".into())),
+        Given::SecretFrom(_) => verb::Value::Secret(Secret::new("secret".into())),
     };
 
     Ok(given
@@ -107,7 +107,7 @@ fn arguments(policy: &Policy, question: &Question) -> Result<Arguments, String> 
 }
 
 /// The rows as a table for people.
-fn tell(rows: &[Row]) {
+pub fn tell(rows: &[Row]) {
     let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
     let (users, commands) = (width(|row| row.user.len()), width(|row| row.command.len()));
     for Row {
@@ -157,18 +157,9 @@ pub fn access(
     if let Some(command) = command.filter(|command| !policy.commands.contains_key(*command)) {
         return unknown("command", command);
     }
-    let meant = |asked: Option<&str>, name: &str| asked.is_none_or(|asked| asked == name);
-    let mut rows = Vec::new();
-    for name in policy.users.keys().filter(|name| meant(user, name)) {
-        let granted = policy
-            .commands
-            .keys()
-            .filter(|known| meant(command, known) && policy.may(name, known));
-        rows.extend(granted.filter_map(|command| row(&policy, name, command)));
-    }
+    let rows = rows(&policy, user, command);
     if json {
-        let row = |row: &Row| json!({ "user": row.user, "command": row.command, "roles": row.roles, "run_as": row.run_as, "bounds": row.bounds.join(", ") });
-        say_json(&json!({ "access": rows.iter().map(row).collect::<Vec<_>>() }));
+        say_json(&json!({ "access": in_json(&rows) }));
         return Status::OK;
     }
     tell(&rows);
@@ -178,8 +169,28 @@ pub fn access(
     Status::OK
 }
 
+/// What a user may run, or who may run a command, or both.
+pub fn rows(policy: &Policy, user: Option<&str>, command: Option<&str>) -> Vec<Row> {
+    let meant = |asked: Option<&str>, name: &str| asked.is_none_or(|asked| asked == name);
+    let mut rows = Vec::new();
+    for name in policy.users.keys().filter(|name| meant(user, name)) {
+        let granted = policy
+            .commands
+            .keys()
+            .filter(|known| meant(command, known) && policy.may(name, known));
+        rows.extend(granted.filter_map(|command| row(policy, name, command)));
+    }
+    rows
+}
+
+/// The rows for machines.
+pub fn in_json(rows: &[Row]) -> Value {
+    let row = |row: &Row| json!({ "user": row.user, "command": row.command, "roles": row.roles, "run_as": row.run_as, "bounds": row.bounds.join(", ") });
+    rows.iter().map(row).collect()
+}
+
 /// Who may run what, and within which bounds.
-struct Row {
+pub struct Row {
     user: String,
     command: String,
     roles: Vec<String>,

@@ -93,6 +93,35 @@ pub fn secret(wanted: &Wanted) -> Result<Secret, ClientError> {
     typed.map(Secret::new).map_err(|_| nobody(wanted))
 }
 
+/// A new password for this program: typed twice on the terminal, or the first line of standard input
+/// where that is no terminal.
+///
+/// # Errors
+/// In words: the two differ, or there is nothing to read.
+#[cfg(target_os = "linux")]
+pub fn new_password(program: &'static str) -> Result<Secret, String> {
+    if std::io::stdin().is_terminal() {
+        typed_twice(program)
+    } else {
+        secret_stdin().map_err(|error| error.text)
+    }
+}
+
+/// A new password for this program, typed twice on the terminal; standard input is not touched.
+///
+/// # Errors
+/// In words: the two differ, or there is no terminal.
+#[cfg(target_os = "linux")]
+pub fn typed_twice(program: &'static str) -> Result<Secret, String> {
+    let typed = |what| secret(&Wanted::own(program, what)).map_err(|error| error.text);
+    let first = typed("password")?;
+    if typed("password again")? == first {
+        Ok(first)
+    } else {
+        Err("the two passwords differ".into())
+    }
+}
+
 /// Whether there is a terminal to ask on.
 pub fn possible() -> bool {
     !NEVER.load(Ordering::Relaxed) && std::fs::File::open("/dev/tty").is_ok()

@@ -1,9 +1,11 @@
 //! `ordaind`: serving in the foreground, checking, and the small verbs beside it.
 
-use super::ask::{self, Wanted};
+use super::ask;
 use super::faults::{count, faulty};
 use super::output::{self, Finished};
-use super::{access, audit, complain, complete, demo, doctor, init, local, logs, say, status};
+use super::{
+    access, audit, complain, complete, demo, doctor, init, local, logs, say, status, users,
+};
 use crate::cli::{DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
@@ -11,7 +13,6 @@ use crate::exit::Status;
 use crate::monitor::{self, CannotServe, Given, LastFaults, Loader, Settings};
 use crate::{frontend, sys};
 use clap::{CommandFactory, Parser};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,6 +70,7 @@ fn do_verb(path: &Path, verb: DaemonVerb) -> Status {
         DaemonVerb::Init { dir } => init::init(dir.as_deref()),
         DaemonVerb::HashPassword => hash_password(),
         DaemonVerb::Fingerprint => fingerprint(path),
+        DaemonVerb::User { verb } => users::user(path, verb),
         DaemonVerb::Reload => local::reload(path),
         DaemonVerb::Status { json } => status::status(path, json),
         DaemonVerb::Metrics { out } => status::metrics(path, out.as_deref()),
@@ -354,22 +356,7 @@ fn tell_of_machine() {
 
 /// `ordaind hash-password`
 fn hash_password() -> Status {
-    let password = if std::io::stdin().is_terminal() {
-        let twice = ask::secret(&Wanted::own("ordaind", "password")).and_then(|first| {
-            Ok((
-                first,
-                ask::secret(&Wanted::own("ordaind", "password again"))?,
-            ))
-        });
-        match twice {
-            Ok((first, second)) if first == second => Ok(first),
-            Ok(_) => Err("the two passwords differ".to_owned()),
-            Err(error) => Err(error.text),
-        }
-    } else {
-        ask::secret_stdin().map_err(|error| error.text)
-    };
-
+    let password = ask::new_password("ordaind");
     match password.and_then(|password| credential::hash_password(&password, credential::COST)) {
         Ok(phc) => {
             say(&phc);

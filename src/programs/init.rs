@@ -114,9 +114,9 @@ fn tell(made: &Made) {
     );
     say("");
     say("next:");
-    say(
-        "  1. ordaind hash-password                 and put the line into [users] of the configuration",
-    );
+    say(&format!(
+        "  1. ordaind{option} user add YOU --roles everybody --password"
+    ));
     say(&format!("  2. ordaind{option} check"));
     say(&format!("  3. ordaind{option}"));
     say(&format!(
@@ -180,6 +180,7 @@ exec = ["/bin/cat", "/proc/uptime", "/proc/loadavg"]
 [roles.everybody]
 commands = ["uptime"]
 
+# `ordaind user add YOU --roles everybody --password` puts a user here. By hand:
 # [users.YOU]
 # roles = ["everybody"]
 # password = "$argon2id$…"     # from `ordaind hash-password`

@@ -7,10 +7,10 @@ use crate::exit::Status;
 use crate::protocol::local_text;
 use crate::sys;
 use crate::verb::{
-    Forgive, LocalAdmin, Lock, Locks, Penalties, PenaltyLine, Reload, Totp, Unlock, Verb,
+    Forgive, LocalAdmin, Lock, Locks, Penalties, PenaltyLine, Reload, Reloaded, Totp, Unlock, Verb,
 };
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -21,38 +21,71 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of an answer.
 const ANSWER: u64 = 64 << 20;
 
+/// Why a question has no answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// No daemon listens there.
+    Nobody(String),
+    /// The daemon says why not, or cannot be understood.
+    Refused(String),
+}
+
+impl From<Unanswered> for String {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Nobody(why) | Unanswered::Refused(why) => why,
+        }
+    }
+}
+
 /// Asks the running daemon.
 ///
 /// # Errors
 /// What it says, or that nobody answers.
 pub fn ask<V: Verb<Needs = LocalAdmin>>(path: &Path, verb: &V) -> Result<V::Answer, String> {
+    ask_if_there(path, verb).map_err(String::from)
+}
+
+/// Asks the daemon, which need not be running.
+///
+/// # Errors
+/// As [`ask`]; whether a daemon is there at all is told apart.
+pub fn ask_if_there<V: Verb<Needs = LocalAdmin>>(
+    path: &Path,
+    verb: &V,
+) -> Result<V::Answer, Unanswered> {
     // The socket's place is the configuration's to say; a faulty one (the reason for many a reload)
     // says it too.
-    let control = config::control_socket(path)?;
-    let cannot = |fault: &dyn std::fmt::Display| {
+    let control = config::control_socket(path).map_err(Unanswered::Refused)?;
+    let words = |fault: &dyn std::fmt::Display| {
         format!("{}: {fault} (is the daemon running?)", control.display())
+    };
+    let cannot = |fault: &dyn std::fmt::Display| Unanswered::Refused(words(fault));
+    let unreached = |fault: std::io::Error| match fault.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Unanswered::Nobody(words(&fault)),
+        _ => cannot(&fault),
     };
 
     // Somebody else's socket in a place that others can write to is not the daemon's.
     let owner = std::fs::symlink_metadata(&control)
-        .map_err(|fault| cannot(&fault))?
+        .map_err(unreached)?
         .uid();
     if owner != 0 && owner != sys::effective_uid() {
         return Err(cannot(&format!("it belongs to user id {owner}")));
     }
 
-    let line = exchange(&control, &local_text(verb)).map_err(|fault| cannot(&fault))?;
+    let stream = UnixStream::connect(&control).map_err(unreached)?;
+    let line = exchange(stream, &local_text(verb)).map_err(|fault| cannot(&fault))?;
     let answer: Value = serde_json::from_str(&line).map_err(|fault| cannot(&fault))?;
     if let Some(error) = answer.get("error").and_then(Value::as_str) {
-        return Err(error.to_owned());
+        return Err(Unanswered::Refused(error.to_owned()));
     }
     serde_json::from_value(answer)
         .map_err(|fault| cannot(&format!("the daemon's answer cannot be read: {fault}")))
 }
 
 /// One line there, one line back.
-fn exchange(control: &Path, question: &str) -> std::io::Result<String> {
-    let mut stream = UnixStream::connect(control)?;
+fn exchange(mut stream: UnixStream, question: &str) -> std::io::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(format!("{question}\n").as_bytes())?;
     let mut line = String::new();
@@ -74,10 +107,14 @@ fn warned(warning: Option<String>) -> Status {
 
 /// `ordaind reload`
 pub fn reload(path: &Path) -> Status {
-    let reloaded = match ask(path, &Reload {}) {
-        Ok(reloaded) => reloaded,
-        Err(why) => return failed(&why),
-    };
+    match ask(path, &Reload {}) {
+        Ok(reloaded) => tell_reloaded(&reloaded),
+        Err(why) => failed(&why),
+    }
+}
+
+/// Says what came of a reload.
+pub fn tell_reloaded(reloaded: &Reloaded) -> Status {
     if !reloaded.faults.is_empty() {
         for fault in &reloaded.faults {
             complain(&format!("ordaind: {}", plain(fault)));

@@ -33,6 +33,8 @@ mod run;
 mod status;
 mod target;
 mod terminal;
+#[cfg(target_os = "linux")]
+mod users;
 mod verbs;
 
 pub use certs::ordain_certs;

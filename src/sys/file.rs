@@ -4,6 +4,7 @@ use super::trust::{FileFault, Trust, effective_uid};
 use super::walk;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -235,6 +236,67 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32, force: bool) -> io::Result<
         let _ = std::fs::remove_file(&new);
     }
     written
+}
+
+/// Puts other bytes into the place of a file, at once, with the owner and the mode that it had. It must
+/// still be the file of this metadata: what somebody else has saved meanwhile is not lost.
+///
+/// # Errors
+/// What the calls that it makes say; `ResourceBusy` where it is another file now.
+pub fn exchange(path: &Path, bytes: &[u8], was: &Metadata) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let name = format!(".{}.{}.new", name.to_string_lossy(), std::process::id());
+    let new = folder.join(name);
+    let written = (|| {
+        let mut file = private_file(&new)?;
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (was.uid(), was.gid()) {
+            std::os::unix::fs::fchown(&file, Some(was.uid()), Some(was.gid()))?;
+        }
+        file.set_permissions(std::fs::Permissions::from_mode(was.mode() & 0o7777))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        let now = std::fs::symlink_metadata(path)?;
+        let which = |meta: &Metadata| (meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec());
+        if which(&now) != which(was) {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "somebody has changed it in this moment; try again",
+            ));
+        }
+        std::fs::rename(&new, path)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+        return written;
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Waits until this process alone holds the lock of a folder, and holds it for as long as the file
+/// that is returned.
+///
+/// # Errors
+/// As open(2) and flock(2).
+pub fn hold(folder: &Path) -> io::Result<File> {
+    let folder = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
+        .open(folder)?;
+    loop {
+        // SAFETY: an open descriptor.
+        if unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_EX) } == 0 {
+            return Ok(folder);
+        }
+        let fault = io::Error::last_os_error();
+        if fault.kind() != io::ErrorKind::Interrupted {
+            return Err(fault);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -60,8 +60,8 @@ pub use executable::{
 #[cfg(target_os = "linux")]
 pub use fault::{fault_point, fault_time};
 pub use file::{
-    append_private, free_bytes, host_name, make_folder, open_private, others_can_read,
-    private_file, private_folder, read_config, read_private, read_secret, replace,
+    append_private, exchange, free_bytes, hold, host_name, make_folder, open_private,
+    others_can_read, private_file, private_folder, read_config, read_private, read_secret, replace,
 };
 #[cfg(target_os = "linux")]
 pub use foreign::{Foreign, Held, closing_hangs};
@@ -96,4 +96,4 @@ pub use terminal::{RawMode, Size, is_ignored, own_terminal_size};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
 pub use trust::{FileFault, Trust, effective_uid};
-pub use walk::{closed_folder, trusted};
+pub use walk::{closed_folder, replaceable, trusted};

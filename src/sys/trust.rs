@@ -19,6 +19,8 @@ pub enum FileFault {
     TooLarge(PathBuf, u64),
     /// What has this name is no regular file.
     NotAFile(PathBuf),
+    /// The path leads through a symbolic link, to this file.
+    Link(PathBuf, PathBuf),
 }
 
 impl fmt::Display for FileFault {
@@ -39,6 +41,12 @@ impl fmt::Display for FileFault {
                 out,
                 "{} has {bytes} bytes, which is too large",
                 path.display()
+            ),
+            Self::Link(path, real) => write!(
+                out,
+                "{} leads through a symbolic link, and is not replaced; the file is {}",
+                path.display(),
+                real.display()
             ),
             Self::NotAFile(path) => write!(out, "{} is not a regular file", path.display()),
         }

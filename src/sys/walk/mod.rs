@@ -13,7 +13,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What a path leads to, with nobody but root and this user who could have made it lead elsewhere.
 #[derive(Debug)]
@@ -171,6 +171,31 @@ impl Found {
 /// As the walk along it.
 pub fn trusted(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
     walk(path, trust).map(|found| found.meta)
+}
+
+/// Says whether a path leads to a regular file of which, and of whose folder, nobody but root and this
+/// user can change anything, without any symbolic link on the way: whether it may be replaced.
+///
+/// # Errors
+/// As the walk along it; [`FileFault::Link`].
+pub fn replaceable(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
+    let found = walk(path, trust)?;
+    let mut plain = std::env::current_dir().map_err(|fault| FileFault::Io(path.into(), fault))?;
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    if plain != found.real {
+        return Err(FileFault::Link(path.to_owned(), found.real));
+    }
+    if !found.meta.is_file() {
+        return Err(FileFault::NotAFile(path.to_owned()));
+    }
+    closed_folder(found.real.parent().unwrap_or(Path::new("/")), trust)?;
+    Ok(found.meta)
 }
 
 /// Says whether a folder is one in which nobody but root and this user can change, remove or add

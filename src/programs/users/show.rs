@@ -1,0 +1,252 @@
+//! `ordaind user show` and `list`: who the users are, how they log in, and what they may run.
+
+use crate::config::{self, Loaded, Machine};
+use crate::credential::Credentials;
+use crate::exit::Status;
+use crate::policy::User;
+use crate::programs::access;
+use crate::programs::display::plain;
+use crate::programs::faults::{count, faulty};
+use crate::programs::local::{Unanswered, ask_if_there, failed};
+use crate::programs::{say, say_json};
+use crate::vault::Vault;
+use crate::verb::Locks;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What is known of users beside the configuration; `None` where it cannot be found out.
+struct Beside {
+    /// Why each user is locked that is.
+    locks: Option<BTreeMap<String, String>>,
+    /// Who has a seed for one-time codes.
+    seeds: Option<BTreeSet<String>>,
+}
+
+impl Beside {
+    /// The locks as the daemon says them, else, with the seeds, as they are on the disk.
+    fn of(path: &Path) -> Self {
+        let state = config::state_and_trail(path).map(|(state, _)| state).ok();
+        let vault = state.and_then(|state| Vault::open(&state).ok());
+        let kept = vault.map(|(vault, _)| vault.contents);
+        let seeds = kept
+            .as_ref()
+            .map(|kept| kept.seeds.keys().cloned().collect());
+        let locks = match ask_if_there(path, &Locks {}) {
+            Ok(list) => Some(of_each(list.locks, |lock| lock.reason)),
+            Err(Unanswered::Nobody(_)) => kept.map(|kept| of_each(kept.locks, |lock| lock.reason)),
+            Err(Unanswered::Refused(_)) => None,
+        };
+        Self { locks, seeds }
+    }
+
+    fn is_locked(&self, user: &str) -> Option<bool> {
+        self.locks.as_ref().map(|locks| locks.contains_key(user))
+    }
+
+    fn has_seed(&self, user: &str) -> Option<bool> {
+        self.seeds.as_ref().map(|seeds| seeds.contains(user))
+    }
+}
+
+fn of_each<T>(map: BTreeMap<String, T>, of: fn(T) -> String) -> BTreeMap<String, String> {
+    map.into_iter()
+        .map(|(name, value)| (name, of(value)))
+        .collect()
+}
+
+/// One user, with all that is known of them.
+struct Known<'k> {
+    name: &'k str,
+    user: &'k User,
+    credentials: &'k Credentials,
+    beside: &'k Beside,
+}
+
+fn loaded(path: &Path) -> Result<Loaded, Status> {
+    // What control groups a shell has says nothing of the service's.
+    config::load(path, &Machine::probe().as_a_service())
+        .map_err(|(faults, _)| faulty(path, &faults))
+}
+
+fn all<'k>(loaded: &'k Loaded, beside: &'k Beside) -> Vec<Known<'k>> {
+    let known = |(name, user): (&'k String, &'k User)| {
+        Some(Known {
+            name,
+            user,
+            credentials: loaded.credentials.get(name)?,
+            beside,
+        })
+    };
+    loaded.policy.users.iter().filter_map(known).collect()
+}
+
+/// `ordaind user show`
+pub fn show(path: &Path, user: &str, json: bool) -> Status {
+    let loaded = match loaded(path) {
+        Ok(loaded) => loaded,
+        Err(status) => return status,
+    };
+    let beside = Beside::of(path);
+    let all = all(&loaded, &beside);
+    let Some(known) = all.iter().find(|known| known.name == user) else {
+        return failed(&format!("there is no user `{user}`"));
+    };
+
+    let rows = access::rows(&loaded.policy, Some(user), None);
+    if json {
+        let mut value = known.in_json();
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("access".into(), access::in_json(&rows));
+        }
+        say_json(&value);
+        return Status::OK;
+    }
+    known.lines().iter().for_each(|line| say(line));
+    match rows.is_empty() {
+        true => say("may run: nothing"),
+        false => say("may run:"),
+    }
+    access::tell(&rows);
+    Status::OK
+}
+
+/// `ordaind user list`
+pub fn list(path: &Path, json: bool) -> Status {
+    let loaded = match loaded(path) {
+        Ok(loaded) => loaded,
+        Err(status) => return status,
+    };
+    let beside = Beside::of(path);
+    let all = all(&loaded, &beside);
+    if json {
+        let users: Vec<Value> = all.iter().map(Known::in_json).collect();
+        say_json(&json!({ "users": users }));
+        return Status::OK;
+    }
+
+    let rows: Vec<[String; 4]> = all.iter().map(Known::row).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let (names, roles, proofs) = (width(0), width(1), width(2));
+    for [name, its, proof, place] in &rows {
+        say(&format!(
+            "{name:names$}  {its:roles$}  {proof:proofs$}  {place}"
+        ));
+    }
+    Status::OK
+}
+
+impl Known<'_> {
+    /// For machines.
+    fn in_json(&self) -> Value {
+        let keys = self.credentials.keys.iter();
+        let keys: Vec<Value> = keys
+            .map(|key| json!({ "fingerprint": key.fingerprint(), "comment": key.comment() }))
+            .collect();
+        let sources = self.user.sources.iter().map(ToString::to_string);
+        json!({
+            "user": self.name,
+            "file": &*self.user.place.file,
+            "line": self.user.place.line,
+            "roles": self.user.roles,
+            "disabled": self.user.disabled,
+            "locked": self.beside.is_locked(self.name),
+            "sources": sources.collect::<Vec<_>>(),
+            "password": self.credentials.password.is_some(),
+            "ssh_keys": keys,
+            "totp": self.credentials.totp,
+            "seed": self.beside.has_seed(self.name),
+        })
+    }
+
+    /// For people, without what they may run.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{}, at {}", self.name, self.user.place)];
+        lines.push(format!("roles: {}", self.roles()));
+        if self.user.disabled {
+            lines.push("disabled: nobody logs in by this name".into());
+        }
+        lines.push(format!("locked: {}", self.lock()));
+        if !self.user.sources.is_empty() {
+            let sources = self.user.sources.iter().map(ToString::to_string);
+            lines.push(format!("from: {}", sources.collect::<Vec<_>>().join(", ")));
+        }
+        let password = match self.credentials.password {
+            Some(_) => "set",
+            None => "none",
+        };
+        lines.push(format!("password: {password}"));
+        for key in &self.credentials.keys {
+            let line = format!("ssh key: {} {}", key.fingerprint(), plain(key.comment()));
+            lines.push(line.trim_end().to_owned());
+        }
+        if self.credentials.keys.is_empty() {
+            lines.push("ssh keys: none".into());
+        }
+        lines.push(format!("one-time code: {}", self.code()));
+        lines
+    }
+
+    /// For the table of all.
+    fn row(&self) -> [String; 4] {
+        let keys = self.credentials.keys.len();
+        let code = self.credentials.totp || self.beside.has_seed(self.name) == Some(true);
+        let states = [
+            self.credentials
+                .password
+                .as_ref()
+                .map(|_| "password".to_owned()),
+            (keys > 0).then(|| count(keys, "key")),
+            code.then(|| "code".into()),
+            self.user.disabled.then(|| "disabled".into()),
+            (self.beside.is_locked(self.name) == Some(true)).then(|| "locked".into()),
+        ];
+        let states: Vec<String> = states.into_iter().flatten().collect();
+        let states = match states.is_empty() {
+            true => "cannot log in".into(),
+            false => states.join(", "),
+        };
+        [
+            self.name.to_owned(),
+            self.roles(),
+            states,
+            self.user.place.to_string(),
+        ]
+    }
+
+    fn roles(&self) -> String {
+        match self.user.roles.is_empty() {
+            true => "none".into(),
+            false => self.user.roles.join(", "),
+        }
+    }
+
+    fn lock(&self) -> String {
+        let Some(locks) = &self.beside.locks else {
+            return "not known (`ordaind lock`)".into();
+        };
+        match locks.get(self.name).map(|reason| plain(reason)) {
+            None => "no".into(),
+            Some(reason) if reason.is_empty() => "yes, no reason given".into(),
+            Some(reason) => format!("yes: {reason}"),
+        }
+    }
+
+    fn code(&self) -> String {
+        match (self.credentials.totp, self.beside.has_seed(self.name)) {
+            (_, Some(true)) => "wanted, there is a seed".into(),
+            (true, Some(false)) => {
+                format!(
+                    "wanted, but there is no seed (`ordaind totp {}`)",
+                    self.name
+                )
+            }
+            (true, None) => "wanted".into(),
+            (false, Some(false)) => "not wanted".into(),
+            (false, None) => "not known".into(),
+        }
+    }
+}
