@@ -239,10 +239,10 @@ proptest! {
 
     #[test]
     fn any_text_is_edited_or_refused(text in "[\\[\\]{}=.#\"'a-c\n\r ]{0,40}") {
-        if let Ok(read) = Text::read(&text) {
-            if let Ok(made) = read.with("new", &roles(&[])) {
-                prop_assert_eq!(without(&made, "new").unwrap(), text);
-            }
+        if let Ok(read) = Text::read(&text)
+            && let Ok(made) = read.with("new", &roles(&[]))
+        {
+            prop_assert_eq!(without(&made, "new").unwrap(), text);
         }
     }
 }

@@ -260,7 +260,10 @@ fn warn_of_one_family(first: &Item<'_>, listen: &[Listen]) {
     };
     if listen.iter().any(every_v6) && !listen.iter().any(v4) {
         let about = Subject::table("server");
-        first.warn((Warning::OneFamily, &about), "\"[::]\" is every IPv6 address and no IPv4 one; \"*:PORT\" is both");
+        first.warn(
+            (Warning::OneFamily, &about),
+            "\"[::]\" is every IPv6 address and no IPv4 one; \"*:PORT\" is both",
+        );
     }
 }
 
