@@ -59,17 +59,15 @@ impl Hash {
     /// # Errors
     /// Why the text is no such hash, in a sentence.
     pub fn read(text: &str) -> Result<Self, String> {
+        // Before the string is judged as a whole, so that what is wrong with a parameter is named.
+        let named = text.starts_with("$argon2id$").then(|| parameters(text));
+        let named = named.transpose()?;
         let phc = PasswordHash::new(text).map_err(|_| {
             "is not a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$…$…".to_owned()
         })?;
-        if phc.algorithm.as_str() != "argon2id" {
+        let Some([memory, passes, lanes]) = named else {
             return Err(format!("is {}, only argon2id is accepted", phc.algorithm));
-        }
-        if phc.version.is_some_and(|version| version != 19) {
-            return Err("has another version than 19 (0x13)".into());
-        }
-        let number = |name: &str| phc.params.get_decimal(name).unwrap_or(0);
-        let (memory, passes, lanes) = (number("m"), number("t"), number("p"));
+        };
         if memory > limits::ARGON2_MEMORY_KIB {
             return Err(format!(
                 "wants m={memory} KiB for one login, at most {} (1 GiB) are accepted",
@@ -129,6 +127,62 @@ impl Hash {
         let done = digest(&self.params, password, &self.salt, &mut output);
         done && aws_lc_rs::constant_time::verify_slices_are_equal(&output, &self.output).is_ok()
     }
+}
+
+/// `m`, `t` and `p` of an argon2id hash. What stands beside them (`data=`, `keyid=`, another order,
+/// no version) would mean another hash than the one that is computed here, so it is a fault.
+fn parameters(text: &str) -> Result<[u32; 3], String> {
+    const NAMES: [&str; 3] = ["m", "t", "p"];
+    let mut fields = text.split('$').skip(2);
+    match fields.next().unwrap_or_default() {
+        "v=19" => {}
+        other if other.starts_with("v=") && !other.contains(',') => {
+            return Err("has another version than 19 (0x13)".into());
+        }
+        _ => {
+            return Err(
+                "has no v=19 behind argon2id; without a version it is a hash of argon2's version 16, which is not accepted"
+                    .into(),
+            );
+        }
+    }
+
+    let pairs = fields.next().unwrap_or_default().split(',');
+    let pairs: Vec<(&str, &str)> = pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .collect();
+    for (at, (name, _)) in pairs.iter().enumerate() {
+        if !NAMES.contains(name) {
+            return Err(format!(
+                "has the parameter \"{}\", which is not read here; accepted are m, t and p",
+                name.escape_debug()
+            ));
+        }
+        if pairs.iter().take(at).any(|(before, _)| before == name) {
+            return Err(format!("has the parameter \"{name}\" twice"));
+        }
+    }
+
+    for name in NAMES {
+        if !pairs.iter().any(|(found, _)| *found == name) {
+            return Err(format!("has no parameter \"{name}\""));
+        }
+    }
+    let mut numbers = [0; 3];
+    for ((number, expected), (name, value)) in numbers.iter_mut().zip(NAMES).zip(&pairs) {
+        if *name != expected {
+            return Err(format!(
+                "has the parameter \"{name}\" where \"{expected}\" belongs; the order is m, t, p"
+            ));
+        }
+        *number = value
+            .parse()
+            .ok()
+            .filter(|number: &u32| number.to_string() == *value)
+            .ok_or_else(|| format!("has {name}={}, which is no number", value.escape_debug()))?;
+    }
+
+    Ok(numbers)
 }
 
 fn digest(params: &Params, password: &Secret, salt: &[u8], output: &mut [u8]) -> bool {

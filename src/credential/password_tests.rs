@@ -158,3 +158,67 @@ fn a_hash_is_known_by_its_mark_and_shows_its_cost_only() {
     assert_eq!(format!("{one:?}"), "Hash(m=64,t=1,p=1)");
     assert_eq!(one.cost(), CHEAP);
 }
+
+#[test]
+fn what_a_parameter_would_change_is_never_passed_over() {
+    let with =
+        |head: &str| format!("{head}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
+    assert!(Hash::read(&with("$argon2id$v=19$m=64,t=1,p=1")).is_ok());
+    let no_version = "has no v=19 behind argon2id; without a version it is a hash of argon2's version 16, which is not accepted";
+    let long = "A".repeat(200);
+    for (head, sentence) in [
+        ("$argon2id$m=64,t=1,p=1", no_version),
+        ("$argon2id$v=19,m=64,t=1,p=1", no_version),
+        (
+            "$argon2id$v=19$m=64,t=1,p=1,data=AAAA",
+            "has the parameter \"data\", which is not read here; accepted are m, t and p",
+        ),
+        (
+            &format!("$argon2id$v=19$m=64,t=1,p=1,data={long}"),
+            "has the parameter \"data\", which is not read here; accepted are m, t and p",
+        ),
+        (
+            "$argon2id$v=19$keyid=AAAA,m=64,t=1,p=1",
+            "has the parameter \"keyid\", which is not read here; accepted are m, t and p",
+        ),
+        (
+            "$argon2id$v=19$m=64,m=128,t=1,p=1",
+            "has the parameter \"m\" twice",
+        ),
+        (
+            "$argon2id$v=19$m=64,t=1,p=1,p=1",
+            "has the parameter \"p\" twice",
+        ),
+        (
+            "$argon2id$v=19$t=1,m=64,p=1",
+            "has the parameter \"t\" where \"m\" belongs; the order is m, t, p",
+        ),
+        ("$argon2id$v=19$m=64,p=1", "has no parameter \"t\""),
+        (
+            "$argon2id$v=19$m=064,t=1,p=1",
+            "has m=064, which is no number",
+        ),
+        (
+            "$argon2id$v=19$m=64,t=4294967296,p=1",
+            "has t=4294967296, which is no number",
+        ),
+        (
+            "$argon2id$v=19$m=64,t=1=1,p=1",
+            "has t=1=1, which is no number",
+        ),
+    ] {
+        assert_eq!(Hash::read(&with(head)).unwrap_err(), sentence, "{head}");
+    }
+}
+
+proptest::proptest! {
+    /// One text for one hash: whatever is read is what it says, parameter by parameter.
+    #[test]
+    fn any_head_is_a_fault_or_read_whole(head in "(v=(19|16)|[mtp]=[0-9]{1,3}|data=A|,|\\$){0,9}") {
+        let text = format!("$argon2id${head}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
+        if let Ok(hash) = Hash::read(&text) {
+            let Cost { memory_kib, passes, lanes } = hash.cost();
+            proptest::prop_assert_eq!(head, format!("v=19$m={memory_kib},t={passes},p={lanes}"));
+        }
+    }
+}
