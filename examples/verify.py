@@ -11,7 +11,7 @@ The key is what `ordaind audit key` prints, or a file that holds it. The files a
 import argparse, base64, collections, hashlib, json, re, sys
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 COUNTS = ("unknown_sessions", "unread", "withheld", "skipped", "unshown", "unknown_runs", "without_logout",
@@ -59,6 +59,27 @@ def taken(octets, count):
         parts.append(part)
     return parts + [octets]
 
+def number(octets):
+    """A positive number of SSH in its one spelling."""
+    value = int.from_bytes(octets, "big")
+    if value == 0 or octets != value.to_bytes(value.bit_length() // 8 + 1, "big"):
+        raise ValueError("a number that is not positive, or longer than it must be")
+    return value
+
+def rsa_key(e, n):
+    """An RSA key of SSH, as far as it is accepted."""
+    e, n = number(e), number(n)
+    if not (2048 <= n.bit_length() <= 8192 and n % 2 and e % 2 and 2 <= e.bit_length() <= 33):
+        raise ValueError("numbers that are no key's")
+    return rsa.RSAPublicNumbers(e, n).public_key()
+
+# Of each kind of key: its curve's name, the curve, the bytes of a coordinate, and the hash (RFC 5656).
+CURVES = {b"ecdsa-sha2-nistp256": (b"nistp256", ec.SECP256R1, 32, hashes.SHA256),
+          b"ecdsa-sha2-nistp384": (b"nistp384", ec.SECP384R1, 48, hashes.SHA384),
+          b"ecdsa-sha2-nistp521": (b"nistp521", ec.SECP521R1, 66, hashes.SHA512)}
+CURVES[b"sk-ecdsa-sha2-nistp256@openssh.com"] = CURVES[b"ecdsa-sha2-nistp256"]
+RSA_HASHES = {b"rsa-sha2-256": hashes.SHA256, b"rsa-sha2-512": hashes.SHA512}  # RFC 8332
+
 def ssh_fits(fingerprint, text, signature):
     """Whether the SSH key of this fingerprint has made this SSHSIG of a login's text (PROTOCOL.md, 4.6)."""
     try:
@@ -74,15 +95,22 @@ def ssh_fits(fingerprint, text, signature):
         string = lambda octets: len(octets).to_bytes(4, "big") + octets
         message = b"SSHSIG" + string(namespace) + string(b"") + string(hashed) + string(digest)
         named, key = take(key)
+        if named == b"ssh-rsa":
+            e, n, rest = taken(key, 2)
+            public = rsa_key(e, n)
+            if rest or trailer or kind not in RSA_HASHES or len(raw) != (public.key_size + 7) // 8:
+                return False
+            public.verify(raw, message, padding.PKCS1v15(), RSA_HASHES[kind]())
+            return True
         if named != kind:
             return False
-        ecdsa = kind in (b"ecdsa-sha2-nistp256", b"sk-ecdsa-sha2-nistp256@openssh.com")
-        if not ecdsa and kind not in (b"ssh-ed25519", b"sk-ssh-ed25519@openssh.com"):
-            return False
-        if ecdsa:
-            curve, key = take(key)
-            if curve != b"nistp256":
+        if kind in CURVES:
+            name, curve, size, hash_of_curve = CURVES[kind]
+            curve_named, key = take(key)
+            if curve_named != name:
                 return False
+        elif kind not in (b"ssh-ed25519", b"sk-ssh-ed25519@openssh.com"):
+            return False
         point, key = take(key)
         if kind.startswith(b"sk-"):
             application, key = take(key)
@@ -93,13 +121,13 @@ def ssh_fits(fingerprint, text, signature):
             return False
         if key:
             return False
-        if ecdsa:
+        if kind in CURVES:
             r, s, rest = taken(raw, 2)
-            if rest or any(len(number) > 33 for number in (r, s)):
+            r, s = number(r), number(s)
+            if rest or point[:1] != b"\4" or len(point) != 2 * size + 1 or max(r, s) >= 1 << 8 * size:
                 return False
-            public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-            raw = utils.encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
-            public.verify(raw, message, ec.ECDSA(hashes.SHA256()))
+            public = ec.EllipticCurvePublicKey.from_encoded_point(curve(), point)
+            public.verify(utils.encode_dss_signature(r, s), message, ec.ECDSA(hash_of_curve()))
         elif len(point) != 32 or small_order(point):
             return False
         else:

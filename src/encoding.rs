@@ -1,4 +1,7 @@
-//! Bytes as text: base64 as on the wire, and hexadecimal.
+//! Bytes as text: base64 as on the wire, and hexadecimal; and the files of keys, PEM and DER.
+
+pub mod der;
+pub mod pem;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -44,6 +44,8 @@ pub const PASSWORD: usize = 1024;
 pub const LOGIN_LIFETIME: Duration = Duration::from_secs(8 * 3600);
 /// SSH keys that one user may have.
 pub const SSH_KEYS: usize = 64;
+/// Rounds of bcrypt for the passphrase of a key's file: some minutes. ssh-keygen's usual number is 24.
+pub const BCRYPT_ROUNDS: u32 = 16 * 1024;
 /// How long an SSH agent may take to answer: long enough for a person to find the key and touch it.
 pub const AGENT: Duration = Duration::from_secs(60);
 /// Bytes of an SSH agent's answer.

@@ -1809,23 +1809,26 @@ password = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ""#,
         (
             r#"[users.u]
 ssh_keys = ["ssh-rsa AAAA"]"#,
+            &["fault: 2: users.u.ssh_keys[0]: is no public key: its kind cannot be read"],
+        ),
+        (
+            r#"[users.u]
+ssh_keys = ["ssh-dss AAAA"]"#,
             &[
-                r#"fault: 2: users.u.ssh_keys[0]: found a key of the kind "ssh-rsa"; accepted are ssh-ed25519, ecdsa-sha2-nistp256, sk-ssh-ed25519@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com"#,
+                r#"fault: 2: users.u.ssh_keys[0]: found a DSA key, which protects nothing any more (`ssh-keygen -t ed25519` makes a new one); accepted are ssh-ed25519, ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, ssh-rsa, sk-ssh-ed25519@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com"#,
             ],
         ),
         (
             r#"[users.u]
 ssh_keys = ["x"]"#,
             &[
-                r#"fault: 2: users.u.ssh_keys[0]: found a key of the kind "x"; accepted are ssh-ed25519, ecdsa-sha2-nistp256, sk-ssh-ed25519@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com"#,
+                r#"fault: 2: users.u.ssh_keys[0]: found a key of the kind "x"; accepted are ssh-ed25519, ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, ssh-rsa, sk-ssh-ed25519@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com"#,
             ],
         ),
         (
             r#"[users.u]
 ssh_keys = ["ssh-ed25519 AAAA"]"#,
-            &[
-                "fault: 2: users.u.ssh_keys[0]: is no public key: Base64 encoding error: invalid Base64 length",
-            ],
+            &["fault: 2: users.u.ssh_keys[0]: is no public key: its kind cannot be read"],
         ),
         (
             r#"[users.u]

@@ -58,7 +58,7 @@ impl Agent {
         for _ in 0..count.min(4096) {
             let key = Vec::<u8>::decode(&mut rest).map_err(|_| wrong())?;
             Vec::<u8>::decode(&mut rest).map_err(|_| wrong())?;
-            keys.extend(SshPublic::of_bytes(&key));
+            keys.extend(SshPublic::of_bytes(&key).ok());
         }
 
         Ok(keys)

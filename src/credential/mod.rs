@@ -4,11 +4,17 @@
 mod password;
 mod session;
 mod ssh;
+mod ssh_container;
+mod ssh_file;
+mod ssh_private;
+mod ssh_signed;
 pub mod totp;
 
 pub use password::{COST, Cost, Hash, forget_memory, hash_password};
 pub use session::{Purpose, SessionKey, SessionPublic};
-pub use ssh::{PrivateFault, SshPrivate, SshPublic, blob, to_sign};
+pub use ssh::SshPublic;
+pub use ssh_private::{PrivateFault, SshPrivate};
+pub use ssh_signed::{blob, to_sign};
 
 use serde::{Deserialize, Serialize};
 

@@ -343,8 +343,7 @@ fn signer_of(file: &Path) -> Result<Signer, ClientError> {
 
     match key {
         Ok(key) => Ok(Signer::Own(Arc::new(key))),
-        Err(PrivateFault::Passphrase) => Err(fault(&"it wants its passphrase")),
-        Err(PrivateFault::Unusable(why)) => Err(fault(&why)),
+        Err(why) => Err(fault(&why)),
     }
 }
 
