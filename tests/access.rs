@@ -1136,6 +1136,7 @@ fn servers_are_known_by_their_keys() {
             .args(["run", "t", "true"])
             .stdin(Stdio::null());
         command
+            .env("HOME", server.path("home"))
             .env("XDG_STATE_HOME", server.path("home"))
             .env("XDG_CONFIG_HOME", server.path("home"))
             .output()

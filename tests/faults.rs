@@ -369,6 +369,7 @@ fn a_stuck_loop_starves_the_watchdog() {
         .arg("--password-file")
         .arg(prepared.path("password"))
         .args(["list", &format!("alice@localhost:{port}")])
+        .env("HOME", prepared.folder())
         .env("XDG_STATE_HOME", prepared.folder())
         .env("XDG_CONFIG_HOME", prepared.folder())
         .stderr(Stdio::null())

@@ -658,6 +658,7 @@ fn a_client_with_nothing_to_log_in_with_stays_at_home() {
             "127.0.0.1:1",
             "true",
         ])
+        .env("HOME", folder.path())
         .env("XDG_STATE_HOME", folder.path())
         .env("XDG_CONFIG_HOME", folder.path())
         .env_remove("SSH_AUTH_SOCK")

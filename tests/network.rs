@@ -52,6 +52,7 @@ fn a_network_that_goes_away_and_comes_back_costs_no_byte() {
         ]);
         command
             .arg(folder)
+            .env("HOME", folder)
             .env("XDG_STATE_HOME", folder)
             .env("XDG_CONFIG_HOME", folder)
             .env_remove("SSH_AUTH_SOCK");

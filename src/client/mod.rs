@@ -22,4 +22,4 @@ pub use feed::DurableInput;
 pub use login::{Entered, Kept, Proof};
 pub use run::{Following, Input, Run, reason};
 pub use session::Session;
-pub use signer::{Agent, Signer};
+pub use signer::{Agent, Listed, Signer};

@@ -20,12 +20,23 @@ const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES_ANSWER: u8 = 12;
 const SIGN_REQUEST: u8 = 13;
 const SIGN_RESPONSE: u8 = 14;
+/// Asks for RSA with SHA-512; without it an agent signs with SHA-1, which nobody takes.
+const RSA_SHA2_512: u32 = 4;
 /// How long an agent may take to say which keys it has; nobody is asked for that.
 const LIST: Duration = Duration::from_secs(5);
 
 /// An agent's socket.
 #[derive(Debug, Clone)]
 pub struct Agent(PathBuf);
+
+/// The keys that an agent has.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Those that ordain accepts.
+    pub keys: Vec<SshPublic>,
+    /// The others: each one's name, and why it cannot be used.
+    pub unusable: Vec<String>,
+}
 
 impl Agent {
     /// The agent at this socket.
@@ -40,11 +51,11 @@ impl Agent {
             .map(|path| Self(path.into()))
     }
 
-    /// The keys that the agent has and that ordain accepts.
+    /// The keys that the agent has.
     ///
     /// # Errors
     /// [`Code::Identity`].
-    pub fn keys(&self) -> Result<Vec<SshPublic>, ClientError> {
+    pub fn keys(&self) -> Result<Listed, ClientError> {
         let answer = self
             .ask(&[REQUEST_IDENTITIES], LIST)
             .map_err(|fault| self.failed(&fault))?;
@@ -54,14 +65,20 @@ impl Agent {
             return Err(self.failed(&"it gives no list of keys"));
         }
         let count = u32::decode(&mut rest).map_err(|_| wrong())?;
-        let mut keys = Vec::new();
+        let mut listed = Listed::default();
         for _ in 0..count.min(4096) {
             let key = Vec::<u8>::decode(&mut rest).map_err(|_| wrong())?;
-            Vec::<u8>::decode(&mut rest).map_err(|_| wrong())?;
-            keys.extend(SshPublic::of_bytes(&key).ok());
+            let comment = Vec::<u8>::decode(&mut rest).map_err(|_| wrong())?;
+            let comment = String::from_utf8_lossy(&comment);
+            match SshPublic::of_bytes(&key) {
+                Ok(key) => listed.keys.push(key.called(&comment)),
+                Err(why) => listed
+                    .unusable
+                    .push(format!("the agent's \"{}\": {why}", comment.escape_debug())),
+            }
         }
 
-        Ok(keys)
+        Ok(listed)
     }
 
     fn sign(&self, key: &SshPublic, data: &[u8]) -> Result<Vec<u8>, ClientError> {
@@ -71,7 +88,8 @@ impl Agent {
                 .map_err(|fault| self.failed(&fault))?;
         }
 
-        question.extend([0; 4]);
+        let flags = if key.is_rsa() { RSA_SHA2_512 } else { 0 };
+        question.extend(flags.to_be_bytes());
         let answer = self
             .ask(&question, AGENT)
             .map_err(|fault| self.failed(&fault))?;

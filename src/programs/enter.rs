@@ -3,23 +3,20 @@
 
 use super::ask::{self, Wanted};
 use super::display::plain;
-use super::home::Login;
+use super::home::{self, Login};
+use super::keys::{Candidate, Keys, signer_of};
 use super::target::Target;
 use super::{complain, say};
 use crate::cli::ClientArgs;
-use crate::client::{Agent, ClientError, Connection, Entered, Kept, Proof, Session, Signer};
-use crate::credential::{PrivateFault, SshPrivate, SshPublic};
+use crate::client::{Agent, ClientError, Connection, Entered, Kept, Proof, Session};
 use crate::exit::{Human, Status};
 use crate::protocol::Code;
 use crate::verb::{EndSession, Ending};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of a key's file.
-const KEY_FILE: u64 = 64 * 1024;
-/// An agent's keys that are tried before a password is asked for: a connection has three tries.
-const AGENT_KEYS: usize = 2;
+/// How often a connection may be told a proof.
+const TRIES: usize = 3;
 
 /// Reaches the server, makes sure of it, and only then proves who we are.
 pub async fn enter(args: &ClientArgs, target: &mut Target) -> Result<Session, ClientError> {
@@ -36,7 +33,8 @@ pub async fn enter(args: &ClientArgs, target: &mut Target) -> Result<Session, Cl
 /// Whether there is anything to log in with, as far as that is known before the server is.
 fn may_prove(args: &ClientArgs, target: &Target) -> bool {
     let told = args.password_stdin || target.password_file.is_some() || target.identity.is_some();
-    told || target.login().is_there() || Agent::own().is_some() || ask::possible()
+    let keys = || Agent::own().is_some() || !home::ssh_keys().is_empty();
+    told || target.login().is_there() || keys() || ask::possible()
 }
 
 /// What is asked for where a password is.
@@ -140,8 +138,9 @@ async fn prove(
         target,
         connection,
         keep,
-        tries: AGENT_KEYS,
-        refused: 0,
+        // One is for a password, where one can be asked for.
+        tries: TRIES - usize::from(ask::possible()),
+        keys: Keys::default(),
     };
 
     if may_be_kept && let Some(kept) = login.kept(way_in.connection.server_key())? {
@@ -163,8 +162,11 @@ async fn prove(
     if let Some(password) = from_file {
         return way_in.once(&Proof::Password(password)).await;
     }
-    for signer in agent_keys(&login).into_iter().take(way_in.tries) {
-        match way_in.by_agents_key(signer, &login).await? {
+    way_in.keys = Keys::of(&login);
+    while way_in.tries > 0
+        && let Some(key) = way_in.keys.candidates.pop_front()
+    {
+        match way_in.by_key(&key, &login).await? {
             Tried::In(entered) => return Ok(entered),
             Tried::Refused(same) => way_in = *same,
         }
@@ -187,11 +189,10 @@ struct WayIn<'a> {
     connection: Connection,
     /// Whether the login is to be kept.
     keep: bool,
-    /// How many of an agent's keys may be tried: a connection has three tries, and one of them is
-    /// for a password.
+    /// How many keys may be tried.
     tries: usize,
-    /// How many of an agent's keys were refused.
-    refused: usize,
+    /// The keys that nobody has named.
+    keys: Keys,
 }
 
 impl<'a> WayIn<'a> {
@@ -237,9 +238,17 @@ impl<'a> WayIn<'a> {
         Ok(entered)
     }
 
-    /// One of the agent's keys.
-    async fn by_agents_key(self, signer: Signer, login: &Login) -> Result<Tried<'a>, ClientError> {
+    /// One of the keys that nobody has named.
+    async fn by_key(mut self, key: &Candidate, login: &Login) -> Result<Tried<'a>, ClientError> {
         let (args, target) = (self.args, self.target);
+        let signer = match key.signer() {
+            Ok(signer) => signer,
+            Err(why) => {
+                self.keys.unusable.push(plain(&why));
+                return Ok(Tried::Refused(Box::new(self)));
+            }
+        };
+
         let fingerprint = signer.public().fingerprint();
         match self
             .connection
@@ -253,15 +262,26 @@ impl<'a> WayIn<'a> {
                 Ok(Tried::In(entered))
             }
 
-            Err((Some(connection), error))
-                if error.is(Code::LoginRefused) || error.is(Code::Identity) =>
-            {
-                if args.verbose || error.is(Code::Identity) {
-                    complain(&format!("ordain: {fingerprint}: {}", plain(&error.text)));
+            Err((Some(connection), error)) if error.is(Code::LoginRefused) => {
+                if args.verbose {
+                    complain(&format!("ordain: {key}: {}", plain(&error.text)));
                 }
+                self.keys.refused.push(key.to_string());
                 Ok(Tried::Refused(Box::new(Self {
                     connection,
-                    refused: self.refused + 1,
+                    tries: self.tries - 1,
+                    ..self
+                })))
+            }
+
+            // An agent that did not sign, and might let each of its keys be waited for.
+            Err((Some(connection), error)) if error.is(Code::Identity) => {
+                let why = format!("{key}: {}", plain(&error.text));
+                complain(&format!("ordain: {why}"));
+                self.keys.unusable.push(why);
+                Ok(Tried::Refused(Box::new(Self {
+                    connection,
+                    tries: self.tries - 1,
                     ..self
                 })))
             }
@@ -277,17 +297,22 @@ impl<'a> WayIn<'a> {
             target,
             mut connection,
             keep,
-            refused,
+            keys,
             ..
         } = self;
         let wanted = password(target);
+        let told = || keys.told(&plain(&target.user), &plain(&target.host));
+        if keys.were_there() && ask::possible() {
+            complain(&format!("ordain: {}", told()));
+        }
         loop {
-            let password = ask::secret(&wanted).map_err(|error| match refused {
-                0 => error,
-                _ => ClientError::new(
+            let password = ask::secret(&wanted).map_err(|error| match keys.were_there() {
+                false => error,
+                true => ClientError::new(
                     Code::LoginRefused,
                     format!(
-                        "login refused: {refused} of the SSH agent's keys were tried, and there is no terminal to ask for a password on (--identity says which key, --password-file where the password is)"
+                        "{} (there is no terminal to ask for a password on; --password-file says where it is)",
+                        told()
                     ),
                 ),
             })?;
@@ -309,61 +334,4 @@ impl<'a> WayIn<'a> {
             }
         }
     }
-}
-
-/// The key that a file is, or names: a private key, or a public one whose private half an agent
-/// has.
-fn signer_of(file: &Path) -> Result<Signer, ClientError> {
-    let fault = |why: &dyn std::fmt::Display| {
-        ClientError::new(Code::Identity, format!("{}: {why}", file.display()))
-    };
-    if let Ok(text) = std::fs::read_to_string(file)
-        && let Ok(key) = SshPublic::read(text.lines().next().unwrap_or_default())
-    {
-        let agent = Agent::own().ok_or_else(|| {
-            fault(&"it is a public key, and no SSH agent is there to sign (SSH_AUTH_SOCK)")
-        })?;
-        return Ok(Signer::Agent(agent, key));
-    }
-
-    let pem = zeroize::Zeroizing::new(
-        crate::sys::read_private(file, KEY_FILE)
-            .map_err(|why| ClientError::new(Code::Identity, why.to_string()))?,
-    );
-
-    let key = match SshPrivate::read(&pem, None) {
-        Err(PrivateFault::Passphrase) => {
-            let passphrase = ask::secret(&Wanted::own("ordain", &format!("passphrase of {}", file.display())))
-                .map_err(|_| fault(&"it wants its passphrase, and there is no terminal to ask on; ssh-agent can keep it (ssh-add)"))?;
-            SshPrivate::read(&pem, Some(&passphrase))
-        }
-
-        other => other,
-    };
-
-    match key {
-        Ok(key) => Ok(Signer::Own(Arc::new(key))),
-        Err(why) => Err(fault(&why)),
-    }
-}
-
-/// The agent's keys, the one that worked last first. None where a password worked last.
-fn agent_keys(login: &Login) -> Vec<Signer> {
-    let last = login.last();
-    if last.as_deref() == Some("password") {
-        return Vec::new();
-    }
-    let Some(agent) = Agent::own() else {
-        return Vec::new();
-    };
-    let mut keys = agent.keys().unwrap_or_else(|error| {
-        complain(&format!("ordain: {}", plain(&error.text)));
-        Vec::new()
-    });
-
-    keys.sort_by_key(|key| Some(key.fingerprint()) != last);
-    keys.into_iter()
-        .take(AGENT_KEYS)
-        .map(|key| Signer::Agent(agent.clone(), key))
-        .collect()
 }

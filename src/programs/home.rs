@@ -53,6 +53,15 @@ pub fn cache(name: &str) -> Option<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join(safe))
 }
 
+/// The files of private keys that ssh looks for and that there are, the best kind first.
+pub fn ssh_keys() -> Vec<PathBuf> {
+    let folder = std::env::home_dir().map(|home| home.join(".ssh"));
+    let files =
+        |folder: PathBuf| ["id_ed25519", "id_ecdsa", "id_rsa"].map(|name| folder.join(name));
+    let found = folder.into_iter().flat_map(files);
+    found.filter(|path| path.exists()).collect()
+}
+
 fn make_folder(of: &Path) -> io::Result<()> {
     of.parent()
         .map_or(Ok(()), |folder| sys::make_folder(folder, 0o700))

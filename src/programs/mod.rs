@@ -23,6 +23,7 @@ mod home;
 #[cfg(target_os = "linux")]
 mod init;
 mod invoke;
+mod keys;
 #[cfg(target_os = "linux")]
 mod local;
 #[cfg(target_os = "linux")]

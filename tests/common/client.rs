@@ -36,6 +36,7 @@ pub fn client_in(folder: &Path, settings: &str) -> Command {
         .arg("--config")
         .arg(folder.join(settings))
         .stdin(Stdio::null())
+        .env("HOME", folder.join("home"))
         .env("XDG_STATE_HOME", folder.join("home"))
         .env("XDG_CONFIG_HOME", folder.join("home"))
         .env_remove("SSH_AUTH_SOCK");

@@ -1,0 +1,294 @@
+//! SSH keys as people have them: of every kind, out of agents and out of the files that ssh looks for.
+
+mod common;
+
+use common::{Cmd, Server, stderr, wait, write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// A private key of 8192 bits, which takes long to make. It opens nothing but these tests.
+const LARGEST: &str = include_str!("keys/rsa8192.pem");
+
+/// A key of ssh-keygen's; nothing where it is not installed.
+fn keygen(folder: &Path, name: &str, words: &[&str]) -> Option<PathBuf> {
+    let path = folder.join(name);
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-a", "1", "-C", name, "-f"])
+        .arg(&path)
+        .args(words)
+        .stdin(Stdio::null())
+        .status();
+    match made {
+        Ok(status) => assert!(status.success(), "{words:?}"),
+        Err(_) => {
+            println!("skipped: OpenSSH's programs are not installed");
+            return None;
+        }
+    }
+    Some(path)
+}
+
+fn public(path: &Path) -> String {
+    let line = std::fs::read_to_string(path.with_extension("pub")).unwrap();
+    line.trim().to_owned()
+}
+
+fn fingerprint(path: &Path) -> String {
+    let line = public(path);
+    ordain::credential::SshPublic::read(&line)
+        .unwrap()
+        .fingerprint()
+}
+
+/// A server whose user `keyed` has these keys.
+fn server(keys: &[String]) -> Server {
+    let listed: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
+    Server::new()
+        .command(Cmd::new("true", &["/bin/true"]))
+        .role("all", &["*"])
+        .user_with(
+            "keyed",
+            &["all"],
+            &format!("ssh_keys = [{}]", listed.join(", ")),
+        )
+        .user_with(
+            &"l".repeat(64),
+            &["all"],
+            &format!("ssh_keys = [{}]", listed.join(", ")),
+        )
+        .start()
+}
+
+/// A real ssh-agent with keys in it; ended when dropped.
+struct Agent {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Agent {
+    fn with(folder: &Path, keys: &[&Path]) -> Self {
+        let socket = folder.join("agent");
+        let child = Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait("the agent's socket", || socket.exists());
+        for key in keys {
+            let added = Command::new("ssh-add")
+                .arg("-q")
+                .arg(key)
+                .env("SSH_AUTH_SOCK", &socket)
+                .status();
+            assert!(added.unwrap().success());
+        }
+        Self { child, socket }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(server: &Server, agent: Option<&Agent>, words: &[&str]) -> Output {
+    let mut command = server.bare();
+    command.args(words);
+    if let Some(agent) = agent {
+        command.env("SSH_AUTH_SOCK", &agent.socket);
+    }
+    command.output().unwrap()
+}
+
+fn says(output: &Output, status: i32, texts: &[&str]) {
+    let said = stderr(output);
+    assert_eq!(output.status.code(), Some(status), "{said}");
+    for text in texts {
+        assert!(said.contains(text), "{text:?} is not in {said}");
+    }
+}
+
+/// The fingerprint that let somebody in last, and how many were refused.
+fn let_in(server: &Server) -> (String, usize) {
+    let logins = server.records("login");
+    let refused = logins.iter().filter(|login| login["outcome"] == "refused");
+    let count = refused.count();
+    let last = logins.iter().rfind(|login| login["outcome"] == "accepted");
+    (last.unwrap()["by"].as_str().unwrap().to_owned(), count)
+}
+
+const EVERY_KIND: [(&str, &[&str]); 5] = [
+    ("ed25519", &["-t", "ed25519"]),
+    ("p256", &["-t", "ecdsa", "-b", "256"]),
+    ("p384", &["-t", "ecdsa", "-b", "384"]),
+    ("p521", &["-t", "ecdsa", "-b", "521"]),
+    ("rsa", &["-t", "rsa", "-b", "2048"]),
+];
+
+#[test]
+fn keys_of_every_kind_log_in_by_file_and_by_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut keys = Vec::new();
+    for (name, words) in EVERY_KIND {
+        let Some(key) = keygen(folder.path(), name, &[words, &["-N", ""]].concat()) else {
+            return;
+        };
+        keys.push(key);
+    }
+    let lines: Vec<String> = keys.iter().map(|key| public(key)).collect();
+    let server = server(&lines);
+    let all: Vec<&Path> = keys.iter().map(PathBuf::as_path).collect();
+    let agent = Agent::with(folder.path(), &all);
+
+    for key in &keys {
+        let file = key.to_string_lossy();
+        let output = run(
+            &server,
+            None,
+            &["--identity", &file, "run", "keyed@t", "true"],
+        );
+        says(&output, 0, &[]);
+        assert_eq!(let_in(&server), (fingerprint(key), 0));
+
+        // The agent signs, and RSA with SHA-512.
+        let file = format!("{file}.pub");
+        let output = run(
+            &server,
+            Some(&agent),
+            &["--identity", &file, "run", "keyed@t", "true"],
+        );
+        says(&output, 0, &[]);
+        assert_eq!(let_in(&server), (fingerprint(key), 0));
+    }
+
+    let first = run(&server, Some(&agent), &["run", "keyed@t", "true"]);
+    says(&first, 0, &[]);
+    assert_eq!(let_in(&server).1, 0);
+}
+
+#[test]
+fn the_largest_key_fits_into_a_login_of_the_longest_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("largest");
+    write(&key, LARGEST, 0o600);
+    let private = ordain::credential::SshPrivate::read(LARGEST.as_bytes(), None).unwrap();
+    let public = private.public();
+    let line = format!(
+        "{} {}",
+        public.kind(),
+        ordain::encoding::base64(&public.bytes())
+    );
+    let server = server(&[line]);
+    let at = format!("{}@t", "l".repeat(64));
+    let output = run(
+        &server,
+        None,
+        &["--identity", &key.to_string_lossy(), "run", &at, "true"],
+    );
+    says(&output, 0, &[]);
+    assert_eq!(let_in(&server).0, public.fingerprint());
+}
+
+#[test]
+fn the_files_of_ssh_are_tried_in_order_where_no_agent_has_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(wanted) = keygen(
+        folder.path(),
+        "wanted",
+        &["-t", "rsa", "-b", "2048", "-N", ""],
+    ) else {
+        return;
+    };
+    let server = server(&[public(&wanted)]);
+    let ssh = server.path("home/.ssh");
+    std::fs::create_dir_all(&ssh).unwrap();
+    let output = run(&server, None, &["run", "keyed@t", "true"]);
+    says(
+        &output,
+        255,
+        &["there is no terminal to ask for the password of keyed"],
+    );
+
+    // A key with a passphrase, one that is not the user's, and the right one.
+    keygen(&ssh, "id_ed25519", &["-t", "ed25519", "-N", "secret"]).unwrap();
+    let other = keygen(&ssh, "id_ecdsa", &["-t", "ecdsa", "-N", ""]).unwrap();
+    let output = run(&server, None, &["run", "keyed@t", "true"]);
+    let file = other.to_string_lossy();
+    says(
+        &output,
+        255,
+        &[
+            "no SSH key got keyed in at t: refused were ",
+            &format!("refused were {file}; not offered were "),
+            "id_ed25519: it wants its passphrase, and there is no terminal to ask on",
+            "has to stand in `ssh_keys` of keyed on the server, and --identity names it here",
+            "--password-file says where it is",
+        ],
+    );
+
+    let right = ssh.join("id_rsa");
+    std::fs::copy(&wanted, &right).unwrap();
+    std::fs::copy(wanted.with_extension("pub"), right.with_extension("pub")).unwrap();
+    for refused in [2, 2] {
+        says(&run(&server, None, &["run", "keyed@t", "true"]), 0, &[]);
+        assert_eq!(
+            let_in(&server),
+            (fingerprint(&wanted), refused),
+            "the one that worked is first"
+        );
+    }
+
+    // An agent without any key is as none; one with a key is asked alone.
+    let agent = Agent::with(folder.path(), &[]);
+    says(
+        &run(&server, Some(&agent), &["run", "keyed@t", "true"]),
+        0,
+        &[],
+    );
+    drop(agent);
+    std::fs::remove_file(folder.path().join("agent")).unwrap();
+    let agent = Agent::with(folder.path(), &[&other]);
+    let output = run(&server, Some(&agent), &["run", "keyed@t", "true"]);
+    let shown = format!(
+        "refused were the agent's {} (id_ecdsa);",
+        fingerprint(&other)
+    );
+    says(&output, 255, &[&shown, "(code 200)"]);
+}
+
+#[test]
+fn keys_of_an_agent_that_cannot_be_used_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = &["-t", "rsa", "-b", "1024", "-N", ""];
+    let Some(small) = keygen(folder.path(), "small", small) else {
+        return;
+    };
+    let good = keygen(folder.path(), "good", &["-t", "ed25519", "-N", ""]).unwrap();
+    let server = server(&[public(&good)]);
+    let agent = Agent::with(folder.path(), &[&small]);
+    let output = run(&server, Some(&agent), &["run", "keyed@t", "true"]);
+    says(
+        &output,
+        255,
+        &[
+            "not offered were the agent's \"small\": is an RSA key of 1024 bits; accepted are 2048 to 8192",
+            "--identity names it here",
+        ],
+    );
+    let file = format!("{}.pub", small.to_string_lossy());
+    let output = run(
+        &server,
+        Some(&agent),
+        &["--identity", &file, "run", "keyed@t", "true"],
+    );
+    says(
+        &output,
+        255,
+        &["small.pub: it is an RSA key of 1024 bits", "(code 608)"],
+    );
+}
