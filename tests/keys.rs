@@ -292,3 +292,38 @@ fn keys_of_an_agent_that_cannot_be_used_are_named() {
         &["small.pub: it is an RSA key of 1024 bits", "(code 608)"],
     );
 }
+
+/// What editors and other programs leave around the blocks of certificates and keys.
+#[test]
+fn a_daemon_reads_certificates_and_keys_as_windows_writes_them() {
+    let prepared = Server::new()
+        .command(Cmd::new("true", &["/bin/true"]))
+        .role("all", &["*"])
+        .user("alice", &["all"])
+        .prepare();
+    for name in ["server.crt", "server.key", "ca.crt"] {
+        let text = std::fs::read_to_string(prepared.path(name)).unwrap();
+        let text = text.replace('\n', "\r\n");
+        let odd = [
+            b"\xef\xbb\xbf",
+            text.as_bytes(),
+            b"Owner: M\xfcller\r\n\r\n",
+        ]
+        .concat();
+        std::fs::write(prepared.path(name), odd).unwrap();
+    }
+    let server = prepared.start();
+    says(&server.ordain(&["run", "t", "true"]), 0, &[]);
+
+    // What it cannot use is named, with what helps.
+    let locked =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    write(&server.path("server.key"), locked, 0o600);
+    let output = server.ordaind(&["check"]);
+    let said = common::stdout(&output) + &stderr(&output);
+    let why = "server.key: is encrypted, and there is nobody to ask for its passphrase; `openssl pkey -in KEY -out NEW` writes it without one";
+    assert!(
+        said.contains(why) && output.status.code() != Some(0),
+        "{said}"
+    );
+}

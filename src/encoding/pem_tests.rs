@@ -3,8 +3,11 @@
 use super::*;
 use proptest::prelude::*;
 
+/// A block's label and bytes.
+type Read = (String, Option<Vec<u8>>);
+
 /// The labels and bytes of a text's blocks.
-fn read(text: &[u8]) -> Result<Vec<(String, Option<Vec<u8>>)>, String> {
+fn read(text: &[u8]) -> Result<Vec<Read>, String> {
     let blocks = blocks(text)?;
     let each = |block: &Block<'_>| {
         let bytes = block.bytes().map(|bytes| bytes.to_vec());

@@ -39,11 +39,11 @@ impl TlsFiles {
     pub fn read(&self) -> Result<Tls, Vec<(TlsFile, String)>> {
         let mut faults = Vec::new();
         let public = |path: &Path| {
-            let (text, _) = sys::read_config(path, &Trust::own(), limits::PEM_FILE)
+            let (pem, _) = sys::read_trusted(path, &Trust::own(), limits::PEM_FILE)
                 .map_err(|fault| fault.to_string())?;
-            let parsed = tls::certificates(text.as_bytes())
-                .map_err(|why| format!("{}: {why}", path.display()))?;
-            Ok((text.into_bytes(), parsed))
+            let parsed =
+                tls::certificates(&pem).map_err(|why| format!("{}: {why}", path.display()))?;
+            Ok((pem, parsed))
         };
 
         let private = |path: &Path| {

@@ -19,16 +19,33 @@ pub fn others_can_read(meta: &Metadata) -> bool {
 /// # Errors
 /// What [`walk::trusted`] says; also that the file is too large or not text.
 pub fn read_config(path: &Path, trust: &Trust, max: u64) -> Result<(String, Metadata), FileFault> {
+    let (bytes, meta) = read_trusted(path, trust, max)?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        let fault = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
+        FileFault::Io(path.to_owned(), fault)
+    })?;
+    Ok((text, meta))
+}
+
+/// Reads a file that nobody else can have written, as [`read_config`] does, whatever bytes it has.
+///
+/// # Errors
+/// What [`walk::trusted`] says; also that the file is too large.
+pub fn read_trusted(
+    path: &Path,
+    trust: &Trust,
+    max: u64,
+) -> Result<(Vec<u8>, Metadata), FileFault> {
     let (file, meta) = walk::open_trusted(path, trust)?;
     if meta.len() > max {
         return Err(FileFault::TooLarge(path.to_owned(), meta.len()));
     }
 
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     file.take(max)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|fault| FileFault::Io(path.to_owned(), fault))?;
-    Ok((text, meta))
+    Ok((bytes, meta))
 }
 
 /// Reads a secret of the daemon's own: as [`read_private`], by a path that nobody else can make
@@ -76,6 +93,10 @@ fn read_if_private(
         ));
     }
 
+    // Half a key is no key, and whoever reads it would say something else of it.
+    if meta.len() > max {
+        return Err(FileFault::TooLarge(path.to_owned(), meta.len()));
+    }
     let mut bytes = Vec::new();
     file.take(max)
         .read_to_end(&mut bytes)

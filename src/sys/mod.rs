@@ -61,7 +61,8 @@ pub use executable::{
 pub use fault::{fault_point, fault_time};
 pub use file::{
     append_private, exchange, free_bytes, hold, host_name, make_folder, open_private,
-    others_can_read, private_file, private_folder, read_config, read_private, read_secret, replace,
+    others_can_read, private_file, private_folder, read_config, read_private, read_secret,
+    read_trusted, replace,
 };
 #[cfg(target_os = "linux")]
 pub use foreign::{Foreign, Held, closing_hangs};
