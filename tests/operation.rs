@@ -64,7 +64,7 @@ sources = ["10.0.0.1/8"]
 [users.u]
 roles = ["no-such-role"]
 password = "hunter2"
-ssh_keys = ["ssh-rsa AAAA"]
+ssh_keys = ["ssh-dss AAAA"]
 "#
     );
     write(&config, &faulty, 0o600);
@@ -100,7 +100,7 @@ ssh_keys = ["ssh-rsa AAAA"]
         ("10.0.0.1/8", "the network is 10.0.0.0/8"),
         ("[users.u]", "there is no role `no-such-role`"),
         ("hunter2", "is not a PHC string"),
-        ("ssh-rsa", "found a key of the kind \"ssh-rsa\""),
+        ("ssh-dss", "found a DSA key, which protects nothing any more"),
     ] {
         let place = format!("config.toml:{}: ", line_of(at));
         assert!(
