@@ -70,6 +70,8 @@ pub const PATTERN_SIZE: usize = 1024 * 1024;
 pub const PATTERN_WORK: usize = 128 * 1024 * 1024;
 /// Arguments one command may declare, and one request may carry.
 pub const ARGUMENTS: usize = 64;
+/// Bytes of a run's arguments in a list of runs: a thousand lines of it are one frame.
+pub const SHOWN_ARGUMENTS: usize = 160;
 /// Values one repeated argument may have.
 pub const REPEATS: usize = 64;
 /// Fields of one request's text; no verb has as many.

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Cmd, Server, stderr, stdout, write};
+use std::io::{BufRead, BufReader, Write};
 use std::process::Output;
 
 /// Exit status, standard output and standard error.
@@ -47,7 +48,9 @@ fn described() -> common::Setup {
         )
         .common(&["true", "exit"])
         .command(Cmd::new("hidden", &["/bin/true"]))
-        .role("some", &["echo", "true", "exit"])
+        .command(Cmd::sh("hangs", "echo 'OK: so far'; sleep 60", &[]))
+        .command(Cmd::sh("much", "head -c 300000 /dev/zero; exit 1", &[]))
+        .role("some", &["echo", "true", "exit", "hangs", "much"])
         .user("alice", &["some"])
 }
 
@@ -56,7 +59,7 @@ fn list_prints_what_one_may_run_and_nothing_else() {
     let server = described().start();
     printed(
         &server.ordain(&["list", "t"]),
-        "echo  Says a word\nexit\ntrue\n",
+        "echo   Says a word\nexit\nhangs\nmuch\ntrue\n",
     );
 
     let listed = json(&server.ordain(&["--json", "list", "t"]));
@@ -66,7 +69,7 @@ fn list_prints_what_one_may_run_and_nothing_else() {
         .iter()
         .map(|command| command["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["echo", "exit", "true"]);
+    assert_eq!(names, ["echo", "exit", "hangs", "much", "true"]);
     assert_eq!(listed["commands"][0]["summary"], "Says a word");
 }
 
@@ -239,6 +242,125 @@ fn a_failure_for_machines_is_json_too() {
 }
 
 #[test]
+fn programs_are_told_host_waiting_and_exit_status() {
+    let server = Server::new()
+        .command(
+            Cmd::sh("one", "echo ready; read line; exit 4", &[])
+                .stdin()
+                .set("max_running", "1")
+                .set("queue", "1"),
+        )
+        .alice()
+        .start();
+    let client = || {
+        let mut command = server.client();
+        command
+            .args(["--json", "run", "alice@t", "one"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let events =
+            lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+        (child, events)
+    };
+    let (mut first, mut of_first) = client();
+    let started = of_first.next().unwrap();
+    assert_eq!(
+        (&started["event"], &started["host"]),
+        (&"started".into(), &"alice@t".into())
+    );
+    let (mut second, mut of_second) = client();
+    let queued = of_second.next().unwrap();
+    assert_eq!(
+        (&queued["event"], &queued["host"]),
+        (&"queued".into(), &"alice@t".into())
+    );
+    drop((first.stdin.take(), second.stdin.take()));
+    for (child, events) in [(&mut first, &mut of_first), (&mut second, &mut of_second)] {
+        let last = events.last().unwrap();
+        assert_eq!(
+            (&last["event"], &last["exit_status"]),
+            (&"ended".into(), &4.into()),
+            "{last}"
+        );
+        assert_eq!(child.wait().unwrap().code(), Some(4));
+    }
+}
+
+#[test]
+fn runs_are_shown_with_their_arguments_and_without_secrets() {
+    let server = Server::new()
+        .command(Cmd::new("echo", &["/bin/echo", "{word}"]).string("word", "[a-z]+", 8))
+        .command(
+            Cmd::new("keeps", &["/bin/true", "{words}"])
+                .environment("TOKEN", "{token}")
+                .arg(
+                    "token",
+                    r#"type = "string", pattern = "[a-z]+", max = 99, secret = true"#,
+                )
+                .string("words", ".*", 4000),
+        )
+        .alice()
+        .start();
+    let long = "ä".repeat(300);
+    write(&server.path("token"), "hushhush", 0o600);
+    let token = format!("@{}", server.path("token").display());
+    let mut child = server
+        .client()
+        .args(["run", "t", "keeps", "--token", &token, "--words", &long])
+        .spawn()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    printed(&server.ordain(&["run", "t", "echo", "hello"]), "hello\n");
+
+    let shown = stdout(&server.ordain(&["runs", "t"]));
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(
+        lines[0].starts_with("RUN ") && lines[0].ends_with("ARGUMENTS"),
+        "{shown}"
+    );
+    assert!(
+        lines[1].contains("token=***") && lines[1].ends_with('…'),
+        "{shown}"
+    );
+    assert!(lines[2].ends_with("exit 0  word=hello"), "{shown}");
+    assert!(!shown.contains("hushhush"), "{shown}");
+
+    let one = stdout(&server.ordain(&["runs", "t", "--command", "echo"]));
+    assert_eq!(one.lines().count(), 2, "{one}");
+    printed(&server.ordain(&["runs", "t", "--going"]), "");
+    printed(&server.ordain(&["runs", "t", "--of", "bob"]), "");
+
+    let listed = json(&server.ordain(&["--json", "runs", "t"]));
+    let arguments = listed["runs"][0]["arguments"].as_str().unwrap();
+    assert!(
+        arguments.len() <= 160 && arguments.ends_with('…'),
+        "{arguments}"
+    );
+    assert!(listed["runs"][1]["since"].as_u64().unwrap() > 1_700_000_000);
+}
+
+#[test]
+fn what_speaks_no_tls_is_named_so() {
+    let server = described().start();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let other = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        socket.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap();
+        let _ = std::io::copy(&mut socket, &mut std::io::sink());
+    });
+    let password = server.path("password").display().to_string();
+    let host = format!("alice@127.0.0.1:{port}");
+    let output = server.ordain(&["--password-file", &password, "run", &host, "true"]);
+    let said = stderr(&output);
+    assert!(said.contains("does not speak TLS"), "{said}");
+    drop(output);
+    other.join().unwrap();
+}
+
+#[test]
 fn a_timeout_of_the_clients_own_cancels_and_says_124() {
     let server = Server::new().common(&["sleep"]).alice().start();
     let output = server.ordain(&["run", "--timeout", "100ms", "t", "sleep"]);
@@ -262,12 +384,29 @@ fn nagios_gets_its_own_words_for_ordains_failures_only() {
         said(&server.ordain(&["run", "--nagios", "t", "hidden"])),
         (
             Some(3),
-            "ORDAIN UNKNOWN - no role of `alice` grants a command `hidden` (code 400) [default deny]\n"
+            "ORDAIN UNKNOWN - t: no role of `alice` grants a command `hidden` (code 400) [default deny]\n"
                 .into(),
             String::new()
         )
     );
     printed(&server.ordain(&["run", "--nagios", "t", "true"]), "");
+
+    // Its first line is what counts: a plugin that says OK and does not end is not OK.
+    let output = server.ordain(&["run", "--nagios", "--timeout", "500ms", "t", "hangs"]);
+    assert_eq!(
+        (output.status.code(), stdout(&output)),
+        (
+            Some(3),
+            "ORDAIN UNKNOWN - the plugin did not end by itself: cancelled\nOK: so far\n".into()
+        )
+    );
+
+    // One that writes much is written as it comes, whole.
+    let output = server.ordain(&["run", "--nagios", "t", "much"]);
+    assert_eq!(
+        (output.status.code(), output.stdout.len()),
+        (Some(1), 300_000)
+    );
 
     // A plugin's own status is passed on as it is.
     let output = server.ordain(&["run", "--nagios", "t", "exit", "2"]);
@@ -697,7 +836,7 @@ fn passwords_come_from_a_private_file_or_standard_input() {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input).unwrap();
+        Write::write_all(&mut child.stdin.take().unwrap(), input).unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!(
             output.status.code(),

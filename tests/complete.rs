@@ -250,3 +250,18 @@ fn the_shells_scripts_work() {
         assert!(said.starts_with("describe:"), "{said}");
     }
 }
+
+#[test]
+fn runs_are_completed_as_they_are_now() {
+    let server = described().start();
+    assert!(server.ordain(&["run", "t", "disk"]).status.success());
+    server.wait_for_records("end", 1);
+    let run = server.records("end")[0]["run"].as_str().unwrap().to_owned();
+    let run = run.as_str();
+    assert_eq!(complete(&server, "bash", "output t "), [run]);
+    assert_eq!(
+        complete(&server, "bash", &format!("attach t {}", &run[..3])),
+        [run]
+    );
+    assert!(complete(&server, "bash", "cancel t ").is_empty());
+}

@@ -210,8 +210,14 @@ fn the_client_shows_changes_as_they_come_to_people_and_programs() {
             let event: serde_json::Value = serde_json::from_str(&ended).unwrap();
             assert_eq!(event["what"]["runs"][0]["ended"], "exit", "{event}");
         } else {
-            assert!(begun.contains("alice  true  goes on"), "{begun}");
-            assert!(ended.contains("alice  true  exit 0 after"), "{ended}");
+            assert!(
+                begun.contains("  alice  true ") && begun.contains("  goes on"),
+                "{begun}"
+            );
+            assert!(
+                ended.contains("  alice  true ") && ended.contains("  exit 0"),
+                "{ended}"
+            );
         }
         client.kill().unwrap();
         client.wait().unwrap();

@@ -100,7 +100,10 @@ ssh_keys = ["ssh-dss AAAA"]
         ("10.0.0.1/8", "the network is 10.0.0.0/8"),
         ("[users.u]", "there is no role `no-such-role`"),
         ("hunter2", "is not a PHC string"),
-        ("ssh-dss", "found a DSA key, which protects nothing any more"),
+        (
+            "ssh-dss",
+            "found a DSA key, which protects nothing any more",
+        ),
     ] {
         let place = format!("config.toml:{}: ", line_of(at));
         assert!(
@@ -1028,6 +1031,47 @@ fn a_frontend_without_a_sign_of_life_is_replaced() {
     assert!(server.ordain(&["run", "t", "true"]).status.success());
 }
 
+/// The journal has the time of each line, and is told its priority (sd-daemon(3)), by both processes.
+#[test]
+fn the_journal_gets_priorities_and_no_second_time() {
+    let prepared = Server::new()
+        .common(&["true"])
+        .alice()
+        .best_effort()
+        .prepare();
+    let script = "JOURNAL_STREAM=$(stat -L -c %d:%i /dev/stderr) exec \"$@\"";
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            script,
+            "sh",
+            env!("CARGO_BIN_EXE_ordaind"),
+            "--config",
+        ])
+        .arg(prepared.config())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut seen = Vec::new();
+    for line in lines.map(Result::unwrap) {
+        let last = line.contains("listening on");
+        seen.push(line);
+        if last {
+            break;
+        }
+    }
+    signal(child.id(), "-TERM");
+    assert!(child.wait().unwrap().success());
+    for line in &seen {
+        assert!(line.starts_with("<6>") || line.starts_with("<4>"), "{line}");
+        assert!(!line.contains("202"), "the time again: {line}");
+    }
+    assert!(seen.iter().any(|line| line.starts_with("<4>")), "{seen:?}");
+    assert!(seen.iter().any(|line| line.starts_with("<6>")), "{seen:?}");
+}
+
 /// What systemd is told, in its own words, by the real daemon.
 #[test]
 fn a_service_manager_is_told_of_every_turn() {
@@ -1055,6 +1099,7 @@ fn a_service_manager_is_told_of_every_turn() {
     };
 
     until("READY=1");
+    until("STATUS=well: 0 runs, 0 sessions");
     until("WATCHDOG=1");
     signal(child.id(), "-HUP");
     assert!(until("RELOADING=1").contains("MONOTONIC_USEC="));

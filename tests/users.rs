@@ -176,10 +176,7 @@ fn keys_come_from_files_and_from_standard_input() {
     write(&server.path("none.pub"), "# none\n", 0o600);
     for (file, sentence) in [
         ("id", "id is no public key but a private one"),
-        (
-            "dsa.pub",
-            "dsa.pub:2: found a DSA key",
-        ),
+        ("dsa.pub", "dsa.pub:2: found a DSA key"),
         ("none.pub", "none.pub has no key"),
         ("not-there.pub", "not-there.pub: No such file"),
     ] {
@@ -302,7 +299,9 @@ fn a_fault_leaves_the_file_untouched() {
     done(&output);
     let said = stderr(&output);
     assert!(
-        said.ends_with("users.bob: has neither a password nor SSH keys and cannot log in [no-login]\n"),
+        said.ends_with(
+            "users.bob: has neither a password nor SSH keys and cannot log in [no-login]\n"
+        ),
         "{said}"
     );
     assert_eq!(

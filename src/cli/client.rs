@@ -7,59 +7,64 @@ use crate::verb::{
 };
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// The heading of the options that are the same for every verb.
+const REACHING: &str = "Reaching the server and logging in";
 
 /// Runs vetted commands on machines that serve them.
 #[derive(Debug, Parser)]
 #[command(name = "ordain", version, after_help = EXIT_STATUS)]
 pub struct ClientLine<V: Subcommand> {
     /// Trust servers whose certificate comes from this CA (a PEM file, or `system`)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "FILE")]
     pub ca: Option<String>,
     /// Trust the server with exactly this key (`ordaind fingerprint` prints it)
-    #[arg(long, global = true, value_name = "sha256:…", conflicts_with = "ca")]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "sha256:…", conflicts_with = "ca")]
     pub pin: Option<String>,
     /// The name in the server's certificate, where it is not the host's
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "NAME")]
     pub tls_name: Option<Host>,
     /// Our own certificate, for servers that want one
-    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
     /// Its key
-    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
     /// Who logs in [default: the host's entry, else this machine's user]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "NAME")]
     pub user: Option<String>,
     /// Take the password from the first line of a file that only its owner can read
     #[arg(
         long,
+        help_heading = REACHING,
         global = true,
         value_name = "FILE",
         conflicts_with = "password_stdin"
     )]
     pub password_file: Option<PathBuf>,
     /// Take the password from the first line of standard input
-    #[arg(long, global = true)]
+    #[arg(long, help_heading = REACHING, global = true)]
     pub password_stdin: bool,
     /// Log in with this SSH key: a private key's file, or a public key's whose private half an
     /// agent has
-    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["password_stdin", "password_file"])]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "FILE", conflicts_with_all = ["password_stdin", "password_file"])]
     pub identity: Option<PathBuf>,
     /// The one-time code, where one is wanted [default: asked for]
-    #[arg(long, global = true, value_name = "CODE")]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "CODE")]
     pub code: Option<String>,
     /// Trust a server that is met for the first time, without asking; never one whose key has
     /// changed
-    #[arg(long, global = true)]
+    #[arg(long, help_heading = REACHING, global = true)]
     pub accept_new: bool,
     /// How long reaching the server may take
-    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub connect_timeout: Duration,
     /// The settings per host [default: $XDG_CONFIG_HOME/ordain/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// For machines
     #[arg(long, global = true)]
@@ -196,6 +201,15 @@ pub enum ClientVerb {
         /// Stay, and show every change from now on
         #[arg(long)]
         follow: bool,
+        /// Only what waits or goes on
+        #[arg(long)]
+        going: bool,
+        /// Only this user's
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
+        /// Only this command's
+        #[arg(long, value_name = "NAME")]
+        command: Option<String>,
     },
     /// `ordain cancel`.
     #[command(about = Cancel::SUMMARY)]
@@ -300,6 +314,20 @@ pub struct Destination {
     pub port: Option<u16>,
 }
 
+impl fmt::Display for Destination {
+    /// As it was typed.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.user {
+            write!(out, "{user}@")?;
+        }
+        match self.port {
+            Some(port) if self.typed.contains(':') => write!(out, "[{}]:{port}", self.typed),
+            Some(port) => write!(out, "{}:{port}", self.typed),
+            None => out.write_str(&self.typed),
+        }
+    }
+}
+
 impl FromStr for Destination {
     type Err = String;
 
@@ -363,7 +391,9 @@ mod tests {
                 port,
             };
 
-            assert_eq!(text.parse(), Ok(expected), "{text}");
+            assert_eq!(text.parse().as_ref(), Ok(&expected), "{text}");
+            let shown = expected.to_string();
+            assert_eq!(shown.parse(), Ok(expected), "{text}");
         }
 
         for bad in [

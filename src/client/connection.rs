@@ -274,6 +274,9 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
             return no_ordaind(place);
         }
         Error::AlertReceived(rustls::AlertDescription::CertificateRequired) => "it wants a client certificate (--cert, --key)".into(),
+        Error::InvalidMessage(_) => {
+            "what answers there does not speak TLS, so it is no ordaind (is it the right port?)".into()
+        }
         Error::General(text) => text.clone(),
         other => other.to_string(),
     };

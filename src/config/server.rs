@@ -345,6 +345,7 @@ fn grouped(table: Option<&Table<'_>>) -> bool {
 /// `logs`: how logs are written.
 fn logs(root: &Table<'_>, table: Option<&Table<'_>>, faults: &Faults) -> Logs {
     match table.and_then(|table| table.text("logs")).as_deref() {
+        None | Some("text") if sys::logs_to_the_journal() => Logs::Journal,
         None | Some("text") => Logs::Text,
         Some("json") => Logs::Json,
         Some(other) => {

@@ -187,6 +187,8 @@ pub struct Limits {
 pub enum Logs {
     /// Logs are text, for people.
     Text,
+    /// Logs are text for the journal, which has the time itself and is told the priority.
+    Journal,
     /// Logs are JSON, for machines.
     Json,
 }

@@ -59,6 +59,9 @@ use start::Signals;
 use state::Shared;
 use std::time::Duration;
 
+/// How often the service manager is told how the daemon is, at the most.
+const STATE_TOLD: Duration = Duration::from_secs(5);
+
 /// Serves until it is told to stop. `listening` is told the addresses once clients can connect.
 ///
 /// # Errors
@@ -79,6 +82,7 @@ pub async fn serve(
     tokio::task::spawn_local(trail::keep(state.clone()));
     tokio::task::spawn_local(certificate::watch(state.clone()));
     let mut frontend = start::frontend(&state, listeners, listening).await?;
+    tokio::task::spawn_local(tell_state(state.clone()));
 
     loop {
         tokio::select! {
@@ -106,6 +110,25 @@ async fn show_life() {
         sys::fault_point("monitor-loop");
         sys::notify("WATCHDOG=1");
         tokio::time::sleep(every).await;
+    }
+}
+
+/// Tells the service manager how the daemon is, in words for `systemctl status`.
+async fn tell_state(state: Shared) {
+    if !sys::is_a_service() {
+        return;
+    }
+    let mut told = String::new();
+    loop {
+        if state.health.stopping.get() {
+            return;
+        }
+        let now = report::in_a_line(&state);
+        if now != told {
+            sys::notify(&format!("STATUS={now}"));
+            told = now;
+        }
+        tokio::time::sleep(STATE_TOLD).await;
     }
 }
 

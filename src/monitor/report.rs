@@ -70,6 +70,31 @@ pub fn faults(state: &State) -> Vec<String> {
     found
 }
 
+/// How the daemon is, in a line.
+pub fn in_a_line(state: &State) -> String {
+    let some = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
+    let [(_, queued), (_, starting), (_, running)] = phases(state);
+    let (runs, sessions) = (
+        some(starting + running, "run"),
+        some(sessions(state), "session"),
+    );
+    let waiting = match queued {
+        0 => String::new(),
+        queued => format!(", {queued} waiting"),
+    };
+    match faults(state).first() {
+        None => format!("well: {runs}{waiting}, {sessions}"),
+        // A line ends where a line ends.
+        Some(fault) => format!(
+            "{runs}{waiting}, {sessions}; fault: {}",
+            fault.escape_debug()
+        ),
+    }
+}
+
 /// How much is used of what is bounded: name, used, most. Of what each user has a share of, the
 /// share of whoever has the most.
 pub fn bounded(state: &State) -> Vec<(&'static str, u64, u64)> {

@@ -40,6 +40,8 @@ pub struct Run {
     pub request: Option<(RequestId, Digest)>,
     /// Which command.
     pub command: Arc<Command>,
+    /// Its arguments, for people.
+    pub arguments: String,
     /// How far it has come.
     pub phase: Phase,
     /// Its main process and process group; 0 until it has started.
@@ -178,6 +180,8 @@ impl Run {
             run: self.id.to_string(),
             user: self.user.to_string(),
             command: self.command.name.clone(),
+            arguments: self.arguments.clone(),
+            since: crate::clock::seconds().saturating_sub(self.since.elapsed().as_secs()),
             seconds: self.since.elapsed().as_secs(),
             waiting: self.phase == Phase::Queued,
             ended: None,

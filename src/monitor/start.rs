@@ -233,7 +233,7 @@ pub async fn frontend(
     match first.await {
         Ok(Ok(())) => {
             listening(&addresses);
-            sys::notify("READY=1\nSTATUS=serving");
+            sys::notify("READY=1");
             Ok(frontend)
         }
         Ok(Err(why)) => Err(CannotServe(why)),

@@ -5,7 +5,7 @@ use super::output::{self, Finished};
 use super::target::{Target, hosts};
 use super::verbs::{commands, runs, sessions};
 use super::{complain, complete, enter, say, say_json};
-use crate::cli::{ClientArgs, ClientVerb};
+use crate::cli::{ClientArgs, ClientVerb, Destination};
 use crate::client::ClientError;
 use crate::exit::Status;
 use crate::protocol::Code;
@@ -47,7 +47,7 @@ fn program() -> Status {
         });
     match outcome {
         Ok(status) => status,
-        Err(error) => report(&error, nagios, args.json),
+        Err(error) => report(&error, &args, nagios),
     }
 }
 
@@ -70,21 +70,23 @@ fn wrong_usage() -> Status {
     Status::OWN_FAILURE
 }
 
-/// ordain's own failure: on standard error, or as machines want it.
-fn report(error: &ClientError, nagios: bool, json: bool) -> Status {
+/// ordain's own failure: on standard error, or as machines want it. It names the host as it was
+/// typed, so that one of many is found.
+fn report(error: &ClientError, args: &ClientArgs, nagios: bool) -> Status {
+    let host = plain(&destination(args).to_string());
     let text = plain(&error.to_string());
     if nagios {
-        say(&format!("ORDAIN UNKNOWN - {text}"));
+        say(&format!("ORDAIN UNKNOWN - {host}: {text}"));
         return Status::NAGIOS_UNKNOWN;
     }
 
-    if json {
+    if args.json {
         say_json(
-            &serde_json::json!({ "event": "error", "code": error.code, "text": error.text, "argument": error.argument, "rule": error.rule }),
+            &serde_json::json!({ "event": "error", "host": host, "code": error.code, "text": error.text, "argument": error.argument, "rule": error.rule }),
         );
     }
 
-    complain(&format!("ordain: {text}"));
+    complain(&format!("ordain: {host}: {text}"));
     if error.is(Code::OutcomeUnknown) {
         complain(
             "ordain: `ordain runs` there may show what became of it, and `ordain output` what it wrote",
@@ -99,7 +101,24 @@ fn report(error: &ClientError, nagios: bool, json: bool) -> Status {
     {
         complain("ordain: options of ordain's own stand before COMMAND");
     }
+    if let Some(command) = asked_command(&args.verb)
+        && (error.is(Code::Argument) || error.text.contains("; usage: "))
+    {
+        let command = plain(command);
+        complain(&format!(
+            "ordain: `ordain describe {host} {command}` shows what {command} takes"
+        ));
+    }
     Status::OWN_FAILURE
+}
+
+/// The command that is to be run or explained.
+fn asked_command(verb: &ClientVerb) -> Option<&str> {
+    match verb {
+        ClientVerb::Run(run) => Some(run.command()),
+        ClientVerb::Explain(explain) => Some(explain.command()),
+        _ => None,
+    }
 }
 
 /// Whether `ordain run` has an option of this name.
@@ -112,8 +131,9 @@ fn is_option(name: &str) -> bool {
     })
 }
 
-async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
-    let destination = match &args.verb {
+/// Where to, as it was typed.
+const fn destination(args: &ClientArgs) -> &Destination {
+    match &args.verb {
         ClientVerb::Run(run) => &run.host,
         ClientVerb::Explain(explain) => &explain.host,
         ClientVerb::Login { host }
@@ -127,10 +147,12 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         | ClientVerb::Output { host, .. }
         | ClientVerb::Signal { host, .. }
         | ClientVerb::Cancel { host, .. } => host,
-    };
+    }
+}
 
+async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     let known = hosts(args)?;
-    let mut target = Target::new(args, destination, &known)?;
+    let mut target = Target::new(args, destination(args), &known)?;
     let (mut patience, mut begun) = (None, false);
 
     loop {
@@ -221,7 +243,20 @@ async fn attempt(
         ClientVerb::Signal { run, name, .. } => runs::signal(args, &session, run, name).await,
         ClientVerb::List { .. } => commands::list(args, &session).await,
         ClientVerb::Describe { command, .. } => commands::describe(args, &session, command).await,
-        ClientVerb::Runs { follow, .. } => runs::runs(args, &session, *follow).await,
+        ClientVerb::Runs {
+            follow,
+            going,
+            of,
+            command,
+            ..
+        } => {
+            let wanted = runs::Wanted {
+                going: *going,
+                user: of.as_deref(),
+                command: command.as_deref(),
+            };
+            runs::runs(args, &session, *follow, &wanted).await
+        }
         ClientVerb::Cancel { run, .. } => runs::cancel(args, &session, run).await,
         ClientVerb::Whoami { .. } => sessions::whoami(args, &session).await,
         ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, &session).await,

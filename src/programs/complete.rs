@@ -9,7 +9,7 @@ use crate::client::{ClientError, Session};
 use crate::config::Hosts;
 use crate::exit::Status;
 use crate::sys;
-use crate::verb::{ArgumentView, CommandView, List};
+use crate::verb::{ArgumentView, CommandView, List, Runs};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -114,6 +114,7 @@ fn dynamic(found: &Completing) -> Vec<Candidate> {
     match found.value.as_str() {
         "host" => hosts(found),
         "command" => commands(found),
+        "run" => runs(found),
         "line" => match found.all("line").split_first() {
             None => commands(found),
             Some((command, words)) => {
@@ -182,6 +183,47 @@ fn hosts(found: &Completing) -> Vec<Candidate> {
         .collect()
 }
 
+/// The runs of the host, as it tells now: those that go on, and ended ones where these can be meant.
+fn runs(found: &Completing) -> Vec<Candidate> {
+    let going_alone = matches!(found.verb.as_str(), "cancel" | "signal");
+    let told = || {
+        let host = found.given("host")?;
+        let args = options(found, host)?;
+        let destination: Destination = host.parse().ok()?;
+        let mut target = Target::new(&args, &destination, &settings(&args)).ok()?;
+        within_patience(async {
+            let session: Session = enter::enter(&args, &mut target).await?;
+            let list = session.ask(&Runs::default()).await?;
+            session.close().await;
+            Ok(list.runs)
+        })
+    };
+    told()
+        .unwrap_or_default()
+        .into_iter()
+        .rev()
+        .filter(|run| !going_alone || run.ended.is_none())
+        .filter(|run| run.run.starts_with(&found.partial))
+        .map(|run| Candidate {
+            help: format!("{} {}", run.command, run.arguments)
+                .trim_end()
+                .to_owned(),
+            word: run.run,
+        })
+        .collect()
+}
+
+/// What a server tells, unless it takes longer than anybody waits at a key.
+fn within_patience<T>(asks: impl Future<Output = Result<T, ClientError>>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .ok()?;
+    let told = runtime.block_on(async { tokio::time::timeout(PATIENCE, asks).await.ok()?.ok() });
+    runtime.shutdown_background();
+    told
+}
+
 /// The client's arguments as if `list HOST` had been typed with the same options.
 fn options(found: &Completing, host: &str) -> Option<ClientArgs> {
     // What is agreed to by pressing a key is nothing.
@@ -231,20 +273,7 @@ fn schema(found: &Completing, command: Option<&str>) -> Option<Schema> {
         return kept;
     }
     let mut schema = kept.unwrap_or_default();
-    let told = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(tokio::runtime::LocalOptions::default())
-        .ok()
-        .and_then(|runtime| {
-            let told = runtime.block_on(async {
-                tokio::time::timeout(PATIENCE, fetch(&args, &mut target, &mut schema, command))
-                    .await
-                    .ok()?
-                    .ok()
-            });
-            runtime.shutdown_background();
-            told
-        });
+    let told = within_patience(fetch(&args, &mut target, &mut schema, command));
     // One that cannot be asked is not asked at every key.
     schema.at = if told.is_some() {
         now

@@ -13,6 +13,7 @@ use crate::exit::Status;
 use crate::monitor::{self, CannotServe, Given, LastFaults, Loader, Settings};
 use crate::{frontend, sys};
 use clap::{CommandFactory, Parser};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -360,6 +361,11 @@ fn hash_password() -> Status {
     match password.and_then(|password| credential::hash_password(&password, credential::COST)) {
         Ok(phc) => {
             say(&phc);
+            if std::io::stdout().is_terminal() {
+                complain(
+                    "ordaind: `password = \"…\"` in [users.NAME] takes it; `ordaind user add NAME --password` does all of it",
+                );
+            }
             Status::OK
         }
 

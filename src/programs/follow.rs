@@ -13,10 +13,12 @@ use std::io;
 use std::time::Duration;
 
 /// How a run is followed.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct How {
     /// Whether everything is told as JSON, for machines.
     pub json: bool,
+    /// The host, as it was typed.
+    pub host: String,
     /// Whether control characters are shown as they are.
     pub raw: bool,
     /// Whether ends that are not the command's own are UNKNOWN, for Nagios.
@@ -41,8 +43,8 @@ pub struct FromInput {
 }
 
 /// Output here, input there, until the end; exits as the command did.
-pub async fn follow(how: &How, run: Durable, input: FromInput) -> Result<Status, ClientError> {
-    let mut following = Following::begin(*how, run).await;
+pub async fn follow(how: How, run: Durable, input: FromInput) -> Result<Status, ClientError> {
+    let mut following = Following::begin(how, run).await;
     let way = following.until_the_end(input).await?;
     match way {
         Way::Ended(ended) => following.end(ended).await,
@@ -56,6 +58,10 @@ pub async fn follow(how: &How, run: Durable, input: FromInput) -> Result<Status,
         }
     }
 }
+
+/// Bytes of a plugin's output that are held back until it has ended: more than Nagios and Icinga
+/// read of one (8 KiB and 64 KiB). Of one that writes more, all is written as it comes.
+const PLUGIN_OUTPUT: usize = 64 * 1024;
 
 /// How following a run comes to its end.
 enum Way {
@@ -79,6 +85,9 @@ struct Following {
     /// Whether it was ended because its input could not be read.
     cut_short: bool,
     interrupts: u32,
+    /// What a plugin has written so far: nothing of it is said before it is known that it has ended
+    /// by itself, since its first line is what counts. `None` where what comes is written at once.
+    held: Option<Vec<u8>>,
 }
 
 impl Following {
@@ -92,10 +101,11 @@ impl Following {
         }
         tell_missing(run.missing());
 
+        let how_much_is_held = how.nagios.then(Vec::new);
         let mut output = Output::begin(how.json, how.raw || raw_mode.is_some());
         if how.json {
             output
-                .event(json!({ "event": "started", "run": id.to_string() }))
+                .event(json!({ "event": "started", "run": id.to_string(), "host": how.host }))
                 .await;
         }
         Self {
@@ -106,6 +116,7 @@ impl Following {
             cancelled: false,
             cut_short: false,
             interrupts: 0,
+            held: how_much_is_held,
         }
     }
 
@@ -163,8 +174,17 @@ impl Following {
     /// What the server has told, done; the run's end, if it was that.
     async fn told(&mut self, told: Told) -> Result<Option<Ended>, ClientError> {
         match told {
-            Told::Event(Event::Stdout(bytes)) => self.output.bytes(false, bytes).await?,
-            Told::Event(Event::Stderr(bytes)) => self.output.bytes(true, bytes).await?,
+            Told::Event(Event::Stdout(bytes)) => match &mut self.held {
+                Some(held) if held.len() + bytes.len() <= PLUGIN_OUTPUT => {
+                    held.extend_from_slice(&bytes);
+                    self.run.consumed(bytes.len()).await?;
+                }
+                _ => {
+                    self.let_go().await;
+                    self.output.bytes(false, bytes).await;
+                }
+            },
+            Told::Event(Event::Stderr(bytes)) => self.output.bytes(true, bytes).await,
             Told::Event(Event::Ended(ended)) => return Ok(Some(ended)),
             Told::Event(_) => {}
             Told::Lost(error) => complain(&format!(
@@ -183,6 +203,30 @@ impl Following {
             }
         }
         Ok(None)
+    }
+
+    /// Writes what was held back; what comes from now on is written at once.
+    async fn let_go(&mut self) {
+        if let Some(held) = self.held.take().filter(|held| !held.is_empty()) {
+            self.output.taken(held).await;
+        }
+    }
+
+    /// What this program ends with.
+    fn status(&self, ended: &Ended) -> Result<Status, ClientError> {
+        let reason = reason(ended)?;
+        Ok(if ended.goes_on {
+            Status::OK
+        } else if self.cut_short {
+            // Whatever the command has made of half its input.
+            Status::OWN_FAILURE
+        } else if self.how.nagios && !matches!(reason, Reason::Exit(_)) {
+            Status::NAGIOS_UNKNOWN
+        } else if self.cancelled && matches!(reason, Reason::Cancelled) {
+            Status::TIMEOUT
+        } else {
+            reason.status()
+        })
     }
 
     /// Ctrl-C: the command gets it once, and the second one leaves.
@@ -214,12 +258,20 @@ impl Following {
 
     /// The last byte, and the exit status.
     async fn end(mut self, ended: Ended) -> Result<Status, ClientError> {
+        let status = self.status(&ended)?;
         if self.how.json {
             self.output.cut_letters().await;
             self.output
-                .event(json!({ "event": "ended", "end": ended }))
+                .event(json!({ "event": "ended", "exit_status": status.0, "end": ended }))
                 .await;
         }
+        if status == Status::NAGIOS_UNKNOWN && self.held.is_some() {
+            super::say(&format!(
+                "ORDAIN UNKNOWN - the plugin did not end by itself: {}",
+                plain(&ended.reason)
+            ));
+        }
+        self.let_go().await;
         self.output.finish().await;
         drop(self.raw_mode);
         if ended.goes_on {
@@ -227,18 +279,7 @@ impl Following {
             return Ok(Status::OK);
         }
 
-        let mut status = conclude(&ended, self.cancelled)?;
-        if self.cut_short {
-            // Whatever the command has made of half its input.
-            status = Status::OWN_FAILURE;
-        }
-        if self.how.nagios && !matches!(reason(&ended)?, Reason::Exit(_)) {
-            super::say(&format!(
-                "ORDAIN UNKNOWN - the plugin did not end by itself: {}",
-                plain(&ended.reason)
-            ));
-            return Ok(Status::NAGIOS_UNKNOWN);
-        }
+        tell_why(&ended, self.cancelled)?;
         Ok(status)
     }
 }
@@ -309,8 +350,8 @@ fn cancel(run: &Durable) {
     });
 }
 
-/// The exit status, and a word about ends that are not the command's own.
-fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
+/// A word about ends that are not the command's own.
+fn tell_why(ended: &Ended, by_timeout: bool) -> Result<(), ClientError> {
     let reason = reason(ended)?;
     let spent = Human(Duration::from_millis(ended.duration_ms));
     match reason {
@@ -332,7 +373,7 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
         Reason::OutOfMemory => complain(&format!(
             "ordain: the command took more memory than it may and was killed after {spent}"
         )),
-        Reason::Cancelled if by_timeout => return Ok(Status::TIMEOUT),
+        Reason::Cancelled if by_timeout => return Ok(()),
         Reason::Cancelled => complain(&format!("ordain: the run was cancelled after {spent}")),
         Reason::Revoked => complain(&format!(
             "ordain: the run was ended after {spent}: its user may not run it any more"
@@ -347,7 +388,7 @@ fn conclude(ended: &Ended, by_timeout: bool) -> Result<Status, ClientError> {
     }
 
     tell_left_behind(ended);
-    Ok(reason.status())
+    Ok(())
 }
 
 /// What the command has left behind, and what is not certain of it.

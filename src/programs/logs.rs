@@ -4,11 +4,12 @@
 use crate::ipc::Logs;
 use crate::monitor::LastFaults;
 use std::fmt::{Debug, Write};
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// Lines that may wait for whoever reads the log; more are dropped and counted.
@@ -27,25 +28,78 @@ pub fn start(logs: Logs, faults: Option<LastFaults>) -> Log {
         .lossy(true)
         .buffered_lines_limit(LINES_WAITING)
         .thread_name("log")
-        .finish(std::io::stderr());
+        .finish(io::stderr());
     if let Some(faults) = &faults {
         let dropped = writer.error_counter();
         faults.counts_dropped(move || dropped.dropped_lines());
     }
+    let journal = logs == Logs::Journal;
     let format = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
+        .with_writer(Lines { writer, journal })
         .with_target(false);
     let registry = tracing_subscriber::registry()
         .with(LevelFilter::INFO)
         .with(faults.map(Remember));
     // A second subscriber (tests in one process) is refused, and the first goes on.
     let _ = match logs {
+        // The journal has the time of each line itself.
+        Logs::Journal => tracing::subscriber::set_global_default(
+            registry.with(format.without_time().with_ansi(false)),
+        ),
         Logs::Text => tracing::subscriber::set_global_default(
-            registry.with(format.with_ansi(std::io::stderr().is_terminal())),
+            registry.with(format.with_ansi(io::stderr().is_terminal())),
         ),
         Logs::Json => tracing::subscriber::set_global_default(registry.with(format.json())),
     };
     Log { _thread: thread }
+}
+
+/// Where lines go; in front of those for the journal stands their priority (sd-daemon(3)).
+struct Lines {
+    writer: NonBlocking,
+    journal: bool,
+}
+
+impl<'w> MakeWriter<'w> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'w self) -> Line {
+        Line {
+            writer: self.writer.clone(),
+            priority: "",
+        }
+    }
+
+    fn make_writer_for(&'w self, event: &Metadata<'_>) -> Line {
+        let priority = match *event.level() {
+            _ if !self.journal => "",
+            Level::ERROR => "<3>",
+            Level::WARN => "<4>",
+            Level::INFO => "<6>",
+            _ => "<7>",
+        };
+        Line {
+            priority,
+            ..self.make_writer()
+        }
+    }
+}
+
+/// A line, which is written at once.
+struct Line {
+    writer: NonBlocking,
+    priority: &'static str,
+}
+
+impl io::Write for Line {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let whole = [self.priority.as_bytes(), line].concat();
+        self.writer.write_all(&whole).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
 }
 
 struct Remember(LastFaults);

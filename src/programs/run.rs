@@ -6,10 +6,10 @@ use super::display::{plain, quoted};
 use super::follow::{FromInput, How, follow};
 use super::invoke::{ask_for_secrets, described, detachable};
 use super::terminal::{Signals, feed};
-use crate::cli::{ClientArgs, RunArgs};
+use crate::cli::{ClientArgs, Destination, RunArgs};
 use crate::client::{ClientError, Durable, Options, Session};
 use crate::exit::Status;
-use crate::protocol::Code;
+use crate::protocol::{Code, Queued};
 use crate::verb::{CommandView, Invocation, Preview};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -31,8 +31,13 @@ pub async fn perform(
         .as_ref()
         .map(|terminal| terminal.kind.clone());
     let mut waiting = Waiting::new(run.timeout)?;
-    let server = (options, session);
-    let started = match start(run, server, invocation, view.is_some(), &mut waiting).await {
+    let server = Server {
+        options,
+        session,
+        host: &run.host,
+        json: args.json,
+    };
+    let started = match start(run, &server, invocation, view.is_some(), &mut waiting).await {
         Ok(started) => started,
         Err(NotBegun::Error(error)) => return Err(error),
         Err(NotBegun::Left(status)) => return Ok(status),
@@ -61,8 +66,15 @@ pub async fn perform(
             run.command()
         ));
     }
+    if started.takes_stdin() && !terminal && std::io::stdin().is_terminal() {
+        complain(&format!(
+            "ordain: `{}` reads its input from this terminal; Ctrl-D ends it",
+            run.command()
+        ));
+    }
     let how = How {
         json: args.json,
+        host: run.host.to_string(),
         raw: run.raw,
         nagios: run.nagios,
         timeout: waiting.left(),
@@ -71,7 +83,7 @@ pub async fn perform(
         terminal,
     };
     if !started.takes_stdin() {
-        return follow(&how, started, FromInput::default()).await;
+        return follow(how, started, FromInput::default()).await;
     }
     if args.password_stdin {
         return Err(ClientError::new(
@@ -87,7 +99,7 @@ pub async fn perform(
         leaving: terminal.then_some(leaving),
         broken: Some(broken),
     };
-    follow(&how, started, input).await
+    follow(how, started, input).await
 }
 
 /// Why a run has not begun.
@@ -158,23 +170,23 @@ fn given_up() -> NotBegun {
 /// Starts the run. What the server says is missing is asked for once, and then it is tried again.
 async fn start(
     run: &RunArgs,
-    (options, session): (&Options, &Session),
+    server: &Server<'_>,
     mut invocation: Invocation,
     is_described: bool,
     waiting: &mut Waiting,
 ) -> Result<Durable, NotBegun> {
-    let mut started = waiting.begun(begin(options, session, &invocation)).await;
+    let mut started = waiting.begun(server.begin(&invocation)).await;
 
     if let Err(NotBegun::Error(error)) = &started
         && !is_described
         && error.is(Code::Argument)
     {
         // Asked for without words: perhaps all that is missing is a secret.
-        let view = described(session, run.command()).await?;
+        let view = described(server.session, run.command()).await?;
         let before = invocation.arguments.len();
         ask_for_secrets(&mut invocation.arguments, &view, run)?;
         if invocation.arguments.len() > before {
-            started = waiting.begun(begin(options, session, &invocation)).await;
+            started = waiting.begun(server.begin(&invocation)).await;
         }
     }
 
@@ -183,15 +195,15 @@ async fn start(
         && invocation.reason.is_none()
         && ask::can_ask()
     {
-        let view = described(session, run.command()).await?;
+        let view = described(server.session, run.command()).await?;
         invocation.reason = Some(reason(&view, run)?);
-        started = waiting.begun(begin(options, session, &invocation)).await;
+        started = waiting.begun(server.begin(&invocation)).await;
     }
 
     if let Err(NotBegun::Error(error)) = &started
         && error.is(Code::Confirm)
     {
-        let preview = session.ask(&Preview(invocation.clone())).await?;
+        let preview = server.session.ask(&Preview(invocation.clone())).await?;
         // What the server says of the run stands on a line of its own, and not in the question.
         let (host, command) = (&run.host.typed, run.command());
         complain(&format!(
@@ -201,30 +213,40 @@ async fn start(
         ));
         ask::agree(&Wanted::of(host, &format!("run {command}?")))?;
         invocation.confirmed = true;
-        started = waiting.begun(begin(options, session, &invocation)).await;
+        started = waiting.begun(server.begin(&invocation)).await;
     }
 
     started
 }
 
-async fn begin(
-    options: &Options,
-    session: &Session,
-    invocation: &Invocation,
-) -> Result<Durable, ClientError> {
-    Durable::start(
-        options.clone(),
-        session.clone(),
-        invocation.clone(),
-        |queued| {
-            complain(&format!(
-                "ordain: run {} waits: {}",
-                plain(&queued.run),
-                plain(&queued.text)
-            ));
-        },
-    )
-    .await
+/// The server that is asked, and how it is told what it says.
+struct Server<'s> {
+    options: &'s Options,
+    session: &'s Session,
+    /// As it was typed.
+    host: &'s Destination,
+    json: bool,
+}
+
+impl Server<'_> {
+    async fn begin(&self, invocation: &Invocation) -> Result<Durable, ClientError> {
+        let queued = |queued: Queued| {
+            if self.json {
+                let host = self.host.to_string();
+                super::say_json(
+                    &serde_json::json!({ "event": "queued", "host": host, "run": queued.run, "text": queued.text }),
+                );
+            } else {
+                complain(&format!(
+                    "ordain: run {} waits: {}",
+                    plain(&queued.run),
+                    plain(&queued.text)
+                ));
+            }
+        };
+        let (options, session) = (self.options.clone(), self.session.clone());
+        Durable::start(options, session, invocation.clone(), queued).await
+    }
 }
 
 /// The reason for the run, asked for once it was said which form the command wants.

@@ -322,8 +322,17 @@ impl Output {
         let _ = self.pieces.send(piece).await;
     }
 
-    pub async fn bytes(&mut self, error: bool, bytes: Vec<u8>) -> Result<(), ClientError> {
+    pub async fn bytes(&mut self, error: bool, bytes: Vec<u8>) {
         let counted = bytes.len();
+        self.piece(error, bytes, counted).await;
+    }
+
+    /// Standard output of which it was told already that it was taken.
+    pub async fn taken(&mut self, bytes: Vec<u8>) {
+        self.piece(false, bytes, 0).await;
+    }
+
+    async fn piece(&mut self, error: bool, bytes: Vec<u8>, counted: usize) {
         let piece = if self.json {
             let whole = self.letters.get_mut(usize::from(error));
             let bytes = whole.map_or_else(Vec::new, |letters| letters.whole(bytes));
@@ -341,7 +350,6 @@ impl Output {
         };
 
         self.send(piece).await;
-        Ok(())
     }
 
     pub async fn event(&mut self, event: serde_json::Value) {

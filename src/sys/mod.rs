@@ -86,7 +86,8 @@ pub use process::{
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
 pub use service::{
-    Clock, clock, has_passed_listeners, notify, notify_reloading, passed_listeners, watchdog,
+    Clock, clock, has_passed_listeners, is_a_service, logs_to_the_journal, notify,
+    notify_reloading, passed_listeners, watchdog,
 };
 #[cfg(target_os = "linux")]
 pub use spawn::{

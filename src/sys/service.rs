@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
@@ -12,6 +13,20 @@ use std::time::Duration;
 pub fn notify(state: &str) {
     // It may have gone meanwhile; serving does not depend on it.
     let _ = told(state);
+}
+
+/// Whether a service manager wants to be told how the daemon is.
+pub fn is_a_service() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// Whether standard error is the journal's: JOURNAL_STREAM has its device and inode (systemd.exec(5)).
+pub fn logs_to_the_journal() -> bool {
+    let Ok(said) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    std::fs::metadata("/dev/stderr")
+        .is_ok_and(|stream| said == format!("{}:{}", stream.dev(), stream.ino()))
 }
 
 fn told(state: &str) -> io::Result<()> {

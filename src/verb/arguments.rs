@@ -153,6 +153,36 @@ impl Arguments {
         }
     }
 
+    /// The arguments in one line for people, as long as [`limits::SHOWN_ARGUMENTS`] at the most. No
+    /// secret is in it, and nothing that could move a cursor.
+    pub fn in_a_line(&self) -> String {
+        let mut line = String::new();
+        for (name, value) in &self.0 {
+            let value = match value {
+                Value::Text(text) => text.escape_debug().to_string(),
+                Value::Integer(number) => number.to_string(),
+                Value::Flag(given) => given.to_string(),
+                Value::Many(values) => values
+                    .iter()
+                    .map(|value| value.escape_debug().to_string())
+                    .collect::<Vec<_>>()
+                    .join(","),
+                Value::Secret(_) | Value::Commitment(_) => "***".to_owned(),
+                Value::Misfit(kind) => (*kind).to_owned(),
+            };
+            let space = if line.is_empty() { "" } else { " " };
+            line.push_str(&format!("{space}{}={value}", name.escape_debug()));
+            if line.len() > limits::SHOWN_ARGUMENTS {
+                let most = limits::SHOWN_ARGUMENTS - '…'.len_utf8();
+                let end = (0..=most).rfind(|end| line.is_char_boundary(*end));
+                line.truncate(end.unwrap_or(0));
+                line.push('…');
+                break;
+            }
+        }
+        line
+    }
+
     /// Whether a commitment to a secret stands under this name.
     pub fn commits_to(&self, name: &str) -> bool {
         self.0

@@ -98,6 +98,12 @@ pub struct RunLine {
     pub user: String,
     /// The command's name.
     pub command: String,
+    /// The arguments as `name=value` with a space between two, in the order in which they came, at
+    /// most 160 bytes; `…` stands at the end of what is longer, and `***` for the value of a secret.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub arguments: String,
+    /// When the run was asked for, in seconds since 1970; of one that has ended, when it started.
+    pub since: u64,
     /// Seconds since the run was asked for; of one that has ended, from its start to its end.
     pub seconds: u64,
     /// Whether the run waits for its turn.

@@ -134,9 +134,9 @@ fn described() -> Value {
 
 fn lines() -> Value {
     json!([
-        { "run": RUN, "user": "alice", "command": "greet", "seconds": 3, "waiting": false },
+        { "run": RUN, "user": "alice", "command": "greet", "arguments": "word=x", "since": 1_790_000_000, "seconds": 3, "waiting": false },
         {
-            "run": RUN, "user": "alice", "command": "greet", "seconds": 300, "waiting": false,
+            "run": RUN, "user": "alice", "command": "greet", "since": 1_790_000_000, "seconds": 300, "waiting": false,
             "ended": "exit", "number": 3,
         },
     ])

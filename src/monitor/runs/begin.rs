@@ -242,6 +242,7 @@ fn draft(
         judged: 0,
         cloning: false,
         command: grant.allowed().command.clone(),
+        arguments: grant.verb().0.arguments.in_a_line(),
         phase,
         pid: 0,
         since: Instant::now(),

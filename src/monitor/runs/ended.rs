@@ -30,6 +30,8 @@ pub struct Ran {
     pub user: Arc<str>,
     /// Which command.
     pub command: String,
+    /// Its arguments, for people.
+    pub arguments: String,
     /// The request that has led to it, and what that asked for.
     pub request: Option<(RequestId, Digest)>,
     /// How it ended.
@@ -78,6 +80,10 @@ impl Over {
             run: self.ran.run.to_string(),
             user: self.ran.user.to_string(),
             command: self.ran.command.clone(),
+            arguments: self.ran.arguments.clone(),
+            since: since_1970()
+                .saturating_sub(self.age().as_secs())
+                .saturating_sub(self.ran.end.duration_ms / 1000),
             seconds: self.ran.end.duration_ms / 1000,
             waiting: false,
             ended: Some(self.ran.end.reason.clone()),
@@ -112,6 +118,8 @@ struct Line {
     run: String,
     user: String,
     command: String,
+    #[serde(default)]
+    arguments: String,
     /// The request's id and the digest of what it asked for, in base64.
     request: Option<(String, String)>,
     end: End,
@@ -159,6 +167,7 @@ impl Line {
                 run,
                 user: self.user.into(),
                 command: self.command,
+                arguments: self.arguments,
                 request,
                 end: self.end,
             },
@@ -181,6 +190,7 @@ impl Line {
             .parse()
             .ok()
             .filter(|_| ended && fits && short(&self.user) && short(&self.command))
+            .filter(|_| self.arguments.len() <= crate::limits::SHOWN_ARGUMENTS)
     }
 }
 
@@ -278,6 +288,7 @@ impl EndedRuns {
                 run: over.ran.run.to_string(),
                 user: over.ran.user.to_string(),
                 command: over.ran.command.clone(),
+                arguments: over.ran.arguments.clone(),
                 request: over
                     .ran
                     .request

@@ -354,6 +354,7 @@ fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
             run: run.id,
             user: run.user.clone(),
             command: run.command.name.clone(),
+            arguments: run.arguments.clone(),
             request: run.request,
             end,
         };

@@ -10,30 +10,65 @@ use crate::protocol::Code;
 use crate::verb::{Attach, Cancel, Cancelled, RunLine, RunList, Runs, Signal, Signalled};
 use serde_json::json;
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Which runs are to be shown.
+pub struct Wanted<'w> {
+    /// Only what waits or goes on.
+    pub going: bool,
+    /// Only this user's.
+    pub user: Option<&'w str>,
+    /// Only this command's.
+    pub command: Option<&'w str>,
+}
+
+impl Wanted<'_> {
+    fn of(&self, runs: Vec<RunLine>) -> Vec<RunLine> {
+        let is = |wanted: Option<&str>, name: &str| wanted.is_none_or(|wanted| wanted == name);
+        let mut runs = runs;
+        runs.retain(|run| {
+            let goes_on = run.ended.is_none() || !self.going;
+            goes_on && is(self.user, &run.user) && is(self.command, &run.command)
+        });
+        runs
+    }
+}
 
 /// `ordain runs`: as they are now, or every change from now on.
 pub async fn runs(
     args: &ClientArgs,
     session: &Session,
     follow: bool,
+    wanted: &Wanted<'_>,
 ) -> Result<Status, ClientError> {
     if follow {
-        return followed(args, session).await;
+        return followed(args, session, wanted).await;
     }
     let RunList { runs } = session.ask(&Runs::default()).await?;
+    let runs = wanted.of(runs);
     if args.json {
         say_json(&json!({ "runs": runs }));
-    } else {
-        runs.iter().for_each(|run| say(&line(run)));
+    } else if !runs.is_empty() {
+        let rows: Vec<_> = runs.iter().map(row).collect();
+        Columns::of(&rows).say(&rows);
     }
     Ok(Status::OK)
 }
 
 /// Tells every change until the server ends the stream, or somebody here does.
-async fn followed(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
+async fn followed(
+    args: &ClientArgs,
+    session: &Session,
+    wanted: &Wanted<'_>,
+) -> Result<Status, ClientError> {
     let mut following = session.follow(&Runs { follow: true }).await?;
+    let mut columns = None;
     loop {
-        let event = following.next().await?;
+        let mut event = following.next().await?;
+        event.what = event.what.map(|list| RunList {
+            runs: wanted.of(list.runs),
+        });
         if args.json {
             say_json(&json!(event));
             continue;
@@ -45,25 +80,92 @@ async fn followed(args: &ClientArgs, session: &Session) -> Result<Status, Client
             ));
         }
         let runs = event.what.map(|list| list.runs).unwrap_or_default();
-        runs.iter().for_each(|run| say(&line(run)));
+        let rows: Vec<_> = runs.iter().map(row).collect();
+        match &columns {
+            Some(columns) => Columns::rows(columns, &rows),
+            None if rows.is_empty() => {}
+            None => columns.insert(Columns::of(&rows)).say(&rows),
+        }
     }
 }
 
-/// A run as a line for people.
-fn line(run: &RunLine) -> String {
+/// What is shown of a run, from left to right.
+type Row = [String; 7];
+
+const HEADER: [&str; 7] = [
+    "RUN",
+    "USER",
+    "COMMAND",
+    "SINCE",
+    "TIME",
+    "STATE",
+    "ARGUMENTS",
+];
+
+/// A run as a row for people.
+fn row(run: &RunLine) -> Row {
     let took = match run.seconds {
-        0 => "under a second".to_owned(),
+        0 => "<1s".to_owned(),
         seconds @ 1..60 => format!("{seconds}s"),
         seconds => Human(Duration::from_secs(seconds)).to_string(),
     };
     let state = match (&run.ended, run.number) {
-        (None, _) if run.waiting => format!("waits for its turn, {took} so far"),
-        (None, _) => format!("goes on, {took} so far"),
-        (Some(reason), Some(number)) => format!("{} {number} after {took}", plain(reason)),
-        (Some(reason), None) => format!("{} after {took}", plain(reason)),
+        (None, _) if run.waiting => "waits".to_owned(),
+        (None, _) => "goes on".to_owned(),
+        (Some(reason), Some(number)) => format!("{} {number}", plain(reason)),
+        (Some(reason), None) => plain(reason),
     };
-    let (id, user, command) = (plain(&run.run), plain(&run.user), plain(&run.command));
-    format!("{id}  {user}  {command}  {state}")
+    [
+        plain(&run.run),
+        plain(&run.user),
+        plain(&run.command),
+        moment(run.since),
+        took,
+        state,
+        plain(&run.arguments),
+    ]
+}
+
+/// `2026-11-27T08:00:00Z`; a server may say a time that is none.
+fn moment(seconds: u64) -> String {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "-".to_owned())
+}
+
+/// The widths of the columns: of the widest of the first rows, which later ones may be beyond.
+struct Columns([usize; 7]);
+
+impl Columns {
+    fn of(rows: &[Row]) -> Self {
+        let mut widths = HEADER.map(str::len);
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        Self(widths)
+    }
+
+    /// The header and the rows.
+    fn say(&self, rows: &[Row]) {
+        self.line(&HEADER.map(str::to_owned));
+        self.rows(rows);
+    }
+
+    fn rows(&self, rows: &[Row]) {
+        rows.iter().for_each(|row| self.line(row));
+    }
+
+    fn line(&self, row: &Row) {
+        let cells = row.iter().zip(self.0);
+        let line: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        say(line.join("  ").trim_end());
+    }
 }
 
 /// A run's id as it was typed.
@@ -98,7 +200,7 @@ pub async fn attach(
         watching: true,
         ..follow::How::default()
     };
-    follow::follow(&how, attached, follow::FromInput::default()).await
+    follow::follow(how, attached, follow::FromInput::default()).await
 }
 
 pub async fn signal(
