@@ -155,6 +155,8 @@ pub const FINISHED: Duration = Duration::from_secs(5);
 pub const VERIFIER_MEMORY: Duration = Duration::from_secs(30);
 /// How long name service (users and groups) may take while a configuration loads.
 pub const NAME_SERVICE: Duration = Duration::from_secs(10);
+/// Servers whose keys the client looks at at once: each takes a descriptor and a handshake.
+pub const KEYS_AT_ONCE: usize = 32;
 /// First pause before a new frontend, or before accepting again after an error; doubles up to a
 /// second.
 pub const BACK_OFF: Duration = Duration::from_millis(10);

@@ -1011,8 +1011,8 @@ fn help_and_version_are_no_failures() {
     );
     let whole = stdout(&run(&["--help"]));
     for verb in [
-        "run", "login", "logout", "whoami", "sessions", "explain", "list", "describe", "attach",
-        "output", "signal", "runs", "cancel",
+        "run", "keyscan", "login", "logout", "whoami", "sessions", "explain", "list", "describe",
+        "attach", "output", "signal", "runs", "cancel",
     ] {
         assert!(whole.contains(&format!("\n  {verb} ")), "{verb}\n{whole}");
         let (status, out, err) = said(&run(&[verb, "--help"]));

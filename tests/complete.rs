@@ -71,6 +71,8 @@ fn hosts_commands_arguments_and_choices_are_completed_and_kept() {
     let mut server = described().start();
     assert_eq!(complete(&server, "bash", "run "), ["t"]);
     assert_eq!(complete(&server, "bash", "run bob@"), ["bob@t"]);
+    assert_eq!(complete(&server, "bash", "keyscan "), ["t"]);
+    assert_eq!(complete(&server, "bash", "keyscan web1 web2 "), ["t"]);
     assert_eq!(
         complete(&server, "fish", "run t d"),
         ["deploy\tBrings a version out", "disk\t"]

@@ -114,6 +114,13 @@ pub enum ClientVerb {
     /// `ordain run`.
     #[command(about = Run::SUMMARY, after_help = RUN_HELP)]
     Run(RunArgs),
+    /// Print the keys that servers show, as lines of known_servers; compare each with what
+    /// `ordaind fingerprint` prints there
+    Keyscan {
+        /// `[user@]host[:port]`
+        #[arg(id = "host", required = true, value_name = "HOST")]
+        hosts: Vec<Destination>,
+    },
     /// Log in once: for as long as the server keeps it, nothing is asked any more
     Login {
         /// `[user@]host[:port]`

@@ -95,6 +95,7 @@ impl<'c> At<'c> {
     fn next_positional(&self) -> Option<&'c Arg> {
         rest_of_line(self.command, self.positions)
             .or_else(|| self.command.get_positionals().nth(self.positions))
+            .or_else(|| repeated(self.command))
     }
 
     /// Passes a whole word, and notes what it says.
@@ -189,6 +190,12 @@ fn rest_of_line(at: &Command, positions: usize) -> Option<&Arg> {
         .last()
         .filter(|last| last.is_trailing_var_arg_set())?;
     (positions >= at.get_positionals().count()).then_some(last)
+}
+
+/// The positional argument that may be given any number of times.
+fn repeated(at: &Command) -> Option<&Arg> {
+    let last = at.get_positionals().last()?;
+    matches!(last.get_action(), ArgAction::Append).then_some(last)
 }
 
 fn takes_value(option: &Arg) -> bool {

@@ -11,13 +11,14 @@ use crate::protocol::{
 };
 use crate::sys;
 use crate::tls::Fingerprint;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::ReadHalf;
+use tokio::io::{AsyncWriteExt, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -84,7 +85,34 @@ pub(super) type Frames = Reader<ReadHalf<TlsStream<TcpStream>>>;
 /// [`Code::Connect`], [`Code::ConnectTimeout`], [`Code::Untrusted`], [`Code::Version`],
 /// [`Code::ConnectionLost`], or what the server says.
 pub async fn connect(options: &Options) -> Result<Connection, ClientError> {
-    tokio::time::timeout(options.timeout, reach(options))
+    in_time(options, async {
+        connect_over(dial(options).await?, options).await
+    })
+    .await
+}
+
+/// Reaches a server to see its key, and goes away again: the server has proved that it has the key
+/// by then, and is told nothing.
+///
+/// # Errors
+/// [`Code::Connect`], [`Code::ConnectTimeout`], [`Code::Untrusted`], [`Code::ConnectionLost`].
+pub async fn look(options: &Options) -> Result<Fingerprint, ClientError> {
+    in_time(options, async {
+        let mut tls = secured(dial(options).await?, options).await?;
+        let key = shown_key(tls.get_ref().1, options)?;
+        // A goodbye that does not arrive is no fault of the key's.
+        let _ = tls.shutdown().await;
+        Ok(key)
+    })
+    .await
+}
+
+/// What is done with a server, within the time that reaching it may take.
+async fn in_time<T>(
+    options: &Options,
+    work: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::time::timeout(options.timeout, work)
         .await
         .unwrap_or_else(|_| {
             Err(ClientError::new(
@@ -98,14 +126,14 @@ pub async fn connect(options: &Options) -> Result<Connection, ClientError> {
         })
 }
 
-async fn reach(options: &Options) -> Result<Connection, ClientError> {
+/// A socket that reaches the server.
+async fn dial(options: &Options) -> Result<TcpStream, ClientError> {
     let addresses = addresses(&options.host, options.port)
         .await
         .map_err(|fault| unreachable(options, &fault))?;
-    let socket = reach::first(reach::in_turn(addresses), reach::apart, TcpStream::connect)
+    reach::first(reach::in_turn(addresses), reach::apart, TcpStream::connect)
         .await
-        .map_err(|unreached| unreachable(options, &unreached.sentence()))?;
-    connect_over(socket, options).await
+        .map_err(|unreached| unreachable(options, &unreached.sentence()))
 }
 
 /// The addresses of a host, in the order in which the resolver wants them tried.
@@ -145,19 +173,10 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
     let peer = socket.peer_addr().map_err(|fault| cannot(&fault))?;
     let tls = secured(socket, options).await?;
     let (_, state) = tls.get_ref();
-    if state.alpn_protocol() != Some(crate::protocol::ALPN) {
-        return Err(no_ordaind(&place(options)));
-    }
-
+    let server_key = shown_key(state, options)?;
     let exporter = state
         .export_keying_material([0; 32], EXPORTER_LABEL, None)
         .map_err(|fault| cannot(&fault))?;
-    let certificate = state.peer_certificates().and_then(<[_]>::first);
-    let server_key = certificate
-        .map(Fingerprint::of)
-        .and_then(Result::ok)
-        .ok_or_else(|| cannot(&"it showed no certificate"))?;
-
     let (reading, writing) = tokio::io::split(tls);
     let (outbox, outgoing) = mux::outbox();
     let writer = tokio::spawn(mux::write_all(writing, outgoing));
@@ -206,6 +225,18 @@ async fn secured(
         .connect(server_name, socket)
         .await
         .map_err(|fault| untrusted(&place(options), &name, &fault))
+}
+
+/// The key that a server has shown in its handshake, which is an ordaind's.
+fn shown_key(state: &ClientConnection, options: &Options) -> Result<Fingerprint, ClientError> {
+    if state.alpn_protocol() != Some(crate::protocol::ALPN) {
+        return Err(no_ordaind(&place(options)));
+    }
+    let certificate = state.peer_certificates().and_then(<[_]>::first);
+    certificate
+        .map(Fingerprint::of)
+        .and_then(Result::ok)
+        .ok_or_else(|| unreachable(options, &"it showed no certificate"))
 }
 
 /// Says HELLO and hears the server's, which must be of our version.

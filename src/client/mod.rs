@@ -14,7 +14,7 @@ mod session;
 mod signer;
 mod wire;
 
-pub use connection::{Connection, Options, connect, connect_over};
+pub use connection::{Connection, Options, connect, connect_over, look};
 pub use durable::{Durable, Told};
 pub use error::ClientError;
 pub use event::Event;

@@ -3,7 +3,7 @@
 use super::display::plain;
 use super::output::{self, Finished};
 use super::target::{Target, hosts};
-use super::verbs::{commands, runs, sessions};
+use super::verbs::{commands, keyscan, runs, sessions};
 use super::{complain, complete, enter, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Destination};
 use crate::client::ClientError;
@@ -73,10 +73,12 @@ fn wrong_usage() -> Status {
 /// ordain's own failure: on standard error, or as machines want it. It names the host as it was
 /// typed, so that one of many is found.
 fn report(error: &ClientError, args: &ClientArgs, nagios: bool) -> Status {
-    let host = plain(&destination(args).to_string());
+    let host = destination(args).map(|host| plain(&host.to_string()));
+    let host = host.as_deref();
+    let at = host.map(|host| format!("{host}: ")).unwrap_or_default();
     let text = plain(&error.to_string());
     if nagios {
-        say(&format!("ORDAIN UNKNOWN - {host}: {text}"));
+        say(&format!("ORDAIN UNKNOWN - {at}{text}"));
         return Status::NAGIOS_UNKNOWN;
     }
 
@@ -86,7 +88,7 @@ fn report(error: &ClientError, args: &ClientArgs, nagios: bool) -> Status {
         );
     }
 
-    complain(&format!("ordain: {host}: {text}"));
+    complain(&format!("ordain: {at}{text}"));
     if error.is(Code::OutcomeUnknown) {
         complain(
             "ordain: `ordain runs` there may show what became of it, and `ordain output` what it wrote",
@@ -101,7 +103,7 @@ fn report(error: &ClientError, args: &ClientArgs, nagios: bool) -> Status {
     {
         complain("ordain: options of ordain's own stand before COMMAND");
     }
-    if let Some(command) = asked_command(&args.verb)
+    if let (Some(host), Some(command)) = (host, asked_command(&args.verb))
         && (error.is(Code::Argument) || error.text.contains("; usage: "))
     {
         let command = plain(command);
@@ -131,9 +133,9 @@ fn is_option(name: &str) -> bool {
     })
 }
 
-/// Where to, as it was typed.
-const fn destination(args: &ClientArgs) -> &Destination {
-    match &args.verb {
+/// Where to, as it was typed, where that is one host.
+const fn destination(args: &ClientArgs) -> Option<&Destination> {
+    Some(match &args.verb {
         ClientVerb::Run(run) => &run.host,
         ClientVerb::Explain(explain) => &explain.host,
         ClientVerb::Login { host }
@@ -147,12 +149,18 @@ const fn destination(args: &ClientArgs) -> &Destination {
         | ClientVerb::Output { host, .. }
         | ClientVerb::Signal { host, .. }
         | ClientVerb::Cancel { host, .. } => host,
-    }
+        ClientVerb::Keyscan { .. } => return None,
+    })
 }
 
 async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
+    if let ClientVerb::Keyscan { hosts } = &args.verb {
+        return keyscan::keyscan(args, hosts).await;
+    }
+    let destination = destination(args)
+        .ok_or_else(|| ClientError::new(Code::Internal, "a verb of one host has none"))?;
     let known = hosts(args)?;
-    let mut target = Target::new(args, destination(args), &known)?;
+    let mut target = Target::new(args, destination, &known)?;
     let (mut patience, mut begun) = (None, false);
 
     loop {
@@ -264,7 +272,9 @@ async fn attempt(
             sessions::end_session(args, &session, end).await
         }
         // Served above.
-        ClientVerb::Login { .. } | ClientVerb::Logout { .. } => Ok(Status::OK),
+        ClientVerb::Login { .. } | ClientVerb::Logout { .. } | ClientVerb::Keyscan { .. } => {
+            Ok(Status::OK)
+        }
     };
     session.close().await;
     outcome

@@ -76,6 +76,43 @@ fn own_user() -> Result<String, ClientError> {
         })
 }
 
+/// Where a server is, and the name that its certificate must have, by options and settings.
+fn located(
+    args: &ClientArgs,
+    destination: &Destination,
+    (address, port, tls_name): (Option<Host>, Option<u16>, Option<Host>),
+) -> (Host, u16, Option<Host>) {
+    let called = || with_named_zone(destination.host.clone());
+    // A host known by another name is still asked for by its own in TLS.
+    let tls_name = args.tls_name.clone().or(tls_name);
+    let tls_name = tls_name.or_else(|| address.as_ref().map(|_| called()));
+    let host = address.map_or_else(called, with_named_zone);
+    (host, destination.port.or(port).unwrap_or(PORT), tls_name)
+}
+
+/// How to reach a server to look at its key, whatever that is; nobody is to log in.
+///
+/// # Errors
+/// [`Code::Usage`].
+pub fn to_look_at(
+    args: &ClientArgs,
+    destination: &Destination,
+    known: &Hosts,
+) -> Result<Options, ClientError> {
+    let called = with_named_zone(destination.host.clone());
+    let entry = known.hosts.get(&called).cloned().unwrap_or_default();
+    let entry = with_defaults(entry, &known.defaults);
+    let place = (entry.address, entry.port, entry.tls_name);
+    let (host, port, tls_name) = located(args, destination, place);
+    Ok(Options {
+        host,
+        port,
+        tls_name,
+        tls: client_tls(&Trust::FirstSight, None)?,
+        timeout: args.connect_timeout,
+    })
+}
+
 impl Target {
     /// Everything that is known before it is reached.
     ///
@@ -105,14 +142,7 @@ impl Target {
         } = with_defaults(entry, &known.defaults);
         let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
         let certificate = pair(args.cert.clone().or(cert), args.key.clone().or(key))?;
-        // A host known by another name is still asked for by its own in TLS.
-        let tls_name = args
-            .tls_name
-            .clone()
-            .or(tls_name)
-            .or_else(|| address.as_ref().map(|_| called.clone()));
-        let host = address.map_or_else(|| called.clone(), with_named_zone);
-        let port = destination.port.or(port).unwrap_or(PORT);
+        let (host, port, tls_name) = located(args, destination, (address, port, tls_name));
         let (trust, known) = match trust {
             Some(trust) => (trust, None),
             None => known_trust(&host, port)?,
