@@ -1,5 +1,9 @@
 //! Certificates made on the spot: a CA of one's own, and certificates for servers and clients below
-//! it.
+//! it; also for servers whose keys stay with them.
+
+mod request;
+
+pub use request::Request;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -7,6 +11,7 @@ use rcgen::{
 };
 use std::net::IpAddr;
 use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
 
 /// A certificate with its key, as PEM.
 pub struct Pair {
@@ -84,15 +89,19 @@ fn leaf(names: &[String], purpose: Use, days: u32) -> Result<CertificateParams, 
     Ok(params)
 }
 
+fn issuer(ca: &Pair) -> Result<Issuer<'static, KeyPair>, String> {
+    let key = KeyPair::from_pem(&ca.key)
+        .map_err(|fault| format!("the CA's key cannot be used: {fault}"))?;
+    Issuer::from_ca_cert_pem(&ca.certificate, key)
+        .map_err(|fault| format!("the CA's certificate cannot be used: {fault}"))
+}
+
 /// A certificate below a CA.
 ///
 /// # Errors
 /// A sentence: unusable names, or a CA that cannot be read.
 pub fn issue(ca: &Pair, names: &[String], purpose: Use, days: u32) -> Result<Pair, String> {
-    let ca_key = KeyPair::from_pem(&ca.key)
-        .map_err(|fault| format!("the CA's key cannot be used: {fault}"))?;
-    let issuer = Issuer::from_ca_cert_pem(&ca.certificate, ca_key)
-        .map_err(|fault| format!("the CA's certificate cannot be used: {fault}"))?;
+    let issuer = issuer(ca)?;
     let key = key()?;
     let certificate = leaf(names, purpose, days)?
         .signed_by(&key, &issuer)
@@ -101,6 +110,44 @@ pub fn issue(ca: &Pair, names: &[String], purpose: Use, days: u32) -> Result<Pai
         certificate: certificate.pem(),
         key: key.serialize_pem(),
     })
+}
+
+/// A private key, as PEM.
+///
+/// # Errors
+/// That the system has no random bytes.
+pub fn private_key() -> Result<Zeroizing<String>, String> {
+    key().map(|key| Zeroizing::new(key.serialize_pem()))
+}
+
+/// A request for a server's certificate, as PEM, for a key that stays where it is.
+///
+/// # Errors
+/// A sentence: a key that cannot be used, or names that no CA would sign.
+pub fn request(names: &[String], key: &str) -> Result<String, String> {
+    let key = KeyPair::from_pem(key).map_err(|fault| format!("the key cannot be used: {fault}"))?;
+    let mut params = leaf(names, Use::Server, 1)?;
+    // The CA's own to say.
+    params.use_authority_key_identifier_extension = false;
+    let request = params.serialize_request(&key);
+    let text = request
+        .and_then(|request| request.pem())
+        .map_err(|fault| format!("the request could not be made: {fault}"))?;
+    // What will be judged there is judged here already.
+    Request::read(text.as_bytes()).map_err(|why| format!("the request {why}"))?;
+    Ok(text)
+}
+
+/// The certificate, as PEM, that a request asks for: for its names and its key, and of the rest only
+/// what a server needs.
+///
+/// # Errors
+/// A sentence: a CA that cannot be read.
+pub fn sign(ca: &Pair, request: &Request, days: u32) -> Result<String, String> {
+    leaf(request.names(), Use::Server, days)?
+        .signed_by(request.key(), &issuer(ca)?)
+        .map(|certificate| certificate.pem())
+        .map_err(|fault| sentence(&fault))
 }
 
 /// A certificate that vouches for itself: enough for clients that pin its key.

@@ -41,7 +41,12 @@ impl Fingerprint {
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
         let parsed = ParsedCertificate::try_from(certificate)
             .map_err(|fault| format!("not a certificate: {fault}"))?;
-        Ok(Self(sha256(&parsed.subject_public_key_info())))
+        Ok(Self::of_key(&parsed.subject_public_key_info()))
+    }
+
+    /// The fingerprint of a public key (SubjectPublicKeyInfo).
+    pub fn of_key(key: &[u8]) -> Self {
+        Self(sha256(key))
     }
 }
 

@@ -356,7 +356,7 @@ fn command_lines_that_are_none_say_what_is_wrong_with_them() {
 
     let help = fine(&certs(folder.path(), &["--help"]));
     for word in [
-        "ca", "server", "client", "--host", "--out", "--days", "--force",
+        "ca", "server", "request", "sign", "client", "--host", "--out", "--days", "--force",
     ] {
         assert!(help.contains(word), "{word}\n{help}");
     }
@@ -365,4 +365,201 @@ fn command_lines_that_are_none_say_what_is_wrong_with_them() {
         format!("ordain-certs {}\n", env!("CARGO_PKG_VERSION"))
     );
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
+/// The whole way: the server's key never leaves the server, and the CA's never leaves the CA.
+#[test]
+fn a_request_is_signed_elsewhere_and_its_server_is_trusted_by_its_names_only() {
+    let (web, ca) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let out = fine(&certs(
+        web.path(),
+        &["request", "web1.example", "192.0.2.7", "--out", "tls"],
+    ));
+    assert!(
+        out.contains("wrote tls/server.csr and left the key in tls/server.key\n")
+            && out.contains("  for web1.example, 192.0.2.7\n"),
+        "{out}"
+    );
+    let fingerprint = out.lines().last().unwrap();
+    let mode = std::fs::metadata(web.path().join("tls/server.key"))
+        .unwrap()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    fine(&certs(ca.path(), &["ca", "--out", "ca"]));
+    std::fs::copy(
+        web.path().join("tls/server.csr"),
+        ca.path().join("web1.csr"),
+    )
+    .unwrap();
+    let sign = ["sign", "web1.csr", "--ca", "ca", "--out", "signed"];
+    let output = certs(ca.path(), &sign);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("there is no terminal to ask on; --yes agrees beforehand"));
+    assert!(!ca.path().join("signed").exists(), "nobody has agreed");
+    let out = fine(&certs(ca.path(), &[&sign[..], &["--yes"]].concat()));
+    for part in [
+        "web1.csr asks for a server's certificate\n  for web1.example, 192.0.2.7\n",
+        "  valid for 825 days\n",
+        "wrote signed/web1.crt\n",
+        "  valid until 2",
+    ] {
+        assert!(out.contains(part), "{part}\n{out}");
+    }
+    assert_eq!(out.matches(fingerprint).count(), 2, "{fingerprint}\n{out}");
+    assert_eq!(days(&ca.path().join("signed/web1.crt")), 825);
+    failed(
+        &certs(ca.path(), &[&sign[..], &["--yes"]].concat()),
+        "signed/web1.crt exists already; --force overwrites it",
+    );
+
+    let prepared = Server::new().common(&["true"]).alice().prepare();
+    for (from, to) in [
+        (ca.path().join("ca/ca.crt"), "ca.crt"),
+        (ca.path().join("signed/web1.crt"), "server.crt"),
+        (web.path().join("tls/server.key"), "server.key"),
+    ] {
+        std::fs::copy(from, prepared.path(to)).unwrap();
+    }
+    let server = prepared.start();
+    for (name, trusted) in [
+        ("web1.example", true),
+        ("192.0.2.7", true),
+        ("web2.example", false),
+    ] {
+        let output = server.ordain(&["--tls-name", name, "run", "t", "true"]);
+        assert_eq!(
+            output.status.code() == Some(0),
+            trusted,
+            "{name}: {}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn a_request_for_a_key_that_is_there_keeps_its_pin() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |words: &[&str]| {
+        fine(&certs(folder.path(), words))
+            .lines()
+            .last()
+            .unwrap()
+            .to_owned()
+    };
+    let first = said(&["request", "web1", "--out", "x"]);
+    let key = std::fs::read(folder.path().join("x/server.key")).unwrap();
+    let again = said(&["request", "web2", "--key", "x/server.key", "--out", "y"]);
+    assert_eq!(first, again);
+    assert!(!folder.path().join("y/server.key").exists());
+    failed(
+        &certs(folder.path(), &["request", "web1", "--out", "x"]),
+        "x/server.key exists already",
+    );
+    assert_eq!(
+        std::fs::read(folder.path().join("x/server.key")).unwrap(),
+        key
+    );
+    failed(
+        &certs(folder.path(), &["request", "web 1", "--out", "z"]),
+        "asks for the name `web 1`, which no host can have",
+    );
+    assert!(!folder.path().join("z").exists());
+}
+
+#[test]
+fn a_certificate_does_not_outlive_its_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    fine(&certs(
+        folder.path(),
+        &["ca", "--out", "ca", "--days", "30"],
+    ));
+    fine(&certs(folder.path(), &["request", "web1", "--out", "x"]));
+    let sign = ["sign", "x/server.csr", "--ca", "ca", "--out", "y", "--yes"];
+    let output = certs(folder.path(), &[&sign[..], &["--days", "31"]].concat());
+    failed(&output, "the CA's certificate is valid for another 2");
+    fine(&certs(folder.path(), &sign));
+    assert!((29..=30).contains(&days(&folder.path().join("y/server.crt"))));
+}
+
+#[test]
+fn what_is_no_request_is_not_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    fine(&certs(folder.path(), &["ca", "--out", "ca"]));
+    fine(&certs(folder.path(), &["request", "web1", "--out", "x"]));
+    let request = std::fs::read_to_string(folder.path().join("x/server.csr")).unwrap();
+    // Two characters in the middle, which are part of the key.
+    let at = request.len() / 2;
+    let swapped = if &request[at..=at] == "A" { "B" } else { "A" };
+    let changed = format!("{}{swapped}{}", &request[..at], &request[at + 1..]);
+    for (file, text, why) in [
+        ("changed.csr", changed.as_str(), "changed.csr "),
+        ("empty.csr", "", "empty.csr holds no request"),
+    ] {
+        write(&folder.path().join(file), text, 0o644);
+        failed(
+            &certs(folder.path(), &["sign", file, "--ca", "ca", "--yes"]),
+            why,
+        );
+    }
+    failed(
+        &certs(folder.path(), &["sign", "none.csr", "--ca", "ca", "--yes"]),
+        "none.csr: No such file",
+    );
+    assert!(!folder.path().join("certs").exists());
+}
+
+/// As people make requests without ordain, where OpenSSL is installed.
+#[test]
+fn a_request_of_openssl_is_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |words: &[&str]| {
+        Command::new("openssl")
+            .current_dir(folder.path())
+            .args(words)
+            .output()
+    };
+    let names = "subjectAltName=DNS:web1.example,IP:192.0.2.7";
+    let ec = [
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-384",
+        "-nodes",
+    ];
+    let rest = ["-keyout", "k.pem", "-subj", "/O=Example/CN=web1"];
+    let made = openssl(&[&ec[..], &rest, &["-addext", names, "-out", "web1.csr"]].concat());
+    if !made.is_ok_and(|made| made.status.success()) {
+        eprintln!("there is no openssl here");
+        return;
+    }
+    fine(&certs(folder.path(), &["ca", "--out", "ca"]));
+    let out = fine(&certs(
+        folder.path(),
+        &["sign", "web1.csr", "--ca", "ca", "--yes", "--out", "."],
+    ));
+    assert!(out.contains("  for web1.example, 192.0.2.7\n"), "{out}");
+    let verified = openssl(&["verify", "-CAfile", "ca/ca.crt", "web1.crt"]).unwrap();
+    assert!(verified.status.success(), "{}", stderr(&verified));
+
+    for (more, why) in [
+        ("basicConstraints=critical,CA:TRUE", "asks to be a CA"),
+        (
+            "nameConstraints=critical,permitted;DNS:example.com",
+            "insists on the extension 2.5.29.30",
+        ),
+        ("subjectAltName=email:a@example.com", "no host's"),
+    ] {
+        let mut words = [&ec[..], &rest, &["-addext", more, "-out", "bad.csr"]].concat();
+        if !more.starts_with("subject") {
+            words.extend(["-addext", names]);
+        }
+        let made = openssl(&words).unwrap();
+        assert!(made.status.success(), "{}", stderr(&made));
+        failed(
+            &certs(folder.path(), &["sign", "bad.csr", "--ca", "ca", "--yes"]),
+            why,
+        );
+    }
 }

@@ -54,6 +54,37 @@ pub enum CertsVerb {
         #[command(flatten)]
         output: Output,
     },
+    /// Make a server's key, and a request for its certificate that a CA elsewhere signs; the key
+    /// stays here
+    Request {
+        /// Names and addresses
+        #[arg(required = true, value_name = "NAME|IP")]
+        names: Vec<String>,
+        /// Use this private key, and make none: clients that pin it go on
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// The folder to write server.csr and server.key to
+        #[arg(long, value_name = "DIR", default_value = "certs")]
+        out: PathBuf,
+        /// Overwrite what is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Sign a server's request, after showing what it asks for; the certificate is named as its file
+    Sign {
+        /// The request, as `ordain-certs request` or another program has made it
+        #[arg(value_name = "FILE")]
+        request: PathBuf,
+        /// The folder with ca.crt and ca.key
+        #[arg(long, value_name = "DIR")]
+        ca: PathBuf,
+        /// Agree beforehand to what it asks for
+        #[arg(long)]
+        yes: bool,
+        /// How and where.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Make a client's certificate, to pass a server's `tls.client_ca`
     Client {
         /// The name in the certificate and of the files

@@ -8,7 +8,7 @@ mod complete;
 mod daemon;
 mod words;
 
-pub use certs::{CertsArgs, CertsVerb};
+pub use certs::{CertsArgs, CertsVerb, Output};
 pub use client::{ClientArgs, ClientVerb, Destination, ExplainArgs, RunArgs};
 pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
