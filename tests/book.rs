@@ -439,6 +439,7 @@ fn every_option_in_the_text_exists() {
                 assert!(
                     known.contains(found.as_str())
                         || code.contains("cargo ")
+                        || code.contains("certbot ")
                         || code.contains("systemctl")
                         || code.contains("systemd-"),
                     "{}: `{code}`: there is no {}",
