@@ -225,7 +225,7 @@ args.a = { type = "ip", colour = 1 }"#,
             r#"[roles.r]
 colour = 1"#,
             &[
-                "fault: 2: roles.r.colour: unknown key; accepted are acknowledge, commands, deny, max_run_time, sources, verbs",
+                "fault: 2: roles.r.colour: unknown key; accepted are acknowledge, commands, deny, max_run_time, sources, verbs, when",
             ],
         ),
         (
@@ -1142,6 +1142,29 @@ lifetime = "x""#,
 retention = "none""#,
             &[
                 r#"fault: 2: output.retention: found "none"; accepted is a duration such as "500ms", "60s", "30m", "2h""#,
+            ],
+        ),
+        (
+            r#"[roles.r]
+when = ["Mon-Fri 08:00-18:00", "Mon 08:00-18:00 localtime", "08:00-18:00 Europe/Nowhere"]"#,
+            &[
+                r#"fault: 2: roles.r.when[0]: found "Mon-Fri 08:00-18:00"; it names no zone; add one, such as `UTC` or `Europe/Berlin`: the clocks of which place are meant must not depend on the machine"#,
+                r#"fault: 2: roles.r.when[1]: found "Mon 08:00-18:00 localtime"; `localtime` is no name of a zone; accepted are `UTC` and names of the IANA database, such as `Europe/Berlin`"#,
+                r#"fault: 2: roles.r.when[2]: found "08:00-18:00 Europe/Nowhere"; this machine knows no zone `Europe/Nowhere` (/usr/share/zoneinfo/Europe/Nowhere is no file); accepted are `UTC` and names of the IANA database, such as `Europe/Berlin`"#,
+            ],
+        ),
+        (
+            r#"[roles.r]
+when = []"#,
+            &[
+                "fault: 1: roles.r: `when` names no hours; leave it out for a role that always holds",
+            ],
+        ),
+        (
+            r#"[roles.r]
+when = "22:00-22:00 UTC""#,
+            &[
+                r#"fault: 2: roles.r.when: found "22:00-22:00 UTC"; it begins and ends at the same time, so it never holds; a whole day is 00:00-24:00"#,
             ],
         ),
         (

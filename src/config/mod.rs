@@ -69,6 +69,8 @@ mod values;
     )
 )]
 mod warning;
+#[cfg(target_os = "linux")]
+mod zones;
 
 #[cfg(target_os = "linux")]
 pub use daemon::{Loaded, load, load_edited, offline};

@@ -9,10 +9,11 @@ use super::names;
 use super::reader::{Item, Table};
 use super::values::{sources, timeout, window};
 use super::warning::{Subject, Warning};
+use super::zones::zone;
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;
 use crate::place::Place;
-use crate::policy::{Pattern, Role, User};
+use crate::policy::{Hours, Pattern, Role, User};
 use crate::verb::rights;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -194,11 +195,29 @@ fn role(name: &str, table: Table<'_>) -> Role {
         max_run_time: table.duration("max_run_time"),
         verbs: list("verbs").iter().filter_map(verb).collect(),
         sources: sources(&table),
+        when: hours(&table),
         place: table.place.clone(),
     };
 
     table.finish();
     read
+}
+
+/// When a role holds, in one text or a list of them; none where nothing is said.
+fn hours(table: &Table<'_>) -> Vec<Hours> {
+    let Some(item) = table.item("when") else {
+        return Vec::new();
+    };
+    let items = match item.is_list() {
+        true => item.list().unwrap_or_default(),
+        false => vec![item],
+    };
+    // A list that came out empty would mean "always".
+    if items.is_empty() {
+        table.fault("`when` names no hours; leave it out for a role that always holds");
+    }
+    let read = |item: &Item<'_>| item.parsed(|text| Hours::read(text, zone));
+    items.iter().filter_map(read).collect()
 }
 
 fn user(name: &str, table: Table<'_>) -> ReadUser {

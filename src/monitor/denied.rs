@@ -56,6 +56,7 @@ impl From<RefusalKind> for Code {
         match kind {
             RefusalKind::NotPermitted => Self::NotPermitted,
             RefusalKind::Source => Self::Source,
+            RefusalKind::Hours => Self::Hours,
             RefusalKind::Argument => Self::Argument,
             RefusalKind::Confirm => Self::Confirm,
             RefusalKind::Reason => Self::Reason,

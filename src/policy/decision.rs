@@ -26,7 +26,9 @@ pub struct Asker<'a> {
     pub source: Source,
     /// Who has asked for a run, if there is such a run.
     pub owner: &'a dyn Fn(RunId) -> Option<Arc<str>>,
-    /// The server's time, at which the request is judged.
+    /// The server's time when the request came, which `now` among its arguments means.
+    pub asked: SystemTime,
+    /// The server's time now, at which roles hold or do not: later, where the request is judged again.
     pub now: SystemTime,
 }
 
@@ -128,7 +130,7 @@ pub struct Grant<V: Judged> {
     user: Arc<str>,
     source: Source,
     rule: String,
-    judged: SystemTime,
+    asked: SystemTime,
 }
 
 impl<V: Judged> Grant<V> {
@@ -140,7 +142,7 @@ impl<V: Judged> Grant<V> {
             user: asker.user.clone(),
             source: asker.source.clone(),
             rule,
-            judged: asker.now,
+            asked: asker.asked,
         }
     }
 
@@ -169,9 +171,9 @@ impl<V: Judged> Grant<V> {
         &self.source
     }
 
-    /// The time at which the request was judged, which `now` among its arguments means.
-    pub const fn judged(&self) -> SystemTime {
-        self.judged
+    /// The time at which the request came, which `now` among its arguments means.
+    pub const fn asked(&self) -> SystemTime {
+        self.asked
     }
 
     /// The rule that decided, with its place in the configuration.
@@ -225,15 +227,16 @@ impl Policy {
     /// # Errors
     /// The refusal, with the rule that decided.
     pub fn authorize<V: Judged>(&self, asker: &Asker<'_>, verb: &V) -> Result<Grant<V>, Refusal> {
-        let judge = Judge::of(self, asker.user, &asker.source, asker.owner).at(asker.now);
+        let judge = Judge::of(self, asker.user, &asker.source, asker.owner, asker.now)
+            .for_what_was_asked_at(asker.asked);
         judge.user_here()?;
         let (allowed, rule) = verb.judged(&judge)?;
         Ok(Grant::new(verb, asker, allowed, rule))
     }
 
-    /// The commands that this user may run from there, by name.
-    pub fn granted_to(&self, user: &str, source: &Source) -> Vec<Arc<Command>> {
-        let judge = Judge::of(self, user, source, &|_| None);
+    /// The commands that this user may run from there at this time, by name.
+    pub fn granted_to(&self, user: &str, source: &Source, now: SystemTime) -> Vec<Arc<Command>> {
+        let judge = Judge::of(self, user, source, &|_| None, now);
         self.commands
             .values()
             .filter(|command| judge.command(&command.name).is_ok())
@@ -250,9 +253,7 @@ impl Policy {
         source: &Source,
         now: SystemTime,
     ) -> Explanation {
-        let judge = Judge::of(self, user, source, &|_| None)
-            .at(now)
-            .taking_notes();
+        let judge = Judge::of(self, user, source, &|_| None, now).taking_notes();
         let decided = judge.user_here().and_then(|()| judge.run_plan(invocation));
         let considered = judge.considered();
         match decided {
@@ -267,6 +268,13 @@ impl Policy {
                 considered,
             },
         }
+    }
+
+    /// The roles of a user that do not hold at this time, a clause for each.
+    pub fn out_of_hours(&self, user: &str, now: SystemTime) -> Vec<String> {
+        self.roles_of(user)
+            .filter_map(|(name, role)| Some(format!("roles.{name} {}", role.out_of_hours(now)?)))
+            .collect()
     }
 
     /// The commands that a role grants, wildcards spelled out.

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 #[path = "narrowed_tests.rs"]
 mod narrowed;
+#[path = "timed_tests.rs"]
+mod timed;
 #[path = "worded_tests.rs"]
 mod worded;
 
@@ -107,6 +109,7 @@ fn policy() -> Policy {
         max_run_time: None,
         verbs: verbs.iter().map(ToString::to_string).collect(),
         sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
+        when: vec![],
         place: at(4),
     };
 
@@ -234,6 +237,7 @@ fn asked<V: Judged>(
         request: RequestId::from_random([1; 20]),
         source: Source::from(source.parse::<IpAddr>().unwrap()),
         owner: &owner,
+        asked: now(),
         now: now(),
     };
     policy.authorize(&asker, verb)
@@ -661,7 +665,7 @@ fn rights_over_others_widen_what_is_shown_and_each_goes_alone() {
 fn lists_show_only_what_is_granted_here() {
     let names = |user, source: &str| {
         let granted = decide(user, source, &List {}).unwrap();
-        let commands = policy().granted_to(granted.user(), granted.source());
+        let commands = policy().granted_to(granted.user(), granted.source(), now());
         let names = commands.iter().map(|command| command.name.clone());
         names.collect::<Vec<_>>()
     };

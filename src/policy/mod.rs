@@ -10,6 +10,7 @@ mod command;
 mod decision;
 mod hazard;
 mod holes;
+mod hours;
 mod judge;
 mod model;
 mod moment;
@@ -28,6 +29,7 @@ pub use command::{
 };
 pub use decision::{Asker, Grant, Judged, LocalGrant, authorize_local};
 pub use hazard::{Loose, forbidden_variable, interpreter_hole, option_hole, starts_shells};
+pub use hours::{Hours, Zone};
 pub use model::{Pattern, Policy, Role, User};
 pub use moment::{Form, Moment, Times};
 pub use network::{Network, canonical};

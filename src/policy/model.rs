@@ -3,11 +3,12 @@
 
 use super::Network;
 use super::command::Command;
+use super::hours::{self, Hours};
 use crate::place::Place;
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Everything that authorisation looks at. Immutable; a reload makes a new one.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub struct Role {
     pub verbs: Vec<String>,
     /// Where a user must come from for the role to hold; empty means anywhere.
     pub sources: Vec<Network>,
+    /// When the role holds; empty means always.
+    pub when: Vec<Hours>,
     /// Where the role is declared.
     pub place: Place,
 }
@@ -65,6 +68,25 @@ impl Role {
     pub fn holds_from(&self, source: &Source) -> bool {
         within(&self.sources, source)
     }
+
+    /// Whether the role holds at this time.
+    pub fn holds_at(&self, now: SystemTime) -> bool {
+        hours::hold(&self.when, now)
+    }
+
+    /// When the role holds, in words; `None` where it always does.
+    pub fn hours(&self) -> Option<String> {
+        (!self.when.is_empty()).then(|| hours::listed(&self.when))
+    }
+
+    /// Why the role does not hold at this time: its hours, and what the clocks there show. `None` where
+    /// it does.
+    pub fn out_of_hours(&self, now: SystemTime) -> Option<String> {
+        (!self.holds_at(now)).then(|| {
+            let (when, shown) = (hours::listed(&self.when), hours::told(&self.when, now));
+            format!("holds {when}; {shown}")
+        })
+    }
 }
 
 /// No networks mean anywhere.
@@ -86,7 +108,7 @@ impl Policy {
             .filter_map(|name| self.roles.get(name).map(|role| (name.as_str(), role)))
     }
 
-    /// Whether a user may run a command from somewhere.
+    /// Whether a user may run a command from somewhere, at some time.
     pub fn may(&self, user: &str, command: &str) -> bool {
         let denied = self
             .roles_of(user)
@@ -97,7 +119,7 @@ impl Policy {
         self.commands.contains_key(command) && granted && !denied
     }
 
-    /// Whether a user may run a command from this address.
+    /// Whether a user may run a command from this address, at some time.
     pub fn may_from(&self, user: &str, command: &str, source: &Source) -> bool {
         let granted = |role: &Role| {
             role.holds_from(source) && role.commands.iter().any(|pattern| pattern.matches(command))
@@ -115,7 +137,7 @@ impl Policy {
     }
 
     /// Whether this policy gives a user less than an old one did: a role, a grant, a right, an
-    /// address. What it only adds is no reason to end anything.
+    /// address, time. What it only adds is no reason to end anything.
     pub fn takes_from(&self, old: &Self, user: &str) -> bool {
         let (Some(was), Some(is)) = (old.users.get(user), self.users.get(user)) else {
             return true;
@@ -147,6 +169,7 @@ impl Policy {
                 || !means(&is.deny).is_subset(&means(&was.deny))
                 || !was.verbs.iter().all(|verb| is.verbs.contains(verb))
                 || narrower(&was.sources, &is.sources)
+                || hours::narrower(&was.when, &is.when)
                 || shorter(was.max_run_time, is.max_run_time)
         };
 

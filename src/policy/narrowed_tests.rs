@@ -124,8 +124,11 @@ fn what_is_denied_stays_denied_wherever_one_comes_from() {
         );
 
         assert!(judged("denied", source, &List {}).is_ok());
-        let listed =
-            narrowed().granted_to("denied", &Source::from(source.parse::<IpAddr>().unwrap()));
+        let listed = narrowed().granted_to(
+            "denied",
+            &Source::from(source.parse::<IpAddr>().unwrap()),
+            now(),
+        );
         assert!(!listed.is_empty());
         assert!(
             listed.iter().all(|command| !command.name.starts_with('c')),

@@ -42,6 +42,8 @@ pub enum RefusalKind {
     NotPermitted,
     /// A role would grant the command, to another address.
     Source,
+    /// A role would grant the command, at another time.
+    Hours,
     /// An argument is wrong.
     Argument,
     /// A person must agree first.

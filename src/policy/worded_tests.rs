@@ -101,7 +101,7 @@ fn the_user_says_the_word_and_the_command_gets_the_value() {
         assert_eq!(grant.allowed().argv, *argv);
         assert_eq!(grant.allowed().shown, *argv);
         assert_eq!(grant.allowed().holes, *holes);
-        assert_eq!(grant.judged(), now());
+        assert_eq!(grant.asked(), now());
     }
 }
 
@@ -142,6 +142,7 @@ fn the_same_request_means_the_same_time_as_long_as_it_is_judged_at_the_same() {
             request: RequestId::from_random([1; 20]),
             source: Source::from(HOME.parse::<IpAddr>().unwrap()),
             owner: &|_| None,
+            asked: now,
             now,
         };
         policy.authorize(&asker, &verb).unwrap()
@@ -150,5 +151,5 @@ fn the_same_request_means_the_same_time_as_long_as_it_is_judged_at_the_same() {
     let first = at(now());
     let later = at(now() + Duration::from_secs(90));
     assert_ne!(first.allowed().argv, later.allowed().argv);
-    assert_eq!(at(first.judged()).allowed().argv, first.allowed().argv);
+    assert_eq!(at(first.asked()).allowed().argv, first.allowed().argv);
 }

@@ -204,32 +204,12 @@ fn row(policy: &Policy, user: &str, command: &str) -> Option<Row> {
         .roles_of(user)
         .filter(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command)))
         .collect();
-    // A role that holds anywhere makes the others' addresses matter no more.
-    let anywhere = granting.iter().any(|(_, role)| role.sources.is_empty());
-    let of_roles: Vec<Network> = granting
-        .iter()
-        .filter(|_| !anywhere)
-        .flat_map(|(_, role)| role.sources.clone())
-        .collect();
-    let networks = [
-        ("role", &of_roles),
-        ("user", &known.sources),
-        ("command", &declared.sources),
-    ];
-
-    let from = |networks: &[Network]| {
-        networks
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" or ")
-    };
-
-    let mut bounds: Vec<String> = networks
+    let mut bounds: Vec<String> = of_roles(&granting).into_iter().collect();
+    let networks = [("user", &known.sources), ("command", &declared.sources)];
+    let bound = networks
         .into_iter()
-        .filter(|(_, networks)| !networks.is_empty())
-        .map(|(what, networks)| format!("{what} from {}", from(networks)))
-        .collect();
+        .filter(|(_, networks)| !networks.is_empty());
+    bounds.extend(bound.map(|(what, networks)| format!("{what} {}", from(networks))));
     bounds.extend(declared.reason.as_ref().map(|_| "with a reason".to_owned()));
     bounds.extend(declared.confirm.then(|| "confirmed".to_owned()));
     Some(Row {
@@ -242,4 +222,31 @@ fn row(policy: &Policy, user: &str, command: &str) -> Option<Row> {
         run_as: declared.run_as.name().to_owned(),
         bounds,
     })
+}
+
+/// From where and when one of these roles holds; `None` where one holds anywhere and always, which makes
+/// the others' bounds matter no more.
+fn of_roles(granting: &[(&str, &Role)]) -> Option<String> {
+    let mut bounds = Vec::new();
+    for (_, role) in granting {
+        let sources = (!role.sources.is_empty()).then(|| from(&role.sources));
+        let hours = role
+            .hours()
+            .map(|when| match role.holds_at(crate::clock::now()) {
+                true => format!("{when} (now)"),
+                false => format!("{when} (not now)"),
+            });
+        let bound: Vec<String> = sources.into_iter().chain(hours).collect();
+        if bound.is_empty() {
+            return None;
+        }
+        bounds.push(bound.join(", "));
+    }
+    Some(format!("role {}", bounds.join(" or ")))
+}
+
+/// Networks in words.
+fn from(networks: &[Network]) -> String {
+    let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+    format!("from {}", networks.join(" or "))
 }

@@ -58,7 +58,13 @@ pub async fn explained(
             arguments: given(explain.words(), &view, args.password_stdin)?,
             ..bare
         }),
-        Err(error) if error.is(Code::NotPermitted) || error.is(Code::Source) => Ok(bare),
+        Err(error)
+            if [Code::NotPermitted, Code::Source, Code::Hours]
+                .iter()
+                .any(|code| error.is(*code)) =>
+        {
+            Ok(bare)
+        }
         Err(error) => Err(error),
     }
 }

@@ -92,6 +92,8 @@ codes! {
     Offset = 408, "no-such-offset";
     /// The command accepts no such signal.
     Signal = 409, "signal-not-accepted";
+    /// A role that would grant this does not hold at this time.
+    Hours = 410, "hours";
 
     /// The executable does not exist.
     CommandMissing = 500, "command-missing";

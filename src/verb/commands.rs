@@ -16,6 +16,10 @@ pub struct List {}
 pub struct CommandList {
     /// The commands, in the order of their names.
     pub commands: Vec<CommandLine>,
+    /// A clause for each role of the user that does not hold at this time: the role, its hours, and
+    /// what the clocks there show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out_of_hours: Vec<String>,
 }
 
 /// One line of `commands`.

@@ -20,8 +20,12 @@ pub struct WhoamiView {
     /// What the session was proved by: `password`, or the fingerprint of an SSH key (`SHA256:…`).
     /// Of a session that began with a kept login, what proved that login.
     pub by: String,
-    /// The user's roles as they are now, wherever they hold.
+    /// The user's roles as they are now, wherever and whenever they hold.
     pub roles: Vec<String>,
+    /// A clause for each of these roles that does not hold at this time: the role, its hours, and what
+    /// the clocks there show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out_of_hours: Vec<String>,
     /// The id of this session.
     pub session: String,
     /// The id of the kept login that the session began with, or is kept as.

@@ -310,7 +310,8 @@ fn still_granted(state: &Shared, grant: &Grant<verb::Run>, when: &str) -> Result
         source: grant.source().clone(),
         owner: &|_| None,
         // `2h ago` goes on to mean what it meant when it was granted, and recorded.
-        now: grant.judged(),
+        asked: grant.asked(),
+        now: crate::clock::now(),
     };
     let then = grant.allowed();
     match state.settings().policy.authorize(&asker, grant.verb()) {

@@ -124,12 +124,14 @@ fn decide<V: Serve>(state: &Shared, asked: &Asked<'_>, request: crate::ids::Requ
     }
     let settings = state.settings();
     let owner = |run: RunId| state.runs.owner(run, settings.retention);
+    let now = crate::clock::now();
     let asker = Asker {
         user: &asked.session.user,
         request,
         source: asked.peer.source.clone(),
         owner: &owner,
-        now: crate::clock::now(),
+        asked: now,
+        now,
     };
     match settings.policy.authorize(&asker, verb) {
         Ok(grant) => V::serve(state, asked, grant),

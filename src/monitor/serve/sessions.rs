@@ -14,10 +14,13 @@ use crate::verb::{
     EndSession, Ending, SessionLine, SessionList, Sessions, SessionsEnded, Whoami, WhoamiView,
 };
 use std::io;
+use std::time::SystemTime;
 
 impl Serve for Whoami {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
-        asked.done(state, &asked.granted(&grant), || Ok(whoami(state, asked)));
+        asked.done(state, &asked.granted(&grant), || {
+            Ok(whoami(state, asked, grant.asked()))
+        });
     }
 }
 
@@ -47,7 +50,7 @@ impl Serve for EndSession {
     }
 }
 
-fn whoami(state: &Shared, asked: &Asked<'_>) -> WhoamiView {
+fn whoami(state: &Shared, asked: &Asked<'_>, at: SystemTime) -> WhoamiView {
     let session = &asked.session;
     let settings = state.settings();
     let user = settings.policy.users.get(&*session.user);
@@ -58,6 +61,7 @@ fn whoami(state: &Shared, asked: &Asked<'_>) -> WhoamiView {
         source: asked.peer.source.to_string(),
         by: session.factor.shown().into(),
         roles: user.map(|user| user.roles.clone()).unwrap_or_default(),
+        out_of_hours: settings.policy.out_of_hours(&session.user, at),
         session: session.id.to_string(),
         kept: session.kept.map(|id| id.to_string()),
         kept_s: kept.map(|login| access::kept_for(state, login)),

@@ -13,6 +13,8 @@ struct Granted<'j> {
     best: Option<(String, Option<Duration>)>,
     /// A role that grants it to other addresses.
     elsewhere: Option<(&'j str, &'j Role)>,
+    /// A role that grants it from here at other times, and why not now.
+    later: Option<(&'j str, &'j Role, String)>,
 }
 
 impl Judge<'_> {
@@ -23,23 +25,32 @@ impl Judge<'_> {
         name: &str,
     ) -> Result<(Arc<Command>, String, Option<Duration>), Refusal> {
         self.not_denied(name)?;
-        let Granted { best, elsewhere } = self.granted(name);
+        let Granted {
+            best,
+            elsewhere,
+            later,
+        } = self.granted(name);
         let refuse = |kind, rule: &str, text| Err(Refusal::plain(kind, rule, text));
-        match (self.policy.commands.get(name), best, elsewhere) {
-            (Some(command), Some((rule, time)), _) => {
+        match (self.policy.commands.get(name), best, later, elsewhere) {
+            (Some(command), Some((rule, time)), ..) => {
                 self.command_here(command)?;
                 Ok((command.clone(), rule, time))
             }
 
             // Whoever may run whatever it is may know that it is not.
-            (None, Some(_), _) => {
+            (None, Some(_), ..) => {
                 let text = format!("there is no command `{}`", name.escape_debug());
                 self.note(|| text.clone());
                 refuse(RefusalKind::NotPermitted, "default deny", text)
             }
 
             // Whether a command exists is told to nobody who may not run it.
-            (Some(_), None, Some((role_name, role))) => refuse(
+            (Some(_), None, Some((role_name, role, why)), _) => refuse(
+                RefusalKind::Hours,
+                &format!("roles.{role_name}.when ({})", role.place),
+                format!("roles.{role_name} {why}"),
+            ),
+            (Some(_), None, None, Some((role_name, role))) => refuse(
                 RefusalKind::Source,
                 &format!("roles.{role_name}.sources ({})", role.place),
                 format!(
@@ -60,8 +71,8 @@ impl Judge<'_> {
         }
     }
 
-    /// What is denied is denied everywhere: a role that holds for some addresses only takes away
-    /// at all of them.
+    /// What is denied is denied everywhere and always: a role that holds for some addresses or hours
+    /// only takes away at all of them.
     fn not_denied(&self, name: &str) -> Result<(), Refusal> {
         for (role_name, role) in self.roles() {
             if let Some(pattern) = role.deny.iter().find(|pattern| pattern.matches(name)) {
@@ -91,6 +102,7 @@ impl Judge<'_> {
         let mut granted = Granted {
             best: None,
             elsewhere: None,
+            later: None,
         };
         for (role_name, role) in self.roles() {
             let Some(pattern) = role.commands.iter().find(|pattern| pattern.matches(name)) else {
@@ -115,6 +127,11 @@ impl Judge<'_> {
                     )
                 });
                 granted.elsewhere = Some((role_name, role));
+                continue;
+            }
+            if let Some(why) = role.out_of_hours(self.now) {
+                self.note(|| format!("{rule}: names it, but roles.{role_name} {why}"));
+                granted.later = Some((role_name, role, why));
                 continue;
             }
 

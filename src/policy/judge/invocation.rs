@@ -111,7 +111,7 @@ impl Judge<'_> {
                 .find(|(name, _)| *name == argument.name)
                 .map(|(_, value)| value);
             let rule = rule_of(command, argument);
-            match argument.accept(given, self.now) {
+            match argument.accept(given, self.asked) {
                 Ok(accepted) => {
                     self.note(|| {
                         format!(

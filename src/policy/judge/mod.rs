@@ -20,8 +20,10 @@ pub struct Judge<'p> {
     source: &'p Source,
     /// Who has asked for a run, if there is such a run.
     owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
-    /// The time of the judgement, for arguments.
+    /// The time of the judgement, at which roles hold or do not.
     now: SystemTime,
+    /// What `now` among arguments means.
+    asked: SystemTime,
     /// What was looked at, where somebody wants to know.
     considered: Option<RefCell<Vec<String>>>,
 }
@@ -32,20 +34,22 @@ impl<'p> Judge<'p> {
         user: &'p str,
         source: &'p Source,
         owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
+        now: SystemTime,
     ) -> Self {
         Self {
             policy,
             user,
             source,
             owner,
-            now: SystemTime::UNIX_EPOCH,
+            now,
+            asked: now,
             considered: None,
         }
     }
 
-    /// This judge at this time. Without it no argument is to be judged.
-    pub(super) const fn at(mut self, now: SystemTime) -> Self {
-        self.now = now;
+    /// This judge, for what was asked at another time than now.
+    pub(super) const fn for_what_was_asked_at(mut self, asked: SystemTime) -> Self {
+        self.asked = asked;
         self
     }
 
@@ -135,7 +139,9 @@ impl<'p> Judge<'p> {
     pub(super) fn right(&self, right: &str) -> Option<String> {
         self.roles()
             .find(|(_, role)| {
-                role.holds_from(self.source) && role.verbs.iter().any(|verb| verb == right)
+                role.holds_from(self.source)
+                    && role.holds_at(self.now)
+                    && role.verbs.iter().any(|verb| verb == right)
             })
             .map(|(name, role)| format!("roles.{name}.verbs `{right}` ({})", role.place))
     }

@@ -3,7 +3,7 @@
 use crate::config::{self, Loaded, Machine};
 use crate::credential::Credentials;
 use crate::exit::Status;
-use crate::policy::User;
+use crate::policy::{Policy, Role, User};
 use crate::programs::access;
 use crate::programs::display::plain;
 use crate::programs::faults::{count, faulty};
@@ -103,12 +103,25 @@ pub fn show(path: &Path, user: &str, json: bool) -> Status {
         return Status::OK;
     }
     known.lines().iter().for_each(|line| say(line));
+    for (role, holds) in hours(&loaded.policy, user) {
+        say(&format!("role {role} {holds}"));
+    }
     match rows.is_empty() {
         true => say("may run: nothing"),
         false => say("may run:"),
     }
     access::tell(&rows);
     Status::OK
+}
+
+/// The user's roles that have hours, and whether it is within them.
+fn hours<'p>(policy: &'p Policy, user: &str) -> Vec<(&'p str, String)> {
+    let now = crate::clock::now();
+    let holds = |(name, role): (&'p str, &'p Role)| {
+        let within = role.hours().map(|when| format!("holds {when}, also now"));
+        Some((name, role.out_of_hours(now).or(within)?))
+    };
+    policy.roles_of(user).filter_map(holds).collect()
 }
 
 /// `ordaind user list`

@@ -53,17 +53,24 @@ pub async fn run_verb(
 }
 
 pub async fn list(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
-    let CommandList { commands } = session.ask(&List {}).await?;
+    let list = session.ask(&List {}).await?;
     if args.json {
-        say_json(&serde_json::json!({ "commands": commands }));
+        say_json(&serde_json::json!(list));
         return Ok(Status::OK);
     }
+    let CommandList {
+        commands,
+        out_of_hours,
+    } = list;
 
     if commands.is_empty() {
         complain(&format!(
             "ordain: `{}` may run nothing here",
             plain(session.user())
         ));
+    }
+    for role in &out_of_hours {
+        complain(&format!("ordain: not now: {}", plain(role)));
     }
 
     let width = commands

@@ -34,6 +34,9 @@ pub async fn whoami(args: &ClientArgs, session: &Session) -> Result<Status, Clie
     ));
     say(&format!("by: {}", plain(&view.by)));
     say(&format!("roles: {roles}"));
+    for role in &view.out_of_hours {
+        say(&format!("not now: {}", plain(role)));
+    }
     say(&format!("session: {}", plain(&view.session)));
 
     match (&view.kept, view.kept_s) {
