@@ -135,6 +135,9 @@ fn moment(seconds: u64) -> String {
         .unwrap_or_else(|| "-".to_owned())
 }
 
+/// Characters that a column has at the most: what a server says may be of any length.
+const WIDEST: usize = 64;
+
 /// The widths of the columns: of the widest of the first rows, which later ones may be beyond.
 struct Columns([usize; 7]);
 
@@ -143,7 +146,7 @@ impl Columns {
         let mut widths = HEADER.map(str::len);
         for row in rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
+                *width = (*width).max(cell.chars().count()).min(WIDEST);
             }
         }
         Self(widths)
