@@ -48,3 +48,32 @@ fn is_name(name: &str) -> bool {
     };
     name.len() <= 64 && name.split('/').all(part)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_known_by_its_name_or_it_is_said_why_not() {
+        assert!(zone("UTC").is_ok());
+        let unknown = zone("Europe/Nowhere").unwrap_err();
+        let sentence = if Path::new(FOLDER).is_dir() {
+            "this machine knows no zone `Europe/Nowhere`"
+        } else {
+            // A machine without the package tzdata.
+            "this machine has no /usr/share/zoneinfo"
+        };
+        assert!(unknown.starts_with(sentence), "{unknown}");
+        for bad in [
+            "localtime",
+            "right/UTC",
+            "../../etc/passwd",
+            "Europe/../x",
+            "",
+            "/UTC",
+        ] {
+            let why = zone(bad).unwrap_err();
+            assert!(why.contains("is no name of a zone"), "{bad}: {why}");
+        }
+    }
+}
