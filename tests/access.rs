@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Cmd, Server, Setup, signal, stderr, stdout, wait, write};
+use common::{Cmd, RealAgent, Server, Setup, signal, stderr, stdout, wait, write};
 use ordain::client::{Agent, ClientError, Connection, Proof, Session, Signer, connect};
 use ordain::credential::{Purpose, SessionKey, SshPrivate, SshPublic};
 use ordain::encoding::base64;
@@ -237,47 +237,6 @@ fn bare(server: &Server, words: &[&str]) -> Command {
 
 fn ordaind(server: &Server, words: &[&str]) -> Output {
     server.ordaind(words)
-}
-
-/// A real ssh-agent with keys in it; ended when dropped.
-struct RealAgent {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl RealAgent {
-    fn with(folder: &Path, keys: &[PathBuf]) -> Self {
-        let socket = folder.join("agent");
-        let child = Command::new("ssh-agent")
-            .arg("-D")
-            .arg("-a")
-            .arg(&socket)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait("the agent's socket", || socket.exists());
-        for key in keys {
-            assert!(
-                Command::new("ssh-add")
-                    .arg("-q")
-                    .arg(key)
-                    .env("SSH_AUTH_SOCK", &socket)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
-        }
-
-        Self { child, socket }
-    }
-}
-
-impl Drop for RealAgent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The reason in the trail of the login that was refused last.

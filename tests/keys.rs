@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Cmd, Server, stderr, wait, write};
+use common::{Cmd, RealAgent, Server, stderr, write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// A private key of 8192 bits, which takes long to make. It opens nothing but these tests.
 const LARGEST: &str = include_str!("keys/rsa8192.pem");
@@ -59,44 +59,7 @@ fn server(keys: &[String]) -> Server {
         .start()
 }
 
-/// A real ssh-agent with keys in it; ended when dropped.
-struct Agent {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl Agent {
-    fn with(folder: &Path, keys: &[&Path]) -> Self {
-        let socket = folder.join("agent");
-        let child = Command::new("ssh-agent")
-            .arg("-D")
-            .arg("-a")
-            .arg(&socket)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait("the agent's socket", || socket.exists());
-        for key in keys {
-            let added = Command::new("ssh-add")
-                .arg("-q")
-                .arg(key)
-                .env("SSH_AUTH_SOCK", &socket)
-                .status();
-            assert!(added.unwrap().success());
-        }
-        Self { child, socket }
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn run(server: &Server, agent: Option<&Agent>, words: &[&str]) -> Output {
+fn run(server: &Server, agent: Option<&RealAgent>, words: &[&str]) -> Output {
     let mut command = server.bare();
     command.args(words);
     if let Some(agent) = agent {
@@ -143,7 +106,7 @@ fn keys_of_every_kind_log_in_by_file_and_by_agent() {
     let lines: Vec<String> = keys.iter().map(|key| public(key)).collect();
     let server = server(&lines);
     let all: Vec<&Path> = keys.iter().map(PathBuf::as_path).collect();
-    let agent = Agent::with(folder.path(), &all);
+    let agent = RealAgent::with(folder.path(), &all);
 
     for key in &keys {
         let file = key.to_string_lossy();
@@ -244,7 +207,7 @@ fn the_files_of_ssh_are_tried_in_order_where_no_agent_has_a_key() {
     }
 
     // An agent without any key is as none; one with a key is asked alone.
-    let agent = Agent::with(folder.path(), &[]);
+    let agent = RealAgent::with::<&Path>(folder.path(), &[]);
     says(
         &run(&server, Some(&agent), &["run", "keyed@t", "true"]),
         0,
@@ -252,7 +215,7 @@ fn the_files_of_ssh_are_tried_in_order_where_no_agent_has_a_key() {
     );
     drop(agent);
     std::fs::remove_file(folder.path().join("agent")).unwrap();
-    let agent = Agent::with(folder.path(), &[&other]);
+    let agent = RealAgent::with(folder.path(), &[&other]);
     let output = run(&server, Some(&agent), &["run", "keyed@t", "true"]);
     let shown = format!(
         "refused were the agent's {} (id_ecdsa);",
@@ -270,7 +233,7 @@ fn keys_of_an_agent_that_cannot_be_used_are_named() {
     };
     let good = keygen(folder.path(), "good", &["-t", "ed25519", "-N", ""]).unwrap();
     let server = server(&[public(&good)]);
-    let agent = Agent::with(folder.path(), &[&small]);
+    let agent = RealAgent::with(folder.path(), &[&small]);
     let output = run(&server, Some(&agent), &["run", "keyed@t", "true"]);
     says(
         &output,

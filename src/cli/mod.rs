@@ -6,11 +6,13 @@ mod client;
 mod complete;
 #[cfg(target_os = "linux")]
 mod daemon;
+mod destination;
 mod words;
 
 pub use certs::{CertsArgs, CertsVerb, Output};
-pub use client::{ClientArgs, ClientVerb, Destination, ExplainArgs, RunArgs};
+pub use client::{ClientArgs, ClientVerb, ExplainArgs, RunArgs};
 pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
 pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb, SaidOfUser, UserVerb};
+pub use destination::Destination;
 pub use words::{Given, Spoken, WordFault, assign, speak};

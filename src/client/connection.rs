@@ -15,7 +15,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, ReadHalf};
@@ -143,13 +143,7 @@ async fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
             .await?
             .collect(),
         Host::Address(address) => vec![SocketAddr::new(*address, port)],
-        Host::Zoned(address, zone) => {
-            let interface = sys::interface_number(zone).map_err(|fault| {
-                let text = format!("this machine has no interface `{zone}` ({fault})");
-                io::Error::new(fault.kind(), text)
-            })?;
-            vec![SocketAddrV6::new(*address, port, 0, interface).into()]
-        }
+        Host::Zoned(address, zone) => vec![sys::in_zone(*address, zone, port)?],
     })
 }
 

@@ -66,10 +66,7 @@ pub fn read(
         stdin: stdin(&table, pty),
         pty,
         timeout,
-        grace: table
-            .duration("grace")
-            .or(defaults.grace)
-            .unwrap_or(Duration::from_secs(5)),
+        grace: grace(&table, defaults),
         linger,
         leave_running,
         limits: confinement::limits(&table),
@@ -79,9 +76,7 @@ pub fn read(
         lock: lock(&table),
         max_running: count(&table, "max_running", 1..=100_000),
         queue: count(&table, "queue", 0..=10_000).unwrap_or(0),
-        queue_timeout: table
-            .duration("queue_timeout")
-            .unwrap_or(limits::QUEUE_TIMEOUT),
+        queue_timeout: queue_timeout(&table),
         on_disconnect: on_disconnect(&table),
         on_revoke: on_revoke(&table),
         sources: sources(&table),
@@ -99,10 +94,20 @@ pub fn read(
         judge(&read, &table);
     }
     table.finish();
-    whole.then_some(Read {
-        command: read,
-        run_as,
-    })
+    let command = read;
+    whole.then_some(Read { command, run_as })
+}
+
+/// How long a run may take to end once it was asked to.
+fn grace(table: &Table<'_>, defaults: &Defaults) -> Duration {
+    let said = table.duration("grace").or(defaults.grace);
+    said.unwrap_or(Duration::from_secs(5))
+}
+
+/// How long a run may wait for its turn.
+fn queue_timeout(table: &Table<'_>) -> Duration {
+    let said = table.duration("queue_timeout");
+    said.unwrap_or(limits::QUEUE_TIMEOUT)
 }
 
 type Words = (Option<Template>, Vec<(String, Word)>, Vec<Argument>);

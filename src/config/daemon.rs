@@ -17,7 +17,7 @@ use crate::monitor::{Settings, Tls, TlsFiles};
 use crate::place::Place;
 use crate::policy::{Outline, Policy};
 use crate::sys::{Identity, Trust};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,11 +72,8 @@ fn read(
     let faults = Faults::default();
     let trust = Trust::own();
     let source = |file: &Path| {
-        let mut source = source(file, mode, &trust, &faults)?;
-        if let Some(edited) = edited.filter(|edited| edited.path == file) {
-            source.text.clone_from(&edited.text);
-        }
-        Some(source)
+        let source = source(file, mode, &trust, &faults)?;
+        Some(as_edited(source, file, edited))
     };
     let Some(main) = source(path) else {
         return Err(faults.into_parts());
@@ -99,11 +96,9 @@ fn read(
     let all = all_credentials(&parts);
     let credentials = enabled(&parts, &all);
     let frontend = server.as_ref().and_then(|server| server.frontend);
-    let terminals = machine.map(|machine| machine.terminals.clone());
-    let policy = Arc::new(Policy {
-        terminals: terminals.unwrap_or_default(),
-        ..resolve(parts, mode, frontend, &trust, &faults)
-    });
+    let mut policy = resolve(parts, mode, frontend, &trust, &faults);
+    policy.terminals = machine.map_or_else(BTreeSet::new, |known| known.terminals.clone());
+    let policy = Arc::new(policy);
     if let (Some(machine), Some(server)) = (machine, &server) {
         judge_machine(server, &policy, machine, &faults);
     }
@@ -127,6 +122,14 @@ fn read(
         credentials: all,
         ..loaded
     })
+}
+
+/// A file as it is to become, where it is the one that is edited.
+fn as_edited(mut source: Source, file: &Path, edited: Option<&Edited>) -> Source {
+    if let Some(edited) = edited.filter(|edited| edited.path == file) {
+        source.text.clone_from(&edited.text);
+    }
+    source
 }
 
 /// What is judged only where the daemon is to run, and its settings.

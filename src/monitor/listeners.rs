@@ -8,7 +8,7 @@ use crate::limits::ACCEPT_QUEUE;
 use crate::sys;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 /// Opens the listeners.
 ///
@@ -54,12 +54,8 @@ fn both_families(
 fn at(host: &Host, port: u16) -> Result<TcpListener, String> {
     let address = match host {
         Host::Address(address) => SocketAddr::new(*address, port),
-        Host::Zoned(address, zone) => {
-            let interface = sys::interface_number(zone).map_err(|fault| {
-                format!("{host} cannot be listened on: no interface `{zone}` ({fault})")
-            })?;
-            SocketAddrV6::new(*address, port, 0, interface).into()
-        }
+        Host::Zoned(address, zone) => sys::in_zone(*address, zone, port)
+            .map_err(|fault| format!("{host} cannot be listened on: {fault}"))?,
         Host::Name(_) => return Err(format!("{host} is no address")),
     };
     opened(address).map_err(|fault| fault.text)

@@ -90,6 +90,13 @@ fn located(
     (host, destination.port.or(port).unwrap_or(PORT), tls_name)
 }
 
+/// The host that is meant, and what is known of it.
+fn entry_of(destination: &Destination, known: &Hosts) -> (Host, HostSettings) {
+    let called = with_named_zone(destination.host.clone());
+    let entry = known.hosts.get(&called).cloned().unwrap_or_default();
+    (called, with_defaults(entry, &known.defaults))
+}
+
 /// How to reach a server to look at its key, whatever that is; nobody is to log in.
 ///
 /// # Errors
@@ -99,9 +106,7 @@ pub fn to_look_at(
     destination: &Destination,
     known: &Hosts,
 ) -> Result<Options, ClientError> {
-    let called = with_named_zone(destination.host.clone());
-    let entry = known.hosts.get(&called).cloned().unwrap_or_default();
-    let entry = with_defaults(entry, &known.defaults);
+    let (_, entry) = entry_of(destination, known);
     let place = (entry.address, entry.port, entry.tls_name);
     let (host, port, tls_name) = located(args, destination, place);
     Ok(Options {
@@ -123,8 +128,7 @@ impl Target {
         destination: &Destination,
         known: &Hosts,
     ) -> Result<Self, ClientError> {
-        let called = with_named_zone(destination.host.clone());
-        let entry = known.hosts.get(&called).cloned().unwrap_or_default();
+        let (called, entry) = entry_of(destination, known);
         let HostSettings {
             address,
             port,
@@ -139,7 +143,7 @@ impl Target {
             tty,
             name: _,
             place,
-        } = with_defaults(entry, &known.defaults);
+        } = entry;
         let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
         let certificate = pair(args.cert.clone().or(cert), args.key.clone().or(key))?;
         let (host, port, tls_name) = located(args, destination, (address, port, tls_name));

@@ -3,12 +3,22 @@
 use crate::host::Host;
 use std::ffi::{CStr, CString};
 use std::io;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// The number of an interface that is called by its name, or by its number.
+/// The socket's address of a link-local address in a zone of this machine.
 ///
 /// # Errors
 /// There is no such interface on this machine.
-pub fn interface_number(zone: &str) -> io::Result<u32> {
+pub fn in_zone(address: Ipv6Addr, zone: &str, port: u16) -> io::Result<SocketAddr> {
+    let interface = interface_number(zone).map_err(|fault| {
+        let text = format!("this machine has no interface `{zone}` ({fault})");
+        io::Error::new(fault.kind(), text)
+    })?;
+    Ok(SocketAddrV6::new(address, port, 0, interface).into())
+}
+
+/// The number of an interface that is called by its name, or by its number.
+fn interface_number(zone: &str) -> io::Result<u32> {
     if let Ok(number) = zone.parse() {
         return Ok(number);
     }

@@ -66,7 +66,7 @@ pub use file::{
 };
 #[cfg(target_os = "linux")]
 pub use foreign::{Foreign, Held, closing_hangs};
-pub use interface::{interface_number, with_named_zone};
+pub use interface::{in_zone, with_named_zone};
 #[cfg(target_os = "linux")]
 pub use jail::Files;
 #[cfg(target_os = "linux")]

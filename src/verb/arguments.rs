@@ -159,12 +159,13 @@ impl Arguments {
         let mut line = String::new();
         for (name, value) in &self.0 {
             let value = match value {
-                Value::Text(text) => text.escape_debug().to_string(),
+                Value::Text(text) => shown(text),
                 Value::Integer(number) => number.to_string(),
                 Value::Flag(given) => given.to_string(),
                 Value::Many(values) => values
                     .iter()
-                    .map(|value| value.escape_debug().to_string())
+                    .take(limits::SHOWN_ARGUMENTS)
+                    .map(|value| shown(value))
                     .collect::<Vec<_>>()
                     .join(","),
                 Value::Secret(_) | Value::Commitment(_) => "***".to_owned(),
@@ -189,6 +190,15 @@ impl Arguments {
             .iter()
             .any(|(known, value)| known == name && matches!(value, Value::Commitment(_)))
     }
+}
+
+/// As much of a value as a line could hold, without what could move a cursor.
+fn shown(value: &str) -> String {
+    value
+        .chars()
+        .take(limits::SHOWN_ARGUMENTS)
+        .flat_map(char::escape_debug)
+        .collect()
 }
 
 impl Serialize for Arguments {

@@ -6,12 +6,14 @@
     reason = "each test program and each bench uses its part of this"
 )]
 
+mod agent;
 mod builder;
 mod client;
 mod server;
 mod standard;
 mod words;
 
+pub use agent::RealAgent;
 pub use builder::{Cmd, Setup, hash, run_as};
 pub use client::{client_in, host, log_in, ran, trusting};
 pub use server::{Log, Server, launch, port_in};
