@@ -108,7 +108,7 @@ fn an_address_that_is_none_of_this_machines_is_named() {
         "192.0.2.1:0 cannot be listened on",
         "`ip address` shows the addresses of this machine",
     ] {
-        assert!(said.contains(part), "{said}");
+        assert!(said.contains(part), "{}: {said}", output.status);
     }
 }
 

@@ -8,7 +8,7 @@ use super::group::{put, remove};
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Base {
     /// The random part of its name.
     pub id: String,
     /// Says to other daemons that this one lives.
-    _lives: File,
+    lives: Option<File>,
 }
 
 /// How the names of daemons' groups begin; a random name follows.
@@ -71,7 +71,7 @@ impl Base {
             Ok(lives) => Ok(Self {
                 path,
                 id,
-                _lives: lives,
+                lives: Some(lives),
             }),
             Err(fault) => {
                 let _ = fs::remove_dir(&leaf).and_then(|()| fs::remove_dir(&path));
@@ -80,13 +80,24 @@ impl Base {
         }
     }
 
+    /// Holds the lock until the process ends: one that lives in a leaf without its lock is killed by
+    /// the next daemon that starts.
+    pub fn lives_until_the_end(&mut self) {
+        let _ = self.lives.take().map(IntoRawFd::into_raw_fd);
+    }
+
     /// Removes the group with its leaf, where nothing lives in them.
     ///
     /// # Errors
-    /// As rmdir(2).
+    /// As rmdir(2), but for what is gone already.
     pub fn remove(&self) -> io::Result<()> {
-        fs::remove_dir(self.path.join(LEAF))?;
-        fs::remove_dir(&self.path)
+        for folder in [&self.path.join(LEAF), &self.path] {
+            match fs::remove_dir(folder) {
+                Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

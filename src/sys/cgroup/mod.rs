@@ -223,21 +223,71 @@ impl Cgroups {
 
     /// Removes what can be removed when the daemon ends.
     pub fn leave(&self) {
-        self.0
-            .free
+        self.0.leave();
+    }
+}
+
+impl Shared {
+    /// `false` where the process stays in its leaf.
+    fn leave(&self) -> bool {
+        self.free
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
         // Fails where controllers were switched on for a group of the service manager's, which then
         // clears up itself.
-        if put(&self.0.outer.join("cgroup.procs"), "0").is_ok() {
-            // The frontend lived there too, and is about to end.
-            for _ in 0..100 {
-                if self.0.base.remove().is_ok() {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
+        if put(&self.outer.join("cgroup.procs"), "0").is_err() {
+            return false;
         }
+        // The frontend lived there too, and is about to end.
+        for _ in 0..100 {
+            if self.base.remove().is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+}
+
+impl Drop for Shared {
+    /// The lock goes with the groups; the process must not live in the leaf without it.
+    fn drop(&mut self) {
+        if !self.leave() {
+            self.base.lives_until_the_end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(outer: &Path) -> Cgroups {
+        Cgroups(Arc::new(Shared {
+            outer: outer.to_owned(),
+            base: Base::make(outer).unwrap(),
+            controllers: Controllers::default(),
+            next: AtomicU64::new(1),
+            free: Mutex::default(),
+        }))
+    }
+
+    /// A daemon that cannot start gives up its groups before it says why; one that started meanwhile
+    /// must not take it for dead.
+    #[test]
+    fn a_daemon_that_cannot_leave_its_leaf_holds_the_lock() {
+        let outer = tempfile::tempdir().unwrap();
+        let stays = groups(outer.path());
+        let leaf = stays.0.base.path.join(LEAF);
+        drop(stays);
+        base::clear(outer.path());
+        assert!(leaf.exists());
+
+        fs::write(outer.path().join("cgroup.procs"), "").unwrap();
+        let leaves = groups(outer.path());
+        let base = leaves.0.base.path.clone();
+        drop(leaves);
+        assert!(!base.exists());
     }
 }
