@@ -38,6 +38,7 @@ pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod monitor;
 pub mod mux;
+pub mod nodes;
 pub mod penalty;
 pub mod place;
 pub mod policy;

@@ -182,3 +182,16 @@ pub const FRONTEND_LOOKS: u32 = 3;
 pub const LAST_WORD: Duration = Duration::from_secs(1);
 /// How long a certificate's files may not fit before that is a fault of the daemon's health.
 pub const CERTIFICATE_PATIENCE: Duration = Duration::from_secs(60);
+/// Names of one node set: each is a host that something is asked of.
+pub const NODES: usize = 65_536;
+/// Bytes of one such name: what DNS allows.
+pub const NODE_NAME: usize = 253;
+/// Bytes of a node set as it is typed: half of what Linux lets one word have.
+pub const NODE_TEXT: usize = 64 * 1024;
+/// Bytes of the text of one group, which a program may have told.
+pub const NODE_GROUP: usize = 4 * 1024 * 1024;
+/// Groups within groups.
+pub const NODE_NESTING: usize = 16;
+/// Names that are gone through while a node set is read, some 0.3 s: a short text can name the same
+/// names thousands of times.
+pub const NODE_WORK: usize = 4 * 1024 * 1024;

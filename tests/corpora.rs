@@ -16,6 +16,8 @@ mod frames;
 mod ipc;
 #[path = "../fuzz/bodies/messages.rs"]
 mod messages;
+#[path = "../fuzz/bodies/nodes.rs"]
+mod nodes;
 #[path = "../fuzz/bodies/requests.rs"]
 mod requests;
 #[path = "../fuzz/bodies/ssh.rs"]
@@ -137,6 +139,15 @@ fn ipc() {
 #[test]
 fn messages() {
     tried("messages", messages::check);
+}
+
+#[test]
+fn nodes() {
+    tried("nodes", |bytes| {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            nodes::check(text);
+        }
+    });
 }
 
 #[test]

@@ -14,8 +14,8 @@ const FLOORS: &[(usize, &[&str])] = &[
             "sync", "host",
         ],
     ),
-    // What can be asked, in words: between the words and the rules that judge it.
-    (1, &["verb"]),
+    // What can be asked, in words, and of whom: between the words and the rules that judge it.
+    (1, &["verb", "nodes"]),
     (
         2,
         &["protocol", "policy", "penalty", "ledger", "budget", "fair"],
