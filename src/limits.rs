@@ -124,6 +124,8 @@ pub const EVENTS_WAITING: usize = 32;
 pub const REQUEST_IDS: usize = 100_000;
 /// How long a request's id is remembered.
 pub const REQUEST_ID_AGE: Duration = Duration::from_secs(600);
+/// For how long a request may be good at the most: its id is remembered for as long.
+pub const REQUEST_GOOD: Duration = Duration::from_secs(24 * 3600);
 /// Sessions whose link is lost that are remembered, all users together.
 pub const SESSIONS_PARKED: usize = 4096;
 /// Logins kept for one user; the oldest makes room.

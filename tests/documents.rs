@@ -443,7 +443,7 @@ fn the_request_text_has_the_fields_of_all_verbs_and_no_other() {
         .map(|name| name.trim_matches('`').to_owned())
         .collect();
     let mut known = verbs::Definitions::read().fields(Door::Wire);
-    known.extend(["session", "counter", "id", "verb", "instance"].map(str::to_owned));
+    known.extend(["session", "counter", "id", "verb", "instance", "not_after"].map(str::to_owned));
     assert_eq!(written, known);
 }
 

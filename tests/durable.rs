@@ -637,6 +637,57 @@ fn the_same_request_never_runs_twice() {
     assert_eq!(server.records("start").len(), 1);
 }
 
+/// A client that has slept, and a network that has kept a request, find nothing to begin.
+#[test]
+fn a_request_begins_in_its_time_or_never() {
+    let server = Server::new().command(once()).alice().start();
+    block(async {
+        let session = server.session("alice").await;
+        let asks = async |id: u8, name: RequestName| {
+            let name = RequestName {
+                id: RequestId::from_random([id; 20]),
+                ..name
+            };
+            let run = session
+                .ask_for_run(invocation("once", &[]), name, |_| {})
+                .await?;
+            Ok::<_, ordain::client::ClientError>(run.collect().await.unwrap().2.number)
+        };
+        let good = session
+            .good_for(std::time::Duration::from_secs(3600))
+            .unwrap();
+        let until = |not_after: u64| RequestName {
+            id: RequestId::from_random([0; 20]),
+            instance: Some(good.instance.clone()),
+            not_after: Some(not_after),
+        };
+
+        let hour = 3_600_000;
+        let late = asks(1, until(good.not_after - hour - 1000)).await;
+        assert_eq!(late.unwrap_err().code, 305);
+        let far = asks(2, until(good.not_after + 24 * hour)).await;
+        assert_eq!(far.unwrap_err().code, 302);
+        let in_time = until(good.not_after);
+        assert_eq!(asks(3, in_time.clone()).await.unwrap(), Some(0));
+        assert_eq!(asks(3, in_time).await.unwrap(), Some(0));
+
+        // One that is known is told of, also when it is too late for another.
+        let known = asks(3, until(good.not_after - hour - 1000)).await;
+        assert_eq!(known.unwrap(), Some(0));
+        let elsewhere = RequestName {
+            instance: Some("0123456789abcdef".into()),
+            ..until(good.not_after)
+        };
+        assert_eq!(asks(4, elsewhere).await.unwrap_err().code, 606);
+
+        let list = session.ask(&ordain::verb::Runs::default()).await.unwrap();
+        let asked: Vec<&str> = list.runs.iter().map(|run| run.request.as_str()).collect();
+        assert_eq!(asked, [RequestId::from_random([3; 20]).to_string()]);
+    });
+    let ran = std::fs::read_to_string(server.path("once")).unwrap();
+    assert_eq!(ran, "ran\n");
+}
+
 /// Another daemon has the answer where the one before has left it, and otherwise says that it does
 /// not know.
 #[test]
@@ -677,6 +728,7 @@ fn a_request_never_runs_twice_across_daemons() {
     let name = |id| RequestName {
         id,
         instance: Some(first.clone()),
+        not_after: None,
     };
 
     server.stop_and_start(&[]);
@@ -726,6 +778,7 @@ fn a_request_never_runs_twice_across_daemons() {
             RequestName {
                 id: other,
                 instance: Some(second),
+                not_after: None,
             },
             "once",
         )

@@ -84,6 +84,7 @@ impl Raw {
             features: vec![],
             nonce: None,
             instance: None,
+            now_ms: None,
         };
 
         self.send(&encode(0, Kind::Hello, &write(&hello))).await;
@@ -854,6 +855,7 @@ async fn the_client_tells_a_cut_from_an_end() {
             features: vec![],
             nonce: Some(base64(&[1; 32])),
             instance: None,
+            now_ms: None,
         };
 
         tls.write_all(&encode(0, Kind::Hello, &write(&hello)))

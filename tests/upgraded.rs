@@ -310,6 +310,7 @@ fn stopping(manager: &Manager) {
         features: vec![],
         nonce: Some(ordain::encoding::base64(&[1; 32])),
         instance: Some("rkdxhghe7j8r8g3n".into()),
+        now_ms: None,
     };
 
     let over = Failure {

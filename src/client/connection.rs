@@ -2,6 +2,7 @@
 
 use super::ClientError;
 use super::error::{lost, silence, silent};
+use super::moment::Clock;
 use super::reach;
 use crate::encoding::unbase64;
 use crate::host::Host;
@@ -56,6 +57,8 @@ pub struct Connection {
     software: String,
     /// The random name of the daemon's start.
     pub(super) instance: Option<String>,
+    /// What the clock of that start shows.
+    pub(super) clock: Option<Clock>,
     pub(super) features: Vec<String>,
 }
 
@@ -194,6 +197,7 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
         peer,
         software: theirs.software,
         instance: theirs.instance,
+        clock: theirs.now_ms.map(Clock::shows),
         features: theirs.features,
     })
 }
@@ -245,6 +249,7 @@ async fn exchange_hellos(
         features: vec![RESUME.into()],
         nonce: None,
         instance: None,
+        now_ms: None,
     };
 
     let _ = outbox.control(0, Kind::Hello, &hello).await;

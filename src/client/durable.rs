@@ -70,9 +70,23 @@ impl Durable {
         options: Options,
         session: Session,
         invocation: Invocation,
+        waits: impl FnMut(Queued),
+    ) -> Result<Self, ClientError> {
+        let name = RequestName::from(RequestId::from_random(random()));
+        Self::start_as(name, options, session, invocation, waits).await
+    }
+
+    /// Runs a command as [`Durable::start`] does, by a request of this name.
+    ///
+    /// # Errors
+    /// What [`Durable::start`] says.
+    pub async fn start_as(
+        mut name: RequestName,
+        options: Options,
+        session: Session,
+        invocation: Invocation,
         mut waits: impl FnMut(Queued),
     ) -> Result<Self, ClientError> {
-        let mut name = RequestName::from(RequestId::from_random(random()));
         let (mut session, mut lost) = (session, None::<Instant>);
         let mut pause = Duration::ZERO;
         let run = loop {

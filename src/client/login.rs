@@ -143,6 +143,7 @@ impl Connection {
             Known {
                 user: user.into(),
                 instance: self.instance,
+                clock: self.clock,
                 features: self.features,
             },
             counter,

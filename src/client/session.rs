@@ -4,6 +4,7 @@ use super::ClientError;
 use super::connection::{Options, connect};
 use super::event::Event;
 use super::inbox::Inbox;
+use super::moment::{Clock, GoodUntil};
 use super::run::{Due, Following, Run};
 use super::wire::{Shared, Streams, ping, receive};
 use crate::credential::{Purpose, SessionKey, random};
@@ -15,6 +16,7 @@ use crate::protocol::{
 };
 use crate::verb::{self, Arguments, Attach, Follows, Invocation, Value, Verb};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, ReadHalf};
 use tokio::task::JoinHandle;
 
@@ -22,6 +24,7 @@ use tokio::task::JoinHandle;
 pub(super) struct Known {
     pub user: String,
     pub instance: Option<String>,
+    pub clock: Option<Clock>,
     pub features: Vec<String>,
 }
 
@@ -50,6 +53,7 @@ impl Session {
             id,
             user: server.user,
             instance: server.instance,
+            clock: server.clock,
             features: server.features,
             key,
             outbox,
@@ -68,7 +72,7 @@ impl Session {
     /// Ends the connection as one does, so that the server need not keep the session for somebody
     /// who may come back. Of no effect while a clone is left.
     pub async fn close(self) {
-        const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
+        const PATIENCE: Duration = Duration::from_millis(200);
         let writer = self
             .0
             .writer
@@ -141,6 +145,14 @@ impl Session {
     /// Which start of the daemon this session is with: what a request that is sent again names.
     pub fn instance(&self) -> Option<&str> {
         self.0.instance.as_deref()
+    }
+
+    /// This time from now on, by the server's own clock; nothing where it has told none.
+    pub fn good_for(&self, time: Duration) -> Option<GoodUntil> {
+        Some(GoodUntil {
+            instance: self.0.instance.clone()?,
+            not_after: self.0.clock?.after(time)?,
+        })
     }
 
     /// Follows a run's output, or takes up this session's own run again.

@@ -4,6 +4,7 @@ use super::ClientError;
 use super::error::{lost, silence, silent};
 use super::event::Event;
 use super::inbox::Inbox;
+use super::moment::Clock;
 use crate::credential::SessionKey;
 use crate::ids::{SessionId, StreamId};
 use crate::limits::PING_EVERY;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub user: String,
     /// Which start of the daemon this is.
     pub instance: Option<String>,
+    /// What its clock shows.
+    pub clock: Option<Clock>,
     /// What the server understands beyond the protocol's version.
     pub features: Vec<String>,
     /// The session's key.

@@ -7,6 +7,7 @@ use super::wire::{End, Frames, Link, failure, parse};
 use crate::ipc::{Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::mux::{Closed, Outbox};
 use crate::protocol::{Code, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, VERSION};
+use crate::sys;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
         features: vec![RESUME.into(), EVENTS.into()],
         nonce: Some(crate::encoding::base64(nonce)),
         instance: Some(shared.instance.clone()),
+        now_ms: Some(sys::machine_ms()),
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Asked<'a> {
     pub signed: &'a Signed,
     /// Which start of the daemon the request was first sent to, where it is sent again.
     pub instance: Option<String>,
+    /// Until when it may begin, in milliseconds of this machine's clock.
+    pub not_after: Option<u64>,
 }
 
 impl Asked<'_> {

@@ -269,7 +269,7 @@ impl Asking {
             .charge(&self.user, Share::RequestIds, 1)
             .unwrap();
         let asked = (&self.user, id, digest);
-        self.requested.add(asked, run, charge, self.now);
+        self.requested.add(asked, run, charge, (self.now, None));
         self.entries.push(self.now);
         if !begins {
             return self.requested.remove(&self.user, id);

@@ -35,8 +35,10 @@ pub struct Run {
     pub judged: u64,
     /// Whether a spawning thread may be about to clone it, or has and that is not recorded yet.
     pub cloning: bool,
-    /// The request that has led to it, and what that asked for; none where that holds a secret, of
-    /// which no trace is kept.
+    /// The id of the request that has led to it.
+    pub asked_as: RequestId,
+    /// That request, and what it asked for; none where that holds a secret, of which no trace is
+    /// kept.
     pub request: Option<(RequestId, Digest)>,
     /// Which command.
     pub command: Arc<Command>,
@@ -181,6 +183,7 @@ impl Run {
             user: self.user.to_string(),
             command: self.command.name.clone(),
             arguments: self.arguments.clone(),
+            request: self.asked_as.to_string(),
             since: crate::clock::seconds().saturating_sub(self.since.elapsed().as_secs()),
             seconds: self.since.elapsed().as_secs(),
             waiting: self.phase == Phase::Queued,

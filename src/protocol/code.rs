@@ -68,6 +68,8 @@ codes! {
     Malformed = 302, "malformed-request";
     /// The request's id was used for another request.
     IdReused = 304, "request-id-reused";
+    /// The request was to begin before now.
+    TooLate = 305, "too-late";
     /// No such verb.
     UnknownVerb = 303, "unknown-verb";
 

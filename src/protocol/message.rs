@@ -23,6 +23,10 @@ pub struct Hello {
     /// Server only: a random name of this start of the daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// Server only: milliseconds of a clock that goes on for as long as this start of the daemon
+    /// does, for `not_after` of requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_ms: Option<u64>,
 }
 
 /// Payload of LOGIN.

@@ -25,6 +25,8 @@ pub struct SignedRequest {
     pub id: RequestId,
     /// Where the request is sent again: which start of the daemon it was first sent to.
     pub instance: Option<String>,
+    /// Until when it may begin, in milliseconds of that start's clock.
+    pub not_after: Option<u64>,
     /// What is asked.
     pub ask: Ask,
 }
@@ -65,6 +67,7 @@ pub fn read_request(text: &str, secrets: &Secrets) -> Result<SignedRequest, Requ
     let id: String = envelope.must("id").map_err(malformed)?;
     let name: String = envelope.must("verb").map_err(malformed)?;
     let instance = envelope.take("instance").map_err(malformed)?;
+    let not_after = envelope.take("not_after").map_err(malformed)?;
 
     let session = session
         .parse()
@@ -76,6 +79,9 @@ pub fn read_request(text: &str, secrets: &Secrets) -> Result<SignedRequest, Requ
     if instance.is_some() && !ask.row().once {
         return Err(malformed(format!("`{name}` has no field `instance`")));
     }
+    if not_after.is_some() && instance.is_none() {
+        return Err(malformed("`not_after` is by the clock of an `instance`"));
+    }
 
     open(&mut ask, secrets)?;
     Ok(SignedRequest {
@@ -83,6 +89,7 @@ pub fn read_request(text: &str, secrets: &Secrets) -> Result<SignedRequest, Requ
         counter,
         id,
         instance,
+        not_after,
         ask,
     })
 }
@@ -131,11 +138,17 @@ pub struct RequestName {
     /// Where the request is sent again: `instance` of the HELLO of the server that it was first sent
     /// to (PROTOCOL.md, 5.5).
     pub instance: Option<String>,
+    /// Until when it may begin, in milliseconds of that server's clock (`now_ms` of its HELLO).
+    pub not_after: Option<u64>,
 }
 
 impl From<RequestId> for RequestName {
     fn from(id: RequestId) -> Self {
-        Self { id, instance: None }
+        Self {
+            id,
+            instance: None,
+            not_after: None,
+        }
     }
 }
 
@@ -174,6 +187,9 @@ pub fn request_text<V: Verb>(
     if let Some(instance) = &name.instance {
         fields.insert("instance".into(), json!(instance));
     }
+    if let Some(not_after) = name.not_after {
+        fields.insert("not_after".into(), json!(not_after));
+    }
     RequestText {
         text: Value::Object(fields).to_string(),
         secrets,
@@ -210,6 +226,8 @@ mod tests {
             r#""verb":"cancel","command":"x""#,
             r#""verb":"list","y":1"#,
             r#""verb":"list","instance":"x""#,
+            r#""verb":"run","command":"x","not_after":1"#,
+            r#""verb":"run","command":"x","instance":"x","not_after":-1"#,
             r#""verb":"list","verb":"list""#,
             r#""verb":"run","command":"x","command":"y""#,
             r#""verb":"run","command":"x","signal":"INT""#,
@@ -285,11 +303,12 @@ mod tests {
                 reason: confirmed.then(|| "OPS-1".into()),
             });
             let instance = again.then(|| "rkdxhghe7j8r8g3n".to_owned());
-            let name = RequestName { id, instance: instance.clone() };
+            let not_after = again.then_some(counter);
+            let name = RequestName { id, instance: instance.clone(), not_after };
             let written = request_text(session, counter, &name, &run, || [5; 32]);
             let read = read_request(&written.text, &written.secrets).unwrap();
             prop_assert_eq!((read.session, read.counter, read.id), (session, counter, id));
-            prop_assert_eq!(read.instance, instance);
+            prop_assert_eq!((read.instance, read.not_after), (instance, not_after));
             prop_assert!(matches!(read.ask, Ask::Run(read) if read == run));
         }
 

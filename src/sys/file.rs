@@ -320,6 +320,31 @@ pub fn hold(folder: &Path) -> io::Result<File> {
     }
 }
 
+/// A file that nobody else can open, and that is gone when it is closed.
+///
+/// # Errors
+/// As open(2), in the folder for temporary files.
+pub fn unnamed_file() -> io::Result<File> {
+    let folder = std::env::temp_dir();
+    let mut number = 0_u32;
+    loop {
+        let path = folder.join(format!(".ordain-{}-{number}", std::process::id()));
+        let mut options = OpenOptions::new();
+        let made = options.read(true).write(true).create_new(true).mode(0o600);
+        match made.open(&path) {
+            // Somebody has left one there, or wants us to think so.
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists && number < 1000 => {
+                number += 1;
+            }
+            made => {
+                let file = made?;
+                std::fs::remove_file(&path)?;
+                return Ok(file);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

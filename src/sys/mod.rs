@@ -62,7 +62,7 @@ pub use fault::{fault_point, fault_time};
 pub use file::{
     append_private, exchange, free_bytes, hold, host_name, make_folder, open_private,
     others_can_read, private_file, private_folder, read_config, read_private, read_secret,
-    read_trusted, replace,
+    read_trusted, replace, unnamed_file,
 };
 #[cfg(target_os = "linux")]
 pub use foreign::{Foreign, Held, closing_hangs};
@@ -86,7 +86,7 @@ pub use process::{
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
 pub use service::{
-    Clock, clock, has_passed_listeners, is_a_service, logs_to_the_journal, notify,
+    Clock, clock, has_passed_listeners, is_a_service, logs_to_the_journal, machine_ms, notify,
     notify_reloading, passed_listeners, watchdog,
 };
 #[cfg(target_os = "linux")]

@@ -43,15 +43,27 @@ fn told(state: &str) -> io::Result<()> {
     socket.send_to_addr(state.as_bytes(), &address).map(|_| ())
 }
 
-/// Tells that the configuration is being read anew, with the moment in the form that systemd wants.
-pub fn notify_reloading() {
+/// What one of the machine's clocks shows.
+fn shown(clock: libc::clockid_t) -> libc::timespec {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-
     // SAFETY: the call fills the structure, which lives through it.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    now
+}
+
+/// Milliseconds since this machine began, those too in which it slept: the same for all processes.
+pub fn machine_ms() -> u64 {
+    let now = shown(libc::CLOCK_BOOTTIME);
+    let milliseconds = now.tv_sec * 1000 + now.tv_nsec / 1_000_000;
+    u64::try_from(milliseconds).unwrap_or(0)
+}
+
+/// Tells that the configuration is being read anew, with the moment in the form that systemd wants.
+pub fn notify_reloading() {
+    let now = shown(libc::CLOCK_MONOTONIC);
     let microseconds = now
         .tv_sec
         .saturating_mul(1_000_000)

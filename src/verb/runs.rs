@@ -102,6 +102,9 @@ pub struct RunLine {
     /// most 160 bytes; `…` stands at the end of what is longer, and `***` for the value of a secret.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub arguments: String,
+    /// The id of the request that has led to the run, as its client chose it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request: String,
     /// When the run was asked for, in seconds since 1970; of one that has ended, when it started.
     pub since: u64,
     /// Seconds since the run was asked for; of one that has ended, from its start to its end.

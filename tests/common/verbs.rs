@@ -181,8 +181,10 @@ impl Definitions {
         }
         if row.once {
             let again = &self.types["RequestName"].fields;
-            let again = again.iter().find(|field| field.name == "instance").unwrap();
-            lines.push_str(&self.line(again, "no"));
+            for name in ["instance", "not_after"] {
+                let field = again.iter().find(|field| field.name == name).unwrap();
+                lines.push_str(&self.line(field, "no"));
+            }
         }
         if lines.is_empty() {
             out.push_str("\nIt takes no fields.\n");

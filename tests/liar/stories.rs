@@ -51,6 +51,7 @@ fn hello() -> Step {
         &json!({
             "version": 1, "software": "ordaind 0.1.0", "features": ["resume", "events"],
             "nonce": base64(&[7; 32]), "instance": "rkdxhghe7j8r8g3n",
+            "now_ms": 86_400_000,
         }),
     )
 }

@@ -10,13 +10,14 @@ use crate::exit::Counts;
 use crate::ids::RunId;
 use crate::ipc::{RunRules, ToFrontend};
 use crate::ledger::{Charge, Share};
+use crate::limits::REQUEST_GOOD;
 use crate::monitor::asked::Asked;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Attachment, Charges, Phase, Run};
 use crate::monitor::state::Shared;
 use crate::policy::{Grant, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
-use crate::{credential, verb};
+use crate::{credential, sys, verb};
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -41,7 +42,12 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
     };
     let mut requested = state.runs.requested.borrow_mut();
     let asked_for = (grant.user(), grant.request(), digest);
-    requested.add(asked_for, id, remembered, Instant::now());
+    requested.add(
+        asked_for,
+        id,
+        remembered,
+        (Instant::now(), good_until(asked)),
+    );
     drop(requested);
     let waits = waits.map(|denied| denied.text);
     let phase = match waits {
@@ -142,7 +148,10 @@ fn not_yet(
             let rule = "a request that is sent again runs once";
             no(Code::OutcomeUnknown, text.into(), rule)
         }
-        Seen::New => Ok(()),
+        Seen::New => match in_time(asked) {
+            Ok(()) => Ok(()),
+            Err((code, text)) => no(code, text.into(), "a request begins in its time"),
+        },
         Seen::Run(run) => {
             again(state, asked, grant, run);
             Err(Instead {
@@ -159,6 +168,31 @@ fn not_yet(
             )
         }
     }
+}
+
+/// Whether a request may still begin, by what it says itself.
+fn in_time(asked: &Asked<'_>) -> Result<(), (Code, &'static str)> {
+    let Some(not_after) = asked.not_after else {
+        return Ok(());
+    };
+    let now = sys::machine_ms();
+    if not_after < now {
+        return Err((
+            Code::TooLate,
+            "the request was to begin before now (not_after); nothing was begun",
+        ));
+    }
+    if Duration::from_millis(not_after - now) > REQUEST_GOOD {
+        return Err((Code::Malformed, "`not_after` is more than a day from now"));
+    }
+    Ok(())
+}
+
+/// Until when a request that begins now must be remembered, because it is good until then.
+fn good_until(asked: &Asked<'_>) -> Option<Instant> {
+    let left = asked.not_after?.saturating_sub(sys::machine_ms());
+    // It may come in the last millisecond.
+    Some(Instant::now() + Duration::from_millis(left + 1))
 }
 
 /// A request that has led to a run already: its client takes that run up, from the first byte on.
@@ -246,6 +280,7 @@ fn draft(
         phase,
         pid: 0,
         since: Instant::now(),
+        asked_as: grant.request(),
         request: (!secret).then(|| (grant.request(), digest)),
         owner: Some((asked.connection, asked.stream)),
         before: None,

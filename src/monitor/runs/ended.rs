@@ -32,7 +32,9 @@ pub struct Ran {
     pub command: String,
     /// Its arguments, for people.
     pub arguments: String,
-    /// The request that has led to it, and what that asked for.
+    /// The id of the request that has led to it; not known of what an older daemon has left.
+    pub asked_as: Option<RequestId>,
+    /// That request, and what it asked for.
     pub request: Option<(RequestId, Digest)>,
     /// How it ended.
     pub end: End,
@@ -81,6 +83,11 @@ impl Over {
             user: self.ran.user.to_string(),
             command: self.ran.command.clone(),
             arguments: self.ran.arguments.clone(),
+            request: self
+                .ran
+                .asked_as
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
             since: since_1970()
                 .saturating_sub(self.age().as_secs())
                 .saturating_sub(self.ran.end.duration_ms / 1000),
@@ -120,6 +127,9 @@ struct Line {
     command: String,
     #[serde(default)]
     arguments: String,
+    /// The request's id.
+    #[serde(default)]
+    asked_as: Option<String>,
     /// The request's id and the digest of what it asked for, in base64.
     request: Option<(String, String)>,
     end: End,
@@ -161,6 +171,7 @@ impl Line {
         let request = self
             .request
             .and_then(|(id, digest)| Some((id.parse().ok()?, unbase64(&digest)?)));
+        let asked_as = self.asked_as.and_then(|id| id.parse().ok());
 
         Some(Over {
             ran: Ran {
@@ -168,6 +179,7 @@ impl Line {
                 user: self.user.into(),
                 command: self.command,
                 arguments: self.arguments,
+                asked_as,
                 request,
                 end: self.end,
             },
@@ -289,6 +301,7 @@ impl EndedRuns {
                 user: over.ran.user.to_string(),
                 command: over.ran.command.clone(),
                 arguments: over.ran.arguments.clone(),
+                asked_as: over.ran.asked_as.map(|id| id.to_string()),
                 request: over
                     .ran
                     .request

@@ -355,6 +355,7 @@ fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
             user: run.user.clone(),
             command: run.command.name.clone(),
             arguments: run.arguments.clone(),
+            asked_as: Some(run.asked_as),
             request: run.request,
             end,
         };

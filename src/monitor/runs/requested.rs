@@ -5,7 +5,7 @@ use crate::ids::{RequestId, RunId};
 use crate::ledger::Charge;
 use crate::limits::REQUEST_ID_AGE;
 use crate::verb::{Invocation, Value};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,13 +27,15 @@ pub enum Seen {
 #[derive(Debug, Default)]
 pub struct Requested {
     known: HashMap<(Arc<str>, RequestId), (Digest, RunId)>,
-    order: VecDeque<Tried>,
+    /// Each until when it is remembered, in an order of its own: nobody's waits behind another's.
+    due: BTreeMap<(Instant, u64), Tried>,
+    /// How many there were.
+    count: u64,
 }
 
 /// A request that has led to a run, or could not.
 #[derive(Debug)]
 struct Tried {
-    at: Instant,
     user: Arc<str>,
     id: RequestId,
     run: RunId,
@@ -58,22 +60,29 @@ impl Requested {
         }
     }
 
-    /// A request has led to a run. It is remembered at the charge of its user.
+    /// A request has led to a run. It is remembered at the charge of its user, as long as every id
+    /// is, or for as long as it is good for.
     pub fn add(
         &mut self,
         (user, id, digest): (&Arc<str>, RequestId, Digest),
         run: RunId,
         charge: Charge,
-        now: Instant,
+        (now, good_until): (Instant, Option<Instant>),
     ) {
         self.known.insert((user.clone(), id), (digest, run));
-        self.order.push_back(Tried {
-            at: now,
+        let usual = now + REQUEST_ID_AGE;
+        let tried = Tried {
             user: user.clone(),
             id,
             run,
             charge,
-        });
+        };
+        self.remember(good_until.map_or(usual, |good| good.max(usual)), tried);
+    }
+
+    fn remember(&mut self, until: Instant, tried: Tried) {
+        self.count += 1;
+        self.due.insert((until, self.count), tried);
     }
 
     /// A request's run could not begin: nothing has happened, and it may be asked for again. What
@@ -83,11 +92,10 @@ impl Requested {
     }
 
     fn forget_old(&mut self, now: Instant, goes_on: impl Fn(RunId) -> bool) {
-        let over = |at: Instant| now.saturating_duration_since(at) >= REQUEST_ID_AGE;
-        while self.order.front().is_some_and(|tried| over(tried.at)) {
-            let Some(tried) = self.order.pop_front() else {
-                return;
-            };
+        while let Some(first) = self.due.first_entry()
+            && first.key().0 <= now
+        {
+            let tried = first.remove();
             let Tried { user, id, run, .. } = &tried;
 
             // An earlier try that could not begin is no longer known by its run: then the id stands
@@ -95,7 +103,7 @@ impl Requested {
             let known = self.known.get(&(user.clone(), *id));
             let own = known.is_some_and(|(_, known)| known == run);
             if own && goes_on(*run) {
-                self.order.push_back(Tried { at: now, ..tried });
+                self.remember(now + REQUEST_ID_AGE, tried);
                 continue;
             }
             if own {
@@ -174,7 +182,7 @@ mod tests {
             (&alice, id, one),
             run,
             charge(&ledger(1), &alice),
-            Instant::now(),
+            (Instant::now(), None),
         );
         assert_eq!(
             seen.look((&alice, id), &one, Instant::now(), |_| false),
@@ -194,6 +202,7 @@ mod tests {
     /// Asked again at 588 s it was forgotten at 604 s, by the first try's entry, and ran twice.
     #[test]
     fn an_id_whose_first_try_could_not_begin_is_remembered_from_the_second_on() {
+        let began = Instant::now();
         let mut requested = Requested::default();
         let (ledger, alice): (Ledger, Arc<str>) = (ledger(2), "alice".into());
         let id = RequestId::from_random([1; 20]);
@@ -203,7 +212,7 @@ mod tests {
             (&alice, id, digest),
             first,
             charge(&ledger, &alice),
-            Instant::now(),
+            (began, None),
         );
         requested.remove(&alice, id);
         assert_eq!(
@@ -214,12 +223,10 @@ mod tests {
             (&alice, id, digest),
             second,
             charge(&ledger, &alice),
-            Instant::now(),
+            (began + REQUEST_ID_AGE / 2, None),
         );
 
         // The first try's time is over, and not the second's.
-        let began = Instant::now();
-        requested.order[1].at = began + REQUEST_ID_AGE / 2;
         requested.forget_old(began + REQUEST_ID_AGE, |_| false);
         assert_eq!(
             requested.look((&alice, id), &digest, Instant::now(), |_| false),
@@ -234,6 +241,36 @@ mod tests {
         assert!(requested.known.is_empty());
     }
 
+    /// One user's ids that are good for long keep nobody else's.
+    #[test]
+    fn an_id_is_remembered_for_as_long_as_its_request_is_good() {
+        let mut requested = Requested::default();
+        let ledger = ledger(2);
+        let (alice, bob): (Arc<str>, Arc<str>) = ("alice".into(), "bob".into());
+        let (long, short) = (
+            RequestId::from_random([1; 20]),
+            RequestId::from_random([2; 20]),
+        );
+        let run = RunId::from_random([2; 10]);
+        let (began, hour) = (Instant::now(), 6 * REQUEST_ID_AGE);
+        let good = (began, Some(began + hour));
+        requested.add((&alice, long, [0; 32]), run, charge(&ledger, &alice), good);
+        requested.add(
+            (&bob, short, [0; 32]),
+            run,
+            charge(&ledger, &bob),
+            (began, None),
+        );
+
+        let last = began + hour - REQUEST_ID_AGE / 10;
+        let looked = requested.look((&alice, long), &[0; 32], last, |_| false);
+        assert_eq!(looked, Seen::Run(run));
+        assert_eq!(ledger.used("bob", Share::RequestIds), 0);
+        let looked = requested.look((&alice, long), &[0; 32], began + hour, |_| false);
+        assert_eq!(looked, Seen::New);
+        assert_eq!(ledger.used("alice", Share::RequestIds), 0);
+    }
+
     #[test]
     fn what_could_not_begin_counts_until_its_time_is_over() {
         let mut requested = Requested::default();
@@ -245,7 +282,7 @@ mod tests {
                 (&alice, id, [0; 32]),
                 run,
                 charge(&ledger, &alice),
-                Instant::now(),
+                (Instant::now(), None),
             );
             requested.remove(&alice, id);
         }
@@ -253,7 +290,7 @@ mod tests {
         assert!(requested.known.is_empty());
         assert!(ledger.charge(&alice, Share::RequestIds, 1).is_err());
         requested.forget_old(Instant::now() + REQUEST_ID_AGE, |_| true);
-        assert!(requested.order.is_empty());
+        assert!(requested.due.is_empty());
         assert_eq!(ledger.used("alice", Share::RequestIds), 0);
     }
 }

@@ -51,7 +51,12 @@ impl Runs {
         for ran in ended.iter(retention).map(|over| &over.ran) {
             if let Some((id, digest)) = ran.request {
                 let charge = ledger.carry(&ran.user, Share::RequestIds, 1);
-                requested.add((&ran.user, id, digest), ran.run, charge, Instant::now());
+                requested.add(
+                    (&ran.user, id, digest),
+                    ran.run,
+                    charge,
+                    (Instant::now(), None),
+                );
             }
         }
         Self {

@@ -61,10 +61,11 @@ pub fn request(state: &Shared, connection: ConnectionId, stream: StreamId, signe
         peer,
         signed,
         instance: None,
+        not_after: None,
     };
     match verified(state, &asked) {
         Ok(request) => {
-            asked.instance = request.instance;
+            (asked.instance, asked.not_after) = (request.instance, request.not_after);
             with_verb!(&request.ask, verb => decide(state, &asked, request.id, verb));
         }
         Err(denied) => {
