@@ -680,7 +680,7 @@ fn a_request_begins_in_its_time_or_never() {
         };
         assert_eq!(asks(4, elsewhere).await.unwrap_err().code, 606);
 
-        let list = session.ask(&ordain::verb::Runs::default()).await.unwrap();
+        let list = session.ask(&Runs::default()).await.unwrap();
         let asked: Vec<&str> = list.runs.iter().map(|run| run.request.as_str()).collect();
         assert_eq!(asked, [RequestId::from_random([3; 20]).to_string()]);
     });

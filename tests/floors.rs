@@ -25,7 +25,7 @@ const FLOORS: &[(usize, &[&str])] = &[
         &["sys", "tls", "credential", "audit", "mux", "devca", "spool"],
     ),
     (4, &["exec", "vault"]),
-    (5, &["ipc"]),
+    (5, &["ipc", "fleet"]),
     (6, &["monitor", "frontend", "client"]),
     (7, &["config", "cli"]),
     (8, &["programs"]),

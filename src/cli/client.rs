@@ -1,6 +1,9 @@
 //! `ordain`.
 
 use super::destination::Destination;
+use super::many::{HEADING, ManyArgs, Pause};
+use super::place::Place;
+use crate::fleet::{Batches, MostFailures};
 use crate::host::Host;
 use crate::verb::{
     Attach, Cancel, Describe, Explain, List, Preview, Run, Runs, Sessions, Signal, Verb, Whoami,
@@ -14,7 +17,7 @@ use std::time::Duration;
 const REACHING: &str = "Reaching the server and logging in";
 
 /// Runs vetted commands on machines that serve them.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "ordain", version, after_help = EXIT_STATUS)]
 pub struct ClientLine<V: Subcommand> {
     /// Trust servers whose certificate comes from this CA (a PEM file, or `system`)
@@ -70,6 +73,9 @@ pub struct ClientLine<V: Subcommand> {
     /// Say which host, address, key and settings are used
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// What is said of many hosts.
+    #[command(flatten)]
+    pub many: ManyArgs,
     /// The verb.
     #[command(subcommand)]
     pub verb: V,
@@ -107,7 +113,7 @@ Exit status: the command's own; 128+N when signal N ended it; 124 when its time 
 255 when ordain itself failed, with a stable code and a sentence on standard error.";
 
 /// What to do.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum ClientVerb {
     /// `ordain run`.
     #[command(about = Run::SUMMARY, after_help = RUN_HELP)]
@@ -115,31 +121,31 @@ pub enum ClientVerb {
     /// Print the keys that servers show, as lines of known_servers; compare each with what
     /// `ordaind fingerprint` prints there
     Keyscan {
-        /// `[user@]host[:port]`
+        /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         #[arg(id = "host", required = true, value_name = "HOST")]
         hosts: Vec<Destination>,
     },
     /// Log in once: for as long as the server keeps it, nothing is asked any more
     Login {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
     },
     /// End the login that is kept here, and every session that it began
     Logout {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
     },
     /// `ordain whoami`.
     #[command(about = Whoami::SUMMARY)]
     Whoami {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
     },
     /// `ordain sessions`, with which sessions are ended too.
     #[command(about = Sessions::SUMMARY)]
     Sessions {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
         /// End this one, or `all` of one's own
         #[arg(long, value_name = "ID|all")]
         end: Option<String>,
@@ -151,13 +157,13 @@ pub enum ClientVerb {
     #[command(about = List::SUMMARY)]
     List {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
     },
     /// `ordain describe`.
     #[command(about = Describe::SUMMARY)]
     Describe {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
         /// The command
         command: String,
     },
@@ -165,7 +171,7 @@ pub enum ClientVerb {
     #[command(about = Attach::SUMMARY)]
     Attach {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
         /// The run's id
         run: String,
         /// The first byte of standard output that is wanted [default: the first that is kept]
@@ -178,7 +184,7 @@ pub enum ClientVerb {
     /// Print what was kept of a run's output
     Output {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
         /// The run's id
         run: String,
         /// The first byte of standard output that is wanted [default: the first that is kept]
@@ -192,7 +198,7 @@ pub enum ClientVerb {
     #[command(about = Signal::SUMMARY)]
     Signal {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
         /// The run's id
         run: String,
         /// Its name, such as HUP
@@ -202,7 +208,7 @@ pub enum ClientVerb {
     #[command(about = Runs::SUMMARY)]
     Runs {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
         /// Stay, and show every change from now on
         #[arg(long)]
         follow: bool,
@@ -220,7 +226,7 @@ pub enum ClientVerb {
     #[command(about = Cancel::SUMMARY)]
     Cancel {
         /// `[user@]host[:port]`
-        host: Destination,
+        host: Place,
         /// The run's id
         run: String,
     },
@@ -231,7 +237,7 @@ Arguments are given by position, or as --name value or --name=value; everything 
 `--` ends names. A secret is never given in the clear: it is asked for, or read with --name @FILE or --name @-.";
 
 /// `ordain run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// Whether the verb is `preview`.
     #[arg(long, help = Preview::SUMMARY)]
@@ -257,27 +263,51 @@ pub struct RunArgs {
     /// Give the command this terminal, where it wants one: keys and output go through as they are
     #[arg(short, long)]
     pub tty: bool,
+    /// One batch of hosts after the other, by number or share: `1,10%,50%,rest`
+    #[arg(long, help_heading = HEADING, value_name = "SIZES")]
+    pub batch: Option<Batches>,
+    /// What is waited for between two batches: a time, or `ask`
+    #[arg(long, help_heading = HEADING, value_name = "TIME|ask", requires = "batch")]
+    pub pause: Option<Pause>,
+    /// Begin nothing new once more hosts than this have failed: where the command ended badly, and
+    /// those that refused, were not reached, or of which nobody knows
+    #[arg(long, help_heading = HEADING, value_name = "N|P%")]
+    pub max_fail: Option<MostFailures>,
+    /// With --max-fail: count only hosts where the command itself ended badly
+    #[arg(long, help_heading = HEADING, requires = "max_fail")]
+    pub count_only_exits: bool,
+    /// With --max-fail: also cancel what goes on then
+    #[arg(long, help_heading = HEADING, requires = "max_fail")]
+    pub cancel_rest: bool,
+    /// Exit statuses that are no failure [default: 0]
+    #[arg(long, help_heading = HEADING, value_name = "N,…", value_delimiter = ',')]
+    pub ok_exit: Vec<u8>,
     /// `[user@]host[:port]`
-    pub host: Destination,
+    pub host: Place,
     /// The command and its arguments; whatever follows COMMAND is its own
     #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
     line: Vec<String>,
 }
 
 /// `ordain explain`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
     /// The reason that would be given
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// `[user@]host[:port]`
-    pub host: Destination,
+    pub host: Place,
     /// The command and its arguments; whatever follows COMMAND is its own
     #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
     line: Vec<String>,
 }
 
 impl RunArgs {
+    /// Whether anything was said that is for many hosts, as a set of one may be.
+    pub const fn is_for_many(&self) -> bool {
+        self.batch.is_some() || self.max_fail.is_some() || !self.ok_exit.is_empty()
+    }
+
     /// The command's name.
     pub fn command(&self) -> &str {
         self.line.first().map_or("", String::as_str)

@@ -7,6 +7,8 @@ mod complete;
 #[cfg(target_os = "linux")]
 mod daemon;
 mod destination;
+mod many;
+mod place;
 mod words;
 
 pub use certs::{CertsArgs, CertsVerb, Output};
@@ -15,4 +17,6 @@ pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
 pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb, SaidOfUser, UserVerb};
 pub use destination::Destination;
+pub use many::{ManyArgs, Pause};
+pub use place::{Place, Set};
 pub use words::{Given, Spoken, WordFault, assign, speak};

@@ -333,6 +333,8 @@ fn user_and_port_are_for_the_whole_set() {
         ("[::1]:99", (None, "[::1]", Some(99))),
         ("[::1],b", (None, "[::1],b", None)),
         ("a,b[1,2]x!c:7", (None, "a,b[1,2]x!c", Some(7))),
+        ("web[1-40],@db", (None, "web[1-40],@db", None)),
+        ("alice@web1,@db:7", (Some("alice"), "web1,@db", Some(7))),
     ];
     for (text, (user, set, port)) in cases {
         assert_eq!(split(text), Ok(Typed { user, set, port }), "{text}");

@@ -27,14 +27,16 @@ pub fn is_single_name(text: &str) -> bool {
     brackets == 0 || (brackets == 1 && begins_with_address(place))
 }
 
-/// Takes `[user@]SET[:port]` apart. The user is what stands before the first `@`, unless the text
-/// begins with it, which makes it a group.
+/// Takes `[user@]SET[:port]` apart. The user is what stands before the first `@`, unless that is a
+/// group's: at the beginning of the text, or behind an operator.
 ///
 /// # Errors
 /// A port or a user that is none.
 pub fn split(text: &str) -> Result<Typed<'_>, NodeFault> {
     let (user, rest) = match text.split_once('@') {
-        Some((user, rest)) if !user.is_empty() => (Some(user), rest),
+        Some((user, rest)) if !user.is_empty() && !user.trim_end().ends_with(OPERATORS) => {
+            (Some(user), rest)
+        }
         _ => (None, text),
     };
     if let Some(user) = user.filter(|user| user.contains([',', '[', ']'])) {

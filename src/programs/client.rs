@@ -4,8 +4,8 @@ use super::display::plain;
 use super::output::{self, Finished};
 use super::target::{Target, hosts};
 use super::verbs::{commands, keyscan, runs, sessions};
-use super::{complain, complete, enter, say, say_json};
-use crate::cli::{ClientArgs, ClientVerb, Destination};
+use super::{complain, complete, enter, fleet, say, say_json};
+use crate::cli::{ClientArgs, ClientVerb, Place, Set};
 use crate::client::ClientError;
 use crate::exit::Status;
 use crate::protocol::Code;
@@ -73,7 +73,7 @@ fn wrong_usage() -> Status {
 /// ordain's own failure: on standard error, or as machines want it. It names the host as it was
 /// typed, so that one of many is found.
 fn report(error: &ClientError, args: &ClientArgs, nagios: bool) -> Status {
-    let host = destination(args).map(|host| plain(&host.to_string()));
+    let host = place(args).map(|host| plain(&host.to_string()));
     let host = host.as_deref();
     let at = host.map(|host| format!("{host}: ")).unwrap_or_default();
     let text = plain(&error.to_string());
@@ -133,8 +133,8 @@ fn is_option(name: &str) -> bool {
     })
 }
 
-/// Where to, as it was typed, where that is one host.
-const fn destination(args: &ClientArgs) -> Option<&Destination> {
+/// Where to, as it was typed, where that is one place.
+const fn place(args: &ClientArgs) -> Option<&Place> {
     Some(match &args.verb {
         ClientVerb::Run(run) => &run.host,
         ClientVerb::Explain(explain) => &explain.host,
@@ -157,8 +157,13 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     if let ClientVerb::Keyscan { hosts } = &args.verb {
         return keyscan::keyscan(args, hosts).await;
     }
-    let destination = destination(args)
-        .ok_or_else(|| ClientError::new(Code::Internal, "a verb of one host has none"))?;
+    let place =
+        place(args).ok_or_else(|| ClientError::new(Code::Internal, "a verb of a host has none"))?;
+    let destination = match place {
+        Place::Many(set) => return fleet::many(args, set).await,
+        Place::One(one) if is_for_many(args) => return fleet::many(args, &Set::from(one)).await,
+        Place::One(one) => one,
+    };
     let known = hosts(args)?;
     let mut target = Target::new(args, destination, &known)?;
     let (mut patience, mut begun) = (None, false);
@@ -188,6 +193,12 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     }
 }
 
+/// Whether an option was given that is for many hosts: a set that has come down to one name is told
+/// of as the others are.
+const fn is_for_many(args: &ClientArgs) -> bool {
+    args.many.is_said() || matches!(&args.verb, ClientVerb::Run(run) if run.is_for_many())
+}
+
 /// Whether standard input says something that can be read only once.
 fn asks_stdin(args: &ClientArgs) -> bool {
     args.password_stdin
@@ -195,13 +206,14 @@ fn asks_stdin(args: &ClientArgs) -> bool {
 }
 
 /// Waits for a server that has said it is stopping.
-struct Patience {
+pub struct Patience {
     until: Instant,
     pause: Duration,
 }
 
 impl Patience {
-    fn new(patience: Duration) -> Self {
+    /// For a server that comes back within this time.
+    pub fn new(patience: Duration) -> Self {
         Self {
             until: Instant::now() + patience,
             pause: Duration::from_millis(50),
@@ -209,7 +221,7 @@ impl Patience {
     }
 
     /// Lets some time pass, where what has come of the last try may pass too.
-    async fn pause(&mut self, error: &ClientError) -> bool {
+    pub async fn pause(&mut self, error: &ClientError) -> bool {
         let passing = [
             Code::Stopping,
             Code::Connect,
@@ -228,7 +240,7 @@ impl Patience {
 }
 
 /// One login, and what is asked for in it. `begun` once a command may be running.
-async fn attempt(
+pub async fn attempt(
     args: &ClientArgs,
     target: &mut Target,
     begun: &mut bool,
@@ -241,7 +253,9 @@ async fn attempt(
     let session = enter::enter(args, target).await?;
     let outcome = match &args.verb {
         ClientVerb::Run(run) => commands::run_verb(args, run, target, &session, begun).await,
-        ClientVerb::Explain(explain) => commands::explain_verb(args, explain, &session).await,
+        ClientVerb::Explain(explain) => {
+            commands::explain_verb(args, explain, target, &session).await
+        }
         ClientVerb::Attach { run, from, raw, .. } => {
             runs::attach(args, &target.options, &session, (run, *from), true, *raw).await
         }

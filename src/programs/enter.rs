@@ -1,10 +1,12 @@
 //! Logging in: what proves who somebody is, in the order in which it costs them least; and logins
 //! that are kept.
 
+use super::answers::Password;
 use super::ask::{self, Wanted};
 use super::display::plain;
 use super::home::{self, Login};
-use super::keys::{Candidate, Keys, signer_of};
+use super::keys::{Candidate, Keys};
+use super::output::announce;
 use super::target::Target;
 use super::{complain, say};
 use crate::cli::ClientArgs;
@@ -39,7 +41,7 @@ fn may_prove(args: &ClientArgs, target: &Target) -> bool {
 
 /// What is asked for where a password is.
 fn password(target: &Target) -> Wanted {
-    Wanted::password(&target.host, &target.user)
+    Wanted::password(target.host(), &target.user)
 }
 
 /// `ordain login`
@@ -57,7 +59,7 @@ pub async fn login(args: &ClientArgs, target: &mut Target) -> Result<Status, Cli
     target.login().keep(server, &kept, seconds)?;
     say(&format!(
         "logged in to {} as {} for {}",
-        plain(&target.host),
+        plain(target.host()),
         plain(&target.user),
         Human(Duration::from_secs(seconds))
     ));
@@ -69,7 +71,7 @@ pub async fn logout(args: &ClientArgs, target: &mut Target) -> Result<Status, Cl
     let login = target.login();
     let connection = target.reach(args).await?;
     let nothing = || {
-        say(&format!("no login to {} is kept", plain(&target.host)));
+        say(&format!("no login to {} is kept", plain(target.host())));
         Ok(Status::OK)
     };
 
@@ -94,7 +96,7 @@ pub async fn logout(args: &ClientArgs, target: &mut Target) -> Result<Status, Cl
     }
 
     login.forget();
-    say(&format!("logged out of {}", plain(&target.host)));
+    say(&format!("logged out of {}", plain(target.host())));
     Ok(Status::OK)
 }
 
@@ -110,7 +112,7 @@ fn no_code() -> Result<String, ClientError> {
 fn code(args: &ClientArgs, target: &Target) -> Result<String, ClientError> {
     match &args.code {
         Some(code) => Ok(code.clone()),
-        None => ask::secret(&Wanted::code(&target.host, &target.user))
+        None => ask::secret(&Wanted::code(target.host(), &target.user))
             .map(|code| code.expose().trim().to_owned())
             .map_err(|_| {
                 ClientError::new(
@@ -121,8 +123,21 @@ fn code(args: &ClientArgs, target: &Target) -> Result<String, ClientError> {
     }
 }
 
-/// Tries one way to prove who somebody is after the other.
+/// Proves who somebody is, when it is their turn.
 async fn prove(
+    args: &ClientArgs,
+    target: &Target,
+    connection: Connection,
+    keep: bool,
+) -> Result<Entered, ClientError> {
+    let turn = target.answers.turn().await?;
+    let entered = proved(args, target, connection, keep).await;
+    turn.came_to(entered.as_ref().err());
+    entered
+}
+
+/// Tries one way to prove who somebody is after the other.
+async fn proved(
     args: &ClientArgs,
     target: &Target,
     connection: Connection,
@@ -154,7 +169,7 @@ async fn prove(
         return way_in.by_identity(file, &login).await;
     }
     let from_file = match (&target.password_file, args.password_stdin) {
-        (_, true) => Some(ask::secret_stdin()?),
+        (_, true) => Some(target.answers.stdin()?),
         (Some(file), false) => Some(ask::secret_file(file)?),
         (None, false) => None,
     };
@@ -231,7 +246,7 @@ impl<'a> WayIn<'a> {
 
     /// The key that was named.
     async fn by_identity(self, file: &Path, login: &Login) -> Result<Entered, ClientError> {
-        let signer = signer_of(file)?;
+        let signer = self.target.answers.signer(file)?;
         let fingerprint = signer.public().fingerprint();
         let entered = self.once(&Proof::Key(signer)).await?;
         login.note(&fingerprint);
@@ -241,7 +256,7 @@ impl<'a> WayIn<'a> {
     /// One of the keys that nobody has named.
     async fn by_key(mut self, key: &Candidate, login: &Login) -> Result<Tried<'a>, ClientError> {
         let (args, target) = (self.args, self.target);
-        let signer = match key.signer() {
+        let signer = match target.answers.signs(key) {
             Ok(signer) => signer,
             Err(why) => {
                 self.keys.unusable.push(plain(&why));
@@ -301,12 +316,12 @@ impl<'a> WayIn<'a> {
             ..
         } = self;
         let wanted = password(target);
-        let told = || keys.told(&plain(&target.user), &plain(&target.host));
+        let told = || keys.told(&plain(&target.user), &plain(target.host()));
         if keys.were_there() && ask::possible() {
-            complain(&format!("ordain: {}", told()));
+            announce(&format!("ordain: {}", told()));
         }
         loop {
-            let password = ask::secret(&wanted).map_err(|error| match keys.were_there() {
+            let nobody = |error| match keys.were_there() {
                 false => error,
                 true => ClientError::new(
                     Code::LoginRefused,
@@ -315,19 +330,25 @@ impl<'a> WayIn<'a> {
                         told()
                     ),
                 ),
-            })?;
+            };
+            let (password, may_be_typed) = match target.answers.password(&target.user, &wanted) {
+                Ok(Some(Password::Typed(password))) => (password, true),
+                Ok(Some(Password::Known(password))) => (password, false),
+                Ok(None) => return Err(ClientError::new(Code::LoginRefused, told())),
+                Err(error) => return Err(nobody(error)),
+            };
+            let proof = Proof::Password(password.clone());
             match connection
-                .enter(&target.user, &Proof::Password(password), keep, || {
-                    code(args, target)
-                })
+                .enter(&target.user, &proof, keep, || code(args, target))
                 .await
             {
                 Ok(entered) => {
+                    target.answers.was_right(&target.user, &password);
                     login.note("password");
                     return Ok(entered);
                 }
-                Err((Some(same), error)) if error.is(Code::LoginRefused) => {
-                    complain("ordain: login refused; try again");
+                Err((Some(same), error)) if error.is(Code::LoginRefused) && may_be_typed => {
+                    announce("ordain: login refused; try again");
                     connection = same;
                 }
                 Err((_, error)) => return Err(error),

@@ -1,7 +1,9 @@
 //! From the words of a command line to an invocation: what the server says of the command, its
 //! arguments, secrets that are asked for.
 
+use super::answers::Answers;
 use super::ask::{self, Wanted};
+use super::target::Target;
 use super::terminal::own_terminal;
 use crate::cli::{ClientArgs, ExplainArgs, Given, RunArgs, assign, speak};
 use crate::client::{ClientError, Session};
@@ -16,15 +18,16 @@ pub async fn described(session: &Session, command: &str) -> Result<CommandView, 
 }
 
 /// The invocation that the words mean. A command without words is asked for as it is, which saves a
-/// round trip. `tty` says whether the command may have this terminal: only then is one asked for.
+/// round trip. Only
+/// where the command may have this terminal is one asked for.
 pub async fn invocation(
     args: &ClientArgs,
     run: &RunArgs,
+    target: &Target,
     session: &Session,
-    tty: bool,
 ) -> Result<(Invocation, Option<CommandView>), ClientError> {
     let bare = Invocation {
-        terminal: tty.then(own_terminal).flatten(),
+        terminal: (run.tty || target.tty).then(own_terminal).flatten(),
         reason: run.reason.clone(),
         ..Invocation::of(run.command())
     };
@@ -32,8 +35,13 @@ pub async fn invocation(
         return Ok((bare, None));
     }
     let view = described(session, run.command()).await?;
-    let mut arguments = given(run.words(), &view, view.stdin || args.password_stdin)?;
-    ask_for_secrets(&mut arguments, &view, run)?;
+    let mut arguments = given(
+        run.words(),
+        &view,
+        view.stdin || args.password_stdin,
+        &target.answers,
+    )?;
+    ask_for_secrets(&mut arguments, &view, run.command(), target)?;
     Ok((Invocation { arguments, ..bare }, Some(view)))
 }
 
@@ -42,6 +50,7 @@ pub async fn invocation(
 pub async fn explained(
     args: &ClientArgs,
     explain: &ExplainArgs,
+    target: &Target,
     session: &Session,
 ) -> Result<Invocation, ClientError> {
     let bare = Invocation {
@@ -55,7 +64,7 @@ pub async fn explained(
     }
     match described(session, explain.command()).await {
         Ok(view) => Ok(Invocation {
-            arguments: given(explain.words(), &view, args.password_stdin)?,
+            arguments: given(explain.words(), &view, args.password_stdin, &target.answers)?,
             ..bare
         }),
         Err(error)
@@ -74,6 +83,7 @@ fn given(
     words: &[String],
     view: &CommandView,
     stdin_is_taken: bool,
+    answers: &Answers,
 ) -> Result<Arguments, ClientError> {
     let assigned = assign(speak(words), view).map_err(|fault| ClientError {
         argument: Some(fault.argument.clone()),
@@ -90,7 +100,7 @@ fn given(
                         "standard input is needed for something else; use @FILE",
                     ));
                 }
-                Value::Secret(ask::secret_stdin()?)
+                Value::Secret(answers.stdin()?)
             }
             Given::SecretFrom(file) => Value::Secret(ask::secret_file(Path::new(&file))?),
         };
@@ -103,7 +113,8 @@ fn given(
 pub fn ask_for_secrets(
     arguments: &mut Arguments,
     view: &CommandView,
-    run: &RunArgs,
+    command: &str,
+    target: &Target,
 ) -> Result<(), ClientError> {
     for wanted in view
         .arguments
@@ -111,8 +122,8 @@ pub fn ask_for_secrets(
         .filter(|argument| argument.secret && argument.required)
     {
         if !arguments.iter().any(|(name, _)| *name == wanted.name) {
-            let prompt = Wanted::argument(&run.host.typed, run.command(), &wanted.name)?;
-            let value = Value::Secret(ask::secret(&prompt)?);
+            let prompt = Wanted::argument(target.host(), command, &wanted.name)?;
+            let value = Value::Secret(target.answers.secret(&wanted.name, &prompt)?);
             arguments.push((wanted.name.clone(), value));
         }
     }

@@ -27,19 +27,6 @@ pub enum Candidate {
     File(PathBuf),
 }
 
-impl Candidate {
-    /// What signs.
-    ///
-    /// # Errors
-    /// Why the file cannot be used, in a sentence.
-    pub fn signer(&self) -> Result<Signer, String> {
-        match self {
-            Self::Agents(agent, key) => Ok(Signer::Agent(agent.clone(), key.clone())),
-            Self::File(path) => signer_of(path).map_err(|error| error.text),
-        }
-    }
-}
-
 impl fmt::Display for Candidate {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod access;
+mod answers;
 mod ask;
 #[cfg(target_os = "linux")]
 mod audit;
@@ -18,6 +19,7 @@ mod doctor;
 mod enter;
 #[cfg(target_os = "linux")]
 mod faults;
+mod fleet;
 mod follow;
 mod home;
 #[cfg(target_os = "linux")]

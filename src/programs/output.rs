@@ -4,10 +4,12 @@
 use super::display;
 use crate::exit::Status;
 use crate::sys;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
 /// What has kept something from being printed, and where; the first that did.
@@ -85,9 +87,47 @@ pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
 /// Standard output and error, without a buffer of ours between: what is written is written.
 static WAYS: Mutex<[Option<File>; 2]> = Mutex::new([None, None]);
 
+tokio::task_local! {
+    /// Where what is printed goes instead, for the time that one of many things is done.
+    static CAUGHT: Captured;
+}
+
+/// What one of many things has printed, piece by piece.
+#[derive(Clone, Default)]
+pub struct Captured(Rc<RefCell<Pieces>>);
+
+/// Pieces of output, each with whether it is for standard error.
+type Pieces = Vec<(bool, Vec<u8>)>;
+
+impl Captured {
+    /// Does something, and catches what it prints.
+    pub async fn catches<T>(&self, what: impl Future<Output = T>) -> T {
+        CAUGHT.scope(self.clone(), what).await
+    }
+
+    /// What was caught.
+    pub fn pieces(&self) -> Pieces {
+        self.0.take()
+    }
+}
+
+/// Prints a line to standard error at once, also where what is printed is caught: somebody is about
+/// to be asked something.
+pub fn announce(line: &str) {
+    let _ = written(true, format!("{}\n", display::plain(line)).as_bytes());
+}
+
+fn whole(error: bool, bytes: &[u8]) -> io::Result<()> {
+    let catch = |caught: &Captured| caught.0.borrow_mut().push((error, bytes.to_vec()));
+    match CAUGHT.try_with(catch) {
+        Ok(()) => Ok(()),
+        Err(_) => written(error, bytes),
+    }
+}
+
 /// Writes all bytes, waiting where the descriptor does not: whoever started this program may have
 /// made it non-blocking.
-fn whole(error: bool, bytes: &[u8]) -> io::Result<()> {
+fn written(error: bool, bytes: &[u8]) -> io::Result<()> {
     // One piece at a time, also where several threads print.
     let mut ways = WAYS.lock().unwrap_or_else(PoisonError::into_inner);
     let [output, complaints] = &mut *ways;

@@ -5,9 +5,10 @@ use super::complain;
 use super::display::{plain, quoted};
 use super::follow::{FromInput, How, follow};
 use super::invoke::{ask_for_secrets, described, detachable};
+use super::target::Target;
 use super::terminal::{Signals, feed};
-use crate::cli::{ClientArgs, Destination, RunArgs};
-use crate::client::{ClientError, Durable, Options, Session};
+use crate::cli::{ClientArgs, RunArgs};
+use crate::client::{ClientError, Durable, Session};
 use crate::exit::Status;
 use crate::protocol::{Code, Queued};
 use crate::verb::{CommandView, Invocation, Preview};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 pub async fn perform(
     args: &ClientArgs,
     run: &RunArgs,
-    (options, session): (&Options, &Session),
+    (target, session): (&Target, &Session),
     invocation: Invocation,
     view: Option<CommandView>,
     begun: &mut bool,
@@ -32,9 +33,8 @@ pub async fn perform(
         .map(|terminal| terminal.kind.clone());
     let mut waiting = Waiting::new(run.timeout)?;
     let server = Server {
-        options,
+        target,
         session,
-        host: &run.host,
         json: args.json,
     };
     let started = match start(run, &server, invocation, view.is_some(), &mut waiting).await {
@@ -74,7 +74,7 @@ pub async fn perform(
     }
     let how = How {
         json: args.json,
-        host: run.host.to_string(),
+        host: target.destination.to_string(),
         raw: run.raw,
         nagios: run.nagios,
         timeout: waiting.left(),
@@ -184,7 +184,12 @@ async fn start(
         // Asked for without words: perhaps all that is missing is a secret.
         let view = described(server.session, run.command()).await?;
         let before = invocation.arguments.len();
-        ask_for_secrets(&mut invocation.arguments, &view, run)?;
+        ask_for_secrets(
+            &mut invocation.arguments,
+            &view,
+            run.command(),
+            server.target,
+        )?;
         if invocation.arguments.len() > before {
             started = waiting.begun(server.begin(&invocation)).await;
         }
@@ -196,7 +201,7 @@ async fn start(
         && ask::can_ask()
     {
         let view = described(server.session, run.command()).await?;
-        invocation.reason = Some(reason(&view, run)?);
+        invocation.reason = Some(reason(&view, run.command(), server.target)?);
         started = waiting.begun(server.begin(&invocation)).await;
     }
 
@@ -205,7 +210,7 @@ async fn start(
     {
         let preview = server.session.ask(&Preview(invocation.clone())).await?;
         // What the server says of the run stands on a line of its own, and not in the question.
-        let (host, command) = (&run.host.typed, run.command());
+        let (host, command) = (server.target.host(), run.command());
         complain(&format!(
             "ordain: {host}: {command} would run as {}: {}",
             plain(&preview.run_as),
@@ -221,10 +226,8 @@ async fn start(
 
 /// The server that is asked, and how it is told what it says.
 struct Server<'s> {
-    options: &'s Options,
+    target: &'s Target,
     session: &'s Session,
-    /// As it was typed.
-    host: &'s Destination,
     json: bool,
 }
 
@@ -232,7 +235,7 @@ impl Server<'_> {
     async fn begin(&self, invocation: &Invocation) -> Result<Durable, ClientError> {
         let queued = |queued: Queued| {
             if self.json {
-                let host = self.host.to_string();
+                let host = self.target.destination.to_string();
                 super::say_json(
                     &serde_json::json!({ "event": "queued", "host": host, "run": queued.run, "text": queued.text }),
                 );
@@ -244,14 +247,14 @@ impl Server<'_> {
                 ));
             }
         };
-        let (options, session) = (self.options.clone(), self.session.clone());
+        let (options, session) = (self.target.options.clone(), self.session.clone());
         Durable::start(options, session, invocation.clone(), queued).await
     }
 }
 
 /// The reason for the run, asked for once it was said which form the command wants.
-fn reason(view: &CommandView, run: &RunArgs) -> Result<String, ClientError> {
-    let (host, command) = (&run.host.typed, run.command());
+fn reason(view: &CommandView, command: &str, target: &Target) -> Result<String, ClientError> {
+    let host = target.host();
     if let Some(form) = &view.reason {
         complain(&format!(
             "ordain: {host}: {command} wants a reason of the form {}",

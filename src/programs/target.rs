@@ -1,8 +1,10 @@
 //! Where to, as whom, and what makes the server the right one.
 
+use super::answers::Answers;
 use super::ask::{self, Wanted};
 use super::display::plain;
 use super::home::{KnownServers, Login};
+use super::output::announce;
 use super::{complain, home};
 use crate::cli::{ClientArgs, Destination};
 use crate::client::{ClientError, Connection, Options, connect};
@@ -12,6 +14,7 @@ use crate::protocol::{Code, PORT};
 use crate::sys::with_named_zone;
 use crate::tls::{self, Fingerprint, Identity, Trust};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A server to reach, the user to be there, and what makes it the right one: options before the
@@ -27,8 +30,10 @@ pub struct Target {
     pub identity: Option<PathBuf>,
     /// The place of the host's entry, for `-v`.
     settings: Option<String>,
-    /// The name that the server was called by, as it was typed.
-    pub host: String,
+    /// Where to, as it was typed.
+    pub destination: Destination,
+    /// What a person has answered so far.
+    pub answers: Rc<Answers>,
     /// The host that it means.
     called: Host,
     /// Whether commands there may have this terminal, where they want one.
@@ -164,13 +169,19 @@ impl Target {
             password_file: args.password_file.clone().or(password_file),
             identity: args.identity.clone().or(key_file),
             settings: place,
-            host: destination.typed.clone(),
+            destination: destination.clone(),
+            answers: Rc::default(),
             called,
             tty: tty.unwrap_or(false),
             known,
             first_sight: matches!(trust, Trust::FirstSight),
             certificate,
         })
+    }
+
+    /// The name that the server was called by, as it was typed.
+    pub fn host(&self) -> &str {
+        &self.destination.typed
     }
 
     /// Reaches the server and makes sure of it. One that is met for the first time is agreed to
@@ -193,7 +204,7 @@ impl Target {
             let settings = self.settings.as_deref().unwrap_or("no entry of its own");
             complain(&format!(
                 "ordain: {} at {} ({}), key {key}, user {}, settings: {settings}",
-                plain(&self.host),
+                plain(self.host()),
                 connection.peer(),
                 plain(connection.software()),
                 plain(&self.user),
@@ -214,7 +225,7 @@ impl Target {
     /// Asks whether this key is the server's, and notes it.
     fn agree(&self, args: &ClientArgs, key: Fingerprint) -> Result<(), ClientError> {
         let servers = KnownServers::own()?;
-        let host = plain(&self.host);
+        let host = plain(self.host());
 
         if !args.accept_new {
             if !ask::can_ask() {
@@ -224,12 +235,12 @@ impl Target {
                 return Err(ClientError::new(Code::UnknownServer, text));
             }
 
-            complain(&format!(
+            announce(&format!(
                 "ordain: {host} is not known yet. It shows the key"
             ));
-            complain(&format!("  {key}"));
-            complain("which is what `ordaind fingerprint` must print there.");
-            let question = Wanted::of(&self.host, "is this the right server?");
+            announce(&format!("  {key}"));
+            announce("which is what `ordaind fingerprint` must print there.");
+            let question = Wanted::of(self.host(), "is this the right server?");
             ask::agree(&question).map_err(|_| {
                 ClientError::new(
                     Code::UnknownServer,
@@ -253,7 +264,7 @@ impl Target {
             Code::UnknownServer,
             format!(
                 "THE KEY OF {} HAS CHANGED: somebody may be in between. {}. If the server really has a new key (compare `ordaind fingerprint` there), remove the line {place}",
-                plain(&self.host),
+                plain(self.host()),
                 error.text.replace("is pinned", "is known")
             ),
         )

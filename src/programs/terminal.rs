@@ -141,7 +141,7 @@ pub async fn feed(
 }
 
 /// The next bytes of standard input; none at its end. Waits also where the descriptor does not.
-fn next_piece() -> io::Result<Vec<u8>> {
+pub fn next_piece() -> io::Result<Vec<u8>> {
     let mut stdin = io::stdin().lock();
     let mut piece = vec![0; DATA_FRAME];
     loop {
@@ -203,29 +203,35 @@ pub struct Output {
     letters: [Letters; 2],
 }
 
-/// Output as a line for machines: text, or base64 where it is none.
-fn told(error: bool, bytes: Vec<u8>) -> Vec<u8> {
+/// Output as an event for machines: text, or base64 where it is none. Nothing is no event.
+pub fn for_machines(error: bool, bytes: Vec<u8>) -> Option<serde_json::Value> {
     if bytes.is_empty() {
-        return bytes;
+        return None;
     }
     let event = if error { "stderr" } else { "stdout" };
-    let line = match String::from_utf8(bytes) {
+    Some(match String::from_utf8(bytes) {
         Ok(text) => serde_json::json!({ "event": event, "text": text }),
         Err(other) => {
             let bytes = crate::encoding::base64(&other.into_bytes());
             serde_json::json!({ "event": event, "base64": bytes })
         }
-    };
-    crate::audit::line(&line).unwrap_or_default()
+    })
+}
+
+/// The event as a line.
+fn told(error: bool, bytes: Vec<u8>) -> Vec<u8> {
+    for_machines(error, bytes)
+        .and_then(|event| crate::audit::line(&event).ok())
+        .unwrap_or_default()
 }
 
 /// The beginning of a letter that a frame has cut, until the rest has come.
 #[derive(Default)]
-struct Letters(Vec<u8>);
+pub struct Letters(Vec<u8>);
 
 impl Letters {
     /// These bytes behind what was held back, without a letter that is cut at their end.
-    fn whole(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+    pub fn whole(&mut self, bytes: Vec<u8>) -> Vec<u8> {
         let mut whole = std::mem::take(&mut self.0);
         whole.extend(bytes);
         if let Err(fault) = std::str::from_utf8(&whole)
@@ -234,6 +240,11 @@ impl Letters {
             self.0 = whole.split_off(fault.valid_up_to());
         }
         whole
+    }
+
+    /// What is left of a letter that never came to its end.
+    pub fn left(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
     }
 }
 
@@ -365,7 +376,7 @@ impl Output {
     pub async fn cut_letters(&mut self) {
         for error in [false, true] {
             let left = self.letters.get_mut(usize::from(error));
-            let left = left.map_or_else(Vec::new, |letters| std::mem::take(&mut letters.0));
+            let left = left.map_or_else(Vec::new, Letters::left);
             if !left.is_empty() {
                 let bytes = told(error, left);
                 self.send(Piece::Bytes {

@@ -17,8 +17,7 @@ pub async fn run_verb(
     session: &Session,
     begun: &mut bool,
 ) -> Result<Status, ClientError> {
-    let tty = run.tty || target.tty;
-    let (mut invocation, described) = invoke::invocation(args, run, session, tty).await?;
+    let (mut invocation, described) = invoke::invocation(args, run, target, session).await?;
     if run.dry_run {
         let preview = session.ask(&Preview(invocation)).await?;
         if args.json {
@@ -48,7 +47,7 @@ pub async fn run_verb(
         return Ok(Status::OK);
     }
     invocation.confirmed = run.yes;
-    let server = (&target.options, session);
+    let server = (target, session);
     run::perform(args, run, server, invocation, described, begun).await
 }
 
@@ -186,9 +185,10 @@ fn ways(view: &CommandView) -> Vec<String> {
 pub async fn explain_verb(
     args: &ClientArgs,
     explain: &ExplainArgs,
+    target: &Target,
     session: &Session,
 ) -> Result<Status, ClientError> {
-    let invocation = invoke::explained(args, explain, session).await?;
+    let invocation = invoke::explained(args, explain, target, session).await?;
     let view = session.ask(&Explain(invocation)).await?;
     if args.json {
         say_json(&serde_json::json!(view));

@@ -1,0 +1,180 @@
+//! What a person has answered, for every host that asks the same: nobody types a passphrase twice,
+//! and nobody types a password for forty hosts.
+
+use super::ask::{self, Wanted};
+use super::keys::{self, Candidate};
+use crate::client::{ClientError, Signer};
+use crate::protocol::Code;
+use crate::secret::Secret;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The answers so far.
+#[derive(Default)]
+pub struct Answers {
+    passwords: RefCell<HashMap<String, Secret>>,
+    signers: RefCell<HashMap<PathBuf, Signer>>,
+    secrets: RefCell<HashMap<String, Secret>>,
+    stdin: RefCell<Option<Secret>>,
+    /// The reason for a run.
+    pub reason: Mutex<Option<String>>,
+    /// Whether somebody has agreed to a run, or not.
+    pub agreed: Mutex<Option<Result<(), ClientError>>>,
+    /// Whether there are many hosts, of which one is tried first: a password that was mistyped must
+    /// not be told to forty, each of which counts it.
+    first: Option<Mutex<First>>,
+    /// Whether that one has let us in.
+    is_in: Cell<bool>,
+}
+
+/// What became of the first login of many.
+#[derive(Default)]
+enum First {
+    #[default]
+    Untried,
+    In,
+    Refused,
+}
+
+/// The turn to log in.
+pub struct Turn<'a>(Option<(&'a Answers, MutexGuard<'a, First>)>);
+
+impl Turn<'_> {
+    /// Says what came of it.
+    pub fn came_to(self, refused: Option<&ClientError>) {
+        let Some((answers, mut first)) = self.0 else {
+            return;
+        };
+        match refused {
+            None => {
+                *first = First::In;
+                answers.is_in.set(true);
+            }
+            Some(error)
+                if [Code::LoginRefused, Code::LoginTries]
+                    .iter()
+                    .any(|code| error.is(*code)) =>
+            {
+                *first = First::Refused;
+            }
+            // It was not the proof; the next one is the first.
+            Some(_) => {}
+        }
+    }
+}
+
+/// A password, and whether a person can be asked for another one when it is refused.
+pub enum Password {
+    /// Somebody has typed it now.
+    Typed(Secret),
+    /// It got the same user in at another host.
+    Known(Secret),
+}
+
+impl Answers {
+    /// A user's password, typed now where nobody has been asked for it.
+    ///
+    /// # Errors
+    /// That there is nobody to ask; `None` where nobody is asked any more.
+    pub fn password(&self, user: &str, wanted: &Wanted) -> Result<Option<Password>, ClientError> {
+        if let Some(known) = self.passwords.borrow().get(user) {
+            return Ok(Some(Password::Known(known.clone())));
+        }
+        if self.is_in.get() {
+            return Ok(None);
+        }
+        ask::secret(wanted).map(|typed| Some(Password::Typed(typed)))
+    }
+
+    /// This password got the user in.
+    pub fn was_right(&self, user: &str, password: &Secret) {
+        let mut passwords = self.passwords.borrow_mut();
+        passwords.insert(user.to_owned(), password.clone());
+    }
+
+    /// The answers for many hosts.
+    pub fn for_many() -> Self {
+        Self {
+            first: Some(Mutex::default()),
+            ..Self::default()
+        }
+    }
+
+    /// The turn to log in: at once, but for many hosts only one at first.
+    ///
+    /// # Errors
+    /// [`Code::Declined`]: the first was refused, and nobody else is tried.
+    pub async fn turn(&self) -> Result<Turn<'_>, ClientError> {
+        let Some(first) = self.first.as_ref().filter(|_| !self.is_in.get()) else {
+            return Ok(Turn(None));
+        };
+        let first = first.lock().await;
+        match *first {
+            First::Untried => Ok(Turn(Some((self, first)))),
+            First::In => Ok(Turn(None)),
+            First::Refused => Err(ClientError::new(
+                Code::Declined,
+                "the first login was refused, so no other was tried",
+            )),
+        }
+    }
+
+    /// Whether somebody has agreed to a run.
+    pub fn is_agreed(&self) -> bool {
+        let agreed = self.agreed.try_lock();
+        agreed.is_ok_and(|agreed| matches!(*agreed, Some(Ok(()))))
+    }
+
+    /// What signs with one of the keys that nobody has named.
+    ///
+    /// # Errors
+    /// Why the file cannot be used, in a sentence.
+    pub fn signs(&self, key: &Candidate) -> Result<Signer, String> {
+        match key {
+            Candidate::Agents(agent, key) => Ok(Signer::Agent(agent.clone(), key.clone())),
+            Candidate::File(path) => self.signer(path).map_err(|error| error.text),
+        }
+    }
+
+    /// The key that a file is, or names.
+    ///
+    /// # Errors
+    /// What [`keys::signer_of`] says.
+    pub fn signer(&self, file: &Path) -> Result<Signer, ClientError> {
+        if let Some(known) = self.signers.borrow().get(file) {
+            return Ok(known.clone());
+        }
+        let signer = keys::signer_of(file)?;
+        let mut signers = self.signers.borrow_mut();
+        signers.insert(file.to_owned(), signer.clone());
+        Ok(signer)
+    }
+
+    /// The first line of standard input, which is read once.
+    ///
+    /// # Errors
+    /// What [`ask::secret_stdin`] says.
+    pub fn stdin(&self) -> Result<Secret, ClientError> {
+        if let Some(known) = &*self.stdin.borrow() {
+            return Ok(known.clone());
+        }
+        let secret = ask::secret_stdin()?;
+        Ok(self.stdin.borrow_mut().insert(secret).clone())
+    }
+
+    /// A secret argument, asked for once.
+    ///
+    /// # Errors
+    /// What [`ask::secret`] says.
+    pub fn secret(&self, name: &str, wanted: &Wanted) -> Result<Secret, ClientError> {
+        if let Some(known) = self.secrets.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let secret = ask::secret(wanted)?;
+        let mut secrets = self.secrets.borrow_mut();
+        secrets.insert(name.to_owned(), secret.clone());
+        Ok(secret)
+    }
+}

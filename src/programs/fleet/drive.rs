@@ -1,0 +1,166 @@
+//! One host after the other, so many at once: what begins when, and what an interrupt ends.
+
+use super::{Fleet, Wish};
+use crate::cli::{ClientVerb, Pause, RunArgs};
+use crate::client::ClientError;
+use crate::fleet::{Counts, End, Next, Schedule};
+use crate::programs::ask::{self, Wanted};
+use crate::programs::complain;
+use crate::programs::terminal::Signals;
+use crate::protocol::Code;
+use std::rc::Rc;
+use tokio::task::JoinSet;
+
+/// At how many hosts at once, where nobody has said otherwise: what clush does.
+const FANOUT: usize = 64;
+/// Descriptors that a host may take at once, and those that are needed besides.
+const DESCRIPTORS: (usize, usize) = (2, 64);
+
+/// Hosts that are being asked.
+type Going = JoinSet<(usize, End)>;
+
+impl Fleet {
+    /// Asks all hosts, and gives what became of each.
+    ///
+    /// # Errors
+    /// Signals cannot be heard.
+    pub async fn drive(fleet: &Rc<Self>) -> Result<Vec<End>, ClientError> {
+        let mut schedule = fleet.schedule();
+        let mut ends = vec![End::NotStarted; fleet.hosts.len()];
+        let mut going: Going = JoinSet::new();
+        let mut signals = Signals::new()?;
+        loop {
+            match schedule.now() {
+                Next::Begin(host) => {
+                    let fleet = fleet.clone();
+                    going.spawn_local(async move { (host, fleet.at(host).await) });
+                }
+                Next::Wait => tokio::select! {
+                    ended = going.join_next() => {
+                        let (host, end) = known(ended)?;
+                        if let Some(known) = ends.get_mut(host) {
+                            *known = end;
+                        }
+                        fleet.judge(&mut schedule, end);
+                    }
+                    () = signals.interrupt.rung() => fleet.interrupted(&mut schedule).await,
+                    () = signals.end.rung() => fleet.leave(&mut schedule),
+                },
+                Next::BatchOver => tokio::select! {
+                    goes_on = fleet.between(&schedule) => if goes_on {
+                        schedule.next_batch();
+                    } else {
+                        schedule.stop();
+                    },
+                    () = signals.interrupt.rung() => schedule.stop(),
+                    () = signals.end.rung() => schedule.stop(),
+                },
+                Next::Over => return Ok(ends),
+            }
+        }
+    }
+
+    pub fn run_args(&self) -> Option<&RunArgs> {
+        match &self.args.verb {
+            ClientVerb::Run(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    fn schedule(&self) -> Schedule {
+        let wanted = self
+            .args
+            .many
+            .fanout
+            .map_or(FANOUT, |fanout| fanout as usize);
+        let at_once = wanted.min(room());
+        if at_once < wanted {
+            complain(&format!(
+                "ordain: {at_once} hosts at once, not {wanted}: this process may open no more files (ulimit -n)"
+            ));
+        }
+        let run = self.run_args();
+        let batches = run.and_then(|run| run.batch.clone()).unwrap_or_default();
+        let most = run.and_then(|run| run.max_fail);
+        Schedule::new(self.hosts.len(), at_once, &batches, most)
+    }
+
+    /// Counts a host that has come to its end, and stops what would be new where that is too much.
+    fn judge(&self, schedule: &mut Schedule, end: End) {
+        let exits = self.run_args().is_some_and(|run| run.count_only_exits);
+        let counts = if exits { Counts::Exits } else { Counts::All };
+        if schedule.ended(end.is_failure(self.good(), counts)) {
+            let cancels = self.run_args().is_some_and(|run| run.cancel_rest);
+            let rest = if cancels {
+                "what goes on is cancelled (--cancel-rest)"
+            } else {
+                "what goes on is waited for"
+            };
+            complain(&format!(
+                "ordain: more hosts have failed than --max-fail allows: nothing new begins, and {rest}"
+            ));
+            if cancels {
+                self.wish.send_replace(Wish::Cancel);
+            }
+        }
+    }
+
+    /// Waits between two batches; `false` where somebody does not want the next.
+    async fn between(&self, schedule: &Schedule) -> bool {
+        let (batch, batches) = schedule.batch();
+        match self.run_args().and_then(|run| run.pause) {
+            None => true,
+            Some(Pause::For(time)) => {
+                tokio::time::sleep(time).await;
+                true
+            }
+            Some(Pause::Ask) => {
+                let left = schedule.not_begun();
+                let what =
+                    format!("batch {batch} of {batches} is over, {left} hosts are left; go on?");
+                let asked =
+                    tokio::task::spawn_blocking(move || ask::agree(&Wanted::own("ordain", &what)));
+                matches!(asked.await, Ok(Ok(())))
+            }
+        }
+    }
+
+    /// Ctrl-C: nothing new begins, and what goes on is ended; once more leaves it.
+    async fn interrupted(&self, schedule: &mut Schedule) {
+        schedule.stop();
+        if *self.wish.borrow() == Wish::GoOn {
+            complain(
+                "ordain: nothing new begins, and what goes on is cancelled; once more leaves it to itself",
+            );
+            self.wish.send_replace(Wish::Cancel);
+        } else {
+            self.wish.send_replace(Wish::Leave);
+        }
+    }
+
+    fn leave(&self, schedule: &mut Schedule) {
+        schedule.stop();
+        self.wish.send_replace(Wish::Leave);
+    }
+}
+
+fn known(
+    ended: Option<Result<(usize, End), tokio::task::JoinError>>,
+) -> Result<(usize, End), ClientError> {
+    match ended {
+        Some(Ok(end)) => Ok(end),
+        Some(Err(fault)) => Err(ClientError::new(Code::Internal, fault.to_string())),
+        None => Err(ClientError::new(Code::Internal, "nothing goes on")),
+    }
+}
+
+/// How many hosts there are descriptors for.
+fn room() -> usize {
+    #[cfg(target_os = "linux")]
+    let most = crate::sys::raise_descriptor_limit().unwrap_or(256);
+    #[cfg(not(target_os = "linux"))]
+    let most = 256_u64;
+    let (each, besides) = DESCRIPTORS;
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    most.saturating_sub(besides) / each
+}

@@ -1,0 +1,241 @@
+//! One host of many, from the first packet to its end.
+
+use super::start::FOR_EVER;
+use super::{Fleet, Wish};
+use crate::cli::ClientVerb;
+use crate::client::{ClientError, Durable, Event, Told, reason};
+use crate::exit::{Human, Reason};
+use crate::fleet::End;
+use crate::programs::client::{Patience, attempt};
+use crate::programs::display::plain;
+use crate::programs::output::Captured;
+use crate::programs::target::Target;
+use crate::protocol::{Code, Ended};
+use crate::verb::Cancel;
+use serde_json::json;
+use std::cell::Cell;
+use std::pin::pin;
+use std::time::Duration;
+
+/// How long the beginning of a line waits for its end.
+const PART: Duration = Duration::from_millis(200);
+
+impl Fleet {
+    /// Asks one host for what was asked for, and tells what it says.
+    pub async fn at(&self, host: usize) -> End {
+        let begun = Cell::new(false);
+        let said = Captured::default();
+        let outcome = {
+            let mut tried = pin!(said.catches(self.tried(host, &begun)));
+            let mut wish = self.wish.subscribe();
+            tokio::select! {
+                outcome = &mut tried => outcome,
+                // What may have begun hears the wish itself.
+                _ = wish.wait_for(|wish| *wish != Wish::GoOn) => {
+                    if begun.get() { tried.await } else { Ok(End::NotStarted) }
+                }
+            }
+        };
+        for (error, bytes) in said.pieces() {
+            let _ = self.screen.bytes(host, error, &bytes).await;
+        }
+        let end = match outcome {
+            Ok(end) => end,
+            Err(error) => self.failed(host, &error, begun.get()).await,
+        };
+        let _ = self.screen.ended(host).await;
+        let event = json!({
+            "event": "end", "state": end.word(), "code": end.code(), "reason": reason_of(end).map(Reason::word),
+            "number": reason_of(end).and_then(Reason::number), "exit_status": end.status().0,
+        });
+        let _ = self.screen.event(host, &event).await;
+        end
+    }
+
+    async fn failed(&self, host: usize, error: &ClientError, begun: bool) -> End {
+        // Nobody has asked this host: somebody said no before its turn.
+        if error.is(Code::Declined) {
+            return End::NotStarted;
+        }
+        let _ = self.screen.note(host, &error.to_string()).await;
+        let event = json!({
+            "event": "error", "code": error.code, "text": error.text, "argument": error.argument, "rule": error.rule,
+        });
+        let _ = self.screen.event(host, &event).await;
+        End::of_code(error.code, begun)
+    }
+
+    /// Tries until something has begun, as long as what stands in the way may pass.
+    async fn tried(&self, host: usize, begun: &Cell<bool>) -> Result<End, ClientError> {
+        let Some(asked) = self.hosts.get(host) else {
+            return Ok(End::NotStarted);
+        };
+        let mut target = Target::new(&self.args, &asked.destination, &self.known)?;
+        target.answers = self.answers.clone();
+        let (mut patience, mut lost) = (None, false);
+        loop {
+            let error = match self.once(host, &mut target, begun).await {
+                Err(error) if !begun.get() => error,
+                done => return done,
+            };
+            // Somebody was asked something meanwhile, and the server did not wait.
+            if !lost && (error.is(Code::ConnectionLost) || error.is(Code::Deadline)) {
+                lost = true;
+                continue;
+            }
+            if patience.is_none() && error.is(Code::Stopping) {
+                patience = Some(Patience::new(self.args.connect_timeout));
+            }
+            let waited = match &mut patience {
+                Some(patience) => patience.pause(&error).await,
+                None => false,
+            };
+            if !waited {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        host: usize,
+        target: &mut Target,
+        begun: &Cell<bool>,
+    ) -> Result<End, ClientError> {
+        match &self.args.verb {
+            ClientVerb::Run(run) if !run.dry_run && !run.detach => {
+                self.run(host, target, run, begun).await
+            }
+            _ => attempt(&self.args, target, &mut false)
+                .await
+                .map(|status| End::Ended(Reason::Exit(status.0))),
+        }
+    }
+
+    /// Follows a run to its end.
+    pub async fn followed(
+        &self,
+        host: usize,
+        mut run: Durable,
+        timeout: Option<Duration>,
+    ) -> Result<End, ClientError> {
+        let event = json!({ "event": "started", "run": run.id().to_string() });
+        let _ = self.screen.event(host, &event).await;
+        let takes_input = run.takes_stdin();
+        let pouring = self.input.pour(run.input());
+        let late = tokio::time::sleep(timeout.unwrap_or(FOR_EVER));
+        tokio::pin!(pouring, late);
+        let mut wish = self.wish.subscribe();
+        let (mut poured, mut cut_short, mut timed_out) = (!takes_input, None, false);
+        loop {
+            tokio::select! {
+                told = run.next() => if let Some(ended) = self.told_by(host, &run, told?).await? {
+                    return match cut_short {
+                        Some(why) => Err(why),
+                        None => ended_by(&ended, timed_out),
+                    };
+                },
+                done = &mut pouring, if !poured => {
+                    poured = true;
+                    if let Err(why) = done {
+                        let text = format!("standard input cannot be read, so the run was ended: {why}");
+                        cut_short = Some(ClientError::new(Code::Usage, text));
+                        cancel(&run);
+                    }
+                }
+                () = &mut late, if !timed_out => {
+                    timed_out = true;
+                    cancel(&run);
+                }
+                wished = changed(&mut wish) => match wished {
+                    Wish::GoOn => {}
+                    Wish::Cancel => cancel(&run),
+                    Wish::Leave => return Ok(left(run).await),
+                },
+                () = tokio::time::sleep(PART), if self.screen.is_within_a_line(host) => {
+                    let _ = self.screen.parts(host).await;
+                }
+            }
+        }
+    }
+
+    /// What the server has told, done; the run's end, if it was that.
+    async fn told_by(
+        &self,
+        host: usize,
+        run: &Durable,
+        told: Told,
+    ) -> Result<Option<Ended>, ClientError> {
+        let (error, bytes) = match told {
+            Told::Event(Event::Ended(ended)) => return Ok(Some(ended)),
+            Told::Event(Event::Stdout(bytes)) => (false, bytes),
+            Told::Event(Event::Stderr(bytes)) => (true, bytes),
+            Told::Event(_) => return Ok(None),
+            Told::Lost(error) => {
+                let text = format!("{}; reaching the server again", plain(&error.text));
+                let _ = self.screen.note(host, &text).await;
+                return Ok(None);
+            }
+            Told::Healed { after, missing } => {
+                let mut text = format!("back after {}; going on where it was", Human(after));
+                if missing != [None; 2] {
+                    text.push_str("; output is missing");
+                }
+                let _ = self.screen.note(host, &text).await;
+                return Ok(None);
+            }
+        };
+        if self.screen.bytes(host, error, &bytes).await.is_err() {
+            // Nobody reads any more: as any program whose reader has gone away.
+            self.wish.send_replace(Wish::Leave);
+        }
+        run.consumed(bytes.len()).await?;
+        Ok(None)
+    }
+}
+
+const fn reason_of(end: End) -> Option<Reason> {
+    match end {
+        End::Ended(reason) => Some(reason),
+        _ => None,
+    }
+}
+
+/// How a run ended, where our own time may have ended it.
+fn ended_by(ended: &Ended, timed_out: bool) -> Result<End, ClientError> {
+    let reason = reason(ended)?;
+    Ok(match reason {
+        _ if ended.goes_on => End::GoesOn,
+        Reason::Cancelled if timed_out => End::Ended(Reason::Timeout),
+        Reason::Lost => End::Unknown,
+        reason => End::Ended(reason),
+    })
+}
+
+/// Leaves a run to its rule.
+async fn left(run: Durable) -> End {
+    let goes_on = run.outlives_us();
+    run.leave().await;
+    if goes_on {
+        End::GoesOn
+    } else {
+        End::Ended(Reason::Disconnected)
+    }
+}
+
+/// Has the run ended there, in a task of its own.
+fn cancel(run: &Durable) {
+    let (session, id) = (run.session(), run.id());
+    tokio::spawn(async move {
+        // One that has ended already is told of by what comes next.
+        let _ = session.ask(&Cancel { run: id.into() }).await;
+    });
+}
+
+/// The next wish.
+async fn changed(wish: &mut tokio::sync::watch::Receiver<Wish>) -> Wish {
+    if wish.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    *wish.borrow_and_update()
+}

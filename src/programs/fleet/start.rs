@@ -1,0 +1,173 @@
+//! The beginning of a run at one host of many: what is missing is asked for once for all of them.
+
+use super::screen::Manner;
+use super::{Fleet, Wish};
+use crate::cli::{ClientVerb, RunArgs};
+use crate::client::{ClientError, Durable, Session};
+use crate::fleet::End;
+use crate::programs::ask::{self, Wanted};
+use crate::programs::display::plain;
+use crate::programs::target::Target;
+use crate::programs::{enter, invoke};
+use crate::protocol::{Code, Queued};
+use crate::verb::Invocation;
+use serde_json::json;
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+impl Fleet {
+    /// Runs the command at one host, and follows it to its end.
+    pub async fn run(
+        &self,
+        host: usize,
+        target: &mut Target,
+        run: &RunArgs,
+        begun: &Cell<bool>,
+    ) -> Result<End, ClientError> {
+        let session = enter::enter(&self.args, target).await?;
+        let (mut invocation, view) = invoke::invocation(&self.args, run, target, &session).await?;
+        invocation.confirmed = run.yes || self.answers.is_agreed();
+        let since = Instant::now();
+        let left = || {
+            run.timeout
+                .map(|timeout| timeout.saturating_sub(since.elapsed()))
+        };
+        let (mut described, mut reasoned, mut agreed) = (view.is_some(), false, false);
+        let started = loop {
+            let starting = self.start(host, target, &session, invocation.clone(), left(), begun);
+            let error = match starting.await {
+                Ok(Some(started)) => break started,
+                Ok(None) => return Ok(End::NotStarted),
+                Err(error) => error,
+            };
+            begun.set(error.is(Code::OutcomeUnknown));
+            if error.is(Code::Argument) && !std::mem::replace(&mut described, true) {
+                let view = invoke::described(&session, run.command()).await?;
+                let before = invocation.arguments.len();
+                invoke::ask_for_secrets(&mut invocation.arguments, &view, run.command(), target)?;
+                if invocation.arguments.len() == before {
+                    return Err(error);
+                }
+            } else if error.is(Code::Reason)
+                && invocation.reason.is_none()
+                && !std::mem::replace(&mut reasoned, true)
+            {
+                invocation.reason = Some(self.reason(run, error).await?);
+            } else if error.is(Code::Confirm) && !std::mem::replace(&mut agreed, true) {
+                self.agree(run).await?;
+                invocation.confirmed = true;
+            } else {
+                return Err(error);
+            }
+        };
+        let end = self.followed(host, started, left()).await;
+        session.close().await;
+        end
+    }
+
+    /// Starts the run; nothing where that was given up before it has begun.
+    async fn start(
+        &self,
+        host: usize,
+        target: &Target,
+        session: &Session,
+        invocation: Invocation,
+        left: Option<Duration>,
+        begun: &Cell<bool>,
+    ) -> Result<Option<Durable>, ClientError> {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let queued = move |queued: Queued| drop(tell.send(queued));
+        begun.set(true);
+        let starting = Durable::start(target.options.clone(), session.clone(), invocation, queued);
+        let late = tokio::time::sleep(left.unwrap_or(FOR_EVER));
+        tokio::pin!(starting, late);
+        let (mut wish, mut waits) = (self.wish.subscribe(), false);
+        loop {
+            tokio::select! {
+                started = &mut starting => return started.map(Some),
+                Some(queued) = told.recv() => {
+                    waits = true;
+                    self.tell_queued(host, &queued).await;
+                }
+                // What waits is given up then, and never begins.
+                () = &mut late => {
+                    begun.set(false);
+                    let text = "--timeout is over before the run has begun; it does not begin";
+                    let _ = self.screen.note(host, text).await;
+                    return Ok(None);
+                }
+                _ = wish.wait_for(|wish| *wish != Wish::GoOn), if waits => {
+                    begun.set(false);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    async fn tell_queued(&self, host: usize, queued: &Queued) {
+        let text = format!("run {} waits: {}", plain(&queued.run), plain(&queued.text));
+        let _ = self.screen.note(host, &text).await;
+        let event = json!({ "event": "queued", "run": queued.run, "text": queued.text });
+        let _ = self.screen.event(host, &event).await;
+    }
+
+    /// The reason for the run, asked for once.
+    async fn reason(&self, run: &RunArgs, missing: ClientError) -> Result<String, ClientError> {
+        let mut reason = self.answers.reason.lock().await;
+        if let Some(known) = &*reason {
+            return Ok(known.clone());
+        }
+        if !ask::can_ask() {
+            return Err(missing);
+        }
+        let what = format!("reason for {} on {} hosts", run.command(), self.hosts.len());
+        let asked = tokio::task::spawn_blocking(move || ask::line(&Wanted::own("ordain", &what)));
+        let given = asked.await.map_err(internal)??;
+        Ok(reason.insert(given).clone())
+    }
+
+    /// Shows what would run everywhere, and asks once whether it shall.
+    async fn agree(&self, run: &RunArgs) -> Result<(), ClientError> {
+        let mut agreed = self.answers.agreed.lock().await;
+        if let Some(known) = &*agreed {
+            return known.clone();
+        }
+        if !ask::can_ask() {
+            return ask::agree(&Wanted::own("ordain", ""));
+        }
+        self.plan(run).await?;
+        let what = format!("run {} on {} hosts?", run.command(), self.hosts.len());
+        let asked = tokio::task::spawn_blocking(move || ask::agree(&Wanted::own("ordain", &what)));
+        agreed.insert(asked.await.map_err(internal)?).clone()
+    }
+
+    /// What the run would be at each host, equal ones together, on standard error.
+    async fn plan(&self, run: &RunArgs) -> Result<(), ClientError> {
+        let mut args = self.args.clone();
+        args.json = false;
+        let mut plan = run.clone();
+        (plan.dry_run, plan.batch) = (true, None);
+        args.verb = ClientVerb::Run(plan);
+        let manner = Manner {
+            fold: true,
+            aside: true,
+            ..Manner::default()
+        };
+        let (known, hosts) = (self.known.clone(), self.hosts.clone());
+        let plan = Rc::new(Self::new(args, known, hosts, self.answers.clone(), manner));
+        // A fleet within a fleet, whose future would be within its own.
+        let driven: Pin<Box<dyn Future<Output = _>>> = Box::pin(Self::drive(&plan));
+        let ends = driven.await?;
+        plan.screen.finish(&ends, plan.good()).await;
+        Ok(())
+    }
+}
+
+/// Longer than any program runs.
+pub const FOR_EVER: Duration = Duration::from_secs(1 << 30);
+
+fn internal(fault: tokio::task::JoinError) -> ClientError {
+    ClientError::new(Code::Internal, fault.to_string())
+}

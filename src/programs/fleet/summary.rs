@@ -1,0 +1,102 @@
+//! What all of it came to: a line for people, an event for machines, and the one exit status.
+
+use super::Fleet;
+use crate::exit::Status;
+use crate::fleet::{End, Group, Tally};
+use crate::nodes;
+use crate::programs::{complain, say, say_json};
+use serde_json::{Map, Value, json};
+
+impl Fleet {
+    /// Tells what was held back, and what it all came to.
+    pub async fn told(&self, ends: &[End]) -> Status {
+        let good = self.good().to_vec();
+        self.screen.finish(ends, &good).await;
+        let tally = Tally::new(ends, &good);
+        let groups = tally.groups();
+        let status = tally.status();
+        if self.screen.is_gone() {
+            return Status::READER_GONE;
+        }
+        if self.args.json {
+            say_json(&self.for_machines(&groups, status));
+        } else if self.is_plugin() {
+            say(&self.plugin_line(&groups));
+            return plugin_status(&groups);
+        } else if !(self.args.many.quiet && status == Status::OK) {
+            complain(&self.line(&groups));
+        }
+        status
+    }
+
+    fn is_plugin(&self) -> bool {
+        self.run_args().is_some_and(|run| run.nagios)
+    }
+
+    fn names(&self, group: &Group) -> String {
+        let name = |host: &usize| self.hosts.get(*host).map(|host| host.name.as_str());
+        nodes::fold(group.hosts.iter().filter_map(name))
+    }
+
+    /// `38 exit 0 · 1 exit 2: web7 · 2 not started: web[11-12]`
+    fn line(&self, groups: &[Group]) -> String {
+        let part = |group: &Group| {
+            let count = group.hosts.len();
+            match group.well {
+                true => format!("{count} {}", group.end),
+                false => format!("{count} {}: {}", group.end, self.names(group)),
+            }
+        };
+        let parts: Vec<String> = groups.iter().map(part).collect();
+        format!("ordain: {}", parts.join(" · "))
+    }
+
+    fn for_machines(&self, groups: &[Group], status: Status) -> Value {
+        let (mut counts, mut sets) = (Map::new(), Map::new());
+        for group in groups {
+            let end = group.end.to_string();
+            counts.insert(end.clone(), group.hosts.len().into());
+            sets.insert(end, self.names(group).into());
+        }
+        json!({ "event": "summary", "exit_status": status.0, "counts": counts, "sets": sets })
+    }
+
+    /// One line of a plugin, with what there is to draw behind the bar.
+    fn plugin_line(&self, groups: &[Group]) -> String {
+        let word = match plugin_status(groups) {
+            Status::OK => "OK",
+            Status::NAGIOS_UNKNOWN => "UNKNOWN",
+            _ => "CRITICAL",
+        };
+        let sum = |wanted: fn(&Group) -> bool| {
+            let groups = groups.iter().filter(|group| wanted(group));
+            groups.map(|group| group.hosts.len()).sum::<usize>()
+        };
+        let all = self.hosts.len();
+        let well = sum(|group| group.well);
+        let ended = sum(|group| !group.well && matches!(group.end, End::Ended(_)));
+        let line = self.line(groups);
+        let line = line.trim_start_matches("ordain: ");
+        format!(
+            "ORDAIN {word} - {line} | ok={well};;;0;{all} failed={ended};;;0;{all} other={};;;0;{all}",
+            all - well - ended
+        )
+    }
+}
+
+/// What a plugin says of all: critical where a command ended badly, and unknown where nobody can
+/// say.
+fn plugin_status(groups: &[Group]) -> Status {
+    let bad = |group: &&Group| !group.well;
+    if groups
+        .iter()
+        .filter(bad)
+        .any(|group| matches!(group.end, End::Ended(_)))
+    {
+        Status(2)
+    } else if groups.iter().any(|group| !group.well) {
+        Status::NAGIOS_UNKNOWN
+    } else {
+        Status::OK
+    }
+}

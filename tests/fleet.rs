@@ -1,0 +1,287 @@
+//! Many machines at once: real daemons, the real client, and hosts that do not do what is asked.
+
+mod common;
+
+use common::{Cmd, PASSWORD, Server, client_in, stderr, stdout, write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Several daemons that the client knows as web1, web2 and so on.
+struct Machines {
+    servers: Vec<Server>,
+    folder: tempfile::TempDir,
+}
+
+impl Machines {
+    /// Each of them is set up with its number.
+    fn new(count: usize, each: impl Fn(usize) -> Vec<Cmd>) -> Self {
+        let start = |number: usize| Server::new().commands(each(number)).alice().start();
+        let servers = (1..=count).map(start).collect();
+        let machines = Self {
+            servers,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        machines.settings("");
+        machines
+    }
+
+    /// Writes the client's settings: a host for each daemon, and more.
+    fn settings(&self, more: &str) {
+        let mut text =
+            format!("[defaults]\nuser = \"alice\"\npassword_file = \"password\"\n{more}\n");
+        for (number, server) in self.servers.iter().enumerate() {
+            let pin = stdout(&server.ordaind(&["fingerprint"]));
+            text += &format!(
+                "[hosts.web{}]\naddress = \"127.0.0.1\"\nport = {}\npin = \"{}\"\n",
+                number + 1,
+                server.port,
+                pin.trim()
+            );
+        }
+        write(&self.path().join("password"), PASSWORD, 0o600);
+        write(&self.path().join("client.toml"), &text, 0o600);
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn client(&self, words: &[&str]) -> Command {
+        let mut client = client_in(self.path(), "client.toml");
+        client.args(words);
+        client
+    }
+
+    fn ordain(&self, words: &[&str]) -> Output {
+        self.client(words).output().unwrap()
+    }
+
+    /// How many runs of a command have started on a machine, counted from 1 on.
+    fn starts(&self, machine: usize) -> usize {
+        let records = self.servers[machine - 1].records("start");
+        records.len()
+    }
+}
+
+/// A command that prints one thing, and ends so.
+fn says(name: &str, script: &str) -> Cmd {
+    Cmd::sh(name, script, &[])
+}
+
+/// The lines, in an order of their own.
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn each_line_stands_behind_its_hosts_name_and_the_end_names_who_failed() {
+    let machines = Machines::new(3, |number| {
+        vec![says(
+            "check",
+            &format!("echo out {number}; echo err {number} >&2; [ {number} != 2 ] || exit 3"),
+        )]
+    });
+    let output = machines.ordain(&["run", "web[1-3]", "check"]);
+    assert_eq!(
+        sorted(&stdout(&output)),
+        ["web1: out 1", "web2: out 2", "web3: out 3"],
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(
+        sorted(&stderr(&output)),
+        [
+            "ordain: 2 exit 0 · 1 exit 3: web2",
+            "web1: err 1",
+            "web2: err 2",
+            "web3: err 3"
+        ]
+    );
+    assert_eq!(output.status.code(), Some(3));
+    for machine in 1..=3 {
+        assert_eq!(machines.starts(machine), 1);
+    }
+}
+
+#[test]
+fn equal_outputs_are_told_once_under_all_their_hosts() {
+    let machines = Machines::new(4, |number| {
+        let version = if number == 3 { 2 } else { 1 };
+        vec![says(
+            "version",
+            &format!("echo version {version}; echo more"),
+        )]
+    });
+    let output = machines.ordain(&["run", "--fold", "web[1-4]", "version"]);
+    let line = "-".repeat(15);
+    let wanted = format!(
+        "{line}\nweb[1-2,4] (3) exit 0\n{line}\nversion 1\nmore\n{line}\nweb3 (1) exit 0\n{line}\nversion 2\nmore\n"
+    );
+    assert_eq!(stdout(&output), wanted, "{}", stderr(&output));
+    assert_eq!(stderr(&output), "ordain: 4 exit 0\n");
+    assert!(output.status.success());
+}
+
+#[test]
+fn a_host_that_is_not_there_stops_no_other_and_is_not_forgotten() {
+    let machines = Machines::new(2, |_| vec![says("check", "echo well")]);
+    // A port on which nobody listens.
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    machines.settings(&format!(
+        "[hosts.dead]\naddress = \"127.0.0.1\"\nport = {nobody}\nca = \"system\"\n",
+    ));
+    let output = machines.ordain(&["run", "web1,dead,web2", "check"]);
+    let said = stderr(&output);
+    assert_eq!(
+        sorted(&stdout(&output)),
+        ["web1: well", "web2: well"],
+        "{said}"
+    );
+    assert!(said.contains("dead: ordain: "), "{said}");
+    assert!(
+        said.ends_with("ordain: 2 exit 0 · 1 unreachable (600): dead\n"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(255));
+}
+
+#[test]
+fn standard_input_goes_to_all_of_them() {
+    let machines = Machines::new(3, |_| vec![says("sum", "cksum").stdin()]);
+    let input = b"the same to everybody\n".repeat(60_000);
+    let path = machines.path().join("input");
+    std::fs::write(&path, &input).unwrap();
+    let output = machines
+        .client(&["run", "--fold", "web[1-3]", "sum"])
+        .stdin(std::fs::File::open(&path).unwrap())
+        .output()
+        .unwrap();
+    let said = stdout(&output);
+    let shown: Vec<&str> = said.lines().collect();
+    assert_eq!(shown[1], "web[1-3] (3) exit 0", "{}", stderr(&output));
+    assert_eq!(
+        shown[3].split_whitespace().nth(1).unwrap(),
+        input.len().to_string()
+    );
+    assert_eq!(shown.len(), 4);
+}
+
+#[test]
+fn other_verbs_are_asked_of_many_too() {
+    let machines = Machines::new(2, |_| vec![says("check", "echo well")]);
+    let output = machines.ordain(&["list", "--fold", "web[1-2]"]);
+    let line = "-".repeat(15);
+    assert_eq!(
+        stdout(&output),
+        format!("{line}\nweb[1-2] (2) exit 0\n{line}\ncheck\n"),
+        "{}",
+        stderr(&output)
+    );
+    let output = machines.ordain(&["run", "--dry-run", "web[1-2]", "check"]);
+    assert!(
+        stdout(&output).contains("web1: granted by"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!((machines.starts(1), machines.starts(2)), (0, 0));
+    for words in [
+        ["attach", "web[1-2]", "0123456789abcdef"],
+        ["cancel", "web[1-2]", "0123456789abcdef"],
+    ] {
+        let output = machines.ordain(&words);
+        assert!(
+            stderr(&output).contains("name that one"),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(output.status.code(), Some(255));
+    }
+}
+
+#[test]
+fn a_canary_that_fails_stops_the_rest() {
+    let machines = Machines::new(4, |number| {
+        vec![says("deploy", &format!("[ {number} != 1 ]"))]
+    });
+    let words = [
+        "run",
+        "--batch",
+        "1,50%",
+        "--max-fail",
+        "0",
+        "web[1-4]",
+        "deploy",
+    ];
+    let output = machines.ordain(&words);
+    let said = stderr(&output);
+    assert!(
+        said.contains("more hosts have failed than --max-fail allows"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("ordain: 1 exit 1: web1 · 3 not started: web[2-4]\n"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(255));
+    assert_eq!(machines.starts(1), 1);
+    assert_eq!((machines.starts(2), machines.starts(4)), (0, 0));
+}
+
+/// Forty wrong passwords in a row would close somebody out everywhere.
+#[test]
+fn a_password_that_is_wrong_is_tried_at_one_host_only() {
+    let machines = Machines::new(3, |_| vec![says("check", "echo well")]);
+    write(&machines.path().join("password"), "mistyped", 0o600);
+    let output = machines.ordain(&["run", "web[1-3]", "check"]);
+    let said = stderr(&output);
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("1 refused (200): web"), "{said}");
+    assert!(last.contains("2 not started: web"), "{said}");
+    let failures: usize = machines
+        .servers
+        .iter()
+        .map(|server| server.records("login").len())
+        .sum();
+    assert_eq!(failures, 1);
+}
+
+#[test]
+fn machines_read_a_line_for_each_event_and_one_for_all() {
+    let machines = Machines::new(2, |number| {
+        vec![says(
+            "check",
+            &format!("echo é{number}; exit {}", number - 1),
+        )]
+    });
+    let output = machines.ordain(&["--json", "run", "web[1-2]", "check"]);
+    let said = stdout(&output);
+    let events: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |host: &str, event: &str| {
+        events
+            .iter()
+            .find(|found| found["host"] == host && found["event"] == event)
+            .unwrap_or_else(|| panic!("{said}"))
+    };
+    assert_eq!(of("web2", "stdout")["text"], "é2\n");
+    assert!(of("web1", "started")["run"].is_string());
+    assert_eq!(of("web2", "end")["exit_status"], 1);
+    assert_eq!(of("web2", "end")["reason"], "exit");
+    let summary = events.last().unwrap();
+    assert_eq!(summary["event"], "summary");
+    assert_eq!(
+        summary["counts"],
+        serde_json::json!({ "exit 0": 1, "exit 1": 1 })
+    );
+    assert_eq!(summary["sets"]["exit 1"], "web2");
+    assert_eq!(output.status.code(), Some(1));
+}
