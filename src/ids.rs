@@ -15,6 +15,14 @@ const SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnId;
 
+impl fmt::Display for NotAnId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("it is no id: wrong in length, or with a symbol that ids do not have")
+    }
+}
+
+impl std::error::Error for NotAnId {}
+
 /// A kind of ids. Each is a type of its own, so that none can stand for another.
 macro_rules! ids {
     ($($(#[doc = $doc:expr])+ $name:ident = $length:literal;)+) => {$(
@@ -70,6 +78,8 @@ ids! {
     SessionId = 20;
     /// One request, named by the client: 160 random bits, 32 symbols.
     RequestId = 20;
+    /// One run on many machines, named by the client: 40 random bits, 8 symbols.
+    FleetId = 5;
 }
 
 fn text(bytes: &[u8]) -> String {

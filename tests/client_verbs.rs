@@ -935,14 +935,14 @@ fn command_lines_that_are_none_say_what_is_wrong_with_them() {
         (&["nothing"], "unrecognized subcommand 'nothing'"),
         (
             &["whoami", "@x"],
-            "invalid value '@x' for '<HOST>': the user before `@` is empty",
+            "`@x` is no group",
         ),
         (
             &["whoami", "h:0"],
             "invalid value 'h:0' for '<HOST>': `0` is not a port",
         ),
         (&["whoami", "h:99999"], "`99999` is not a port"),
-        (&["whoami", "[::1"], "`[` without `]`"),
+        (&["whoami", "[::1"], "opens a bracket that is not closed"),
         (&["whoami", "-x"], "unexpected argument '-x' found"),
         (
             &["run", "t"],

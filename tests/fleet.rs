@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Cmd, PASSWORD, Server, client_in, stderr, stdout, write};
+use common::{Cmd, PASSWORD, Server, Setup, client_in, stderr, stdout, write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -16,10 +16,12 @@ struct Machines {
 impl Machines {
     /// Each of them is set up with its number.
     fn new(count: usize, each: impl Fn(usize) -> Vec<Cmd>) -> Self {
-        let start = |number: usize| Server::new().commands(each(number)).alice().start();
-        let servers = (1..=count).map(start).collect();
+        Self::of(count, |number| Server::new().commands(each(number)).alice())
+    }
+
+    fn of(count: usize, each: impl Fn(usize) -> Setup) -> Self {
         let machines = Self {
-            servers,
+            servers: (1..=count).map(|number| each(number).start()).collect(),
             folder: tempfile::tempdir().unwrap(),
         };
         machines.settings("");
@@ -95,6 +97,10 @@ fn each_line_stands_behind_its_hosts_name_and_the_end_names_who_failed() {
         sorted(&stderr(&output)),
         [
             "ordain: 2 exit 0 · 1 exit 3: web2",
+            &format!(
+                "ordain: again: ordain fleet retry {} --failed",
+                noted(&machines)
+            ),
             "web1: err 1",
             "web2: err 2",
             "web3: err 3"
@@ -146,7 +152,7 @@ fn a_host_that_is_not_there_stops_no_other_and_is_not_forgotten() {
     );
     assert!(said.contains("dead: ordain: "), "{said}");
     assert!(
-        said.ends_with("ordain: 2 exit 0 · 1 unreachable (600): dead\n"),
+        said.contains("ordain: 2 exit 0 · 1 unreachable (600): dead\n"),
         "{said}"
     );
     assert_eq!(output.status.code(), Some(255));
@@ -226,7 +232,7 @@ fn a_canary_that_fails_stops_the_rest() {
         "{said}"
     );
     assert!(
-        said.ends_with("ordain: 1 exit 1: web1 · 3 not started: web[2-4]\n"),
+        said.contains("ordain: 1 exit 1: web1 · 3 not started: web[2-4]\n"),
         "{said}"
     );
     assert_eq!(output.status.code(), Some(255));
@@ -241,7 +247,7 @@ fn a_password_that_is_wrong_is_tried_at_one_host_only() {
     write(&machines.path().join("password"), "mistyped", 0o600);
     let output = machines.ordain(&["run", "web[1-3]", "check"]);
     let said = stderr(&output);
-    let last = said.lines().last().unwrap();
+    let last = said.lines().find(|line| line.contains('·')).unwrap();
     assert!(last.contains("1 refused (200): web"), "{said}");
     assert!(last.contains("2 not started: web"), "{said}");
     let failures: usize = machines
@@ -284,4 +290,231 @@ fn machines_read_a_line_for_each_event_and_one_for_all() {
     );
     assert_eq!(summary["sets"]["exit 1"], "web2");
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// A command that goes on without its client, says what it is, and ends when there is a file.
+fn waits(machine: usize, gate: &Path) -> Cmd {
+    let script = format!(
+        "echo begun {machine}; while ! [ -e {} ]; do sleep 0.02; done; echo done {machine}",
+        gate.display()
+    );
+    says("wait", &script).goes_on()
+}
+
+/// The id of the only run on many machines that the client has noted.
+fn noted(machines: &Machines) -> String {
+    let said = stdout(&machines.ordain(&["--json", "fleet"]));
+    let line: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    line["fleet"].as_str().unwrap().to_owned()
+}
+
+/// Waits until a command has begun on all of them.
+fn all_have_begun(machines: &Machines) {
+    for server in &machines.servers {
+        server.wait_for_records("start", 1);
+    }
+}
+
+#[test]
+fn what_a_dead_client_has_begun_is_taken_up_again_and_runs_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let machines = Machines::new(3, |machine| vec![waits(machine, &gate)]);
+    let mut client = machines
+        .client(&["run", "web[1-3]", "wait"])
+        .spawn()
+        .unwrap();
+    all_have_begun(&machines);
+    client.kill().unwrap();
+    client.wait().unwrap();
+
+    let id = noted(&machines);
+    std::fs::write(&gate, "").unwrap();
+    let output = machines.ordain(&["fleet", "attach", &id]);
+    let said = stdout(&output);
+    for machine in 1..=3 {
+        assert!(
+            said.contains(&format!("web{machine}: begun {machine}\n")),
+            "{said}{}",
+            stderr(&output)
+        );
+        assert!(
+            said.contains(&format!("web{machine}: done {machine}\n")),
+            "{said}"
+        );
+        assert_eq!(machines.starts(machine), 1);
+    }
+    assert_eq!(stderr(&output), "ordain: 3 exit 0\n");
+    assert!(output.status.success());
+
+    // Once more there is nothing left to do.
+    let output = machines.ordain(&["fleet", "attach", &id]);
+    assert_eq!(
+        (stdout(&output), stderr(&output)),
+        (String::new(), "ordain: 3 exit 0\n".into())
+    );
+    let keys: Vec<_> = std::fs::read_dir(machines.path().join("home/ordain/fleets"))
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == "keys"))
+        .collect();
+    assert!(keys.is_empty(), "keys of sessions are left: {keys:?}");
+}
+
+/// The server waits for the session that began it, and not for any.
+#[test]
+fn a_run_that_ends_with_its_client_goes_on_when_the_same_session_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let script = format!(
+        "while ! [ -e {} ]; do sleep 0.02; done; echo done",
+        gate.display()
+    );
+    let machines = Machines::of(2, |_| {
+        Server::new()
+            .command(says("wait", &script))
+            .alice()
+            .resumable()
+    });
+    let mut client = machines
+        .client(&["run", "web[1-2]", "wait"])
+        .spawn()
+        .unwrap();
+    all_have_begun(&machines);
+    client.kill().unwrap();
+    client.wait().unwrap();
+
+    let id = noted(&machines);
+    let again = machines
+        .client(&["fleet", "attach", &id])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    for server in &machines.servers {
+        server.wait_for_trail("attach", |records| {
+            records.iter().any(|record| record["verb"] == "attach")
+        });
+    }
+    std::fs::write(&gate, "").unwrap();
+    let output = again.wait_with_output().unwrap();
+    assert_eq!(sorted(&stdout(&output)), ["web1: done", "web2: done"]);
+    assert_eq!(stderr(&output), "ordain: 2 exit 0\n");
+}
+
+/// Each time at another moment; whatever was begun then, it runs once.
+#[test]
+fn a_client_that_is_killed_at_any_moment_makes_nothing_run_twice() {
+    let machines = Machines::new(3, |_| vec![says("once", "echo ran").goes_on()]);
+    for round in 1..=20_u64 {
+        let mut client = machines
+            .client(&["run", "web[1-3]", "once"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Not a wait for something, but the moment of the kill.
+        std::thread::sleep(std::time::Duration::from_millis(round * 3));
+        client.kill().unwrap();
+        client.wait().unwrap();
+
+        // One that came before the notes has asked nobody.
+        let fleets = stdout(&machines.ordain(&["--json", "fleet"]));
+        let noted = fleets.lines().count();
+        if noted == 0 {
+            assert!((1..=3).all(|machine| machines.starts(machine) == 0));
+            continue;
+        }
+        let line: serde_json::Value = serde_json::from_str(fleets.lines().next().unwrap()).unwrap();
+        let id = line["fleet"].as_str().unwrap();
+        let output = machines.ordain(&["fleet", "attach", id]);
+        assert!(
+            output.status.success(),
+            "round {round}: {}",
+            stderr(&output)
+        );
+        for machine in 1..=3 {
+            assert_eq!(machines.starts(machine), noted, "round {round}: {fleets}");
+        }
+    }
+}
+
+#[test]
+fn whoever_leaves_is_told_how_to_come_back_and_may_end_it_from_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let machines = Machines::new(2, |machine| vec![waits(machine, &gate)]);
+    let client = machines
+        .client(&["run", "web[1-2]", "wait"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    all_have_begun(&machines);
+    let id = noted(&machines);
+    let busy = machines.ordain(&["fleet", "attach", &id]);
+    assert!(
+        stderr(&busy).contains("another ordain attends to fleet"),
+        "{}",
+        stderr(&busy)
+    );
+    common::signal(client.id(), "-TERM");
+    let output = client.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert!(said.contains("2 going on: web[1-2]"), "{said}");
+    assert!(
+        said.contains(&format!("ordain fleet attach {id}")),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(255));
+
+    let shown = stdout(&machines.ordain(&["fleet", "show", &id]));
+    assert!(shown.contains("web1  going on  run "), "{shown}");
+    let output = machines.ordain(&["fleet", "cancel", &id]);
+    assert!(
+        stderr(&output).contains("2 cancelled: web[1-2]"),
+        "{}",
+        stderr(&output)
+    );
+    let ended = machines.servers[0].records("end");
+    assert_eq!(ended.last().unwrap()["reason"], "cancelled");
+}
+
+#[test]
+fn only_those_that_failed_are_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mended = folder.path().join("mended");
+    let machines = Machines::new(3, |machine| {
+        let script = format!("[ {machine} != 2 ] || [ -e {} ]", mended.display());
+        vec![says("check", &script)]
+    });
+    let output = machines.ordain(&["run", "web[1-3]", "check"]);
+    let said = stderr(&output);
+    let id = noted(&machines);
+    let again = format!("ordain: again: ordain fleet retry {id} --failed\n");
+    assert!(said.ends_with(&again), "{said}");
+
+    let none = machines.ordain(&["fleet", "retry", &id, "--unreachable"]);
+    assert!(
+        stderr(&none).contains("has no such hosts (2 exit 0 · 1 exit 1: web2)"),
+        "{}",
+        stderr(&none)
+    );
+    std::fs::write(&mended, "").unwrap();
+    let output = machines.ordain(&["fleet", "retry", &id, "--failed"]);
+    assert_eq!(stderr(&output), "ordain: 1 exit 0\n");
+    assert_eq!(
+        (machines.starts(1), machines.starts(2), machines.starts(3)),
+        (1, 2, 1)
+    );
+
+    let other = noted(&machines);
+    assert_ne!(id, other);
+    assert!(machines.ordain(&["fleet", "forget", &id]).status.success());
+    let gone = machines.ordain(&["fleet", "show", &id]);
+    assert!(
+        stderr(&gone).contains("was begun here"),
+        "{}",
+        stderr(&gone)
+    );
 }

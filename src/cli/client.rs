@@ -5,6 +5,7 @@ use super::many::{HEADING, ManyArgs, Pause};
 use super::place::Place;
 use crate::fleet::{Batches, MostFailures};
 use crate::host::Host;
+use crate::ids::FleetId;
 use crate::verb::{
     Attach, Cancel, Describe, Explain, List, Preview, Run, Runs, Sessions, Signal, Verb, Whoami,
 };
@@ -118,6 +119,12 @@ pub enum ClientVerb {
     /// `ordain run`.
     #[command(about = Run::SUMMARY, after_help = RUN_HELP)]
     Run(RunArgs),
+    /// Show the runs on many machines that were begun here, or take one up again
+    Fleet {
+        /// What is to be done with one of them [default: list them]
+        #[command(subcommand)]
+        verb: Option<FleetVerb>,
+    },
     /// Print the keys that servers show, as lines of known_servers; compare each with what
     /// `ordaind fingerprint` prints there
     Keyscan {
@@ -232,6 +239,45 @@ pub enum ClientVerb {
     },
 }
 
+/// What is to be done with a run on many machines.
+#[derive(Debug, Clone, Subcommand)]
+pub enum FleetVerb {
+    /// Show what became of each host
+    Show {
+        /// The id
+        id: FleetId,
+    },
+    /// Go on with it: nothing runs twice on any host
+    Attach {
+        /// The id
+        id: FleetId,
+    },
+    /// End what goes on
+    Cancel {
+        /// The id
+        id: FleetId,
+    },
+    /// Ask some of its hosts for the same again, as a new run
+    Retry {
+        /// The id
+        id: FleetId,
+        /// Where the command ended badly, or the server refused it
+        #[arg(long)]
+        failed: bool,
+        /// Where the server was not reached
+        #[arg(long)]
+        unreachable: bool,
+        /// Where nothing was begun
+        #[arg(long)]
+        not_started: bool,
+    },
+    /// Forget it
+    Forget {
+        /// The id
+        id: FleetId,
+    },
+}
+
 const RUN_HELP: &str = "\
 Arguments are given by position, or as --name value or --name=value; everything after COMMAND is the command's, and
 `--` ends names. A secret is never given in the clear: it is asked for, or read with --name @FILE or --name @-.";
@@ -303,6 +349,28 @@ pub struct ExplainArgs {
 }
 
 impl RunArgs {
+    /// Running this command there, with nothing else said.
+    pub fn of(host: Place, line: Vec<String>) -> Self {
+        Self {
+            dry_run: false,
+            detach: false,
+            timeout: None,
+            yes: false,
+            reason: None,
+            nagios: false,
+            raw: false,
+            tty: false,
+            batch: None,
+            pause: None,
+            max_fail: None,
+            count_only_exits: false,
+            cancel_rest: false,
+            ok_exit: Vec::new(),
+            host,
+            line,
+        }
+    }
+
     /// Whether anything was said that is for many hosts, as a set of one may be.
     pub const fn is_for_many(&self) -> bool {
         self.batch.is_some() || self.max_fail.is_some() || !self.ok_exit.is_empty()

@@ -44,12 +44,31 @@ impl FromStr for Place {
     }
 }
 
+impl fmt::Display for Set {
+    /// As it was typed.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.typed)
+    }
+}
+
 impl fmt::Display for Place {
     /// As it was typed.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::One(destination) => destination.fmt(out),
-            Self::Many(set) => out.write_str(&set.typed),
+            Self::Many(set) => set.fmt(out),
+        }
+    }
+}
+
+impl Set {
+    /// Hosts that were named before, as it was typed then.
+    pub fn again(typed: &str) -> Self {
+        Self {
+            user: None,
+            nodes: String::new(),
+            port: None,
+            typed: typed.to_owned(),
         }
     }
 }

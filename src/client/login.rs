@@ -3,6 +3,7 @@
 
 use super::ClientError;
 use super::connection::{Connection, expect};
+use super::kept::Kept;
 use super::session::{Known, Session};
 use super::signer::Signer;
 use crate::credential::{Purpose, SessionKey};
@@ -21,15 +22,6 @@ pub enum Proof {
     Key(Signer),
     /// A login that was kept.
     Kept(Kept),
-}
-
-/// A login that is kept: its id and its key.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    /// The id of the kept login.
-    pub id: SessionId,
-    /// The session key that begins its sessions.
-    pub key: Arc<SessionKey>,
 }
 
 /// A user who is in.
@@ -148,6 +140,20 @@ impl Connection {
             },
             counter,
         )
+    }
+
+    /// Takes a session up again whose client was lost. `counter` is the next request's, which the
+    /// server must not have seen yet.
+    ///
+    /// # Errors
+    /// [`Code::LoginRefused`] when the server has forgotten the session.
+    pub async fn take_up(
+        self,
+        user: &str,
+        session: Kept,
+        counter: u64,
+    ) -> Result<Session, ClientError> {
+        self.come_back(user, session.id, session.key, counter).await
     }
 
     /// Takes a session up again whose link was lost, by a signature of its own key.

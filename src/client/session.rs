@@ -4,6 +4,7 @@ use super::ClientError;
 use super::connection::{Options, connect};
 use super::event::Event;
 use super::inbox::Inbox;
+use super::kept::Kept;
 use super::moment::{Clock, GoodUntil};
 use super::run::{Due, Following, Run};
 use super::wire::{Shared, Streams, ping, receive};
@@ -140,6 +141,14 @@ impl Session {
             .await?
             .begun(&Due::fresh(), waits)
             .await
+    }
+
+    /// What takes the session up again: as secret as a password.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            id: self.0.id,
+            key: self.0.key.clone(),
+        }
     }
 
     /// Which start of the daemon this session is with: what a request that is sent again names.

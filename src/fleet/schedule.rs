@@ -1,6 +1,7 @@
 //! Which host is next: so many at once, one batch after the other, and nothing new once too much
 //! has failed.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// Sizes of batches, as `--batch` says them: `1,10%,50%,rest`.
@@ -22,6 +23,26 @@ impl Size {
             Self::Percent(percent) => all.saturating_mul(percent).div_ceil(100),
             Self::Rest => all,
         }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hosts(count) => write!(out, "{count}"),
+            Self::Percent(percent) => write!(out, "{percent}%"),
+            Self::Rest => out.write_str("rest"),
+        }
+    }
+}
+
+impl fmt::Display for Batches {
+    /// As it is typed.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, size) in self.0.iter().enumerate() {
+            write!(out, "{}{size}", if number == 0 { "" } else { "," })?;
+        }
+        Ok(())
     }
 }
 
@@ -52,6 +73,13 @@ impl FromStr for Batches {
 /// How many hosts may fail, as `--max-fail` says it: `2`, or `5%` of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MostFailures(Size);
+
+impl fmt::Display for MostFailures {
+    /// As it is typed.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
 
 impl FromStr for MostFailures {
     type Err = String;

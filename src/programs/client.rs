@@ -149,13 +149,16 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
         | ClientVerb::Output { host, .. }
         | ClientVerb::Signal { host, .. }
         | ClientVerb::Cancel { host, .. } => host,
-        ClientVerb::Keyscan { .. } => return None,
+        ClientVerb::Keyscan { .. } | ClientVerb::Fleet { .. } => return None,
     })
 }
 
 async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     if let ClientVerb::Keyscan { hosts } = &args.verb {
         return keyscan::keyscan(args, hosts).await;
+    }
+    if let ClientVerb::Fleet { verb } = &args.verb {
+        return fleet::fleets(args, verb.as_ref()).await;
     }
     let place =
         place(args).ok_or_else(|| ClientError::new(Code::Internal, "a verb of a host has none"))?;
@@ -286,9 +289,10 @@ pub async fn attempt(
             sessions::end_session(args, &session, end).await
         }
         // Served above.
-        ClientVerb::Login { .. } | ClientVerb::Logout { .. } | ClientVerb::Keyscan { .. } => {
-            Ok(Status::OK)
-        }
+        ClientVerb::Login { .. }
+        | ClientVerb::Logout { .. }
+        | ClientVerb::Keyscan { .. }
+        | ClientVerb::Fleet { .. } => Ok(Status::OK),
     };
     session.close().await;
     outcome

@@ -33,7 +33,8 @@ pub fn config(name: &str) -> Option<PathBuf> {
     folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join(name))
 }
 
-fn state(name: &str) -> Option<PathBuf> {
+/// A file of what was done: `$XDG_STATE_HOME/ordain/…`.
+pub fn state(name: &str) -> Option<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state").map(|folder| folder.join(name))
 }
 

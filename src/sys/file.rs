@@ -298,6 +298,18 @@ pub fn exchange(path: &Path, bytes: &[u8], was: &Metadata) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Holds the lock of a file for as long as it is open, where nobody else does.
+///
+/// # Errors
+/// As flock(2): `WouldBlock` where somebody else holds it.
+pub fn try_hold(file: &File) -> io::Result<()> {
+    // SAFETY: an open descriptor.
+    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Waits until this process alone holds the lock of a folder, and holds it for as long as the file
 /// that is returned.
 ///

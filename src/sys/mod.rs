@@ -62,7 +62,7 @@ pub use fault::{fault_point, fault_time};
 pub use file::{
     append_private, exchange, free_bytes, hold, host_name, make_folder, open_private,
     others_can_read, private_file, private_folder, read_config, read_private, read_secret,
-    read_trusted, replace, unnamed_file,
+    read_trusted, replace, try_hold, unnamed_file,
 };
 #[cfg(target_os = "linux")]
 pub use foreign::{Foreign, Held, closing_hangs};

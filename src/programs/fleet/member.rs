@@ -1,5 +1,6 @@
 //! One host of many, from the first packet to its end.
 
+use super::noted::Known;
 use super::start::FOR_EVER;
 use super::{Fleet, Wish};
 use crate::cli::ClientVerb;
@@ -23,6 +24,9 @@ const PART: Duration = Duration::from_millis(200);
 impl Fleet {
     /// Asks one host for what was asked for, and tells what it says.
     pub async fn at(&self, host: usize) -> End {
+        if let Some(end) = self.known(host).and_then(Known::last_word) {
+            return end;
+        }
         let begun = Cell::new(false);
         let said = Captured::default();
         let outcome = {
@@ -44,6 +48,14 @@ impl Fleet {
             Err(error) => self.failed(host, &error, begun.get()).await,
         };
         let _ = self.screen.ended(host).await;
+        if let Some(notes) = &self.notes
+            && let Err(fault) = notes.ended(host, end)
+        {
+            let _ = self
+                .screen
+                .note(host, &format!("its end could not be noted: {fault}"))
+                .await;
+        }
         let event = json!({
             "event": "end", "state": end.word(), "code": end.code(), "reason": reason_of(end).map(Reason::word),
             "number": reason_of(end).and_then(Reason::number), "exit_status": end.status().0,
@@ -121,11 +133,18 @@ impl Fleet {
     ) -> Result<End, ClientError> {
         let event = json!({ "event": "started", "run": run.id().to_string() });
         let _ = self.screen.event(host, &event).await;
+        if let Some(notes) = &self.notes {
+            // Without it the run is found by its request.
+            let _ = notes.runs(host, run.id());
+        }
         let takes_input = run.takes_stdin();
         let pouring = self.input.pour(run.input());
         let late = tokio::time::sleep(timeout.unwrap_or(FOR_EVER));
         tokio::pin!(pouring, late);
         let mut wish = self.wish.subscribe();
+        if self.first_wish == Wish::Cancel {
+            cancel(&run);
+        }
         let (mut poured, mut cut_short, mut timed_out) = (!takes_input, None, false);
         loop {
             tokio::select! {

@@ -1,12 +1,18 @@
 //! Many machines at once: who is meant, what is asked of them, and what all of it came to.
 
+mod again;
 mod drive;
 mod hosts;
 mod input;
 mod member;
+mod noted;
+mod notes;
 mod screen;
 mod start;
 mod summary;
+mod verbs;
+
+pub use verbs::fleets;
 
 use super::answers::Answers;
 use super::target;
@@ -17,6 +23,8 @@ use crate::exit::Status;
 use crate::protocol::Code;
 use hosts::{Host, named};
 use input::Input;
+use noted::{Called, Known};
+use notes::Notes;
 use screen::{Manner, Screen};
 use std::rc::Rc;
 use tokio::sync::watch;
@@ -41,6 +49,12 @@ pub struct Fleet {
     screen: Screen,
     input: Input,
     wish: watch::Sender<Wish>,
+    /// What is noted on the disk, of a run.
+    notes: Option<Notes>,
+    /// What was known of each host when this began.
+    known_of: Vec<Known>,
+    /// What is wanted of what goes on from the first moment on.
+    first_wish: Wish,
 }
 
 /// Asks all of them for what was asked for.
@@ -49,26 +63,39 @@ pub struct Fleet {
 /// [`Code::Usage`]: the words or the settings.
 pub async fn many(args: &ClientArgs, set: &Set) -> Result<Status, ClientError> {
     for_many(args)?;
+    begun(args, set, named(set)?).await
+}
+
+/// Asks these hosts, whatever the set is that they were named by.
+async fn begun(args: &ClientArgs, set: &Set, named: Vec<Host>) -> Result<Status, ClientError> {
     let known = Rc::new(target::hosts(args)?);
-    let named = named(set)?;
-    let manner = Manner {
+    let notes = match &args.verb {
+        ClientVerb::Run(run) if !run.dry_run && !run.detach => {
+            let called = named.iter().map(Called::of).collect();
+            let begun = Notes::begin(&set.to_string(), called, run);
+            Some(begun.map_err(|fault| {
+                let text = format!("what is asked cannot be noted, so nothing is asked: {fault}");
+                ClientError::new(Code::Usage, text)
+            })?)
+        }
+        _ => None,
+    };
+    let answers = Rc::new(Answers::for_many());
+    let mut fleet = Fleet::new(args.clone(), known, named.into(), answers, manner(args));
+    fleet.notes = notes;
+    fleet.end().await
+}
+
+/// How it is told, as the arguments say.
+fn manner(args: &ClientArgs) -> Manner {
+    Manner {
         live: args.many.live || !(args.many.fold || args.many.quiet || args.many.summary),
         fold: args.many.fold,
         quiet: args.many.quiet,
         json: args.json,
         aside: false,
         raw: matches!(&args.verb, ClientVerb::Run(run) if run.raw),
-    };
-    let answers = Rc::new(Answers::for_many());
-    let fleet = Rc::new(Fleet::new(
-        args.clone(),
-        known,
-        named.into(),
-        answers,
-        manner,
-    ));
-    let ends = Fleet::drive(&fleet).await?;
-    Ok(fleet.told(&ends).await)
+    }
 }
 
 impl Fleet {
@@ -87,7 +114,22 @@ impl Fleet {
             answers,
             input: Input::default(),
             wish: watch::Sender::new(Wish::GoOn),
+            notes: None,
+            known_of: Vec::new(),
+            first_wish: Wish::GoOn,
         }
+    }
+
+    /// Asks all of them, and tells what came of it.
+    async fn end(self) -> Result<Status, ClientError> {
+        let fleet = Rc::new(self);
+        let ends = Self::drive(&fleet).await?;
+        Ok(fleet.told(&ends).await)
+    }
+
+    /// A host as it is called.
+    fn name(&self, host: usize) -> &str {
+        self.hosts.get(host).map_or("", |host| host.name.as_str())
     }
 
     /// The exit statuses that are well.

@@ -1,15 +1,18 @@
 //! The beginning of a run at one host of many: what is missing is asked for once for all of them.
 
+use super::again::Found;
 use super::screen::Manner;
 use super::{Fleet, Wish};
 use crate::cli::{ClientVerb, RunArgs};
 use crate::client::{ClientError, Durable, Session};
+use crate::credential::random;
 use crate::fleet::End;
+use crate::ids::RequestId;
 use crate::programs::ask::{self, Wanted};
 use crate::programs::display::plain;
+use crate::programs::invoke;
 use crate::programs::target::Target;
-use crate::programs::{enter, invoke};
-use crate::protocol::{Code, Queued};
+use crate::protocol::{Code, Queued, RequestName};
 use crate::verb::Invocation;
 use serde_json::json;
 use std::cell::Cell;
@@ -26,7 +29,16 @@ impl Fleet {
         run: &RunArgs,
         begun: &Cell<bool>,
     ) -> Result<End, ClientError> {
-        let session = enter::enter(&self.args, target).await?;
+        let (session, same) = self.session(host, target).await?;
+        match self.found(host, target, &session, run, same).await? {
+            Found::Run(found) => {
+                begun.set(true);
+                return self.followed(host, *found, run.timeout).await;
+            }
+            Found::Lost => return Ok(End::Unknown),
+            Found::Nothing => {}
+        }
+        let name = self.request(host, &session)?;
         let (mut invocation, view) = invoke::invocation(&self.args, run, target, &session).await?;
         invocation.confirmed = run.yes || self.answers.is_agreed();
         let since = Instant::now();
@@ -36,13 +48,18 @@ impl Fleet {
         };
         let (mut described, mut reasoned, mut agreed) = (view.is_some(), false, false);
         let started = loop {
-            let starting = self.start(host, target, &session, invocation.clone(), left(), begun);
+            let asked = (name.clone(), invocation.clone());
+            let starting = self.start(host, target, &session, asked, left(), begun);
             let error = match starting.await {
                 Ok(Some(started)) => break started,
                 Ok(None) => return Ok(End::NotStarted),
                 Err(error) => error,
             };
             begun.set(error.is(Code::OutcomeUnknown));
+            if error.is(Code::TooLate) {
+                // It may have led to a run that is forgotten by now.
+                return Ok(End::Unknown);
+            }
             if error.is(Code::Argument) && !std::mem::replace(&mut described, true) {
                 let view = invoke::described(&session, run.command()).await?;
                 let before = invocation.arguments.len();
@@ -73,14 +90,15 @@ impl Fleet {
         host: usize,
         target: &Target,
         session: &Session,
-        invocation: Invocation,
+        (name, invocation): (RequestName, Invocation),
         left: Option<Duration>,
         begun: &Cell<bool>,
     ) -> Result<Option<Durable>, ClientError> {
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let queued = move |queued: Queued| drop(tell.send(queued));
         begun.set(true);
-        let starting = Durable::start(target.options.clone(), session.clone(), invocation, queued);
+        let (options, session) = (target.options.clone(), session.clone());
+        let starting = Durable::start_as(name, options, session, invocation, queued);
         let late = tokio::time::sleep(left.unwrap_or(FOR_EVER));
         tokio::pin!(starting, late);
         let (mut wish, mut waits) = (self.wish.subscribe(), false);
@@ -104,6 +122,33 @@ impl Fleet {
                 }
             }
         }
+    }
+
+    /// The name of a host's request, noted before it leaves.
+    fn request(&self, host: usize, session: &Session) -> Result<RequestName, ClientError> {
+        let Some(notes) = &self.notes else {
+            return Ok(RequestId::from_random(random()).into());
+        };
+        let known = self.known(host).filter(|known| known.sent);
+        let good = match known {
+            Some(known) => known.good.clone(),
+            None => {
+                let good = session.good_for(GOOD);
+                notes
+                    .sends(host, good.as_ref(), &session.kept())
+                    .map_err(|fault| {
+                        let text =
+                            format!("what is sent cannot be noted, so it is not sent: {fault}");
+                        ClientError::new(Code::Usage, text)
+                    })?;
+                good
+            }
+        };
+        Ok(RequestName {
+            id: notes.request(self.name(host)),
+            instance: good.as_ref().map(|good| good.instance.clone()),
+            not_after: good.map(|good| good.not_after),
+        })
     }
 
     async fn tell_queued(&self, host: usize, queued: &Queued) {
@@ -165,6 +210,8 @@ impl Fleet {
     }
 }
 
+/// For how long a request may be asked again by whoever takes the fleet up.
+const GOOD: Duration = Duration::from_secs(3600);
 /// Longer than any program runs.
 pub const FOR_EVER: Duration = Duration::from_secs(1 << 30);
 

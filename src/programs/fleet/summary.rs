@@ -5,6 +5,7 @@ use crate::exit::Status;
 use crate::fleet::{End, Group, Tally};
 use crate::nodes;
 use crate::programs::{complain, say, say_json};
+use crate::protocol::Code;
 use serde_json::{Map, Value, json};
 
 impl Fleet {
@@ -15,6 +16,16 @@ impl Fleet {
         let tally = Tally::new(ends, &good);
         let groups = tally.groups();
         let status = tally.status();
+        if let Some(notes) = &self.notes {
+            let goes_on = groups.iter().any(|group| group.end == End::GoesOn);
+            // Words that were wrong from the first on are nothing to go on with.
+            let usage = End::Refused(Code::Usage.number());
+            if groups.iter().all(|group| group.end == usage) {
+                notes.forget();
+            } else {
+                notes.close(!goes_on);
+            }
+        }
         if self.screen.is_gone() {
             return Status::READER_GONE;
         }
@@ -25,8 +36,39 @@ impl Fleet {
             return plugin_status(&groups);
         } else if !(self.args.many.quiet && status == Status::OK) {
             complain(&self.line(&groups));
+            self.tell_next(&groups);
         }
         status
+    }
+
+    /// What can be done about hosts at which it did not go well.
+    fn tell_next(&self, groups: &[Group]) {
+        let Some(notes) = self.notes.as_ref().filter(|notes| notes.are_there()) else {
+            return;
+        };
+        let id = &notes.head.fleet;
+        let any = |wanted: fn(&Group) -> bool| groups.iter().any(wanted);
+        let is_bad =
+            |group: &Group| !group.well && matches!(group.end, End::Ended(_) | End::Refused(_));
+        let which = [
+            (any(is_bad), " --failed"),
+            (
+                any(|group| matches!(group.end, End::Unreachable(_))),
+                " --unreachable",
+            ),
+            (any(|group| group.end == End::NotStarted), " --not-started"),
+        ];
+        let which: String = which
+            .iter()
+            .filter(|(any, _)| *any)
+            .map(|(_, word)| *word)
+            .collect();
+        if !which.is_empty() {
+            complain(&format!("ordain: again: ordain fleet retry {id}{which}"));
+        }
+        if any(|group| matches!(group.end, End::GoesOn | End::Unknown)) {
+            complain(&format!("ordain: on with it: ordain fleet attach {id}"));
+        }
     }
 
     fn is_plugin(&self) -> bool {

@@ -1,0 +1,307 @@
+//! What a run on many machines has come to, on the disk: whoever takes it up again asks every host
+//! by the same request id, and nothing runs twice.
+//!
+//! The file begins with what was asked, of whom, and a seed, all of it on the disk before the first
+//! request leaves. A request's id is made of the seed and the host's name. That a request is about
+//! to leave is a line that is written before; a host without one was not asked, as long as this
+//! machine has not been started anew since.
+
+use super::noted::{Called, Ended, Head, KeyLine, Known, Line, Said};
+use crate::cli::RunArgs;
+use crate::client::{GoodUntil, Kept};
+use crate::credential::{random, sha256};
+use crate::encoding::{base64, unbase64};
+use crate::fleet::End;
+use crate::ids::{FleetId, RequestId, RunId};
+use crate::programs::home;
+use crate::sys;
+use serde::Serialize;
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Bytes of one such file.
+const LONGEST: u64 = 256 << 20;
+/// How many ended ones are kept, and for how long in seconds.
+const KEPT: (usize, u64) = (100, 30 * 86_400);
+
+/// The notes of a run that this process attends to.
+pub struct Notes {
+    /// What was asked, of whom.
+    pub head: Head,
+    path: PathBuf,
+    seed: [u8; 32],
+    file: RefCell<File>,
+    keys: RefCell<File>,
+    /// Whether hosts without a line were not asked.
+    pub is_whole: bool,
+}
+
+fn folder() -> io::Result<PathBuf> {
+    home::state("fleets")
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no home folder"))
+}
+
+fn path_of(id: FleetId) -> io::Result<PathBuf> {
+    folder().map(|folder| folder.join(format!("{id}.jsonl")))
+}
+
+fn keys_of(path: &Path) -> PathBuf {
+    path.with_extension("keys")
+}
+
+/// Which start of this machine this is, where that can be told.
+fn boot() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+impl Notes {
+    /// Begins notes, and has them on the disk when it returns.
+    ///
+    /// # Errors
+    /// As open(2), write(2) and fsync(2).
+    pub fn begin(set: &str, hosts: Vec<Called>, run: &RunArgs) -> io::Result<Self> {
+        let folder = folder()?;
+        sys::make_folder(&folder, 0o700)?;
+        sweep();
+        let id = FleetId::from_random(random());
+        let seed: [u8; 32] = random();
+        let head = Head {
+            fleet: id.to_string(),
+            at: home::now(),
+            boot: boot(),
+            set: set.to_owned(),
+            hosts,
+            line: std::iter::once(run.command())
+                .chain(run.words().iter().map(String::as_str))
+                .map(str::to_owned)
+                .collect(),
+            said: Said::of(run),
+            seed: base64(&seed),
+        };
+        let path = path_of(id)?;
+        let mut file = sys::private_file(&path)?;
+        sys::try_hold(&file)?;
+        file.write_all(&line(&head)?)?;
+        file.sync_all()?;
+        let keys = sys::private_file(&keys_of(&path))?;
+        File::open(&folder)?.sync_all()?;
+        Ok(Self {
+            is_whole: head.boot.is_some(),
+            head,
+            path,
+            seed,
+            file: RefCell::new(file),
+            keys: RefCell::new(keys),
+        })
+    }
+
+    /// Takes notes up again, with what they say of each host.
+    ///
+    /// # Errors
+    /// As open(2) and read(2); `WouldBlock` while another process attends to them.
+    pub fn take_up(id: FleetId) -> io::Result<(Self, Vec<Known>)> {
+        let path = path_of(id)?;
+        let file = sys::append_private(&path)?;
+        sys::try_hold(&file)?;
+        let (head, known) = read(&path)?;
+        let seed = unbase64(&head.seed).ok_or_else(|| broken("its seed is none"))?;
+        let keys = sys::append_private(&keys_of(&path))?;
+        let notes = Self {
+            is_whole: head.boot.is_some() && head.boot == boot(),
+            head,
+            path,
+            seed,
+            file: RefCell::new(file),
+            keys: RefCell::new(keys),
+        };
+        Ok((notes, known))
+    }
+
+    /// The id of the request for this host: the same whenever it is asked for.
+    pub fn request(&self, host: &str) -> RequestId {
+        let digest = sha256(&[&self.seed, host.as_bytes()].concat());
+        let mut id = [0; 20];
+        id.copy_from_slice(digest.get(..20).unwrap_or(&[0; 20]));
+        RequestId::from_random(id)
+    }
+
+    /// A host's request is about to leave, by this session.
+    ///
+    /// # Errors
+    /// As write(2): then it must not leave.
+    pub fn sends(&self, host: usize, good: Option<&GoodUntil>, session: &Kept) -> io::Result<()> {
+        self.takes_up(host, session, 0)?;
+        self.write(&Line {
+            host,
+            sent: true,
+            instance: good.map(|good| good.instance.clone()),
+            not_after: good.map(|good| good.not_after),
+            ..Line::default()
+        })
+    }
+
+    /// A host's session is there, and was taken up again so often.
+    ///
+    /// # Errors
+    /// As write(2): then it must not be used.
+    pub fn takes_up(&self, host: usize, session: &Kept, turns: u32) -> io::Result<()> {
+        let key = KeyLine {
+            host,
+            session: session.id.to_string(),
+            key: Zeroizing::new(base64(session.key.seed())),
+            turns,
+        };
+        let key = Zeroizing::new(line(&key)?);
+        self.keys.borrow_mut().write_all(&key)
+    }
+
+    /// A host's request has led to a run.
+    ///
+    /// # Errors
+    /// As write(2).
+    pub fn runs(&self, host: usize, run: RunId) -> io::Result<()> {
+        self.write(&Line {
+            host,
+            run: Some(run.to_string()),
+            ..Line::default()
+        })
+    }
+
+    /// How it ended at a host.
+    ///
+    /// # Errors
+    /// As write(2).
+    pub fn ended(&self, host: usize, end: End) -> io::Result<()> {
+        self.write(&Line {
+            host,
+            end: Some(Ended::of(end)),
+            ..Line::default()
+        })
+    }
+
+    /// Has all of it on the disk; the keys go where nothing goes on any more.
+    pub fn close(&self, over: bool) {
+        let _ = self.file.borrow().sync_all();
+        if over {
+            wipe(&keys_of(&self.path));
+        }
+    }
+
+    /// Forgets all of it.
+    pub fn forget(&self) {
+        wipe(&keys_of(&self.path));
+        wipe(&self.path);
+    }
+
+    /// Whether there is anything to go on with.
+    pub fn are_there(&self) -> bool {
+        self.path.exists()
+    }
+
+    fn write(&self, about: &Line) -> io::Result<()> {
+        self.file.borrow_mut().write_all(&line(about)?)
+    }
+}
+
+/// Whether a run's client attends to it now.
+pub fn is_attended(id: FleetId) -> bool {
+    let file = path_of(id).and_then(File::open);
+    file.is_ok_and(|file| sys::try_hold(&file).is_err())
+}
+
+/// What the notes of a run say.
+///
+/// # Errors
+/// As open(2) and read(2); that they cannot be read.
+pub fn look(id: FleetId) -> io::Result<(Head, Vec<Known>)> {
+    read(&path_of(id)?)
+}
+
+/// All that there are, the youngest first.
+pub fn all() -> Vec<FleetId> {
+    let entries = folder()
+        .and_then(fs::read_dir)
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let id = name.to_str()?.strip_suffix(".jsonl")?.parse().ok()?;
+            let modified = entry.metadata().ok()?.modified().ok()?;
+            Some((modified, id))
+        })
+        .collect();
+    found.sort_by(|one, other| other.cmp(one));
+    found.into_iter().map(|(_, id)| id).collect()
+}
+
+/// Forgets a run.
+///
+/// # Errors
+/// As unlink(2).
+pub fn forget(id: FleetId) -> io::Result<()> {
+    let path = path_of(id)?;
+    wipe(&keys_of(&path));
+    fs::remove_file(path)
+}
+
+/// Removes what is old, and what is too much.
+fn sweep() {
+    let (most, age) = KEPT;
+    for (number, id) in all().into_iter().enumerate() {
+        let old = look(id).map_or(true, |(head, _)| head.at + age < home::now());
+        if (number >= most || old) && !is_attended(id) {
+            let _ = forget(id);
+        }
+    }
+}
+
+/// Overwrites a file before it goes.
+fn wipe(path: &Path) {
+    if let Ok(file) = File::options().write(true).open(path) {
+        let length = file.metadata().map_or(0, |meta| meta.len());
+        let zeros = vec![0; usize::try_from(length).unwrap_or(0)];
+        let _ = (&file).write_all(&zeros).and_then(|()| file.sync_all());
+    }
+    let _ = fs::remove_file(path);
+}
+
+fn line(of: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(of)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn broken(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
+}
+
+fn read(path: &Path) -> io::Result<(Head, Vec<Known>)> {
+    fs::symlink_metadata(path)?;
+    let bytes =
+        sys::read_private(path, LONGEST).map_err(|fault| io::Error::other(fault.to_string()))?;
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let head: Head = serde_json::from_slice(lines.next().unwrap_or_default())?;
+    let mut known = vec![Known::default(); head.hosts.len()];
+    // A last line that was cut says nothing.
+    for line in lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
+        if let Some(known) = known.get_mut(line.host) {
+            known.learn(line);
+        }
+    }
+    let keys = sys::read_private(&keys_of(path), LONGEST).unwrap_or_default();
+    let keys = Zeroizing::new(keys);
+    for line in keys.split(|byte| *byte == b'\n') {
+        if let Ok(line) = serde_json::from_slice::<KeyLine>(line)
+            && let Some(known) = known.get_mut(line.host)
+        {
+            known.session = line.kept();
+        }
+    }
+    Ok((head, known))
+}
