@@ -180,7 +180,7 @@ impl fmt::Display for Wrong {
                 write!(out, "names more hosts than can be counted, and {} are the most", limits::NODES)
             }
             Self::TooMuch => out.write_str("names the same hosts too many times"),
-            Self::Group(why) => write!(out, "is no group: {why}"),
+            Self::Group(why) => write!(out, "is not known: {why}"),
             Self::NoGroup => out.write_str("needs the name of a group, as in `@web`"),
             Self::Loop(way) => write!(out, "is a member of itself: {}", way.join(" → ")),
             Self::Deep => write!(

@@ -15,7 +15,7 @@ mod typed;
 pub use fault::{NodeFault, Wrong};
 pub use fold::fold;
 pub use groups::{Groups, NoGroups};
-pub use typed::{Typed, is_single_name, split};
+pub use typed::{Typed, is_single_name, last_operand, split};
 
 use fault::Bad;
 use once::{check_count, once_each};
@@ -114,6 +114,11 @@ impl IntoIterator for NodeSet {
     fn into_iter(self) -> Self::IntoIter {
         self.names.into_iter()
     }
+}
+
+/// Whether a text is one name, as it may stand in a set.
+pub fn is_name(text: &str) -> bool {
+    operand::check_name(text).is_ok()
 }
 
 #[cfg(test)]

@@ -323,6 +323,8 @@ fn user_and_port_are_for_the_whole_set() {
         ("web[1-2]", (None, "web[1-2]", None)),
         ("alice@web[1-2]:99", (Some("alice"), "web[1-2]", Some(99))),
         ("@web", (None, "@web", None)),
+        ("web[1-40],@db:99", (None, "web[1-40],@db", Some(99))),
+        ("web1! @inv:db", (None, "web1! @inv:db", None)),
         ("alice@@web:99", (Some("alice"), "@web", Some(99))),
         ("@inv:web", (None, "@inv:web", None)),
         ("@inv:web:99", (None, "@inv:web", Some(99))),
@@ -348,6 +350,7 @@ fn user_and_port_are_for_the_whole_set() {
     assert_eq!(wrong("a,b:0"), (5, Wrong::Port));
     assert_eq!(wrong("a,b:70000"), (5, Wrong::Port));
     assert_eq!(wrong("web1,alice@web2"), (1, Wrong::User));
+    assert_eq!(wrong("web[1-2]@web2"), (1, Wrong::User));
 }
 
 #[test]

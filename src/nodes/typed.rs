@@ -34,12 +34,13 @@ pub fn is_single_name(text: &str) -> bool {
 /// A port or a user that is none.
 pub fn split(text: &str) -> Result<Typed<'_>, NodeFault> {
     let (user, rest) = match text.split_once('@') {
-        Some((user, rest)) if !user.is_empty() && !user.trim_end().ends_with(OPERATORS) => {
-            (Some(user), rest)
+        Some((before, rest)) if !before.trim_end().ends_with(OPERATORS) && !before.is_empty() => {
+            (Some(before), rest)
         }
         _ => (None, text),
     };
-    if let Some(user) = user.filter(|user| user.contains([',', '[', ']'])) {
+    let of_a_set = |c: char| OPERATORS.contains(&c) || "[]".contains(c);
+    if let Some(user) = user.filter(|user| user.contains(of_a_set)) {
         return Err(NodeFault::new(text, user, Wrong::User));
     }
 
@@ -72,8 +73,9 @@ fn port_behind(text: &str) -> Option<(&str, &str)> {
     (!address).then_some((set, digits))
 }
 
-/// What stands behind the last operator that is in no bracket.
-fn last_operand(set: &str) -> &str {
+/// What stands behind the last operator of a set that is in no bracket; all of it where there is
+/// none.
+pub fn last_operand(set: &str) -> &str {
     let mut inside = false;
     let mut begin = 0;
     for (at, c) in set.char_indices() {
