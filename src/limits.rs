@@ -197,3 +197,7 @@ pub const NODE_NESTING: usize = 16;
 /// Names that are gone through while a node set is read, some 0.3 s: a short text can name the same
 /// names thousands of times.
 pub const NODE_WORK: usize = 4 * 1024 * 1024;
+/// How long a program may take to tell groups of hosts.
+pub const GROUPS_TOLD: Duration = Duration::from_secs(10);
+/// Bytes that a program may tell of groups.
+pub const GROUPS_TEXT: u64 = 4 * 1024 * 1024;

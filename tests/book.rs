@@ -198,7 +198,7 @@ impl World {
         world.programs();
         let pin = world.output("ordaind fingerprint").1;
         let settings = format!(
-            "[hosts.web1]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\npin = \"{}\"\npassword_file = \"~/password\"\n",
+            "[hosts.web1]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\npin = \"{}\"\npassword_file = \"~/password\"\n[hosts.\"web*\"]\nuser = \"deploy\"\nport = 2222\n[groups]\nweb = \"web[1-40]\"\n",
             world.server.port,
             pin.trim()
         );

@@ -935,14 +935,17 @@ fn command_lines_that_are_none_say_what_is_wrong_with_them() {
         (&["nothing"], "unrecognized subcommand 'nothing'"),
         (
             &["whoami", "@x"],
-            "`@x` is no group",
+            "`@x` is not known: the settings have no group `x`, nor any other",
         ),
         (
             &["whoami", "h:0"],
             "invalid value 'h:0' for '<HOST>': `0` is not a port",
         ),
         (&["whoami", "h:99999"], "`99999` is not a port"),
-        (&["whoami", "[::1"], "opens a bracket that is not closed"),
+        (
+            &["whoami", "[::1"],
+            "`[::1` opens a bracket that is not closed",
+        ),
         (&["whoami", "-x"], "unexpected argument '-x' found"),
         (
             &["run", "t"],
@@ -1011,8 +1014,8 @@ fn help_and_version_are_no_failures() {
     );
     let whole = stdout(&run(&["--help"]));
     for verb in [
-        "run", "keyscan", "login", "logout", "whoami", "sessions", "explain", "list", "describe",
-        "attach", "output", "signal", "runs", "cancel",
+        "run", "keyscan", "nodes", "hosts", "login", "logout", "whoami", "sessions", "explain",
+        "list", "describe", "attach", "output", "signal", "runs", "cancel",
     ] {
         assert!(whole.contains(&format!("\n  {verb} ")), "{verb}\n{whole}");
         let (status, out, err) = said(&run(&[verb, "--help"]));

@@ -130,7 +130,15 @@ pub enum ClientVerb {
     Keyscan {
         /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         #[arg(id = "host", required = true, value_name = "HOST")]
-        hosts: Vec<Destination>,
+        hosts: Vec<Place>,
+    },
+    /// Print the names of the hosts that a set means, one a line; no server is asked
+    #[command(after_help = NODES_HELP)]
+    Nodes(NodesArgs),
+    /// Show what the settings say of a host, and which line says it; no server is asked
+    Hosts {
+        /// `[user@]host[:port]`
+        host: Destination,
     },
     /// Log in once: for as long as the server keeps it, nothing is asked any more
     Login {
@@ -333,6 +341,27 @@ pub struct RunArgs {
     /// The command and its arguments; whatever follows COMMAND is its own
     #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
     line: Vec<String>,
+}
+
+const NODES_HELP: &str = "\
+A set is names such as web[1-40], rack[1-4]n[1-16] or @group, joined from left to right: `,` adds, `!` takes away, `&`
+keeps what both have, `^` what one of them has.";
+
+/// `ordain nodes`.
+#[derive(Debug, Clone, Args)]
+pub struct NodesArgs {
+    /// Print one name a line, as is done anyway where --fold is not given
+    #[arg(long, conflicts_with_all = ["fold", "count"])]
+    pub expand: bool,
+    /// Print how many names there are
+    #[arg(long, conflicts_with = "fold")]
+    pub count: bool,
+    /// Take names from a file, too, one a line (`-` is standard input)
+    #[arg(long, value_name = "FILE")]
+    pub hosts_from: Option<PathBuf>,
+    /// `[user@]SET[:port]`
+    #[arg(id = "set", value_name = "SET", required_unless_present = "hosts_from")]
+    pub set: Option<String>,
 }
 
 /// `ordain explain`.

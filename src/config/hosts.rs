@@ -1,43 +1,15 @@
 //! The client's settings: `~/.config/ordain/config.toml`.
 
 use super::fault::{Fault, Faults};
-use super::reader::{Document, Table};
+use super::groups::Groups;
+use super::host::HostSettings;
+use super::pattern::Pattern;
+use super::reader::{Document, Item, Table};
 use crate::host::Host;
 use crate::limits;
 use crate::sys::{Trust, read_config, with_named_zone};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// What is known of one host, or of all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HostSettings {
-    /// Where the host really is.
-    pub address: Option<Host>,
-    /// The port that it listens on.
-    pub port: Option<u16>,
-    /// Who logs in there.
-    pub user: Option<String>,
-    /// The CA file, or `system`.
-    pub ca: Option<String>,
-    /// The pin of the server's key.
-    pub pin: Option<String>,
-    /// The name its certificate has.
-    pub tls_name: Option<Host>,
-    /// A file with the password.
-    pub password_file: Option<PathBuf>,
-    /// The SSH key to log in with.
-    pub identity: Option<PathBuf>,
-    /// The client's own certificate.
-    pub cert: Option<PathBuf>,
-    /// The private key of that certificate.
-    pub key: Option<PathBuf>,
-    /// Whether commands there may have this terminal, where they want one.
-    pub tty: Option<bool>,
-    /// The host's name as the file has it.
-    pub name: Option<String>,
-    /// `file:line` of the host's entry, for `-v`.
-    pub place: Option<String>,
-}
+use std::path::Path;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +18,29 @@ pub struct Hosts {
     pub defaults: HostSettings,
     /// The hosts by the names that are typed.
     pub hosts: BTreeMap<Host, HostSettings>,
+    /// What holds for all hosts of a pattern, the most specific pattern first.
+    pub patterns: Vec<(Pattern, HostSettings)>,
+    /// Groups of hosts.
+    pub groups: Groups,
+}
+
+impl Hosts {
+    /// What holds for a host: its own entry before those of patterns, and these before what is
+    /// said of all.
+    pub fn settings(&self, host: &Host) -> HostSettings {
+        let mut settings = self.hosts.get(host).cloned().unwrap_or_default();
+        if !self.patterns.is_empty() {
+            let called = host.to_string();
+            let matching = self
+                .patterns
+                .iter()
+                .filter(|(pattern, _)| pattern.matches(&called));
+            for (_, of_pattern) in matching {
+                settings = settings.before(of_pattern.clone());
+            }
+        }
+        settings.before(self.defaults.clone())
+    }
 }
 
 /// Reads the file; a missing one is empty.
@@ -81,99 +76,72 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
     }
 }
 
-/// The defaults and every host of a file in this folder.
+/// All that a file in this folder says.
 fn all(root: Table<'_>, folder: &Path) -> Hosts {
-    if let Some(table) = root.table("defaults") {
-        for key in ["address", "tls_name"] {
-            if let Some(item) = table.item(key) {
-                item.fault("says where one host is; accepted is in [hosts.NAME]");
-            }
-        }
+    let defaults = root.table("defaults");
+    if let Some(table) = &defaults {
+        check_general(table);
     }
-
     let mut hosts = Hosts {
-        defaults: root
-            .table("defaults")
-            .map(|table| host(table, folder))
+        defaults: defaults
+            .map(|table| HostSettings::read(table, folder))
             .unwrap_or_default(),
+        groups: Groups::read(&root, folder),
         ..Hosts::default()
     };
 
-    for (name, item) in root
-        .table("hosts")
-        .map(|table| table.named())
-        .unwrap_or_default()
-    {
-        let key = match name.parse() {
-            Ok(key) => with_named_zone(key),
-            Err(why) => {
-                item.fault(why);
-                continue;
+    let named = root.table("hosts").map(|table| table.named());
+    for (name, item) in named.unwrap_or_default() {
+        match Pattern::read(&name) {
+            None => one(&mut hosts, name, &item, folder),
+            Some(Err(why)) => item.fault(why),
+            Some(Ok(pattern)) => {
+                if let Some(table) = item.table() {
+                    check_general(&table);
+                    let settings = HostSettings::read(table, folder);
+                    let place = Some(item.place.to_string());
+                    hosts
+                        .patterns
+                        .push((pattern, HostSettings { place, ..settings }));
+                }
             }
-        };
-        if let Some(other) = hosts.hosts.get(&key) {
-            let first = other.place.as_deref().unwrap_or_default();
-            item.fault(format!("is the host of {first}, spelled otherwise"));
-            continue;
-        }
-        if let Some(table) = item.table() {
-            let settings = HostSettings {
-                name: Some(name),
-                place: Some(item.place.to_string()),
-                ..host(table, folder)
-            };
-            hosts.hosts.insert(key, settings);
         }
     }
 
+    // Of two that are as specific, the one further up comes first.
+    let line = |settings: &HostSettings| settings.lines.values().map(|line| line.place.line).min();
+    hosts
+        .patterns
+        .sort_by_key(|(pattern, settings)| (pattern.rank(), line(settings)));
     root.finish();
     hosts
 }
 
-/// What is said of one host, or of all.
-fn host(table: Table<'_>, folder: &Path) -> HostSettings {
-    let file = |name: &'static str| table.text(name).map(|text| expand(&text, folder));
-    let host = |name: &'static str| table.item(name).and_then(|item| item.parsed(str::parse));
-    let read = HostSettings {
-        address: host("address"),
-        port: table
-            .integer("port", 1..=65_535)
-            .and_then(|port| u16::try_from(port).ok()),
-        user: table.text("user"),
-        ca: table.text("ca").map(|text| {
-            if text == "system" {
-                text
-            } else {
-                expand(&text, folder).to_string_lossy().into_owned()
-            }
-        }),
-        pin: table.item("pin").and_then(|item| {
-            item.parsed(|text| {
-                text.parse::<crate::tls::Fingerprint>()
-                    .map(|_| text.to_owned())
-            })
-        }),
-        tls_name: host("tls_name"),
-        password_file: file("password_file"),
-        identity: file("identity"),
-        cert: file("cert"),
-        key: file("key"),
-        tty: table.flag("tty"),
-        name: None,
-        place: None,
-    };
-
-    if read.ca.is_some() && read.pin.is_some() {
-        table.fault("has `ca` and `pin`; one of them says what makes the server the right one");
+/// What is said of many hosts does not say where one of them is.
+fn check_general(table: &Table<'_>) {
+    for key in ["address", "tls_name"] {
+        if let Some(item) = table.item(key) {
+            item.fault("says where one host is; accepted is in [hosts.NAME]");
+        }
     }
-    table.finish();
-    read
 }
 
-/// Relative paths are relative to the file's folder; `~/` is the home folder.
-fn expand(text: &str, folder: &Path) -> PathBuf {
-    match (text.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => folder.join(text),
+/// The entry of one host.
+fn one(hosts: &mut Hosts, name: String, item: &Item<'_>, folder: &Path) {
+    let key = match name.parse() {
+        Ok(key) => with_named_zone(key),
+        Err(why) => return item.fault(why),
+    };
+    if let Some(other) = hosts.hosts.get(&key) {
+        let first = other.place.as_deref().unwrap_or_default();
+        return item.fault(format!("is the host of {first}, spelled otherwise"));
+    }
+    if let Some(table) = item.table() {
+        let settings = HostSettings {
+            name: Some(name),
+            place: Some(item.place.to_string()),
+            ..HostSettings::read(table, folder)
+        };
+        hosts.hosts.insert(key, settings);
     }
 }

@@ -27,6 +27,8 @@ mod edit;
 mod fault;
 #[cfg(target_os = "linux")]
 mod files;
+mod groups;
+mod host;
 mod hosts;
 #[cfg(target_os = "linux")]
 mod judge;
@@ -39,6 +41,7 @@ mod machine;
 mod names;
 #[cfg(target_os = "linux")]
 mod outline;
+mod pattern;
 #[cfg(target_os = "linux")]
 mod penalties;
 #[cfg(target_os = "linux")]
@@ -79,7 +82,9 @@ pub use edit::{Said, Text, Unedited};
 pub use fault::Fault;
 #[cfg(target_os = "linux")]
 pub use files::{Edited, File, files};
-pub use hosts::{HostSettings, Hosts, load_hosts};
+pub use groups::{GROUP_HOLE, GroupForm, GroupSource, Groups, NamedGroup};
+pub use host::{HostSettings, Line};
+pub use hosts::{Hosts, load_hosts};
 #[cfg(target_os = "linux")]
 pub use machine::{Machine, Mode, enforcement};
 pub use names::name;

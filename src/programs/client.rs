@@ -3,7 +3,7 @@
 use super::display::plain;
 use super::output::{self, Finished};
 use super::target::{Target, hosts};
-use super::verbs::{commands, keyscan, runs, sessions};
+use super::verbs::{commands, keyscan, nodes, runs, sessions};
 use super::{complain, complete, enter, fleet, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Set};
 use crate::client::ClientError;
@@ -149,16 +149,20 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
         | ClientVerb::Output { host, .. }
         | ClientVerb::Signal { host, .. }
         | ClientVerb::Cancel { host, .. } => host,
-        ClientVerb::Keyscan { .. } | ClientVerb::Fleet { .. } => return None,
+        ClientVerb::Keyscan { .. }
+        | ClientVerb::Nodes(_)
+        | ClientVerb::Hosts { .. }
+        | ClientVerb::Fleet { .. } => return None,
     })
 }
 
 async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
-    if let ClientVerb::Keyscan { hosts } = &args.verb {
-        return keyscan::keyscan(args, hosts).await;
-    }
-    if let ClientVerb::Fleet { verb } = &args.verb {
-        return fleet::fleets(args, verb.as_ref()).await;
+    match &args.verb {
+        ClientVerb::Keyscan { hosts } => return keyscan::keyscan(args, hosts).await,
+        ClientVerb::Nodes(asked) => return nodes::nodes(args, asked),
+        ClientVerb::Hosts { host } => return nodes::host(args, host),
+        ClientVerb::Fleet { verb } => return fleet::fleets(args, verb.as_ref()).await,
+        _ => {}
     }
     let place =
         place(args).ok_or_else(|| ClientError::new(Code::Internal, "a verb of a host has none"))?;
@@ -292,6 +296,8 @@ pub async fn attempt(
         ClientVerb::Login { .. }
         | ClientVerb::Logout { .. }
         | ClientVerb::Keyscan { .. }
+        | ClientVerb::Nodes(_)
+        | ClientVerb::Hosts { .. }
         | ClientVerb::Fleet { .. } => Ok(Status::OK),
     };
     session.close().await;

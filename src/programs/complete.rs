@@ -2,12 +2,14 @@
 //! hosts from the settings, and commands, arguments and choices from what the server has told this
 //! user, kept for an hour.
 
+use super::groups::kept_groups;
 use super::target::Target;
 use super::{ask, enter, home, invoke, say};
 use crate::cli::{Candidate, ClientArgs, Completing, Destination, completing};
 use crate::client::{ClientError, Session};
 use crate::config::Hosts;
 use crate::exit::Status;
+use crate::nodes::last_operand;
 use crate::sys;
 use crate::verb::{ArgumentView, CommandView, List, Runs};
 use clap::Parser;
@@ -112,7 +114,7 @@ fn quoted(word: &str) -> String {
 
 fn dynamic(found: &Completing) -> Vec<Candidate> {
     match found.value.as_str() {
-        "host" => hosts(found),
+        "host" | "set" => hosts(found),
         "command" => commands(found),
         "run" => runs(found),
         "line" => match found.all("line").split_first() {
@@ -144,16 +146,24 @@ fn settings(args: &ClientArgs) -> Hosts {
     super::target::hosts(args).unwrap_or_default()
 }
 
-/// Hosts of the settings, and servers that are known.
+/// Hosts and groups of the settings, and servers that are known: what the last operand of a set
+/// could become.
 fn hosts(found: &Completing) -> Vec<Candidate> {
     let Some(args) = options(found, "h") else {
         return Vec::new();
     };
-    let (user, partial) = match found.partial.rsplit_once('@') {
-        Some((user, rest)) => (format!("{user}@"), rest),
-        None => (String::new(), found.partial.as_str()),
-    };
-    let configured = settings(&args).hosts.into_iter().map(|(host, settings)| {
+    let mut partial = last_operand(&found.partial);
+    if let Some((user, rest)) = partial.split_once('@')
+        && partial == found.partial
+        && !user.is_empty()
+    {
+        partial = rest;
+    }
+    let before = found.partial.strip_suffix(partial).unwrap_or_default();
+
+    let settings = settings(&args);
+    let groups = groups(&settings);
+    let configured = settings.hosts.into_iter().map(|(host, settings)| {
         let address = settings.address.map(|address| address.to_string());
         (
             settings.name.unwrap_or_else(|| host.to_string()),
@@ -173,14 +183,28 @@ fn hosts(found: &Completing) -> Vec<Candidate> {
     });
     let all: BTreeMap<String, String> = known
         .chain(configured)
+        .chain(groups)
         .filter(|(name, _)| name.starts_with(partial))
         .collect();
     all.into_iter()
         .map(|(name, help)| Candidate {
-            word: format!("{user}{name}"),
+            word: format!("{before}{name}"),
             help,
         })
         .collect()
+}
+
+/// Groups as they are written, with their members. No program is asked because a key was pressed:
+/// its groups are those that it has told before.
+fn groups(settings: &Hosts) -> Vec<(String, String)> {
+    let named = settings.groups.named.iter();
+    let named = named.map(|(name, group)| (format!("@{name}"), group.text.clone()));
+    let told = kept_groups(settings).into_iter();
+    let told = told.map(|(source, group)| {
+        let help = format!("group that {source} tells of");
+        (format!("@{source}:{group}"), help)
+    });
+    named.chain(told).collect()
 }
 
 /// The runs of the host, as it tells now: those that go on, and ended ones where these can be meant.

@@ -21,6 +21,7 @@ mod enter;
 mod faults;
 mod fleet;
 mod follow;
+mod groups;
 mod home;
 #[cfg(target_os = "linux")]
 mod init;
@@ -36,6 +37,7 @@ mod run;
 mod status;
 mod target;
 mod terminal;
+mod told;
 #[cfg(target_os = "linux")]
 mod users;
 mod verbs;

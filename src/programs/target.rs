@@ -98,8 +98,8 @@ fn located(
 /// The host that is meant, and what is known of it.
 fn entry_of(destination: &Destination, known: &Hosts) -> (Host, HostSettings) {
     let called = with_named_zone(destination.host.clone());
-    let entry = known.hosts.get(&called).cloned().unwrap_or_default();
-    (called, with_defaults(entry, &known.defaults))
+    let settings = known.settings(&called);
+    (called, settings)
 }
 
 /// How to reach a server to look at its key, whatever that is; nobody is to log in.
@@ -148,6 +148,7 @@ impl Target {
             tty,
             name: _,
             place,
+            lines: _,
         } = entry;
         let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
         let certificate = pair(args.cert.clone().or(cert), args.key.clone().or(key))?;
@@ -284,29 +285,6 @@ fn client_tls(
         .map(|(cert, key)| identity(cert, key))
         .transpose()?;
     tls::client(trust, identity).map_err(|why| ClientError::new(Code::Usage, why))
-}
-
-fn with_defaults(entry: HostSettings, defaults: &HostSettings) -> HostSettings {
-    let defaults = defaults.clone();
-
-    // An entry that names a CA is not meant to be trusted by the defaults' pin as well, and the
-    // other way round.
-    let own_trust = entry.ca.is_some() || entry.pin.is_some();
-    HostSettings {
-        address: entry.address,
-        port: entry.port.or(defaults.port),
-        user: entry.user.or(defaults.user),
-        ca: entry.ca.or(defaults.ca.filter(|_| !own_trust)),
-        pin: entry.pin.or(defaults.pin.filter(|_| !own_trust)),
-        tls_name: entry.tls_name,
-        password_file: entry.password_file.or(defaults.password_file),
-        identity: entry.identity.or(defaults.identity),
-        cert: entry.cert.or(defaults.cert),
-        key: entry.key.or(defaults.key),
-        tty: entry.tty.or(defaults.tty),
-        name: entry.name,
-        place: entry.place,
-    }
 }
 
 /// What makes the server the right one, if anybody has said so.

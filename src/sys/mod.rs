@@ -36,6 +36,7 @@ mod process;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod service;
+mod signal;
 #[cfg(target_os = "linux")]
 mod spawn;
 mod terminal;
@@ -79,8 +80,7 @@ pub use poll::{wait_readable, wait_writable};
 #[cfg(target_os = "linux")]
 pub use process::{
     Exited, kill, leave_signals_to_the_monitor, parent_death_signal, raise_descriptor_limit, reap,
-    reexecute, return_large_blocks, signal_group, steady_heap, step_back, terminate, undumpable,
-    usual_signals,
+    reexecute, return_large_blocks, steady_heap, step_back, terminate, undumpable, usual_signals,
 };
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
@@ -89,6 +89,7 @@ pub use service::{
     Clock, clock, has_passed_listeners, is_a_service, logs_to_the_journal, machine_ms, notify,
     notify_reloading, passed_listeners, watchdog,
 };
+pub use signal::signal_group;
 #[cfg(target_os = "linux")]
 pub use spawn::{
     Child, Full, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,

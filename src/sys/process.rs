@@ -111,15 +111,6 @@ fn own_peak_kib() -> u64 {
     u64::try_from(usage.ru_maxrss).unwrap_or(0)
 }
 
-/// Signals a whole process group; `false` when nobody is left in it.
-pub fn signal_group(leader: i32, signal: i32) -> bool {
-    if leader <= 1 {
-        return false;
-    }
-    // SAFETY: kill takes numbers only; the group is that of a child we started, above 1.
-    unsafe { libc::kill(-leader, signal) == 0 }
-}
-
 /// Makes this process invisible to ptrace and core dumps.
 ///
 /// # Errors

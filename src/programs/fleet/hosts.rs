@@ -2,7 +2,8 @@
 
 use crate::cli::{Destination, Set};
 use crate::client::ClientError;
-use crate::nodes::{NoGroups, NodeSet};
+use crate::config::Hosts;
+use crate::programs::groups::node_set;
 use crate::protocol::Code;
 
 /// One of many.
@@ -17,10 +18,10 @@ pub struct Host {
 /// The hosts of a set, each with the user and the port that were named for all.
 ///
 /// # Errors
-/// [`Code::Usage`]: what is wrong with the set.
-pub fn named(set: &Set) -> Result<Vec<Host>, ClientError> {
+/// [`Code::Usage`]: what is wrong with the set, or with a group of it.
+pub fn named(set: &Set, known: &Hosts) -> Result<Vec<Host>, ClientError> {
     let usage = |why: String| ClientError::new(Code::Usage, why);
-    let nodes = NodeSet::parse(&set.nodes, &NoGroups).map_err(|fault| usage(fault.to_string()))?;
+    let nodes = node_set(&set.nodes, known)?;
     let host = |name: &String| {
         let mut destination: Destination = name.parse().map_err(usage)?;
         destination.user.clone_from(&set.user);
@@ -30,5 +31,5 @@ pub fn named(set: &Set) -> Result<Vec<Host>, ClientError> {
             destination,
         })
     };
-    nodes.names().iter().map(host).collect()
+    nodes.iter().map(host).collect()
 }

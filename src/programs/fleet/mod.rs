@@ -2,7 +2,7 @@
 
 mod again;
 mod drive;
-mod hosts;
+pub mod hosts;
 mod input;
 mod member;
 mod noted;
@@ -63,12 +63,17 @@ pub struct Fleet {
 /// [`Code::Usage`]: the words or the settings.
 pub async fn many(args: &ClientArgs, set: &Set) -> Result<Status, ClientError> {
     for_many(args)?;
-    begun(args, set, named(set)?).await
+    let known = Rc::new(target::hosts(args)?);
+    let named = named(set, &known)?;
+    begun(args, set, (known, named)).await
 }
 
 /// Asks these hosts, whatever the set is that they were named by.
-async fn begun(args: &ClientArgs, set: &Set, named: Vec<Host>) -> Result<Status, ClientError> {
-    let known = Rc::new(target::hosts(args)?);
+async fn begun(
+    args: &ClientArgs,
+    set: &Set,
+    (known, named): (Rc<Hosts>, Vec<Host>),
+) -> Result<Status, ClientError> {
     let notes = match &args.verb {
         ClientVerb::Run(run) if !run.dry_run && !run.detach => {
             let called = named.iter().map(Called::of).collect();

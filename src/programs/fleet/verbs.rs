@@ -198,7 +198,8 @@ async fn retry(
     let mut args = args.clone();
     let set = Set::again(&nodes::fold(hosts.iter().map(|host| host.name.as_str())));
     args.verb = ClientVerb::Run(head.run(set.clone()));
-    super::begun(&args, &set, hosts).await
+    let known = Rc::new(target::hosts(&args)?);
+    super::begun(&args, &set, (known, hosts)).await
 }
 
 fn called(head: &Head) -> Result<Vec<Host>, ClientError> {

@@ -1,11 +1,12 @@
 //! `ordain keyscan`: the keys that servers show, as lines of known_servers. What the network says is
 //! believed by nobody here.
 
-use crate::cli::{ClientArgs, Destination};
+use crate::cli::{ClientArgs, Place};
 use crate::client::{ClientError, Options, look};
 use crate::exit::Status;
 use crate::limits;
 use crate::programs::display::plain;
+use crate::programs::fleet::hosts::named;
 use crate::programs::target::{hosts, to_look_at};
 use crate::programs::{complain, say, say_json};
 use crate::protocol::Code;
@@ -27,22 +28,32 @@ struct Looking {
 ///
 /// # Errors
 /// [`Code::Usage`]: the settings. What is wrong with a server is said, and the others go on.
-pub async fn keyscan(
-    args: &ClientArgs,
-    destinations: &[Destination],
-) -> Result<Status, ClientError> {
+pub async fn keyscan(args: &ClientArgs, places: &[Place]) -> Result<Status, ClientError> {
     let settings = hosts(args)?;
+    let mut destinations = Vec::new();
+    for place in places {
+        match place {
+            Place::One(one) => destinations.push(one.clone()),
+            Place::Many(set) => {
+                destinations.extend(
+                    named(set, &settings)?
+                        .into_iter()
+                        .map(|host| host.destination),
+                );
+            }
+        }
+    }
     let room = Arc::new(Semaphore::new(limits::KEYS_AT_ONCE));
     let mut all = Vec::new();
     for destination in destinations {
-        let options = to_look_at(args, destination, &settings)?;
+        let options = to_look_at(args, &destination, &settings)?;
         let server = options.host.with_port(options.port);
         // Two words can mean one server, of which one line is enough.
         if all.iter().any(|other: &Looking| other.server == server) {
             continue;
         }
         all.push(Looking {
-            typed: destination.typed.clone(),
+            typed: destination.typed,
             server,
             key: tokio::spawn(in_turn(options, room.clone())),
         });

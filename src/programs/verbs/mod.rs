@@ -2,5 +2,6 @@
 
 pub mod commands;
 pub mod keyscan;
+pub mod nodes;
 pub mod runs;
 pub mod sessions;
