@@ -155,8 +155,11 @@ pub const REVOKED_GRACE: Duration = Duration::from_millis(500);
 pub const FINISHED: Duration = Duration::from_secs(5);
 /// How long the memory of a password verification is kept for the next one.
 pub const VERIFIER_MEMORY: Duration = Duration::from_secs(30);
-/// How long name service (users and groups) may take while a configuration loads.
+/// How long name service (users and groups) may take while a configuration loads, or somebody logs in.
 pub const NAME_SERVICE: Duration = Duration::from_secs(10);
+/// Questions to the name service that are asked at once for users who are here. One that hangs keeps its
+/// place, so that no more threads hang than these.
+pub const LOOKUPS: usize = 4;
 /// Servers whose keys the client looks at at once: each takes a descriptor and a handshake.
 pub const KEYS_AT_ONCE: usize = 32;
 /// First pause before a new frontend, or before accepting again after an error; doubles up to a

@@ -142,7 +142,7 @@ fn keys_that_nobody_knows_are_told_what_is_accepted() {
         (
             r#"colour = "red""#,
             &[
-                "fault: 1: colour: unknown key; accepted are arguments, audit, commands, defaults, include, limits, login, output, penalties, roles, server, tls, users",
+                "fault: 1: colour: unknown key; accepted are arguments, audit, commands, defaults, groups-of-system, include, limits, login, output, penalties, roles, server, tls, users",
             ],
         ),
         (
@@ -163,7 +163,7 @@ colour = 1"#,
             r#"[login]
 colour = 1"#,
             &[
-                "fault: 2: login.colour: unknown key; accepted are lifetime, memory, timeout, verifiers",
+                "fault: 2: login.colour: unknown key; accepted are groups_age, lifetime, memory, timeout, verifiers",
             ],
         ),
         (
@@ -232,7 +232,7 @@ colour = 1"#,
             r#"[users.u]
 colour = 1"#,
             &[
-                "fault: 2: users.u.colour: unknown key; accepted are acknowledge, disabled, password, roles, sources, ssh_keys, totp",
+                "fault: 2: users.u.colour: unknown key; accepted are account, acknowledge, disabled, password, roles, sources, ssh_keys, totp",
             ],
         ),
         (
@@ -1747,6 +1747,115 @@ r = 3"#,
             &["fault: 2: roles.r: found 3; accepted is a table"],
         ),
     ]);
+}
+
+#[test]
+fn groups_of_the_system_give_roles_that_there_are() {
+    judged(&[
+        (
+            r#"[groups-of-system]
+wheel = ["none"]
+[roles.r]"#,
+            &["fault: 2: groups-of-system.wheel: there is no role `none`; there are r"],
+        ),
+        (
+            r#"[groups-of-system]
+wheel = "r"
+[roles.r]"#,
+            &[r#"fault: 2: groups-of-system.wheel: found "r"; accepted is a list"#],
+        ),
+        (
+            r#"[groups-of-system]
+wheel = []"#,
+            &[
+                r#"fault: 2: groups-of-system.wheel: names no role; accepted is a list of roles, such as ["support"]"#,
+            ],
+        ),
+        (
+            r#"[groups-of-system]
+wheel = [1]"#,
+            &[
+                r#"fault: 2: groups-of-system.wheel: names no role; accepted is a list of roles, such as ["support"]"#,
+                "fault: 2: groups-of-system.wheel[0]: found 1; accepted is a string",
+            ],
+        ),
+        (
+            r#"[groups-of-system]
+"a:b" = ["r"]
+[roles.r]"#,
+            &[
+                "fault: 2: groups-of-system.a:b: `a:b` is no name of the system's: accepted are 1 to 256 bytes without `:`, `,`, `/` and control characters, not beginning with `-` or `+`",
+            ],
+        ),
+        (
+            "groups-of-system = 3",
+            &["fault: 1: groups-of-system: found 3; accepted is a table"],
+        ),
+        (
+            r#"[users.u]
+account = "+u""#,
+            &[
+                "fault: 2: users.u.account: `+u` is no name of the system's: accepted are 1 to 256 bytes without `:`, `,`, `/` and control characters, not beginning with `-` or `+`",
+            ],
+        ),
+        (
+            r#"[users.u]
+account = 0"#,
+            &["fault: 2: users.u.account: found 0; accepted is a string"],
+        ),
+        (
+            r#"[login]
+groups_age = "2h""#,
+            &[
+                r#"fault: 2: login.groups_age: is out of bounds; accepted is a duration from "1s" to "1h""#,
+            ],
+        ),
+        (
+            r#"[login]
+groups_age = "none""#,
+            &[
+                r#"fault: 2: login.groups_age: found "none"; accepted is a duration such as "500ms", "60s", "30m", "2h""#,
+            ],
+        ),
+        (
+            r#"[groups-of-system]
+"domain users@corp" = ["r"]
+[commands.x]
+exec = ["/bin/true"]
+[roles.r]
+deny = ["x"]"#,
+            &[
+                "warning: 2: groups-of-system.domain users@corp: role `r` denies something, which whoever is taken out of the group, or is not known to be in it, is not denied any more [deny-by-group]",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_role_that_a_group_gives_is_used_and_what_is_known_of_is_not_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let text = r#"[groups-of-system]
+wheel = ["r"]
+acknowledge = { deny-by-group = "nobody leaves this group" }
+[commands.x]
+exec = ["/bin/true"]
+timeout = "60s"
+[roles.r]
+commands = ["x"]
+deny = ["x"]"#;
+    std::fs::write(&path, text).unwrap();
+    let of_groups = |said: &String| said.contains("groups") || said.contains("role");
+    let said = said(&path);
+    assert!(!said.iter().any(of_groups), "{said:#?}");
+
+    // Two files must not both say what a group gives.
+    let more = folder.path().join("more.toml");
+    std::fs::write(&more, "[groups-of-system]\nwheel = [\"r\"]\n").unwrap();
+    std::fs::write(&path, format!("include = [\"more.toml\"]\n{text}")).unwrap();
+    let said = self::said(&path);
+    let twice = "groups-of-system.wheel: is defined already, at ";
+    assert!(said.iter().any(|said| said.contains(twice)), "{said:#?}");
 }
 
 #[test]

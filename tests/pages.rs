@@ -135,6 +135,14 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
         }
     }
 
+    // Its keys are names of the administrator's own: it has no other, and tells none as unknown.
+    let named: Vec<String> = found
+        .iter()
+        .filter(|(_, keys)| keys.contains("NAME"))
+        .map(|(table, _)| table.clone())
+        .collect();
+    found.retain(|table, _| !named.contains(table));
+
     // The keys outside every table are those, and the tables themselves.
     let tables: Vec<String> = found
         .keys()
@@ -142,6 +150,7 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
         .map(|table| table.split('.').next().unwrap().to_owned())
         .collect();
     let mut outside = found.remove("More files").unwrap();
+    outside.extend(named);
     outside.extend(tables);
     found.insert(String::new(), outside);
     found

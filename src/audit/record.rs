@@ -334,7 +334,8 @@ pub enum What<'a> {
         reason: Option<&'a str>,
         /// `granted` or `refused`.
         decision: &'a str,
-        /// The rule that decided, with its place in the configuration.
+        /// The rule that decided, with its place in the configuration, and the group of the system that
+        /// gave the user its role.
         rule: &'a str,
         /// The stable code of a refusal.
         #[serde(skip_serializing_if = "Option::is_none")]

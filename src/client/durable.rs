@@ -480,6 +480,7 @@ async fn reach(
             Code::ConnectTimeout,
             Code::ConnectionLost,
             Code::LoginBusy,
+            Code::GroupsUnknown,
             Code::Deadline,
             Code::Stopping,
         ];

@@ -38,6 +38,7 @@ fn may_be_tried_again(error: &ClientError) -> bool {
         Code::LoginRefused,
         Code::LoginBusy,
         Code::CodeWanted,
+        Code::GroupsUnknown,
         Code::Identity,
     ]
     .iter()

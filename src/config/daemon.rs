@@ -10,6 +10,7 @@ use super::outline;
 use super::policy::{self, Parts};
 use super::reader::{Document, Table};
 use super::server::{Beside, Server, server};
+use super::system_groups::judge_known;
 use super::values::folder_of;
 use super::warning::{Subject, Warning};
 use crate::credential::{Credentials, Hash};
@@ -301,8 +302,12 @@ fn resolve(
     let mut accounts = Accounts::new(trust.own, frontend);
     let mut policy = Policy {
         roles: parts.roles,
+        groups: parts.groups.into(),
         ..Policy::default()
     };
+    if mode == Mode::Here {
+        judge_known(&policy.groups, faults);
+    }
     let mut judged = Judged::default();
     for (name, user) in parts.users {
         policy.users.insert(name, user.user);

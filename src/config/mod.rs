@@ -59,6 +59,8 @@ mod reader;
 #[cfg(target_os = "linux")]
 mod server;
 #[cfg(target_os = "linux")]
+mod system_groups;
+#[cfg(target_os = "linux")]
 mod template;
 #[cfg(target_os = "linux")]
 mod terminals;

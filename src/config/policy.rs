@@ -7,15 +7,17 @@ use super::command::{self, Defaults, Read};
 use super::fault::Faults;
 use super::names;
 use super::reader::{Item, Table};
+use super::system_groups::{self, groups};
 use super::values::{sources, timeout, window};
 use super::warning::{Subject, Warning};
 use super::zones::zone;
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;
 use crate::place::Place;
-use crate::policy::{Hours, Pattern, Role, User};
+use crate::policy::{Given, Hours, Pattern, Role, User};
 use crate::verb::rights;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What was read; names of accounts are not looked up here.
@@ -23,6 +25,8 @@ use std::time::Duration;
 pub struct Parts {
     /// The roles, by name.
     pub roles: BTreeMap<String, Role>,
+    /// What groups of the system give, by the group.
+    pub groups: BTreeMap<String, Given>,
     /// The users by name, with what proves who they are.
     pub users: BTreeMap<String, ReadUser>,
     /// The commands, by name.
@@ -91,6 +95,7 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
         );
     }
     parts.unread = unread;
+    parts.groups = groups(roots, faults);
     definitions.judge(faults);
 
     judge(&parts, faults);
@@ -232,6 +237,7 @@ fn user(name: &str, table: Table<'_>) -> ReadUser {
                 .iter()
                 .filter_map(Item::text)
                 .collect(),
+            account: table.item("account").and_then(|item| account(&item)),
             disabled: table.flag("disabled").unwrap_or(false),
             sources: sources(&table),
             place: table.place.clone(),
@@ -267,6 +273,11 @@ fn user(name: &str, table: Table<'_>) -> ReadUser {
     read
 }
 
+/// The account whose groups give the user roles.
+fn account(item: &Item<'_>) -> Option<Arc<str>> {
+    item.parsed(system_groups::name_of_system).map(Arc::from)
+}
+
 fn ssh_keys(table: &Table<'_>) -> Vec<SshPublic> {
     let items = table.texts("ssh_keys").unwrap_or_default();
     if let Some(first) = items.get(limits::SSH_KEYS) {
@@ -294,6 +305,9 @@ fn ssh_keys(table: &Table<'_>) -> Vec<SshPublic> {
 fn judge(parts: &Parts, faults: &Faults) {
     for (name, role) in &parts.roles {
         judge_role(name, role, parts, faults);
+    }
+    for (name, given) in &parts.groups {
+        judge_group(name, given, parts, faults);
     }
     for (name, read) in &parts.users {
         judge_user(name, read, parts, faults);
@@ -335,10 +349,10 @@ fn judge_role(name: &String, role: &Role, parts: &Parts, faults: &Faults) {
         );
     }
 
-    if !parts
-        .users
-        .values()
-        .any(|user| user.user.roles.contains(name))
+    let mut users = parts.users.values();
+    let mut groups = parts.groups.values();
+    if !users.any(|user| user.user.roles.contains(name))
+        && !groups.any(|given| given.roles.contains(name))
     {
         faults.warn(
             (Warning::UnusedRole, &Subject::named("roles", name)),
@@ -384,22 +398,12 @@ fn judge_grant(role: &str, pattern: &Pattern, parts: &Parts, faults: &Faults) {
 /// Whether a user's roles exist, and whether anything lets them in.
 fn judge_user(name: &str, read: &ReadUser, parts: &Parts, faults: &Faults) {
     let key = format!("users.{name}");
-    for role in read
-        .user
-        .roles
-        .iter()
-        .filter(|role| !parts.roles.contains_key(*role))
-    {
-        faults.add(
-            &read.user.place,
-            format!("{key}.roles"),
-            format!(
-                "there is no role `{}`; {}",
-                role.escape_debug(),
-                there_are(&parts.roles)
-            ),
-        );
-    }
+    declared(
+        &read.user.roles,
+        (&read.user.place, &format!("{key}.roles")),
+        parts,
+        faults,
+    );
 
     if !read.has_hash && read.credentials.keys.is_empty() {
         faults.warn(
@@ -408,6 +412,34 @@ fn judge_user(name: &str, read: &ReadUser, parts: &Parts, faults: &Faults) {
             key,
             "has neither a password nor SSH keys and cannot log in",
         );
+    }
+}
+
+/// Whether the roles of a group exist, and whether it is known what it denies.
+fn judge_group(name: &str, given: &Given, parts: &Parts, faults: &Faults) {
+    let key = format!("{}.{}", system_groups::TABLE, name.escape_debug());
+    declared(&given.roles, (&given.place, &key), parts, faults);
+    for role in &given.roles {
+        let denies = |role: &&Role| !role.deny.is_empty();
+        if parts.roles.get(role).filter(denies).is_some() {
+            let what = (Warning::DenyByGroup, &Subject::table(system_groups::TABLE));
+            let text = format!(
+                "role `{role}` denies something, which whoever is taken out of the group, or is not known to be in it, is not denied any more"
+            );
+            faults.warn(what, &given.place, key.clone(), text);
+        }
+    }
+}
+
+/// Roles that do not exist.
+fn declared(roles: &[String], (place, key): (&Place, &str), parts: &Parts, faults: &Faults) {
+    for role in roles.iter().filter(|role| !parts.roles.contains_key(*role)) {
+        let text = format!(
+            "there is no role `{}`; {}",
+            role.escape_debug(),
+            there_are(&parts.roles)
+        );
+        faults.add(place, key, text);
     }
 }
 

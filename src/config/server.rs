@@ -33,6 +33,7 @@ pub struct Server {
     /// Certificate and key; `None` where only the policy is looked at.
     pub tls: Option<(TlsFiles, Tls)>,
     login_lifetime: Duration,
+    groups_age: Duration,
     penalties: PenaltyRules,
     verifiers: usize,
     /// Memory of one password verification, in KiB.
@@ -86,6 +87,7 @@ impl Server {
             tls,
             tls_files,
             login_lifetime: self.login_lifetime,
+            groups_age: self.groups_age,
             penalties: self.penalties,
             verifiers: self.verifiers,
             verifier_memory_kib: self.verifier_memory_kib,
@@ -142,6 +144,7 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
             Mode::Offline => pass_over_tls(tls),
         },
         login_lifetime: login_lifetime(login),
+        groups_age: groups_age(login),
         // Half of the cores: what a flood of logins must not take is the other half.
         verifiers: number(login, "verifiers", 1..=64, half_of_the_cores(4)) as usize,
         verifier_memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
@@ -191,6 +194,20 @@ fn login_lifetime(login: Option<&Table<'_>>) -> Duration {
         .and_then(|table| table.item("lifetime"))
         .and_then(|item| window(&item))
         .unwrap_or(limits::LOGIN_LIFETIME)
+}
+
+/// How long it is believed in which groups of the system somebody is. Less than a second would ask
+/// without end, more than an hour would not notice who left.
+fn groups_age(login: Option<&Table<'_>>) -> Duration {
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(3600);
+    let Some(item) = login.and_then(|table| table.item("groups_age")) else {
+        return Duration::from_secs(60);
+    };
+    let age = item.duration().unwrap_or(*bounds.start());
+    if !bounds.contains(&age) {
+        item.fault("is out of bounds; accepted is a duration from \"1s\" to \"1h\"");
+    }
+    age
 }
 
 /// Finds the keys that nobody has asked for, in the order in which the tables are read.

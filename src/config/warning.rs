@@ -47,6 +47,10 @@ warnings! {
     UnusedCommand "unused-command" Anywhere,
     /// No user has the role.
     UnusedRole "unused-role" Anywhere,
+    /// The machine does not know the group.
+    UnknownGroup "unknown-group" There,
+    /// What a group of the system denies.
+    DenyByGroup "deny-by-group" Anywhere,
     /// No command uses the definition.
     UnusedArgument "unused-argument" Anywhere,
     /// What a wildcard grants.

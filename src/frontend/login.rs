@@ -213,6 +213,9 @@ const fn refusal(code: Code) -> &'static str {
     match code {
         Code::LoginBusy => "too many logins are waiting; try again in a moment",
         Code::CodeWanted => "a one-time code is wanted",
+        Code::GroupsUnknown => {
+            "the server cannot find out now in which groups of its system this user is; try again in a moment"
+        }
         Code::LoginTries => "login refused, and this connection has no tries left",
         Code::OverLimit => {
             "this user has as much as they may have (limits.sessions_per_user, limits.trail_per_user)"

@@ -1,5 +1,6 @@
 //! What decides whether somebody is let in: the vault, the penalties, the pool of verifiers.
 
+use super::members::Members;
 use super::owed::Penalties;
 use super::turns::Turns;
 use crate::limits;
@@ -17,6 +18,8 @@ pub struct Admission {
     pub unsaved: Cell<bool>,
     /// One write of the vault at a time, in the order of the changes.
     pub saving: Mutex<()>,
+    /// In which groups of the system users are.
+    pub members: Members,
     /// Who has failed how often.
     pub penalties: RefCell<Penalties>,
     /// One place per password verification.
@@ -32,6 +35,7 @@ impl Admission {
             vault: RefCell::new(vault),
             unsaved: Cell::new(false),
             saving: Mutex::new(()),
+            members: Members::default(),
             penalties: RefCell::default(),
             verifiers: RefCell::new(Turns::new(verifiers, verifiers)),
             logins_waiting: Cell::new(0),

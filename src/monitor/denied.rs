@@ -61,6 +61,7 @@ impl From<RefusalKind> for Code {
             RefusalKind::Confirm => Self::Confirm,
             RefusalKind::Reason => Self::Reason,
             RefusalKind::NoSuchRun => Self::NoSuchRun,
+            RefusalKind::Groups => Self::GroupsUnknown,
         }
     }
 }

@@ -22,6 +22,7 @@ mod journal;
 mod link;
 mod listeners;
 mod login;
+mod members;
 mod metrics;
 mod owed;
 mod pem;
@@ -79,6 +80,7 @@ pub async fn serve(
     tokio::task::spawn_local(control::serve(state.clone(), control));
     tokio::task::spawn_local(forget_old_runs(state.clone()));
     tokio::task::spawn_local(show_life());
+    access::look_after_groups(state.clone());
     tokio::task::spawn_local(trail::keep(state.clone()));
     tokio::task::spawn_local(certificate::watch(state.clone()));
     let mut frontend = start::frontend(&state, listeners, listening).await?;

@@ -1,5 +1,6 @@
 //! Reload: the whole configuration is read and judged, and then swapped in at once, or not at all.
 
+use super::access;
 use super::config::let_go;
 use super::metrics::count;
 use super::settings::Settings;
@@ -10,6 +11,7 @@ use crate::limits;
 use crate::policy::Outline;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Reads the configuration anew and swaps it in, or keeps the old one and says every fault. Returns what
 /// is new, in words.
@@ -68,13 +70,20 @@ async fn accept(state: &Shared, new: Settings) -> Vec<String> {
         tracing::warn!(warning);
     }
 
+    // A reload asks the name service anew: whoever was taken out of a group need not be waited for.
+    let answers = access::ask_anew(state, &new.policy).await;
+
     *state.access.verifiers.borrow_mut() = Turns::new(new.verifiers, new.verifiers);
     let old = state.settings();
+    let then = state.access.members.all();
     state.ledger.bound(new.bounds.clone());
     state.config.swap(new);
     // What stood on the disk was read, and is in force.
     state.config.certificate_fault.take();
     let new = state.settings();
+    for member in answers {
+        state.access.members.learn(member);
+    }
     let generation = state.config.generation.get() + 1;
     state.config.generation.set(generation);
 
@@ -89,13 +98,21 @@ async fn accept(state: &Shared, new: Settings) -> Vec<String> {
     }));
 
     let known = RefCell::new(HashMap::new());
-    let narrowed = |user: &str| {
-        *known
-            .borrow_mut()
-            .entry(user.to_owned())
-            .or_insert_with(|| new.policy.takes_from(&old.policy, user))
+    let takes = |user: &Arc<str>| {
+        let had = old.policy.member(user).unwrap_or_else(|question| {
+            let known = then.get(user).cloned();
+            known.unwrap_or_else(|| question.unanswered())
+        });
+        let has = access::last_known(state, &new.policy, user);
+        new.policy.takes_from(&has, (&old.policy, &had))
     };
-    super::access::enforce(state, narrowed).await;
+    let narrowed = |user: &Arc<str>| {
+        let mut known = known.borrow_mut();
+        *known
+            .entry(user.clone())
+            .or_insert_with_key(|user| takes(user))
+    };
+    access::enforce(state, narrowed).await;
     super::configure::configure(state, false).await;
     super::penalties::reloaded(state, &old.penalties);
 

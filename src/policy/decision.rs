@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::judge::Judge;
+use super::member::{Held, Member};
 use super::model::{Policy, Role};
 use super::plan::Plan;
 use super::verdict::{Explanation, Refusal, Scope};
@@ -18,8 +19,8 @@ use std::time::SystemTime;
 /// Who asks, in which request, and from where.
 #[derive(Clone)]
 pub struct Asker<'a> {
-    /// The user that logged in.
-    pub user: &'a Arc<str>,
+    /// The user that logged in, with their groups.
+    pub member: &'a Member,
     /// The request's id.
     pub request: RequestId,
     /// Where the user is, as the kernel says it.
@@ -127,7 +128,7 @@ pub struct Grant<V: Judged> {
     verb: V,
     allowed: V::Allowed,
     request: RequestId,
-    user: Arc<str>,
+    member: Member,
     source: Source,
     rule: String,
     asked: SystemTime,
@@ -139,7 +140,7 @@ impl<V: Judged> Grant<V> {
             verb: verb.clone(),
             allowed,
             request: asker.request,
-            user: asker.user.clone(),
+            member: asker.member.clone(),
             source: asker.source.clone(),
             rule,
             asked: asker.asked,
@@ -161,9 +162,14 @@ impl<V: Judged> Grant<V> {
         self.request
     }
 
-    /// The user who asked.
-    pub const fn user(&self) -> &Arc<str> {
-        &self.user
+    /// The user who asked, by name.
+    pub fn user(&self) -> &Arc<str> {
+        self.member.user()
+    }
+
+    /// The user who asked, with the groups that they were judged by.
+    pub const fn member(&self) -> &Member {
+        &self.member
     }
 
     /// Where the user asked from.
@@ -227,16 +233,24 @@ impl Policy {
     /// # Errors
     /// The refusal, with the rule that decided.
     pub fn authorize<V: Judged>(&self, asker: &Asker<'_>, verb: &V) -> Result<Grant<V>, Refusal> {
-        let judge = Judge::of(self, asker.user, &asker.source, asker.owner, asker.now)
+        let judge = Judge::of(self, asker.member, &asker.source, asker.owner, asker.now)
             .for_what_was_asked_at(asker.asked);
+        if !asker.member.fits(self) {
+            return Err(Refusal::groups_unknown(asker.member.user()));
+        }
         judge.user_here()?;
         let (allowed, rule) = verb.judged(&judge)?;
         Ok(Grant::new(verb, asker, allowed, rule))
     }
 
     /// The commands that this user may run from there at this time, by name.
-    pub fn granted_to(&self, user: &str, source: &Source, now: SystemTime) -> Vec<Arc<Command>> {
-        let judge = Judge::of(self, user, source, &|_| None, now);
+    pub fn granted_to(
+        &self,
+        member: &Member,
+        source: &Source,
+        now: SystemTime,
+    ) -> Vec<Arc<Command>> {
+        let judge = Judge::of(self, member, source, &|_| None, now);
         self.commands
             .values()
             .filter(|command| judge.command(&command.name).is_ok())
@@ -248,12 +262,12 @@ impl Policy {
     /// everything that was considered.
     pub fn explain(
         &self,
-        user: &str,
+        member: &Member,
         invocation: &Invocation,
         source: &Source,
         now: SystemTime,
     ) -> Explanation {
-        let judge = Judge::of(self, user, source, &|_| None, now).taking_notes();
+        let judge = Judge::of(self, member, source, &|_| None, now).taking_notes();
         let decided = judge.user_here().and_then(|()| judge.run_plan(invocation));
         let considered = judge.considered();
         match decided {
@@ -271,9 +285,11 @@ impl Policy {
     }
 
     /// The roles of a user that do not hold at this time, a clause for each.
-    pub fn out_of_hours(&self, user: &str, now: SystemTime) -> Vec<String> {
-        self.roles_of(user)
-            .filter_map(|(name, role)| Some(format!("roles.{name} {}", role.out_of_hours(now)?)))
+    pub fn out_of_hours(&self, member: &Member, now: SystemTime) -> Vec<String> {
+        self.roles_of(member)
+            .filter_map(|Held { name, role, .. }| {
+                Some(format!("roles.{name} {}", role.out_of_hours(now)?))
+            })
             .collect()
     }
 

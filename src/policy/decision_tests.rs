@@ -4,8 +4,8 @@ use super::*;
 use crate::ids::Named;
 use crate::place::Place;
 use crate::policy::{
-    Argument, Choices, Kind, Network, OnDisconnect, OnRevoke, Pass, Pattern, Presence, RefusalKind,
-    RunAs, Segment, Stdin, Template, Text, User, Word,
+    Argument, Choices, Groups, Kind, Network, OnDisconnect, OnRevoke, Pass, Pattern, Presence,
+    RefusalKind, RunAs, Segment, Stdin, Template, Text, User, Word,
 };
 use crate::source::Source;
 use crate::verb::{
@@ -115,6 +115,7 @@ fn policy() -> Policy {
 
     let user = |roles: &[&str]| User {
         roles: roles.iter().map(ToString::to_string).collect(),
+        account: None,
         disabled: false,
         sources: vec![],
         place: at(2),
@@ -143,6 +144,7 @@ fn policy() -> Policy {
     };
 
     Policy {
+        groups: Groups::default(),
         terminals: std::collections::BTreeSet::new(),
         roles: [
             (
@@ -225,6 +227,16 @@ fn now() -> SystemTime {
 const OFFICE: &str = "10.1.2.3";
 const HOME: &str = "192.0.2.1";
 
+/// A user of a policy in which no group gives roles.
+fn member(policy: &Policy, user: &str) -> Member {
+    policy.member(&Arc::from(user)).unwrap()
+}
+
+/// Whether a policy gives a user less than another, where no group gives roles.
+fn takes(new: &Policy, old: &Policy, user: &str) -> bool {
+    new.takes_from(&member(new, user), (old, &member(old, user)))
+}
+
 fn asked<V: Judged>(
     policy: &Policy,
     user: &str,
@@ -233,7 +245,7 @@ fn asked<V: Judged>(
 ) -> Result<Grant<V>, Refusal> {
     let owner = |run: RunId| (run == own_run()).then(|| Arc::from("alice"));
     let asker = Asker {
-        user: &Arc::from(user),
+        member: &member(policy, user),
         request: RequestId::from_random([1; 20]),
         source: Source::from(source.parse::<IpAddr>().unwrap()),
         owner: &owner,
@@ -665,7 +677,7 @@ fn rights_over_others_widen_what_is_shown_and_each_goes_alone() {
 fn lists_show_only_what_is_granted_here() {
     let names = |user, source: &str| {
         let granted = decide(user, source, &List {}).unwrap();
-        let commands = policy().granted_to(granted.user(), granted.source(), now());
+        let commands = policy().granted_to(granted.member(), granted.source(), now());
         let names = commands.iter().map(|command| command.name.clone());
         names.collect::<Vec<_>>()
     };

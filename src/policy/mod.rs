@@ -8,10 +8,13 @@ mod argument;
 mod choice;
 mod command;
 mod decision;
+mod extent;
+mod groups;
 mod hazard;
 mod holes;
 mod hours;
 mod judge;
+mod member;
 mod model;
 mod moment;
 mod network;
@@ -28,8 +31,10 @@ pub use command::{
     Command, Confinement, OnDisconnect, OnRevoke, RunLimits, Sandbox, Signal, Stdin,
 };
 pub use decision::{Asker, Grant, Judged, LocalGrant, authorize_local};
+pub use groups::{Given, Groups};
 pub use hazard::{Loose, forbidden_variable, interpreter_hole, option_hole, starts_shells};
 pub use hours::{Hours, Zone};
+pub use member::{Held, Member, Question};
 pub use model::{Pattern, Policy, Role, User};
 pub use moment::{Form, Moment, Times};
 pub use network::{Network, canonical};

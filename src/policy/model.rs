@@ -1,8 +1,9 @@
 //! What a configuration says, read and resolved: which commands there are, which roles grant them,
-//! which users have these.
+//! which users and groups of the system have these.
 
 use super::Network;
 use super::command::Command;
+use super::groups::Groups;
 use super::hours::{self, Hours};
 use crate::place::Place;
 use crate::source::Source;
@@ -19,6 +20,8 @@ pub struct Policy {
     pub users: BTreeMap<String, User>,
     /// The commands, by name.
     pub commands: BTreeMap<String, Arc<Command>>,
+    /// The groups of the system that give roles.
+    pub groups: Groups,
     /// The kinds of terminals that the machine knows.
     pub terminals: BTreeSet<String>,
 }
@@ -46,8 +49,10 @@ pub struct Role {
 /// A user, as far as authorisation is concerned.
 #[derive(Debug, Clone, Default)]
 pub struct User {
-    /// Their roles, all of them declared.
+    /// The roles of their entry, all of them declared; groups of the system can give more.
     pub roles: Vec<String>,
+    /// The account whose groups give them roles, where it is not called as they are.
+    pub account: Option<Arc<str>>,
     /// A disabled user cannot log in.
     pub disabled: bool,
     /// Where they must come from; empty means anywhere.
@@ -92,95 +97,6 @@ impl Role {
 /// No networks mean anywhere.
 pub fn within(networks: &[Network], source: &Source) -> bool {
     networks.is_empty() || networks.iter().any(|network| network.holds(source))
-}
-
-impl Policy {
-    /// The roles of a user who is not disabled, with their names.
-    pub fn roles_of<'p>(&'p self, user: &str) -> impl Iterator<Item = (&'p str, &'p Role)> {
-        let names = self
-            .users
-            .get(user)
-            .filter(|user| !user.disabled)
-            .map(|user| user.roles.as_slice())
-            .unwrap_or_default();
-        names
-            .iter()
-            .filter_map(|name| self.roles.get(name).map(|role| (name.as_str(), role)))
-    }
-
-    /// Whether a user may run a command from somewhere, at some time.
-    pub fn may(&self, user: &str, command: &str) -> bool {
-        let denied = self
-            .roles_of(user)
-            .any(|(_, role)| role.deny.iter().any(|pattern| pattern.matches(command)));
-        let granted = self
-            .roles_of(user)
-            .any(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command)));
-        self.commands.contains_key(command) && granted && !denied
-    }
-
-    /// Whether a user may run a command from this address, at some time.
-    pub fn may_from(&self, user: &str, command: &str, source: &Source) -> bool {
-        let granted = |role: &Role| {
-            role.holds_from(source) && role.commands.iter().any(|pattern| pattern.matches(command))
-        };
-        self.may(user, command)
-            && self
-                .users
-                .get(user)
-                .is_some_and(|user| user.holds_from(source))
-            && self.roles_of(user).any(|(_, role)| granted(role))
-            && self
-                .commands
-                .get(command)
-                .is_some_and(|command| within(&command.sources, source))
-    }
-
-    /// Whether this policy gives a user less than an old one did: a role, a grant, a right, an
-    /// address, time. What it only adds is no reason to end anything.
-    pub fn takes_from(&self, old: &Self, user: &str) -> bool {
-        let (Some(was), Some(is)) = (old.users.get(user), self.users.get(user)) else {
-            return true;
-        };
-        // What a pattern means, in both: a name that is spelled out and one that a wildcard covers
-        // are the same grant.
-        let names: BTreeSet<&String> = old.commands.keys().chain(self.commands.keys()).collect();
-        let means = |patterns: &[Pattern]| -> BTreeSet<String> {
-            names
-                .iter()
-                .filter(|name| patterns.iter().any(|pattern| pattern.matches(name)))
-                .map(|name| (*name).clone())
-                .collect()
-        };
-
-        let narrower = |was: &[Network], is: &[Network]| {
-            !is.is_empty()
-                && (was.is_empty()
-                    || !was
-                        .iter()
-                        .all(|network| is.iter().any(|wider| wider.covers(network))))
-        };
-
-        let shorter = |was: Option<Duration>, is: Option<Duration>| {
-            is.is_some_and(|is| was.is_none_or(|was| is < was))
-        };
-        let lost = |was: &Role, is: &Role| {
-            !means(&was.commands).is_subset(&means(&is.commands))
-                || !means(&is.deny).is_subset(&means(&was.deny))
-                || !was.verbs.iter().all(|verb| is.verbs.contains(verb))
-                || narrower(&was.sources, &is.sources)
-                || hours::narrower(&was.when, &is.when)
-                || shorter(was.max_run_time, is.max_run_time)
-        };
-
-        (is.disabled && !was.disabled)
-            || narrower(&was.sources, &is.sources)
-            || was.roles.iter().any(|name| {
-                !is.roles.contains(name) || old.roles.get(name).zip(self.roles.get(name)).is_none_or(|(was, is)| lost(was, is))
-            })
-            // A role that is new to them can take away too.
-            || is.roles.iter().filter(|name| !was.roles.contains(name)).any(|name| self.roles.get(name).is_some_and(|role| !role.deny.is_empty()))
-    }
 }
 
 /// A command name with `*` for any run of characters.

@@ -54,6 +54,7 @@ fn narrowed() -> Policy {
 
     let user = |roles: &[&str], sources: &[&str]| User {
         roles: roles.iter().map(ToString::to_string).collect(),
+        account: None,
         disabled: false,
         sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
         place: at(3),
@@ -125,7 +126,7 @@ fn what_is_denied_stays_denied_wherever_one_comes_from() {
 
         assert!(judged("denied", source, &List {}).is_ok());
         let listed = narrowed().granted_to(
-            "denied",
+            &member(&narrowed(), "denied"),
             &Source::from(source.parse::<IpAddr>().unwrap()),
             now(),
         );
@@ -201,7 +202,7 @@ fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
     ] {
         for source in [HOME, OFFICE] {
             let explained = narrowed().explain(
-                user,
+                &member(&narrowed(), user),
                 &invocation,
                 &Source::from(source.parse::<IpAddr>().unwrap()),
                 now(),
@@ -214,7 +215,7 @@ fn an_explanation_names_every_rule_and_decides_as_a_request_does() {
     }
 
     let explained = narrowed().explain(
-        "brief",
+        &member(&narrowed(), "brief"),
         &Invocation {
             reason: Some("OPS-7".into()),
             ..invocation
@@ -297,13 +298,13 @@ fn what_is_taken_from_a_user_and_what_is_not() {
         let (mut old, mut new) = (narrowed(), narrowed());
         old.roles.get_mut("support").unwrap().sources = networks(was);
         new.roles.get_mut("support").unwrap().sources = networks(is);
-        assert_eq!(new.takes_from(&old, "alice"), taken, "{was} to {is}");
+        assert_eq!(takes(&new, &old, "alice"), taken, "{was} to {is}");
     }
 
     for (index, (taken, change)) in cases.iter().enumerate() {
         let mut new = narrowed();
         change(&mut new);
-        assert_eq!(new.takes_from(&narrowed(), "alice"), *taken, "{index}");
+        assert_eq!(takes(&new, &narrowed(), "alice"), *taken, "{index}");
     }
 
     type RoleChange = fn(&mut Role);
@@ -344,6 +345,6 @@ fn what_is_taken_from_a_user_and_what_is_not() {
     for (index, (taken, change)) in roles.iter().enumerate() {
         let mut new = narrowed();
         role(&mut new, &change);
-        assert_eq!(new.takes_from(&narrowed(), "alice"), *taken, "role {index}");
+        assert_eq!(takes(&new, &narrowed(), "alice"), *taken, "role {index}");
     }
 }

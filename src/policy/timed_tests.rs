@@ -46,7 +46,7 @@ fn judged_at<V: Judged>(
     verb: &V,
 ) -> Result<Grant<V>, Refusal> {
     let asker = Asker {
-        user: &Arc::from(user),
+        member: &member(policy, user),
         request: RequestId::from_random([1; 20]),
         source: Source::from(HOME.parse::<IpAddr>().unwrap()),
         owner: &|run| (run == own_run()).then(|| Arc::from("alice")),
@@ -65,7 +65,9 @@ fn a_role_out_of_its_hours_grants_nothing() {
     let policy = timed();
     let list = |now| {
         let home = Source::from(HOME.parse::<IpAddr>().unwrap());
-        policy.granted_to("alice", &home, now).len()
+        policy
+            .granted_to(&member(&policy, "alice"), &home, now)
+            .len()
     };
     for (hours, holds) in [
         (0, true),
@@ -79,7 +81,9 @@ fn a_role_out_of_its_hours_grants_nothing() {
         assert_eq!(decided.is_ok(), holds, "{hours}: {decided:?}");
         assert_eq!(list(later(hours)), if holds { 3 } else { 0 }, "{hours}");
         assert_eq!(
-            policy.out_of_hours("alice", later(hours)).len(),
+            policy
+                .out_of_hours(&member(&policy, "alice"), later(hours))
+                .len(),
             if holds { 1 } else { 2 }
         );
     }
@@ -129,7 +133,8 @@ fn the_time_of_the_judgement_is_not_the_time_that_arguments_mean() {
 fn an_explanation_says_the_hours_and_what_clocks_show() {
     let Run(invocation) = restart();
     let home = Source::from(HOME.parse::<IpAddr>().unwrap());
-    let explained = timed().explain("alice", &invocation, &home, later(28));
+    let (policy, alice) = (timed(), member(&timed(), "alice"));
+    let explained = policy.explain(&alice, &invocation, &home, later(28));
     assert_eq!(explained.rule, "roles.support.when (c.toml:4)");
     assert_eq!(
         explained.considered,
@@ -148,9 +153,9 @@ fn hours_that_are_less_are_taken_and_hours_that_pass_are_not() {
     for name in ["support", "office"] {
         same.roles.get_mut(name).unwrap().sources = vec![];
     }
-    assert!(bound.takes_from(&unbound, "alice"));
-    assert!(!bound.takes_from(&bound, "alice") && !same.takes_from(&bound, "lead"));
+    assert!(takes(&bound, &unbound, "alice"));
+    assert!(!takes(&bound, &bound, "alice") && !takes(&same, &bound, "lead"));
     // What goes on is looked at by this: it does not end with the hours.
     let home = Source::from(HOME.parse::<IpAddr>().unwrap());
-    assert!(bound.may_from("alice", "restart", &home));
+    assert!(bound.may_from(&member(&bound, "alice"), "restart", &home));
 }

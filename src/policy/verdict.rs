@@ -52,6 +52,8 @@ pub enum RefusalKind {
     Reason,
     /// The user has no such run.
     NoSuchRun,
+    /// Nobody knows now in which groups of the system the user is.
+    Groups,
 }
 
 impl Refusal {
@@ -59,6 +61,14 @@ impl Refusal {
     pub fn local() -> Self {
         let text = "only root and the daemon's own user may ask this";
         Self::plain(RefusalKind::NotPermitted, "default deny", text.into())
+    }
+
+    /// The refusal of whoever cannot be judged, because a group could give them another role.
+    pub fn groups_unknown(user: &str) -> Self {
+        let text = format!(
+            "it is not known now in which groups of this system `{user}` is, so nobody can say what they may do; ask again in a moment"
+        );
+        Self::plain(RefusalKind::Groups, "groups-of-system", text)
     }
 
     pub(super) fn plain(kind: RefusalKind, rule: &str, text: String) -> Self {

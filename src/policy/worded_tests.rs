@@ -44,6 +44,7 @@ fn worded() -> Policy {
         ..User::default()
     };
     Policy {
+        groups: Groups::default(),
         terminals: std::collections::BTreeSet::new(),
         roles: [("support".to_owned(), role)].into(),
         users: [("alice".to_owned(), user)].into(),
@@ -138,7 +139,7 @@ fn the_same_request_means_the_same_time_as_long_as_it_is_judged_at_the_same() {
     let verb = run("logs", &[]);
     let at = |now| {
         let asker = Asker {
-            user: &Arc::from("alice"),
+            member: &member(&policy, "alice"),
             request: RequestId::from_random([1; 20]),
             source: Source::from(HOME.parse::<IpAddr>().unwrap()),
             owner: &|_| None,

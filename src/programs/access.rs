@@ -2,12 +2,13 @@
 
 use super::display::{self, plain};
 use super::faults::faulty;
+use super::members::{member, members, with_group};
 use super::{complain, say, say_json};
 use crate::cli::{Given, assign, speak};
 use crate::config::{self, Machine};
 use crate::exit::Status;
 use crate::monitor::{describe, explain as view};
-use crate::policy::{Network, Policy, Role};
+use crate::policy::{Held, Member, Network, Policy};
 use crate::secret::Secret;
 use crate::verb::{self, Arguments, Invocation};
 use serde_json::{Value, json};
@@ -64,8 +65,12 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
         reason: question.reason.clone(),
     };
 
+    let member = match member(&policy, &question.user, offline) {
+        Ok(member) => member,
+        Err(status) => return status,
+    };
     let explanation = policy.explain(
-        &question.user,
+        &member,
         &invocation,
         &question.source.into(),
         crate::clock::now(),
@@ -128,6 +133,10 @@ pub fn tell(rows: &[Row]) {
         } else {
             format!("; {}", bounds.join(", "))
         };
+        let roles: Vec<String> = roles
+            .iter()
+            .map(|(role, group)| with_group(role, group.as_deref()))
+            .collect();
         say(&format!(
             "{user:users$}  {command:commands$}  by {}{account}{bounds}",
             roles.join(", ")
@@ -157,7 +166,16 @@ pub fn access(
     if let Some(command) = command.filter(|command| !policy.commands.contains_key(*command)) {
         return unknown("command", command);
     }
-    let rows = rows(&policy, user, command);
+    let members = match members(&policy, user, offline) {
+        Ok(members) => members,
+        Err(status) => return status,
+    };
+    let rows = rows(&policy, &members, command);
+    if offline && !policy.groups.names().is_empty() {
+        complain(
+            "ordaind: the name service is not asked offline, so no role of a group is looked at",
+        );
+    }
     if json {
         say_json(&json!({ "access": in_json(&rows) }));
         return Status::OK;
@@ -169,23 +187,37 @@ pub fn access(
     Status::OK
 }
 
-/// What a user may run, or who may run a command, or both.
-pub fn rows(policy: &Policy, user: Option<&str>, command: Option<&str>) -> Vec<Row> {
-    let meant = |asked: Option<&str>, name: &str| asked.is_none_or(|asked| asked == name);
+/// What these users may run, of one command or of all.
+pub fn rows(policy: &Policy, members: &[Member], command: Option<&str>) -> Vec<Row> {
+    let meant = |name: &str| command.is_none_or(|asked| asked == name);
     let mut rows = Vec::new();
-    for name in policy.users.keys().filter(|name| meant(user, name)) {
+    for member in members {
         let granted = policy
             .commands
             .keys()
-            .filter(|known| meant(command, known) && policy.may(name, known));
-        rows.extend(granted.filter_map(|command| row(policy, name, command)));
+            .filter(|known| meant(known) && policy.may(member, known));
+        rows.extend(granted.filter_map(|command| row(policy, member, command)));
     }
     rows
 }
 
 /// The rows for machines.
 pub fn in_json(rows: &[Row]) -> Value {
-    let row = |row: &Row| json!({ "user": row.user, "command": row.command, "roles": row.roles, "run_as": row.run_as, "bounds": row.bounds.join(", ") });
+    let row = |row: &Row| {
+        let roles: Vec<&str> = row.roles.iter().map(|(role, _)| &**role).collect();
+        let groups = row.roles.iter().filter_map(|(role, group)| {
+            let group = group.clone()?;
+            Some((role.clone(), Value::String(group)))
+        });
+        json!({
+            "user": row.user,
+            "command": row.command,
+            "roles": roles,
+            "groups": groups.collect::<serde_json::Map<String, Value>>(),
+            "run_as": row.run_as,
+            "bounds": row.bounds.join(", "),
+        })
+    };
     rows.iter().map(row).collect()
 }
 
@@ -193,16 +225,23 @@ pub fn in_json(rows: &[Row]) -> Value {
 pub struct Row {
     user: String,
     command: String,
-    roles: Vec<String>,
+    /// Each with the group of the system that gives it, if one does.
+    roles: Vec<(String, Option<String>)>,
     run_as: String,
     bounds: Vec<String>,
 }
 
-fn row(policy: &Policy, user: &str, command: &str) -> Option<Row> {
+fn row(policy: &Policy, member: &Member, command: &str) -> Option<Row> {
+    let user = &**member.user();
     let (known, declared) = (policy.users.get(user)?, policy.commands.get(command)?);
-    let granting: Vec<(&str, &Role)> = policy
-        .roles_of(user)
-        .filter(|(_, role)| role.commands.iter().any(|pattern| pattern.matches(command)))
+    let granting: Vec<Held<'_>> = policy
+        .roles_of(member)
+        .filter(|held| {
+            held.role
+                .commands
+                .iter()
+                .any(|pattern| pattern.matches(command))
+        })
         .collect();
     let mut bounds: Vec<String> = of_roles(&granting).into_iter().collect();
     let networks = [("user", &known.sources), ("command", &declared.sources)];
@@ -217,7 +256,12 @@ fn row(policy: &Policy, user: &str, command: &str) -> Option<Row> {
         command: command.to_owned(),
         roles: granting
             .iter()
-            .map(|(name, _)| (*name).to_owned())
+            .map(|held| {
+                (
+                    held.name.to_owned(),
+                    held.by.map(|(group, _)| group.to_owned()),
+                )
+            })
             .collect(),
         run_as: declared.run_as.name().to_owned(),
         bounds,
@@ -226,9 +270,9 @@ fn row(policy: &Policy, user: &str, command: &str) -> Option<Row> {
 
 /// From where and when one of these roles holds; `None` where one holds anywhere and always, which makes
 /// the others' bounds matter no more.
-fn of_roles(granting: &[(&str, &Role)]) -> Option<String> {
+fn of_roles(granting: &[Held<'_>]) -> Option<String> {
     let mut bounds = Vec::new();
-    for (_, role) in granting {
+    for Held { role, .. } in granting {
         let sources = (!role.sources.is_empty()).then(|| from(&role.sources));
         let hours = role
             .hours()

@@ -234,6 +234,7 @@ impl Patience {
             Code::Connect,
             Code::ConnectionLost,
             Code::LoginBusy,
+            Code::GroupsUnknown,
         ];
 
         if !passing.iter().any(|code| error.is(*code)) || Instant::now() + self.pause >= self.until

@@ -31,6 +31,8 @@ mod keys;
 mod local;
 #[cfg(target_os = "linux")]
 mod logs;
+#[cfg(target_os = "linux")]
+mod members;
 mod output;
 mod run;
 #[cfg(target_os = "linux")]

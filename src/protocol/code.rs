@@ -60,6 +60,10 @@ codes! {
     /// The first factor is right; this user's one-time code is wanted with it.
     CodeWanted = 203, "code-wanted";
 
+    /// It is not known now in which groups of the server's system the user is, and such groups give
+    /// roles.
+    GroupsUnknown = 204, "groups-unknown";
+
     /// The request's signature is missing, wrong, or by another key or for another session.
     Signature = 300, "signature";
     /// The request's counter is not higher than the last one's: it was sent before.

@@ -1,5 +1,6 @@
 //! Name service: users and groups of this machine. Asked at load, with a deadline, off the loops.
 
+use super::group;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -37,12 +38,20 @@ pub fn lookup(
     group: Option<String>,
     deadline: Duration,
 ) -> Result<(Names, Option<Group>), String> {
+    within(deadline, move || {
+        names(&user).and_then(|names| Ok((names, group.as_deref().map(group_named).transpose()?)))
+    })
+}
+
+/// Asks the name service in a thread of its own, because a lookup (LDAP, NIS) can hang for as long as
+/// it likes.
+pub(super) fn within<T: Send + 'static>(
+    deadline: Duration,
+    ask: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
     let (done, answer) = mpsc::channel();
-    // A thread of its own, because a lookup (LDAP, NIS) can hang for as long as it likes.
     std::thread::spawn(move || {
-        let found = names(&user)
-            .and_then(|names| Ok((names, group.as_deref().map(group_named).transpose()?)));
-        let _ = done.send(found);
+        let _ = done.send(ask());
     });
     answer
         .recv_timeout(deadline)
@@ -127,59 +136,51 @@ fn entry_of(user: &Result<CString, u32>, buffer: &mut [libc::c_char]) -> Result<
     }
 }
 
-/// All groups of a user, their own included.
-fn groups_of(name: &CStr, own: libc::gid_t) -> Result<Vec<u32>, String> {
-    let mut groups = vec![0 as libc::gid_t; 1024];
-    let mut count = 1024;
-
-    // SAFETY: `groups` has room for `count` entries.
-    if unsafe { libc::getgrouplist(name.as_ptr(), own, groups.as_mut_ptr(), &raw mut count) } < 0 {
-        return Err(format!(
-            "user `{}` is in more than 1024 groups",
-            name.to_string_lossy()
-        ));
+/// The own group of the account of this name, if there is one. What is no plain answer is a failure.
+pub(super) fn own_group(name: &CString) -> std::io::Result<Option<u32>> {
+    let mut buffer = vec![0 as libc::c_char; 64 * 1024];
+    match entry_of(&Ok(name.clone()), &mut buffer) {
+        Ok(entry) => Ok(Some(entry.pw_gid).filter(|gid| *gid != u32::MAX)),
+        Err(0) => Ok(None),
+        Err(fault) => Err(std::io::Error::from_raw_os_error(fault)),
     }
-
-    groups.truncate(usize::try_from(count).unwrap_or(0));
-    Ok(groups)
 }
 
-/// Looks at a group by name or by id, if there is one.
-fn with_group<T>(gid: Result<&CStr, u32>, look: impl FnOnce(&libc::group) -> T) -> Option<T> {
-    let mut buffer = vec![0 as libc::c_char; 256 * 1024];
+/// All groups of a user, their own included.
+pub(super) fn groups_of(name: &CStr, own: libc::gid_t) -> Result<Vec<u32>, String> {
+    // As many as the kernel lets a process be in.
+    const MOST: usize = 65_536;
 
-    // SAFETY: an all-zero group is a valid value to be overwritten.
-    let mut entry: libc::group = unsafe { std::mem::zeroed() };
-    let mut found = std::ptr::null_mut();
+    let mut room = 1024;
+    loop {
+        let mut groups = vec![0 as libc::gid_t; room];
+        let mut count = libc::c_int::try_from(room).unwrap_or(libc::c_int::MAX);
 
-    // SAFETY: every pointer lives through the call; the length is the buffer's own.
-    unsafe {
-        match gid {
-            Ok(name) => libc::getgrnam_r(
-                name.as_ptr(),
-                &raw mut entry,
-                buffer.as_mut_ptr(),
-                buffer.len(),
-                &raw mut found,
-            ),
-            Err(gid) => libc::getgrgid_r(
-                gid,
-                &raw mut entry,
-                buffer.as_mut_ptr(),
-                buffer.len(),
-                &raw mut found,
-            ),
+        // SAFETY: `groups` has room for `count` entries.
+        let all = unsafe {
+            libc::getgrouplist(name.as_ptr(), own, groups.as_mut_ptr(), &raw mut count) >= 0
+        };
+        if all {
+            groups.truncate(usize::try_from(count).unwrap_or(0));
+            return Ok(groups);
         }
-    };
-
-    (!found.is_null()).then(|| look(&entry))
+        if room >= MOST {
+            return Err(format!(
+                "user `{}` is in more than {MOST} groups",
+                name.to_string_lossy()
+            ));
+        }
+        room = MOST;
+    }
 }
 
 /// The group of this name.
 fn group_named(name: &str) -> Result<Group, String> {
     let missing = || format!("there is no group `{}`", name.escape_debug());
     let text = CString::new(name).map_err(|_| missing())?;
-    with_group(Ok(&text), |entry| entry.gr_gid)
+    group::look_at(Ok(&text), |entry| entry.gr_gid)
+        .ok()
+        .flatten()
         .filter(|gid| *gid != u32::MAX)
         .map(|gid| Group { gid })
         .ok_or_else(missing)
@@ -190,7 +191,7 @@ pub fn group_is_private(gid: u32, uid: u32) -> bool {
     let Ok(user) = names(&Err(uid)) else {
         return false;
     };
-    with_group(Err(gid), |entry| {
+    let private = group::look_at(Err(gid), |entry| {
         // SAFETY: the lookup succeeded: gr_name is text, gr_mem a list that ends with a null
         // pointer.
         let (name, lonely) = unsafe {
@@ -201,8 +202,8 @@ pub fn group_is_private(gid: u32, uid: u32) -> bool {
         };
 
         lonely && name.to_bytes() == user.name.as_bytes()
-    })
-    .unwrap_or(false)
+    });
+    private.ok().flatten().unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ mod fault;
 mod file;
 #[cfg(target_os = "linux")]
 mod foreign;
+#[cfg(target_os = "linux")]
+mod group;
 mod interface;
 #[cfg(target_os = "linux")]
 mod jail;
@@ -27,6 +29,8 @@ mod jail;
 mod keeper;
 #[cfg(target_os = "linux")]
 mod listener;
+#[cfg(target_os = "linux")]
+mod membership;
 #[cfg(target_os = "linux")]
 mod message;
 mod poll;
@@ -74,6 +78,8 @@ pub use jail::Files;
 pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 #[cfg(target_os = "linux")]
 pub use listener::{is_no_own_address, listen_again, socket_listens};
+#[cfg(target_os = "linux")]
+pub use membership::{groups_among, groups_among_within, unknown_groups};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
 pub use poll::{wait_readable, wait_writable};

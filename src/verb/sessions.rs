@@ -22,6 +22,10 @@ pub struct WhoamiView {
     pub by: String,
     /// The user's roles as they are now, wherever and whenever they hold.
     pub roles: Vec<String>,
+    /// The groups of the server's system that give the user some of these roles, besides those of their
+    /// own entry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// A clause for each of these roles that does not hold at this time: the role, its hours, and what
     /// the clocks there show.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

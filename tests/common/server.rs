@@ -93,6 +93,14 @@ pub fn launch(
             .arg(env!("CARGO_BIN_EXE_ordaind"));
     }
 
+    if let Some((_, folder)) = environment.iter().find(|(name, _)| name == "ORDAIN_ETC") {
+        daemon = Command::new("unshare");
+        daemon
+            .args(["--mount", "/bin/sh", "-c", PRIVATE_ETC])
+            .arg(folder)
+            .arg(env!("CARGO_BIN_EXE_ordaind"));
+    }
+
     let mut child = daemon
         .arg("--config")
         .arg(config)
@@ -107,6 +115,9 @@ pub fn launch(
 
 /// Starts what its arguments name, traced by a process beside it, and as this very process.
 const TRACED: &str = "exec strace -D -f -q -s 40 -e signal=none -o \"$0/$$.trace\" \"$@\"";
+
+/// Starts what its arguments name with a folder in the place of /etc, which nobody else sees.
+const PRIVATE_ETC: &str = "mount --bind \"$0\" /etc && exec \"$@\"";
 
 /// The folder for the trace of a daemon that is to be traced: of one, or of all in this process.
 fn traced(environment: &[(String, String)]) -> Option<String> {

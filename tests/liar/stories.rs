@@ -328,6 +328,7 @@ fn answers() -> Vec<Story> {
             "whoami",
             &json!({
                 "user": "alice", "source": "192.0.2.1", "by": "password", "roles": ["ops"],
+                "groups": ["wheel"], "out_of_hours": ["roles.ops holds Mon 08:00-18:00 UTC"],
                 "session": SESSION, "kept": SESSION, "kept_s": 100,
             }),
         ),

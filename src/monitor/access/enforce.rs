@@ -1,6 +1,7 @@
 //! What the policy takes away takes effect at once.
 
 use super::kept::{end_kept, gone, over};
+use super::last::last_known;
 use super::store::save;
 use crate::credential::Factor;
 use crate::exit::Reason;
@@ -9,14 +10,16 @@ use crate::monitor::runs;
 use crate::monitor::sessions;
 use crate::monitor::state::Shared;
 use crate::policy::OnRevoke;
+use std::sync::Arc;
 
 /// What the policy takes away takes effect: sessions, kept logins, and by their rule runs.
 /// `narrowed` says who has lost some of their rights.
-pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
+pub async fn enforce(state: &Shared, narrowed: impl Fn(&Arc<str>) -> bool) {
     // First of all: no start that was judged before this is cloned any more.
     state.runs.epoch.raise();
     let settings = state.settings();
     let lost = |user: &str, factor: &Factor| gone(&settings, state, user, factor);
+    let now_has = |user: &Arc<str>| last_known(state, &settings.policy, user);
     let changed = end_kept(state, |_, login| over(&settings, state, login), "revoked");
     let ending: Vec<_> = {
         let runs = state.runs.going.borrow();
@@ -27,7 +30,7 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
                 !settings.policy.commands.contains_key(&run.command.name)
                     || settings
                         .policy
-                        .may_from(&run.user, &run.command.name, &run.source)
+                        .may_from(&now_has(&run.user), &run.command.name, &run.source)
             };
 
             let lost = lost(&run.user, &run.factor) || (narrowed(&run.user) && !may());
@@ -47,7 +50,8 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&str) -> bool) {
     for left in state.runs.left.borrow().values() {
         let may = || {
             let (policy, name) = (&settings.policy, &left.command.name);
-            !policy.commands.contains_key(name) || policy.may_from(&left.user, name, &left.source)
+            !policy.commands.contains_key(name)
+                || policy.may_from(&now_has(&left.user), name, &left.source)
         };
         let lost = lost(&left.user, &left.factor) || (narrowed(&left.user) && !may());
         if lost && left.command.on_revoke == OnRevoke::Cancel {

@@ -253,7 +253,7 @@ fn refuse(state: &Shared, number: ConnectionId, refused: Code) {
         connection.stage = Stage::Greeted;
         if matches!(
             refused,
-            Code::LoginBusy | Code::CodeWanted | Code::OverLimit
+            Code::LoginBusy | Code::CodeWanted | Code::GroupsUnknown | Code::OverLimit
         ) {
             // Nothing was tried, or nothing was wrong yet.
             connection.tries = connection.tries.saturating_sub(1);

@@ -11,12 +11,13 @@ pub use answer::too_busy;
 pub use greet::{greet, spoilt, stock_up};
 pub use judged::Proof;
 
+use super::access;
 use super::state::Shared;
 use crate::ids::ConnectionId;
 use crate::ipc::Stage;
 use crate::source::Peer;
 use crate::sys::Foreign;
-use judged::Bound;
+use judged::{Bound, Proved};
 
 /// Verifies a login in its turn and answers.
 ///
@@ -51,7 +52,14 @@ pub fn login(
             server_key: server_key.0,
             source: peer.source.clone(),
         };
-        let judged = methods::judge(&state, &bound, proof).await;
+        let mut judged = methods::judge(&state, &bound, proof).await;
+        // Nobody is asked in the name of whoever has proved nothing. A session that comes back is
+        // judged request by request, and must not depend on a name service for that.
+        if matches!(judged.outcome, Ok(Proved::User(_)))
+            && let Err(why) = access::know(&state, &judged.user).await
+        {
+            judged.outcome = Err(why);
+        }
         answer::answer(&state, number, peer, judged).await;
     });
     Ok(())

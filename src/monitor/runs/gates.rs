@@ -8,7 +8,7 @@ use crate::monitor::access;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Charges, Output, Phase, Run, both_streams};
 use crate::monitor::state::Shared;
-use crate::policy::{Asker, Command, Grant};
+use crate::policy::{Asker, Command, Grant, Refusal};
 use crate::protocol::Code;
 use crate::verb;
 use std::collections::{HashMap, VecDeque};
@@ -304,8 +304,13 @@ pub fn may_start(
 
 /// Whether what was granted before would be granted now, and be the same.
 fn still_granted(state: &Shared, grant: &Grant<verb::Run>, when: &str) -> Result<(), Denied> {
+    let no = |refusal: &Refusal| {
+        let text = format!("{} ({when})", refusal.text);
+        Denied::new(refusal.kind.into(), text)
+    };
+    let member = access::member(state, grant.user()).map_err(|refusal| no(&refusal))?;
     let asker = Asker {
-        user: grant.user(),
+        member: &member,
         request: grant.request(),
         source: grant.source().clone(),
         owner: &|_| None,
@@ -323,9 +328,6 @@ fn still_granted(state: &Shared, grant: &Grant<verb::Run>, when: &str) -> Result
             let text = format!("the command was changed {when}");
             Err(Denied::new(Code::QueueLeft, text))
         }
-        Err(refusal) => {
-            let text = format!("{} ({when})", refusal.text);
-            Err(Denied::new(refusal.kind.into(), text))
-        }
+        Err(refusal) => Err(no(&refusal)),
     }
 }

@@ -15,14 +15,14 @@ impl Serve for List {
         asked.done(state, &asked.granted(&grant), || {
             let policy = &state.settings().policy;
             let now = grant.asked();
-            let commands = policy.granted_to(grant.user(), grant.source(), now);
+            let commands = policy.granted_to(grant.member(), grant.source(), now);
             let line = |command: &std::sync::Arc<Command>| CommandLine {
                 name: command.name.clone(),
                 summary: command.summary.clone(),
             };
             Ok(CommandList {
                 commands: commands.iter().map(line).collect(),
-                out_of_hours: policy.out_of_hours(grant.user(), now),
+                out_of_hours: policy.out_of_hours(grant.member(), now),
             })
         });
     }
@@ -53,8 +53,12 @@ impl Serve for Preview {
 impl Serve for Explain {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
         let policy = &state.settings().policy;
-        let explanation =
-            policy.explain(grant.user(), &grant.verb().0, grant.source(), grant.asked());
+        let explanation = policy.explain(
+            grant.member(),
+            &grant.verb().0,
+            grant.source(),
+            grant.asked(),
+        );
         let refusal = explanation.outcome.as_ref().err();
         let mut record = asked.granted(&grant);
         record.keep_text = !refusal.is_some_and(|refusal| refusal.holds_secret);

@@ -9,6 +9,7 @@ mod users;
 
 pub use commands::{describe, explain};
 
+use super::access;
 use super::asked::{Asked, Signed};
 use super::denied::Denied;
 use super::state::Shared;
@@ -125,9 +126,13 @@ fn decide<V: Serve>(state: &Shared, asked: &Asked<'_>, request: crate::ids::Requ
     }
     let settings = state.settings();
     let owner = |run: RunId| state.runs.owner(run, settings.retention);
+    let member = match access::member(state, &asked.session.user) {
+        Ok(member) => member,
+        Err(refusal) => return asked.refuse_by_policy(state, asked.record(verb), &refusal),
+    };
     let now = crate::clock::now();
     let asker = Asker {
-        user: &asked.session.user,
+        member: &member,
         request,
         source: asked.peer.source.clone(),
         owner: &owner,

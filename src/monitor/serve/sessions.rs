@@ -7,19 +7,19 @@ use crate::monitor::asked::{Asked, answer_to};
 use crate::monitor::denied::Denied;
 use crate::monitor::session::Session;
 use crate::monitor::state::Shared;
-use crate::policy::{Grant, Scope};
+use crate::policy::{Grant, Held, Scope};
 use crate::protocol::Code;
 use crate::vault::KeptLogin;
 use crate::verb::{
     EndSession, Ending, SessionLine, SessionList, Sessions, SessionsEnded, Whoami, WhoamiView,
 };
+use std::collections::BTreeSet;
 use std::io;
-use std::time::SystemTime;
 
 impl Serve for Whoami {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
         asked.done(state, &asked.granted(&grant), || {
-            Ok(whoami(state, asked, grant.asked()))
+            Ok(whoami(state, asked, &grant))
         });
     }
 }
@@ -50,18 +50,20 @@ impl Serve for EndSession {
     }
 }
 
-fn whoami(state: &Shared, asked: &Asked<'_>, at: SystemTime) -> WhoamiView {
+fn whoami(state: &Shared, asked: &Asked<'_>, grant: &Grant<Whoami>) -> WhoamiView {
     let session = &asked.session;
     let settings = state.settings();
-    let user = settings.policy.users.get(&*session.user);
+    let held: Vec<Held<'_>> = settings.policy.roles_of(grant.member()).collect();
+    let groups: BTreeSet<&str> = held.iter().filter_map(|held| Some(held.by?.0)).collect();
     let vault = state.access.vault.borrow();
     let kept = session.kept.and_then(|id| vault.login(id, now()));
     WhoamiView {
         user: session.user.to_string(),
         source: asked.peer.source.to_string(),
         by: session.factor.shown().into(),
-        roles: user.map(|user| user.roles.clone()).unwrap_or_default(),
-        out_of_hours: settings.policy.out_of_hours(&session.user, at),
+        roles: held.iter().map(|held| held.name.to_owned()).collect(),
+        groups: groups.into_iter().map(str::to_owned).collect(),
+        out_of_hours: settings.policy.out_of_hours(grant.member(), grant.asked()),
         session: session.id.to_string(),
         kept: session.kept.map(|id| id.to_string()),
         kept_s: kept.map(|login| access::kept_for(state, login)),

@@ -2,7 +2,8 @@
 
 use super::{Judge, listed};
 use crate::policy::command::Command;
-use crate::policy::model::{Role, within};
+use crate::policy::member::Held;
+use crate::policy::model::{Pattern, within};
 use crate::policy::verdict::{Refusal, RefusalKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,9 @@ struct Granted<'j> {
     /// The rule that grants it, and how long the role lets it run.
     best: Option<(String, Option<Duration>)>,
     /// A role that grants it to other addresses.
-    elsewhere: Option<(&'j str, &'j Role)>,
+    elsewhere: Option<Held<'j>>,
     /// A role that grants it from here at other times, and why not now.
-    later: Option<(&'j str, &'j Role, String)>,
+    later: Option<(Held<'j>, String)>,
 }
 
 impl Judge<'_> {
@@ -45,18 +46,19 @@ impl Judge<'_> {
             }
 
             // Whether a command exists is told to nobody who may not run it.
-            (Some(_), None, Some((role_name, role, why)), _) => refuse(
+            (Some(_), None, Some((held, why)), _) => refuse(
                 RefusalKind::Hours,
-                &format!("roles.{role_name}.when ({})", role.place),
-                format!("roles.{role_name} {why}"),
+                &rule_of(&held, "when"),
+                format!("roles.{} {why}", held.name),
             ),
-            (Some(_), None, None, Some((role_name, role))) => refuse(
+            (Some(_), None, None, Some(held)) => refuse(
                 RefusalKind::Source,
-                &format!("roles.{role_name}.sources ({})", role.place),
+                &rule_of(&held, "sources"),
                 format!(
-                    "role `{role_name}` does not hold for the address {}; it holds for {}",
+                    "role `{}` does not hold for the address {}; it holds for {}",
+                    held.name,
                     self.source,
-                    listed(&role.sources)
+                    listed(&held.role.sources)
                 ),
             ),
             _ => refuse(
@@ -74,12 +76,10 @@ impl Judge<'_> {
     /// What is denied is denied everywhere and always: a role that holds for some addresses or hours
     /// only takes away at all of them.
     fn not_denied(&self, name: &str) -> Result<(), Refusal> {
-        for (role_name, role) in self.roles() {
-            if let Some(pattern) = role.deny.iter().find(|pattern| pattern.matches(name)) {
-                let rule = format!(
-                    "roles.{role_name}.deny `{}` ({})",
-                    pattern.text, pattern.place
-                );
+        for held in self.roles() {
+            let (role_name, mut denied) = (held.name, held.role.deny.iter());
+            if let Some(pattern) = denied.find(|pattern| pattern.matches(name)) {
+                let rule = rule_by(&held, "deny", pattern);
 
                 self.note(|| format!("{rule}: denies it, whatever grants it"));
                 return Err(Refusal::plain(
@@ -104,21 +104,17 @@ impl Judge<'_> {
             elsewhere: None,
             later: None,
         };
-        for (role_name, role) in self.roles() {
+        for held in self.roles() {
+            let (role_name, role) = (held.name, held.role);
             let Some(pattern) = role.commands.iter().find(|pattern| pattern.matches(name)) else {
                 self.note(|| {
-                    format!(
-                        "roles.{role_name}.commands ({}): does not name it",
-                        role.place
-                    )
+                    let rule = rule_of(&held, "commands");
+                    format!("{rule}: does not name it")
                 });
                 continue;
             };
 
-            let rule = format!(
-                "roles.{role_name}.commands `{}` ({})",
-                pattern.text, pattern.place
-            );
+            let rule = rule_by(&held, "commands", pattern);
             if !role.holds_from(self.source) {
                 self.note(|| {
                     format!(
@@ -126,12 +122,12 @@ impl Judge<'_> {
                         listed(&role.sources)
                     )
                 });
-                granted.elsewhere = Some((role_name, role));
+                granted.elsewhere = Some(held);
                 continue;
             }
             if let Some(why) = role.out_of_hours(self.now) {
                 self.note(|| format!("{rule}: names it, but roles.{role_name} {why}"));
-                granted.later = Some((role_name, role, why));
+                granted.later = Some((held, why));
                 continue;
             }
 
@@ -164,6 +160,19 @@ impl Judge<'_> {
         self.note(|| format!("{rule}: {text}"));
         Err(Refusal::plain(RefusalKind::Source, &rule, text))
     }
+}
+
+/// A key of a role, where it stands, and the group that gives the role.
+fn rule_of(held: &Held<'_>, key: &str) -> String {
+    let (name, place) = (held.name, &held.role.place);
+    format!("roles.{name}.{key} ({place}){}", held.by_group())
+}
+
+/// A pattern among a role's, where it stands, and the group that gives the role.
+fn rule_by(held: &Held<'_>, key: &str, pattern: &Pattern) -> String {
+    let Pattern { text, place } = pattern;
+    let name = held.name;
+    format!("roles.{name}.{key} `{text}` ({place}){}", held.by_group())
 }
 
 /// How long a run may take; `None` is without bound, and more than any.

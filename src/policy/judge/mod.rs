@@ -5,7 +5,8 @@ mod command;
 mod invocation;
 
 use super::Network;
-use super::model::{Policy, Role, within};
+use super::member::{Held, Member};
+use super::model::{Policy, within};
 use super::verdict::{Refusal, RefusalKind};
 use crate::ids::RunId;
 use crate::source::Source;
@@ -17,6 +18,7 @@ use std::time::SystemTime;
 pub struct Judge<'p> {
     policy: &'p Policy,
     user: &'p str,
+    member: &'p Member,
     source: &'p Source,
     /// Who has asked for a run, if there is such a run.
     owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
@@ -31,14 +33,15 @@ pub struct Judge<'p> {
 impl<'p> Judge<'p> {
     pub(super) fn of(
         policy: &'p Policy,
-        user: &'p str,
+        member: &'p Member,
         source: &'p Source,
         owner: &'p dyn Fn(RunId) -> Option<Arc<str>>,
         now: SystemTime,
     ) -> Self {
         Self {
             policy,
-            user,
+            user: member.user(),
+            member,
             source,
             owner,
             now,
@@ -64,9 +67,9 @@ impl<'p> Judge<'p> {
         self.considered.map(RefCell::into_inner).unwrap_or_default()
     }
 
-    /// The roles of the user, with their names.
-    fn roles(&self) -> impl Iterator<Item = (&str, &Role)> {
-        self.policy.roles_of(self.user)
+    /// The roles of the user.
+    fn roles(&self) -> impl Iterator<Item = Held<'_>> {
+        self.policy.roles_of(self.member)
     }
 
     /// Notes what is looked at, where somebody wants to know.
@@ -104,6 +107,9 @@ impl<'p> Judge<'p> {
         };
 
         self.note(|| format!("{rule}: has {roles}"));
+        for told in self.member.told(&self.policy.groups) {
+            self.note(|| told);
+        }
         if within(&user.sources, self.source) {
             if !user.sources.is_empty() {
                 self.note(|| {
@@ -138,12 +144,15 @@ impl<'p> Judge<'p> {
     /// The rule by which the user has this right.
     pub(super) fn right(&self, right: &str) -> Option<String> {
         self.roles()
-            .find(|(_, role)| {
+            .find(|Held { role, .. }| {
                 role.holds_from(self.source)
                     && role.holds_at(self.now)
                     && role.verbs.iter().any(|verb| verb == right)
             })
-            .map(|(name, role)| format!("roles.{name}.verbs `{right}` ({})", role.place))
+            .map(|held| {
+                let (name, place) = (held.name, &held.role.place);
+                format!("roles.{name}.verbs `{right}` ({place}){}", held.by_group())
+            })
     }
 
     /// The run, and the rule by which this user may deal with it. Whether there is none, or it is

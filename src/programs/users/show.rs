@@ -3,11 +3,12 @@
 use crate::config::{self, Loaded, Machine};
 use crate::credential::Credentials;
 use crate::exit::Status;
-use crate::policy::{Policy, Role, User};
+use crate::policy::{Held, Member, Policy, User};
 use crate::programs::access;
 use crate::programs::display::plain;
 use crate::programs::faults::{count, faulty};
 use crate::programs::local::{Unanswered, ask_if_there, failed};
+use crate::programs::members::{member, with_group};
 use crate::programs::{say, say_json};
 use crate::vault::Vault;
 use crate::verb::Locks;
@@ -93,17 +94,35 @@ pub fn show(path: &Path, user: &str, json: bool) -> Status {
         return failed(&format!("there is no user `{user}`"));
     };
 
-    let rows = access::rows(&loaded.policy, Some(user), None);
+    let member = match member(&loaded.policy, user, false) {
+        Ok(member) => member,
+        Err(status) => return status,
+    };
+    let given = by_groups(&loaded.policy, &member);
+    let rows = access::rows(&loaded.policy, std::slice::from_ref(&member), None);
     if json {
         let mut value = known.in_json();
         if let Some(fields) = value.as_object_mut() {
+            let given = given
+                .iter()
+                .map(|(role, group)| ((*role).to_owned(), json!(group)));
+            fields.insert("roles_of_groups".into(), Value::Object(given.collect()));
             fields.insert("access".into(), access::in_json(&rows));
         }
         say_json(&value);
         return Status::OK;
     }
     known.lines().iter().for_each(|line| say(line));
-    for (role, holds) in hours(&loaded.policy, user) {
+    if !given.is_empty() {
+        let given = given
+            .iter()
+            .map(|(role, group)| with_group(role, Some(group)));
+        say(&format!(
+            "roles of groups: {}",
+            given.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    for (role, holds) in hours(&loaded.policy, &member) {
         say(&format!("role {role} {holds}"));
     }
     match rows.is_empty() {
@@ -114,14 +133,20 @@ pub fn show(path: &Path, user: &str, json: bool) -> Status {
     Status::OK
 }
 
+/// The roles that groups of the system give a user besides, each with its group.
+fn by_groups<'p>(policy: &'p Policy, member: &Member) -> Vec<(&'p str, &'p str)> {
+    let given = |held: Held<'p>| Some((held.name, held.by?.0));
+    policy.roles_of(member).filter_map(given).collect()
+}
+
 /// The user's roles that have hours, and whether it is within them.
-fn hours<'p>(policy: &'p Policy, user: &str) -> Vec<(&'p str, String)> {
+fn hours<'p>(policy: &'p Policy, member: &Member) -> Vec<(&'p str, String)> {
     let now = crate::clock::now();
-    let holds = |(name, role): (&'p str, &'p Role)| {
+    let holds = |Held { name, role, .. }: Held<'p>| {
         let within = role.hours().map(|when| format!("holds {when}, also now"));
         Some((name, role.out_of_hours(now).or(within)?))
     };
-    policy.roles_of(user).filter_map(holds).collect()
+    policy.roles_of(member).filter_map(holds).collect()
 }
 
 /// `ordaind user list`

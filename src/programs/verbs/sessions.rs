@@ -34,6 +34,10 @@ pub async fn whoami(args: &ClientArgs, session: &Session) -> Result<Status, Clie
     ));
     say(&format!("by: {}", plain(&view.by)));
     say(&format!("roles: {roles}"));
+    if !view.groups.is_empty() {
+        let groups: Vec<String> = view.groups.iter().map(|group| plain(group)).collect();
+        say(&format!("some by the groups: {}", groups.join(", ")));
+    }
     for role in &view.out_of_hours {
         say(&format!("not now: {}", plain(role)));
     }
