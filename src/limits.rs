@@ -101,8 +101,12 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const HELD_OPEN: Duration = Duration::from_millis(500);
 /// How long a client whose link is lost may come back, where the command does not say otherwise.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(60);
+/// How long reaching a server may take, where nobody says otherwise.
+pub const CONNECT: Duration = Duration::from_secs(10);
 /// For how long a client tries to heal a link at the most, whatever the server says.
 pub const RESUME_MOST: Duration = Duration::from_secs(24 * 3600);
+/// For how long a client waits for the end of a server's stop at the most, whatever the server says.
+pub const STOP_MOST: Duration = Duration::from_secs(600);
 /// How long a run may wait for its turn, where the command does not say otherwise.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bytes of each stream that are kept of every run: what a lost link may have swallowed (a window),

@@ -6,6 +6,7 @@ mod common;
 use common::{Cmd, PASSWORD, Server, alive, block, invocation, stderr, stdout, wait, write};
 use ordain::client::{Durable, Event, Options, Session, Told};
 use ordain::ids::{Named, RequestId, RunId};
+use ordain::limits::STOP_MOST;
 use ordain::protocol::RequestName;
 use ordain::verb::{Attach, Cancel, Runs, Signal, Whoami};
 use std::net::SocketAddr;
@@ -829,6 +830,62 @@ fn a_frontend_that_is_killed_loses_no_run_that_goes_on() {
     });
 
     assert_eq!(server.records("handed-on").len(), 1);
+}
+
+/// A daemon that stopped accepted nobody, so a link that was lost meanwhile was lost for good.
+#[test]
+fn a_link_that_is_lost_while_the_server_stops_is_healed() {
+    let mut server = Server::new()
+        .grace("1h")
+        .resumable()
+        .command(waits())
+        .alice()
+        .start();
+    block(async {
+        let options = server.options();
+        let session = log_in(&options).await;
+        let mut run = session.run(invocation("waits", &[])).await.unwrap();
+        let Event::Stdout(pid) = run.next().await.unwrap() else {
+            panic!("no output")
+        };
+        common::signal(server.child.id(), "-TERM");
+        server.wait_for_log("starting nothing new");
+        let back = session.reconnect(&options).await.unwrap();
+        let refused = back.run(invocation("waits", &[])).await.err().unwrap();
+        assert_eq!((refused.code, refused.stop), (104, Some(STOP_MOST)));
+        let attachment = Attach {
+            run: run.id().unwrap().into(),
+            stdout: Some(0),
+            stderr: Some(0),
+            follow: true,
+            resume: true,
+        };
+        let mut again = back.attach(attachment).await.unwrap();
+        assert_eq!(again.next().await.unwrap(), Event::Stdout(pid));
+
+        // And it hears how the run ends.
+        common::signal(server.child.id(), "-TERM");
+        let Event::Ended(ended) = again.next().await.unwrap() else {
+            panic!("no end")
+        };
+        assert_eq!(ended.reason, "stopped");
+    });
+    assert!(server.child.wait().unwrap().success());
+}
+
+/// What a client is told whose daemon was replaced while its link was lost.
+#[test]
+fn a_server_that_was_started_anew_is_named_as_that() {
+    let mut server = Server::new().resumable().command(waits()).alice().start();
+    block(async {
+        let session = log_in(&server.options()).await;
+        server.stop_and_start(&[]);
+        let error = session.reconnect(&server.options()).await.err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the server was started anew meanwhile, and does not know this session (code 200)"
+        );
+    });
 }
 
 #[test]

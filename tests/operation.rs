@@ -556,7 +556,7 @@ fn stopping_gives_grace_says_what_it_cut_and_leaves_nothing() {
     });
     let pid = server.records("start")[0]["pid"].to_string();
     signal(server.child.id(), "-TERM");
-    server.wait_for_log("accepting nothing new");
+    server.wait_for_log("starting nothing new");
     let line = server.wait_for_log("the grace period is over");
     assert!(line.contains("marked of alice"), "{line}");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
@@ -593,7 +593,7 @@ fn a_second_signal_cuts_at_once_and_the_group_signal_spares_the_frontend() {
     // As Ctrl-C does: everybody in the group gets it.
     signal(u32::try_from(server.frontend()).unwrap(), "-INT");
     signal(server.child.id(), "-INT");
-    server.wait_for_log("accepting nothing new");
+    server.wait_for_log("starting nothing new");
     signal(server.child.id(), "-TERM");
     server.wait_for_log("asked twice");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
@@ -618,12 +618,22 @@ fn asked_again_while_it_waits_for_a_commands_grace_it_kills() {
     let mut line = String::new();
     BufRead::read_line(&mut BufReader::new(run.stdout.take().unwrap()), &mut line).unwrap();
     signal(server.child.id(), "-TERM");
-    server.wait_for_log("accepting nothing new");
+    server.wait_for_log("starting nothing new");
 
-    // Whoever comes now is turned away at once.
-    let late = server.ordain(&["run", "t", "deaf"]);
+    // Whoever comes now may look, and is told that nothing new begins, and for how long.
+    let late = server.ordain(&["--connect-timeout", "100ms", "run", "t", "deaf"]);
+    let told = stderr(&late);
     assert_eq!(late.status.code(), Some(255));
-    assert!(stderr(&late).contains("code 603"), "{}", stderr(&late));
+    assert!(
+        told.contains("the server is stopping, which may take up to 10m00s; waiting for it"),
+        "{told}"
+    );
+    assert!(
+        told.contains("the server was stopping, and after 100ms none has taken its place: the server is stopping and takes nothing new (--connect-timeout waits longer) (code 104)"),
+        "{told}"
+    );
+    let list = server.ordain(&["runs", "t", "--going"]);
+    assert!(stdout(&list).contains("deaf"), "{}", stderr(&list));
     signal(server.child.id(), "-TERM");
     server.wait_for_log("asked twice");
     signal(server.child.id(), "-TERM");

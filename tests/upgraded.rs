@@ -5,7 +5,7 @@ mod common;
 
 use common::{Cmd, PATIENCE, Server, client_in, host, signal, stderr, write};
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -52,8 +52,14 @@ struct Manager {
 
 impl Manager {
     fn new() -> Self {
+        Self::with_grace("1s")
+    }
+
+    /// Its daemons give runs so long to end.
+    fn with_grace(grace: &str) -> Self {
         let folder = Server::new()
             .without_listeners()
+            .grace(grace)
             .commands(commands())
             .alice()
             .prepare()
@@ -289,6 +295,46 @@ fn a_run_may_restart_its_own_daemon() {
     assert!(daemon.wait().unwrap().success());
 }
 
+/// With a socket unit and a run that went on, `systemctl restart` gave clients 601 after 10 s, while
+/// the grace was 30 s.
+#[test]
+fn a_client_waits_as_long_as_a_stop_takes_and_is_served_by_the_next_daemon() {
+    let manager = Manager::with_grace("1h");
+    let mut daemon = manager.start();
+    let ordain = || client_in(manager.folder.path(), "client.toml");
+    let mut open = ordain()
+        .args(["run", "t", "gated"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    common::wait("the run", || manager.path("notes").exists());
+    signal(daemon.id(), "-TERM");
+
+    // It is not connected yet, and finds a daemon that stops.
+    let mut late = ordain()
+        .args(["run", "t", "note", "late"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(late.stderr.take().unwrap()).lines();
+    let first = told.next().unwrap().unwrap();
+    assert_eq!(
+        first,
+        "ordain: t: the server is stopping, which may take up to 10m00s; waiting for it to come back, for 10m10s at the most"
+    );
+
+    // A second signal cuts what has its grace.
+    signal(daemon.id(), "-TERM");
+    assert!(daemon.wait().unwrap().success());
+    assert_eq!(open.wait().unwrap().code(), Some(255));
+    let next = manager.start();
+    let output = late.wait_with_output().unwrap();
+    assert_eq!(common::stdout(&output), "noted late\n");
+    assert!(output.status.success());
+    end(next);
+}
+
 /// Says HELLO to the next client and that it is stopping, as a daemon does that ends in this
 /// moment.
 fn stopping(manager: &Manager) {
@@ -318,6 +364,7 @@ fn stopping(manager: &Manager) {
         text: "the server has stopped".into(),
         argument: None,
         rule: None,
+        stop_ms: None,
     };
 
     for (kind, payload) in [(Kind::Hello, write(&hello)), (Kind::Error, write(&over))] {

@@ -62,9 +62,10 @@ pub struct ClientLine<V: Subcommand> {
     /// changed
     #[arg(long, help_heading = REACHING, global = true)]
     pub accept_new: bool,
-    /// How long reaching the server may take
-    #[arg(long, help_heading = REACHING, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub connect_timeout: Duration,
+    /// How long reaching the server may take [default: 10s, and of one that is stopping as long as
+    /// it says that takes]
+    #[arg(long, help_heading = REACHING, global = true, value_name = "TIME", value_parser = duration)]
+    pub connect_timeout: Option<Duration>,
     /// The settings per host [default: $XDG_CONFIG_HOME/ordain/config.toml]
     #[arg(long, help_heading = REACHING, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! What can go wrong at the client: a stable code and a sentence a person can act on.
 
-use crate::limits::{RESUME_WINDOW, SILENCE};
+use crate::limits::{RESUME_WINDOW, SILENCE, STOP_MOST};
 use crate::mux::ReadFault;
 use crate::protocol::{Code, Failure};
 use crate::sys;
@@ -18,6 +18,8 @@ pub struct ClientError {
     pub argument: Option<String>,
     /// The rule that decided, with its place.
     pub rule: Option<String>,
+    /// How long the server's stop may still take, where it has said so.
+    pub stop: Option<Duration>,
 }
 
 impl ClientError {
@@ -28,6 +30,7 @@ impl ClientError {
             text: text.into(),
             argument: None,
             rule: None,
+            stop: None,
         }
     }
 
@@ -52,6 +55,9 @@ impl From<Failure> for ClientError {
             text: failure.text,
             argument: failure.argument,
             rule: failure.rule,
+            stop: failure
+                .stop_ms
+                .map(|left| Duration::from_millis(left).min(STOP_MOST)),
         }
     }
 }

@@ -180,9 +180,18 @@ impl Session {
     pub async fn reconnect(&self, options: &Options) -> Result<Self, ClientError> {
         let counter = self.0.next.lock().await.1;
         let connection = connect(options).await?;
+        let another = self.0.instance.is_some() && connection.instance != self.0.instance;
         connection
             .come_back(&self.0.user, self.0.id, self.0.key.clone(), counter)
             .await
+            .map_err(|error| match another && error.is(Code::LoginRefused) {
+                true => ClientError {
+                    text: "the server was started anew meanwhile, and does not know this session"
+                        .into(),
+                    ..error
+                },
+                false => error,
+            })
     }
 
     async fn open<V: Verb>(&self, verb: &V) -> Result<Run, ClientError> {

@@ -12,24 +12,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Accepts as long as the process lives; while the daemon stops, to say no. A listener that stays
-/// open for the next daemon is left alone then: that one takes what waits in its queue.
+/// Accepts as long as the process lives, also while runs have their grace: whose link is lost comes
+/// back, and whoever wants to run something is told how long the stop takes. When that is over a
+/// listener that stays open for the next daemon is left alone: that one takes what waits in its queue.
 pub async fn accept(shared: Arc<Shared>, listener: TcpListener, stays: bool) {
     let mut pause = limits::BACK_OFF;
     let mut quiet = Quiet::default();
     loop {
-        let draining = shared.drain.notified();
+        let shutting = shared.shutting.notified();
+        if shared.is_shut() && stays {
+            return;
+        }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = draining, if !shared.draining() => {
-                if stays {
-                    return;
-                }
-                continue;
-            }
+            () = shutting, if !shared.is_shut() => continue,
         };
 
-        if shared.draining() && accepted.is_ok() && !stays {
+        if shared.is_shut() && accepted.is_ok() && !stays {
             // Closed at once: left in the kernel's queue, clients would wait for nothing. Errors
             // still back off below.
             continue;

@@ -162,6 +162,7 @@ impl Client {
             text,
             argument: None,
             rule: None,
+            stop_ms: None,
         };
 
         let _ = self

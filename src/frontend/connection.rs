@@ -7,7 +7,7 @@ use super::registry::FromMonitor;
 use super::shared::{Current, Shared};
 use super::stock::Nonce;
 use super::streams::Streams;
-use super::wire::{End, Frames, Link, failure};
+use super::wire::{End, Frames, Link, Understood, failure};
 use crate::ids::ConnectionId;
 use crate::ipc::{Misdeed, ToMonitor};
 use crate::mux::{self, Outbox, Reader};
@@ -69,7 +69,7 @@ pub async fn serve(
                 shared: shared.clone(),
                 number,
                 limits: current.limits,
-                comes_back: false,
+                client: Understood::default(),
             },
             place,
             peer,
@@ -198,7 +198,7 @@ impl Connection {
         let mut frames = Reader::new(reading, Sender::Client);
         let (ended, logged_in) = self.work(greeting, &mut frames, &outbox, messages).await;
         let told = matches!(ended, End::Tell(..) | End::Violation(..));
-        let lost = logged_in && self.link.comes_back && ended.by_accident();
+        let lost = logged_in && self.link.client.comes_back && ended.by_accident();
         self.close(ended, &outbox).await;
         drop(outbox);
 
@@ -238,8 +238,8 @@ impl Connection {
             () = call.heard() => Err(End::Quiet("it makes room for others before its login".into())),
         };
         match entered {
-            Ok(comes_back) => {
-                self.link.comes_back = comes_back;
+            Ok(client) => {
+                self.link.client = client;
                 self.place.logged_in();
                 frames.enter(Phase::Open);
                 let streams = Streams::new(&self.link, outbox.clone());

@@ -3,10 +3,12 @@
 use super::registry::FromMonitor;
 use super::shared::Shared;
 use super::stock::Nonce;
-use super::wire::{End, Frames, Link, failure, parse};
+use super::wire::{End, Frames, Link, Understood, failure, parse};
 use crate::ipc::{Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::mux::{Closed, Outbox};
-use crate::protocol::{Code, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, VERSION};
+use crate::protocol::{
+    Code, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, STOPPING, VERSION,
+};
 use crate::sys;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -53,12 +55,11 @@ pub struct Entrance<'c> {
 }
 
 impl Entrance<'_> {
-    /// Says HELLO and takes logins. Returns whether the client knows how to come back after a lost
-    /// link.
-    pub async fn log_in(&mut self, greeting: Greeting) -> Result<bool, End> {
+    /// Says HELLO and takes logins. Returns what the client understands.
+    pub async fn log_in(&mut self, greeting: Greeting) -> Result<Understood, End> {
         let deadline = Instant::now() + Duration::from_millis(self.link.limits.login_ms);
         self.greet(&greeting, deadline).await?;
-        let comes_back = self.hear_hello(deadline).await?;
+        let client = self.hear_hello(deadline).await?;
         self.frames.enter(Phase::Login);
         loop {
             let mut frame = self.heard(deadline).await?;
@@ -80,7 +81,7 @@ impl Entrance<'_> {
                         .outbox
                         .control(0, Kind::LoggedIn, &logged_in)
                         .await
-                        .map(|()| comes_back)
+                        .map(|()| client)
                         .map_err(gone);
                 }
 
@@ -115,8 +116,8 @@ impl Entrance<'_> {
             .map_err(gone)
     }
 
-    /// The client's HELLO: whether it knows how to come back.
-    async fn hear_hello(&mut self, deadline: Instant) -> Result<bool, End> {
+    /// The client's HELLO: what it understands.
+    async fn hear_hello(&mut self, deadline: Instant) -> Result<Understood, End> {
         let theirs: Hello = parse(&self.heard(deadline).await?)?;
         if theirs.nonce.is_some() || theirs.instance.is_some() {
             return Err(End::Violation(
@@ -130,7 +131,11 @@ impl Entrance<'_> {
                 format!("this server speaks version {VERSION}"),
             ));
         }
-        Ok(theirs.features.iter().any(|feature| feature == RESUME))
+        let knows = |name: &str| theirs.features.iter().any(|feature| feature == name);
+        Ok(Understood {
+            comes_back: knows(RESUME),
+            waits_for_the_next: knows(STOPPING),
+        })
     }
 
     /// Passes a login on to the monitor, with the client's socket, and waits for its word.

@@ -37,7 +37,10 @@ pub fn obey(shared: &Arc<Shared>, message: ToFrontend, manifest: Manifest) {
             tokio::spawn(async move { shared.tell(ToMonitor::Alive).await });
         }
 
-        ToFrontend::Drain => shared.begin_to_drain(),
+        ToFrontend::Drain { milliseconds } => {
+            shared.begin_to_drain(Duration::from_millis(milliseconds));
+        }
+        ToFrontend::AcceptNobody => shared.shut(),
         ToFrontend::Exited { run, end } => {
             if let Some(live) = shared.runs.find(RunId::from_random(run)) {
                 live.exited(end);

@@ -100,7 +100,8 @@ pub const fn connection_of(message: &ToFrontend) -> Option<ConnectionId> {
         | ToFrontend::CloseOut { .. }
         | ToFrontend::LetIn
         | ToFrontend::Ping
-        | ToFrontend::Drain
+        | ToFrontend::Drain { .. }
+        | ToFrontend::AcceptNobody
         | ToFrontend::Adopt { .. }
         | ToFrontend::Exited { .. } => None,
     }

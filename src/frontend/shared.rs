@@ -10,7 +10,8 @@ use crate::ipc::{Channel, Limits, Manifest, Misdeed, ToMonitor};
 use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// What every connection's task shares.
@@ -28,10 +29,14 @@ pub struct Shared {
     pub instance: String,
     /// The next connection's number.
     next: AtomicU64,
-    /// Whether the daemon is stopping.
-    draining: AtomicBool,
+    /// By when the daemon has stopped, once it begins to.
+    stopped_by: OnceLock<Instant>,
     /// The bell that rings when the daemon begins to stop.
     pub drain: Notify,
+    /// Whether nobody is accepted any more.
+    shut: AtomicBool,
+    /// The bell that rings when nobody is accepted any more.
+    pub shutting: Notify,
     /// Connections by address and stage.
     pub census: Census,
     /// Sources that are not let in for a while.
@@ -59,8 +64,10 @@ impl Shared {
             monitor,
             instance,
             next: AtomicU64::new(first),
-            draining: AtomicBool::new(false),
+            stopped_by: OnceLock::new(),
             drain: Notify::new(),
+            shut: AtomicBool::new(false),
+            shutting: Notify::new(),
             census: Census::default(),
             barred: Barred::default(),
             stock: Stock::default(),
@@ -105,14 +112,31 @@ impl Shared {
         .await;
     }
 
-    /// Notes that the daemon begins to stop.
-    pub fn begin_to_drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Notes that the daemon begins to stop, which takes so long at the most.
+    pub fn begin_to_drain(&self, patience: Duration) {
+        let _ = self.stopped_by.set(Instant::now() + patience);
         self.drain.notify_waiters();
     }
 
     /// Whether the daemon is stopping.
     pub fn draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.stopped_by.get().is_some()
+    }
+
+    /// How long the daemon's stop may still take, while it is stopping.
+    pub fn stop_left(&self) -> Option<Duration> {
+        let by = self.stopped_by.get()?;
+        Some(by.saturating_duration_since(Instant::now()))
+    }
+
+    /// Notes that nobody is accepted any more.
+    pub fn shut(&self) {
+        self.shut.store(true, Ordering::Relaxed);
+        self.shutting.notify_waiters();
+    }
+
+    /// Whether nobody is accepted any more.
+    pub fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Relaxed)
     }
 }

@@ -134,6 +134,7 @@ async fn serve(
 /// The monitor is gone: so is everything here. Clients in the middle of a handshake get a word, so
 /// that they know to come to the next daemon.
 async fn last_words(shared: &Shared) {
+    shared.shut();
     shared.registry.close();
     let told = async {
         while shared.draining() && shared.census.all() > 0 {

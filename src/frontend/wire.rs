@@ -23,8 +23,17 @@ pub struct Link {
     pub number: ConnectionId,
     /// What may be had over the connection.
     pub limits: Limits,
-    /// Whether the client knows how to come back after a lost link.
+    /// What the client understands beyond the protocol's version.
+    pub client: Understood,
+}
+
+/// What a client understands beyond the protocol's version.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Understood {
+    /// Whether it knows how to come back after a lost link.
     pub comes_back: bool,
+    /// Whether it wants to know how long a stop of the server takes.
+    pub waits_for_the_next: bool,
 }
 
 impl Link {
@@ -57,6 +66,7 @@ pub fn failure(code: Code, text: impl Into<String>) -> Failure {
         text: text.into(),
         argument: None,
         rule: None,
+        stop_ms: None,
     }
 }
 

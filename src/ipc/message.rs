@@ -416,6 +416,11 @@ pub enum ToFrontend {
         /// The code's number.
         code: u16,
     },
-    /// The daemon is stopping: accept nothing new, tell the clients.
-    Drain,
+    /// The daemon is stopping: tell the clients.
+    Drain {
+        /// Milliseconds that the stop may take at the most.
+        milliseconds: u64,
+    },
+    /// The stop is over but for the last words: accept nobody any more.
+    AcceptNobody,
 }

@@ -3,7 +3,7 @@
 use super::faults::LastFaults;
 use super::metrics::Counters;
 use std::cell::{Cell, RefCell};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// How the daemon is.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub struct Health {
     pub instance: String,
     /// When the daemon started.
     pub since: SystemTime,
-    /// Whether the daemon is stopping.
-    pub stopping: Cell<bool>,
+    /// By when the daemon has stopped, once it begins to.
+    stopped_by: Cell<Option<Instant>>,
     /// What is counted since the start.
     pub counts: Counters,
     /// What was missing at the start that was there before.
@@ -28,10 +28,26 @@ impl Health {
         Self {
             instance,
             since: crate::clock::now(),
-            stopping: Cell::new(false),
+            stopped_by: Cell::new(None),
             counts: Counters::default(),
             alarms: RefCell::new(alarms),
             faults,
         }
+    }
+
+    /// Notes that the daemon begins to stop, which takes so long at the most.
+    pub fn begin_to_stop(&self, patience: Duration) {
+        self.stopped_by.set(Some(Instant::now() + patience));
+    }
+
+    /// Whether the daemon is stopping.
+    pub const fn is_stopping(&self) -> bool {
+        self.stopped_by.get().is_some()
+    }
+
+    /// How long the stop may still take, while the daemon is stopping.
+    pub fn stop_left(&self) -> Option<Duration> {
+        let by = self.stopped_by.get()?;
+        Some(by.saturating_duration_since(Instant::now()))
     }
 }

@@ -122,7 +122,7 @@ async fn tell_state(state: Shared) {
     }
     let mut told = String::new();
     loop {
-        if state.health.stopping.get() {
+        if state.health.is_stopping() {
             return;
         }
         let now = report::in_a_line(&state);

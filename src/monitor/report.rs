@@ -197,7 +197,7 @@ pub fn status(state: &State) -> StatusView {
             .unwrap_or_default()
             .as_secs(),
         generation: state.config.generation.get(),
-        stopping: state.health.stopping.get(),
+        stopping: state.health.is_stopping(),
         listening: state
             .link
             .addresses

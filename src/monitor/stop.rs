@@ -12,13 +12,14 @@ use std::time::Duration;
 /// Stops: nothing new, a grace period for what runs, an end for what is left. A second signal
 /// shortens the grace.
 pub async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
-    announce(state);
-    let running = state.runs.going.borrow().len();
     let grace = state.settings().grace;
-    tracing::info!(runs = running, grace = ?grace, "stopping: accepting nothing new");
-    state.health.stopping.set(true);
+    let patience = grace + cutting(state) + Duration::from_secs(3);
+    announce(patience);
+    let running = state.runs.going.borrow().len();
+    tracing::info!(runs = running, grace = ?grace, "stopping: starting nothing new");
+    state.health.begin_to_stop(patience);
     let _ = state.record(&Record::now(What::Stopping { runs: running }));
-    state.tell(ToFrontend::Drain);
+    tell(state);
 
     tokio::select! {
         () = no_run_is_left(state) => {
@@ -37,14 +38,25 @@ pub async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
     Status::OK
 }
 
-/// Tells the service manager how long it may take: the runs' grace, and then each command's own.
-fn announce(state: &Shared) {
-    let patience =
-        state.settings().grace + longest_grace(state) + limits::FINISHED + Duration::from_secs(5);
+/// Tells the network process, and by it the clients, how long the stop may still take.
+pub fn tell(state: &Shared) {
+    let left = state.health.stop_left().unwrap_or_default();
+    state.tell(ToFrontend::Drain {
+        milliseconds: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+    });
+}
+
+/// Tells the service manager how long the stop may take.
+fn announce(patience: Duration) {
     sys::notify(&format!(
         "STOPPING=1\nSTATUS=letting runs end\nEXTEND_TIMEOUT_USEC={}",
         patience.as_micros()
     ));
+}
+
+/// How long runs that are cut may take: each gets the grace of its command, and then it is killed.
+fn cutting(state: &Shared) -> Duration {
+    limits::FINISHED + longest_grace(state) + Duration::from_secs(2)
 }
 
 /// The longest that a command may take from TERM to its end.
@@ -83,11 +95,9 @@ async fn cut(state: &Shared, mut again: impl AsyncFnMut()) -> usize {
         run.end_for(Reason::Stopped);
     }
 
-    // Each run gets the grace of its command, and then it is killed.
-    let patience = limits::FINISHED + longest_grace(state) + Duration::from_secs(2);
     tokio::select! {
         () = no_run_is_left(state) => {}
-        () = tokio::time::sleep(patience) => {}
+        () = tokio::time::sleep(cutting(state)) => {}
         () = again() => {
             tracing::warn!("asked again: killing what is left");
             for run in state.runs.going.borrow().values() {
@@ -102,6 +112,7 @@ async fn cut(state: &Shared, mut again: impl AsyncFnMut()) -> usize {
 
 /// Ends every connection with a word, behind the last EXIT, and gives the words a moment to leave.
 async fn close_connections(state: &Shared) {
+    state.tell(ToFrontend::AcceptNobody);
     let numbers: Vec<_> = state
         .sessions
         .connections

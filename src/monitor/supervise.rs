@@ -6,7 +6,7 @@ use super::connections::forget_all;
 use super::metrics::count;
 use super::state::Shared;
 use super::undecided::Undecided;
-use super::{heard, listeners, login, penalties, runs};
+use super::{heard, listeners, login, penalties, runs, stop};
 use crate::audit::{Record, What};
 use crate::ipc::{self, Channel, ChannelFault, Manifest, Stage, ToFrontend, ToMonitor};
 use crate::{limits, sys};
@@ -253,5 +253,8 @@ async fn confined(state: &Shared, landlock: String, uid: u32) {
     penalties::tell_all(state);
     let _ = state.record(&Record::now(What::Frontend { state: "started" }));
     login::stock_up(state);
+    if state.health.is_stopping() {
+        stop::tell(state);
+    }
     runs::hand_on(state).await;
 }

@@ -7,7 +7,8 @@ use super::verbs::{commands, keyscan, nodes, runs, sessions};
 use super::{complain, complete, enter, fleet, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Set};
 use crate::client::ClientError;
-use crate::exit::Status;
+use crate::exit::{Human, Status};
+use crate::limits::CONNECT;
 use crate::protocol::Code;
 use clap::CommandFactory;
 use std::time::{Duration, Instant};
@@ -185,18 +186,15 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         // A server that stops has done nothing of what it has not answered: another, after an
         // upgrade, may do it.
         if patience.is_none() && error.is(Code::Stopping) && !asks_stdin(args) {
-            patience = Some(Patience::new(args.connect_timeout));
-            complain("ordain: the server is stopping; waiting for it to come back");
+            let begun = Patience::new(args.connect_timeout, error.stop);
+            complain(&begun.sentence(&destination.to_string()));
+            patience = Some(begun);
         }
 
-        let waited = match &mut patience {
-            Some(patience) => patience.pause(&error).await,
-            None => false,
-        };
-
-        if !waited {
+        let Some(patience) = &mut patience else {
             return Err(error);
-        }
+        };
+        patience.pause(error).await?;
     }
 }
 
@@ -212,38 +210,64 @@ fn asks_stdin(args: &ClientArgs) -> bool {
         || matches!(&args.verb, ClientVerb::Run(run) if run.words().iter().any(|word| word.ends_with("@-")))
 }
 
-/// Waits for a server that has said it is stopping.
+/// Waits for a server that has said it is stopping, as long as it says that takes and another may
+/// take to begin; where the person has said how long, that long.
 pub struct Patience {
+    stop: Option<Duration>,
+    whole: Duration,
     until: Instant,
     pause: Duration,
 }
 
 impl Patience {
-    /// For a server that comes back within this time.
-    pub fn new(patience: Duration) -> Self {
+    /// For a server that says how long its stop may take, where a person has not said how long to wait.
+    pub fn new(said: Option<Duration>, stop: Option<Duration>) -> Self {
+        let whole = said.unwrap_or_else(|| stop.unwrap_or_default() + CONNECT);
         Self {
-            until: Instant::now() + patience,
+            stop,
+            whole,
+            until: Instant::now() + whole,
             pause: Duration::from_millis(50),
         }
     }
 
+    /// What is being waited for, and how long.
+    fn sentence(&self, host: &str) -> String {
+        let most = self.stop.map_or_else(String::new, |stop| {
+            format!(", which may take up to {}", Human(stop))
+        });
+        format!(
+            "ordain: {}: the server is stopping{most}; waiting for it to come back, for {} at the most",
+            plain(host),
+            Human(self.whole)
+        )
+    }
+
     /// Lets some time pass, where what has come of the last try may pass too.
-    pub async fn pause(&mut self, error: &ClientError) -> bool {
+    pub async fn pause(&mut self, error: ClientError) -> Result<(), ClientError> {
         let passing = [
             Code::Stopping,
             Code::Connect,
+            Code::ConnectTimeout,
             Code::ConnectionLost,
             Code::LoginBusy,
             Code::GroupsUnknown,
         ];
 
-        if !passing.iter().any(|code| error.is(*code)) || Instant::now() + self.pause >= self.until
-        {
-            return false;
+        if !passing.iter().any(|code| error.is(*code)) {
+            return Err(error);
+        }
+        if Instant::now() + self.pause >= self.until {
+            let text = format!(
+                "the server was stopping, and after {} none has taken its place: {} (--connect-timeout waits longer)",
+                Human(self.whole),
+                error.text
+            );
+            return Err(ClientError { text, ..error });
         }
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(Duration::from_secs(1));
-        true
+        Ok(())
     }
 }
 

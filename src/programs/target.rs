@@ -10,6 +10,7 @@ use crate::cli::{ClientArgs, Destination};
 use crate::client::{ClientError, Connection, Options, connect};
 use crate::config::{HostSettings, Hosts, load_hosts};
 use crate::host::Host;
+use crate::limits::CONNECT;
 use crate::protocol::{Code, PORT};
 use crate::sys::with_named_zone;
 use crate::tls::{self, Fingerprint, Identity, Trust};
@@ -119,7 +120,7 @@ pub fn to_look_at(
         port,
         tls_name,
         tls: client_tls(&Trust::FirstSight, None)?,
-        timeout: args.connect_timeout,
+        timeout: args.connect_timeout.unwrap_or(CONNECT),
     })
 }
 
@@ -164,7 +165,7 @@ impl Target {
                 host,
                 port,
                 tls: client_tls(&trust, certificate.as_ref())?,
-                timeout: args.connect_timeout,
+                timeout: args.connect_timeout.unwrap_or(CONNECT),
             },
             user: named.or(user).map_or_else(own_user, Ok)?,
             password_file: args.password_file.clone().or(password_file),

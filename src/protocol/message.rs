@@ -75,6 +75,9 @@ pub struct Failure {
     /// The rule that decided, told to authenticated users only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// With [`super::Code::Stopping`]: milliseconds that the stop may still take at the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_ms: Option<u64>,
 }
 
 /// Payload of PING and PONG.
@@ -91,6 +94,9 @@ pub struct Ping {
 pub struct Goaway {
     /// Why the server takes nothing new, in a sentence for people.
     pub text: String,
+    /// Milliseconds that the stop may still take at the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_ms: Option<u64>,
 }
 
 /// Payload of EOF, RESET and STDIN_CLOSED, which say all by their kind.

@@ -34,5 +34,7 @@ pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-ordain-login";
 pub const RESUME: &str = "resume";
 /// The feature of HELLO that says: this server can be followed (EVENT).
 pub const EVENTS: &str = "events";
+/// The feature of HELLO that says: this client wants to know how long a stop of the server takes.
+pub const STOPPING: &str = "stopping";
 /// Where the daemon listens unless told otherwise.
 pub const PORT: u16 = 7422;

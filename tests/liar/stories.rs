@@ -85,7 +85,9 @@ fn exit(stdin: u64, stdout: u64, stderr: u64) -> Value {
 }
 
 fn failure(code: u16) -> Value {
-    json!({ "code": code, "text": "no", "argument": "name", "rule": "roles.x (config.toml:3)" })
+    json!({
+        "code": code, "text": "no", "argument": "name", "rule": "roles.x (config.toml:3)", "stop_ms": 5,
+    })
 }
 
 fn story(name: &'static str, words: &[&'static str], steps: Vec<Step>) -> Story {
@@ -169,7 +171,11 @@ fn runs() -> Vec<Story> {
                 Kind::Started,
                 &started(&json!({ "stdin": true, "resume_ms": 1000 })),
             ),
-            of_connection(run, Kind::Goaway, &json!({ "text": "stopping" })),
+            of_connection(
+                run,
+                Kind::Goaway,
+                &json!({ "text": "stopping", "stop_ms": 5 }),
+            ),
             output(run, "honest output\n"),
             frame(run, Kind::Stderr, On::Own, b"honest error\n".to_vec()),
             says(run, Kind::Credit, &json!({ "bytes": 1000 })),

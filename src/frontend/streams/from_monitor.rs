@@ -44,11 +44,13 @@ impl Streams<'_> {
                 rule,
                 ..
             } => {
+                let stop_ms = self.stop_ms().filter(|_| code == Code::Stopping.number());
                 let failure = Failure {
                     code,
                     text,
                     argument,
                     rule,
+                    stop_ms,
                 };
                 self.refused(stream, failure).await
             }
@@ -67,7 +69,8 @@ impl Streams<'_> {
             | ToFrontend::CloseOut { .. }
             | ToFrontend::LetIn
             | ToFrontend::Ping
-            | ToFrontend::Drain
+            | ToFrontend::Drain { .. }
+            | ToFrontend::AcceptNobody
             | ToFrontend::Started { .. }
             | ToFrontend::Adopt { .. }
             | ToFrontend::Exited { .. } => Ok(()),

@@ -74,7 +74,7 @@ impl<'c> Streams<'c> {
         while let Ok(stream) = self.ended.1.try_recv() {
             self.open.remove(&stream);
         }
-        let lost = self.link.comes_back && end.by_accident();
+        let lost = self.link.client.comes_back && end.by_accident();
         for stream in self.open.values() {
             if let Stream::Running { inbox, .. } = stream {
                 inbox.leave(|held| {
@@ -100,7 +100,10 @@ impl<'c> Streams<'c> {
             if shared.draining() && !told {
                 told = true;
                 let text = "the server is stopping".into();
-                let _ = self.outbox.try_control(0, Kind::Goaway, &Goaway { text });
+                let stop_ms = self.stop_ms();
+                let _ = self
+                    .outbox
+                    .try_control(0, Kind::Goaway, &Goaway { text, stop_ms });
             }
             if self.closing.is_some() && !self.runs_go_on() {
                 return Err(End::stopping());
@@ -127,6 +130,13 @@ impl<'c> Streams<'c> {
                 () = &mut silence => return Err(End::Tell(Code::Deadline, format!("nothing was heard for {} s", SILENCE.as_secs()))),
             }
         }
+    }
+
+    /// How long the daemon's stop may still take, for a client that wants to know.
+    fn stop_ms(&self) -> Option<u64> {
+        let left = self.link.shared.stop_left();
+        left.filter(|_| self.link.client.waits_for_the_next)
+            .map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// All that there was for a stream was told.

@@ -64,7 +64,7 @@ pub fn turn_of(state: &Shared, command: &Command) -> Option<Denied> {
 
 /// Why nothing new may run now.
 fn unable(state: &Shared, command: &Command) -> Option<Denied> {
-    if state.health.stopping.get() {
+    if state.health.is_stopping() {
         let text = "the server is stopping and takes nothing new";
         return Some(Denied::new(Code::Stopping, text));
     }
@@ -231,7 +231,7 @@ async fn own_turn(
         let ended = state.runs.one_ended.notified();
         tokio::pin!(ended);
         ended.as_mut().enable();
-        if state.health.stopping.get() {
+        if state.health.is_stopping() {
             let text = "the server is stopping and starts nothing new";
             return Err(Denied::new(Code::Stopping, text));
         }

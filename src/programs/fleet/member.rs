@@ -96,15 +96,12 @@ impl Fleet {
                 continue;
             }
             if patience.is_none() && error.is(Code::Stopping) {
-                patience = Some(Patience::new(self.args.connect_timeout));
+                patience = Some(Patience::new(self.args.connect_timeout, error.stop));
             }
-            let waited = match &mut patience {
-                Some(patience) => patience.pause(&error).await,
-                None => false,
-            };
-            if !waited {
+            let Some(patience) = &mut patience else {
                 return Err(error);
-            }
+            };
+            patience.pause(error).await?;
         }
     }
 
