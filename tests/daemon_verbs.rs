@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{Cmd, PASSWORD, Server, run, stderr, stdout, wait, write};
+use common::{Cmd, PASSWORD, Server, is_root, run, stderr, stdout, wait, write};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -301,7 +302,7 @@ fn access_tabulates_who_may_run_what() {
     let prepared = described().prepare();
     let config = prepared.config();
     let access = |words: &[&str]| ordaind(&config, &[&["access", "--offline"], words].concat());
-    let account = if common::is_root() { " as root" } else { "" };
+    let account = if is_root() { " as root" } else { "" };
     printed(
         &access(&[]),
         &format!(
@@ -437,6 +438,103 @@ fn without_a_daemon_its_verbs_say_so() {
             &ordaind(&prepared.config(), words),
             "(is the daemon running?)",
         );
+    }
+}
+
+/// Somebody without rights of their own.
+const STRANGER: u32 = 65534;
+
+/// The daemon's verbs as a stranger asks them; `None` where they cannot reach the program itself.
+fn as_a_stranger(config: &Path, words: &[&str]) -> Option<Output> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ordaind"));
+    command
+        .args(["--config".as_ref(), config.as_os_str()])
+        .args(words)
+        .uid(STRANGER)
+        .gid(STRANGER)
+        .stdin(Stdio::null());
+    command.output().ok()
+}
+
+/// `ordaind status` without root said "Permission denied" and no more.
+#[test]
+fn whoever_may_not_ask_is_told_who_may_and_how() {
+    if !is_root() {
+        return println!("skipped: only root can become somebody else");
+    }
+    let server = described().start();
+    let config = server.config();
+    let shown = config.display();
+    let verbs = [
+        &["status"][..],
+        &["status", "--json"],
+        &["reload"],
+        &["lock"],
+        &["lock", "bob", "--reason", "left us"],
+        &["unlock", "bob"],
+        &["totp", "bob"],
+        &["penalties"],
+        &["penalties", "--clear", "all"],
+        &["metrics"],
+    ];
+    let typed = |words: &[&str]| words.join(" ").replace("left us", "'left us'");
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+
+    for (closed, said) in [
+        (
+            true,
+            format!("{shown} is in a folder that not everybody may enter"),
+        ),
+        (false, format!("{shown} belongs to root (mode 0600)")),
+    ] {
+        mode(server.folder.path(), if closed { 0o700 } else { 0o755 });
+        for words in verbs.iter().chain(&[&["check"][..], &["fingerprint"]]) {
+            let Some(output) = as_a_stranger(&config, words) else {
+                return println!("skipped: a stranger cannot reach the program");
+            };
+            failed(
+                &output,
+                &format!(
+                    "ordaind: {said}, and this is user id {STRANGER}, who may not read it; ask as root: `sudo ordaind --config {shown} {}`\n",
+                    typed(words)
+                ),
+            );
+        }
+    }
+
+    // They may read it, and the socket is not theirs.
+    mode(&config, 0o644);
+    for words in verbs {
+        let output = as_a_stranger(&config, words).unwrap();
+        failed(
+            &output,
+            &format!(
+                "Permission denied (os error 13): only root may ask the daemon, and this is user id {STRANGER}; ask as root: `sudo ordaind --config {shown} {}` (`systemctl status ordaind` tells everybody how it is)\n",
+                typed(words)
+            ),
+        );
+    }
+}
+
+#[test]
+fn without_config_it_says_which_file_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ordaind"));
+    let output = run(command.current_dir(folder.path()).arg("access"));
+    if !is_root() {
+        failed(
+            &output,
+            "without --config; `ordaind init` makes one, and a daemon of root's has /etc/ordain/config.toml: `sudo ordaind access`",
+        );
+    } else if !Path::new("/etc/ordain/config.toml").exists() {
+        failed(
+            &output,
+            "/etc/ordain/config.toml does not exist; `ordaind init` makes it, and --config names another file",
+        );
+    } else {
+        println!("skipped: this machine has a configuration");
     }
 }
 

@@ -4,9 +4,9 @@ use super::ask;
 use super::faults::{count, faulty};
 use super::output::{self, Finished};
 use super::{
-    access, audit, complain, complete, demo, doctor, init, local, logs, say, status, users,
+    access, audit, complain, complete, demo, doctor, init, local, logs, owner, say, status, users,
 };
-use crate::cli::{DaemonArgs, DaemonVerb};
+use crate::cli::{AuditVerb, DaemonArgs, DaemonVerb};
 use crate::config::{self, Fault, Machine};
 use crate::credential;
 use crate::exit::Status;
@@ -14,7 +14,7 @@ use crate::monitor::{self, CannotServe, Given, LastFaults, Loader, Settings};
 use crate::{frontend, sys};
 use clap::{CommandFactory, Parser};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The whole program.
@@ -33,7 +33,12 @@ fn program() -> Status {
         return Status(2);
     };
     let args = DaemonArgs::parse_from(words);
-    let path = args.config.clone().unwrap_or_else(default_config);
+    let path = args.config.clone().unwrap_or_else(owner::default_config);
+    if args.verb.as_ref().is_none_or(reads_configuration)
+        && let Some(why) = owner::shut_out(&path, args.config.is_some())
+    {
+        return local::failed(&why);
+    }
     match args.verb {
         None => serve(&path),
         Some(DaemonVerb::Init { dir: None }) if args.config.is_some() => {
@@ -44,6 +49,20 @@ fn program() -> Status {
         }
 
         Some(verb) => do_verb(&path, verb),
+    }
+}
+
+/// Whether a verb needs the configuration.
+fn reads_configuration(verb: &DaemonVerb) -> bool {
+    match verb {
+        DaemonVerb::Init { .. } | DaemonVerb::HashPassword | DaemonVerb::Demo { .. } => false,
+        // Files that were named can lie on any machine.
+        DaemonVerb::Audit { verb } => match verb {
+            AuditVerb::Verify { files, .. } => files.is_empty(),
+            AuditVerb::Show(filter) => filter.files.is_empty(),
+            AuditVerb::Key => true,
+        },
+        _ => true,
     }
 }
 
@@ -119,16 +138,6 @@ fn do_verb(path: &Path, verb: DaemonVerb) -> Status {
         DaemonVerb::Audit { verb } => audit::audit(path, verb),
         DaemonVerb::Demo { exit } => demo::demo(exit),
     }
-}
-
-/// Root reads /etc/ordain or what it was told, never a file that happens to lie in the current
-/// folder.
-pub fn default_config() -> PathBuf {
-    PathBuf::from(if sys::effective_uid() == 0 {
-        "/etc/ordain/config.toml"
-    } else {
-        "config.toml"
-    })
 }
 
 /// The frontend's process.

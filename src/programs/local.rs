@@ -1,7 +1,7 @@
 //! The local verbs: one line to the running daemon's control socket, one line back.
 
 use super::display::plain;
-use super::{complain, say, say_json};
+use super::{complain, owner, say, say_json};
 use crate::config;
 use crate::exit::Status;
 use crate::protocol::local_text;
@@ -57,12 +57,15 @@ pub fn ask_if_there<V: Verb<Needs = LocalAdmin>>(
     // The socket's place is the configuration's to say; a faulty one (the reason for many a reload)
     // says it too.
     let control = config::control_socket(path).map_err(Unanswered::Refused)?;
-    let words = |fault: &dyn std::fmt::Display| {
-        format!("{}: {fault} (is the daemon running?)", control.display())
+    let cannot = |fault: &dyn std::fmt::Display| {
+        let words = format!("{}: {fault} (is the daemon running?)", control.display());
+        Unanswered::Refused(words)
     };
-    let cannot = |fault: &dyn std::fmt::Display| Unanswered::Refused(words(fault));
     let unreached = |fault: std::io::Error| match fault.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Unanswered::Nobody(words(&fault)),
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            Unanswered::Nobody(owner::nobody_there(&control, &fault))
+        }
+        ErrorKind::PermissionDenied => Unanswered::Refused(owner::not_asked(&control, &fault)),
         _ => cannot(&fault),
     };
 
@@ -71,7 +74,8 @@ pub fn ask_if_there<V: Verb<Needs = LocalAdmin>>(
         .map_err(unreached)?
         .uid();
     if owner != 0 && owner != sys::effective_uid() {
-        return Err(cannot(&format!("it belongs to user id {owner}")));
+        let fault = std::io::Error::other(format!("it belongs to user id {owner}"));
+        return Err(Unanswered::Refused(owner::not_asked(&control, &fault)));
     }
 
     let stream = UnixStream::connect(&control).map_err(unreached)?;

@@ -34,6 +34,8 @@ mod logs;
 #[cfg(target_os = "linux")]
 mod members;
 mod output;
+#[cfg(target_os = "linux")]
+mod owner;
 mod run;
 #[cfg(target_os = "linux")]
 mod status;
