@@ -44,6 +44,66 @@ fn days(file: &Path) -> i64 {
     (left + 43_200) / 86_400
 }
 
+/// A pipe that nobody writes to, and a device, were read for ever.
+#[test]
+fn what_has_no_end_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    fine(&certs(folder.path(), &["ca", "--out", "ca"]));
+    fine(&certs(folder.path(), &["request", "web1", "--out", "out"]));
+    std::fs::create_dir(folder.path().join("odd")).unwrap();
+    let made = run(Command::new("mkfifo").current_dir(folder.path()).args([
+        "-m",
+        "600",
+        "fifo",
+        "odd/ca.crt",
+    ]));
+    assert!(made.status.success());
+    for (words, sentence) in [
+        (
+            &["sign", "fifo", "--ca", "ca", "--yes"][..],
+            "fifo: this pipe is empty, and nobody writes to it",
+        ),
+        (
+            &["sign", "/dev/zero", "--ca", "ca", "--yes"],
+            "/dev/zero is a device, and not a regular file",
+        ),
+        (
+            &["sign", "ca", "--ca", "ca", "--yes"],
+            "ca is a folder, and not a regular file",
+        ),
+        (
+            &["sign", "out/server.csr", "--ca", "odd", "--yes"],
+            "odd/ca.crt: this pipe is empty",
+        ),
+        (
+            &["client", "c", "--ca", "odd"],
+            "odd/ca.crt: this pipe is empty",
+        ),
+        (
+            &["request", "c", "--key", "fifo"],
+            "fifo: this pipe is empty",
+        ),
+    ] {
+        let mut command = Command::new("timeout");
+        command
+            .args(["20", env!("CARGO_BIN_EXE_ordain-certs")])
+            .current_dir(folder.path())
+            .args(words);
+        failed(&run(&mut command), sentence);
+    }
+
+    // And a request may come out of a pipe.
+    let request = std::fs::File::open(folder.path().join("out/server.csr")).unwrap();
+    let mut command = Command::new("/bin/sh");
+    command
+        .current_dir(folder.path())
+        .args(["-c", "cat | \"$0\" sign /dev/stdin --ca ca --yes --out out"])
+        .arg(env!("CARGO_BIN_EXE_ordain-certs"))
+        .stdin(request);
+    let signed = fine(&command.output().unwrap());
+    assert!(signed.contains("wrote out/stdin.crt"), "{signed}");
+}
+
 #[test]
 fn a_development_set_is_made_at_once_and_works() {
     let folder = tempfile::tempdir().unwrap();

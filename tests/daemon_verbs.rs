@@ -518,6 +518,66 @@ fn whoever_may_not_ask_is_told_who_may_and_how() {
     }
 }
 
+/// Reading a pipe that nobody writes to, or a device, never came to an end.
+#[test]
+fn a_configuration_that_is_no_file_is_read_or_named_at_once() {
+    let prepared = described().prepare();
+    let text = prepared.text();
+    let fifo = prepared.path("fifo");
+    assert!(run(Command::new("mkfifo").arg(&fifo)).status.success());
+    let folder = prepared.folder().to_string_lossy().into_owned();
+    let (fifo, folder) = (fifo.to_str().unwrap(), folder.as_str());
+    let ask = |config: &str, words: &[&str], input: &str| {
+        let mut child = Command::new("timeout")
+            .args(["20", env!("CARGO_BIN_EXE_ordaind"), "--config", config])
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may have gone without reading it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), stdout(&output) + &stderr(&output))
+    };
+
+    let (status, sound) = ask("/dev/stdin", &["check", "--offline"], &text);
+    assert_eq!(status, Some(0), "{sound}");
+    assert!(sound.contains("/dev/stdin: sound (4 commands, "), "{sound}");
+    let again = "is a pipe, and not a regular file; a reload must be able to read it again (`ordaind check --offline` takes a pipe)";
+    let empty = "this pipe is empty, and nobody writes to it";
+    for words in [&[][..], &["check"], &["user", "list"], &["access"]] {
+        for config in ["/dev/stdin", fifo] {
+            let (status, told) = ask(config, words, &text);
+            assert_eq!(status, Some(1), "{told}");
+            assert!(told.contains(&format!("{config} {again}")), "{told}");
+        }
+        for (config, kind) in [("/dev/null", "a device"), (folder, "a folder")] {
+            let (status, told) = ask(config, words, "");
+            let said = format!("{config} is {kind}, and not a regular file\n");
+            assert_eq!(status, Some(1), "{told}");
+            assert!(told.contains(&said), "{told}");
+        }
+    }
+    for words in [
+        &["check", "--offline"][..],
+        &["status"],
+        &["fingerprint"],
+        &["audit", "show"],
+    ] {
+        for (config, said) in [
+            (fifo, empty),
+            ("/dev/zero", "/dev/zero is a device, and not a regular file"),
+            (folder, "is a folder, and not a regular file"),
+        ] {
+            let (status, told) = ask(config, words, "");
+            assert_eq!(status, Some(1), "{told}");
+            assert!(told.contains(said), "{words:?}: {told}");
+        }
+    }
+}
+
 #[test]
 fn without_config_it_says_which_file_was_looked_for() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,9 +5,10 @@
 mod common;
 
 use common::{Server, client_in, run, stderr, stdout, write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 /// The client with these settings.
 fn with(settings: &str, words: &[&str]) -> Output {
@@ -36,6 +37,99 @@ fn file_in(folder: &Path) -> Vec<PathBuf> {
         .flatten()
         .map(|entry| entry.path())
         .collect()
+}
+
+/// `--config <(…)` was a file that does not exist, and a pipe that nobody writes to never ended.
+#[test]
+fn what_comes_out_of_a_pipe_is_read_and_what_has_no_end_is_named() {
+    let server = Server::new().common(&["true"]).alice().start();
+    let folder = server.folder.path();
+    let fifo = server.path("fifo");
+    assert!(
+        run(Command::new("mkfifo").args(["-m", "600"]).arg(&fifo))
+            .status
+            .success()
+    );
+    let fifo = fifo.to_str().unwrap();
+    let text = std::fs::read_to_string(server.path("client.toml")).unwrap();
+    let absolute = |name: &str| format!("\"{}\"", server.path(name).display());
+    let text = text
+        .replace("\"ca.crt\"", &absolute("ca.crt"))
+        .replace("\"password\"", &absolute("password"));
+    let ask = |words: &[&str], input: &str| {
+        let mut command = Command::new("timeout");
+        command
+            .args(["20", env!("CARGO_BIN_EXE_ordain")])
+            .args(words)
+            .env("HOME", folder)
+            .env("XDG_STATE_HOME", folder)
+            .env_remove("SSH_AUTH_SOCK")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It may have gone without reading it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+
+    // The settings, and what they name, one after the other.
+    let output = ask(&["--config", "/dev/stdin", "run", "t", "true"], &text);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let settings = server.path("client.toml");
+    let settings = settings.to_str().unwrap();
+    for (option, file) in [("--ca", "ca.crt"), ("--password-file", "password")] {
+        let input = std::fs::read_to_string(server.path(file)).unwrap();
+        let words = [
+            "--config",
+            settings,
+            option,
+            "/dev/stdin",
+            "run",
+            "t",
+            "true",
+        ];
+        let output = ask(&words, &input);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{option}: {}",
+            stderr(&output)
+        );
+    }
+
+    let folder = folder.to_str().unwrap();
+    let empty = "this pipe is empty, and nobody writes to it";
+    for (option, path, said) in [
+        ("--config", fifo, "is a pipe, and not a regular file"),
+        (
+            "--config",
+            "/dev/zero",
+            "is a device, and not a regular file",
+        ),
+        ("--config", folder, "is a folder, and not a regular file"),
+        ("--ca", fifo, empty),
+        ("--ca", "/dev/zero", "is a device, and not a regular file"),
+        ("--ca", folder, "is a folder, and not a regular file"),
+        ("--password-file", fifo, empty),
+        (
+            "--password-file",
+            "/dev/zero",
+            "is a device, and not a regular file",
+        ),
+        ("--identity", fifo, empty),
+        ("--identity", folder, "is a folder, and not a regular file"),
+    ] {
+        let mut words = vec!["--config", settings, option, path, "run", "t", "true"];
+        if option == "--config" {
+            words.drain(..2);
+        }
+        let output = ask(&words, "");
+        assert_eq!(output.status.code(), Some(255), "{option} {path}");
+        refused(&output, &format!("{path}: {said}").replace(": is", " is"));
+    }
+    let none = ask(&["--config", "/dev/null", "whoami", "t"], "");
+    refused(&none, "who logs in?");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::warning::{Subject, Warning};
 use crate::limits;
 use crate::place::Place;
 use crate::policy::Pattern;
-use crate::sys::{self, Trust};
+use crate::sys::{self, FileFault, Kind, Trust};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ pub fn files(path: &Path) -> Result<Vec<File>, Vec<Fault>> {
             meta,
         }),
         Err(fault) => {
-            faults.add(&place_of(path), "", fault.to_string());
+            unread(&faults, &fault, AGAIN);
             None
         }
     };
@@ -76,26 +76,18 @@ pub fn files(path: &Path) -> Result<Vec<File>, Vec<Fault>> {
     }
 }
 
-fn place_of(path: &Path) -> Place {
-    Place {
-        file: path.to_string_lossy().into(),
-        line: 0,
-    }
-}
-
 /// Reads a file; `None` leaves a fault.
 pub fn source(path: &Path, mode: Mode, trust: &Trust, faults: &Faults) -> Option<Source> {
-    let place = place_of(path);
     let name = path.to_string_lossy().into_owned();
     if mode == Mode::Offline {
-        return match std::fs::read_to_string(path) {
+        return match sys::read_text(path, limits::CONFIG_FILE) {
             Ok(text) => Some(Source {
                 name,
                 text,
                 shared: false,
             }),
             Err(fault) => {
-                faults.add(&place, "", fault.to_string());
+                unread(faults, &fault, "");
                 None
             }
         };
@@ -114,10 +106,27 @@ pub fn source(path: &Path, mode: Mode, trust: &Trust, faults: &Faults) -> Option
         }
 
         Err(fault) => {
-            faults.add(&place, "", fault.to_string());
+            unread(faults, &fault, AGAIN);
             None
         }
     }
+}
+
+/// Why a configuration must be a file.
+const AGAIN: &str =
+    "; a reload must be able to read it again (`ordaind check --offline` takes a pipe)";
+
+/// Leaves a fault, which names its file by itself; `more` is said of a pipe.
+fn unread(faults: &Faults, fault: &FileFault, more: &str) {
+    let more = match fault {
+        FileFault::NotAFile(_, Kind::Pipe) => more,
+        _ => "",
+    };
+    let nowhere = Place {
+        file: "".into(),
+        line: 0,
+    };
+    faults.add(&nowhere, "", format!("{fault}{more}"));
 }
 
 /// The files of `include`, patterns with `*` in the last part sorted by name. The folder of a pattern

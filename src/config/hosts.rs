@@ -7,8 +7,9 @@ use super::pattern::Pattern;
 use super::reader::{Document, Item, Table};
 use crate::host::Host;
 use crate::limits;
-use crate::sys::{Trust, read_config, with_named_zone};
+use crate::sys::{FileFault, Trust, read_config, read_text, with_named_zone};
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// The whole file.
@@ -48,19 +49,19 @@ impl Hosts {
 /// # Errors
 /// Every fault, or that others can write it.
 pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
-    if !path.exists() {
+    // The null device says that no settings are wanted.
+    if !path.exists() || path == Path::new("/dev/null") {
         return Ok(Hosts::default());
     }
     let faults = Faults::default();
-    let file = crate::place::Place {
-        file: path.to_string_lossy().into(),
-        line: 0,
-    };
-
-    let text = match read_config(path, &Trust::own(), limits::CONFIG_FILE) {
-        Ok((text, _)) => text,
+    let text = match text_of(path) {
+        Ok(text) => text,
         Err(fault) => {
-            faults.add(&file, "", fault.to_string());
+            let nowhere = crate::place::Place {
+                file: "".into(),
+                line: 0,
+            };
+            faults.add(&nowhere, "", fault.to_string());
             return Err(faults.into_parts().0);
         }
     };
@@ -73,6 +74,18 @@ pub fn load_hosts(path: &Path) -> Result<Hosts, Vec<Fault>> {
         Ok(hosts)
     } else {
         Err(found)
+    }
+}
+
+/// What the settings say: a file that nobody else can have written, or a pipe that this very process was
+/// given.
+fn text_of(path: &Path) -> Result<String, FileFault> {
+    let ours = ["/dev/fd", "/dev/stdin", "/proc/self/fd"];
+    let is_given = ours.iter().any(|start| path.starts_with(start))
+        && path.metadata().is_ok_and(|meta| meta.file_type().is_fifo());
+    match is_given {
+        true => read_text(path, limits::CONFIG_FILE),
+        false => read_config(path, &Trust::own(), limits::CONFIG_FILE).map(|(text, _)| text),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::fault::Faults;
 use super::reader::{Document, Table};
 use super::values::folder_of;
+use crate::limits;
 use crate::place::Place;
 use crate::sys::{self, FileFault, Trust};
 use crate::tls;
@@ -16,8 +17,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When the file cannot be read.
 pub fn control_socket(path: &Path) -> Result<PathBuf, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    let text = sys::read_text(path, limits::CONFIG_FILE).map_err(|fault| fault.to_string())?;
     let faults = Faults::default();
     let document = Document::parse(&path.to_string_lossy(), &text, &faults);
     let root = document.root(&faults);
@@ -30,8 +30,7 @@ pub fn control_socket(path: &Path) -> Result<PathBuf, String> {
 /// # Errors
 /// When the file cannot be read.
 pub fn state_and_trail(path: &Path) -> Result<(PathBuf, PathBuf), String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    let text = sys::read_text(path, limits::CONFIG_FILE).map_err(|fault| fault.to_string())?;
     let faults = Faults::default();
     let document = Document::parse(&path.to_string_lossy(), &text, &faults);
     let root = document.root(&faults);
@@ -48,7 +47,7 @@ pub fn state_and_trail(path: &Path) -> Result<(PathBuf, PathBuf), String> {
 pub fn server_key(path: &Path) -> Result<tls::Fingerprint, String> {
     let cannot =
         |path: &Path, fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|fault| cannot(path, &fault))?;
+    let text = sys::read_text(path, limits::CONFIG_FILE).map_err(|fault| fault.to_string())?;
     let faults = Faults::default();
     let document = Document::parse(&path.to_string_lossy(), &text, &faults);
     let root = document.root(&faults);
@@ -57,7 +56,7 @@ pub fn server_key(path: &Path) -> Result<tls::Fingerprint, String> {
         .and_then(|table| table.text("certificate"))
         .ok_or_else(|| cannot(path, &"tls.certificate is missing"))?;
     let file = path.parent().unwrap_or(Path::new(".")).join(certificate);
-    let pem = std::fs::read(&file).map_err(|fault| cannot(&file, &fault))?;
+    let pem = sys::read_stream(&file, limits::PEM_FILE).map_err(|fault| fault.to_string())?;
     let chain = tls::certificates(&pem).map_err(|fault| cannot(&file, &fault))?;
     chain
         .first()

@@ -118,8 +118,7 @@ fn issue(ca: &Path, names: &[String], purpose: Use, days: Option<u32>) -> Result
 /// The CA of a folder.
 fn authority(ca: &Path) -> Result<Pair, String> {
     let read = |file: &str| {
-        std::fs::read_to_string(ca.join(file))
-            .map_err(|fault| format!("{}: {fault}", ca.join(file).display()))
+        sys::read_text(&ca.join(file), limits::PEM_FILE).map_err(|fault| fault.to_string())
     };
     Ok(Pair {
         certificate: read("ca.crt")?,
@@ -165,7 +164,7 @@ fn private(file: &Path) -> Result<Zeroizing<String>, String> {
 /// Shows what a request asks for, and signs it when somebody agrees.
 fn sign(file: &Path, ca: &Path, yes: bool, output: &Output) -> Result<(), String> {
     let named = |why: String| format!("{} {why}", file.display());
-    let bytes = std::fs::read(file).map_err(|fault| format!("{}: {fault}", file.display()))?;
+    let bytes = sys::read_stream(file, limits::PEM_FILE).map_err(|fault| fault.to_string())?;
     let request = devca::Request::read(&bytes).map_err(named)?;
     let ca = authority(ca)?;
     let days = days_below(&ca, output.days)?;

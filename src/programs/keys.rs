@@ -121,6 +121,10 @@ fn public_beside(file: &Path) -> Option<String> {
 fn public_file(file: &Path) -> Option<Result<SshPublic, String>> {
     // It may be the private one after all.
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    // What comes out of a pipe is read once, by whoever needs all of it.
+    if !file.is_file() {
+        return None;
+    }
     let opened = std::fs::File::open(file).ok()?;
     opened.take(KEY_FILE).read_to_end(&mut bytes).ok()?;
     let mut lines = pem::lines(&bytes);

@@ -12,11 +12,14 @@ use crate::config::{HostSettings, Hosts, load_hosts};
 use crate::host::Host;
 use crate::limits::CONNECT;
 use crate::protocol::{Code, PORT};
-use crate::sys::with_named_zone;
+use crate::sys::{read_stream, with_named_zone};
 use crate::tls::{self, Fingerprint, Identity, Trust};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Bytes of a file of certificates: all CAs that a system trusts have some 300 KB.
+const CA_FILE: u64 = 16 << 20;
 
 /// A server to reach, the user to be there, and what makes it the right one: options before the
 /// host's entry before the file's defaults.
@@ -305,7 +308,8 @@ fn trust(
         (_, Some(pin)) => pin.parse().map(|pin| Some(Trust::Pin(pin))).map_err(usage),
         (Some("system"), None) => Ok(Some(Trust::System)),
         (Some(file), None) => {
-            let pem = std::fs::read(file).map_err(|fault| usage(format!("{file}: {fault}")))?;
+            let pem =
+                read_stream(Path::new(file), CA_FILE).map_err(|fault| usage(fault.to_string()))?;
             tls::certificates(&pem)
                 .map(|found| Some(Trust::Ca(found)))
                 .map_err(|why| usage(format!("{file}: {why}")))
@@ -316,8 +320,7 @@ fn trust(
 
 fn identity(cert: &Path, key: &Path) -> Result<Identity, ClientError> {
     let usage = |text: String| ClientError::new(Code::Usage, text);
-    let chain =
-        std::fs::read(cert).map_err(|fault| usage(format!("{}: {fault}", cert.display())))?;
+    let chain = read_stream(cert, CA_FILE).map_err(|fault| usage(fault.to_string()))?;
     let key_pem =
         crate::sys::read_private(key, 1 << 20).map_err(|fault| usage(fault.to_string()))?;
     Ok(Identity {

@@ -1,6 +1,7 @@
 //! Files whose owner and mode matter: who could have written them, who could read them.
 
-use super::trust::{FileFault, Trust, effective_uid};
+use super::stream::{open_stream, read_opened};
+use super::trust::{FileFault, Kind, Trust, effective_uid};
 use super::walk;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -36,7 +37,7 @@ pub fn read_trusted(
     trust: &Trust,
     max: u64,
 ) -> Result<(Vec<u8>, Metadata), FileFault> {
-    let (file, meta) = walk::open_trusted(path, trust)?;
+    let (file, meta) = walk::open_trusted(path, trust).map_err(|fault| named(path, fault))?;
     if meta.len() > max {
         return Err(FileFault::TooLarge(path.to_owned(), meta.len()));
     }
@@ -48,6 +49,15 @@ pub fn read_trusted(
     Ok((bytes, meta))
 }
 
+/// What is no regular file is called that before anything else, also behind a name that the kernel
+/// alone can follow, as /dev/stdin is.
+fn named(path: &Path, fault: FileFault) -> FileFault {
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => FileFault::NotAFile(path.to_owned(), Kind::of(&meta)),
+        _ => fault,
+    }
+}
+
 /// Reads a secret of the daemon's own: as [`read_private`], by a path that nobody else can make
 /// mean another file.
 ///
@@ -55,31 +65,24 @@ pub fn read_trusted(
 /// What [`walk::trusted`] and [`read_private`] say.
 pub fn read_secret(path: &Path, trust: &Trust, max: u64) -> Result<Vec<u8>, FileFault> {
     let (file, meta) = walk::open_trusted(path, trust)?;
-    read_if_private(path, file, &meta, max)
+    read_if_private(path, &file, &meta, max)
 }
 
-/// Reads a file with a secret: a regular file that only its owner (this user or root) can read.
+/// Reads a file with a secret, or a pipe, that only its owner (this user or root) can read.
 ///
 /// # Errors
-/// The file cannot be read, or others can read it.
+/// It cannot be read, or others can read it.
 pub fn read_private(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
     let io = |fault| FileFault::Io(path.to_owned(), fault);
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)
-        .map_err(io)?;
+    let file = open_stream(path)?;
     let meta = file.metadata().map_err(io)?;
-    if !meta.is_file() {
-        return Err(FileFault::NotAFile(path.to_owned()));
-    }
-    read_if_private(path, file, &meta, max)
+    read_if_private(path, &file, &meta, max)
 }
 
 /// Reads an open file with a secret, if only its owner can read it.
 fn read_if_private(
     path: &Path,
-    file: File,
+    file: &File,
     meta: &Metadata,
     max: u64,
 ) -> Result<Vec<u8>, FileFault> {
@@ -97,11 +100,7 @@ fn read_if_private(
     if meta.len() > max {
         return Err(FileFault::TooLarge(path.to_owned(), meta.len()));
     }
-    let mut bytes = Vec::new();
-    file.take(max)
-        .read_to_end(&mut bytes)
-        .map_err(|fault| FileFault::Io(path.to_owned(), fault))?;
-    Ok(bytes)
+    read_opened(path, file, max)
 }
 
 /// Opens a file that only its owner (this user or root) can read, never through a link and without

@@ -43,6 +43,7 @@ mod service;
 mod signal;
 #[cfg(target_os = "linux")]
 mod spawn;
+mod stream;
 mod terminal;
 mod trust;
 mod walk;
@@ -101,8 +102,9 @@ pub use spawn::{
     Child, Full, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
     Wanted,
 };
+pub use stream::{read_stream, read_text};
 pub use terminal::{RawMode, Size, is_ignored, own_terminal_size};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
-pub use trust::{FileFault, Trust, effective_uid};
+pub use trust::{FileFault, Kind, Trust, effective_uid};
 pub use walk::{closed_folder, replaceable, trusted};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
 /// Why a file is not trusted.
@@ -17,8 +17,8 @@ pub enum FileFault {
     Readable(PathBuf, u32),
     /// The file is larger than anything it should be.
     TooLarge(PathBuf, u64),
-    /// What has this name is no regular file.
-    NotAFile(PathBuf),
+    /// What has this name is no regular file, but this.
+    NotAFile(PathBuf, Kind),
     /// The path leads through a symbolic link, to this file.
     Link(PathBuf, PathBuf),
 }
@@ -48,12 +48,54 @@ impl fmt::Display for FileFault {
                 path.display(),
                 real.display()
             ),
-            Self::NotAFile(path) => write!(out, "{} is not a regular file", path.display()),
+            Self::NotAFile(path, kind) => {
+                write!(out, "{} is {kind}, and not a regular file", path.display())
+            }
         }
     }
 }
 
 impl std::error::Error for FileFault {}
+
+/// What something is that is no regular file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A folder.
+    Folder,
+    /// A pipe, with a name or without.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// Anything else, such as a terminal.
+    Device,
+}
+
+impl Kind {
+    /// Of something with this metadata, which is no regular file.
+    pub(super) fn of(meta: &Metadata) -> Self {
+        let kind = meta.file_type();
+        if kind.is_dir() {
+            Self::Folder
+        } else if kind.is_fifo() {
+            Self::Pipe
+        } else if kind.is_socket() {
+            Self::Socket
+        } else {
+            Self::Device
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Folder => "a folder",
+            Self::Pipe => "a pipe",
+            Self::Socket => "a socket",
+            Self::Device => "a device",
+        })
+    }
+}
 
 /// The users whose files count as one's own: root, and this user.
 #[derive(Debug, Clone, Copy)]

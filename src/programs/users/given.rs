@@ -7,6 +7,7 @@ use crate::credential::{self, SshPublic};
 use crate::exit::Status;
 use crate::programs::local::failed;
 use crate::programs::{ask, complain};
+use crate::sys;
 use std::io::Read;
 use std::path::Path;
 
@@ -109,7 +110,8 @@ fn text_of(path: &Path) -> Result<(String, String), String> {
     let read = match is_input(path) {
         true => std::io::stdin().lock().take(MOST).read_to_string(&mut text),
         false => {
-            std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text))
+            text = sys::read_text(path, MOST).map_err(|fault| fault.to_string())?;
+            Ok(text.len())
         }
     };
     let length = read.map_err(|fault| format!("{name}: {fault}"))?;

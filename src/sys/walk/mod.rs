@@ -6,7 +6,7 @@
 
 mod entry;
 
-use super::trust::{FileFault, Trust};
+use super::trust::{FileFault, Kind, Trust};
 use entry::Entry;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -192,7 +192,7 @@ pub fn replaceable(path: &Path, trust: &Trust) -> Result<Metadata, FileFault> {
         return Err(FileFault::Link(path.to_owned(), found.real));
     }
     if !found.meta.is_file() {
-        return Err(FileFault::NotAFile(path.to_owned()));
+        return Err(FileFault::NotAFile(path.to_owned(), Kind::of(&found.meta)));
     }
     closed_folder(found.real.parent().unwrap_or(Path::new("/")), trust)?;
     Ok(found.meta)
@@ -231,7 +231,7 @@ pub fn open_trusted(path: &Path, trust: &Trust) -> Result<(File, Metadata), File
     for _ in 0..TRIES {
         let found = walk(path, trust)?;
         if !found.meta.is_file() {
-            return Err(FileFault::NotAFile(path.to_owned()));
+            return Err(FileFault::NotAFile(path.to_owned(), Kind::of(&found.meta)));
         }
         match found.open() {
             Ok(Some(file)) => return Ok((file, found.meta)),
