@@ -1209,7 +1209,7 @@ fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
         .command(terminal())
         .alice()
         .start();
-    for way in ["-TERM", "-HUP", "~."] {
+    for way in ["-TERM", "-HUP", "-QUIT", "~."] {
         let (kept, given) = ordain::sys::terminal((80, 24), None).unwrap();
         let settings = || {
             stdout(
@@ -1242,12 +1242,12 @@ fn a_client_that_is_told_to_end_leaves_its_terminal_as_it_was() {
         assert_eq!(settings(), before, "{way}");
     }
 
-    server.wait_for_trail("the end of the three runs", |trail| {
+    server.wait_for_trail("the end of the four runs", |trail| {
         trail
             .iter()
             .filter(|record| record["kind"] == "end" && record["reason"] == "disconnected")
             .count()
-            == 3
+            == 4
     });
 }
 

@@ -4,11 +4,14 @@ use super::display::plain;
 use crate::client::ClientError;
 use crate::protocol::Code;
 use crate::secret::Secret;
-use crate::sys;
+use crate::sys::{self, Echo, Typed, type_line};
 use std::fmt;
-use std::io::{BufRead, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use zeroize::Zeroizing;
 
 /// Whether nobody is asked anything any more, whatever there is to ask on.
 static NEVER: AtomicBool = AtomicBool::new(false);
@@ -84,13 +87,36 @@ impl fmt::Display for Wanted {
 /// # Errors
 /// [`Code::Usage`] when there is no terminal.
 pub fn secret(wanted: &Wanted) -> Result<Secret, ClientError> {
-    let typed = if NEVER.load(Ordering::Relaxed) {
-        Err(std::io::ErrorKind::Unsupported.into())
-    } else {
-        rpassword::prompt_password(format!("{wanted}: "))
-    };
+    if NEVER.load(Ordering::Relaxed) {
+        return Err(nobody(wanted));
+    }
+    let terminal = File::options().read(true).write(true).open("/dev/tty");
+    let terminal = terminal.map_err(|_| nobody(wanted))?;
+    let prompt = format!("{wanted}: ");
+    let typed = type_line(&terminal, &mut &terminal, &prompt, Echo::Hidden);
+    let mut line = typed_at(wanted, typed)?;
+    String::from_utf8(std::mem::take(&mut line))
+        .map(Secret::new)
+        .map_err(|_| ClientError::new(Code::Usage, format!("the {} is not text", wanted.what)))
+}
 
-    typed.map(Secret::new).map_err(|_| nobody(wanted))
+/// The line that was typed at a prompt.
+fn typed_at(wanted: &Wanted, typed: io::Result<Typed>) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    let what = &wanted.what;
+    Err(match typed {
+        Ok(Typed::Line(line)) => return Ok(line),
+        Ok(Typed::Nothing) => {
+            ClientError::new(Code::Usage, format!("nothing was typed for the {what}"))
+        }
+        Ok(Typed::Interrupted) => ClientError::new(
+            Code::Declined,
+            format!("given up at the prompt for the {what}"),
+        ),
+        Err(fault) => ClientError::new(
+            Code::Usage,
+            format!("the {what} could not be asked for: {fault}"),
+        ),
+    })
 }
 
 /// A new password for this program: typed twice on the terminal, or the first line of standard input
@@ -100,7 +126,7 @@ pub fn secret(wanted: &Wanted) -> Result<Secret, ClientError> {
 /// In words: the two differ, or there is nothing to read.
 #[cfg(target_os = "linux")]
 pub fn new_password(program: &'static str) -> Result<Secret, String> {
-    if std::io::stdin().is_terminal() {
+    if io::stdin().is_terminal() {
         typed_twice(program)
     } else {
         secret_stdin().map_err(|error| error.text)
@@ -124,7 +150,7 @@ pub fn typed_twice(program: &'static str) -> Result<Secret, String> {
 
 /// Whether there is a terminal to ask on.
 pub fn possible() -> bool {
-    !NEVER.load(Ordering::Relaxed) && std::fs::File::open("/dev/tty").is_ok()
+    !NEVER.load(Ordering::Relaxed) && File::open("/dev/tty").is_ok()
 }
 
 /// There is nobody to ask.
@@ -155,7 +181,7 @@ pub fn secret_file(path: &Path) -> Result<Secret, ClientError> {
 /// [`Code::Usage`].
 pub fn secret_stdin() -> Result<Secret, ClientError> {
     let mut line = String::new();
-    std::io::stdin()
+    io::stdin()
         .lock()
         .read_line(&mut line)
         .map_err(|fault| ClientError::new(Code::Usage, format!("standard input: {fault}")))?;
@@ -164,9 +190,7 @@ pub fn secret_stdin() -> Result<Secret, ClientError> {
 
 /// Whether there is somebody to ask.
 pub fn can_ask() -> bool {
-    !NEVER.load(Ordering::Relaxed)
-        && std::io::stdin().is_terminal()
-        && std::io::stderr().is_terminal()
+    !NEVER.load(Ordering::Relaxed) && io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks for a line that may be seen.
@@ -177,17 +201,14 @@ pub fn line(wanted: &Wanted) -> Result<String, ClientError> {
     if !can_ask() {
         return Err(nobody(wanted));
     }
-    Ok(typed(&format!("{wanted}: ")))
+    let line = typed_at(wanted, typed(&format!("{wanted}: ")))?;
+    Ok(String::from_utf8_lossy(&line).trim().to_owned())
 }
 
-/// What is typed behind a prompt.
-fn typed(prompt: &str) -> String {
-    let mut out = std::io::stderr().lock();
-    let _ = write!(out, "{prompt}");
-    let _ = out.flush();
-    let mut line = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut line);
-    line.trim().to_owned()
+/// What is typed at standard input behind a prompt.
+fn typed(prompt: &str) -> io::Result<Typed> {
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    type_line(&input.into(), &mut io::stderr().lock(), prompt, Echo::Shown)
 }
 
 /// Asks a question that needs a yes.
@@ -203,7 +224,9 @@ pub fn agree(question: &Wanted) -> Result<(), ClientError> {
     }
 
     let answer = typed(&format!("{question} [y/N] "));
-    if matches!(answer.as_str(), "y" | "Y" | "yes") {
+    if let Ok(Typed::Line(line)) = answer
+        && matches!(line.trim_ascii(), b"y" | b"Y" | b"yes")
+    {
         Ok(())
     } else {
         Err(ClientError::new(

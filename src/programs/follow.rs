@@ -2,11 +2,11 @@
 
 use super::complain;
 use super::display::plain;
-use super::terminal::{Broken, Leaving, Output, Signals};
+use super::terminal::{Broken, Leaving, OfTerminal, Output, Ring, Signals};
 use crate::client::{ClientError, Durable, Event, Told, reason};
 use crate::exit::{Human, Reason, Status};
 use crate::protocol::Ended;
-use crate::sys::{RawMode, own_terminal_size};
+use crate::sys::{RawMode, own_terminal_size, stop};
 use crate::verb::{Cancel, Signal};
 use serde_json::json;
 use std::io;
@@ -126,8 +126,12 @@ impl Following {
         let Signals {
             mut end,
             mut interrupt,
-            mut window,
         } = Signals::new()?;
+        let mut terminal = self
+            .raw_mode
+            .as_ref()
+            .map(|_| OfTerminal::new())
+            .transpose()?;
         let leave = asked_to_leave(input.leaving);
         let broken = broken(input.broken);
         tokio::pin!(leave, broken);
@@ -137,11 +141,10 @@ impl Following {
                 () = &mut leave => return Ok(Way::Left),
                 // The way out of here puts the terminal back as it was; the signal's own way would not.
                 () = end.rung() => return Ok(Way::Left),
-                () = window.rung(), if self.raw_mode.is_some() => {
-                    if let Some(size) = own_terminal_size() {
-                        self.run.resize(size).await;
-                    }
-                }
+                ring = rung(&mut terminal) => match ring {
+                    Ring::Quit => return Ok(Way::Left),
+                    ring => self.of_terminal(&ring).await,
+                },
                 told = self.run.next() => {
                     if let Some(ended) = self.told(told?).await? {
                         return Ok(Way::Ended(ended));
@@ -168,6 +171,23 @@ impl Following {
                     }
                 }
             }
+        }
+    }
+
+    /// Gives the terminal back while this program is stopped, and takes it again; tells its size.
+    async fn of_terminal(&mut self, ring: &Ring) {
+        if matches!(ring, Ring::Stop) {
+            self.raw_mode = None;
+            stop();
+        }
+        // Whoever had it meanwhile may have left it in any mode; what it was at first is kept.
+        match &self.raw_mode {
+            Some(raw_mode) if matches!(ring, Ring::Again) => raw_mode.again(),
+            Some(_) => {}
+            None => self.raw_mode = RawMode::begin().ok(),
+        }
+        if let Some(size) = own_terminal_size() {
+            self.run.resize(size).await;
         }
     }
 
@@ -281,6 +301,14 @@ impl Following {
 
         tell_why(&ended, self.cancelled)?;
         Ok(status)
+    }
+}
+
+/// Waits for what a program is told whose terminal is a run's; for ever where none is.
+async fn rung(terminal: &mut Option<OfTerminal>) -> Ring {
+    match terminal {
+        Some(terminal) => terminal.rung().await,
+        None => std::future::pending().await,
     }
 }
 

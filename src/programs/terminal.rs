@@ -38,8 +38,46 @@ pub struct Signals {
     pub end: End,
     /// Ctrl-C.
     pub interrupt: Heard,
-    /// The program's terminal has another size.
-    pub window: Heard,
+}
+
+/// What the system tells this program while a run has its terminal.
+pub struct OfTerminal {
+    stop: Heard,
+    again: Heard,
+    quit: Heard,
+    window: Heard,
+}
+
+/// What a program is told whose terminal is a run's.
+pub enum Ring {
+    /// To stop, and give the terminal back meanwhile.
+    Stop,
+    /// It goes on.
+    Again,
+    /// To end at once.
+    Quit,
+    /// The terminal has another size.
+    Size,
+}
+
+impl OfTerminal {
+    pub fn new() -> Result<Self, ClientError> {
+        Ok(Self {
+            stop: Heard::new(SignalKind::from_raw(libc::SIGTSTP))?,
+            again: Heard::new(SignalKind::from_raw(libc::SIGCONT))?,
+            quit: Heard::new(SignalKind::quit())?,
+            window: Heard::new(SignalKind::window_change())?,
+        })
+    }
+
+    pub async fn rung(&mut self) -> Ring {
+        tokio::select! {
+            () = self.stop.rung() => Ring::Stop,
+            () = self.again.rung() => Ring::Again,
+            () = self.quit.rung() => Ring::Quit,
+            () = self.window.rung() => Ring::Size,
+        }
+    }
 }
 
 pub struct End {
@@ -78,7 +116,6 @@ impl Signals {
                 hangup: Heard::new(SignalKind::hangup())?,
             },
             interrupt: Heard::new(SignalKind::interrupt())?,
-            window: Heard::new(SignalKind::window_change())?,
         })
     }
 }

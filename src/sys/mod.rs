@@ -36,6 +36,7 @@ mod message;
 mod poll;
 #[cfg(target_os = "linux")]
 mod process;
+mod prompt;
 #[cfg(target_os = "linux")]
 mod sandbox;
 #[cfg(target_os = "linux")]
@@ -89,6 +90,7 @@ pub use process::{
     Exited, kill, leave_signals_to_the_monitor, parent_death_signal, raise_descriptor_limit, reap,
     reexecute, return_large_blocks, steady_heap, step_back, terminate, undumpable, usual_signals,
 };
+pub use prompt::{Echo, Typed, type_line};
 #[cfg(target_os = "linux")]
 pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
@@ -103,7 +105,7 @@ pub use spawn::{
     Wanted,
 };
 pub use stream::{read_stream, read_text};
-pub use terminal::{RawMode, Size, is_ignored, own_terminal_size};
+pub use terminal::{RawMode, Size, is_ignored, own_terminal_size, stop};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
 pub use trust::{FileFault, Kind, Trust, effective_uid};

@@ -26,6 +26,28 @@ pub fn wait_writable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// Waits until one of two descriptors can be read, for as long as that takes; whether it is the first.
+///
+/// # Errors
+/// As poll(2).
+pub fn wait_either(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut entries = [first, second].map(|descriptor| libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    loop {
+        // SAFETY: two entries that live through the call.
+        if unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) } > 0 {
+            return Ok(entries[0].revents != 0);
+        }
+        let fault = io::Error::last_os_error();
+        if fault.kind() != io::ErrorKind::Interrupted {
+            return Err(fault);
+        }
+    }
+}
+
 /// Waits until a descriptor can be read, without a runtime.
 ///
 /// # Errors

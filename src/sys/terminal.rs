@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// Columns and rows.
 pub type Size = (u16, u16);
 
-fn check(status: i32) -> io::Result<i32> {
+pub(super) fn check(status: i32) -> io::Result<i32> {
     if status < 0 {
         Err(io::Error::last_os_error())
     } else {
@@ -94,14 +94,39 @@ impl RawMode {
 
         // SAFETY: `before` lives through the call.
         check(unsafe { libc::tcgetattr(libc::STDIN_FILENO, &raw mut before) })?;
-        let mut raw = before;
+        let mode = Self(before);
+        mode.set()?;
+        Ok(mode)
+    }
 
+    /// In raw mode once more, whatever was made of the terminal meanwhile.
+    pub fn again(&self) {
+        // Without a terminal there is nothing to be put right.
+        let _ = self.set();
+    }
+
+    fn set(&self) -> io::Result<()> {
+        let mut raw = self.0;
         // SAFETY: changes the structure only.
         unsafe { libc::cfmakeraw(&raw mut raw) };
 
         // SAFETY: `raw` lives through the call.
-        check(unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const raw) })?;
-        Ok(Self(before))
+        check(unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const raw) })
+            .map(|_| ())
+    }
+}
+
+/// Stops this program as SIGTSTP does where nobody hears it; returns once it goes on.
+pub fn stop() {
+    // SAFETY: all-zero structures are valid ones, and all of them live through the calls.
+    unsafe {
+        let mut usual: libc::sigaction = std::mem::zeroed();
+        usual.sa_sigaction = libc::SIG_DFL;
+        let mut heard: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGTSTP, &raw const usual, &raw mut heard) == 0 {
+            libc::raise(libc::SIGTSTP);
+            libc::sigaction(libc::SIGTSTP, &raw const heard, std::ptr::null_mut());
+        }
     }
 }
 

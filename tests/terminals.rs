@@ -1,0 +1,176 @@
+//! What a terminal is left as: at prompts and by runs at a terminal, whatever signal comes.
+
+mod common;
+
+use common::{Cmd, PASSWORD, PATIENCE, Server, signal, stdout, wait};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+
+/// A terminal, and what was seen on it.
+struct Screen {
+    kept: File,
+    given: OwnedFd,
+    seen: String,
+}
+
+impl Screen {
+    fn new() -> Self {
+        let (kept, given) = ordain::sys::terminal((80, 24), None).unwrap();
+        Self {
+            kept: kept.into(),
+            given,
+            seen: String::new(),
+        }
+    }
+
+    /// A shell's script with the client as its words, at this terminal, which is its own.
+    fn runs(&self, server: &Server, script: &str, words: &[&str]) -> Child {
+        let client = server.bare();
+        let mut command = Command::new("setsid");
+        command
+            .args(["--ctty", "--wait", "/bin/sh", "-c", script, "sh"])
+            .arg(client.get_program())
+            .args(client.get_args())
+            .args(words);
+        for (name, value) in client.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+            .stdin(self.given.try_clone().unwrap())
+            .stdout(self.given.try_clone().unwrap())
+            .stderr(Stdio::from(self.given.try_clone().unwrap()))
+            .spawn()
+            .unwrap()
+    }
+
+    /// How the terminal is set.
+    fn settings(&self) -> String {
+        let mut stty = Command::new("stty");
+        let output = stty
+            .arg("-a")
+            .stdin(self.given.try_clone().unwrap())
+            .output();
+        stdout(&output.unwrap())
+    }
+
+    /// Waits for a text behind what was waited for before.
+    fn until(&mut self, text: &str) {
+        let mut piece = [0; 4096];
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                self.seen.drain(..at + text.len());
+                return;
+            }
+            match self.kept.read(&mut piece) {
+                Ok(count @ 1..) => self
+                    .seen
+                    .push_str(&String::from_utf8_lossy(&piece[..count])),
+                Err(fault) if fault.kind() == ErrorKind::WouldBlock => {
+                    let waited = ordain::sys::wait_readable(self.kept.as_fd(), PATIENCE);
+                    waited.unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.seen));
+                }
+                _ => panic!("no {text:?} in {:?}", self.seen),
+            }
+        }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.kept.write_all(keys.as_bytes()).unwrap();
+    }
+}
+
+/// A signal at the prompt for a password left a terminal that showed nothing of what was typed next.
+#[test]
+fn a_signal_at_a_prompt_leaves_the_terminal_as_it_was() {
+    let server = Server::new().alice().start();
+    for (name, number) in [("-HUP", 1), ("-INT", 2), ("-QUIT", 3), ("-TERM", 15)] {
+        let mut screen = Screen::new();
+        let before = screen.settings();
+        let script = r#"ulimit -c 0; exec "$@""#;
+        let mut client = screen.runs(&server, script, &["whoami", "t"]);
+        screen.until("ordain: t: password of alice: ");
+        assert!(screen.settings().contains("-echo "), "{name}");
+        signal(client.id(), name);
+        assert_eq!(client.wait().unwrap().signal(), Some(number), "{name}");
+        assert_eq!(screen.settings(), before, "{name}");
+    }
+}
+
+/// What the shell says of a job that was stopped, and of the same job when it is over.
+const STOPPED: &str =
+    r#"set -m; "$@"; echo "came back with $?"; stty -a; read go; fg; echo "over with $?""#;
+
+#[test]
+fn ctrl_z_at_a_prompt_gives_the_terminal_back_and_asks_again() {
+    let server = Server::new().alice().start();
+    let mut screen = Screen::new();
+    let before = screen.settings();
+    let mut shell = screen.runs(&server, STOPPED, &["whoami", "t"]);
+    screen.until("ordain: t: password of alice: ");
+    wait("no echo", || screen.settings().contains("-echo "));
+    screen.types("\u{1a}");
+    screen.until("came back with 148");
+    assert_eq!(screen.settings(), before);
+    screen.types("\n");
+    screen.until("ordain: t: password of alice: ");
+    wait("no echo", || screen.settings().contains("-echo "));
+    screen.types(&format!("{PASSWORD}\n"));
+    screen.until("alice");
+    screen.until("over with 0");
+    assert!(!screen.seen.contains(PASSWORD));
+    assert!(shell.wait().unwrap().success());
+    assert_eq!(screen.settings(), before);
+}
+
+/// `kill -TSTP` of a client whose terminal is a run's left it in raw mode.
+#[test]
+fn a_client_that_is_stopped_gives_its_terminal_back_and_takes_it_again() {
+    let server = Server::new()
+        .command(
+            Cmd::sh(
+                "keys",
+                r#"echo ready; read line; echo "got $line"; exit 6"#,
+                &[],
+            )
+            .pty(),
+        )
+        .alice()
+        .start();
+    let password = server.path("password");
+    let words = [
+        "--password-file",
+        password.to_str().unwrap(),
+        "run",
+        "--tty",
+        "t",
+        "keys",
+    ];
+    let mut screen = Screen::new();
+    let before = screen.settings();
+    let mut shell = screen.runs(&server, STOPPED, &words);
+    screen.until("ready");
+    wait("raw mode", || screen.settings().contains("-icanon"));
+    signal(child_of(shell.id()), "-TSTP");
+    screen.until("came back with 148");
+    assert_eq!(screen.settings(), before);
+    screen.types("\n");
+    wait("raw mode again", || screen.settings().contains("-icanon"));
+    screen.types("hello\r");
+    screen.until("got hello");
+    screen.until("over with 6");
+    assert!(shell.wait().unwrap().success());
+    assert_eq!(screen.settings(), before);
+}
+
+/// The one process that a shell has started.
+fn child_of(shell: u32) -> u32 {
+    let file = format!("/proc/{shell}/task/{shell}/children");
+    let children = std::fs::read_to_string(file).unwrap();
+    children.split_whitespace().next().unwrap().parse().unwrap()
+}
