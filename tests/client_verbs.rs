@@ -803,7 +803,7 @@ fn passwords_come_from_a_private_file_or_standard_input() {
     printed(&bare(&["--password-file", &file, "run", "t", "true"]), "");
     refused(
         &bare(&["--password-file", &open, "run", "t", "true"]),
-        "ca.crt has mode 0644, so others can read it; `chmod 600` it (code 604)",
+        "ca.crt has mode 0644, so others can read it; `chmod 600 ",
     );
     refused(
         &bare(&["--password-file", "/none", "run", "t", "true"]),

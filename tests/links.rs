@@ -152,6 +152,80 @@ fn configuration_certificate_and_key_are_walked_to_as_well() {
     }
 }
 
+/// What stands in the last backticks of a line.
+fn command_in(line: &str) -> &str {
+    let (rest, _) = line.rsplit_once('`').unwrap();
+    rest.rsplit_once('`').unwrap().1
+}
+
+/// Faults of owners and modes named the file, and left the rest to whoever read it.
+#[test]
+fn every_wrong_owner_or_mode_comes_with_the_command_that_mends_it() {
+    let setup = Server::new().alice().toml("include = [\"more/*.toml\"]\n");
+    let tool = setup.path("a tool");
+    let setup = setup.command(Cmd::new("tool", &[&tool.to_string_lossy()]));
+    folder_in(&setup.path("more"), 0o755);
+    folder_in(&setup.path("state"), 0o700);
+    let prepared = setup
+        .file("a tool", "#!/bin/sh\n", 0o755)
+        .file("more/one.toml", "[roles.more]\ncommands = []\n", 0o600)
+        .prepare();
+    let config = prepared.config();
+    let text = prepared.text().replace("include = [\"more/*.toml\"]\n", "");
+    write(
+        &config,
+        &format!("include = [\"more/*.toml\"]\n{text}"),
+        0o600,
+    );
+    let folder = prepared.into_folder();
+    let check = || ordaind(folder.path(), &["check"]);
+    assert!(check().status.success(), "{}", stdout(&check()));
+
+    let mended = |what: &str| {
+        let output = check();
+        let said = stdout(&output);
+        assert!(!output.status.success(), "{what}: {said}");
+        let faults: Vec<_> = said
+            .lines()
+            .filter(|line| line.starts_with("fault: "))
+            .collect();
+        assert_eq!(faults.len(), 1, "{what}: {said}");
+        let mut shell = Command::new("/bin/sh");
+        let mend = shell.args(["-c", command_in(faults[0])]).status().unwrap();
+        assert!(mend.success(), "{said}");
+        assert!(
+            check().status.success(),
+            "{what}: {said}{}",
+            stdout(&check())
+        );
+    };
+    for (name, mode) in [
+        ("config.toml", 0o622),
+        ("config.toml", 0o644),
+        ("more", 0o777),
+        ("more/one.toml", 0o622),
+        ("server.key", 0o640),
+        ("server.crt", 0o666),
+        ("a tool", 0o757),
+    ] {
+        chmod(&folder.path().join(name), mode);
+        mended(name);
+    }
+    if !is_root() {
+        return println!("skipped: only root can give files away");
+    }
+    for name in [
+        "config.toml",
+        "more",
+        "more/one.toml",
+        "server.key",
+        "a tool",
+    ] {
+        std::os::unix::fs::chown(folder.path().join(name), Some(65534), None).unwrap();
+        mended(name);
+    }
+}
+
 /// Nobody deleted vault, seal, trail and key in such a folder, and whoever was locked was in.
 #[test]
 fn a_folder_that_others_can_change_keeps_nothing() {

@@ -276,7 +276,7 @@ fn a_fault_leaves_the_file_untouched() {
     std::fs::set_permissions(server.config(), PermissionsExt::from_mode(0o644)).unwrap();
     refused(
         &fed(&server.config(), &["user", "add", "bob", "--password"], "x"),
-        "`chmod 600` it",
+        "can be read by others; `chmod 600 ",
     );
     std::fs::set_permissions(server.config(), PermissionsExt::from_mode(0o600)).unwrap();
 

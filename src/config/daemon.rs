@@ -17,7 +17,7 @@ use crate::credential::{Credentials, Hash};
 use crate::monitor::{Settings, Tls, TlsFiles};
 use crate::place::Place;
 use crate::policy::{Outline, Policy};
-use crate::sys::{Identity, Trust};
+use crate::sys::{self, Identity, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -219,8 +219,9 @@ fn judge_shared_hashes<'s>(
                 &user.user.place,
                 "",
                 format!(
-                    "{} holds password hashes and can be read by others; `chmod 600` it",
-                    file.name
+                    "{} holds password hashes and can be read by others; `chmod 600 {}`",
+                    file.name,
+                    sys::in_a_shell(Path::new(&file.name))
                 ),
             );
         }

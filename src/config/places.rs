@@ -5,9 +5,8 @@ use super::reader::{Document, Table};
 use super::values::folder_of;
 use crate::limits;
 use crate::place::Place;
-use crate::sys::{self, FileFault, Trust};
+use crate::sys::{self, FileFault, Stranger, Trust};
 use crate::tls;
-use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -123,21 +122,22 @@ pub(super) fn judge_folders(
 
 /// The fault, with the command that mends it: a folder that is `private` is for the daemon alone.
 fn mended(folder: &Path, private: bool, fault: &FileFault) -> String {
-    let FileFault::Writable(at, _) = fault else {
+    let FileFault::Writable(at, who) = fault else {
         return fault.to_string();
     };
-    let meta = std::fs::symlink_metadata(at).ok();
-    let is = |what: fn(&Metadata) -> bool| meta.as_ref().is_some_and(what);
-    let (owner, path) = (sys::effective_uid(), at.display());
-    let how = if is(|meta| meta.is_symlink()) {
-        format!("`chown -h {owner} {path}`")
-    } else if is(|meta| meta.mode() & 0o1000 != 0) {
-        "accepted is a folder in which nobody else can make files".to_owned()
+    let is_sticky = std::fs::symlink_metadata(at).is_ok_and(|meta| meta.mode() & 0o1000 != 0);
+    let (owner, path) = (sys::owner_word(sys::effective_uid()), sys::in_a_shell(at));
+    let by_itself = fault
+        .remedy()
+        .filter(|_| is_sticky || matches!(who, Stranger::OwnerOfLink(_)));
+    let how = if let Some(remedy) = by_itself {
+        remedy
     } else if private && std::fs::canonicalize(folder).is_ok_and(|real| real == *at) {
         format!("`chown {owner} {path} && chmod 0700 {path}`, and look at what is in it")
     } else {
         format!("`chown {owner} {path} && chmod go-w {path}`, and look at what is in it")
     };
+    let fault = fault.sentence();
     format!("{fault}; who can change it can remove locks, keys and records; {how}")
 }
 

@@ -175,14 +175,16 @@ fn owner_and_mode(path: &Path, mode: u32, own: u32) -> Finding {
         }
         Err(fault) => Wrong(format!("{}: {fault}", path.display())),
         Ok(meta) if meta.uid() != own && own == 0 => Wrong(format!(
-            "{} belongs to user id {}",
+            "{} belongs to user id {}; `chown root {}`",
             path.display(),
-            meta.uid()
+            meta.uid(),
+            sys::in_a_shell(path)
         )),
         Ok(meta) if meta.mode() & 0o7777 & !mode != 0 => Wrong(format!(
-            "{} has the mode {:o}; at most {mode:o} is wanted",
+            "{} has the mode {:o}; at most {mode:o} is wanted; `chmod {mode:o} {}`",
             path.display(),
-            meta.mode() & 0o7777
+            meta.mode() & 0o7777,
+            sys::in_a_shell(path)
         )),
         Ok(_) => Well(format!("{} has its owner and mode", path.display())),
     }

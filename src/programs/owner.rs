@@ -1,7 +1,7 @@
 //! Whose the configuration and the daemon are, and how somebody else asks as them.
 
 use super::display::quoted;
-use crate::sys;
+use crate::sys::{self, named};
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
@@ -55,7 +55,10 @@ fn not_readable(path: &Path) -> String {
         ),
     };
     if owner == own {
-        return format!("{whose}, so not even its owner may read it; `chmod u+r {shown}`");
+        return format!(
+            "{whose}, so not even its owner may read it; `chmod u+r {}`",
+            sys::in_a_shell(path)
+        );
     }
     let as_them = as_user(owner);
     format!(
@@ -116,14 +119,6 @@ fn above(path: &Path) -> io::Result<Metadata> {
         .map(std::fs::symlink_metadata)
         .filter_map(Result::ok);
     found.next().ok_or_else(|| ErrorKind::NotFound.into())
-}
-
-/// A user id, in words.
-fn named(uid: u32) -> String {
-    match uid {
-        0 => "root".to_owned(),
-        uid => format!("user id {uid}"),
-    }
 }
 
 /// What this program was called with, as the command line of this user.

@@ -1,7 +1,7 @@
 //! The executable that was vetted is the one that runs: opened and judged at each run, and then run
 //! by descriptor.
 
-use super::trust::{FileFault, Trust};
+use super::trust::{FileFault, Stranger, Trust};
 use super::walk::{self, Found};
 use std::collections::HashMap;
 use std::ffi::{CString, OsString};
@@ -86,7 +86,14 @@ impl fmt::Display for ExecutableFault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(path, fault) => write!(out, "{}: {fault}", path.display()),
-            Self::Untrusted(fault) => write!(out, "{fault}; who can change it could run anything"),
+            Self::Untrusted(fault) => {
+                let what = fault.sentence();
+                write!(out, "{what}; who can change it could run anything")?;
+                match fault.remedy() {
+                    Some(remedy) => write!(out, "; {remedy}"),
+                    None => Ok(()),
+                }
+            }
             Self::NotExecutable(path) => {
                 write!(out, "{} is not an executable file", path.display())
             }
@@ -190,8 +197,9 @@ fn reading(path: &Path, found: &Found) -> Result<File, ExecutableFault> {
     opened.ok_or_else(|| exchanged(path, "somebody who exchanged it just now"))
 }
 
-fn exchanged(path: &Path, who: &str) -> ExecutableFault {
-    ExecutableFault::Untrusted(FileFault::Writable(path.to_owned(), who.into()))
+fn exchanged(path: &Path, who: &'static str) -> ExecutableFault {
+    let who = Stranger::Exchanging(who);
+    ExecutableFault::Untrusted(FileFault::Writable(path.to_owned(), who))
 }
 
 /// A script's interpreter and its one argument.

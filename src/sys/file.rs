@@ -1,7 +1,7 @@
 //! Files whose owner and mode matter: who could have written them, who could read them.
 
 use super::stream::{open_stream, read_opened};
-use super::trust::{FileFault, Kind, Trust, effective_uid};
+use super::trust::{FileFault, Kind, Stranger, Trust, effective_uid};
 use super::walk;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -92,7 +92,7 @@ fn read_if_private(
     if meta.uid() != 0 && meta.uid() != effective_uid() {
         return Err(FileFault::Writable(
             path.to_owned(),
-            format!("its owner, user id {}", meta.uid()),
+            Stranger::Owner(meta.uid()),
         ));
     }
 
@@ -115,13 +115,33 @@ pub fn open_private(path: &Path) -> io::Result<File> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
         .open(path)?;
     let meta = file.metadata()?;
-    if meta.is_file() && own(&meta) && !others_can_read(&meta) && meta.mode() & 0o022 == 0 {
-        return Ok(file);
+    let fault = strangers(path, &meta).or_else(|| {
+        others_can_read(&meta).then(|| FileFault::Readable(path.to_owned(), meta.mode()))
+    });
+    match fault {
+        None => Ok(file),
+        Some(fault) => Err(denied(&fault)),
     }
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        "it is not a regular file of the daemon's own",
-    ))
+}
+
+/// Why a file is not one that its owner, this user or root, can write alone.
+fn strangers(path: &Path, meta: &Metadata) -> Option<FileFault> {
+    let who = if !meta.is_file() {
+        return Some(FileFault::NotAFile(path.to_owned(), Kind::of(meta)));
+    } else if !own(meta) {
+        Stranger::Owner(meta.uid())
+    } else if meta.mode() & 0o002 != 0 {
+        Stranger::Anybody(meta.mode())
+    } else if meta.mode() & 0o020 != 0 {
+        Stranger::Group(meta.gid(), meta.mode())
+    } else {
+        return None;
+    };
+    Some(FileFault::Writable(path.to_owned(), who))
+}
+
+fn denied(fault: &FileFault) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, fault.to_string())
 }
 
 /// Whether a folder is this user's (or root's), no link, and closed to everybody else.
@@ -151,13 +171,10 @@ pub fn append_private(path: &Path) -> io::Result<File> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
         .open(path)?;
     let meta = file.metadata()?;
-    if meta.is_file() && own(&meta) && meta.mode() & 0o022 == 0 {
-        return Ok(file);
+    match strangers(path, &meta) {
+        None => Ok(file),
+        Some(fault) => Err(denied(&fault)),
     }
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        "it is not a regular file that only its owner can write",
-    ))
 }
 
 /// Makes a folder, and those above it, where there is none; this mode is for those that are made.

@@ -108,5 +108,5 @@ pub use stream::{read_stream, read_text};
 pub use terminal::{RawMode, Size, is_ignored, own_terminal_size, stop};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
-pub use trust::{FileFault, Kind, Trust, effective_uid};
+pub use trust::{FileFault, Kind, Stranger, Trust, effective_uid, in_a_shell, named, owner_word};
 pub use walk::{closed_folder, replaceable, trusted};

@@ -216,8 +216,9 @@ fn own(folder: PathBuf) -> Option<PathBuf> {
         Ok(true) => Some(folder),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Some(folder),
         _ => {
-            let folder = folder.display();
-            tracing::warn!(%folder, "is not a folder of the daemon's own, with mode 0700: output of ended runs is not left to the next daemon");
+            let (shown, path) = (folder.display(), sys::in_a_shell(&folder));
+            let own = sys::owner_word(sys::effective_uid());
+            tracing::warn!(folder = %shown, "is not a folder of the daemon's own, with mode 0700: output of ended runs is not left to the next daemon; `chown {own} {path} && chmod 0700 {path}`");
             None
         }
     }

@@ -6,7 +6,7 @@
 
 mod entry;
 
-use super::trust::{FileFault, Kind, Trust};
+use super::trust::{FileFault, Kind, Stranger, Trust};
 use entry::Entry;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -242,7 +242,7 @@ pub fn open_trusted(path: &Path, trust: &Trust) -> Result<(File, Metadata), File
     }
     Err(FileFault::Writable(
         path.to_owned(),
-        "somebody who exchanged it while it was read".into(),
+        Stranger::Exchanging("somebody who exchanged it while it was read"),
     ))
 }
 
