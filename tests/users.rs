@@ -599,6 +599,30 @@ fn a_password_is_typed_twice_on_a_terminal() {
     assert_eq!(login.status.code(), Some(0), "{}", stderr(&login));
 }
 
+/// A person got a line of `$` and had to know what goes around it.
+#[test]
+fn a_hash_that_a_person_asks_for_is_ready_to_be_pasted() {
+    let server = described().start();
+    let (done, shown) = typed(&server.config(), &["hash-password"], &[PASSWORD, PASSWORD]);
+    let from = shown
+        .find("[users.NAME]")
+        .unwrap_or_else(|| panic!("{shown}"));
+    assert!(done && shown.contains("`ordaind user add NAME "), "{shown}");
+    let pasted = shown[from..]
+        .replace('\r', "")
+        .replace("NAME", "carol")
+        .replace("ROLE", "few");
+    write(&server.config(), &(text(&server) + &pasted), 0o600);
+    done_reload(&server);
+    let login = server.ordain(&["whoami", "carol@t"]);
+    assert_eq!(login.status.code(), Some(0), "{}", stderr(&login));
+}
+
+fn done_reload(server: &Server) {
+    let reloaded = server.ordaind(&["reload"]);
+    assert!(reloaded.status.success(), "{}", stderr(&reloaded));
+}
+
 /// A program that edits while it is edited: what was saved meanwhile is not lost.
 #[test]
 fn what_somebody_saves_meanwhile_is_not_overwritten() {

@@ -369,12 +369,7 @@ fn hash_password() -> Status {
     let password = ask::new_password("ordaind");
     match password.and_then(|password| credential::hash_password(&password, credential::COST)) {
         Ok(phc) => {
-            say(&phc);
-            if std::io::stdout().is_terminal() {
-                complain(
-                    "ordaind: `password = \"…\"` in [users.NAME] takes it; `ordaind user add NAME --password` does all of it",
-                );
-            }
+            tell_hash(&phc);
             Status::OK
         }
 
@@ -383,6 +378,20 @@ fn hash_password() -> Status {
             Status::FAULT
         }
     }
+}
+
+/// The hash alone for programs; for a person what stands in the configuration, ready to be pasted.
+fn tell_hash(phc: &str) {
+    if !std::io::stdout().is_terminal() {
+        return say(phc);
+    }
+    complain(
+        "ordaind: this belongs into the configuration; `ordaind user add NAME --roles ROLE --password` does all of it",
+    );
+    say("[users.NAME]");
+    say("roles = [\"ROLE\"]");
+    // A hash has no quotation mark and no backslash, so TOML takes it as it is.
+    say(&format!("password = '{phc}'"));
 }
 
 /// `ordaind fingerprint`
