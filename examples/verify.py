@@ -2,10 +2,10 @@
 """A second verifier of ordain's audit trail, in Python 3.8 or later with the package `cryptography`. It was written from
 TRAIL.md, and shares no code with ordain: where the two disagree, one of them is wrong.
 
-    verify.py --key FILE|KEY [--json] [--each] FILE…
+    verify.py --key FILE|KEY [--json] [--each] [--part] FILE…
 
 The key is what `ordaind audit key` prints, or a file that holds it. The files are those of one trail, in any order; with
---each every file is a trail of its own. Prints the faults as `file:line: what is wrong`, and what is counted. Exits with
+--each every file is a trail of its own; with --part they are a part of it, and what is before them is not asked for. Prints the faults as `file:line: what is wrong`, and what is counted. Exits with
 0 when there is no fault, with 1 otherwise, and with 2 when it could not be looked.
 """
 import argparse, base64, collections, hashlib, json, re, sys
@@ -163,10 +163,11 @@ def is_number(value, most=(1 << 64) - 1):
 def is_texts(value):
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
-NUMBERS = {"seq", "connection", "missed", "code", "expected", "torn_bytes"}
+NUMBERS = {"seq", "first", "last", "connection", "missed", "code", "expected", "torn_bytes"}
 LISTS = {"argv", "holes"}
 TEXTS = {"prev", "time", "kind", "source", "user", "method", "outcome", "session", "session_key", "kept", "verb", "command",
-         "by", "key_signature", "run", "run_as", "reason", "decision", "text", "signed", "signature", "torn_sha256"}
+         "by", "key_signature", "run", "run_as", "reason", "decision", "text", "signed", "signature", "torn_sha256",
+         "before_hash", "last_hash"}
 
 OPTIONAL = {"session", "session_key", "kept", "command", "run", "argv", "run_as", "reason", "code", "text", "signed",
             "key_signature"}
@@ -206,8 +207,9 @@ class Run:
         self.user, self.command, self.begun, self.started = user, command, False, False
 
 class Walk:
-    def __init__(self, key):
-        self.key = key
+    def __init__(self, key, part=False):
+        self.key, self.part = key, part
+        self.absent, self.said, self.signed_removals, self.removed = [], [], [], 0
         self.faults, self.counts = [], collections.Counter()
         self.records = self.checkpoints = self.signatures = self.granted = 0
         self.first = self.seq = 0
@@ -255,14 +257,44 @@ class Walk:
 
     def chain(self, where, record):
         seq, before = record["seq"], base64.b64encode(self.hash).decode()
-        good = seq == self.seq + 1 and record.get("prev") == before
+        until = seq - 1, decoded(record.get("prev"), 32)
         if not self.begun:
             self.begun, self.first = True, seq
-            self.complete = seq == 1 and not self.unchained
-            good = record.get("prev") == before if seq == 1 else not self.unchained
-        if not good:
+            self.complete = seq == 1 and not self.unchained and record.get("prev") == before
+            if seq == 1 and record.get("prev") != before or seq != 1 and self.unchained:
+                self.fault(where, f"record {seq} does not go on where the lines before it end")
+            elif seq != 1 and not self.part:
+                self.missing(where, None, until, f"the trail begins with record {seq}")
+            return
+        if seq == self.seq + 1 and record.get("prev") == before:
+            return
+        self.complete = False
+        self.said.clear()  # nobody has signed it
+        missing = record.get("kind") == "missing" and record.get("expected", 0) + 1 == seq
+        if seq > self.seq + 1 and not missing:
+            self.missing(where, (self.seq, self.hash), until, f"records {self.seq + 1} to {seq - 1} are missing")
+        else:
             self.fault(where, f"record {seq} does not go on where record {self.seq} ends")
-            self.complete = False
+
+    def missing(self, where, before, until, text):
+        """Records are not there: a fault, unless signed records say that exactly these were removed."""
+        self.absent.append((len(self.faults), where, before, until, text))
+
+    def removal(self, record):
+        first, last = record.get("first", 0), record.get("last", 0)
+        if not 0 < first <= last < record["seq"]:
+            raise Wrong("says that records were removed which cannot have been there")
+        before, end = decoded(record.get("before_hash"), 32), decoded(record.get("last_hash"), 32)
+        if before is not None and end is not None:
+            self.said.append(((first - 1, before), (last, end)))
+
+    def accounted_for(self, before, until):
+        if before is None:
+            return any(end == until for _, end in self.signed_removals)
+        while before[0] < until[0]:
+            before = next((end for begin, end in self.signed_removals if begin == before), (NEVER, None))
+        return before == until
+
 
     def record(self, where, record):
         kind = record.get("kind")
@@ -271,6 +303,10 @@ class Walk:
             if not fits(self.key, b"ordain trail checkpoint", text, record.get("signature")):
                 raise Wrong("the checkpoint's signature does not fit")
             self.checkpoints += 1
+            self.signed_removals += self.said
+            self.said.clear()
+        elif kind == "removed":
+            self.removal(record)
         elif kind == "started":
             self.restart()
         elif kind == "gap":
@@ -566,6 +602,11 @@ class Walk:
     def finish(self):
         if self.torn:
             self.fault(self.torn[0], "is no record")
+        for index, where, before, until, text in reversed(self.absent):
+            if self.accounted_for(before, until):
+                self.removed += until[0] - (before or (0,))[0]
+            else:
+                self.faults.insert(index, (where, text))
         self.restart()
         return self
 
@@ -581,8 +622,8 @@ def first_number(path):
             return record["seq"]
     return 0
 
-def walk(key, paths):
-    walked = Walk(key)
+def walk(key, paths, part):
+    walked = Walk(key, part)
     for path in sorted(paths, key=first_number):
         for where, line, whole in lines_of(path):
             walked.line(where, line, whole)
@@ -593,12 +634,15 @@ def tell(walked, name, as_json):
         faults = [{"place": where, "text": text} for where, text in walked.faults]
         print(json.dumps({"trail": name, "sound": not faults, "records": walked.records, "first": walked.first,
                           "checkpoints": walked.checkpoints, "signatures": walked.signatures, "granted": walked.granted,
+                          "removed": walked.removed,
                           **{count: walked.counts[count] for count in COUNTS}, "faults": faults}))
         return
     for where, text in walked.faults:
         print(f"{where}: {text}")
     print(f"{name}: {walked.records} records, {walked.checkpoints} checkpoints, {walked.signatures} signatures of users, "
           f"{walked.granted} granted requests as they were signed")
+    if walked.removed:
+        print(f"{name}: {walked.removed} records are not there, as signed records say")
     for count in COUNTS:
         if walked.counts[count]:
             print(f"{name}: {count} {walked.counts[count]}")
@@ -618,12 +662,13 @@ def main():
     arguments.add_argument("--key", required=True, help="what `ordaind audit key` prints, or a file that holds it")
     arguments.add_argument("--json", action="store_true", help="one object for each trail")
     arguments.add_argument("--each", action="store_true", help="each file is a trail of its own")
+    arguments.add_argument("--part", action="store_true", help="do not ask for what is before these files")
     arguments.add_argument("files", nargs="+")
     given = arguments.parse_args()
     try:
         key, sound = key_of(given.key), True
         for paths in [[path] for path in given.files] if given.each else [given.files]:
-            walked = walk(key, paths)
+            walked = walk(key, paths, given.part)
             tell(walked, " ".join(paths), given.json)
             sound = sound and not walked.faults
     except (OSError, ValueError) as failure:

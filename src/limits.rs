@@ -151,6 +151,20 @@ pub const TRAIL_LEAST: u64 = 64 * 1024;
 pub const CHECKPOINT_RECORDS: u64 = 1000;
 /// How often the trail is signed at least, when anything was written.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// How old a file of the trail is at the least before `audit.keep_size` removes it, where the
+/// configuration does not say otherwise: whoever fills the trail must not push out what they have
+/// done before anybody has looked.
+pub const KEEP_LEAST: Duration = Duration::from_secs(7 * 86_400);
+/// How often it is looked whether files of the trail are to be removed, where nothing is rotated.
+pub const KEEP_LOOK: Duration = Duration::from_secs(60);
+/// How long the clock must have gone on evenly before anything is removed by its age: whoever sets
+/// it forward must not have the trail removed at once.
+pub const KEEP_EVEN: Duration = Duration::from_secs(86_400);
+/// First pause before what failed with a file of the trail is tried again; doubles up to
+/// [`KEEP_PAUSE_MOST`].
+pub const KEEP_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause before what failed with a file of the trail is tried again.
+pub const KEEP_PAUSE_MOST: Duration = Duration::from_secs(3600);
 /// Between SIGTERM and SIGKILL of a run whose user may not run it any more: it is to be over within
 /// a second.
 pub const REVOKED_GRACE: Duration = Duration::from_millis(500);

@@ -182,7 +182,7 @@ trail_per_user = "63KiB""#,
             r#"[audit]
 colour = 1"#,
             &[
-                "fault: 2: audit.colour: unknown key; accepted are file, journal, reserve, rotate_age, rotate_size, sync",
+                "fault: 2: audit.colour: unknown key; accepted are file, journal, keep_age, keep_least, keep_size, reserve, rotate_age, rotate_size, sync",
             ],
         ),
         (
@@ -1273,6 +1273,25 @@ running = 1.5"#,
 rotate_size = "x""#,
             &[
                 r#"fault: 2: audit.rotate_size: found "x"; accepted is a size such as 4096, "64KiB", "2GiB""#,
+            ],
+        ),
+        (
+            r#"[audit]
+keep_size = "63MiB"
+keep_age = "x"
+keep_least = 7"#,
+            &[
+                r#"fault: 2: audit.keep_size: is less than audit.rotate_size (67108864 bytes): the file that is written to is never removed"#,
+                r#"fault: 3: audit.keep_age: found "x"; accepted is a duration such as "500ms", "60s", "30m", "2h""#,
+                r#"fault: 4: audit.keep_least: found 7; accepted is a duration such as "500ms", "60s", "30m", "2h""#,
+            ],
+        ),
+        (
+            r#"[audit]
+rotate_size = "none"
+keep_size = "1GiB""#,
+            &[
+                r#"fault: 3: audit.keep_size: goes with audit.rotate_size or audit.rotate_age: the file that is written to is never removed"#,
             ],
         ),
         (

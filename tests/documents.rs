@@ -480,6 +480,7 @@ fn man_pages_are_made_from_what_help_says() {
         "handshake_timeout",
         "penalties",
         "rotate_size",
+        "keep_age",
         "journal",
         "on_disconnect",
         "pattern",

@@ -229,6 +229,11 @@ fn a_trail_that_is_moved_or_removed_goes_on() {
 
     let rest = verified(&server, &[&trail.to_string_lossy()]);
     assert!(
+        rest["faults"].to_string().contains("no signed record says"),
+        "nobody but the daemon may remove anything: {rest}"
+    );
+    let rest = verified(&server, &["--part", &trail.to_string_lossy()]);
+    assert!(
         rest["first"].as_u64().unwrap() > 1 && rest["sound"] == true,
         "what is left is proved, and says where it begins: {rest}"
     );

@@ -16,10 +16,21 @@ pub(super) fn trail_key() -> TrailKey {
 }
 
 /// Chains the records and signs the checkpoints, as whoever has the trail's key can.
+///
+/// A record with `dropped` has its place in the chain, and is not there. A `removed` record without
+/// hashes gets them.
 pub(super) fn chained(records: &Records) -> Vec<String> {
     let (key, mut head, mut lines) = (trail_key(), Head::default(), Vec::new());
+    let mut links = vec![head.link];
     for record in records {
         let mut record = record.clone();
+        let dropped = record.remove("dropped").is_some();
+        if record.get("kind") == Some(&json!("removed")) && !record.contains_key("last_hash") {
+            let at = |key: &str| usize::try_from(record[key].as_u64().unwrap()).unwrap();
+            let (before, last) = (links[at("first") - 1], links[at("last")]);
+            record.insert("before_hash".into(), json!(base64(&before)));
+            record.insert("last_hash".into(), json!(base64(&last)));
+        }
         record.insert("seq".into(), json!(head.seq + 1));
         record.insert("prev".into(), json!(base64(&head.link)));
         if record.get("kind") == Some(&json!("checkpoint")) {
@@ -30,13 +41,37 @@ pub(super) fn chained(records: &Records) -> Vec<String> {
             seq: head.seq + 1,
             link: link(line.as_bytes()),
         };
-        lines.push(line);
+        links.push(head.link);
+        if !dropped {
+            lines.push(line);
+        }
     }
     lines
 }
 
+/// The record that a file with these records is about to be removed.
+pub(super) fn removed(first: u64, last: u64) -> Map<String, Value> {
+    object(json!({
+        "kind": "removed", "file": "trail-1.jsonl", "first": first, "last": last, "why": "age",
+    }))
+}
+
+/// These records, of which some, counted from 0, are not there.
+pub(super) fn without(records: &Records, gone: std::ops::Range<usize>) -> Records {
+    let mut records = records.clone();
+    for record in &mut records[gone] {
+        record.insert("dropped".into(), json!(true));
+    }
+    records
+}
+
 /// What the verifier says of these lines.
 pub(super) fn verified(lines: &[String]) -> Report {
+    walked(lines, false)
+}
+
+/// What the verifier says of these lines; `part` where they are a part of a trail.
+pub(super) fn walked(lines: &[String], part: bool) -> Report {
     let check = |by: SignedBy<'_>, text: &str, signature: &str| {
         let session = |key: &str, purpose| {
             SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
@@ -49,6 +84,9 @@ pub(super) fn verified(lines: &[String]) -> Report {
         }
     };
     let mut verifier = Verifier::new(Some(trail_key().public()), Some(&check), None);
+    if part {
+        verifier = verifier.of_a_part();
+    }
     for (number, line) in lines.iter().enumerate() {
         verifier.line(&|| format!("{}", number + 1), line.as_bytes(), true);
     }
@@ -327,7 +365,7 @@ pub(super) fn whole() -> Records {
 }
 
 /// Records that no user's signature speaks of.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 13] = [
     r#"{"kind":"lock","user":"bob","state":"locked","reason":"left","uid":0}"#,
     r#"{"kind":"penalty","subject":"user","who":"x","state":"closed","misdeeds":5,"seconds":60}"#,
     r#"{"kind":"totp","user":"bob","state":"made","uid":0}"#,
@@ -337,6 +375,8 @@ const OTHERS: [&str; 11] = [
     r#"{"kind":"violation","connection":9,"text":"t","reported_by":"frontend"}"#,
     r#"{"kind":"vault","state":"replaced"}"#,
     r#"{"kind":"local","verb":"reload","uid":0,"decision":"granted"}"#,
+    r#"{"kind":"standing","what":"lock","user":"bob","reason":"left","since":1,"uid":0}"#,
+    r#"{"kind":"removed","file":"trail-3.jsonl","first":1,"last":3,"before_hash":"","last_hash":"","why":"size"}"#,
     r#"{"kind":"stopping","runs":0}"#,
     r#"{"kind":"checkpoint"}"#,
 ];
@@ -363,10 +403,110 @@ fn an_honest_trail_is_proved_and_what_is_open_in_it_is_counted() {
 fn an_honest_trail_is_sound_from_any_record_on() {
     let lines = chained(&whole());
     for first in 0..lines.len() {
-        let report = verified(&lines[first..]);
+        let report = walked(&lines[first..], true);
         assert!(report.faults.is_empty(), "{first}: {:?}", report.faults);
         assert!(report.granted <= report.signatures, "{first}: {report:?}");
     }
+}
+
+/// The records of a trail whose beginning is not there, and what is behind them.
+pub(super) fn cut_off(after: Records) -> Records {
+    let mut records = without(&beginning(), 0..10);
+    records.extend(after);
+    records
+}
+
+pub(super) fn checkpoint() -> Map<String, Value> {
+    object(json!({ "kind": "checkpoint" }))
+}
+
+#[test]
+fn what_a_signed_record_says_to_be_removed_is_no_fault_and_all_else_is() {
+    let of = |records: &Records| verified(&chained(records));
+    let report = of(&cut_off(vec![removed(1, 10), checkpoint()]));
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+    assert_eq!((report.first, report.removed), (11, 10));
+    assert_eq!(report.proved.map(|(seq, _)| seq), Some(16));
+    // Of several files the last one counts; what told of the others may be gone with them.
+    let report = of(&cut_off(vec![removed(8, 10), checkpoint()]));
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+
+    let other = |key: &str| {
+        let mut record = removed(1, 10);
+        record.insert("before_hash".into(), json!(base64(&[0; 32])));
+        record.insert("last_hash".into(), json!(base64(&[0; 32])));
+        record.insert(key.into(), json!(base64(&[7; 32])));
+        record
+    };
+    for (what, after) in [
+        ("nothing says so", vec![checkpoint()]),
+        ("nobody has signed it", vec![removed(1, 10)]),
+        ("fewer", vec![removed(1, 9), checkpoint()]),
+        ("more", vec![removed(1, 11), checkpoint()]),
+        ("another end", vec![other("last_hash"), checkpoint()]),
+    ] {
+        let report = of(&cut_off(after));
+        let fault = &report.faults[0];
+        assert!(
+            fault.text.contains("begins with record 11"),
+            "{what}: {fault:?}"
+        );
+        assert_eq!((fault.place.as_str(), report.proved), ("1", None), "{what}");
+    }
+}
+
+#[test]
+fn what_is_missing_between_two_records_must_be_named_whole() {
+    let honest = beginning();
+    let of = |gone: std::ops::Range<usize>, after: Vec<Map<String, Value>>| {
+        let records = [without(&honest, gone), after].concat();
+        verified(&chained(&records))
+    };
+    let both = || vec![removed(4, 6), removed(7, 9), checkpoint()];
+    let report = of(3..9, both());
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+    assert_eq!(report.removed, 6);
+    for (what, gone, after) in [
+        ("one more", 2..9, both()),
+        ("one more behind", 3..10, both()),
+        (
+            "the first of them only",
+            3..9,
+            vec![removed(4, 6), checkpoint()],
+        ),
+        (
+            "the last of them only",
+            3..9,
+            vec![removed(7, 9), checkpoint()],
+        ),
+    ] {
+        let report = of(gone.clone(), after);
+        let expected = format!("records {} to {} are missing", gone.start + 1, gone.end);
+        assert!(
+            report.faults[0].text.contains(&expected),
+            "{what}: {:?}",
+            report.faults
+        );
+    }
+}
+
+/// Whoever has not the key can put a record in, but nobody has signed it.
+#[test]
+fn a_removal_that_is_put_in_before_a_break_of_the_chain_counts_for_nothing() {
+    let mut lines = chained(&cut_off(vec![removed(1, 10)]));
+    let seq = 18;
+    let head = Head { seq, link: [9; 32] };
+    let other = json!({
+        "kind": "checkpoint", "seq": seq + 1, "prev": base64(&head.link),
+        "signature": trail_key().sign(&head),
+    });
+    lines.push(other.to_string());
+    let report = verified(&lines);
+    assert!(
+        report.faults[0].text.contains("begins with record 11"),
+        "{:?}",
+        report.faults
+    );
 }
 
 #[test]

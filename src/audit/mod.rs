@@ -3,11 +3,14 @@
 //!
 //! A [`Receipt`] is proof that the trail holds a run's decision; nothing runs without one.
 
+mod absent;
 mod argv;
 mod ascii;
 mod chain;
 mod end;
 mod files;
+mod kept;
+mod lines;
 mod record;
 mod report;
 mod runs;
@@ -19,6 +22,8 @@ mod verify;
 pub use ascii::line;
 pub use chain::{Head, Link, TrailKey, TrailPublic, link};
 pub use files::{Follower, put_aside, rotated_files, rotated_name};
+pub use kept::{Content, Due, KeepRules, Kept, Steady, content, due, kept_files};
+pub use lines::{Is, Line, Lines};
 pub use record::{KINDS, Record, What};
 pub use report::{Fault, Open, Report};
 pub use sessions::SignedBy;

@@ -1,7 +1,9 @@
 //! Every change of a field, and every record removed, doubled or exchanged, by somebody who has not
 //! the trail's key and by somebody who has.
 
-use super::forged_tests::{Client, Records, chained, deploy, object, run, verified, whole};
+use super::forged_tests::{
+    Client, Records, chained, checkpoint, deploy, object, removed, run, verified, whole, without,
+};
 use super::*;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +43,7 @@ fn name(records: &Records, at: usize) -> &'static str {
         ("gap", _) => "`gap`",
         ("started", _) => "`started`",
         ("checkpoint", _) => "`checkpoint`",
+        ("removed", _) => "`removed`, of a file that is there",
         _ => "every other kind",
     }
 }
@@ -240,18 +243,18 @@ fn bound(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
 fn of_sessions(records: &Records, add: &mut dyn FnMut(&str, Records)) {
     let bob = Client::new("bob", 2, 12).session;
     let of_bob = |record: &Map<String, Value>| speaks_of(record).contains(&bob);
-    let mut without = records.clone();
-    without.retain(|record| !of_bob(record));
+    let mut less = records.clone();
+    less.retain(|record| !of_bob(record));
     add(
         "a whole session, from its login to its logout: removed",
-        without,
+        less,
     );
 
-    let mut without = records.clone();
-    without.retain(|record| text(record, "run") != run(4));
+    let mut less = records.clone();
+    less.retain(|record| text(record, "run") != run(4));
     add(
         "the last requests of a session, with all records of the runs that they began: removed",
-        without,
+        less,
     );
 
     let mut mallory = Client::new("alice", 9, 99);
@@ -280,6 +283,14 @@ fn of_sessions(records: &Records, add: &mut dyn FnMut(&str, Records)) {
     add(
         "the source or the connection of a session: changed in all its records",
         elsewhere,
+    );
+
+    let mut beheaded = without(records, 0..3);
+    beheaded.push(removed(1, 3));
+    beheaded.push(checkpoint());
+    add(
+        "the records at the beginning: removed, behind a `removed` that is added",
+        beheaded,
     );
 
     let mut cut = records.clone();

@@ -54,6 +54,8 @@ pub const KINDS: &[&str] = &[
     "missing",
     "gap",
     "continued",
+    "removed",
+    "standing",
     "summed",
     "stopping",
     "frontend",
@@ -125,6 +127,35 @@ pub enum What<'a> {
         /// The name that the file before has now, as far as that is known.
         #[serde(skip_serializing_if = "str::is_empty")]
         previous: &'a str,
+    },
+    /// A file of the trail is about to be removed, by `audit.keep_age` or `audit.keep_size`.
+    Removed {
+        /// The file's name.
+        file: &'a str,
+        /// The number of the file's first record.
+        first: u64,
+        /// The number of the file's last record.
+        last: u64,
+        /// The hash of the line before the file's first record, as that carries it, base64.
+        before_hash: &'a str,
+        /// The hash of the file's last line, base64.
+        last_hash: &'a str,
+        /// `age` or `size`: which of the two settings the file was beyond.
+        why: &'a str,
+    },
+    /// Something that was recorded in a file which is about to be removed, and that holds on.
+    Standing {
+        /// `lock`, or `totp` for a seed of one-time codes.
+        what: &'a str,
+        /// The user's name.
+        user: &'a str,
+        /// Why the user is locked, in the words of the administrator.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reason: &'a str,
+        /// Since when, in seconds since 1970; 0 where that is not known.
+        since: u64,
+        /// The user id of the administrator; 0 where that is not known.
+        uid: u32,
     },
     /// What clients did that nobody knows, or what a user was refused, beyond what is recorded one
     /// by one.

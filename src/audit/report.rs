@@ -26,6 +26,8 @@ pub struct Report {
     pub checkpoints: u64,
     /// The last good checkpoint before any fault: its number, and when it was written.
     pub proved: Option<(u64, String)>,
+    /// Records that are not there, as signed records say: the daemon has removed them.
+    pub removed: u64,
     /// Lines that a crash left unfinished, recorded as such.
     pub recovered: u64,
     /// Users' signatures that fit.
@@ -46,11 +48,16 @@ const FAULTS: usize = 20;
 impl Report {
     /// Notes a fault.
     pub(super) fn fault(&mut self, place: &str, text: String) {
-        if self.faults.len() < FAULTS {
-            self.faults.push(Fault {
-                place: place.to_owned(),
-                text,
-            });
+        self.fault_at(self.faults.len(), place, text);
+    }
+
+    /// Notes a fault that belongs behind so many others.
+    pub(super) fn fault_at(&mut self, behind: usize, place: &str, text: String) {
+        if behind < FAULTS {
+            let place = place.to_owned();
+            let behind = behind.min(self.faults.len());
+            self.faults.insert(behind, Fault { place, text });
+            self.faults.truncate(FAULTS);
         }
     }
 }

@@ -23,6 +23,14 @@ pub(super) struct Seen<'l> {
     #[serde(default)]
     pub expected: u64,
     #[serde(default)]
+    pub first: u64,
+    #[serde(default)]
+    pub last: u64,
+    #[serde(borrow, default)]
+    pub before_hash: Cow<'l, str>,
+    #[serde(borrow, default)]
+    pub last_hash: Cow<'l, str>,
+    #[serde(default)]
     pub missed: u64,
     #[serde(default)]
     pub connection: u64,
@@ -73,9 +81,10 @@ pub(super) struct Seen<'l> {
 impl<'l> Seen<'l> {
     /// The record on a line, where there is one that a daemon could have written.
     pub fn read(line: &'l [u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(line)
-            .ok()
-            .filter(|seen| seen.seq < NEVER && seen.expected < NEVER)
+        serde_json::from_slice::<Self>(line).ok().filter(|seen| {
+            let numbers = [seen.seq, seen.expected, seen.first, seen.last];
+            numbers.into_iter().all(|number| number < NEVER)
+        })
     }
 }
 

@@ -32,7 +32,10 @@ fn some(trail: &mut Trail, count: u32) {
 }
 
 fn walk(files: &[&Path], seen: Option<Head>) -> Report {
-    let mut verifier = Verifier::new(Some(key().public()), None, seen);
+    walk_along(Verifier::new(Some(key().public()), None, seen), files)
+}
+
+fn walk_along(mut verifier: Verifier<'_>, files: &[&Path]) -> Report {
     for file in files {
         let bytes = std::fs::read(file).unwrap();
         let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
@@ -129,7 +132,11 @@ fn whatever_is_done_to_a_trail_shows() {
             |lines| lines.insert(4, "rubbish".into()),
             "is no record",
         ),
-        ("no beginning", |lines| drop(lines.drain(..7)), ""),
+        (
+            "no beginning",
+            |lines| drop(lines.drain(..7)),
+            "the trail begins with record 8",
+        ),
         ("nothing", |_| {}, ""),
     ];
 
@@ -244,9 +251,16 @@ fn a_trail_runs_on_through_files_and_from_what_was_before_it() {
     let report = walk(&[&path, &next], Some(trail.head()));
     assert!(report.faults.is_empty(), "{:?}", report.faults);
     assert_eq!((report.unchained, report.records), (1, 8));
-    assert!(
-        walk(&[&next], None).faults.is_empty(),
-        "the second file alone begins in the middle"
+    let alone = walk(&[&next], None);
+    assert!(alone.faults[0].text.contains("begins with record 5"));
+    let part = Verifier::new(Some(key().public()), None, None).of_a_part();
+    let alone = walk_along(part, &[&next]);
+    assert!(alone.faults.is_empty(), "{:?}", alone.faults);
+    let before = Trail::head_of(&mut File::open(&path).unwrap()).unwrap();
+    assert_eq!(
+        walk(&[&next], Some(before)).passed,
+        Some(before.seq),
+        "it goes on from there"
     );
 
     assert!(

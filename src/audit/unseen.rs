@@ -39,6 +39,12 @@ pub const UNSEEN: &[Unseen] = &[
     // What takes more than one record.
     unseen("the records at the end", &[], &["removed"], ""),
     unseen(
+        "the records at the beginning",
+        &[],
+        &["removed, behind a `removed` that is added"],
+        "unknown_sessions",
+    ),
+    unseen(
         "a session of a key that the forger has made",
         &[],
         &["added, with requests and runs"],
@@ -211,6 +217,19 @@ pub const UNSEEN: &[Unseen] = &[
     unseen("`gap`", &["missed"], &["changed"], ""),
     unseen("`gap`", &[], &["doubled"], ""),
     unseen("`checkpoint`", &[], &["removed", "doubled"], ""),
+    unseen(
+        "`removed`, of a file that is there",
+        &["file", "before_hash", "last_hash", "why"],
+        CHANGED,
+        "",
+    ),
+    unseen(
+        "`removed`, of a file that is there",
+        &["first", "last"],
+        &["changed"],
+        "",
+    ),
+    unseen("`removed`, of a file that is there", &[], ALL, ""),
     unseen("every other kind", &["any field"], CHANGED, ""),
     unseen("every other kind", &[], ALL, ""),
 ];

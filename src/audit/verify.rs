@@ -1,5 +1,6 @@
 //! Walking a trail: what is proved, and the first record that is not what was written.
 
+use super::absent::Absences;
 use super::chain::{Head, Link, TrailPublic, link};
 use super::report::{Page, Report};
 use super::runs::Runs;
@@ -15,6 +16,9 @@ pub struct Verifier<'v> {
     passed: bool,
     head: Head,
     begun: bool,
+    /// Whether the files are a part of a trail: what is before them is not asked for.
+    part: bool,
+    absences: Absences,
     /// Whether every record from the first one on was seen.
     complete: bool,
     sessions: Sessions<'v>,
@@ -38,12 +42,22 @@ impl<'v> Verifier<'v> {
             passed: seen.is_none(),
             head: Head::default(),
             begun: false,
+            part: false,
+            absences: Absences::default(),
             complete: false,
             sessions: Sessions::new(signatures),
             runs: Runs::default(),
             torn: None,
             report: Report::default(),
         }
+    }
+
+    /// This walk, along files that are a part of a trail: that there is something before them is no
+    /// fault.
+    #[must_use]
+    pub const fn of_a_part(mut self) -> Self {
+        self.part = true;
+        self
     }
 
     fn fault(&mut self, place: &str, text: String) {
@@ -99,32 +113,20 @@ impl<'v> Verifier<'v> {
         self.verify(place, &seen);
     }
 
+    /// A line, or what is left of a file, cannot be read: why, in words.
+    pub fn unreadable(&mut self, place: &str, why: String) {
+        if let Some((torn, ..)) = self.torn.take() {
+            self.fault(&torn, "is no record".into());
+        }
+        self.absences.broken();
+        self.fault(place, why);
+    }
+
     fn chain(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
         let (expected, previous) = (self.head.seq + 1, base64(&self.head.link));
         if !self.begun {
-            // What came before the first file that was given is not known here.
             self.begun = true;
-            let from_the_first = seen.seq == 1 && self.report.unchained == 0;
-            self.complete = from_the_first && seen.prev == previous;
-            self.report.first = seen.seq;
-            if seen.seq != 1 && self.report.unchained > 0 {
-                let text = format!(
-                    "record {} comes after lines without numbers: what was before it was edited or deleted",
-                    seen.seq
-                );
-
-                self.fault(&place(), text);
-            }
-
-            if seen.seq == 1 && seen.prev != previous {
-                self.fault(
-                    &place(),
-                    "begins the chain, and carries another hash than that of what is before it"
-                        .into(),
-                );
-            }
-
-            return;
+            return self.begins(place, seen, &previous);
         }
 
         let text = match seen.seq {
@@ -140,10 +142,7 @@ impl<'v> Verifier<'v> {
                 )
             }
 
-            seq if seq > expected => format!(
-                "records {expected} to {} are missing: they were deleted, or moved",
-                seq - 1
-            ),
+            seq if seq > expected => return self.missing(place, seen),
             seq => format!(
                 "record {seq} comes after record {}: it was inserted, moved or written twice",
                 self.head.seq
@@ -152,12 +151,60 @@ impl<'v> Verifier<'v> {
 
         // What is missing may be what later records speak of.
         self.complete = false;
+        self.absences.broken();
         self.fault(&place(), text);
+    }
+
+    /// The first record.
+    fn begins(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>, previous: &str) {
+        let after_others = self.report.unchained > 0;
+        self.complete = seen.seq == 1 && !after_others && seen.prev == previous;
+        self.report.first = seen.seq;
+        let goes_on_from = goes_on_from(seen);
+        self.passed |= self.seen == Some(goes_on_from);
+        if seen.seq == 1 && seen.prev != previous {
+            let text = "begins the chain, and carries another hash than that of what is before it";
+            self.fault(&place(), text.into());
+        } else if seen.seq != 1 && after_others {
+            let text = format!(
+                "record {} comes after lines without numbers: what was before it was edited or deleted",
+                seen.seq
+            );
+            self.fault(&place(), text);
+        } else if seen.seq != 1 && !self.part {
+            let text = format!(
+                "the trail begins with record {}, and no signed record says that those before it were removed: they were deleted, or moved; give their files too, or --part",
+                seen.seq
+            );
+            let told = (place(), text);
+            self.absences
+                .missing((None, goes_on_from), told, &mut self.report);
+        }
+    }
+
+    /// Between two records some are missing.
+    fn missing(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
+        self.complete = false;
+        self.absences.broken();
+        let text = format!(
+            "records {} to {} are missing: they were deleted, or moved",
+            self.head.seq + 1,
+            seen.seq - 1
+        );
+        let between = (Some(self.head), goes_on_from(seen));
+        let told = (place(), text);
+        self.absences.missing(between, told, &mut self.report);
     }
 
     fn verify(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
         if seen.kind == "checkpoint" {
             return self.checkpoint(place, seen);
+        }
+        if seen.kind == "removed" {
+            if let Err(why) = self.absences.removed(seen) {
+                self.fault(&place(), why.into());
+            }
+            return;
         }
 
         let page = &mut Page {
@@ -204,6 +251,7 @@ impl<'v> Verifier<'v> {
 
         if head.is_some_and(|head| key.verifies(&head, &seen.signature)) {
             self.report.checkpoints += 1;
+            self.absences.signed();
             if self.report.faults.is_empty() {
                 self.report.proved = Some((seen.seq - 1, seen.time.clone().into_owned()));
             }
@@ -232,6 +280,7 @@ impl<'v> Verifier<'v> {
             );
         }
 
+        self.absences.finish(&mut self.report);
         self.sessions.restart(&mut self.report);
         self.runs.restart(&mut self.report);
         self.report.passed = self.seen.filter(|_| self.passed).map(|head| head.seq);
@@ -257,5 +306,14 @@ impl<'v> Verifier<'v> {
         }
 
         self.report
+    }
+}
+
+/// Where a record goes on from, as it says.
+fn goes_on_from(seen: &Seen<'_>) -> Head {
+    Head {
+        seq: seen.seq - 1,
+        // A hash that is none is that of no line.
+        link: unbase64(&seen.prev).unwrap_or_default(),
     }
 }

@@ -32,6 +32,9 @@ pub enum AuditVerb {
         /// A checkpoint that left this machine: number and hash, as the log says them
         #[arg(long, value_name = "\"NUMBER HASH\"")]
         seen: Option<String>,
+        /// The files are a part of a trail: do not ask for what is before them
+        #[arg(long)]
+        part: bool,
         /// Pass over the users' signatures
         #[arg(long)]
         no_signatures: bool,

@@ -8,6 +8,8 @@ mod acknowledge;
 #[cfg(target_os = "linux")]
 mod argument;
 #[cfg(target_os = "linux")]
+mod audit;
+#[cfg(target_os = "linux")]
 mod certificate;
 #[cfg(target_os = "linux")]
 mod command;

@@ -3,20 +3,21 @@
 
 use super::accounts::frontend_user;
 use super::acknowledge::acknowledge;
+use super::audit::audit_rules;
 use super::certificate::read_tls;
 use super::fault::Faults;
 use super::machine::Mode;
 use super::penalties::{penalties, usual_penalties};
 use super::places::{judge_folders, state_and_control, trail_of};
 use super::reader::{Item, Table};
-use super::values::{number, one_of, size, time, timeout, window};
+use super::values::{number, one_of, size, time, window};
 use super::warning::{Subject, Warning};
 use crate::credential::{Credentials, Hash};
 use crate::host::Host;
 use crate::ipc::{Limits, Logs};
 use crate::ledger::{Bounds, Share};
 use crate::limits;
-use crate::monitor::{AuditRules, Durability, Listen, PenaltyRules, Settings, Tls, TlsFiles};
+use crate::monitor::{AuditRules, Listen, PenaltyRules, Settings, Tls, TlsFiles};
 use crate::place::Place;
 use crate::policy::{Outline, Policy};
 use crate::sys::{self, Identity};
@@ -406,45 +407,4 @@ fn memory_each(root: &Table<'_>, all_kib: u32, verifiers: usize, faults: &Faults
         );
     }
     each
-}
-
-/// `[audit]`, but for its file.
-fn audit_rules(table: Option<&Table<'_>>) -> AuditRules {
-    let item = |key: &'static str| table.and_then(|table| table.item(key));
-    let size = |key, usual: u64| match item(key) {
-        None => Some(usual),
-        Some(item) if item.as_text() == Some("none") => None,
-        Some(item) => item.size(),
-    };
-
-    AuditRules {
-        sync: match item("sync") {
-            None => Durability::Every(Duration::from_millis(100)),
-            Some(item) if item.as_text() == Some("always") => Durability::Always,
-            Some(item) => Durability::Every(item.duration().unwrap_or(Duration::from_millis(100))),
-        },
-        rotate_size: size("rotate_size", 64 << 20),
-        rotate_age: item("rotate_age").and_then(|item| timeout(&item)).flatten(),
-        reserve: size("reserve", 16 << 20),
-        journal: journal(item("journal").as_ref()),
-    }
-}
-
-/// Which journald gets the records: the usual one under systemd, unless something else is said.
-fn journal(item: Option<&Item<'_>>) -> Option<PathBuf> {
-    let usual = || PathBuf::from("/run/systemd/journal/socket");
-    match item {
-        None => std::env::var_os("INVOCATION_ID")
-            .map(|_| usual())
-            .filter(|socket| socket.exists()),
-        Some(item) => match item.as_text().map(str::to_owned) {
-            Some(path) if path.starts_with('/') => Some(path.into()),
-            Some(_) => {
-                item.fault("accepted is true, false, or the absolute path of a journald's socket");
-                None
-            }
-
-            None => item.flag().and_then(|wanted| wanted.then(usual)),
-        },
-    }
 }

@@ -31,8 +31,21 @@ pub struct Audit {
     pub summary: RefCell<Summary>,
     /// What each user has added lately.
     pub budgets: TrailBudgets,
+    /// What is known of its old files.
+    pub keeping: Keeping,
     /// Bytes that the disk has beyond what is kept free.
     pub spare: Cell<u64>,
+}
+
+/// What is known of the trail's old files.
+#[derive(Debug, Default)]
+pub struct Keeping {
+    /// Why a file that is due is still there, for the daemon's health.
+    pub fault: RefCell<Option<String>>,
+    /// How many files were removed since the start.
+    pub removed: Cell<u64>,
+    /// Rung when there may be something to do: a rotation, a reload.
+    pub wanted: Notify,
 }
 
 /// The limit of what one user may add to the trail in a minute.
@@ -81,6 +94,7 @@ impl Audit {
                 budgets: RefCell::default(),
                 began: Instant::now(),
             },
+            keeping: Keeping::default(),
             spare: Cell::new(u64::MAX),
         }
     }

@@ -19,6 +19,7 @@ mod feed;
 mod health;
 mod heard;
 mod journal;
+mod keep;
 mod link;
 mod listeners;
 mod login;
@@ -75,6 +76,7 @@ pub async fn serve(
 ) -> Result<Status, CannotServe> {
     let opened = start::open(&settings, given)?;
     let mut signals = Signals::heard()?;
+    let written = opened.written();
     let (state, listeners, control) = opened.into_state(settings).await;
 
     tokio::task::spawn_local(control::serve(state.clone(), control));
@@ -82,6 +84,7 @@ pub async fn serve(
     tokio::task::spawn_local(show_life());
     access::look_after_groups(state.clone());
     tokio::task::spawn_local(trail::keep(state.clone()));
+    tokio::task::spawn_local(keep::keep(state.clone(), written));
     tokio::task::spawn_local(certificate::watch(state.clone()));
     let mut frontend = start::frontend(&state, listeners, listening).await?;
     tokio::task::spawn_local(tell_state(state.clone()));

@@ -114,6 +114,7 @@ async fn accept(state: &Shared, new: Settings) -> Vec<String> {
     };
     access::enforce(state, narrowed).await;
     super::configure::configure(state, false).await;
+    state.audit.keeping.wanted.notify_one();
     super::penalties::reloaded(state, &old.penalties);
 
     let told = if changes.is_empty() {

@@ -38,6 +38,8 @@ struct Line {
     state: String,
     reason: String,
     uid: u32,
+    what: String,
+    since: u64,
     kept: Option<String>,
 }
 
@@ -67,6 +69,7 @@ impl Remembered {
         let table = match line.kind.as_str() {
             "lock" => &mut self.locks,
             "totp" => &mut self.seeds,
+            "standing" => return self.stands(line),
             "vault" | "kept-ended" => return self.vault = true,
             kind => return self.vault |= kind == "login" && line.kept.is_some(),
         };
@@ -84,6 +87,22 @@ impl Remembered {
         } else {
             table.remove(&line.user);
         }
+    }
+
+    /// Who was locked, or had a seed, when a file of the trail was removed that told of it.
+    fn stands(&mut self, line: Line) {
+        self.vault = true;
+        let table = match line.what.as_str() {
+            "lock" => &mut self.locks,
+            "totp" => &mut self.seeds,
+            _ => return,
+        };
+        let lock = Lock {
+            reason: line.reason,
+            since: line.since,
+            by: line.uid,
+        };
+        table.insert(line.user, lock);
     }
 
     /// Takes over who must stay out, where the vault does not say so: whoever was locked, and
@@ -142,6 +161,26 @@ mod tests {
         assert_eq!((a.reason.as_str(), a.since, a.by), ("r", 100, 7));
         assert_eq!(vault.locks["c"].reason, SEED_LOST);
         assert_eq!(vault.locks.len(), 2);
+    }
+
+    /// The file that told of the lock was removed; the record that it holds on was not.
+    #[test]
+    fn what_stands_is_remembered_until_it_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = folder.path().join("trail.jsonl");
+        let stands = |seq: u32, user: &str, what: &str| {
+            format!(
+                "{{\"seq\":{seq},\"kind\":\"standing\",\"what\":\"{what}\",\"user\":\"{user}\",\"reason\":\"r\",\"since\":100,\"uid\":7}}\n"
+            )
+        };
+        let unlocked = "{\"seq\":12,\"kind\":\"lock\",\"user\":\"b\",\"state\":\"unlocked\"}\n";
+        let text = stands(9, "a", "lock") + &stands(10, "b", "lock") + &stands(11, "c", "totp");
+        std::fs::write(&trail, text + unlocked).unwrap();
+        let mut vault = Contents::default();
+        let found = remembered(&trail).unwrap();
+        assert_eq!(found.take_over(&mut vault), ["a", "c"]);
+        let a = &vault.locks["a"];
+        assert_eq!((a.reason.as_str(), a.since, a.by), ("r", 100, 7));
     }
 
     #[test]

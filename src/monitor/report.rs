@@ -27,6 +27,7 @@ pub fn faults(state: &State) -> Vec<String> {
             .map(|fault| format!("the trail cannot be written: {fault}")),
     );
 
+    found.extend(state.audit.keeping.fault.borrow().clone());
     if state.access.unsaved.get() {
         found.push(
             "locks and kept logins could not be written; what has changed ends with this daemon"

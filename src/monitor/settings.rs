@@ -2,6 +2,7 @@
 
 use super::owed::PenaltyRules;
 use super::pem::{Tls, TlsFiles};
+use crate::audit::KeepRules;
 use crate::credential::{Cost, Credentials, Hash};
 use crate::host::Host;
 use crate::ipc::{Limits, Logs};
@@ -102,6 +103,8 @@ pub struct AuditRules {
     pub rotate_size: Option<u64>,
     /// Age at which a new file is begun.
     pub rotate_age: Option<Duration>,
+    /// What is kept of it.
+    pub keep: KeepRules,
     /// Free bytes of its disk below which nothing new runs.
     pub reserve: Option<u64>,
     /// The socket of the journald that gets each record too.

@@ -26,6 +26,7 @@ use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::time::SystemTime;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -46,6 +47,8 @@ pub struct Given {
 /// What a daemon needs, opened.
 pub struct Opened {
     trail: Trail,
+    /// When the trail was written to last before this daemon.
+    written: Option<SystemTime>,
     journal: Option<Journal>,
     vault: (Vault, Found),
     /// What the trail says of a vault that is not the one that was left.
@@ -109,6 +112,7 @@ pub fn open(settings: &Settings, given: Given) -> Result<Opened, CannotServe> {
         .map_err(|fault| cannot("the audit trail", &fault))?;
     Ok(Opened {
         trail,
+        written: of_before.written,
         journal,
         vault,
         remembered,
@@ -150,6 +154,11 @@ fn cannot(what: &str, fault: &dyn Display) -> CannotServe {
 }
 
 impl Opened {
+    /// When the trail was written to last before this daemon.
+    pub const fn written(&self) -> Option<SystemTime> {
+        self.written
+    }
+
     /// The state that everything works on, and the sockets that it is reached by.
     pub async fn into_state(self, settings: Settings) -> (Shared, Vec<TcpListener>, UnixListener) {
         let (retention, most) = (settings.retention, settings.kept_bytes);

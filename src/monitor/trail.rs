@@ -12,7 +12,7 @@ use crate::sys::{self, Trust};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
 /// The file with the key that signs checkpoints, its public half, and the note of where the chain
@@ -24,9 +24,11 @@ const HEAD: &str = "trail.head";
 /// How often it is looked whether the file is still there, and has grown too large or too old.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What was missing of the trail when it was opened.
+/// What was there of the trail when it was opened, and what was missing.
 #[derive(Debug, Clone, Copy)]
 pub struct Missed {
+    /// When the trail was written to last.
+    pub written: Option<SystemTime>,
     /// The key is new, and takes the place of one that is gone.
     pub key: bool,
     /// There was a key, and no file that it has signed.
@@ -60,7 +62,9 @@ pub fn open(settings: &Settings) -> io::Result<(Trail, Missed)> {
         last_rotated(&settings.trail)
     };
 
+    let meta = std::fs::metadata(&settings.trail).ok();
     let missed = Missed {
+        written: meta.and_then(|meta| meta.modified().ok()),
         key: had_key && !has_key,
         trail: has_key && !settings.trail.exists() && before.is_none() && known.is_none(),
     };
@@ -244,19 +248,34 @@ pub async fn on_disk(state: &Shared, seq: u64) -> Result<(), ()> {
     }
 }
 
+/// Signs where the chain has come to, and brings it to the disk.
+///
+/// # Errors
+/// When it cannot be written, or brought there.
+pub async fn sign(state: &Shared) -> io::Result<()> {
+    if let Some((head, signature)) = state.audit.with_trail(|trail| trail.checkpoint())? {
+        tell(&head, &signature);
+        note(state).await;
+    }
+    sync(state).await.map(drop)
+}
+
 /// Signs where the chain has come to, notes it beside the trail, and says so in the log, which
 /// leaves the machine if logs do.
 async fn checkpoint(state: &Shared) {
     let Ok(Some((head, signature))) = state.audit.with_trail(|trail| trail.checkpoint()) else {
         return;
     };
+    tell(&head, &signature);
+    note(state).await;
+}
+
+fn tell(head: &Head, signature: &str) {
     tracing::info!(
         checkpoint = head.text(),
         signature,
         "the trail has come to here"
     );
-
-    note(state).await;
 }
 
 async fn note(state: &Shared) {
@@ -316,6 +335,7 @@ async fn rotate(state: &Shared, settings: &Settings) {
 
     if let Ok(name) = done {
         tracing::info!(name, "the trail was rotated");
+        state.audit.keeping.wanted.notify_one();
     }
 }
 

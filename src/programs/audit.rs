@@ -2,7 +2,9 @@
 
 use super::display::plain;
 use super::{complain, say, say_json};
-use crate::audit::{Follower, Head, Report, SignedBy, Trail, TrailPublic, Verifier, put_aside};
+use crate::audit::{
+    Follower, Head, Is, Lines, Report, SignedBy, Trail, TrailPublic, Verifier, put_aside,
+};
 use crate::cli::{AuditFilter, AuditVerb};
 use crate::config;
 use crate::credential::{Purpose, SessionPublic, SshPublic};
@@ -11,7 +13,7 @@ use crate::policy::Network;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -24,15 +26,18 @@ pub fn audit(config: &Path, verb: AuditVerb) -> Status {
             files,
             key,
             seen,
+            part,
             no_signatures,
             json,
-        } => verify(
-            config,
-            files,
-            key.as_deref(),
-            seen.as_deref(),
-            !no_signatures,
-        )
+        } => {
+            let asked = Asked {
+                key,
+                seen,
+                part,
+                signatures: !no_signatures,
+            };
+            verify(config, &files, &asked)
+        }
         .map(|report| tell(&report, json)),
         AuditVerb::Show(filter) => show(config, &filter),
         AuditVerb::Key => key_of(config, None).map(|key| {
@@ -53,25 +58,34 @@ fn files(config: &Path, given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = given.to_vec();
     if files.is_empty() {
         let (_, trail) = config::state_and_trail(config)?;
-        files.extend(put_aside(&trail).map_err(|fault| format!("{}: {fault}", trail.display()))?);
+        files.extend(put_aside(&trail).map_err(|fault| at(&trail, &fault))?);
         files.push(trail);
     }
 
     let mut numbered = Vec::new();
     for file in files {
-        numbered.push((first_number(&file)?, file));
+        match first_number(&file) {
+            Ok(number) => numbered.push((number, file)),
+            Err(fault) if has_gone(given, &fault) => {}
+            Err(fault) => return Err(at(&file, &fault)),
+        }
     }
     numbered.sort();
     Ok(numbered.into_iter().map(|(_, file)| file).collect())
 }
 
+/// Whether a file is not there any more that nobody has named: a daemon removes old ones meanwhile.
+/// Whether it may be gone, the records that are left say.
+fn has_gone(given: &[PathBuf], fault: &io::Error) -> bool {
+    given.is_empty() && fault.kind() == io::ErrorKind::NotFound
+}
+
 /// The number of a file's first record that has one. A file without any comes first: it is older
 /// than the chain.
-fn first_number(path: &Path) -> Result<u64, String> {
-    let file = File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
-    for line in BufReader::new(file).split(b'\n') {
-        let line = line.map_err(|fault| format!("{}: {fault}", path.display()))?;
-        let number = serde_json::from_slice::<Value>(&line)
+fn first_number(path: &Path) -> io::Result<u64> {
+    let mut lines = Lines::open(path)?;
+    while let Some(line) = lines.next_line()? {
+        let number = serde_json::from_slice::<Value>(line.bytes)
             .ok()
             .and_then(|record| record.get("seq").and_then(Value::as_u64));
         if let Some(number) = number {
@@ -98,15 +112,19 @@ fn key_of(config: &Path, given: Option<&str>) -> Result<TrailPublic, String> {
         .map_err(|why| format!("{}: {why}", path.display()))
 }
 
-fn verify(
-    config: &Path,
-    given: Vec<PathBuf>,
-    key: Option<&str>,
-    seen: Option<&str>,
+/// How the trail is to be verified.
+struct Asked {
+    key: Option<String>,
+    seen: Option<String>,
+    part: bool,
     signatures: bool,
-) -> Result<Report, String> {
-    let key = key_of(config, key)?;
-    let seen = seen
+}
+
+fn verify(config: &Path, given: &[PathBuf], asked: &Asked) -> Result<Report, String> {
+    let key = key_of(config, asked.key.as_deref())?;
+    let seen = asked
+        .seen
+        .as_deref()
         .map(|text| {
             Head::read(text).ok_or("--seen looks like a number and a hash, as the log says them")
         })
@@ -125,32 +143,37 @@ fn verify(
     };
     let mut verifier = Verifier::new(
         Some(key),
-        if signatures { Some(&check) } else { None },
+        if asked.signatures { Some(&check) } else { None },
         seen,
     );
-    for path in files(config, &given)? {
-        let file = File::open(&path).map_err(|fault| format!("{}: {fault}", path.display()))?;
-        let mut reader = BufReader::with_capacity(1 << 20, file);
-        let (mut line, mut number) = (Vec::new(), 0u64);
-        loop {
-            line.clear();
-            let read = reader
-                .read_until(b'\n', &mut line)
-                .map_err(|fault| format!("{}: {fault}", path.display()))?;
-            if read == 0 {
-                break;
-            }
-            number += 1;
-            let whole = line.last() == Some(&b'\n');
-            let bytes = if whole {
-                line.get(..line.len() - 1).unwrap_or_default()
-            } else {
-                &line
-            };
-            verifier.line(&|| format!("{}:{number}", path.display()), bytes, whole);
+    if asked.part {
+        verifier = verifier.of_a_part();
+    }
+    for path in files(config, given)? {
+        match walk_along(&mut verifier, &path) {
+            Err(fault) if !has_gone(given, &fault) => return Err(at(&path, &fault)),
+            _ => {}
         }
     }
     Ok(verifier.finish())
+}
+
+/// Walks along one file.
+fn walk_along(verifier: &mut Verifier<'_>, path: &Path) -> io::Result<()> {
+    let mut lines = Lines::open(path)?;
+    while let Some(line) = lines.next_line()? {
+        let place = || format!("{}:{}", path.display(), line.number);
+        match line.is {
+            Is::TooLong => verifier.unreadable(&place(), "is longer than any record".into()),
+            is => verifier.line(&place, line.bytes, is == Is::Whole),
+        }
+    }
+    Ok(())
+}
+
+/// A failure with a file.
+fn at(path: &Path, fault: &io::Error) -> String {
+    format!("{}: {fault}", path.display())
 }
 
 fn tell(report: &Report, json: bool) -> Status {
@@ -183,6 +206,7 @@ fn tell_in_json(report: &Report) {
         "signatures": report.signatures,
         "granted": report.granted,
         "recovered": report.recovered,
+        "removed": report.removed,
         "unchained": report.unchained,
         "faults": report.faults.iter().map(|fault| json!({ "place": fault.place, "text": fault.text })).collect::<Vec<_>>(),
     });
@@ -208,6 +232,12 @@ fn tell_what_was_found(report: &Report) {
         "{} records in the chain, {} to {}; {} checkpoints",
         report.records, report.first, report.last.seq, report.checkpoints
     ));
+    if report.removed > 0 {
+        say(&format!(
+            "{} records are not there: the daemon has removed them, as signed records say",
+            report.removed
+        ));
+    }
     if report.first > 1 {
         say(&format!(
             "these files begin with record {}; what is before it was not looked at",
@@ -279,6 +309,15 @@ struct Wanted<'f> {
 }
 
 impl Wanted<'_> {
+    /// Shows what is wanted of a file.
+    fn lines(&mut self, path: &Path) -> io::Result<()> {
+        let mut lines = Lines::open(path)?;
+        while let Some(line) = lines.next_line()? {
+            self.line(line.bytes);
+        }
+        Ok(())
+    }
+
     /// Shows a line if it is a record that is wanted.
     fn line(&mut self, line: &[u8]) {
         let Ok(record) = serde_json::from_slice::<Value>(line) else {
@@ -358,27 +397,26 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
     };
 
     let files = files(config, &filter.files)?;
-    let at = |path: &Path, fault: std::io::Error| format!("{}: {fault}", path.display());
 
     // What was is not asked for by whoever wants to see what comes.
     let only_new = filter.follow && filter.since.is_none();
     for path in files.iter().filter(|_| !only_new) {
-        for line in BufReader::new(File::open(path).map_err(|fault| at(path, fault))?).split(b'\n')
-        {
-            wanted.line(&line.map_err(|fault| at(path, fault))?);
+        match wanted.lines(path) {
+            Err(fault) if !has_gone(&filter.files, &fault) => return Err(at(path, &fault)),
+            _ => {}
         }
     }
 
     if let Some(path) = files.last().filter(|_| filter.follow) {
         if only_new {
-            wanted.last = Trail::head_of(&mut File::open(path).map_err(|fault| at(path, fault))?)
-                .map_err(|fault| at(path, fault))?
+            wanted.last = Trail::head_of(&mut File::open(path).map_err(|fault| at(path, &fault))?)
+                .map_err(|fault| at(path, &fault))?
                 .seq;
         }
 
         let mut follower = Follower::behind(path.clone(), wanted.last);
         loop {
-            while let Some((_, line)) = follower.next_record().map_err(|fault| at(path, fault))? {
+            while let Some((_, line)) = follower.next_record().map_err(|fault| at(path, &fault))? {
                 wanted.line(&line);
             }
             // A file has nothing that rings when it grows, short of inotify, which needs more than

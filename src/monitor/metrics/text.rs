@@ -159,6 +159,13 @@ fn trail(out: &mut Exposition, state: &State) {
         state.audit.trail().missed(),
     );
 
+    out.one(
+        "ordain_trail_files_removed_total",
+        Kind::Counter,
+        "Old files of the audit trail that were removed.",
+        state.audit.keeping.removed.get(),
+    );
+
     if let Some(lag) = journal_lag(state) {
         out.one(
             "ordain_journal_lag_records",

@@ -1,0 +1,208 @@
+//! Old files of the trail: removed when they are beyond what is kept, each recorded and signed
+//! before it goes.
+
+use super::state::Shared;
+use super::{metrics, trail};
+use crate::audit::{Content, Due, KeepRules, Kept, Record, Steady, What, content, due, kept_files};
+use crate::encoding::base64;
+use crate::limits::{KEEP_EVEN, KEEP_LOOK, KEEP_PAUSE, KEEP_PAUSE_MOST};
+use crate::sys;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::oneshot;
+
+/// What the task remembers from one look to the next.
+struct Keeper {
+    clock: Steady,
+    /// How often the last file failed in a row.
+    failed: u32,
+    /// The file whose removal is recorded, and that is still there.
+    recorded: Option<PathBuf>,
+}
+
+/// Looks after the trail's old files, until the daemon ends. `known` is when the trail was written
+/// to last before this daemon.
+pub async fn keep(state: Shared, known: Option<SystemTime>) {
+    let mut keeper = Keeper {
+        clock: Steady::new(known, now(), KEEP_EVEN),
+        failed: 0,
+        recorded: None,
+    };
+    loop {
+        let looked = keeper.look(&state).await;
+        if let Err(fault) = &looked {
+            if state.audit.keeping.fault.borrow().as_ref() != Some(fault) {
+                tracing::error!(fault, "a file of the trail is kept that is not to be");
+            }
+            keeper.failed += 1;
+        } else {
+            keeper.failed = 0;
+        }
+        let more = looked == Ok(Looked::Removed);
+        state.audit.keeping.fault.replace(looked.err());
+        if !more {
+            keeper.wait(&state).await;
+        }
+    }
+}
+
+fn now() -> (SystemTime, Instant) {
+    (crate::clock::now(), Instant::now())
+}
+
+/// What came of a look that found nothing wrong.
+#[derive(Debug, PartialEq, Eq)]
+enum Looked {
+    /// Nothing is to be done now.
+    Nothing,
+    /// A file was removed, and there may be more.
+    Removed,
+}
+
+impl Keeper {
+    /// Waits until it is worth another look.
+    async fn wait(&self, state: &Shared) {
+        let rules = state.settings().audit.keep;
+        if self.failed > 0 {
+            let pause = KEEP_PAUSE.saturating_mul(1 << (self.failed - 1).min(16));
+            return tokio::time::sleep(pause.min(KEEP_PAUSE_MOST)).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(look_every(&rules)) => {}
+            () = state.audit.keeping.wanted.notified() => {}
+        }
+    }
+
+    /// Looks at the files, and removes the oldest where it is due. What is wrong comes back in words.
+    async fn look(&mut self, state: &Shared) -> Result<Looked, String> {
+        let settings = state.settings();
+        let rules = settings.audit.keep;
+        let path = settings.trail.clone();
+        let files = aside(move || kept_files(&path)).await?;
+        let files = files.map_err(|fault| format!("the trail's folder cannot be read: {fault}"))?;
+        let current = state.audit.trail().length();
+        let now = self.clock.now(now());
+        match due(&files, current, &rules, now) {
+            Due::Nothing => Ok(Looked::Nothing),
+            Due::TooYoung { bytes } => Err(too_young(bytes, &rules)),
+            // What waits for the journal is still needed.
+            Due::Oldest(file, _) if !sent(state, file) => Ok(Looked::Nothing),
+            Due::Oldest(file, why) => {
+                let next = files.get(1).map_or(&settings.trail, |next| &next.path);
+                self.remove(state, file, next.clone(), why).await
+            }
+        }
+    }
+
+    /// Removes one file. First comes the record, signed and on the disk: a daemon that is killed
+    /// behind it finds the file again, and says so again.
+    async fn remove(
+        &mut self,
+        state: &Shared,
+        file: &Kept,
+        next: PathBuf,
+        why: &str,
+    ) -> Result<Looked, String> {
+        let name = file.name();
+        let wrong = |fault: &dyn std::fmt::Display| format!("the trail's file {name} {fault}");
+        if self.recorded.as_ref() != Some(&file.path) {
+            let (looked_at, key) = (file.clone(), state.audit.trail().public());
+            let content = aside(move || content(&looked_at, &next, key)).await?;
+            let content = content.map_err(|fault| wrong(&format!("stays: it {fault}")))?;
+            self.recorded = None;
+            record(state, &name, &content, why).map_err(|fault| {
+                wrong(&format!("stays, because that cannot be recorded: {fault}"))
+            })?;
+            trail::sign(state).await.map_err(|fault| {
+                wrong(&format!("stays, because that cannot be signed: {fault}"))
+            })?;
+            self.recorded = Some(file.path.clone());
+        }
+        sys::fault_point("trail-remove");
+
+        let path = file.path.clone();
+        let removed = aside(move || std::fs::remove_file(path)).await?;
+        removed.map_err(|fault| wrong(&format!("cannot be removed: {fault}")))?;
+        self.recorded = None;
+        metrics::count(&state.audit.keeping.removed);
+        tracing::info!(name, why, "an old file of the trail was removed");
+        Ok(Looked::Removed)
+    }
+}
+
+/// How often it is looked: often enough that a file is removed soon after it is due.
+fn look_every(rules: &KeepRules) -> Duration {
+    let age = rules.age.map_or(KEEP_LOOK, |age| age / 10);
+    age.clamp(Duration::from_millis(500), KEEP_LOOK)
+}
+
+fn too_young(bytes: u64, rules: &KeepRules) -> String {
+    format!(
+        "the trail takes {bytes} bytes, more than audit.keep_size ({}), and its oldest file is younger than audit.keep_least ({} s): somebody may be filling it",
+        rules.size.unwrap_or_default(),
+        rules.least.as_secs()
+    )
+}
+
+/// Whether journald has got every record of a file, where it gets them.
+fn sent(state: &Shared, file: &Kept) -> bool {
+    let journal = state.audit.journal.borrow();
+    let journal = journal.as_ref();
+    journal.is_none_or(|journal| journal.sent() >= file.last)
+}
+
+/// Records that a file is about to be removed, and what it tells of that holds on.
+fn record(state: &Shared, name: &str, content: &Content, why: &str) -> std::io::Result<()> {
+    if content.tells_of_the_vault {
+        standing(state)?;
+    }
+    state.record(&Record::now(What::Removed {
+        file: name,
+        first: content.first,
+        last: content.last.seq,
+        before_hash: &content.before,
+        last_hash: &base64(&content.last.link),
+        why,
+    }))
+}
+
+/// Records who is locked and who has a seed: whom a lock would keep out that nobody remembers.
+fn standing(state: &Shared) -> std::io::Result<()> {
+    let contents = state.access.vault.borrow().contents.clone();
+    for (user, lock) in &contents.locks {
+        state.record(&Record::now(What::Standing {
+            what: "lock",
+            user,
+            reason: &lock.reason,
+            since: lock.since,
+            uid: lock.by,
+        }))?;
+    }
+    for user in contents.seeds.keys() {
+        state.record(&Record::now(What::Standing {
+            what: "totp",
+            user,
+            reason: "",
+            since: 0,
+            uid: 0,
+        }))?;
+    }
+    Ok(())
+}
+
+/// Does something in a thread of its own, behind everything else: files may be large, and disks
+/// slow.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let (done, answer) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("keeper".into())
+        .spawn(move || {
+            sys::step_back();
+            let _ = done.send(work());
+        });
+    let failed = |why: String| format!("the trail's files cannot be looked after: {why}");
+    thread.map_err(|fault| failed(fault.to_string()))?;
+    answer
+        .await
+        .map_err(|_| failed("the thread has failed".into()))
+}
