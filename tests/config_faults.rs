@@ -182,7 +182,7 @@ trail_per_user = "63KiB""#,
             r#"[audit]
 colour = 1"#,
             &[
-                "fault: 2: audit.colour: unknown key; accepted are file, journal, keep_age, keep_least, keep_size, reserve, rotate_age, rotate_size, sync",
+                "fault: 2: audit.colour: unknown key; accepted are archive, file, journal, keep_age, keep_least, keep_size, reserve, rotate_age, rotate_size, sync",
             ],
         ),
         (
@@ -1284,6 +1284,20 @@ keep_least = 7"#,
                 r#"fault: 2: audit.keep_size: is less than audit.rotate_size (67108864 bytes): the file that is written to is never removed"#,
                 r#"fault: 3: audit.keep_age: found "x"; accepted is a duration such as "500ms", "60s", "30m", "2h""#,
                 r#"fault: 4: audit.keep_least: found 7; accepted is a duration such as "500ms", "60s", "30m", "2h""#,
+            ],
+        ),
+        (
+            r#"[audit]
+archive = "nothing""#,
+            &[r#"fault: 2: audit.archive: there is no command `nothing`"#],
+        ),
+        (
+            r#"[audit]
+archive = "store"
+[commands.store]
+exec = ["/bin/true"]"#,
+            &[
+                r#"fault: 2: audit.archive: `store` does not take exactly one argument, which is to be the file's path"#,
             ],
         ),
         (

@@ -527,8 +527,9 @@ fn a_verbs_name_stands_in_few_files() {
             1,
             "{verb} is served in one place: {found:?}"
         );
+        // `run` is the most: it is also what an errand of the daemon's own is granted as.
         assert!(
-            found.len() <= 9,
+            found.len() <= 10,
             "{verb} stands in {} files: {found:?}",
             found.len()
         );

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Server, Setup, stderr, stdout, wait, write};
+use common::{Cmd, Server, Setup, signal, stderr, stdout, wait, write};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -359,4 +359,136 @@ fn a_lock_that_was_told_of_in_a_removed_file_is_not_forgotten() {
         listed.contains("bob") && listed.contains("left"),
         "{listed}"
     );
+}
+
+/// A command that copies files of the trail elsewhere, for as long as it may; `script` comes first.
+fn archiving(script: &str) -> Setup {
+    let script = format!("{script}cp -- \"$1\" \"$2/archived/\"");
+    let store =
+        Cmd::sh("store", &script, &["{file}", "{folder}"]).string("file", "/[A-Za-z0-9./_-]+", 200);
+    let setup = described("keep_age = \"20d\"\narchive = \"store\"").command(store);
+    std::fs::create_dir(setup.path("archived")).unwrap();
+    setup
+}
+
+#[test]
+fn a_file_is_archived_before_it_is_removed_and_both_are_recorded() {
+    let server = archiving("").start();
+    rotate(&server, 3);
+    let old = files(&server);
+    let copies: Vec<_> = old[..2]
+        .iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    for file in &old[..2] {
+        grown_old(file, 30 * DAY);
+    }
+    reloaded(&server, "20d", "21d");
+    wait("files that are gone", || {
+        !old[0].exists() && !old[1].exists()
+    });
+    for (file, copy) in old.iter().zip(copies) {
+        let archived = server.path("archived").join(file.file_name().unwrap());
+        assert_eq!(std::fs::read(archived).unwrap(), copy);
+    }
+
+    let order: Vec<String> = ["archive", "archived", "removed"]
+        .iter()
+        .flat_map(|kind| records(&server, kind))
+        .map(|record| format!("{:06} {}", record["seq"].as_u64().unwrap(), record["kind"]))
+        .collect();
+    let mut sorted = order.clone();
+    sorted.sort();
+    let kinds: Vec<&str> = sorted.iter().map(|line| &line[8..line.len() - 1]).collect();
+    assert_eq!(
+        kinds,
+        [
+            "archive", "archived", "removed", "archive", "archived", "removed"
+        ]
+    );
+    let begun = &records(&server, "archive")[0];
+    assert_eq!(begun["command"], "store", "{begun}");
+    assert!(
+        begun["rule"]
+            .as_str()
+            .unwrap()
+            .starts_with("audit.archive: commands.store (")
+    );
+    let ended = &records(&server, "archived")[0];
+    assert_eq!(
+        (&ended["reason"], &ended["number"]),
+        (&"exit".into(), &0.into()),
+        "{ended}"
+    );
+    assert_eq!(ended["run"], begun["run"]);
+
+    // Both together are the whole trail.
+    let mut all: Vec<String> = files(&server)
+        .iter()
+        .chain(&[server.path("state/trail.jsonl")])
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    for file in &old[..2] {
+        let archived = server.path("archived").join(file.file_name().unwrap());
+        all.push(archived.to_string_lossy().into_owned());
+    }
+    let mut words = vec!["audit", "verify"];
+    words.extend(all.iter().map(String::as_str));
+    let whole = server.ordaind(&words);
+    assert!(
+        stdout(&whole).contains("records in the chain, 1 to "),
+        "{}",
+        stdout(&whole)
+    );
+    assert_eq!(whole.status.code(), Some(0));
+}
+
+#[test]
+fn what_is_not_archived_stays_and_is_tried_again() {
+    let server = archiving("test -e \"$2/ready\" || exit 3; ").start();
+    rotate(&server, 2);
+    let old = files(&server);
+    grown_old(&old[0], 30 * DAY);
+    reloaded(&server, "20d", "21d");
+    let expected = "its archive command `store` failed: it ended with exit 3";
+    wait("the health", || faults(&server).contains(expected));
+    assert!(old[0].exists());
+    assert_eq!(records(&server, "removed").len(), 0);
+    let metrics = stdout(&server.ordaind(&["metrics"]));
+    assert!(
+        !metrics.contains("ordain_trail_archive_failures_total 0"),
+        "{metrics}"
+    );
+    let ended = &records(&server, "archived")[0];
+    assert_eq!(
+        (&ended["reason"], &ended["number"]),
+        (&"exit".into(), &3.into()),
+        "{ended}"
+    );
+
+    write(&server.path("ready"), "", 0o600);
+    wait("the file that is gone", || !old[0].exists());
+    wait("the health", || faults(&server) == "[]");
+    proved(&server);
+}
+
+#[test]
+fn a_daemon_that_stops_ends_its_archive_command() {
+    let mut server = archiving("echo $$ > \"$2/pid\"; sleep 1000; ").start();
+    rotate(&server, 2);
+    let old = files(&server);
+    grown_old(&old[0], 30 * DAY);
+    reloaded(&server, "20d", "21d");
+    let pid = server.path("pid");
+    wait("the archive command", || {
+        std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
+    });
+    signal(server.child.id(), "-TERM");
+    assert!(server.child.wait().unwrap().success());
+    assert!(old[0].exists());
+    let pid = std::fs::read_to_string(pid).unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists());
+    let ended = &records(&server, "archived")[0];
+    assert_eq!(ended["reason"], "stopped", "{ended}");
+    proved(&server);
 }

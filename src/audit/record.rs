@@ -56,6 +56,8 @@ pub const KINDS: &[&str] = &[
     "continued",
     "removed",
     "standing",
+    "archive",
+    "archived",
     "summed",
     "stopping",
     "frontend",
@@ -156,6 +158,41 @@ pub enum What<'a> {
         since: u64,
         /// The user id of the administrator; 0 where that is not known.
         uid: u32,
+    },
+    /// The archive command (`audit.archive`) is about to be started with a file that is to be
+    /// removed.
+    Archive {
+        /// The id of the run. It is the daemon's own, and no request has begun it.
+        run: &'a str,
+        /// The file's name.
+        file: &'a str,
+        /// The command's name.
+        command: &'a str,
+        /// The rule by which it is started, with its place in the configuration.
+        rule: &'a str,
+        /// The exact argv.
+        argv: &'a [String],
+        /// The account that the command runs as.
+        run_as: &'a str,
+    },
+    /// The archive command has ended, or could not begin. The file counts as archived after `exit`
+    /// with 0.
+    Archived {
+        /// The id of the run.
+        run: &'a str,
+        /// The file's name.
+        file: &'a str,
+        /// How the run ended: `exit` (by itself), `signal`, `timeout`, `stopped` (with the daemon),
+        /// `lost` (not known), or `not-started`.
+        reason: &'a str,
+        /// With `exit` and `signal`: the exit status or the signal.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        number: Option<u8>,
+        /// Why the run did not begin.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+        /// Milliseconds from the run's start to its end.
+        duration_ms: u64,
     },
     /// What clients did that nobody knows, or what a user was refused, beyond what is recorded one
     /// by one.

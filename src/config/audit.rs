@@ -20,6 +20,7 @@ pub fn audit_rules(table: Option<&Table<'_>>) -> AuditRules {
             Some(item) => Durability::Every(item.duration().unwrap_or(Duration::from_millis(100))),
         },
         keep: keep(&item, rotate_size, rotate_age.is_some()),
+        archive: item("archive").and_then(|item| item.text()),
         rotate_size,
         rotate_age,
         reserve: bounded(item("reserve"), Some(16 << 20)),

@@ -4,7 +4,7 @@
 use super::accounts::Accounts;
 use super::fault::{Fault, Faults, Warnings};
 use super::files::{Edited, Source, included, source};
-use super::judge::{judge_files, judge_machine};
+use super::judge::{judge_archive, judge_files, judge_machine};
 use super::machine::{Judged, Machine, Mode};
 use super::outline;
 use super::policy::{self, Parts};
@@ -100,6 +100,9 @@ fn read(
     let mut policy = resolve(parts, mode, frontend, &trust, &faults);
     policy.terminals = machine.map_or_else(BTreeSet::new, |known| known.terminals.clone());
     let policy = Arc::new(policy);
+    if let Some(server) = &server {
+        judge_archive(server, &policy, &faults);
+    }
     if let (Some(machine), Some(server)) = (machine, &server) {
         judge_machine(server, &policy, machine, &faults);
     }

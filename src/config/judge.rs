@@ -4,6 +4,8 @@ use super::fault::Faults;
 use super::machine::{self, Machine};
 use super::server::Server;
 use super::warning::{Subject, Warning};
+use crate::audit::rotated_name;
+use crate::ids::RequestId;
 use crate::policy::{Command, Kind, Pass, Policy};
 use crate::sys::{self, Trust};
 use std::os::unix::fs::MetadataExt;
@@ -33,6 +35,19 @@ pub fn judge_machine(server: &Server, policy: &Policy, known: &Machine, faults: 
 
     for command in policy.commands.values() {
         machine::enforceable(command, known, server.grouped, faults);
+    }
+}
+
+/// Judges the archive command: it must do for every file of the trail.
+pub fn judge_archive(server: &Server, policy: &Policy, faults: &Faults) {
+    let Some((command, place, trail)) = server.archive() else {
+        return;
+    };
+    let sample = rotated_name(trail, 1);
+    let request = RequestId::from_random([0; 20]);
+    let asked = (request, crate::clock::now());
+    if let Err(why) = policy.errand(("audit.archive", command), &sample, asked) {
+        faults.add(place, "audit.archive", why);
     }
 }
 

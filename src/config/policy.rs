@@ -99,6 +99,7 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
     definitions.judge(faults);
 
     judge(&parts, faults);
+    judge_unused(&parts, archive(roots).as_deref(), faults);
     parts
 }
 
@@ -313,8 +314,18 @@ fn judge(parts: &Parts, faults: &Faults) {
         judge_user(name, read, parts, faults);
     }
     judge_costs(parts, faults);
+}
 
-    for (name, read) in &parts.commands {
+/// The command that the daemon itself starts with old files of the trail.
+fn archive(roots: &[Table<'_>]) -> Option<String> {
+    let audit = roots.first()?.table("audit")?;
+    audit.item("archive")?.as_text().map(str::to_owned)
+}
+
+/// Commands that nobody starts.
+fn judge_unused(parts: &Parts, archive: Option<&str>, faults: &Faults) {
+    let others = |(name, _): &(&String, &Read)| Some(name.as_str()) != archive;
+    for (name, read) in parts.commands.iter().filter(others) {
         let granted = parts
             .roles
             .values()

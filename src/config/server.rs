@@ -31,6 +31,8 @@ pub struct Server {
     listen: Vec<Listen>,
     /// Where the addresses are said, if they are.
     pub listens_at: Option<Place>,
+    /// Where the archive command is named, if it is.
+    archived_at: Option<Place>,
     /// Certificate and key; `None` where only the policy is looked at.
     pub tls: Option<(TlsFiles, Tls)>,
     login_lifetime: Duration,
@@ -77,6 +79,12 @@ pub struct Beside {
 }
 
 impl Server {
+    /// The archive command, where it is named, and the trail whose files it is to take.
+    pub fn archive(&self) -> Option<(&str, &Place, &Path)> {
+        let command = self.audit.archive.as_deref()?;
+        Some((command, self.archived_at.as_ref()?, &self.trail))
+    }
+
     /// The monitor's settings.
     pub fn settings(self, beside: Beside) -> Settings {
         let (tls_files, tls) = beside.tls;
@@ -140,6 +148,7 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
     let mut read = Server {
         listen,
         listens_at: listens_at(table),
+        archived_at: audit.and_then(|table| Some(table.item("archive")?.place)),
         tls: match mode {
             Mode::Here => read_tls(root, tls, folder),
             Mode::Offline => pass_over_tls(tls),

@@ -37,6 +37,15 @@ pub struct NotStarted {
 }
 
 impl NotStarted {
+    /// A receipt and a grant that do not belong together.
+    pub(super) fn of_another_request() -> Self {
+        Self {
+            obstacle: Obstacle::Start,
+            argument: None,
+            text: "the receipt is another request's".into(),
+        }
+    }
+
     pub(super) fn io(what: &str, fault: &io::Error) -> Self {
         Self {
             obstacle: Obstacle::Start,

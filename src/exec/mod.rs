@@ -90,22 +90,63 @@ pub async fn run(
     ticket: &Ticket,
 ) -> Result<Start, NotStarted> {
     if !receipt.covers(grant) {
-        return Err(NotStarted {
-            obstacle: Obstacle::Start,
-            argument: None,
-            text: "the receipt is another request's".into(),
-        });
+        return Err(NotStarted::of_another_request());
     }
-    let run = receipt.run();
-    let (draft, pipes) = prepare(grant, &receipt)?;
-    let started = match &means.groups {
-        Some(groups) => start_grouped(means, groups, run, draft, ticket).await,
-        None => start_kept(means, run, draft, ticket).await,
-    };
-    match started {
+    let (stdio, pipes) = ends(grant.allowed())?;
+    let draft = prepare(grant, &receipt, stdio)?;
+    match begin(means, receipt.run(), draft, ticket).await {
         Ok(running) => Ok(Start::Begun(running, pipes)),
         Err(error) if error.step == Step::Gate => Ok(Start::Overtaken(receipt)),
         Err(error) => Err(NotStarted::step(&error, grant.allowed())),
+    }
+}
+
+/// What came of a start of the daemon's own that did not fail.
+pub enum Unheard {
+    /// The run goes on.
+    Begun(Running),
+    /// Something was taken away before the clone, and nothing has run.
+    Overtaken(Receipt),
+}
+
+/// Runs what was granted as [`run`] does, with nobody to give it input or to hear its output.
+///
+/// # Errors
+/// What [`run`] says.
+pub async fn run_unheard(
+    means: &Means,
+    grant: &Grant<verb::Run>,
+    receipt: Receipt,
+    ticket: &Ticket,
+) -> Result<Unheard, NotStarted> {
+    if !receipt.covers(grant) {
+        return Err(NotStarted::of_another_request());
+    }
+    let deaf = || {
+        Ok([
+            sys::null()?,
+            sys::null_for_writing()?,
+            sys::null_for_writing()?,
+        ])
+    };
+    let stdio = deaf().map_err(|fault| NotStarted::io("opening /dev/null", &fault))?;
+    let draft = prepare(grant, &receipt, stdio)?;
+    match begin(means, receipt.run(), draft, ticket).await {
+        Ok(running) => Ok(Unheard::Begun(running)),
+        Err(error) if error.step == Step::Gate => Ok(Unheard::Overtaken(receipt)),
+        Err(error) => Err(NotStarted::step(&error, grant.allowed())),
+    }
+}
+
+async fn begin(
+    means: &Means,
+    run: crate::ids::RunId,
+    draft: Draft,
+    ticket: &Ticket,
+) -> Result<Running, SpawnError> {
+    match &means.groups {
+        Some(groups) => start_grouped(means, groups, run, draft, ticket).await,
+        None => start_kept(means, run, draft, ticket).await,
     }
 }
 
@@ -235,19 +276,15 @@ fn tree_limits(command: &Command) -> TreeLimits {
 }
 
 /// Everything the child needs, made beforehand.
-fn prepare(grant: &Grant<verb::Run>, receipt: &Receipt) -> Result<(Draft, Pipes), NotStarted> {
+fn prepare(
+    grant: &Grant<verb::Run>,
+    receipt: &Receipt,
+    stdio: [OwnedFd; 3],
+) -> Result<Draft, NotStarted> {
     let plan = grant.allowed();
     let command = &plan.command;
     let (account, become_user) = account(&command.run_as)?;
     let environment = environment(grant, receipt, account)?;
-    let (stdio, pipes) = match &plan.terminal {
-        Some(terminal) => at_a_terminal(
-            (terminal.columns, terminal.rows),
-            become_user.as_ref().map(|user| user.uid),
-        ),
-        None => piped(command.stdin),
-    }
-    .map_err(|fault| NotStarted::io("making its pipes", &fault))?;
     let opens = opens(plan)?;
     let argv = plan
         .argv
@@ -282,15 +319,13 @@ fn prepare(grant: &Grant<verb::Run>, receipt: &Receipt) -> Result<(Draft, Pipes)
         files,
     };
 
-    let draft = Draft {
+    Ok(Draft {
         executable: command.executable().into(),
         sha256: command.sha256,
         tree: tree_limits(command),
         stays: command.leave_running,
         rest: Box::new(rest),
-    };
-
-    Ok((draft, pipes))
+    })
 }
 
 /// The files that a sandbox leaves.
@@ -388,6 +423,18 @@ fn opens(plan: &Plan) -> Result<Vec<Open>, NotStarted> {
 
 /// Makes the command's ends of its pipes, and ours.
 type Ends = ([OwnedFd; 3], Pipes);
+
+fn ends(plan: &Plan) -> Result<Ends, NotStarted> {
+    let made = match &plan.terminal {
+        Some(terminal) => {
+            let (_, become_user) = account(&plan.command.run_as)?;
+            let owner = become_user.map(|user| user.uid);
+            at_a_terminal((terminal.columns, terminal.rows), owner)
+        }
+        None => piped(plan.command.stdin),
+    };
+    made.map_err(|fault| NotStarted::io("making its pipes", &fault))
+}
 
 fn piped(input: Stdin) -> io::Result<Ends> {
     let (stdout, stdout_child) = sys::pipe()?;

@@ -9,7 +9,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 /// The trail in force.
 #[derive(Debug)]
@@ -44,8 +44,14 @@ pub struct Keeping {
     pub fault: RefCell<Option<String>>,
     /// How many files were removed since the start.
     pub removed: Cell<u64>,
+    /// How often the archive command has failed since the start.
+    pub unarchived: Cell<u64>,
     /// Rung when there may be something to do: a rotation, a reload.
     pub wanted: Notify,
+    /// Held while the archive command runs.
+    pub archiving: Mutex<()>,
+    /// Rung when the daemon stops, and the archive command with it.
+    pub stopping: Notify,
 }
 
 /// The limit of what one user may add to the trail in a minute.

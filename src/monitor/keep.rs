@@ -1,6 +1,7 @@
 //! Old files of the trail: removed when they are beyond what is kept, each recorded and signed
 //! before it goes.
 
+use super::archive::archive;
 use super::state::Shared;
 use super::{metrics, trail};
 use crate::audit::{Content, Due, KeepRules, Kept, Record, Steady, What, content, due, kept_files};
@@ -16,6 +17,8 @@ struct Keeper {
     clock: Steady,
     /// How often the last file failed in a row.
     failed: u32,
+    /// The file that the archive command has taken, and that is still there.
+    archived: Option<PathBuf>,
     /// The file whose removal is recorded, and that is still there.
     recorded: Option<PathBuf>,
 }
@@ -26,6 +29,7 @@ pub async fn keep(state: Shared, known: Option<SystemTime>) {
     let mut keeper = Keeper {
         clock: Steady::new(known, now(), KEEP_EVEN),
         failed: 0,
+        archived: None,
         recorded: None,
     };
     loop {
@@ -110,6 +114,9 @@ impl Keeper {
             let content = aside(move || content(&looked_at, &next, key)).await?;
             let content = content.map_err(|fault| wrong(&format!("stays: it {fault}")))?;
             self.recorded = None;
+            self.archive(state, file)
+                .await
+                .map_err(|why| wrong(&format!("stays: {why}")))?;
             record(state, &name, &content, why).map_err(|fault| {
                 wrong(&format!("stays, because that cannot be recorded: {fault}"))
             })?;
@@ -123,10 +130,29 @@ impl Keeper {
         let path = file.path.clone();
         let removed = aside(move || std::fs::remove_file(path)).await?;
         removed.map_err(|fault| wrong(&format!("cannot be removed: {fault}")))?;
-        self.recorded = None;
+        (self.recorded, self.archived) = (None, None);
         metrics::count(&state.audit.keeping.removed);
         tracing::info!(name, why, "an old file of the trail was removed");
         Ok(Looked::Removed)
+    }
+}
+
+impl Keeper {
+    /// Gives a file to the archive command, where there is one, until it has taken the file.
+    async fn archive(&mut self, state: &Shared, file: &Kept) -> Result<(), String> {
+        let settings = state.settings();
+        let Some(command) = &settings.audit.archive else {
+            return Ok(());
+        };
+        if self.archived.as_ref() == Some(&file.path) {
+            return Ok(());
+        }
+        let archived = archive(state, command, file).await;
+        match &archived {
+            Ok(()) => self.archived = Some(file.path.clone()),
+            Err(_) => metrics::count(&state.audit.keeping.unarchived),
+        }
+        archived
     }
 }
 

@@ -105,6 +105,8 @@ pub struct AuditRules {
     pub rotate_age: Option<Duration>,
     /// What is kept of it.
     pub keep: KeepRules,
+    /// The command that must have taken a file before it is removed.
+    pub archive: Option<String>,
     /// Free bytes of its disk below which nothing new runs.
     pub reserve: Option<u64>,
     /// The socket of the journald that gets each record too.

@@ -20,6 +20,7 @@ pub async fn drain(state: &Shared, mut again: impl AsyncFnMut()) -> Status {
     state.health.begin_to_stop(patience);
     let _ = state.record(&Record::now(What::Stopping { runs: running }));
     tell(state);
+    state.audit.keeping.stopping.notify_waiters();
 
     tokio::select! {
         () = no_run_is_left(state) => {
@@ -141,6 +142,9 @@ pub async fn leave(state: &Shared) {
     // It ends when nobody listens to it any more.
     *state.link.frontend.borrow_mut() = None;
     state.runs.ended.borrow_mut().leave();
+    // The archive command was told to end when the daemon was.
+    let patience = limits::FINISHED + longest_grace(state);
+    let _ = tokio::time::timeout(patience, state.audit.keeping.archiving.lock()).await;
     trail::close(state).await;
     let _ = std::fs::remove_file(&state.settings().control);
     if let Some(groups) = &state.runs.means.groups {

@@ -15,6 +15,8 @@ use crate::verb::{
 use std::net::IpAddr;
 use std::time::Duration;
 
+#[path = "errand_tests.rs"]
+mod errand;
 #[path = "narrowed_tests.rs"]
 mod narrowed;
 #[path = "timed_tests.rs"]

@@ -81,6 +81,15 @@ impl Member {
         }))
     }
 
+    /// The daemon itself, by this name: no user, and in no group.
+    pub(super) fn daemon(name: &str) -> Self {
+        Self(Arc::new(Inner {
+            user: name.into(),
+            question: None,
+            groups: Found::NoAccount,
+        }))
+    }
+
     /// The user's name.
     pub fn user(&self) -> &Arc<str> {
         &self.0.user

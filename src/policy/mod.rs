@@ -8,6 +8,7 @@ mod argument;
 mod choice;
 mod command;
 mod decision;
+mod errand;
 mod extent;
 mod groups;
 mod hazard;
@@ -31,6 +32,7 @@ pub use command::{
     Command, Confinement, OnDisconnect, OnRevoke, RunLimits, Sandbox, Signal, Stdin,
 };
 pub use decision::{Asker, Grant, Judged, LocalGrant, authorize_local};
+pub use errand::{Errand, OWN};
 pub use groups::{Given, Groups};
 pub use hazard::{Loose, forbidden_variable, interpreter_hole, option_hole, starts_shells};
 pub use hours::{Hours, Zone};

@@ -166,6 +166,13 @@ fn trail(out: &mut Exposition, state: &State) {
         state.audit.keeping.removed.get(),
     );
 
+    out.one(
+        "ordain_trail_archive_failures_total",
+        Kind::Counter,
+        "How often the archive command has failed to take an old file of the audit trail.",
+        state.audit.keeping.unarchived.get(),
+    );
+
     if let Some(lag) = journal_lag(state) {
         out.one(
             "ordain_journal_lag_records",

@@ -8,6 +8,7 @@ use crate::policy::plan::{Plan, fill, known_terminal};
 use crate::policy::text::plain_text;
 use crate::policy::verdict::{Refusal, RefusalKind};
 use crate::verb::{Invocation, Value};
+use std::sync::Arc;
 
 impl Judge<'_> {
     /// The plan of a run: what [`Judge::plan`] makes, where also that is there which only a run
@@ -95,6 +96,16 @@ impl Judge<'_> {
             },
             rule,
         ))
+    }
+
+    /// The plan of an errand, whatever the roles say.
+    pub(in crate::policy) fn errand(
+        &self,
+        command: &Arc<Command>,
+        invocation: &Invocation,
+    ) -> Result<Plan, Refusal> {
+        let values = self.accepted(command, invocation)?;
+        Ok(fill(command.clone(), values, &invocation.arguments))
     }
 
     /// The values of every argument of the command, in its order.
