@@ -217,7 +217,7 @@ def main():
         file = options.password_file
         password = open(file, encoding="utf-8").readline().rstrip("\r\n") if file else getpass.getpass()
         place = urllib.parse.urlsplit("//" + options.place)
-        connection = Connection(place.hostname, place.port or 7422, options.ca)
+        connection = Connection(place.hostname, place.port or 7424, options.ca)
         connection.log_in(options.user, password)
         ended = connection.run(options.command, arguments)
     except (Failure, OSError, ValueError, KeyError) as fault:

@@ -147,7 +147,7 @@ fn keys_that_nobody_knows_are_told_what_is_accepted() {
         ),
         (
             r#"[server]
-port = 7422"#,
+port = 7424"#,
             &[
                 "fault: 2: server.port: unknown key; accepted are acknowledge, containment, control, frontend_user, grace, listen, logs, state, threads",
             ],
@@ -1456,26 +1456,26 @@ threads = 0"#,
         ),
         (
             r#"[server]
-listen = ["7422"]"#,
+listen = ["7424"]"#,
             &[
-                r#"fault: 2: server.listen[0]: found "7422"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
+                r#"fault: 2: server.listen[0]: found "7424"; accepted is "*:7424" for every address, or an address with a port such as "192.0.2.1:7424" or "[::1]:7424""#,
             ],
         ),
         (
             r#"[server]
-listen = ["localhost:7422"]"#,
+listen = ["localhost:7424"]"#,
             &[
-                r#"fault: 2: server.listen[0]: found "localhost:7422"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
+                r#"fault: 2: server.listen[0]: found "localhost:7424"; accepted is "*:7424" for every address, or an address with a port such as "192.0.2.1:7424" or "[::1]:7424""#,
             ],
         ),
         (
             r#"[server]
-listen = ["*:x", "[fe80::1%]:1", "[::ffff:127.0.0.1]:+1", "2001:db8::1:7422"]"#,
+listen = ["*:x", "[fe80::1%]:1", "[::ffff:127.0.0.1]:+1", "2001:db8::1:7424"]"#,
             &[
-                r#"fault: 2: server.listen[0]: found "*:x"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
-                r#"fault: 2: server.listen[1]: found "[fe80::1%]:1"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
-                r#"fault: 2: server.listen[2]: found "[::ffff:127.0.0.1]:+1"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
-                r#"fault: 2: server.listen[3]: found "2001:db8::1:7422"; accepted is "*:7422" for every address, or an address with a port such as "192.0.2.1:7422" or "[::1]:7422""#,
+                r#"fault: 2: server.listen[0]: found "*:x"; accepted is "*:7424" for every address, or an address with a port such as "192.0.2.1:7424" or "[::1]:7424""#,
+                r#"fault: 2: server.listen[1]: found "[fe80::1%]:1"; accepted is "*:7424" for every address, or an address with a port such as "192.0.2.1:7424" or "[::1]:7424""#,
+                r#"fault: 2: server.listen[2]: found "[::ffff:127.0.0.1]:+1"; accepted is "*:7424" for every address, or an address with a port such as "192.0.2.1:7424" or "[::1]:7424""#,
+                r#"fault: 2: server.listen[3]: found "2001:db8::1:7424"; accepted is "*:7424" for every address, or an address with a port such as "192.0.2.1:7424" or "[::1]:7424""#,
             ],
         ),
         (

@@ -788,7 +788,7 @@ fn init_writes_private_files_and_changes_none_that_is_there() {
     assert_eq!((status, err.as_str()), (Some(0), ""));
     for part in [
         "the server's key is sha256:",
-        "it will listen on every address, port 7422",
+        "it will listen on every address, port 7424",
         " user add YOU --roles everybody --password\n",
         " check\n",
         "4. on a client: ordain --pin sha256:",

@@ -149,8 +149,8 @@ fn settings_that_are_faulty_are_told_by_line() {
             "client.toml:2: hosts.t.port: found 0; accepted is a whole number from 1 to 65535",
         ),
         (
-            "[hosts.t]\nport = \"7422\"",
-            "client.toml:2: hosts.t.port: found \"7422\"; accepted is a whole number from 1 to 65535",
+            "[hosts.t]\nport = \"7424\"",
+            "client.toml:2: hosts.t.port: found \"7424\"; accepted is a whole number from 1 to 65535",
         ),
         (
             "[hosts.t]\n\naddress = 1",
@@ -339,7 +339,7 @@ fn a_known_server_is_found_among_others_and_comments() {
         format!("{name} {key}\n"),
         format!("{name}\t{key}"),
         format!("  {name}   {key}  \n"),
-        format!("# mine\n\nweb1:7422 {other}\n{name} {key}\n"),
+        format!("# mine\n\nweb1:7424 {other}\n{name} {key}\n"),
         format!("{name} {key}\n{name} {other}\n"),
         format!("# {name} {other}\n{name} {key}\n"),
     ] {
@@ -432,7 +432,7 @@ fn known_servers_that_others_can_write_are_not_believed() {
 fn what_is_learnt_is_a_line_of_its_own_after_an_unfinished_one() {
     let met = Met::new();
     let output = met.knowing(
-        "web1:7422 sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "web1:7424 sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         &["--accept-new"],
     );
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

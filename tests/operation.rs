@@ -206,7 +206,7 @@ fn the_configuration_of_the_design_is_sound() {
     let text = format!(
         r#"
 include = ["conf.d/*.toml"]
-server   = {{ listen = ["*:7422"] }}
+server   = {{ listen = ["*:7424"] }}
 tls      = {{ certificate = "tls/server.crt", key = "tls/server.key" }}
 defaults = {{ run_as = "nagios", timeout = "60s" }}
 roles.support    = {{ commands = ["restart-web", "tail-log", "disk"] }}

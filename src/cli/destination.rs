@@ -77,11 +77,11 @@ mod tests {
             ("web1", (None, "web1", None)),
             ("alice@web1:99", (Some("alice"), "web1", Some(99))),
             ("a@b@web1", (Some("a@b"), "web1", None)),
-            ("[::1]:7422", (None, "::1", Some(7422))),
+            ("[::1]:7424", (None, "::1", Some(7424))),
             ("[::1]", (None, "::1", None)),
             ("fe80::1", (None, "fe80::1", None)),
             ("ops@[2001:db8::1]:1", (Some("ops"), "2001:db8::1", Some(1))),
-            ("[fe80::1%eth0]:7422", (None, "fe80::1%eth0", Some(7422))),
+            ("[fe80::1%eth0]:7424", (None, "fe80::1%eth0", Some(7424))),
             ("fe80::1%2", (None, "fe80::1%2", None)),
             ("Web1.:7", (None, "Web1.", Some(7))),
         ];

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn one_name_is_one_host_and_anything_else_a_set() {
-        for one in ["web1", "alice@web1:99", "[::1]:7422", "10.0.0.1"] {
+        for one in ["web1", "alice@web1:99", "[::1]:7424", "10.0.0.1"] {
             assert!(matches!(one.parse(), Ok(Place::One(_))), "{one}");
         }
         let set = |text: &str| match text.parse().unwrap() {

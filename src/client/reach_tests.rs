@@ -20,9 +20,9 @@ enum Does {
 
 fn address(number: u8, v6: bool) -> SocketAddr {
     let text = if v6 {
-        format!("[2001:db8::{number}]:7422")
+        format!("[2001:db8::{number}]:7424")
     } else {
-        format!("192.0.2.{number}:7422")
+        format!("192.0.2.{number}:7424")
     };
     text.parse().unwrap()
 }

@@ -257,7 +257,7 @@ fn listen(root: &Table<'_>, table: Option<&Table<'_>>, faults: &Faults) -> Vec<L
 fn listening_place(text: &str) -> Result<Listen, String> {
     let wrong = || {
         format!(
-            "found \"{}\"; accepted is \"*:7422\" for every address, or an address with a port such as \"192.0.2.1:7422\" or \"[::1]:7422\"",
+            "found \"{}\"; accepted is \"*:7424\" for every address, or an address with a port such as \"192.0.2.1:7424\" or \"[::1]:7424\"",
             text.escape_debug()
         )
     };

@@ -318,7 +318,7 @@ fn leave_out_the_impossible(config: &mut Table) {
 }
 
 fn write_client_config(folder: &Path, address: &str) -> Result<(), String> {
-    let port = address.rsplit_once(':').map_or("7422", |(_, port)| port);
+    let port = address.rsplit_once(':').map_or("7424", |(_, port)| port);
     let text = format!(
         "[hosts.demo]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"demo\"\nca = \"ca.crt\"\npassword_file = \"password\"\n"
     );

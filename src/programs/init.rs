@@ -110,7 +110,7 @@ fn tell(made: &Made) {
 
     say(&format!("the server's key is {}", made.fingerprint));
     say(
-        "it will listen on every address, port 7422; the configuration says where else, and where its state is kept",
+        "it will listen on every address, port 7424; the configuration says where else, and where its state is kept",
     );
     say("");
     say("next:");
@@ -154,10 +154,10 @@ fn configuration(root: bool, groups: bool) -> String {
     };
 
     let server = if groups {
-        format!("# server = {{ listen = [\"*:7422\"], state = \"{state}\" }}\n")
+        format!("# server = {{ listen = [\"*:7424\"], state = \"{state}\" }}\n")
     } else {
         format!(
-            "[server]\n# listen = [\"*:7422\"]\n# state = \"{state}\"\n# No control group could be made when this file was: under systemd with Delegate=yes this line can go.\ncontainment = \"best-effort\"\n"
+            "[server]\n# listen = [\"*:7424\"]\n# state = \"{state}\"\n# No control group could be made when this file was: under systemd with Delegate=yes this line can go.\ncontainment = \"best-effort\"\n"
         )
     };
 

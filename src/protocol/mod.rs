@@ -37,4 +37,4 @@ pub const EVENTS: &str = "events";
 /// The feature of HELLO that says: this client wants to know how long a stop of the server takes.
 pub const STOPPING: &str = "stopping";
 /// Where the daemon listens unless told otherwise.
-pub const PORT: u16 = 7422;
+pub const PORT: u16 = 7424;
