@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Cmd, PASSWORD, Server, Setup, client_in, stderr, stdout, write};
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -166,7 +167,7 @@ fn standard_input_goes_to_all_of_them() {
     std::fs::write(&path, &input).unwrap();
     let output = machines
         .client(&["run", "--fold", "web[1-3]", "sum"])
-        .stdin(std::fs::File::open(&path).unwrap())
+        .stdin(File::open(&path).unwrap())
         .output()
         .unwrap();
     let said = stdout(&output);
@@ -517,4 +518,68 @@ fn only_those_that_failed_are_asked_again() {
         "{}",
         stderr(&gone)
     );
+}
+
+#[test]
+fn each_host_has_files_of_its_own_where_that_is_wanted() {
+    let machines = Machines::new(2, |number| {
+        vec![says(
+            "check",
+            &format!("echo out {number}; [ {number} = 2 ] || echo err >&2"),
+        )]
+    });
+    let folder = machines.path().join("out");
+    let folder = folder.to_str().unwrap();
+    let output = machines.ordain(&["run", "--output", folder, "--summary", "web[1-2]", "check"]);
+    assert_eq!(stdout(&output), "");
+    assert_eq!(stderr(&output), "ordain: 2 exit 0\n");
+    let mut files: Vec<(String, String)> = std::fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| {
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            (entry.file_name().into_string().unwrap(), text)
+        })
+        .collect();
+    files.sort();
+    let wanted = [
+        ("web1.stderr", "err\n"),
+        ("web1.stdout", "out 1\n"),
+        ("web2.stdout", "out 2\n"),
+    ];
+    assert_eq!(
+        files,
+        wanted.map(|(name, text)| (name.to_owned(), text.to_owned()))
+    );
+}
+
+/// `/dev/full` in the place of a file: half an output is no success.
+#[test]
+fn a_disk_that_is_full_is_no_success() {
+    let machines = Machines::new(2, |_| vec![says("check", "echo out")]);
+    let folder = machines.path().join("out");
+    std::fs::create_dir(&folder).unwrap();
+    let output = machines
+        .client(&["run", "web[1-2]", "check"])
+        .stdout(File::options().write(true).open("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    assert!(
+        stderr(&output).contains("standard output could not be written"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(output.status.code(), Some(255));
+
+    std::os::unix::fs::symlink("/dev/full", folder.join("web1.stdout")).unwrap();
+    let output = machines.ordain(&[
+        "run",
+        "--output",
+        folder.to_str().unwrap(),
+        "web[1-2]",
+        "check",
+    ]);
+    let said = stderr(&output);
+    assert!(said.contains("web1.stdout: "), "{said}");
+    assert!(said.contains("1 exit 0 · 1 refused (604): web1"), "{said}");
 }

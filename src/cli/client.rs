@@ -334,6 +334,9 @@ pub struct RunArgs {
     /// With --max-fail: also cancel what goes on then
     #[arg(long, help_heading = HEADING, requires = "max_fail")]
     pub cancel_rest: bool,
+    /// Write what each host writes into files of this folder, HOST.stdout and HOST.stderr
+    #[arg(long, help_heading = HEADING, value_name = "DIR")]
+    pub output: Option<PathBuf>,
     /// Exit statuses that are no failure [default: 0]
     #[arg(long, help_heading = HEADING, value_name = "N,…", value_delimiter = ',')]
     pub ok_exit: Vec<u8>,
@@ -395,6 +398,7 @@ impl RunArgs {
             max_fail: None,
             count_only_exits: false,
             cancel_rest: false,
+            output: None,
             ok_exit: Vec::new(),
             host,
             line,
@@ -403,7 +407,10 @@ impl RunArgs {
 
     /// Whether anything was said that is for many hosts, as a set of one may be.
     pub const fn is_for_many(&self) -> bool {
-        self.batch.is_some() || self.max_fail.is_some() || !self.ok_exit.is_empty()
+        self.batch.is_some()
+            || self.max_fail.is_some()
+            || self.output.is_some()
+            || !self.ok_exit.is_empty()
     }
 
     /// The command's name.

@@ -1,6 +1,7 @@
 //! Asking a person: passwords without echo, yes or no.
 
 use super::display::plain;
+use super::output::without_progress;
 use crate::client::ClientError;
 use crate::protocol::Code;
 use crate::secret::Secret;
@@ -93,7 +94,8 @@ pub fn secret(wanted: &Wanted) -> Result<Secret, ClientError> {
     let terminal = File::options().read(true).write(true).open("/dev/tty");
     let terminal = terminal.map_err(|_| nobody(wanted))?;
     let prompt = format!("{wanted}: ");
-    let typed = type_line(&terminal, &mut &terminal, &prompt, Echo::Hidden);
+    let typed = || type_line(&terminal, &mut &terminal, &prompt, Echo::Hidden);
+    let typed = without_progress(typed);
     let mut line = typed_at(wanted, typed)?;
     String::from_utf8(std::mem::take(&mut line))
         .map(Secret::new)
@@ -208,7 +210,8 @@ pub fn line(wanted: &Wanted) -> Result<String, ClientError> {
 /// What is typed at standard input behind a prompt.
 fn typed(prompt: &str) -> io::Result<Typed> {
     let input = io::stdin().as_fd().try_clone_to_owned()?;
-    type_line(&input.into(), &mut io::stderr().lock(), prompt, Echo::Shown)
+    let typed = || type_line(&input.into(), &mut io::stderr().lock(), prompt, Echo::Shown);
+    without_progress(typed)
 }
 
 /// Asks a question that needs a yes.

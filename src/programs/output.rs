@@ -4,6 +4,7 @@
 use super::display;
 use crate::exit::Status;
 use crate::sys;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
@@ -84,6 +85,45 @@ pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
+/// The line that shows how far something is, while there is one.
+static PROGRESS: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Shows how far something is, in a line at the terminal that standard error is; nothing where it is
+/// none. While somebody is asked something it stays as it was.
+pub fn show_progress(line: &str) {
+    let Ok(mut shown) = PROGRESS.try_lock() else {
+        return;
+    };
+    let bar = shown.get_or_insert_with(|| {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+            bar.set_style(style);
+        }
+        bar
+    });
+    bar.set_message(display::plain(line));
+    bar.tick();
+}
+
+/// Takes that line away.
+pub fn end_progress() {
+    let shown = PROGRESS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(bar) = shown {
+        bar.finish_and_clear();
+    }
+}
+
+/// Does something at the terminal without that line.
+pub fn without_progress<T>(what: impl FnOnce() -> T) -> T {
+    match &*PROGRESS.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(bar) => bar.suspend(what),
+        None => what(),
+    }
+}
+
 /// Standard output and error, without a buffer of ours between: what is written is written.
 static WAYS: Mutex<[Option<File>; 2]> = Mutex::new([None, None]);
 
@@ -125,9 +165,13 @@ fn whole(error: bool, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+fn written(error: bool, bytes: &[u8]) -> io::Result<()> {
+    without_progress(|| write(error, bytes))
+}
+
 /// Writes all bytes, waiting where the descriptor does not: whoever started this program may have
 /// made it non-blocking.
-fn written(error: bool, bytes: &[u8]) -> io::Result<()> {
+fn write(error: bool, bytes: &[u8]) -> io::Result<()> {
     // One piece at a time, also where several threads print.
     let mut ways = WAYS.lock().unwrap_or_else(PoisonError::into_inner);
     let [output, complaints] = &mut *ways;

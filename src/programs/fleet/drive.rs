@@ -1,5 +1,6 @@
 //! One host after the other, so many at once: what begins when, and what an interrupt ends.
 
+use super::progress::Progress;
 use super::{Fleet, Wish};
 use crate::cli::{ClientVerb, Pause, RunArgs};
 use crate::client::ClientError;
@@ -29,9 +30,11 @@ impl Fleet {
         let mut ends = vec![End::NotStarted; fleet.hosts.len()];
         let mut going: Going = JoinSet::new();
         let mut signals = Signals::new()?;
+        let mut progress = Progress::new(fleet);
         loop {
             match schedule.now() {
                 Next::Begin(host) => {
+                    progress.begun(host);
                     let fleet = fleet.clone();
                     going.spawn_local(async move { (host, fleet.at(host).await) });
                 }
@@ -41,9 +44,14 @@ impl Fleet {
                         if let Some(known) = ends.get_mut(host) {
                             *known = end;
                         }
+                        progress.ended(host, end, fleet.good());
                         fleet.judge(&mut schedule, end);
                     }
-                    () = signals.interrupt.rung() => fleet.interrupted(&mut schedule).await,
+                    () = progress.tick() => progress.show(fleet),
+                    () = signals.interrupt.rung() => {
+                        progress.show(fleet);
+                        fleet.interrupted(&mut schedule, &mut signals).await;
+                    }
                     () = signals.end.rung() => fleet.leave(&mut schedule),
                 },
                 Next::BatchOver => tokio::select! {
@@ -55,7 +63,10 @@ impl Fleet {
                     () = signals.interrupt.rung() => schedule.stop(),
                     () = signals.end.rung() => schedule.stop(),
                 },
-                Next::Over => return Ok(ends),
+                Next::Over => {
+                    progress.over();
+                    return Ok(ends);
+                }
             }
         }
     }
@@ -125,10 +136,27 @@ impl Fleet {
         }
     }
 
-    /// Ctrl-C: nothing new begins, and what goes on is ended; once more leaves it.
-    async fn interrupted(&self, schedule: &mut Schedule) {
+    /// Ctrl-C: where there is somebody to ask, what they want; otherwise nothing new begins, and what
+    /// goes on is ended. Once more leaves it.
+    async fn interrupted(&self, schedule: &mut Schedule, signals: &mut Signals) {
+        let first = *self.wish.borrow() == Wish::GoOn;
+        if first && ask::can_ask() {
+            let asked = tokio::task::spawn_blocking(|| {
+                let what = "[g]o on, [d]etach, or [c]ancel what goes on?";
+                ask::line(&Wanted::own("ordain", what))
+            });
+            let answer = tokio::select! {
+                answer = asked => answer.ok().and_then(Result::ok).unwrap_or_default(),
+                () = signals.interrupt.rung() => "d".into(),
+            };
+            match answer.chars().next() {
+                Some('g' | 'G') => return,
+                Some('d' | 'D') => return self.leave(schedule),
+                _ => {}
+            }
+        }
         schedule.stop();
-        if *self.wish.borrow() == Wish::GoOn {
+        if first {
             complain(
                 "ordain: nothing new begins, and what goes on is cancelled; once more leaves it to itself",
             );

@@ -48,6 +48,17 @@ impl Fleet {
             Err(error) => self.failed(host, &error, begun.get()).await,
         };
         let _ = self.screen.ended(host).await;
+        let closed = self
+            .files
+            .as_ref()
+            .map_or(Ok(()), |files| files.close(host));
+        let end = match closed {
+            Ok(()) => end,
+            Err(why) => {
+                let _ = self.screen.note(host, &why).await;
+                End::Refused(Code::Usage.number())
+            }
+        };
         if let Some(notes) = &self.notes
             && let Err(fault) = notes.ended(host, end)
         {
@@ -201,6 +212,11 @@ impl Fleet {
                 return Ok(None);
             }
         };
+        if let Some(files) = &self.files {
+            let written = files.write((host, self.name(host)), error, &bytes);
+            written
+                .map_err(|why| ClientError::new(Code::Usage, format!("{why}; its run is left")))?;
+        }
         if self.screen.bytes(host, error, &bytes).await.is_err() {
             // Nobody reads any more: as any program whose reader has gone away.
             self.wish.send_replace(Wish::Leave);

@@ -2,11 +2,13 @@
 
 mod again;
 mod drive;
+mod files;
 pub mod hosts;
 mod input;
 mod member;
 mod noted;
 mod notes;
+mod progress;
 mod screen;
 mod start;
 mod summary;
@@ -21,6 +23,7 @@ use crate::client::ClientError;
 use crate::config::Hosts;
 use crate::exit::Status;
 use crate::protocol::Code;
+use files::Files;
 use hosts::{Host, named};
 use input::Input;
 use noted::{Called, Known};
@@ -53,6 +56,8 @@ pub struct Fleet {
     notes: Option<Notes>,
     /// What was known of each host when this began.
     known_of: Vec<Known>,
+    /// Where each host's output goes besides.
+    files: Option<Files>,
     /// What is wanted of what goes on from the first moment on.
     first_wish: Wish,
 }
@@ -88,6 +93,13 @@ async fn begun(
     let answers = Rc::new(Answers::for_many());
     let mut fleet = Fleet::new(args.clone(), known, named.into(), answers, manner(args));
     fleet.notes = notes;
+    if let ClientVerb::Run(run) = &args.verb
+        && let Some(folder) = &run.output
+    {
+        let made = Files::in_folder(folder);
+        let usage = |fault| ClientError::new(Code::Usage, format!("{}: {fault}", folder.display()));
+        fleet.files = Some(made.map_err(usage)?);
+    }
     fleet.end().await
 }
 
@@ -121,6 +133,7 @@ impl Fleet {
             wish: watch::Sender::new(Wish::GoOn),
             notes: None,
             known_of: Vec::new(),
+            files: None,
             first_wish: Wish::GoOn,
         }
     }
