@@ -99,6 +99,7 @@ fn a_set_is_printed_as_names_folded_and_counted() {
             "column 1: `@*` is not known: the settings have no groups",
         ),
         ("a/b,c", "has a '/', which no name has"),
+        ("bob@web[3-1]:7", "column 9: `3-1` goes backwards"),
         ("web1,bob@web2", "column 1: `web1,bob` is no user for all"),
         ("a,b:0", "column 5: `0` is not a port"),
     ] {
@@ -584,5 +585,11 @@ fn completions_know_groups_and_the_last_of_several_names() {
     assert_eq!(completed("bash", "alice@@w"), ["alice@@web"]);
     assert_eq!(completed("bash", "@web!d"), ["@web\\!db1"]);
     assert_eq!(completed("bash", "@inv:e"), ["edge"]);
-    assert_eq!(completed("bash", "web[1,d"), Vec::<String>::new());
+    for nothing in ["web[1,d", "'@web,d", "\"d", "@web\\!d"] {
+        assert_eq!(
+            completed("bash", nothing),
+            Vec::<String>::new(),
+            "{nothing}"
+        );
+    }
 }

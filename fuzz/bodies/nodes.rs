@@ -1,7 +1,7 @@
 //! Node sets: the first line is the set, each further one a group, `name=text`. What is read has no
 //! name that could be a path or an option, and its fold means the same names.
 
-use ordain::nodes::{Groups, NoGroups, NodeSet, is_single_name, split};
+use ordain::nodes::{Groups, NoGroups, NodeSet, is_single_name, last_operand, split};
 use std::collections::{HashMap, HashSet};
 
 struct Told<'t>(HashMap<&'t str, &'t str>);
@@ -25,6 +25,7 @@ pub fn check(text: &str) {
     let groups = Told(lines.filter_map(|line| line.split_once('=')).collect());
     let _ = NodeSet::from_lines(text);
     is_single_name(typed);
+    assert!(typed.ends_with(last_operand(typed)));
     let Ok(parts) = split(typed) else {
         return;
     };

@@ -152,6 +152,10 @@ fn hosts(found: &Completing) -> Vec<Candidate> {
     let Some(args) = options(found, "h") else {
         return Vec::new();
     };
+    // What is quoted is left to the person: the shell passes it on with its quotes.
+    if found.partial.contains(['\'', '"', '\\']) {
+        return Vec::new();
+    }
     let mut partial = last_operand(&found.partial);
     if let Some((user, rest)) = partial.split_once('@')
         && partial == found.partial

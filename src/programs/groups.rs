@@ -17,16 +17,23 @@ use std::rc::Rc;
 /// Names of groups that a fault lists.
 const LISTED: usize = 12;
 
-/// Reads a node set with the groups of the settings.
+/// Reads a node set with the groups of the settings. Behind a user, its columns are counted from
+/// that one's first character, as it was typed.
 ///
 /// # Errors
 /// [`Code::Usage`]: what does not fit, and where; that of a group with its line.
-pub fn node_set(text: &str, known: &Hosts) -> Result<NodeSet, ClientError> {
+pub fn node_set(user: Option<&str>, set: &str, known: &Hosts) -> Result<NodeSet, ClientError> {
     let groups = KnownGroups {
         settings: &known.groups,
         told: RefCell::default(),
     };
-    NodeSet::parse(text, &groups).map_err(|fault| told_fault(&fault, known))
+    NodeSet::parse(set, &groups).map_err(|mut fault| {
+        if let Some(user) = user.filter(|_| fault.group.is_none()) {
+            let before = user.chars().count().saturating_add(1);
+            fault.column = fault.column.saturating_add(before);
+        }
+        told_fault(&fault, known)
+    })
 }
 
 /// A fault of a node set, with the line of the settings where it stands in a group of these.

@@ -21,7 +21,7 @@ pub struct Host {
 /// [`Code::Usage`]: what is wrong with the set, or with a group of it.
 pub fn named(set: &Set, known: &Hosts) -> Result<Vec<Host>, ClientError> {
     let usage = |why: String| ClientError::new(Code::Usage, why);
-    let nodes = node_set(&set.nodes, known)?;
+    let nodes = node_set(set.user.as_deref(), &set.nodes, known)?;
     let host = |name: &String| {
         let mut destination: Destination = name.parse().map_err(usage)?;
         destination.user.clone_from(&set.user);

@@ -48,7 +48,7 @@ fn meant(args: &ClientArgs, asked: &NodesArgs) -> Result<NodeSet, ClientError> {
     let told = |fault| told_fault(&fault, &known);
     let typed = asked.set.as_deref().map(|text| {
         let typed = split(text).map_err(told)?;
-        node_set(typed.set, &known)
+        node_set(typed.user, typed.set, &known)
     });
     let typed = typed.transpose()?;
     let listed = asked.hosts_from.as_deref().map(names_in).transpose()?;
