@@ -349,7 +349,7 @@ pub struct RunArgs {
 
 const NODES_HELP: &str = "\
 A set is names such as web[1-40], rack[1-4]n[1-16] or @group, joined from left to right: `,` adds, `!` takes away, `&`
-keeps what both have, `^` what one of them has.";
+keeps what both have, `^` what only one of them has. With --fold the shortest form of the set is printed.";
 
 /// `ordain nodes`.
 #[derive(Debug, Clone, Args)]
