@@ -197,11 +197,21 @@ impl World {
         };
         world.programs();
         let pin = world.output("ordaind fingerprint").1;
-        let settings = format!(
-            "[hosts.web1]\naddress = \"127.0.0.1\"\nport = {}\nuser = \"alice\"\npin = \"{}\"\npassword_file = \"~/password\"\n[hosts.\"web*\"]\nuser = \"deploy\"\nport = 2222\n[groups]\nweb = \"web[1-40]\"\n",
-            world.server.port,
-            pin.trim()
-        );
+        let mut settings =
+            "[hosts.\"web*\"]\nuser = \"deploy\"\nport = 2222\n[groups]\nweb = \"web[1-40]\"\n"
+                .to_owned();
+        // On the last one's port nobody listens.
+        for (name, port) in [
+            ("web1", world.server.port),
+            ("web2", world.server.port),
+            ("web3", world.server.port),
+            ("web9", 1),
+        ] {
+            settings += &format!(
+                "[hosts.{name}]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"alice\"\npin = \"{}\"\npassword_file = \"~/password\"\n",
+                pin.trim()
+            );
+        }
         write(&home.join(".config/ordain/config.toml"), &settings, 0o600);
         // So that there is something in the trail.
         assert_eq!(world.output("ordain run web1 uptime").0, 0);

@@ -467,7 +467,7 @@ fn whoever_leaves_is_told_how_to_come_back_and_may_end_it_from_elsewhere() {
         said.contains(&format!("ordain fleet attach {id}")),
         "{said}"
     );
-    assert_eq!(output.status.code(), Some(255));
+    assert_eq!(output.status.code(), Some(130));
 
     let shown = stdout(&machines.ordain(&["fleet", "show", &id]));
     assert!(shown.contains("web1  going on  run "), "{shown}");

@@ -1,6 +1,6 @@
 //! What all of it came to: a line for people, an event for machines, and the one exit status.
 
-use super::Fleet;
+use super::{Fleet, Wish};
 use crate::exit::Status;
 use crate::fleet::{End, Group, Tally};
 use crate::nodes;
@@ -29,6 +29,8 @@ impl Fleet {
         if self.screen.is_gone() {
             return Status::READER_GONE;
         }
+        let left = *self.wish.borrow() == Wish::Leave;
+        let status = if left { Status(128 + 2) } else { status };
         if self.args.json {
             say_json(&self.for_machines(&groups, status));
         } else if self.is_plugin() {
