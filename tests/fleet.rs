@@ -130,6 +130,12 @@ fn equal_outputs_are_told_once_under_all_their_hosts() {
     assert_eq!(stdout(&output), wanted, "{}", stderr(&output));
     assert_eq!(stderr(&output), "ordain: 4 exit 0\n");
     assert!(output.status.success());
+
+    let output = machines.ordain(&["run", "--fold", "--diff", "web[1-4]", "version"]);
+    let differs = format!(
+        "{line}\nweb3 (1) exit 0, beside web[1-2,4]\n{line}\n@@ -1,2 +1,2 @@\n-version 1\n+version 2\n more\n"
+    );
+    assert!(stdout(&output).ends_with(&differs), "{}", stdout(&output));
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn settings_that_are_faulty_are_told_by_line() {
         ("[hosts.t", "client.toml:1: not TOML: unclosed table"),
         (
             "colour = 1",
-            "client.toml:1: colour: unknown key; accepted are defaults, hosts",
+            "client.toml:1: colour: unknown key; accepted are defaults, groups, groups-from, hosts",
         ),
         (
             "[hosts.t]\ncolour = 1",

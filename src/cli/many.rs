@@ -19,6 +19,9 @@ pub struct ManyArgs {
     /// With --fold: also tell every line as it comes
     #[arg(long, help_heading = HEADING, global = true, requires = "fold")]
     pub live: bool,
+    /// With --fold: tell outputs that differ from those of most hosts by what differs
+    #[arg(long, help_heading = HEADING, global = true, requires = "fold")]
+    pub diff: bool,
     /// Tell only of hosts where it did not go well
     #[arg(long, help_heading = HEADING, global = true)]
     pub quiet: bool,

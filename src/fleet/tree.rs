@@ -19,6 +19,13 @@ pub struct Leaf {
     depth: u64,
 }
 
+impl Leaf {
+    /// How many bytes it is from the beginning.
+    pub const fn length(self) -> u64 {
+        self.depth
+    }
+}
+
 /// A piece of text that follows its parent's.
 struct Node {
     parent: u32,

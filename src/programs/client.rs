@@ -3,6 +3,7 @@
 use super::display::plain;
 use super::output::{self, Finished};
 use super::target::{Target, hosts};
+use super::trusts::Trusts;
 use super::verbs::{commands, keyscan, nodes, runs, sessions};
 use super::{complain, complete, enter, fleet, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Set};
@@ -173,7 +174,7 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         Place::One(one) => one,
     };
     let known = hosts(args)?;
-    let mut target = Target::new(args, destination, &known)?;
+    let mut target = Target::new(args, destination, &known, &Trusts::default())?;
     let (mut patience, mut begun) = (None, false);
 
     loop {

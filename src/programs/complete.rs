@@ -4,6 +4,7 @@
 
 use super::groups::kept_groups;
 use super::target::Target;
+use super::trusts::Trusts;
 use super::{ask, enter, home, invoke, say};
 use crate::cli::{Candidate, ClientArgs, Completing, Destination, completing};
 use crate::client::{ClientError, Session};
@@ -218,7 +219,8 @@ fn runs(found: &Completing) -> Vec<Candidate> {
         let host = found.given("host")?;
         let args = options(found, host)?;
         let destination: Destination = host.parse().ok()?;
-        let mut target = Target::new(&args, &destination, &settings(&args)).ok()?;
+        let mut target =
+            Target::new(&args, &destination, &settings(&args), &Trusts::default()).ok()?;
         within_patience(async {
             let session: Session = enter::enter(&args, &mut target).await?;
             let list = session.ask(&Runs::default()).await?;
@@ -281,7 +283,7 @@ fn schema(found: &Completing, command: Option<&str>) -> Option<Schema> {
     let host = found.given("host")?;
     let args = options(found, host)?;
     let destination: Destination = host.parse().ok()?;
-    let mut target = Target::new(&args, &destination, &settings(&args)).ok()?;
+    let mut target = Target::new(&args, &destination, &settings(&args), &Trusts::default()).ok()?;
     let file = home::cache(&format!(
         "schema {}@{}",
         target.user,

@@ -9,6 +9,7 @@ use crate::protocol::Code;
 use crate::sys;
 use crate::tls::Fingerprint;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,7 @@ pub fn now() -> u64 {
 }
 
 /// A server's key, with the line of the file that says so.
+#[derive(Debug, Clone)]
 pub struct Known {
     /// The server's key.
     pub pin: Fingerprint,
@@ -103,13 +105,14 @@ impl KnownServers {
         &self.0
     }
 
-    /// What is known of a server.
+    /// Every server that is known, each by the first line that names it.
     ///
     /// # Errors
     /// [`Code::Usage`]: a file that others can write, or with a line that is none.
-    pub fn find(&self, host: &Host, port: u16) -> Result<Option<Known>, ClientError> {
+    pub fn all(&self) -> Result<HashMap<(Host, u16), Known>, ClientError> {
+        let mut servers = HashMap::new();
         if !self.0.exists() {
-            return Ok(None);
+            return Ok(servers);
         }
         let (text, _) = sys::read_config(&self.0, &sys::Trust::own(), 16 << 20)
             .map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?;
@@ -120,23 +123,16 @@ impl KnownServers {
             .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         {
             let place = format!("{}:{}", self.0.display(), number + 1);
-            let Some((name, pin)) = line.split_once(char::is_whitespace) else {
-                return Err(ClientError::new(
-                    Code::Usage,
-                    format!("{place}: is not host:port and a key"),
-                ));
-            };
-
-            if is(name, host, port) {
-                let pin = pin
-                    .trim()
-                    .parse()
-                    .map_err(|why| ClientError::new(Code::Usage, format!("{place}: {why}")))?;
-                return Ok(Some(Known { pin, place }));
+            let fault = |why: &str| ClientError::new(Code::Usage, format!("{place}: {why}"));
+            let (name, pin) = line
+                .split_once(char::is_whitespace)
+                .ok_or_else(|| fault("is not host:port and a key"))?;
+            if let Some(server) = server(name) {
+                let pin = pin.trim().parse().map_err(|why: String| fault(&why))?;
+                servers.entry(server).or_insert(Known { pin, place });
             }
         }
-
-        Ok(None)
+        Ok(servers)
     }
 
     /// The servers that are known, `host:port`.
@@ -180,12 +176,10 @@ impl KnownServers {
     }
 }
 
-/// Whether a line's `host:port` is this server, however it is spelled.
-fn is(name: &str, host: &Host, port: u16) -> bool {
-    let Ok((known, Some(digits))) = Host::and_port(name) else {
-        return false;
-    };
-    sys::with_named_zone(known) == *host && digits.parse() == Ok(port)
+/// The server that a line's `host:port` names, however it is spelled.
+fn server(name: &str) -> Option<(Host, u16)> {
+    let (host, digits) = Host::and_port(name).ok()?;
+    Some((sys::with_named_zone(host), digits?.parse().ok()?))
 }
 
 /// A kept login, as it is written.

@@ -42,6 +42,7 @@ mod status;
 mod target;
 mod terminal;
 mod told;
+mod trusts;
 #[cfg(target_os = "linux")]
 mod users;
 mod verbs;

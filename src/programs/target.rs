@@ -5,6 +5,7 @@ use super::ask::{self, Wanted};
 use super::display::plain;
 use super::home::{KnownServers, Login};
 use super::output::announce;
+use super::trusts::{Pair, Said, Trusts};
 use super::{complain, home};
 use crate::cli::{ClientArgs, Destination};
 use crate::client::{ClientError, Connection, Options, connect};
@@ -12,14 +13,10 @@ use crate::config::{HostSettings, Hosts, load_hosts};
 use crate::host::Host;
 use crate::limits::CONNECT;
 use crate::protocol::{Code, PORT};
-use crate::sys::{read_stream, with_named_zone};
-use crate::tls::{self, Fingerprint, Identity, Trust};
-use std::path::{Path, PathBuf};
+use crate::sys::with_named_zone;
+use crate::tls::{Fingerprint, Trust};
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
-
-/// Bytes of a file of certificates: all CAs that a system trusts have some 300 KB.
-const CA_FILE: u64 = 16 << 20;
 
 /// A server to reach, the user to be there, and what makes it the right one: options before the
 /// host's entry before the file's defaults.
@@ -47,22 +44,11 @@ pub struct Target {
     /// Whether nobody has said what makes it the right server.
     first_sight: bool,
     /// Our own certificate and its key.
-    certificate: Option<(PathBuf, PathBuf)>,
-}
-
-/// What makes a server the right one that nothing was said of: the key that it had before.
-fn known_trust(host: &Host, port: u16) -> Result<(Trust, Option<String>), ClientError> {
-    Ok(match KnownServers::own()?.find(host, port)? {
-        Some(known) => (Trust::Pin(known.pin), Some(known.place)),
-        None => (Trust::FirstSight, None),
-    })
+    certificate: Option<Pair>,
 }
 
 /// The client's own certificate with its key.
-fn pair(
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-) -> Result<Option<(PathBuf, PathBuf)>, ClientError> {
+fn pair(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Pair>, ClientError> {
     match (cert, key) {
         (Some(cert), Some(key)) => Ok(Some((cert, key))),
         (None, None) => Ok(None),
@@ -122,7 +108,7 @@ pub fn to_look_at(
         host,
         port,
         tls_name,
-        tls: client_tls(&Trust::FirstSight, None)?,
+        tls: Trusts::default().tls(&Trust::FirstSight, None)?,
         timeout: args.connect_timeout.unwrap_or(CONNECT),
     })
 }
@@ -136,6 +122,7 @@ impl Target {
         args: &ClientArgs,
         destination: &Destination,
         known: &Hosts,
+        trusts: &Trusts,
     ) -> Result<Self, ClientError> {
         let (called, entry) = entry_of(destination, known);
         let HostSettings {
@@ -154,20 +141,17 @@ impl Target {
             place,
             lines: _,
         } = entry;
-        let trust = trust(args.ca.clone(), args.pin.clone(), ca, pin)?;
+        let said = said(args.ca.clone(), args.pin.clone(), ca, pin);
         let certificate = pair(args.cert.clone().or(cert), args.key.clone().or(key))?;
         let (host, port, tls_name) = located(args, destination, (address, port, tls_name));
-        let (trust, known) = match trust {
-            Some(trust) => (trust, None),
-            None => known_trust(&host, port)?,
-        };
+        let right = trusts.of(said, (&host, port), certificate.as_ref())?;
         let named = destination.user.clone().or_else(|| args.user.clone());
         Ok(Self {
             options: Options {
                 tls_name,
                 host,
                 port,
-                tls: client_tls(&trust, certificate.as_ref())?,
+                tls: right.tls,
                 timeout: args.connect_timeout.unwrap_or(CONNECT),
             },
             user: named.or(user).map_or_else(own_user, Ok)?,
@@ -178,8 +162,8 @@ impl Target {
             answers: Rc::default(),
             called,
             tty: tty.unwrap_or(false),
-            known,
-            first_sight: matches!(trust, Trust::FirstSight),
+            known: right.known,
+            first_sight: right.first_sight,
             certificate,
         })
     }
@@ -221,7 +205,8 @@ impl Target {
             self.first_sight = false;
 
             // What comes back later comes back to this key.
-            self.options.tls = client_tls(&Trust::Pin(key), self.certificate.as_ref())?;
+            self.options.tls =
+                Trusts::default().tls(&Trust::Pin(key), self.certificate.as_ref())?;
         }
 
         Ok(connection)
@@ -281,54 +266,21 @@ impl Target {
     }
 }
 
-fn client_tls(
-    trust: &Trust,
-    certificate: Option<&(PathBuf, PathBuf)>,
-) -> Result<Arc<rustls::ClientConfig>, ClientError> {
-    let identity = certificate
-        .map(|(cert, key)| identity(cert, key))
-        .transpose()?;
-    tls::client(trust, identity).map_err(|why| ClientError::new(Code::Usage, why))
-}
-
-/// What makes the server the right one, if anybody has said so.
-fn trust(
+/// What was said of a server: by options before the host's entry, and never by both.
+fn said(
     ca_option: Option<String>,
     pin_option: Option<String>,
     ca: Option<String>,
     pin: Option<String>,
-) -> Result<Option<Trust>, ClientError> {
-    let usage = |text: String| ClientError::new(Code::Usage, text);
-    let (ca, pin) = if ca_option.is_some() || pin_option.is_some() {
-        (ca_option, pin_option)
-    } else {
-        (ca, pin)
-    };
-    match (ca.as_deref(), pin) {
-        (_, Some(pin)) => pin.parse().map(|pin| Some(Trust::Pin(pin))).map_err(usage),
-        (Some("system"), None) => Ok(Some(Trust::System)),
-        (Some(file), None) => {
-            let pem =
-                read_stream(Path::new(file), CA_FILE).map_err(|fault| usage(fault.to_string()))?;
-            tls::certificates(&pem)
-                .map(|found| Some(Trust::Ca(found)))
-                .map_err(|why| usage(format!("{file}: {why}")))
+) -> Said {
+    if ca_option.is_some() || pin_option.is_some() {
+        Said {
+            ca: ca_option,
+            pin: pin_option,
         }
-        (None, None) => Ok(None),
+    } else {
+        Said { ca, pin }
     }
-}
-
-fn identity(cert: &Path, key: &Path) -> Result<Identity, ClientError> {
-    let usage = |text: String| ClientError::new(Code::Usage, text);
-    let chain = read_stream(cert, CA_FILE).map_err(|fault| usage(fault.to_string()))?;
-    let key_pem =
-        crate::sys::read_private(key, 1 << 20).map_err(|fault| usage(fault.to_string()))?;
-    Ok(Identity {
-        chain: tls::certificates(&chain)
-            .map_err(|why| usage(format!("{}: {why}", cert.display())))?,
-        key: tls::private_key(&key_pem)
-            .map_err(|why| usage(format!("{}: {why}", key.display())))?,
-    })
 }
 
 /// The settings file, if there is one.

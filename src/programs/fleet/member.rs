@@ -93,7 +93,7 @@ impl Fleet {
         let Some(asked) = self.hosts.get(host) else {
             return Ok(End::NotStarted);
         };
-        let mut target = Target::new(&self.args, &asked.destination, &self.known)?;
+        let mut target = Target::new(&self.args, &asked.destination, &self.known, &self.trusts)?;
         target.answers = self.answers.clone();
         let (mut patience, mut lost) = (None, false);
         loop {

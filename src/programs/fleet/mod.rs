@@ -1,6 +1,7 @@
 //! Many machines at once: who is meant, what is asked of them, and what all of it came to.
 
 mod again;
+mod differ;
 mod drive;
 mod files;
 pub mod hosts;
@@ -18,6 +19,7 @@ pub use verbs::fleets;
 
 use super::answers::Answers;
 use super::target;
+use super::trusts::Trusts;
 use crate::cli::{ClientArgs, ClientVerb, Set};
 use crate::client::ClientError;
 use crate::config::Hosts;
@@ -49,6 +51,7 @@ pub struct Fleet {
     known: Rc<Hosts>,
     hosts: Rc<[Host]>,
     answers: Rc<Answers>,
+    trusts: Trusts,
     screen: Screen,
     input: Input,
     wish: watch::Sender<Wish>,
@@ -111,6 +114,7 @@ fn manner(args: &ClientArgs) -> Manner {
         quiet: args.many.quiet,
         json: args.json,
         aside: false,
+        diff: args.many.diff,
         raw: matches!(&args.verb, ClientVerb::Run(run) if run.raw),
     }
 }
@@ -129,6 +133,7 @@ impl Fleet {
             known,
             hosts,
             answers,
+            trusts: Trusts::default(),
             input: Input::default(),
             wish: watch::Sender::new(Wish::GoOn),
             notes: None,

@@ -1,6 +1,7 @@
 //! What many hosts write, told so that it can be read: every line behind its host's name, or equal
 //! outputs once under the names of all that wrote them.
 
+use super::differ::{LONGEST, differences};
 use super::hosts::Host;
 use crate::fleet::{End, Leaf, Lines, Tree};
 use crate::nodes;
@@ -27,6 +28,8 @@ pub struct Manner {
     pub raw: bool,
     /// All of it on standard error.
     pub aside: bool,
+    /// Outputs that differ from those of most hosts by what differs.
+    pub diff: bool,
 }
 
 /// Nobody reads what is told any more.
@@ -283,27 +286,71 @@ impl Screen {
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|((bad, ..), hosts)| (*bad, std::cmp::Reverse(hosts.len())));
-        for ((_, end, leaves), hosts) in groups {
-            let names = hosts.iter().map(|host| self.name(*host));
-            let header = format!("{} ({}) {end}", nodes::fold(names), hosts.len());
-            self.under(&header, leaves).await?;
+        let most = groups
+            .first()
+            .map(|((_, _, leaves), hosts)| (*leaves, self.folded_names(hosts)));
+        for (number, ((_, end, leaves), hosts)) in groups.into_iter().enumerate() {
+            let mut header = format!("{} ({}) {end}", self.folded_names(&hosts), hosts.len());
+            let besides = most.as_ref().filter(|_| self.manner.diff && number > 0);
+            if let Some((_, names)) = besides {
+                header += &format!(", beside {names}");
+            }
+            self.under(&header, leaves, besides.map(|(leaves, _)| *leaves))
+                .await?;
         }
         Ok(())
     }
 
-    /// Outputs under a header, each where it belongs.
-    async fn under(&self, header: &str, leaves: [Leaf; 2]) -> Result<(), Gone> {
+    fn folded_names(&self, hosts: &[usize]) -> String {
+        nodes::fold(hosts.iter().map(|host| self.name(*host)))
+    }
+
+    /// Outputs under a header, each where it belongs: whole, or how they differ from these.
+    async fn under(
+        &self,
+        header: &str,
+        leaves: [Leaf; 2],
+        most: Option<[Leaf; 2]>,
+    ) -> Result<(), Gone> {
         let header = format!("{0}\n{header}\n{0}\n", "-".repeat(15)).into_bytes();
         let [output, errors] = leaves;
+        let [most_output, most_errors] = match most {
+            Some([output, errors]) => [Some(output), Some(errors)],
+            None => [None; 2],
+        };
         if output != Leaf::default() || errors == Leaf::default() {
             self.write(false, header.clone()).await?;
-            self.whole(false, output).await?;
+            self.whole_or_differing(false, output, most_output).await?;
         }
         if errors != Leaf::default() {
             self.write(true, header).await?;
-            self.whole(true, errors).await?;
+            self.whole_or_differing(true, errors, most_errors).await?;
         }
         Ok(())
+    }
+
+    async fn whole_or_differing(
+        &self,
+        error: bool,
+        leaf: Leaf,
+        most: Option<Leaf>,
+    ) -> Result<(), Gone> {
+        let bytes = |leaf: Leaf| {
+            let mut bytes = Vec::new();
+            self.text(error, leaf, |piece| bytes.extend_from_slice(piece));
+            bytes
+        };
+        let short =
+            |leaf: Leaf| usize::try_from(leaf.length()).is_ok_and(|length| length <= LONGEST);
+        let Some(most) = most.filter(|most| short(*most) && short(leaf)) else {
+            return self.whole(error, leaf).await;
+        };
+        let (mut shown, mut lines) = (Vec::new(), Lines::default());
+        lines.feed(&differences(&bytes(most), &bytes(leaf)), |line| {
+            shown.extend(self.harmless(error, line));
+            shown.push(b'\n');
+        });
+        self.write(error, shown).await
     }
 
     async fn whole(&self, error: bool, leaf: Leaf) -> Result<(), Gone> {

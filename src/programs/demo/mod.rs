@@ -1,22 +1,19 @@
 //! `ordaind demo`: the real daemon and the real client, on this machine, with throw-away
 //! certificates and user.
 
+mod folder;
+
 use super::{complain, say};
-use crate::credential::{self, COST};
-use crate::devca::{self, Use};
+use crate::credential;
 use crate::encoding;
 use crate::exit::Status;
-use crate::secret::Secret;
 use crate::sys;
+use folder::{another, prepare, write_client_config};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
-use toml::{Table, Value};
-
-/// The configuration that ships with ordain; its commands are the demo's.
-const SHIPPED: &str = include_str!("../../config.toml");
 
 /// The tour; `exit` ends after it instead of leaving the server up.
 pub fn demo(exit: bool) -> Status {
@@ -52,7 +49,14 @@ fn tour(folder: &Path, exit: bool) -> Result<(), String> {
         "  ordaind listens on {} (two processes: the monitor, and a confined frontend)",
         daemon.address
     ));
-    write_client_config(folder, &daemon.address)?;
+    let mut others = Vec::new();
+    for state in ["second", "third"] {
+        others.push(Daemon::start(&another(&config, state)?)?);
+    }
+    let addresses = [&daemon.address, &daemon.address]
+        .into_iter()
+        .chain(others.iter().map(|other| &other.address));
+    write_client_config(folder, addresses)?;
 
     let client = Client {
         program: client,
@@ -108,6 +112,13 @@ fn show_commands(client: &Client) -> Result<(), String> {
     client.show(
         "A command that fails: its exit status is ours.",
         &["run", "demo", "check-space", "0"],
+        None,
+        2,
+    )?;
+
+    client.show(
+        "Three machines at once; for this demo they are three daemons here. Equal outputs are told once:",
+        &["run", "--fold", "demo[1-3]", "check-space", "0"],
         None,
         2,
     )?;
@@ -177,153 +188,6 @@ fn beside(name: &str) -> Result<PathBuf, String> {
             path.display()
         ))
     }
-}
-
-/// Certificates, a user and the shipped commands, in the folder.
-fn prepare(folder: &Path) -> Result<PathBuf, String> {
-    let cannot = |fault: std::io::Error| format!("{}: {fault}", folder.display());
-    let ca = devca::ca(1)?;
-    let server = devca::issue(
-        &ca,
-        &["demo".into(), "localhost".into(), "127.0.0.1".into()],
-        Use::Server,
-        1,
-    )?;
-
-    let password = encoding::hex(&credential::random::<12>());
-    let hash = credential::hash_password(&Secret::new(password.clone()), COST)?;
-    let own = sys::lookup(Err(sys::effective_uid()), None, crate::limits::NAME_SERVICE)?
-        .0
-        .name;
-    let config = configuration(&own, &hash)?;
-    for (name, text, mode) in [
-        ("ca.crt", &ca.certificate, 0o644),
-        ("server.crt", &server.certificate, 0o644),
-        ("server.key", &server.key, 0o600),
-        ("password", &password, 0o600),
-        ("config.toml", &config, 0o600),
-    ] {
-        sys::replace(&folder.join(name), text.as_bytes(), mode, false).map_err(cannot)?;
-    }
-
-    Ok(folder.join("config.toml"))
-}
-
-/// The shipped configuration with this demo's certificates, user and place, every command as the
-/// caller.
-fn configuration(own: &str, hash: &str) -> Result<String, String> {
-    let mut config: Table = SHIPPED
-        .parse()
-        .map_err(|fault| format!("the shipped configuration: {fault}"))?;
-    let text = |text: &str| Value::String(text.into());
-    let table = |entries: Vec<(&str, Value)>| {
-        Value::Table(
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
-        )
-    };
-
-    let containment = if sys::cgroups_offered().is_ok() {
-        "cgroup"
-    } else {
-        "best-effort"
-    };
-
-    config.insert(
-        "server".into(),
-        table(vec![
-            ("listen", Value::Array(vec![text("127.0.0.1:0")])),
-            ("state", text("state")),
-            ("containment", text(containment)),
-        ]),
-    );
-
-    config.insert(
-        "tls".into(),
-        table(vec![
-            ("certificate", text("server.crt")),
-            ("key", text("server.key")),
-        ]),
-    );
-
-    config.insert(
-        "users".into(),
-        table(vec![(
-            "demo",
-            table(vec![
-                (
-                    "roles",
-                    Value::Array(vec![text("support"), text("monitoring")]),
-                ),
-                ("password", text(hash)),
-            ]),
-        )]),
-    );
-
-    run_as_the_caller(&mut config, own)?;
-    leave_out_the_impossible(&mut config);
-    toml::to_string(&config).map_err(|fault| fault.to_string())
-}
-
-/// Every command runs as this user, whatever the shipped configuration says.
-fn run_as_the_caller(config: &mut Table, own: &str) -> Result<(), String> {
-    for section in ["defaults", "commands"] {
-        let Some(Value::Table(section_table)) = config.get_mut(section) else {
-            return Err(format!("the shipped configuration has no [{section}]"));
-        };
-        if section == "defaults" {
-            section_table.insert("run_as".into(), Value::String(own.into()));
-        } else {
-            for (_, command) in section_table.iter_mut() {
-                if let Value::Table(command) = command {
-                    command.remove("run_as");
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Commands that this machine has no program for, or no Landlock, are left out of the tour.
-fn leave_out_the_impossible(config: &mut Table) {
-    let landlock = sys::kernel_offers().1.is_some();
-    let possible = |command: &Value| {
-        let executable = command
-            .get("exec")
-            .and_then(|exec| exec.get(0))
-            .and_then(Value::as_str);
-        executable.is_some_and(|path| Path::new(path).exists())
-            && (landlock || command.get("sandbox").is_none())
-    };
-
-    let mut kept = Vec::new();
-    if let Some(Value::Table(commands)) = config.get_mut("commands") {
-        commands.retain(|_, command| possible(command));
-        kept.extend(commands.keys().cloned());
-    }
-
-    if let Some(Value::Table(roles)) = config.get_mut("roles") {
-        for (_, role) in roles.iter_mut() {
-            if let Some(Value::Array(granted)) = role.get_mut("commands") {
-                granted.retain(|name| {
-                    name.as_str().is_some_and(|name| {
-                        name.contains('*') || kept.iter().any(|known| known == name)
-                    })
-                });
-            }
-        }
-    }
-}
-
-fn write_client_config(folder: &Path, address: &str) -> Result<(), String> {
-    let port = address.rsplit_once(':').map_or("7424", |(_, port)| port);
-    let text = format!(
-        "[hosts.demo]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"demo\"\nca = \"ca.crt\"\npassword_file = \"password\"\n"
-    );
-    sys::replace(&folder.join("client.toml"), text.as_bytes(), 0o600, false)
-        .map_err(|fault| fault.to_string())
 }
 
 /// The daemon, as a process of its own.
@@ -416,6 +280,8 @@ impl Client {
             .arg("--config")
             .arg(&self.config)
             .args(words)
+            // What the client notes is the demo's, too.
+            .env("XDG_STATE_HOME", self.config.with_file_name("home"))
             .stdin(if stdin.is_some() {
                 Stdio::piped()
             } else {
@@ -436,30 +302,5 @@ impl Client {
                 words.join(" ")
             ))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shipped_configuration_is_sound_and_has_no_user() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, SHIPPED).unwrap();
-        let loaded = crate::config::offline(&file).unwrap();
-        assert!(loaded.policy.users.is_empty());
-        assert!(loaded.policy.commands.len() >= 7);
-    }
-
-    #[test]
-    fn the_demo_passes_the_full_check() {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("demo");
-        std::fs::create_dir(&inner).unwrap();
-        let loaded =
-            crate::config::load(&prepare(&inner).unwrap(), &crate::config::Machine::probe());
-        assert!(loaded.is_ok(), "{loaded:?}");
     }
 }
