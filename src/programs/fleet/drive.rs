@@ -45,7 +45,7 @@ impl Fleet {
                             *known = end;
                         }
                         progress.ended(host, end, fleet.good());
-                        fleet.judge(&mut schedule, end);
+                        fleet.judge(&mut schedule, end).await;
                     }
                     () = progress.tick() => progress.show(fleet),
                     () = signals.interrupt.rung() => {
@@ -97,7 +97,7 @@ impl Fleet {
     }
 
     /// Counts a host that has come to its end, and stops what would be new where that is too much.
-    fn judge(&self, schedule: &mut Schedule, end: End) {
+    async fn judge(&self, schedule: &mut Schedule, end: End) {
         let exits = self.run_args().is_some_and(|run| run.count_only_exits);
         let counts = if exits { Counts::Exits } else { Counts::All };
         if schedule.ended(end.is_failure(self.good(), counts)) {
@@ -107,9 +107,11 @@ impl Fleet {
             } else {
                 "what goes on is waited for"
             };
-            complain(&format!(
-                "ordain: more hosts have failed than --max-fail allows: nothing new begins, and {rest}"
-            ));
+            self.screen
+                .say(&format!(
+                    "more hosts have failed than --max-fail allows: nothing new begins, and {rest}"
+                ))
+                .await;
             if cancels {
                 self.wish.send_replace(Wish::Cancel);
             }

@@ -180,6 +180,13 @@ impl Screen {
             .await
     }
 
+    /// Tells something of ordain's own about all of it, on standard error, behind what was told
+    /// before.
+    pub async fn say(&self, text: &str) {
+        let line = format!("ordain: {}\n", plain(text));
+        let _ = self.write(true, line.into_bytes()).await;
+    }
+
     /// Tells an event of a host, for machines; nothing is told to people.
     ///
     /// # Errors
