@@ -39,6 +39,9 @@ pub const LOGIN_TRIES: u32 = 3;
 pub const USER_NAME: usize = 64;
 /// Bytes of a password; argon2 itself would take 4 GiB.
 pub const PASSWORD: usize = 1024;
+/// Characters of a password that its user chooses, at the least; one that an administrator sets is
+/// theirs to judge.
+pub const NEW_PASSWORD: usize = 12;
 /// For how long `ordain login` keeps a login, where the configuration does not say otherwise: a
 /// working day.
 pub const LOGIN_LIFETIME: Duration = Duration::from_secs(8 * 3600);

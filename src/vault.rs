@@ -1,5 +1,5 @@
 //! What must survive a restart and is nobody else's to see: locks, logins that are kept, seeds of
-//! one-time codes.
+//! one-time codes, hashes of passwords that users have chosen.
 //!
 //! One file in the state folder, written whole and at once. Beside it lies a seal: which file on
 //! this disk it is. A file that was put back from a backup is another file, so logins that were
@@ -85,6 +85,27 @@ impl std::fmt::Debug for Seed {
     }
 }
 
+/// A password that its user has chosen.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// The password's hash, a PHC string; empty where it was lost, and nothing takes its place.
+    pub hash: String,
+    /// The mark of the hash in the configuration that it takes the place of, in hexadecimal. When the
+    /// configuration says another, that one is in force.
+    pub instead_of: String,
+    /// The random name of the change, which the trail has too: by it an older vault is known.
+    pub change: String,
+    /// Seconds since 1970.
+    pub since: u64,
+}
+
+impl std::fmt::Debug for Chosen {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Chosen(…, {})", self.change)
+    }
+}
+
 /// Everything that the vault keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -95,6 +116,8 @@ pub struct Contents {
     pub logins: BTreeMap<String, KeptLogin>,
     /// Seeds of one-time codes, by user.
     pub seeds: BTreeMap<String, Seed>,
+    /// Passwords that users have chosen, by user.
+    pub passwords: BTreeMap<String, Chosen>,
     /// Where each user has logged in from, so that nobody can lock them out of there by failing in
     /// their name.
     pub places: BTreeMap<String, Vec<String>>,

@@ -181,7 +181,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let server = Server::new().resumable().toml(WORLD).start();
+        let described = Server::new().resumable().toml(WORLD);
+        let server = described.table("login", "self_service = true").start();
         let home = server.path("home");
         std::fs::create_dir_all(home.join(".config/ordain")).unwrap();
         std::fs::create_dir(server.path("bin")).unwrap();
@@ -190,6 +191,7 @@ impl World {
         write(&home.join("bob.pub"), BOB, 0o644);
         write(&home.join("v1.2.3.tar"), "an archive", 0o600);
         write(&home.join("password"), common::PASSWORD, 0o600);
+        write(&home.join("new-password"), "another horse", 0o600);
 
         let world = Self {
             server,
@@ -239,6 +241,7 @@ case "$1 $*" in
 *" user add alice "*)
     {own} --config {folder}/config.toml user remove alice --no-reload > {folder}/out 2>&1 || exit
     edit --config {folder}/config.toml "$@"; exit ;;
+*" user "*--password) edit --config {folder}/config.toml "$@"; exit ;;
 demo*) exec {own} "$@" ;;
 hash-password*) echo secret | {own} "$@"; exit ;;
 *--config* | init*--dir*) exec {own} "$@" ;;

@@ -1014,8 +1014,8 @@ fn help_and_version_are_no_failures() {
     );
     let whole = stdout(&run(&["--help"]));
     for verb in [
-        "run", "keyscan", "nodes", "hosts", "login", "logout", "whoami", "sessions", "explain",
-        "list", "describe", "attach", "output", "signal", "runs", "cancel",
+        "run", "keyscan", "nodes", "hosts", "fleet", "login", "logout", "passwd", "whoami",
+        "sessions", "explain", "list", "describe", "attach", "output", "signal", "runs", "cancel",
     ] {
         assert!(whole.contains(&format!("\n  {verb} ")), "{verb}\n{whole}");
         let (status, out, err) = said(&run(&[verb, "--help"]));

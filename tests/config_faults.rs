@@ -163,7 +163,7 @@ colour = 1"#,
             r#"[login]
 colour = 1"#,
             &[
-                "fault: 2: login.colour: unknown key; accepted are groups_age, lifetime, memory, timeout, verifiers",
+                "fault: 2: login.colour: unknown key; accepted are groups_age, lifetime, memory, self_service, timeout, verifiers",
             ],
         ),
         (

@@ -3,12 +3,11 @@
 
 mod common;
 
-use common::{PASSWORD, PATIENCE, Server, Setup, block, run, stderr, stdout, write};
+use common::{PASSWORD, Server, Setup, block, run, stderr, stdout, typed, write};
 use ordain::protocol::Code;
 use ordain::verb::List;
 use serde_json::Value;
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -538,44 +537,14 @@ fn users_are_shown_with_what_they_may_and_how_they_log_in() {
     );
 }
 
-/// Types the words, each when it is asked for, on a terminal that is the program's own; what it showed
-/// is returned with whether it did it.
-fn typed(config: &Path, words: &[&str], answers: &[&str]) -> (bool, String) {
-    let (kept, given) = ordain::sys::terminal((80, 24), None).unwrap();
-    let mut terminal = std::fs::File::from(kept);
-    let mut child = Command::new("setsid")
-        .args([
-            "--ctty",
-            "--wait",
-            env!("CARGO_BIN_EXE_ordaind"),
-            "--config",
-        ])
-        .arg(config)
-        .args(words)
-        .stdin(given.try_clone().unwrap())
-        .stdout(given.try_clone().unwrap())
-        .stderr(given)
-        .spawn()
-        .unwrap();
-    let mut shown = String::new();
-    let mut piece = [0; 256];
-    let mut answers = answers.iter();
-    // A terminal that nobody holds any more ends with an error (EIO), after all that was written.
-    loop {
-        match terminal.read(&mut piece) {
-            Ok(count @ 1..) => {
-                shown.push_str(&String::from_utf8_lossy(&piece[..count]));
-                if shown.ends_with(": ") {
-                    writeln!(terminal, "{}", answers.next().unwrap()).unwrap();
-                }
-            }
-            Err(fault) if fault.kind() == ErrorKind::WouldBlock => {
-                ordain::sys::wait_readable(terminal.as_fd(), PATIENCE).unwrap();
-            }
-            _ => break,
-        }
-    }
-    (child.wait().unwrap().success(), shown)
+/// `ordaind` with these words, for a terminal.
+fn program(config: &Path, words: &[&str]) -> Vec<String> {
+    let own = [
+        env!("CARGO_BIN_EXE_ordaind"),
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    own.iter().chain(words).map(ToString::to_string).collect()
 }
 
 #[test]
@@ -583,14 +552,14 @@ fn a_password_is_typed_twice_on_a_terminal() {
     let server = described().start();
     let before = text(&server);
     let words = ["user", "add", "bob", "--roles", "few", "--password"];
-    let (done, shown) = typed(&server.config(), &words, &[PASSWORD, "another"]);
+    let (done, shown) = typed(&program(&server.config(), &words), &[PASSWORD, "another"]);
     assert!(
         !done && shown.contains("ordaind: the two passwords differ"),
         "{shown}"
     );
     assert_eq!(text(&server), before);
 
-    let (done, shown) = typed(&server.config(), &words, &[PASSWORD, PASSWORD]);
+    let (done, shown) = typed(&program(&server.config(), &words), &[PASSWORD, PASSWORD]);
     assert!(
         done && shown.contains("ordaind: password again: "),
         "{shown}"
@@ -603,7 +572,10 @@ fn a_password_is_typed_twice_on_a_terminal() {
 #[test]
 fn a_hash_that_a_person_asks_for_is_ready_to_be_pasted() {
     let server = described().start();
-    let (done, shown) = typed(&server.config(), &["hash-password"], &[PASSWORD, PASSWORD]);
+    let (done, shown) = typed(
+        &program(&server.config(), &["hash-password"]),
+        &[PASSWORD, PASSWORD],
+    );
     let from = shown
         .find("[users.NAME]")
         .unwrap_or_else(|| panic!("{shown}"));

@@ -156,7 +156,7 @@ pub struct Content {
 }
 
 /// Kinds of records that tell what holds on.
-const OF_THE_VAULT: [&str; 3] = ["lock", "totp", "standing"];
+const OF_THE_VAULT: [&str; 4] = ["lock", "totp", "password", "standing"];
 
 /// Reads a file that is about to be removed, to the end. It must be what was written: from its first
 /// record to the one that its name says, without a fault, and `next` must go on from there. What

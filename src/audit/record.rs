@@ -39,6 +39,7 @@ impl Record<'_> {
             }
             | What::Logout { user, .. }
             | What::KeptEnded { user, .. }
+            | What::Password { user, .. }
             | What::Request { user, .. }
             | What::End { user, .. } => Some(user),
             _ => None,
@@ -73,6 +74,7 @@ pub const KINDS: &[&str] = &[
     "trail-key",
     "penalty",
     "totp",
+    "password",
     "request",
     "start",
     "end",
@@ -147,7 +149,7 @@ pub enum What<'a> {
     },
     /// Something that was recorded in a file which is about to be removed, and that holds on.
     Standing {
-        /// `lock`, or `totp` for a seed of one-time codes.
+        /// `lock`, `totp` for a seed of one-time codes, or `password` for one that the user has chosen.
         what: &'a str,
         /// The user's name.
         user: &'a str,
@@ -158,6 +160,9 @@ pub enum What<'a> {
         since: u64,
         /// The user id of the administrator; 0 where that is not known.
         uid: u32,
+        /// With `password`: the random name of the change.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        change: &'a str,
     },
     /// The archive command (`audit.archive`) is about to be started with a file that is to be
     /// removed.
@@ -370,6 +375,20 @@ pub enum What<'a> {
         state: &'a str,
         /// The user id of the administrator.
         uid: u32,
+    },
+    /// A user has changed their own password, or wanted to, or the configuration says another since.
+    Password {
+        /// The user's name.
+        user: &'a str,
+        /// `changed` by the user; `refused`, after a request that was granted; or `replaced` by the
+        /// configuration.
+        state: &'a str,
+        /// The random name of the change: of the user's last one, where it was replaced.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        change: Option<&'a str>,
+        /// Why it was refused, for the administrator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
     },
     /// A request and what was decided.
     Request {

@@ -402,7 +402,7 @@ fn may_withhold(seen: &Seen<'_>, granted: bool) -> bool {
         return seen.verb == "explain";
     }
     let argument = seen.code == Some(Code::Argument.number());
-    argument && (seen.verb == "run" || seen.verb == "preview")
+    argument && ["run", "preview", "passwd"].contains(&&*seen.verb)
 }
 
 /// What the record says of the request must be what was signed.

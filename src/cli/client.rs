@@ -7,7 +7,8 @@ use crate::fleet::{Batches, MostFailures};
 use crate::host::Host;
 use crate::ids::FleetId;
 use crate::verb::{
-    Attach, Cancel, Describe, Explain, List, Preview, Run, Runs, Sessions, Signal, Verb, Whoami,
+    Attach, Cancel, Describe, Explain, List, Passwd, Preview, Run, Runs, Sessions, Signal, Verb,
+    Whoami,
 };
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -151,6 +152,16 @@ pub enum ClientVerb {
         /// `[user@]host[:port]`
         host: Place,
     },
+    /// `ordain passwd`.
+    #[command(about = Passwd::SUMMARY, after_help = PASSWD_HELP)]
+    Passwd {
+        /// `[user@]host[:port]`
+        host: Place,
+        /// Take the new password from the first line of a file that only its owner can read [default:
+        /// asked for twice]
+        #[arg(long, value_name = "FILE")]
+        new_password_file: Option<PathBuf>,
+    },
     /// `ordain whoami`.
     #[command(about = Whoami::SUMMARY)]
     Whoami {
@@ -290,6 +301,10 @@ pub enum FleetVerb {
 const RUN_HELP: &str = "\
 Arguments are given by position, or as --name value or --name=value; everything after COMMAND is the command's, and
 `--` ends names. A secret is never given in the clear: it is asked for, or read with --name @FILE or --name @-.";
+
+const PASSWD_HELP: &str = "\
+The old password is asked for also where something else logs in; --password-file, or the host's entry, says where it is.
+All other sessions and kept logins of the user end.";
 
 /// `ordain run`.
 #[derive(Debug, Clone, Args)]

@@ -36,6 +36,7 @@ pub struct Server {
     /// Certificate and key; `None` where only the policy is looked at.
     pub tls: Option<(TlsFiles, Tls)>,
     login_lifetime: Duration,
+    self_service: bool,
     groups_age: Duration,
     penalties: PenaltyRules,
     verifiers: usize,
@@ -96,6 +97,7 @@ impl Server {
             tls,
             tls_files,
             login_lifetime: self.login_lifetime,
+            self_service: self.self_service,
             groups_age: self.groups_age,
             penalties: self.penalties,
             verifiers: self.verifiers,
@@ -154,6 +156,9 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
             Mode::Offline => pass_over_tls(tls),
         },
         login_lifetime: login_lifetime(login),
+        self_service: login
+            .and_then(|table| table.flag("self_service"))
+            .unwrap_or(false),
         groups_age: groups_age(login),
         // Half of the cores: what a flood of logins must not take is the other half.
         verifiers: number(login, "verifiers", 1..=64, half_of_the_cores(4)) as usize,

@@ -7,6 +7,8 @@ use crate::limits;
 use crate::policy::Network;
 use crate::vault::Vault;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// What decides whether somebody is let in.
@@ -20,6 +22,8 @@ pub struct Admission {
     pub saving: Mutex<()>,
     /// In which groups of the system users are.
     pub members: Members,
+    /// Whose password is being changed, by themselves.
+    pub changing: RefCell<HashSet<Arc<str>>>,
     /// Who has failed how often.
     pub penalties: RefCell<Penalties>,
     /// One place per password verification.
@@ -36,6 +40,7 @@ impl Admission {
             unsaved: Cell::new(false),
             saving: Mutex::new(()),
             members: Members::default(),
+            changing: RefCell::default(),
             penalties: RefCell::default(),
             verifiers: RefCell::new(Turns::new(verifiers, verifiers)),
             logins_waiting: Cell::new(0),

@@ -192,7 +192,8 @@ fn record(state: &Shared, name: &str, content: &Content, why: &str) -> std::io::
     }))
 }
 
-/// Records who is locked and who has a seed: whom a lock would keep out that nobody remembers.
+/// Records who is locked, has a seed, or has chosen a password: whom a lock would keep out that nobody
+/// remembers.
 fn standing(state: &Shared) -> std::io::Result<()> {
     let contents = state.access.vault.borrow().contents.clone();
     for (user, lock) in &contents.locks {
@@ -202,15 +203,20 @@ fn standing(state: &Shared) -> std::io::Result<()> {
             reason: &lock.reason,
             since: lock.since,
             uid: lock.by,
+            change: "",
         }))?;
     }
-    for user in contents.seeds.keys() {
+    let seeds = contents.seeds.keys().map(|user| ("totp", user, "", 0));
+    let chosen = contents.passwords.iter();
+    let chosen = chosen.map(|(user, chosen)| ("password", user, &*chosen.change, chosen.since));
+    for (what, user, change, since) in seeds.chain(chosen) {
         state.record(&Record::now(What::Standing {
-            what: "totp",
+            what,
             user,
             reason: "",
-            since: 0,
+            since,
             uid: 0,
+            change,
         }))?;
     }
     Ok(())

@@ -27,6 +27,7 @@ mod login;
 mod members;
 mod metrics;
 mod owed;
+mod passwd;
 mod pem;
 mod penalties;
 mod reload;
@@ -47,6 +48,7 @@ mod supervise;
 mod trail;
 mod turns;
 mod undecided;
+mod verifiers;
 
 pub use faults::LastFaults;
 pub use owed::PenaltyRules;

@@ -115,6 +115,31 @@ pub fn find(state: &Shared, id: SessionId) -> Option<Session> {
     })
 }
 
+/// How many sessions these are, wherever they are.
+pub fn count(state: &Shared, meant: impl Fn(&Session) -> bool) -> usize {
+    let connections = state.sessions.connections.borrow();
+    let connected = connections
+        .values()
+        .filter_map(|connection| connection.session.as_ref());
+    let parked = state.sessions.parked.borrow();
+    let parked = parked.values().map(|(session, _)| session);
+    connected.chain(parked).filter(|one| meant(one)).count()
+}
+
+/// Changes what is known of a session, wherever it is.
+pub fn change(state: &Shared, id: SessionId, change: impl Fn(&mut Session)) {
+    let mut connections = state.sessions.connections.borrow_mut();
+    let connected = connections
+        .values_mut()
+        .filter_map(|connection| connection.session.as_mut());
+    let mut parked = state.sessions.parked.borrow_mut();
+    let parked = parked.values_mut().map(|(session, _)| session);
+    connected
+        .chain(parked)
+        .filter(|session| session.id == id)
+        .for_each(change);
+}
+
 /// Takes a session away from wherever it was: it goes on over another connection.
 pub fn take(state: &Shared, id: SessionId, except: ConnectionId) {
     state.sessions.parked.borrow_mut().remove(&id);

@@ -31,6 +31,8 @@ pub struct Settings {
     pub tls_files: TlsFiles,
     /// For how long `ordain login` keeps a login; zero where it may not.
     pub login_lifetime: Duration,
+    /// Whether users may change their own passwords.
+    pub self_service: bool,
     /// How long it is believed in which groups of the system a user is, until that is asked again.
     pub groups_age: Duration,
     /// What failing costs.

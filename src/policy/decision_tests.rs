@@ -564,6 +564,7 @@ fn pool(run: RunId) -> serde_json::Map<String, serde_json::Value> {
         "signal": "INT",
         "target": "all",
         "follow": true,
+        "passwords": {},
     });
     pool.as_object().unwrap().clone()
 }

@@ -4,7 +4,7 @@ use super::display::plain;
 use super::output::{self, Finished};
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
-use super::verbs::{commands, keyscan, nodes, runs, sessions};
+use super::verbs::{commands, keyscan, nodes, passwd, runs, sessions};
 use super::{complain, complete, enter, fleet, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Set};
 use crate::client::ClientError;
@@ -142,6 +142,7 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
         ClientVerb::Explain(explain) => &explain.host,
         ClientVerb::Login { host }
         | ClientVerb::Logout { host }
+        | ClientVerb::Passwd { host, .. }
         | ClientVerb::Whoami { host }
         | ClientVerb::Sessions { host, .. }
         | ClientVerb::List { host }
@@ -279,6 +280,10 @@ pub async fn attempt(
     begun: &mut bool,
 ) -> Result<Status, ClientError> {
     match &args.verb {
+        ClientVerb::Passwd { .. } if args.password_stdin => {
+            let text = "the old password is needed twice, for the login and for the change; use --password-file";
+            return Err(ClientError::new(Code::Usage, text));
+        }
         ClientVerb::Login { .. } => return enter::login(args, target).await,
         ClientVerb::Logout { .. } => return enter::logout(args, target).await,
         _ => {}
@@ -313,6 +318,13 @@ pub async fn attempt(
             runs::runs(args, &session, *follow, &wanted).await
         }
         ClientVerb::Cancel { run, .. } => runs::cancel(args, &session, run).await,
+        ClientVerb::Passwd {
+            new_password_file, ..
+        } => {
+            // It may be done though its answer is lost: asked for again, the old one would be wrong.
+            *begun = true;
+            passwd::passwd(args, target, &session, new_password_file.as_deref()).await
+        }
         ClientVerb::Whoami { .. } => sessions::whoami(args, &session).await,
         ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, &session).await,
         ClientVerb::Sessions { end: Some(end), .. } => {

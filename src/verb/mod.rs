@@ -6,6 +6,7 @@ mod commands;
 mod daemon;
 mod definition;
 mod invocation;
+mod passwd;
 mod runs;
 mod sessions;
 mod users;
@@ -24,6 +25,7 @@ pub use definition::{
     OwnOrAll, OwnRun, Row, SpeaksOf, ToRun, ToSee, Verb,
 };
 pub use invocation::{Invocation, Terminal};
+pub use passwd::{Passwd, PasswordChanged};
 pub use runs::{
     Attach, Cancel, Cancelled, NoAnswer, Run, RunLine, RunList, Runs, Signal, Signalled,
 };
@@ -121,7 +123,7 @@ macro_rules! verbs {
 verbs! {
     $
     wire {
-        List Describe Preview Run Cancel Runs Attach Signal Explain Whoami Sessions EndSession
+        List Describe Preview Run Cancel Runs Attach Signal Explain Whoami Sessions EndSession Passwd
     }
     control {
         Lock Unlock Locks Totp Penalties Forgive Status Metrics Reload

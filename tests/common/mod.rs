@@ -19,5 +19,5 @@ pub use client::{client_in, host, log_in, ran, trusting};
 pub use server::{Log, Server, launch, port_in};
 pub use words::{
     PASSWORD, PATIENCE, alive, block, grouped, invocation, is_root, run, signal, stderr, stdout,
-    text, wait, write,
+    text, typed, wait, write,
 };

@@ -1,6 +1,8 @@
 //! Small words that every test uses.
 
 use ordain::verb::{Invocation, Value};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -84,4 +86,38 @@ pub fn stdout(output: &Output) -> String {
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Types the words, each when it is asked for, on a terminal that is the program's own; what it showed
+/// is returned with whether it did it. The line is the program with its arguments.
+pub fn typed(line: &[String], answers: &[&str]) -> (bool, String) {
+    let (kept, given) = ordain::sys::terminal((80, 24), None).unwrap();
+    let mut terminal = std::fs::File::from(kept);
+    let mut child = Command::new("setsid")
+        .args(["--ctty", "--wait"])
+        .args(line)
+        .stdin(given.try_clone().unwrap())
+        .stdout(given.try_clone().unwrap())
+        .stderr(given)
+        .spawn()
+        .unwrap();
+    let mut shown = String::new();
+    let mut piece = [0; 256];
+    let mut answers = answers.iter();
+    // A terminal that nobody holds any more ends with an error (EIO), after all that was written.
+    loop {
+        match terminal.read(&mut piece) {
+            Ok(count @ 1..) => {
+                shown.push_str(&String::from_utf8_lossy(&piece[..count]));
+                if shown.ends_with(": ") {
+                    writeln!(terminal, "{}", answers.next().unwrap()).unwrap();
+                }
+            }
+            Err(fault) if fault.kind() == ErrorKind::WouldBlock => {
+                ordain::sys::wait_readable(terminal.as_fd(), PATIENCE).unwrap();
+            }
+            _ => break,
+        }
+    }
+    (child.wait().unwrap().success(), shown)
 }

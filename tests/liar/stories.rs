@@ -9,7 +9,7 @@ const RUN: &str = "bf10y69mve2s8brh";
 const SESSION: &str = "6ww2hzd7jjg04z9g4j079pme7swga5hz";
 
 /// The verbs that are asked for.
-pub const VERBS: [&str; 13] = [
+pub const VERBS: [&str; 14] = [
     "run",
     "attach",
     "list",
@@ -17,6 +17,7 @@ pub const VERBS: [&str; 13] = [
     "preview",
     "explain",
     "whoami",
+    "passwd",
     "sessions",
     "end-session",
     "runs",
@@ -337,6 +338,12 @@ fn answers() -> Vec<Story> {
                 "groups": ["wheel"], "out_of_hours": ["roles.ops holds Mon 08:00-18:00 UTC"],
                 "session": SESSION, "kept": SESSION, "kept_s": 100,
             }),
+        ),
+        answered(
+            "passwd",
+            &["passwd", "HOST", "--new-password-file", "password"],
+            "passwd",
+            &json!({ "ended_sessions": 2 }),
         ),
         answered(
             "sessions",

@@ -1,5 +1,6 @@
 //! Logins that are kept: from one that begins to what ends them.
 
+use super::proofs::proves;
 use super::store::save;
 use crate::audit::{Record, What};
 use crate::clock::seconds as now;
@@ -99,11 +100,7 @@ pub fn gone(settings: &Settings, state: &Shared, user: &str, factor: &Factor) ->
         .contents
         .locks
         .contains_key(user);
-    locked
-        || settings
-            .credentials
-            .get(user)
-            .is_none_or(|known| !known.holds(factor))
+    locked || !proves(settings, state, user, factor)
 }
 
 /// Ends kept logins in memory, and records it. Whether there were any.

@@ -2,8 +2,10 @@
 //! stays out.
 
 use super::kept::{end_kept, over};
+use super::passwords::forget_replaced;
 use super::store::save;
 use crate::audit::{Record, What};
+use crate::encoding::hex;
 use crate::monitor::remembered::Remembered;
 use crate::monitor::state::Shared;
 use crate::vault::Found;
@@ -18,14 +20,22 @@ pub async fn opened(state: &Shared, found: Found, remembered: Option<Remembered>
     };
     let begins = remembered.as_ref().map_or(0, |known| known.begins);
     let stay_out = remembered
-        .map(|known| known.take_over(&mut state.access.vault.borrow_mut().contents))
+        .map(|known| {
+            let settings = state.settings();
+            let mark = |user: &str| {
+                let known = settings.credentials.get(user)?.password.as_ref()?;
+                Some(hex(&known.mark()))
+            };
+            known.take_over(&mut state.access.vault.borrow_mut().contents, mark)
+        })
         .unwrap_or_default();
     tell(state, found, &stay_out, begins);
 
     // Whoever has lost what a login was proved by while no daemon ran has lost the login.
+    let replaced = forget_replaced(state);
     let settings = state.settings();
     let ended = end_kept(state, |_, login| over(&settings, state, login), "revoked");
-    let written = if ended || found != Found::Same {
+    let written = if ended || replaced || found != Found::Same {
         save(state).await.is_ok()
     } else {
         false

@@ -1,5 +1,6 @@
 //! Whether somebody may log in: what proves who they are, the one-time code, and why not.
 
+use super::proofs::proofs;
 use super::store::save_soon;
 use crate::clock::seconds as now;
 use crate::credential::{Credentials, totp};
@@ -63,11 +64,7 @@ pub fn standing(state: &Shared, user: &str, source: &Source) -> Result<Credentia
     if !known.holds_from(source) {
         return Err("a source that this user may not come from");
     }
-    settings
-        .credentials
-        .get(user)
-        .cloned()
-        .ok_or("unknown user")
+    proofs(&settings, state, user).ok_or("unknown user")
 }
 
 /// The one-time code, where one is wanted. It serves once.

@@ -2,12 +2,12 @@
 //! lost.
 
 use super::judged::{Bound, Judged, Proof, Proved, Proven};
-use super::verify::verify;
 use crate::credential::{Factor, Purpose, SessionPublic, SshPublic};
 use crate::encoding;
 use crate::ids::SessionId;
 use crate::monitor::access::{self, Refused};
 use crate::monitor::state::Shared;
+use crate::monitor::verifiers::verify;
 use crate::monitor::{penalties, sessions};
 use crate::protocol::{LoginText, Method, read_login};
 use crate::secret::Secret;

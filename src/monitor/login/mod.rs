@@ -5,7 +5,6 @@ mod answer;
 mod greet;
 mod judged;
 mod methods;
-mod verify;
 
 pub use answer::too_busy;
 pub use greet::{greet, spoilt, stock_up};

@@ -5,13 +5,15 @@ use crate::clock::seconds as now;
 use crate::monitor::access;
 use crate::monitor::asked::{Asked, answer_to};
 use crate::monitor::denied::Denied;
+use crate::monitor::passwd;
 use crate::monitor::session::Session;
 use crate::monitor::state::Shared;
 use crate::policy::{Grant, Held, Scope};
 use crate::protocol::Code;
 use crate::vault::KeptLogin;
 use crate::verb::{
-    EndSession, Ending, SessionLine, SessionList, Sessions, SessionsEnded, Whoami, WhoamiView,
+    EndSession, Ending, Passwd, SessionLine, SessionList, Sessions, SessionsEnded, Whoami,
+    WhoamiView,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -47,6 +49,12 @@ impl Serve for EndSession {
             Ok(()) => end(state, asked, &grant),
             Err(_) => asked.deny(state, Denied::trail()),
         }
+    }
+}
+
+impl Serve for Passwd {
+    fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
+        passwd::change(state, asked, &grant);
     }
 }
 

@@ -178,6 +178,7 @@ fn for_many(args: &ClientArgs) -> Result<(), ClientError> {
         | ClientVerb::Output { .. }
         | ClientVerb::Signal { .. }
         | ClientVerb::Cancel { .. } => "a run's id is of one host; name that one",
+        ClientVerb::Passwd { .. } => "a password is changed at one host at a time",
         ClientVerb::Sessions { end: Some(end), .. } if end != "all" => {
             "a session's id is of one host; name that one"
         }

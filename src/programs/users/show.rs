@@ -2,6 +2,7 @@
 
 use crate::config::{self, Loaded, Machine};
 use crate::credential::Credentials;
+use crate::encoding::hex;
 use crate::exit::Status;
 use crate::policy::{Held, Member, Policy, User};
 use crate::programs::access;
@@ -22,6 +23,8 @@ struct Beside {
     locks: Option<BTreeMap<String, String>>,
     /// Who has a seed for one-time codes.
     seeds: Option<BTreeSet<String>>,
+    /// Who has chosen a password, and in whose place, by the mark of that.
+    chosen: Option<BTreeMap<String, String>>,
 }
 
 impl Beside {
@@ -33,12 +36,22 @@ impl Beside {
         let seeds = kept
             .as_ref()
             .map(|kept| kept.seeds.keys().cloned().collect());
+        let chosen = kept.as_ref().map(|kept| {
+            let passwords = kept.passwords.iter();
+            passwords
+                .map(|(user, chosen)| (user.clone(), chosen.instead_of.clone()))
+                .collect()
+        });
         let locks = match ask_if_there(path, &Locks {}) {
             Ok(list) => Some(of_each(list.locks, |lock| lock.reason)),
             Err(Unanswered::Nobody(_)) => kept.map(|kept| of_each(kept.locks, |lock| lock.reason)),
             Err(Unanswered::Refused(_)) => None,
         };
-        Self { locks, seeds }
+        Self {
+            locks,
+            seeds,
+            chosen,
+        }
     }
 
     fn is_locked(&self, user: &str) -> Option<bool> {
@@ -194,10 +207,19 @@ impl Known<'_> {
             "locked": self.beside.is_locked(self.name),
             "sources": sources.collect::<Vec<_>>(),
             "password": self.credentials.password.is_some(),
+            "password_chosen": self.has_chosen(),
             "ssh_keys": keys,
             "totp": self.credentials.totp,
             "seed": self.beside.has_seed(self.name),
         })
+    }
+
+    /// Whether the user has chosen a password in the place of the one that the file says.
+    fn has_chosen(&self) -> bool {
+        let chosen = self.beside.chosen.as_ref();
+        let instead_of = chosen.and_then(|chosen| chosen.get(self.name));
+        let said = self.credentials.password.as_ref();
+        said.is_some_and(|hash| Some(&hex(&hash.mark())) == instead_of)
     }
 
     /// For people, without what they may run.
@@ -212,9 +234,10 @@ impl Known<'_> {
             let sources = self.user.sources.iter().map(ToString::to_string);
             lines.push(format!("from: {}", sources.collect::<Vec<_>>().join(", ")));
         }
-        let password = match self.credentials.password {
-            Some(_) => "set",
-            None => "none",
+        let password = match (&self.credentials.password, self.has_chosen()) {
+            (Some(_), true) => "another than the file's, chosen by the user (`ordain passwd`)",
+            (Some(_), false) => "set",
+            (None, _) => "none",
         };
         lines.push(format!("password: {password}"));
         for key in &self.credentials.keys {

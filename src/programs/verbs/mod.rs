@@ -3,5 +3,6 @@
 pub mod commands;
 pub mod keyscan;
 pub mod nodes;
+pub mod passwd;
 pub mod runs;
 pub mod sessions;

@@ -10,8 +10,7 @@ use crate::secret::Secret;
 use crate::source::Source;
 use std::time::{Duration, Instant};
 
-/// Verifies in the bounded pool, in which sources are served in turn; a login that would wait too
-/// long is told so.
+/// Verifies a password in its turn; one that is longer than any is wrong without work.
 pub async fn verify(
     state: &Shared,
     source: &Source,
@@ -21,7 +20,21 @@ pub async fn verify(
     if password.bytes().len() > limits::PASSWORD {
         return Ok((false, Duration::ZERO));
     }
+    let work = move || {
+        let began = Instant::now();
+        let fits = hash.verify(&password);
+        (fits, began.elapsed())
+    };
+    in_turn(state, source, work).await
+}
 
+/// Works on a password in the bounded pool, in which sources are served in turn. Whoever would wait
+/// too long is told so.
+pub async fn in_turn<T: Send + 'static>(
+    state: &Shared,
+    source: &Source,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Code> {
     let waiting = state.access.wait_for_login().ok_or(Code::LoginBusy)?;
     // One that hangs is no danger here: each is over after what a hash costs.
     let network = penalties::network(state, source);
@@ -40,9 +53,7 @@ pub async fn verify(
         .name("verifier".into())
         .spawn(move || {
             crate::sys::step_back();
-            let began = Instant::now();
-            let fits = hash.verify(&password);
-            let _ = done.send((fits, began.elapsed()));
+            let _ = done.send(work());
         });
 
     let outcome = match thread {
