@@ -37,6 +37,8 @@ pub struct Asker<'a> {
 pub trait Rule<V>: Need<V> {
     /// What the policy adds to the request.
     type Allowed: Clone + Debug;
+    /// Whether a further role can only allow more: no role denies what is asked for.
+    const ONLY_WIDENED: bool;
 
     /// Judges a request: what is allowed, and the rule that decided.
     ///
@@ -47,6 +49,7 @@ pub trait Rule<V>: Need<V> {
 
 impl<V: Free> Rule<V> for Anyone {
     type Allowed = ();
+    const ONLY_WIDENED: bool = true;
 
     fn judge(_: &V, _: &Judge<'_>) -> Result<((), String), Refusal> {
         Ok(((), V::RULE.into()))
@@ -55,6 +58,7 @@ impl<V: Free> Rule<V> for Anyone {
 
 impl<V: SpeaksOf> Rule<V> for OfCommand {
     type Allowed = Arc<Command>;
+    const ONLY_WIDENED: bool = false;
 
     fn judge(verb: &V, judge: &Judge<'_>) -> Result<(Arc<Command>, String), Refusal> {
         let (command, rule, _) = judge.command(verb.command())?;
@@ -64,6 +68,7 @@ impl<V: SpeaksOf> Rule<V> for OfCommand {
 
 impl<V: Invokes> Rule<V> for ToSee {
     type Allowed = Plan;
+    const ONLY_WIDENED: bool = false;
 
     fn judge(verb: &V, judge: &Judge<'_>) -> Result<(Plan, String), Refusal> {
         judge.plan(verb.invocation())
@@ -72,6 +77,7 @@ impl<V: Invokes> Rule<V> for ToSee {
 
 impl<V: Invokes> Rule<V> for ToRun {
     type Allowed = Plan;
+    const ONLY_WIDENED: bool = false;
 
     fn judge(verb: &V, judge: &Judge<'_>) -> Result<(Plan, String), Refusal> {
         judge.run_plan(verb.invocation())
@@ -80,6 +86,7 @@ impl<V: Invokes> Rule<V> for ToRun {
 
 impl<V: OfRun> Rule<V> for OwnRun {
     type Allowed = RunId;
+    const ONLY_WIDENED: bool = true;
 
     fn judge(verb: &V, judge: &Judge<'_>) -> Result<(RunId, String), Refusal> {
         judge.run(verb.run().0, V::RIGHT)
@@ -88,6 +95,7 @@ impl<V: OfRun> Rule<V> for OwnRun {
 
 impl<V: OverAll> Rule<V> for OwnOrAll {
     type Allowed = Scope;
+    const ONLY_WIDENED: bool = true;
 
     fn judge(_: &V, judge: &Judge<'_>) -> Result<(Scope, String), Refusal> {
         Ok(match judge.right(V::RIGHT) {
@@ -101,6 +109,9 @@ impl<V: OverAll> Rule<V> for OwnOrAll {
 pub trait Judged: Verb {
     /// What the policy adds to the request: the run that it is about, the plan of a command.
     type Allowed: Clone + Debug;
+    /// Whether a further role can only allow more: no role denies what is asked for.
+    #[doc(hidden)]
+    const ONLY_WIDENED: bool;
 
     /// Judges the request by the rule of what its verb needs.
     ///
@@ -115,6 +126,7 @@ where
     V::Needs: Rule<V>,
 {
     type Allowed = <V::Needs as Rule<V>>::Allowed;
+    const ONLY_WIDENED: bool = <V::Needs as Rule<V>>::ONLY_WIDENED;
 
     fn judged(&self, judge: &Judge<'_>) -> Result<(Self::Allowed, String), Refusal> {
         V::Needs::judge(self, judge)
@@ -235,7 +247,10 @@ impl Policy {
     pub fn authorize<V: Judged>(&self, asker: &Asker<'_>, verb: &V) -> Result<Grant<V>, Refusal> {
         let judge = Judge::of(self, asker.member, &asker.source, asker.owner, asker.now)
             .for_what_was_asked_at(asker.asked);
-        if !asker.member.fits(self) {
+        // Whoever may do something by their entry alone may do it whatever groups they are in, unless a
+        // role could deny it.
+        let by_entry = V::ONLY_WIDENED && asker.member.is_known_by_entry(self);
+        if !by_entry && !asker.member.fits(self) {
             return Err(Refusal::groups_unknown(asker.member.user()));
         }
         judge.user_here()?;

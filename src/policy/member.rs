@@ -65,8 +65,8 @@ impl Question {
         Member::new(self, groups)
     }
 
-    /// The user with the roles of their entry alone, where nobody could be asked. Nothing is granted to
-    /// such a one: it is for looking at what would be.
+    /// The user with the roles of their entry alone, where nobody could be asked. Such a one is granted no
+    /// command, which a group's role could deny.
     pub fn unanswered(self) -> Member {
         Member::new(self, Found::NotAsked)
     }
@@ -114,6 +114,12 @@ impl Member {
             Found::NoAccount | Found::In(_) => true,
         };
         known && self.0.question == policy.question(&self.0.user)
+    }
+
+    /// Whether the roles of their entry alone are known, because nobody has answered what this policy
+    /// has to know of them.
+    pub fn is_known_by_entry(&self, policy: &Policy) -> bool {
+        self.0.groups == Found::NotAsked && self.0.question == policy.question(&self.0.user)
     }
 
     /// Whether it is the answer to this question.

@@ -2,9 +2,11 @@
 //! what is taken away.
 
 use super::*;
+use crate::ids::{RequestId, RunId};
+use crate::policy::{Asker, RefusalKind};
 use crate::policy::{Given, Pattern, User};
 use crate::source::Source;
-use crate::verb::Invocation;
+use crate::verb::{Cancel, Invocation, Run};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::SystemTime;
@@ -180,6 +182,40 @@ fn nobody_is_judged_by_the_answer_to_another_question_or_by_none() {
     ])
     .into();
     assert!(alice.fits(&less));
+}
+
+/// While nobody knows who is in which group, what one has begun can be ended, and nothing is run.
+#[test]
+fn without_an_answer_one_may_do_what_no_role_could_deny() {
+    let policy = policy();
+    let alice = question(&policy, "alice").unanswered();
+    let own = RunId::from_random([4; 10]);
+    let owner = |run| (run == own).then(|| Arc::from("alice"));
+    let asker = |member| Asker {
+        member,
+        request: RequestId::from_random([1; 20]),
+        source: Source::from(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        owner: &owner,
+        asked: SystemTime::UNIX_EPOCH,
+        now: SystemTime::UNIX_EPOCH,
+    };
+    let cancel = Cancel { run: own.into() };
+    assert!(policy.authorize(&asker(&alice), &cancel).is_ok());
+    let run = Run(Invocation::of("deploy"));
+    let refusal = policy.authorize(&asker(&alice), &run).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Groups);
+
+    // Who was known under another configuration is known by nothing here.
+    let other = Policy {
+        groups: Groups::default(),
+        ..self::policy()
+    };
+    let before = other.member(&"alice".into()).unwrap();
+    assert!(policy.authorize(&asker(&before), &cancel).is_err());
+    // There is no such command, which only somebody hears who may run it.
+    let known = member(&policy, "alice", &["wheel"]);
+    let refusal = policy.authorize(&asker(&known), &run).unwrap_err();
+    assert_eq!(refusal.text, "there is no command `deploy`");
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod standing;
 mod store;
 
 pub use enforce::enforce;
-pub use groups::{ask_anew, know, look_after as look_after_groups, member};
+pub use groups::{ask_anew, by_entry, know, look_after as look_after_groups, member};
 pub use kept::{end_logins, keep, kept, kept_for, lost};
 pub use last::last_known;
 pub use locks::{lock, unlock};
