@@ -64,6 +64,8 @@ fn what_comes_out_of_a_pipe_is_read_and_what_has_no_end_is_named() {
             .env("HOME", folder)
             .env("XDG_STATE_HOME", folder)
             .env_remove("SSH_AUTH_SOCK")
+            .env_remove("USER")
+            .env_remove("LOGNAME")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
