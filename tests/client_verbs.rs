@@ -884,6 +884,104 @@ fn an_address_without_an_entry_needs_a_user() {
     );
 }
 
+/// With 65 values for one argument they were "a list of other things than a few strings".
+#[test]
+fn too_much_says_what_was_given_what_is_accepted_and_where_that_stands() {
+    let many = |name: &str, rules: &str| {
+        Cmd::new(name, &["/bin/echo", "{words}"]).arg(
+            "words",
+            &format!("type = \"string\", pattern = \"[a-z0-9]+\", max = 100, {rules}"),
+        )
+    };
+    let server = Server::new()
+        .command(many("many", "repeated = true"))
+        .command(many("few", "repeated = 3"))
+        .command(Cmd::new("one", &["/bin/echo", "{n}"]).integer("n", 1, 9))
+        .alice()
+        .start();
+    let words = |count: usize| {
+        (0..count)
+            .map(|word| format!("w{word}"))
+            .collect::<Vec<_>>()
+    };
+    let named = (0..70).map(|name| format!("--a{name}=x")).collect();
+    for (command, words, sentence) in [
+        (
+            "many",
+            words(65),
+            "argument `words` has 65 values, 64 are allowed (code 401)",
+        ),
+        (
+            "few",
+            words(4),
+            "argument `words` has 4 values, 3 are allowed (code 401)",
+        ),
+        (
+            "many",
+            words(3000),
+            "argument `words` has 13890 bytes in all; a whole request may have 12288 (code 101)",
+        ),
+        (
+            "many",
+            vec!["x".repeat(101)],
+            "argument `words` has 101 bytes, 100 are allowed (code 401)",
+        ),
+        (
+            "many",
+            vec!["x".repeat(9000)],
+            "argument `words` has 9000 bytes, 8192 are allowed (code 401)",
+        ),
+        (
+            "many",
+            vec!["x".repeat(20_000)],
+            "argument `words` has 20000 bytes in all; a whole request may have 12288 (code 101)",
+        ),
+        (
+            "one",
+            words(2),
+            "the word `w1` is one too many; usage: one N (code 604)",
+        ),
+        (
+            "one",
+            named,
+            "the word `a64` is one too many: a request has at most 64 arguments; usage: one N (code 604)",
+        ),
+        (
+            "one",
+            vec!["--n".into()],
+            "argument `n` has no value; it takes integer (1 to 9) (code 604)",
+        ),
+        (
+            "one",
+            vec!["1".into(), "--help".into()],
+            "argument `help` is unknown; `one` takes n (code 401)",
+        ),
+        (
+            "one",
+            vec!["1".into(), "--bogus=5".into()],
+            "argument `bogus` is unknown; `one` takes n (code 401)",
+        ),
+    ] {
+        let mut all = vec!["run", "t", command];
+        all.extend(words.iter().map(String::as_str));
+        let output = server.ordain(&all);
+        refused(&output, sentence);
+        refused(
+            &output,
+            &format!("ordain: `ordain describe t {command}` shows what {command} takes\n"),
+        );
+    }
+
+    let described = |command| stdout(&server.ordain(&["describe", "t", command]));
+    assert!(described("many").contains("at most 64 values"));
+    assert!(described("few").contains("at most 3 values"));
+    let unknown = server.ordain(&["run", "t", "nosuch", "--help"]);
+    refused(
+        &unknown,
+        "ordain: `ordain list t` shows what you may run there\n",
+    );
+}
+
 #[test]
 fn a_server_that_is_not_there_is_told_within_the_time_given() {
     let folder = tempfile::tempdir().unwrap();

@@ -102,7 +102,7 @@ impl<'s> Given<'s> {
                 .and_then(|position| values.get(position))
                 .cloned(),
             Value::Commitment(_) => Some("***".into()),
-            Value::Flag(_) | Value::Secret(_) | Value::Misfit(_) => None,
+            Value::Flag(_) | Value::Secret(_) | Value::Misfit(_) | Value::TooMany(_) => None,
         })
     }
 

@@ -2,6 +2,7 @@
 //! command's description at hand, because only that says which name is a flag and which argument is
 //! secret.
 
+use crate::limits::ARGUMENTS;
 use crate::verb::{ArgumentView, CommandView, Value};
 use std::collections::VecDeque;
 use std::fmt;
@@ -105,7 +106,12 @@ pub fn assign(
                     Some(argument) if argument.kind == "flag" => None,
                     _ => match spoken.next_if(|next| matches!(next, Spoken::Word(_))) {
                         Some(Spoken::Word(word)) => Some(word),
-                        _ if known.is_some() => return Err(fault(&name, "has no value")),
+                        _ if let Some(argument) = known => {
+                            return Err(fault(
+                                &name,
+                                &format!("has no value; it takes {}", taken(argument)),
+                            ));
+                        }
                         // Unknown: what it would have taken is not known either.
                         _ => Some(String::new()),
                     },
@@ -114,6 +120,13 @@ pub fn assign(
             }
         };
         give(&mut given, &name, value, command)?;
+        if given.len() > ARGUMENTS {
+            let text = format!(
+                "is one too many: a request has at most {ARGUMENTS} arguments; usage: {}",
+                command.usage
+            );
+            return Err(fault(&name, &text));
+        }
     }
     for (argument, values) in by_position(words, &given, command)? {
         for value in values {
@@ -121,6 +134,14 @@ pub fn assign(
         }
     }
     Ok(given)
+}
+
+/// What an argument takes, in words.
+fn taken(argument: &ArgumentView) -> String {
+    match argument.bounds.as_str() {
+        "" => argument.kind.clone(),
+        bounds => format!("{} ({bounds})", argument.kind),
+    }
 }
 
 /// Distributes words over the positions that no name has filled. With fewer words than positions,

@@ -251,7 +251,11 @@ fn too_large(arguments: Option<&mut Arguments>) -> ClientError {
         Value::Text(text) => text.len(),
         Value::Many(values) => values.iter().map(String::len).sum(),
         Value::Secret(secret) => secret.bytes().len(),
-        Value::Integer(_) | Value::Flag(_) | Value::Commitment(_) | Value::Misfit(_) => 0,
+        Value::Integer(_)
+        | Value::Flag(_)
+        | Value::Commitment(_)
+        | Value::Misfit(_)
+        | Value::TooMany(_) => 0,
     };
     let longest = arguments.and_then(|arguments| {
         let lengths = arguments.iter();
@@ -265,8 +269,9 @@ fn too_large(arguments: Option<&mut Arguments>) -> ClientError {
     );
 
     if let Some((length, name)) = longest {
-        error.text =
-            format!("argument `{name}` has {length} bytes; a whole request may have {SIGNED_TEXT}");
+        error.text = format!(
+            "argument `{name}` has {length} bytes in all; a whole request may have {SIGNED_TEXT}"
+        );
         error.argument = Some(name);
     }
 

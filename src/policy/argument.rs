@@ -135,6 +135,10 @@ impl Argument {
         if let Value::Misfit(kind) = value {
             return Err(format!("is {kind}, not {}", self.kind.expected()));
         }
+        if let Value::TooMany(count) = value {
+            let most = self.repeated.unwrap_or(1);
+            return Err(format!("has {count} values, {most} are allowed"));
+        }
         if self.secret != matches!(value, Value::Secret(_)) {
             return Err(if self.secret {
                 "is secret and must be sent apart from the signed text".into()

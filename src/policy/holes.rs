@@ -64,7 +64,7 @@ fn signed(value: &Value, position: usize) -> Signed {
             .get(position)
             .map_or(Signed::Nothing, |text| Signed::Text(text.clone())),
         Value::Flag(_) | Value::Secret(_) => Signed::Presence,
-        Value::Commitment(_) | Value::Misfit(_) => Signed::Nothing,
+        Value::Commitment(_) | Value::Misfit(_) | Value::TooMany(_) => Signed::Nothing,
     }
 }
 

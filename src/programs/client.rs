@@ -105,15 +105,25 @@ fn report(error: &ClientError, args: &ClientArgs, nagios: bool) -> Status {
     {
         complain("ordain: options of ordain's own stand before COMMAND");
     }
-    if let (Some(host), Some(command)) = (host, asked_command(&args.verb))
-        && (error.is(Code::Argument) || error.text.contains("; usage: "))
-    {
-        let command = plain(command);
+    if let (Some(host), Some(command)) = (host, asked_command(&args.verb)) {
+        next_step(error, host, &plain(command));
+    }
+    Status::OWN_FAILURE
+}
+
+/// Where it stands what a command takes, or which commands there are.
+fn next_step(error: &ClientError, host: &str, command: &str) {
+    // The word that is wrong is named, here or there.
+    if error.argument.is_some() {
         complain(&format!(
             "ordain: `ordain describe {host} {command}` shows what {command} takes"
         ));
     }
-    Status::OWN_FAILURE
+    if error.is(Code::NotPermitted) {
+        complain(&format!(
+            "ordain: `ordain list {host}` shows what you may run there"
+        ));
+    }
 }
 
 /// The command that is to be run or explained.

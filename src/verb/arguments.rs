@@ -27,6 +27,8 @@ pub enum Value {
     /// Something no argument can be (null, an object, a fraction): kept so that the refusal can
     /// name it.
     Misfit(&'static str),
+    /// More values than any argument may have: this many.
+    TooMany(usize),
 }
 
 impl Value {
@@ -40,6 +42,7 @@ impl Value {
             Self::Secret(_) => "a secret",
             Self::Commitment(_) => "a secret without its value",
             Self::Misfit(kind) => kind,
+            Self::TooMany(_) => "a list of too many strings",
         }
     }
 }
@@ -170,6 +173,7 @@ impl Arguments {
                     .join(","),
                 Value::Secret(_) | Value::Commitment(_) => "***".to_owned(),
                 Value::Misfit(kind) => (*kind).to_owned(),
+                Value::TooMany(count) => format!("{count} values"),
             };
             let space = if line.is_empty() { "" } else { " " };
             line.push_str(&format!("{space}{}={value}", name.escape_debug()));
@@ -251,7 +255,7 @@ impl Serialize for Value {
             }
             // A secret is sealed before anything is written.
             Self::Secret(_) => Err(serde::ser::Error::custom("a secret is never written")),
-            Self::Misfit(_) => serializer.serialize_unit(),
+            Self::Misfit(_) | Self::TooMany(_) => serializer.serialize_unit(),
         }
     }
 }
@@ -289,22 +293,21 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Misfit("null"))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let (mut values, mut misfit) = (Vec::new(), false);
+        let (mut values, mut misfit, mut count) = (Vec::new(), false, 0);
         while let Some(item) = seq.next_element::<Value>()? {
+            count += 1;
             match item {
+                // What no argument may have is counted, and not kept.
+                Value::Text(_) if values.len() == limits::REPEATS => {}
                 Value::Text(text) => values.push(text),
                 _ => misfit = true,
-            }
-
-            // One more than any argument may have is kept, so that the refusal can still name it.
-            if values.len() > limits::REPEATS {
-                misfit = true;
-                values.clear();
             }
         }
 
         Ok(if misfit {
-            Value::Misfit("a list of other things than a few strings")
+            Value::Misfit("a list of other things than strings")
+        } else if count > limits::REPEATS {
+            Value::TooMany(count)
         } else {
             Value::Many(values)
         })
@@ -347,7 +350,7 @@ mod tests {
                 ("a", "null"),
                 ("b", "an object"),
                 ("c", "a fraction"),
-                ("d", "a list of other things than a few strings"),
+                ("d", "a list of other things than strings"),
                 ("e", "a list of strings"),
                 ("f", "a number out of range"),
                 ("a", "a string"),

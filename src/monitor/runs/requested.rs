@@ -138,7 +138,7 @@ pub fn digest(invocation: &Invocation) -> Digest {
             }
 
             Value::Secret(secret) => part(secret.bytes()),
-            Value::Commitment(_) | Value::Misfit(_) => {}
+            Value::Commitment(_) | Value::Misfit(_) | Value::TooMany(_) => {}
         }
     }
 

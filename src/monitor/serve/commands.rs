@@ -102,7 +102,7 @@ fn argument_view(argument: &Argument, has_hole: bool) -> ArgumentView {
     ArgumentView {
         name: argument.name.clone(),
         kind: argument.kind.word().into(),
-        bounds: argument.kind.bounds(),
+        bounds: bounds(argument),
         choices: match &argument.kind {
             Kind::Choice(choices) => choices.words().map(str::to_owned).collect(),
             _ => Vec::new(),
@@ -121,6 +121,16 @@ fn argument_view(argument: &Argument, has_hole: bool) -> ArgumentView {
         positional: has_hole && !argument.secret && !matches!(argument.kind, Kind::Flag(_)),
         summary: argument.summary.clone(),
     }
+}
+
+/// What each value may be, and how many there may be.
+fn bounds(argument: &Argument) -> String {
+    let most = argument
+        .repeated
+        .map(|most| format!("at most {most} values"));
+    let of_each = Some(argument.kind.bounds()).filter(|bounds| !bounds.is_empty());
+    let parts: Vec<String> = of_each.into_iter().chain(most).collect();
+    parts.join(", ")
 }
 
 /// To `explain`.
