@@ -11,6 +11,7 @@ use ordain::ids::SessionId;
 use ordain::protocol::{Code, LoginText, Method};
 use ordain::secret::Secret;
 use ordain::verb::{EndSession, Ending, Explain, List, Sessions};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -884,6 +885,56 @@ fn a_kept_login_out_of_a_backup_stays_ended() {
         found,
         ["made", "replaced"],
         "and the administrator knows of it"
+    );
+}
+
+/// After `ordain login` a session stood in the list for a minute whose link was lost.
+#[test]
+fn a_session_that_ended_as_one_does_is_not_listed_any_more() {
+    let server = Server::new().common(&["true"]).alice().start();
+    let bare = |words: &[&str]| server.bare().args(words).output().unwrap();
+    let password = server.path("password");
+    let password = password.to_str().unwrap();
+    for words in [
+        &["--password-file", password, "login", "t"][..],
+        &["whoami", "t"],
+        &["run", "t", "true"],
+        &["run", "t", "true", "--bogus"],
+        &["describe", "t", "nosuch"],
+        &["runs", "t"],
+    ] {
+        bare(words);
+        let list = || {
+            let listed = bare(&["--json", "sessions", "t"]);
+            let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+            listed["sessions"].as_array().unwrap().clone()
+        };
+        // The server may hear of the end a moment later; a link that is lost it waits for a minute.
+        let began = Instant::now();
+        wait("the end of the session", || list().len() == 2);
+        assert!(began.elapsed() < Duration::from_secs(30));
+        let sessions = list();
+        let states: BTreeSet<_> = sessions
+            .iter()
+            .map(|one| one["state"].as_str().unwrap())
+            .collect();
+        assert_eq!(states, BTreeSet::from(["kept", "connected"]), "{words:?}");
+        for one in sessions {
+            assert_eq!(one["user"], "alice");
+            assert_eq!(one["source"], "127.0.0.1");
+            assert_eq!(one["by"], "password");
+            assert!(one["age_s"].as_u64().unwrap() < 60);
+            assert_eq!(one["this"], true, "it is this session, by this login");
+        }
+    }
+    assert!(bare(&["logout", "t"]).status.success());
+    let left = server.ordain(&["sessions", "t"]);
+    let left = stdout(&left);
+    assert_eq!(left.lines().count(), 1, "{left}");
+    assert!(
+        left.contains("  alice  connected, begun ")
+            && left.ends_with(" ago from 127.0.0.1, by password  (this one)\n"),
+        "{left}"
     );
 }
 

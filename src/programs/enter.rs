@@ -49,6 +49,8 @@ pub async fn login(args: &ClientArgs, target: &mut Target) -> Result<Status, Cli
     let connection = target.reach(args).await?;
     let server = connection.server_key();
     let entered = prove(args, target, connection, true).await?;
+    // Otherwise the server would wait for a session whose link is lost.
+    entered.session.close().await;
     let Some((kept, seconds)) = entered.kept else {
         return Err(ClientError::new(
             Code::LoginRefused,
@@ -88,6 +90,7 @@ pub async fn logout(args: &ClientArgs, target: &mut Target) -> Result<Status, Cl
         Ok(entered) => {
             let target = Ending::One(id.into());
             entered.session.ask(&EndSession { target }).await?;
+            entered.session.close().await;
         }
 
         // It has ended already.

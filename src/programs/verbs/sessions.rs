@@ -75,7 +75,7 @@ pub async fn sessions(args: &ClientArgs, session: &Session) -> Result<Status, Cl
         };
 
         say(&format!(
-            "{}  {}  {}{left}, since {}{source}, by {}{this}",
+            "{}  {}  {}{left}, begun {} ago{source}, by {}{this}",
             plain(&line.session),
             plain(&line.user),
             plain(&line.state),
