@@ -488,19 +488,95 @@ fn man_pages_are_made_from_what_help_says() {
         assert!(configuration.contains(key), "{key}");
     }
 
-    // groff's own judgement, where it is installed.
-    for page in &made {
-        let Ok(judged) = std::process::Command::new("groff")
-            .args(["-man", "-Tutf8", "-ww", "-z"])
-            .arg(folder.path().join(page))
-            .output()
-        else {
-            return;
-        };
-        assert!(
-            judged.status.success() && judged.stderr.is_empty(),
-            "{page}: {}",
-            String::from_utf8_lossy(&judged.stderr)
-        );
+    // What else somebody looks for in a page of a program.
+    for (page, exit, file, variable, example) in [
+        (
+            "ordain.1",
+            "255",
+            "known_servers",
+            "SSH_AUTH_SOCK",
+            "ordain run web1 tail\\-log",
+        ),
+        (
+            "ordaind.8",
+            "audit verify",
+            "control.sock",
+            "LISTEN_FDS",
+            "ordaind init \\-\\-dir try",
+        ),
+        (
+            "ordain-certs.1",
+            "The words on the",
+            "ca.key",
+            "no variable",
+            "ordain\\-certs ca",
+        ),
+    ] {
+        let page = text(page);
+        for (title, said) in [
+            ("EXIT STATUS", exit),
+            ("FILES", file),
+            ("ENVIRONMENT", variable),
+            ("EXAMPLES", example),
+        ] {
+            let (_, rest) = page
+                .split_once(&format!(".SH \"{title}\"\n"))
+                .unwrap_or_else(|| panic!("no {title}"));
+            let section = rest.split("\n.SH ").next().unwrap();
+            assert!(section.contains(said), "{title}: {section}");
+        }
+    }
+    assert!(text("ordain.1").contains("over\\-limit"), "every code");
+
+    // The judgement of those who show them, where they are installed.
+    for (program, words) in [
+        ("groff", &["-man", "-Tutf8", "-ww", "-z"][..]),
+        ("mandoc", &["-Tlint", "-Wwarning"]),
+    ] {
+        for page in &made {
+            let mut judge = std::process::Command::new(program);
+            let Ok(judged) = judge.args(words).arg(folder.path().join(page)).output() else {
+                println!("skipped: there is no {program}");
+                break;
+            };
+            assert!(
+                judged.status.success() && judged.stderr.is_empty() && judged.stdout.is_empty(),
+                "{page}: {}{}",
+                String::from_utf8_lossy(&judged.stdout),
+                String::from_utf8_lossy(&judged.stderr)
+            );
+        }
+    }
+}
+
+/// A variable that a program looks at and no document names.
+#[test]
+fn every_variable_of_the_environment_is_documented() {
+    let page = source("docs/src/files.md");
+    // Those of debug builds alone.
+    let of_tests = ["ORDAIN_FAULT", "ORDAIN_CLOCK", "ORDAIN_WRITE"];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut found = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            for call in ["env::var(\"", "env::var_os(\"", "number(\"", "folder(\""] {
+                let names = text.split(call).skip(1);
+                found.extend(names.map(|rest| rest.split('"').next().unwrap().to_owned()));
+            }
+        }
+    }
+    found.retain(|name| {
+        let of_environment = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        of_environment && !of_tests.contains(&name.as_str())
+    });
+    assert!(found.contains("SSH_AUTH_SOCK") && found.contains("LISTEN_FDS"));
+    for name in found {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
     }
 }

@@ -62,6 +62,13 @@ fn program(
         .manual("ordain");
     rendered = rendered.title(name);
     rendered.render(&mut text)?;
+    for (title, parts) in SECTIONS
+        .iter()
+        .filter(|(of, ..)| *of == name)
+        .flat_map(|(_, all)| *all)
+    {
+        text.extend(told(title, parts)?.bytes());
+    }
     let see = "ordain(1), ordaind(8), ordain-certs(1), ordain.toml(5)";
     text.extend(format!(".SH \"SEE ALSO\"\n{see}\n").bytes());
     fs::write(folder.join(&page), ascii(&String::from_utf8_lossy(&text)))?;
@@ -81,6 +88,106 @@ fn program(
     Ok(())
 }
 
+/// A section of a manual page: its title, and the parts of the book that it is made of, each by its page
+/// and its heading there.
+type Section = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// What stands in a program's page beside what `--help` says.
+const SECTIONS: [(&str, &[Section]); 3] = [
+    (
+        "ordain",
+        &[
+            (
+                "EXIT STATUS",
+                &[
+                    ("exit-status.md", "Exit status of `ordain run`"),
+                    ("exit-status.md", "Codes"),
+                ],
+            ),
+            ("ENVIRONMENT", &[("files.md", "Environment of `ordain`")]),
+            ("FILES", &[("files.md", "Files of `ordain`")]),
+            ("EXAMPLES", &[("client.md", "Arguments")]),
+        ],
+    ),
+    (
+        "ordaind",
+        &[
+            (
+                "EXIT STATUS",
+                &[(
+                    "exit-status.md",
+                    "Exit status of `ordaind` and `ordain-certs`",
+                )],
+            ),
+            ("ENVIRONMENT", &[("files.md", "Environment of `ordaind`")]),
+            ("FILES", &[("files.md", "Files of `ordaind`")]),
+            (
+                "EXAMPLES",
+                &[
+                    ("quick-start.md", "A server of your own, without root"),
+                    ("operating.md", "Status, metrics, doctor"),
+                ],
+            ),
+        ],
+    ),
+    (
+        "ordain-certs",
+        &[
+            (
+                "EXIT STATUS",
+                &[(
+                    "exit-status.md",
+                    "Exit status of `ordaind` and `ordain-certs`",
+                )],
+            ),
+            (
+                "ENVIRONMENT",
+                &[("files.md", "Environment of `ordain-certs`")],
+            ),
+            ("FILES", &[("files.md", "Files of `ordain-certs`")]),
+            ("EXAMPLES", &[("certificates.md", "Certificates")]),
+        ],
+    ),
+];
+
+/// A section out of parts of the book.
+fn told(title: &str, parts: &[(&str, &str)]) -> io::Result<String> {
+    let mut out = format!(".SH \"{title}\"\n");
+    for (page, heading) in parts {
+        let found = part(&fs::read_to_string(book().join(page))?, heading);
+        let missing = || io::Error::other(format!("{page} has no heading {heading}"));
+        roff(&mut out, &found.ok_or_else(missing)?);
+    }
+    Ok(out)
+}
+
+/// What stands below a heading of a page, up to the next one of its kind.
+fn part(page: &str, heading: &str) -> Option<String> {
+    let (mut found, mut code) = (None::<String>, false);
+    for line in page.lines() {
+        code ^= line.starts_with("```");
+        let title = line
+            .strip_prefix("## ")
+            .or_else(|| line.strip_prefix("# "))
+            .filter(|_| !code);
+        match (title, &mut found) {
+            (Some(title), None) if title == heading => found = Some(String::new()),
+            (Some(_), Some(_)) => break,
+            (_, Some(text)) if !line.starts_with("<!--") => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Where the book is.
+fn book() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src")
+}
+
 /// The pages of the book that ordain.toml(5) is made of, in its order.
 const CONFIGURATION: [&str; 4] = [
     "configuration.md",
@@ -94,9 +201,8 @@ fn configuration() -> io::Result<String> {
     let mut out = String::from(
         ".TH ordain.toml 5 \"\" ordain ordain\n.SH NAME\nordain.toml \\- what ordaind serves: commands, arguments, roles, users\n.SH SYNOPSIS\n/etc/ordain/config.toml\n",
     );
-    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src");
     for page in CONFIGURATION {
-        roff(&mut out, &fs::read_to_string(book.join(page))?);
+        roff(&mut out, &fs::read_to_string(book().join(page))?);
     }
     out.push_str(".SH \"SEE ALSO\"\nordain(1), ordaind(8), ordain-certs(1)\n");
     Ok(out)
