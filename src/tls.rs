@@ -194,6 +194,30 @@ pub fn server(
     Ok(Arc::new(config))
 }
 
+/// Whether a private key is one that can be used, and the one of this certificate.
+///
+/// # Errors
+/// A sentence that goes behind the key's file: what is used, or which keys the two are of.
+pub fn fits(chain: &[CertificateDer<'static>], key: &PrivateKeyDer<'static>) -> Result<(), String> {
+    let loaded = provider().key_provider.load_private_key(key.clone_key());
+    let loaded = loaded.map_err(|_| {
+        "is of a kind that is not used here; accepted are ECDSA on P-256, P-384 or P-521, Ed25519, and RSA from 2048 bits on".to_owned()
+    })?;
+    let (Some(public), Some(first)) = (loaded.public_key(), chain.first()) else {
+        return Ok(());
+    };
+    let (own, wanted) = (
+        Fingerprint::of_key(public.as_ref()),
+        Fingerprint::of(first)?,
+    );
+    match own == wanted {
+        true => Ok(()),
+        false => Err(format!(
+            "does not belong to the certificate: it is {own}, and the certificate is for {wanted}; put the key there that it was made for, or have another certificate made"
+        )),
+    }
+}
+
 fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Cmd, RealAgent, Server, stderr, write};
+use ordain::tls;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -254,6 +255,61 @@ fn keys_of_an_agent_that_cannot_be_used_are_named() {
         255,
         &["small.pub: it is an RSA key of 1024 bits", "(code 608)"],
     );
+}
+
+/// A key on secp256k1, which TLS does not use.
+const OF_NO_USE: &str = "-----BEGIN PRIVATE KEY-----
+MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQg7w8EIQTLg0gSZJZ9Zgx/
+35mzExHAI1Lb8E1TRt8MKyChRANCAARZkbP5NncXAqNyhfMw8QT1urUnOBVYQoTG
+Cml/VXKVtsauPRy3DO3vGgwEvsyvU8nlYuOFT8I47bS6To9pft0e
+-----END PRIVATE KEY-----
+";
+
+/// Neither file was named, and neither key.
+#[test]
+fn a_key_that_is_not_the_certificates_is_named_with_both_keys() {
+    let server = Server::new().alice().start();
+    let client = |key: &str| {
+        let (certificate, key) = (server.path("ca.crt"), server.path(key));
+        let mut command = server.client();
+        command.arg("--cert").arg(certificate).arg("--key").arg(key);
+        command.args(["whoami", "t"]).output().unwrap()
+    };
+    let key_of = |name: &str| {
+        let pem = std::fs::read(server.path(name)).unwrap();
+        let first = tls::certificates(&pem).unwrap().remove(0);
+        tls::Fingerprint::of(&first).unwrap()
+    };
+    let (of_ca, of_server) = (key_of("ca.crt"), key_of("server.crt"));
+    let both = format!(
+        "server.key: does not belong to the certificate: it is {of_server}, and the certificate is for {of_ca}; put the key there"
+    );
+    says(&client("server.key"), 255, &[&both]);
+    assert!(!stderr(&client("ca.key")).contains("belong"));
+    write(&server.path("odd.key"), OF_NO_USE, 0o600);
+    let kind = "odd.key: is of a kind that is not used here; accepted are ECDSA on P-256";
+    says(&client("odd.key"), 255, &[kind]);
+
+    let other = std::fs::read_to_string(server.path("ca.key")).unwrap();
+    for (text, why) in [
+        (
+            other.as_str(),
+            format!(
+                "server.key: does not belong to the certificate: it is {of_ca}, and the certificate is for {of_server}"
+            ),
+        ),
+        (OF_NO_USE, kind.replace("odd", "server")),
+    ] {
+        write(&server.path("server.key"), text, 0o600);
+        for words in [&["check"][..], &[]] {
+            let output = server.ordaind(words);
+            let said = common::stdout(&output) + &stderr(&output);
+            assert!(
+                said.contains(&why) && output.status.code() == Some(1),
+                "{said}"
+            );
+        }
+    }
 }
 
 /// What editors and other programs leave around the blocks of certificates and keys.

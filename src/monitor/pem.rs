@@ -79,6 +79,10 @@ impl TlsFiles {
         let described =
             described.and_then(|first| Ok((Fingerprint::of(&first)?, Validity::of(&first)?)));
         let (fingerprint, validity) = described.map_err(|why| vec![(TlsFile::Certificate, why)])?;
+        tls::fits(&chain, &key).map_err(|why| {
+            let named = format!("{}: {why}", self.key.display());
+            vec![(TlsFile::Key, named)]
+        })?;
         tls::server(chain, key, roots.as_deref()).map_err(|why| vec![(TlsFile::Key, why)])?;
         Ok(Tls {
             chain: chain_pem,

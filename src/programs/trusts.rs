@@ -144,11 +144,11 @@ impl Trusts {
     fn identity(&self, (cert, key): &Pair) -> Result<Identity, ClientError> {
         let chain = self.file(cert, |path| read_stream(path, CA_FILE))?;
         let key_pem = self.file(key, |path| read_private(path, KEY_FILE))?;
-        Ok(Identity {
-            chain: tls::certificates(&chain)
-                .map_err(|why| usage(format!("{}: {why}", cert.display())))?,
-            key: tls::private_key(&key_pem)
-                .map_err(|why| usage(format!("{}: {why}", key.display())))?,
-        })
+        let of_key = |why: String| usage(format!("{}: {why}", key.display()));
+        let own = tls::private_key(&key_pem).map_err(of_key)?;
+        let chain =
+            tls::certificates(&chain).map_err(|why| usage(format!("{}: {why}", cert.display())))?;
+        tls::fits(&chain, &own).map_err(of_key)?;
+        Ok(Identity { chain, key: own })
     }
 }
