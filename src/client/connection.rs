@@ -18,7 +18,10 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncWriteExt, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -88,8 +91,11 @@ pub(super) type Frames = Reader<ReadHalf<TlsStream<TcpStream>>>;
 /// [`Code::Connect`], [`Code::ConnectTimeout`], [`Code::Untrusted`], [`Code::Version`],
 /// [`Code::ConnectionLost`], or what the server says.
 pub async fn connect(options: &Options) -> Result<Connection, ClientError> {
-    in_time(options, async {
-        connect_over(dial(options).await?, options).await
+    let answered = AtomicBool::new(false);
+    in_time(options, &answered, async {
+        let socket = dial(options).await?;
+        answered.store(true, Ordering::Relaxed);
+        connect_over(socket, options).await
     })
     .await
 }
@@ -100,8 +106,11 @@ pub async fn connect(options: &Options) -> Result<Connection, ClientError> {
 /// # Errors
 /// [`Code::Connect`], [`Code::ConnectTimeout`], [`Code::Untrusted`], [`Code::ConnectionLost`].
 pub async fn look(options: &Options) -> Result<Fingerprint, ClientError> {
-    in_time(options, async {
-        let mut tls = secured(dial(options).await?, options).await?;
+    let answered = AtomicBool::new(false);
+    in_time(options, &answered, async {
+        let socket = dial(options).await?;
+        answered.store(true, Ordering::Relaxed);
+        let mut tls = secured(socket, options).await?;
         let key = shown_key(tls.get_ref().1, options)?;
         // A goodbye that does not arrive is no fault of the key's.
         let _ = tls.shutdown().await;
@@ -110,18 +119,26 @@ pub async fn look(options: &Options) -> Result<Fingerprint, ClientError> {
     .await
 }
 
-/// What is done with a server, within the time that reaching it may take.
+/// What is done with a server, within the time that reaching it may take. `answered` once a connection
+/// was taken there.
 async fn in_time<T>(
     options: &Options,
+    answered: &AtomicBool,
     work: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
     tokio::time::timeout(options.timeout, work)
         .await
         .unwrap_or_else(|_| {
+            let why = match answered.load(Ordering::Relaxed) {
+                true => {
+                    "it takes connections and says nothing: it hangs, or its service manager listens for a daemon that has not begun"
+                }
+                false => "nothing answers: a firewall drops what is sent, or there is no way to it",
+            };
             Err(ClientError::new(
                 Code::ConnectTimeout,
                 format!(
-                    "{} was not reached within {:?}",
+                    "{} was not reached within {:?} ({why}; --connect-timeout waits longer)",
                     place(options),
                     options.timeout
                 ),
@@ -133,7 +150,12 @@ async fn in_time<T>(
 async fn dial(options: &Options) -> Result<TcpStream, ClientError> {
     let addresses = addresses(&options.host, options.port)
         .await
-        .map_err(|fault| unreachable(options, &fault))?;
+        .map_err(|fault| match &options.host {
+            Host::Name(_) => {
+                unreachable(options, &format_args!("its name was not found ({fault})"))
+            }
+            _ => unreachable(options, &fault),
+        })?;
     reach::first(reach::in_turn(addresses), reach::apart, TcpStream::connect)
         .await
         .map_err(|unreached| unreachable(options, &unreached.sentence()))
@@ -295,7 +317,10 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
             "its certificate comes from a CA that you do not trust (give its CA with --ca FILE, or its key with --pin)".to_owned()
         }
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "its certificate has expired".into()
+            format!("its certificate has expired, or the clock here is wrong ({})", here())
+        }
+        Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+            format!("its certificate is not valid yet, or the clock here is wrong ({})", here())
         }
         Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
             format!("its certificate is not for the name `{name}` (tls_name sets another name)")
@@ -312,6 +337,14 @@ fn untrusted(place: &str, name: &str, fault: &io::Error) -> ClientError {
     };
 
     ClientError::new(Code::Untrusted, format!("{place} is not trusted: {why}"))
+}
+
+/// What the clock of this machine says.
+fn here() -> String {
+    let now = OffsetDateTime::from(crate::clock::now());
+    let now = now.replace_nanosecond(0).unwrap_or(now);
+    now.format(&Rfc3339)
+        .unwrap_or_else(|_| "of no known time".into())
 }
 
 /// A server behind `tls.client_ca` tells of a missing certificate only after the handshake.
@@ -350,4 +383,24 @@ pub(super) async fn expect<M: serde::de::DeserializeOwned>(
     }
     read(&frame.payload)
         .map_err(|fault| broken(format!("{} that cannot be read: {fault}", kind.word())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{CertificateError, Error};
+
+    #[test]
+    fn a_clock_that_may_be_wrong_is_told_with_what_it_says() {
+        for (fault, what) in [
+            (CertificateError::NotValidYet, "is not valid yet"),
+            (CertificateError::Expired, "has expired"),
+        ] {
+            let fault = io::Error::other(Error::InvalidCertificate(fault));
+            let error = untrusted("web1 port 7422", "web1", &fault);
+            assert!(error.is(Code::Untrusted));
+            let said = format!("its certificate {what}, or the clock here is wrong (2");
+            assert!(error.text.contains(&said), "{error}");
+        }
+    }
 }

@@ -21,16 +21,25 @@ pub(super) async fn apart() {
 pub(super) struct Unreached(Vec<(SocketAddr, io::Error)>);
 
 impl Unreached {
-    /// Each address with its fault, or the fault alone where there is one address.
+    /// Each address with its fault, or the fault alone where there is one address; and what it means
+    /// where every address says the same.
     pub(super) fn sentence(&self) -> String {
-        match self.0.as_slice() {
-            [] => "its name has no address".to_owned(),
+        let said = match self.0.as_slice() {
+            [] => return "its name has no address".to_owned(),
             [(_, fault)] => fault.to_string(),
             several => several
                 .iter()
                 .map(|(address, fault)| format!("{}: {fault}", address.ip()))
                 .collect::<Vec<_>>()
                 .join("; "),
+        };
+        let refused =
+            |(_, fault): &(_, io::Error)| fault.kind() == io::ErrorKind::ConnectionRefused;
+        match self.0.iter().all(refused) {
+            true => format!(
+                "{said}: nothing listens there; is ordaind running (`systemctl status ordaind` there), and is it the right port?"
+            ),
+            false => said,
         }
     }
 }

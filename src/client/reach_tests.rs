@@ -81,7 +81,7 @@ async fn every_address_that_fails_is_named() {
     let all = reached(&[Does::Refuse, Does::Refuse], pending).await;
     assert_eq!(
         all.err().unwrap().sentence(),
-        "192.0.2.0: connection refused; 192.0.2.1: connection refused"
+        "192.0.2.0: connection refused; 192.0.2.1: connection refused: nothing listens there; is ordaind running (`systemctl status ordaind` there), and is it the right port?"
     );
     let none = reached(&[], pending).await;
     assert_eq!(none.err().unwrap().sentence(), "its name has no address");

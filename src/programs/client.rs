@@ -97,6 +97,12 @@ fn report(error: &ClientError, args: &ClientArgs, nagios: bool) -> Status {
         );
     }
 
+    if error.is(Code::LoginRefused) {
+        complain(
+            "ordain: why is told there alone: `ordaind audit show --kind login --decision refused`, or the log",
+        );
+    }
+
     // Only an argument that the command does not have can be named so: what has a hole comes first.
     if error
         .argument
