@@ -5,10 +5,11 @@ TRAIL.md, and shares no code with ordain: where the two disagree, one of them is
     verify.py --key FILE|KEY [--json] [--each] [--part] FILE…
 
 The key is what `ordaind audit key` prints, or a file that holds it. The files are those of one trail, in any order; with
---each every file is a trail of its own; with --part they are a part of it, and what is before them is not asked for. Prints the faults as `file:line: what is wrong`, and what is counted. Exits with
-0 when there is no fault, with 1 otherwise, and with 2 when it could not be looked.
+--each every file is a trail of its own; with --part they are a part of it, and what is before them is not asked for.
+Compressed files need the program `zstd`, or Python 3.14. Prints the faults as `file:line: what is wrong`, and
+what is counted. Exits with 0 when there is no fault, with 1 otherwise, and with 2 when it could not be looked.
 """
-import argparse, base64, collections, hashlib, json, re, sys
+import argparse, base64, collections, contextlib, hashlib, json, re, shutil, subprocess, sys
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
@@ -610,14 +611,60 @@ class Walk:
         self.restart()
         return self
 
-def lines_of(path):
+LONGEST = 512 * 1024  # bytes of a line
+WINDOW = 8 << 20  # bytes that unpacking may keep of what came before
+
+class Damaged(Exception):
+    """A compressed file that cannot be unpacked from some line on."""
+
+@contextlib.contextmanager
+def unpacked(path):
+    """A file's content, unpacked on the way where it is compressed, with little memory."""
     with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            yield f"{path}:{number}", line.rstrip(b"\n") if line.endswith(b"\n") else line, line.endswith(b"\n")
+        if file.read(4) != b"\x28\xb5\x2f\xfd":
+            file.seek(0)
+            yield file
+            return
+    if shutil.which("zstd"):
+        with subprocess.Popen(["zstd", "-dcq", f"--memory={WINDOW >> 20}MB", "--", path],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
+            yield program.stdout
+            program.stdout.close()
+            ended = program.wait()
+        if ended not in (0, -13):  # whoever has read enough closes the pipe
+            raise Damaged
+        return
+    try:
+        from compression import zstd
+    except ImportError:
+        raise ValueError(f"{path} is compressed: to read it, install the program `zstd`, or Python 3.14") from None
+    try:
+        with zstd.open(path, options={zstd.DecompressionParameter.window_log_max: WINDOW.bit_length() - 1}) as file:
+            yield file
+    except (zstd.ZstdError, EOFError):
+        raise Damaged from None
+
+def lines_of(path):
+    number = 0
+    try:
+        with unpacked(path) as file:
+            while True:
+                line = file.readline(LONGEST + 1)
+                if not line:
+                    break
+                number += 1
+                whole = line.endswith(b"\n")
+                yield f"{path}:{number}", line[:-1] if whole else line, whole
+                while not whole and len(line) > LONGEST:  # no record is as long
+                    line = file.readline(LONGEST + 1)
+                    if line.endswith(b"\n"):
+                        break
+    except Damaged:
+        yield f"{path}:{number + 1}", None, False
 
 def first_number(path):
     for _, line, _ in lines_of(path):
-        record = record_of(line)
+        record = line and record_of(line)
         if record and record.get("seq"):
             return record["seq"]
     return 0
@@ -626,7 +673,11 @@ def walk(key, paths, part):
     walked = Walk(key, part)
     for path in sorted(paths, key=first_number):
         for where, line, whole in lines_of(path):
-            walked.line(where, line, whole)
+            if line is None:
+                walked.fault(where, "cannot be unpacked")
+                walked.said.clear()
+            else:
+                walked.line(where, line, whole)
     return walked.finish()
 
 def tell(walked, name, as_json):

@@ -182,7 +182,7 @@ trail_per_user = "63KiB""#,
             r#"[audit]
 colour = 1"#,
             &[
-                "fault: 2: audit.colour: unknown key; accepted are archive, file, journal, keep_age, keep_least, keep_size, reserve, rotate_age, rotate_size, sync",
+                "fault: 2: audit.colour: unknown key; accepted are archive, compress, file, journal, keep_age, keep_least, keep_size, reserve, rotate_age, rotate_size, sync",
             ],
         ),
         (

@@ -10,8 +10,13 @@ use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// One command, and a trail in small files.
+/// One command, and a trail in small files, which stay as they are.
 fn described(audit: &str) -> Setup {
+    compressed(&format!("compress = false\n{audit}"))
+}
+
+/// One command, and a trail in small files.
+fn compressed(audit: &str) -> Setup {
     Server::new()
         .common(&["true"])
         .table("audit", &format!("rotate_size = \"4KiB\"\n{audit}"))
@@ -491,4 +496,114 @@ fn a_daemon_that_stops_ends_its_archive_command() {
     let ended = &records(&server, "archived")[0];
     assert_eq!(ended["reason"], "stopped", "{ended}");
     proved(&server);
+}
+
+fn all_packed(server: &Server) -> bool {
+    let packed = |path: &PathBuf| path.to_string_lossy().ends_with(".jsonl.zst");
+    files(server).iter().all(packed)
+}
+
+#[test]
+fn rotated_files_are_compressed_and_everything_reads_them() {
+    let mut server = compressed("keep_age = \"20d\"").start();
+    rotate(&server, 2);
+    wait("compressed files", || all_packed(&server));
+    let shown = stdout(&server.ordaind(&["audit", "show", "--kind", "started"]));
+    assert_eq!(shown.lines().count(), 1, "{shown}");
+    server.stop();
+    let report = proved(&server);
+    assert_eq!(
+        (&report["first"], &report["unknown_sessions"]),
+        (&1.into(), &0.into())
+    );
+
+    // The second verifier, where it can run.
+    let has = |words: &[&str]| {
+        let output = Command::new(words[0]).args(&words[1..]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    if has(&["python3", "-c", "import cryptography"]) && has(&["zstd", "--version"]) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verify.py");
+        let output = Command::new("python3")
+            .arg(script)
+            .arg("--key")
+            .arg(server.path("state/trail.pub"))
+            .args(files(&server))
+            .arg(server.path("state/trail.jsonl"))
+            .output()
+            .unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}{}",
+            stdout(&output),
+            stderr(&output)
+        );
+        let said = format!("{} records", report["records"]);
+        assert!(
+            stdout(&output).contains(&said),
+            "{said}: {}",
+            stdout(&output)
+        );
+    } else {
+        println!("skipped: no python3 with `cryptography`, or no zstd");
+    }
+
+    // A compressed file is removed like any other.
+    server.restart();
+    let old = files(&server);
+    grown_old(&old[0], 30 * DAY);
+    reloaded(&server, "20d", "21d");
+    wait("the file that is gone", || !old[0].exists());
+    assert!(
+        records(&server, "removed")[0]["file"]
+            .as_str()
+            .unwrap()
+            .ends_with(".zst")
+    );
+    proved(&server);
+}
+
+#[test]
+fn a_compressed_file_that_is_damaged_is_a_fault_and_stays() {
+    let mut server = compressed("keep_age = \"20d\"").start();
+    server.honest_trail = false;
+    rotate(&server, 2);
+    wait("compressed files", || all_packed(&server));
+    let old = files(&server);
+    let bytes = std::fs::read(&old[0]).unwrap();
+    std::fs::write(&old[0], &bytes[..bytes.len() - 9]).unwrap();
+    grown_old(&old[0], 30 * DAY);
+    reloaded(&server, "20d", "21d");
+    wait("the health", || {
+        faults(&server).contains("cannot be unpacked")
+    });
+    assert!(old[0].exists());
+    let report = verified(&server);
+    assert!(
+        report["faults"].to_string().contains("cannot be unpacked"),
+        "{report}"
+    );
+}
+
+/// The next daemon reads what it must know of locks in files of both kinds.
+#[test]
+fn a_lock_in_a_compressed_file_is_remembered() {
+    let mut server = compressed("").user("bob", &["all"]).start();
+    assert!(
+        server
+            .ordaind(&["lock", "bob", "--reason", "left"])
+            .status
+            .success()
+    );
+    rotate(&server, 1);
+    wait("compressed files", || all_packed(&server));
+    server.stop();
+    std::fs::remove_file(server.path("state/vault.json")).unwrap();
+    server.restart();
+    let listed = stdout(&server.ordaind(&["lock"]));
+    assert!(
+        listed.contains("bob") && listed.contains("left"),
+        "{listed}"
+    );
 }

@@ -1,10 +1,12 @@
 //! The trail as files: how those are called into which it is rotated, and reading it from a record
 //! on, across them.
 
+use super::LONGEST;
+use super::packed::{Content, PACKED, packed_name};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -32,16 +34,27 @@ pub fn put_aside(trail: &Path) -> io::Result<Vec<PathBuf>> {
         .map(|entry| entry.path());
     // Anything but a file would be waited for, or read for ever.
     let is_file = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    Ok(entries
+    let mut found: Vec<PathBuf> = entries
         .filter(|path| name_in(trail, path).is_some() && is_file(path))
-        .collect())
+        .collect();
+    found.sort();
+
+    // A file that is there compressed too counts once: a crash came before it was removed.
+    found.dedup_by(|later, earlier| **later == packed_name(earlier));
+    Ok(found)
 }
 
 /// The part of a file's name that tells it from the trail it belongs to.
 fn name_in(trail: &Path, path: &Path) -> Option<String> {
     let stem = format!("{}-", trail.file_stem()?.to_string_lossy());
     let name = path.file_name()?.to_string_lossy().into_owned();
-    Some(name.strip_prefix(&stem)?.strip_suffix(".jsonl")?.to_owned())
+    let plain = name.strip_suffix(PACKED).unwrap_or(&name);
+    Some(
+        plain
+            .strip_prefix(&stem)?
+            .strip_suffix(".jsonl")?
+            .to_owned(),
+    )
 }
 
 /// The files into which this trail was rotated, each with the number of its last record, in order.
@@ -67,15 +80,36 @@ pub fn rotated_files(trail: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 #[derive(Debug)]
 pub struct Follower {
     trail: PathBuf,
-    reader: Option<BufReader<File>>,
+    reader: Option<Reader>,
     /// The last record that was given.
     last: u64,
     /// The part of a line whose end is still to come.
     begun: Vec<u8>,
+    /// Whether the line that has begun is longer than any record, and passed over.
+    passing: bool,
     /// The rotated file that is being read.
     reading: Option<PathBuf>,
     /// Rotated files that hold less than their names say: not read again and again.
     exhausted: HashSet<PathBuf>,
+}
+
+/// What is read now.
+#[derive(Debug)]
+enum Reader {
+    /// The file that is written to, or was when it was opened.
+    Current(BufReader<File>),
+    /// A rotated file: whole, and compressed perhaps.
+    Rotated(BufReader<Content>),
+}
+
+impl Reader {
+    /// Reads on to the end of the line or of what there is, so many bytes at the most.
+    fn read(&mut self, most: u64, into: &mut Vec<u8>) -> io::Result<usize> {
+        match self {
+            Self::Current(reader) => reader.take(most).read_until(b'\n', into),
+            Self::Rotated(reader) => reader.take(most).read_until(b'\n', into),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -92,6 +126,7 @@ impl Follower {
             reader: None,
             last,
             begun: Vec::new(),
+            passing: false,
             reading: None,
             exhausted: HashSet::new(),
         }
@@ -111,7 +146,7 @@ impl Follower {
         loop {
             if self.reader.is_none() {
                 match self.file()? {
-                    Some(file) => self.reader = Some(BufReader::new(file)),
+                    Some(reader) => self.reader = Some(reader),
                     None => return Ok(None),
                 }
             }
@@ -119,27 +154,28 @@ impl Follower {
             let Some(reader) = &mut self.reader else {
                 return Ok(None);
             };
-            reader.read_until(b'\n', &mut self.begun)?;
+            let room = LONGEST - self.begun.len() as u64;
+            let read = reader.read(room, &mut self.begun);
+            let read = read.inspect_err(|_| self.leave())?;
             if self.begun.last() != Some(&b'\n') {
-                // Nothing more for now, unless the trail goes on elsewhere.
-                if self.still_the_trail()? {
+                if self.begun.len() as u64 == LONGEST {
+                    (self.passing, self.begun) = (true, Vec::new());
+                } else if self.still_the_trail()? {
+                    // Nothing more for now.
                     return Ok(None);
-                }
-                // It was whole when it was put aside; a line without an end is a crash's, and
-                // recorded as such.
-                let Some(reader) = &mut self.reader else {
-                    return Ok(None);
-                };
-                if reader.fill_buf()?.is_empty() {
-                    self.begun.clear();
-                    self.reader = None;
-                    self.exhausted.extend(self.reading.take());
+                } else if read == 0 {
+                    // The trail goes on elsewhere. This file was whole when it was put aside; a line
+                    // without an end is a crash's, and recorded as such.
+                    self.leave();
                 }
 
                 continue;
             }
 
             let mut line = std::mem::take(&mut self.begun);
+            if std::mem::take(&mut self.passing) {
+                continue;
+            }
             line.pop();
             if let Some(found) = serde_json::from_slice::<Numbered>(&line)
                 .ok()
@@ -153,21 +189,35 @@ impl Follower {
 
     /// The file that holds the next record: the earliest that was rotated and goes so far, or the
     /// one that is written to.
-    fn file(&mut self) -> io::Result<Option<File>> {
+    fn file(&mut self) -> io::Result<Option<Reader>> {
         let next =
             |(last, path): &(u64, PathBuf)| *last > self.last && !self.exhausted.contains(path);
         self.reading = rotated_files(&self.trail)?
             .into_iter()
             .find(next)
             .map(|(_, path)| path);
-        match File::open(self.reading.as_ref().unwrap_or(&self.trail)) {
+        let opened = match &self.reading {
+            Some(path) => Content::open(path).map(|file| Reader::Rotated(BufReader::new(file))),
+            None => File::open(&self.trail).map(|file| Reader::Current(BufReader::new(file))),
+        };
+        match opened {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
-            opened => opened.map(Some),
+            Err(fault) => {
+                self.leave();
+                Err(fault)
+            }
+            Ok(reader) => Ok(Some(reader)),
         }
     }
 
+    /// Nothing more comes of the file that was read.
+    fn leave(&mut self) {
+        (self.begun, self.passing, self.reader) = (Vec::new(), false, None);
+        self.exhausted.extend(self.reading.take());
+    }
+
     fn still_the_trail(&self) -> io::Result<bool> {
-        let Some(reader) = &self.reader else {
+        let Some(Reader::Current(reader)) = &self.reader else {
             return Ok(false);
         };
         let ours = reader.get_ref().metadata()?;

@@ -4,6 +4,7 @@
 use super::chain::{Head, TrailPublic, link};
 use super::files::rotated_files;
 use super::lines::{Is, Lines};
+use super::packed::PACKED;
 use super::seen::Seen;
 use super::verify::Verifier;
 use std::io;
@@ -24,6 +25,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// Whether the file is compressed, by its name.
+    pub fn is_packed(&self) -> bool {
+        self.name().ends_with(PACKED)
+    }
+
     /// The file's name.
     pub fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default();

@@ -1,13 +1,13 @@
 //! The lines of a file of the trail, one after the other, none longer than a record can be.
 
 use super::LONGEST;
-use std::fs::File;
+use super::packed::Content;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// A file of the trail, read line by line.
+/// A file of the trail, read line by line; compressed or not.
 pub struct Lines {
-    reader: BufReader<File>,
+    reader: BufReader<Content>,
     line: Vec<u8>,
     number: u64,
 }
@@ -38,10 +38,10 @@ impl Lines {
     /// Opens a file.
     ///
     /// # Errors
-    /// As open(2).
+    /// As opening it, and reading its first bytes.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            reader: BufReader::with_capacity(1 << 18, File::open(path)?),
+            reader: BufReader::with_capacity(1 << 18, Content::open(path)?),
             line: Vec::new(),
             number: 0,
         })

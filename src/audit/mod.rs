@@ -11,6 +11,7 @@ mod end;
 mod files;
 mod kept;
 mod lines;
+mod packed;
 mod record;
 mod report;
 mod runs;
@@ -24,6 +25,7 @@ pub use chain::{Head, Link, TrailKey, TrailPublic, link};
 pub use files::{Follower, put_aside, rotated_files, rotated_name};
 pub use kept::{Content, Due, KeepRules, Kept, Steady, content, due, kept_files};
 pub use lines::{Is, Line, Lines};
+pub use packed::{pack, packed_name};
 pub use record::{KINDS, Record, What};
 pub use report::{Fault, Open, Report};
 pub use sessions::SignedBy;
@@ -38,6 +40,7 @@ use crate::verb;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 /// Proof that the trail holds the decision for one exact request. Only [`Trail`] makes one.
 #[derive(Debug)]
@@ -274,6 +277,23 @@ impl Trail {
         Tail::read(file, length).map(|tail| tail.head)
     }
 
+    /// Where the chain of a file ends, also of one that is compressed.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn head_at(path: &Path) -> io::Result<Head> {
+        match packed::Content::open(path)? {
+            packed::Content::Plain(mut file) => Self::head_of(&mut file),
+            packed::Content::Packed(..) => {
+                let (mut lines, mut head) = (Lines::open(path)?, Head::default());
+                while let Some(line) = lines.next_line()? {
+                    head = numbered(line.bytes).unwrap_or(head);
+                }
+                Ok(head)
+            }
+        }
+    }
+
     /// Whether so much was written since the last checkpoint that another is due.
     pub const fn checkpoint_due(&self) -> bool {
         self.head.seq - self.checkpoint >= limits::CHECKPOINT_RECORDS
@@ -328,6 +348,17 @@ struct Numbered {
     seq: u64,
 }
 
+/// The record on a line, as far as the chain goes on from it.
+fn numbered(line: &[u8]) -> Option<Head> {
+    serde_json::from_slice::<Numbered>(line)
+        .ok()
+        .filter(|found| found.seq < chain::NEVER)
+        .map(|found| Head {
+            seq: found.seq,
+            link: link(line),
+        })
+}
+
 impl Tail {
     fn read(file: &mut File, length: u64) -> io::Result<Self> {
         let from = length.saturating_sub(2 * LONGEST);
@@ -339,23 +370,10 @@ impl Tail {
         if !open {
             lines.pop();
         }
-        let numbered = |line: &[u8]| {
-            serde_json::from_slice::<Numbered>(line)
-                .ok()
-                .filter(|found| found.seq < chain::NEVER)
-        };
-
-        let record = |line: &[u8]| {
-            numbered(line).map(|found| Head {
-                seq: found.seq,
-                link: link(line),
-            })
-        };
-
         let mut torn = None;
         let mut head = Head::default();
         if let Some(last) = lines.pop() {
-            match record(last).filter(|_| !open) {
+            match numbered(last).filter(|_| !open) {
                 Some(found) => head = found,
                 None => {
                     torn = Some(Torn {
@@ -364,7 +382,7 @@ impl Tail {
                         open,
                     });
 
-                    head = lines.pop().and_then(record).unwrap_or_default();
+                    head = lines.pop().and_then(numbered).unwrap_or_default();
                 }
             }
         }

@@ -20,6 +20,9 @@ pub fn audit_rules(table: Option<&Table<'_>>) -> AuditRules {
             Some(item) => Durability::Every(item.duration().unwrap_or(Duration::from_millis(100))),
         },
         keep: keep(&item, rotate_size, rotate_age.is_some()),
+        compress: item("compress")
+            .and_then(|item| item.flag())
+            .unwrap_or(true),
         archive: item("archive").and_then(|item| item.text()),
         rotate_size,
         rotate_age,

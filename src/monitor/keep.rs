@@ -4,7 +4,9 @@
 use super::archive::archive;
 use super::state::Shared;
 use super::{metrics, trail};
-use crate::audit::{Content, Due, KeepRules, Kept, Record, Steady, What, content, due, kept_files};
+use crate::audit::{
+    Content, Due, KeepRules, Kept, Record, Steady, What, content, due, kept_files, pack,
+};
 use crate::encoding::base64;
 use crate::limits::{KEEP_EVEN, KEEP_LOOK, KEEP_PAUSE, KEEP_PAUSE_MOST};
 use crate::sys;
@@ -42,7 +44,7 @@ pub async fn keep(state: Shared, known: Option<SystemTime>) {
         } else {
             keeper.failed = 0;
         }
-        let more = looked == Ok(Looked::Removed);
+        let more = looked == Ok(Looked::Done);
         state.audit.keeping.fault.replace(looked.err());
         if !more {
             keeper.wait(&state).await;
@@ -59,20 +61,20 @@ fn now() -> (SystemTime, Instant) {
 enum Looked {
     /// Nothing is to be done now.
     Nothing,
-    /// A file was removed, and there may be more.
-    Removed,
+    /// A file was removed or compressed, and there may be more.
+    Done,
 }
 
 impl Keeper {
     /// Waits until it is worth another look.
     async fn wait(&self, state: &Shared) {
-        let rules = state.settings().audit.keep;
+        let mut pause = look_every(&state.settings().audit.keep);
         if self.failed > 0 {
-            let pause = KEEP_PAUSE.saturating_mul(1 << (self.failed - 1).min(16));
-            return tokio::time::sleep(pause.min(KEEP_PAUSE_MOST)).await;
+            pause = KEEP_PAUSE.saturating_mul(1 << (self.failed - 1).min(16));
+            pause = pause.min(KEEP_PAUSE_MOST);
         }
         tokio::select! {
-            () = tokio::time::sleep(look_every(&rules)) => {}
+            () = tokio::time::sleep(pause) => {}
             () = state.audit.keeping.wanted.notified() => {}
         }
     }
@@ -87,14 +89,18 @@ impl Keeper {
         let current = state.audit.trail().length();
         let now = self.clock.now(now());
         match due(&files, current, &rules, now) {
-            Due::Nothing => Ok(Looked::Nothing),
-            Due::TooYoung { bytes } => Err(too_young(bytes, &rules)),
             // What waits for the journal is still needed.
-            Due::Oldest(file, _) if !sent(state, file) => Ok(Looked::Nothing),
-            Due::Oldest(file, why) => {
+            Due::Oldest(file, why) if sent(state, file) => {
                 let next = files.get(1).map_or(&settings.trail, |next| &next.path);
                 self.remove(state, file, next.clone(), why).await
             }
+            other => match plain(&files).filter(|_| settings.audit.compress) {
+                Some(file) => compress(file).await,
+                None => match other {
+                    Due::TooYoung { bytes } => Err(too_young(bytes, &rules)),
+                    _ => Ok(Looked::Nothing),
+                },
+            },
         }
     }
 
@@ -133,7 +139,7 @@ impl Keeper {
         (self.recorded, self.archived) = (None, None);
         metrics::count(&state.audit.keeping.removed);
         tracing::info!(name, why, "an old file of the trail was removed");
-        Ok(Looked::Removed)
+        Ok(Looked::Done)
     }
 }
 
@@ -154,6 +160,21 @@ impl Keeper {
         }
         archived
     }
+}
+
+/// The oldest file that is not compressed.
+fn plain(files: &[Kept]) -> Option<&Kept> {
+    files.iter().find(|file| !file.is_packed())
+}
+
+/// Compresses one file.
+async fn compress(file: &Kept) -> Result<Looked, String> {
+    let path = file.path.clone();
+    let packed = aside(move || pack(&path)).await?;
+    let name = file.name();
+    packed.map_err(|fault| format!("the trail's file {name} cannot be compressed: {fault}"))?;
+    tracing::debug!(name, "a file of the trail was compressed");
+    Ok(Looked::Done)
 }
 
 /// How often it is looked: often enough that a file is removed soon after it is due.

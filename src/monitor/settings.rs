@@ -107,6 +107,8 @@ pub struct AuditRules {
     pub rotate_age: Option<Duration>,
     /// What is kept of it.
     pub keep: KeepRules,
+    /// Whether rotated files are compressed.
+    pub compress: bool,
     /// The command that must have taken a file before it is removed.
     pub archive: Option<String>,
     /// Free bytes of its disk below which nothing new runs.

@@ -106,7 +106,7 @@ fn key(folder: &Path) -> io::Result<TrailKey> {
 
 fn last_rotated(trail: &Path) -> Option<Head> {
     let (_, newest) = rotated_files(trail).ok()?.pop()?;
-    Trail::head_of(&mut std::fs::File::open(newest).ok()?).ok()
+    Trail::head_at(&newest).ok()
 }
 
 /// Keeps the trail: brings it to the disk, signs where it has come to, rotates it. Until the daemon

@@ -12,7 +12,6 @@ use crate::exit::Status;
 use crate::policy::Network;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,6 +64,8 @@ fn files(config: &Path, given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut numbered = Vec::new();
     for file in files {
         match first_number(&file) {
+            // Where it cannot be unpacked, the walk says so.
+            Err(fault) if fault.kind() == io::ErrorKind::InvalidData => numbered.push((0, file)),
             Ok(number) => numbered.push((number, file)),
             Err(fault) if has_gone(given, &fault) => {}
             Err(fault) => return Err(at(&file, &fault)),
@@ -160,15 +161,24 @@ fn verify(config: &Path, given: &[PathBuf], asked: &Asked) -> Result<Report, Str
 
 /// Walks along one file.
 fn walk_along(verifier: &mut Verifier<'_>, path: &Path) -> io::Result<()> {
-    let mut lines = Lines::open(path)?;
-    while let Some(line) = lines.next_line()? {
+    let (mut lines, mut number) = (Lines::open(path)?, 0);
+    loop {
+        let line = match lines.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(()),
+            Err(fault) => {
+                let place = format!("{}:{}", path.display(), number + 1);
+                verifier.unreadable(&place, fault.to_string());
+                return Ok(());
+            }
+        };
+        number = line.number;
         let place = || format!("{}:{}", path.display(), line.number);
         match line.is {
             Is::TooLong => verifier.unreadable(&place(), "is longer than any record".into()),
             is => verifier.line(&place, line.bytes, is == Is::Whole),
         }
     }
-    Ok(())
 }
 
 /// A failure with a file.
@@ -409,9 +419,8 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
 
     if let Some(path) = files.last().filter(|_| filter.follow) {
         if only_new {
-            wanted.last = Trail::head_of(&mut File::open(path).map_err(|fault| at(path, &fault))?)
-                .map_err(|fault| at(path, &fault))?
-                .seq;
+            let head = Trail::head_at(path).map_err(|fault| at(path, &fault))?;
+            wanted.last = head.seq;
         }
 
         let mut follower = Follower::behind(path.clone(), wanted.last);
