@@ -200,10 +200,8 @@ fn a_daemon_that_is_killed_between_record_and_removal_leaves_what_the_next_one_e
     rotate(&server, 2);
     let old = files(&server);
     grown_old(&old[0], 30 * DAY);
-    wait("the end of the daemon", || {
-        let _ = server.ordain(&["run", "t", "true"]);
-        std::net::TcpStream::connect(("127.0.0.1", server.port)).is_err()
-    });
+    signal(server.child.id(), "-HUP");
+    server.child.wait().unwrap();
     assert!(old[0].exists());
     assert_eq!(
         proved(&server)["first"],
@@ -606,4 +604,53 @@ fn a_lock_in_a_compressed_file_is_remembered() {
         listed.contains("bob") && listed.contains("left"),
         "{listed}"
     );
+}
+
+#[test]
+fn status_and_metrics_say_how_long_there_is_room() {
+    let server = described("reserve = \"none\"").start();
+    rotate(&server, 2);
+    let trail = || -> Value {
+        let status = stdout(&server.ordaind(&["status", "--json"]));
+        serde_json::from_str::<Value>(&status).unwrap()["trail"].take()
+    };
+    wait("both files", || trail()["files"].as_u64() >= Some(3));
+    let seen = trail();
+    let all: u64 = files(&server)
+        .iter()
+        .map(|path| std::fs::metadata(path).unwrap().len())
+        .sum();
+    assert!(seen["bytes"].as_u64().unwrap() > all, "{seen}");
+    // It has just begun: an hour of this.
+    let a_day = seen["bytes_a_day"].as_u64().unwrap();
+    assert!(a_day > all * 20 && a_day < all * 60, "{seen}, {all}");
+    assert_eq!(seen["days_left_until"], "audit.reserve");
+
+    reloaded(&server, "reserve = \"none\"", "keep_size = \"1GiB\"");
+    let days = (1 << 30) / a_day;
+    let said = trail();
+    assert_eq!(said["days_left_until"], "audit.keep_size", "{said}");
+    assert!(
+        said["days_left"].as_u64().unwrap().abs_diff(days) <= days / 10 + 1,
+        "{said}, {days}"
+    );
+    let text = stdout(&server.ordaind(&["status"]));
+    assert!(
+        text.contains("days left until audit.keep_size removes the oldest"),
+        "{text}"
+    );
+    let metrics = stdout(&server.ordaind(&["metrics"]));
+    for sample in [
+        "\nordain_trail_bytes ",
+        "\nordain_trail_bytes_a_day ",
+        "\nordain_trail_days_left{until=\"audit.keep_size\"} ",
+    ] {
+        assert!(metrics.contains(sample), "{sample}: {metrics}");
+    }
+    reloaded(
+        &server,
+        "keep_size = \"1GiB\"",
+        "keep_age = \"1d\"\nkeep_size = \"1GiB\"",
+    );
+    assert_eq!(trail()["days_left_until"], "audit.keep_age");
 }

@@ -41,7 +41,7 @@ impl Kept {
 ///
 /// # Errors
 /// What reading the folder says.
-pub fn kept_files(trail: &Path) -> io::Result<Vec<Kept>> {
+pub(super) fn kept_files(trail: &Path) -> io::Result<Vec<Kept>> {
     let known = |(last, path): (u64, PathBuf)| {
         let meta = std::fs::symlink_metadata(&path).ok()?;
         Some(Kept {

@@ -29,6 +29,18 @@ pub fn packed_name(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Bytes that a compressed file holds, as it says itself.
+pub fn unpacked_size(path: &Path) -> Option<u64> {
+    let mut head = Vec::new();
+    // The longest head of a frame (RFC 8878).
+    File::open(path)
+        .ok()?
+        .take(18)
+        .read_to_end(&mut head)
+        .ok()?;
+    zstd::zstd_safe::get_frame_content_size(&head).ok()?
+}
+
 impl std::fmt::Debug for Content {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.is_packed() { "packed" } else { "plain" };

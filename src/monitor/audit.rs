@@ -3,7 +3,7 @@
 use super::journal::Journal;
 use super::metrics::count;
 use super::strangers::Summary;
-use crate::audit::{Record, Trail};
+use crate::audit::{Files, Record, Trail};
 use crate::budget::Budgets;
 use std::cell::{Cell, Ref, RefCell};
 use std::io;
@@ -40,6 +40,8 @@ pub struct Audit {
 /// What is known of the trail's old files.
 #[derive(Debug, Default)]
 pub struct Keeping {
+    /// The files as they were seen last.
+    pub files: RefCell<Files>,
     /// Why a file that is due is still there, for the daemon's health.
     pub fault: RefCell<Option<String>>,
     /// How many files were removed since the start.

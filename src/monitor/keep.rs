@@ -5,7 +5,7 @@ use super::archive::archive;
 use super::state::Shared;
 use super::{metrics, trail};
 use crate::audit::{
-    Content, Due, KeepRules, Kept, Record, Steady, What, content, due, kept_files, pack,
+    Content, Due, KeepRules, Kept, Record, Steady, What, content, due, looked_at, pack,
 };
 use crate::encoding::base64;
 use crate::limits::{KEEP_EVEN, KEEP_LOOK, KEEP_PAUSE, KEEP_PAUSE_MOST};
@@ -83,9 +83,14 @@ impl Keeper {
     async fn look(&mut self, state: &Shared) -> Result<Looked, String> {
         let settings = state.settings();
         let rules = settings.audit.keep;
-        let path = settings.trail.clone();
-        let files = aside(move || kept_files(&path)).await?;
+        let (path, known) = (
+            settings.trail.clone(),
+            state.audit.keeping.files.borrow().clone(),
+        );
+        let files = aside(move || looked_at(&path, &known)).await?;
         let files = files.map_err(|fault| format!("the trail's folder cannot be read: {fault}"))?;
+        state.audit.keeping.files.replace(files.clone());
+        let files = files.rotated;
         let current = state.audit.trail().length();
         let now = self.clock.now(now());
         match due(&files, current, &rules, now) {

@@ -6,6 +6,7 @@ use super::metrics::Counters;
 use super::run::Phase;
 use super::state::State;
 use super::{listeners, penalties};
+use crate::audit::Until;
 use crate::limits::{self, LIMIT_NEAR};
 use crate::policy::{Command, Policy};
 use crate::verb::{
@@ -181,6 +182,32 @@ pub fn journal_lag(state: &State) -> Option<u64> {
         .map(|journal| seq.saturating_sub(journal.sent()))
 }
 
+/// How large the trail is, how fast it grows, and how long there is room for it.
+pub struct TrailRoom {
+    /// How many files it has.
+    pub files: usize,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Bytes that a day takes.
+    pub a_day: u64,
+    /// How many days are left, and what ends them.
+    pub left: Option<(Option<u64>, Until)>,
+}
+
+/// How large the trail is, how fast it grows, and how long there is room for it.
+pub fn trail_room(state: &State) -> TrailRoom {
+    let files = state.audit.keeping.files.borrow();
+    let current = state.audit.trail().length();
+    let a_day = files.a_day(current, crate::clock::now());
+    let rules = state.settings().audit.keep;
+    TrailRoom {
+        files: files.rotated.len() + 1,
+        bytes: files.bytes(current),
+        a_day,
+        left: files.days_left((current, a_day), &rules, state.audit.spare.get()),
+    }
+}
+
 /// For `status`.
 pub fn status(state: &State) -> StatusView {
     let settings = state.settings();
@@ -330,9 +357,15 @@ fn command_counts(policy: &Policy) -> CommandCounts {
 }
 
 fn trail(state: &State) -> TrailView {
+    let room = trail_room(state);
     TrailView {
         file: state.settings().trail.display().to_string(),
         records: state.audit.trail().head().seq,
+        files: room.files,
+        bytes: room.bytes,
+        bytes_a_day: room.a_day,
+        days_left: room.left.and_then(|(days, _)| days),
+        days_left_until: room.left.map(|(_, until)| until.key().into()),
         not_on_disk_yet: trail_lag(state),
         missed: state.audit.trail().missed(),
         not_in_the_journal_yet: journal_lag(state),

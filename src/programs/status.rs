@@ -4,7 +4,7 @@ use super::display::plain;
 use super::{complain, local, say, say_json, say_lines};
 use crate::exit::{Human, Status};
 use crate::sys;
-use crate::verb::{self, FrontendView, LastFault, Metrics, StatusView};
+use crate::verb::{self, FrontendView, LastFault, Metrics, StatusView, TrailView};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -73,6 +73,7 @@ fn lines(status: &StatusView) -> Vec<String> {
     lines.push(row("locked", or_none(&status.locked)));
     lines.push(row("penalties", penalties(status)));
     lines.push(row("trail", trail(status)));
+    lines.push(row("", room(&status.trail)));
     lines.extend(status.limits_near.iter().map(|near| {
         let whose = near.user.as_ref().map(|user| format!(" by `{user}`"));
         let whose = whose.unwrap_or_default();
@@ -189,10 +190,84 @@ fn trail(status: &StatusView) -> String {
     )
 }
 
+/// How large the trail is, and how long there is room for it.
+fn room(trail: &TrailView) -> String {
+    let files = match trail.files {
+        1 => "1 file".to_owned(),
+        files => format!("{files} files"),
+    };
+    let size = format!("{files}, {}", Bytes(trail.bytes));
+    let day = Bytes(trail.bytes_a_day);
+    let Some(until) = &trail.days_left_until else {
+        return size;
+    };
+    let what = match until.as_str() {
+        "audit.keep_size" => "until audit.keep_size removes the oldest",
+        "audit.keep_age" => "files go by audit.keep_age before it is full",
+        _ => "until its disk is down to audit.reserve and nothing runs",
+    };
+    match trail.days_left {
+        Some(days) => format!("{size}; {day} a day: {days} days left {what}"),
+        None => format!("{size}; {day} a day: {what}"),
+    }
+}
+
+/// Bytes for people.
+struct Bytes(u64);
+
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.iter().find(|(unit, _)| self.0 >= *unit) {
+            Some((unit, name)) => {
+                let tenths = u128::from(self.0) * 10 / u128::from(*unit);
+                write!(out, "{}.{} {name}", tenths / 10, tenths % 10)
+            }
+            None => write!(out, "{} bytes", self.0),
+        }
+    }
+}
+
 fn lately(fault: &LastFault) -> String {
     let LastFault { time, times, text } = fault;
     match times {
         1 => format!("{time} {text}"),
         times => format!("{time} {text} (the last of {times})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_there_is_room_is_said_in_one_line() {
+        let said = |bytes, days_left, until: Option<&str>| {
+            room(&TrailView {
+                file: "f".into(),
+                records: 7,
+                files: 3,
+                bytes,
+                bytes_a_day: 3 << 19,
+                days_left,
+                days_left_until: until.map(str::to_owned),
+                not_on_disk_yet: 0,
+                missed: 0,
+                not_in_the_journal_yet: None,
+            })
+        };
+        assert_eq!(said(1023, None, None), "3 files, 1023 bytes");
+        assert_eq!(
+            said(5 << 30, Some(12), Some("audit.reserve")),
+            "3 files, 5.0 GiB; 1.5 MiB a day: 12 days left until its disk is down to audit.reserve and nothing runs"
+        );
+        assert_eq!(
+            said(1100, Some(0), Some("audit.keep_size")),
+            "3 files, 1.0 KiB; 1.5 MiB a day: 0 days left until audit.keep_size removes the oldest"
+        );
+        assert_eq!(
+            said(1100, None, Some("audit.keep_age")),
+            "3 files, 1.0 KiB; 1.5 MiB a day: files go by audit.keep_age before it is full"
+        );
     }
 }

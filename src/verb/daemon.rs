@@ -229,6 +229,18 @@ pub struct TrailView {
     pub file: String,
     /// How many records the trail has, from its beginning.
     pub records: u64,
+    /// How many files the trail has, the one that is written to and those that were rotated.
+    pub files: usize,
+    /// Bytes that all these files take.
+    pub bytes: u64,
+    /// Bytes that a day of it takes, by the last day, or since the trail began.
+    pub bytes_a_day: u64,
+    /// How many days are left at this pace; `null` where it does not end, or nothing was written.
+    pub days_left: Option<u64>,
+    /// What bounds it, a key of the configuration: `audit.keep_size` (then the oldest files are
+    /// removed), `audit.reserve` (then nothing new runs), or `audit.keep_age` (the files become too
+    /// old before either); `null` where nothing was written.
+    pub days_left_until: Option<String>,
     /// Records that are written and not yet known to be on the disk.
     pub not_on_disk_yet: u64,
     /// Records that could not be written and are not yet told of.

@@ -3,7 +3,9 @@
 use super::exposition::{Exposition, Kind, labels, seconds};
 use super::totals::totals;
 use crate::monitor::penalties;
-use crate::monitor::report::{bounded, faults, journal_lag, phases, sessions, trail_lag};
+use crate::monitor::report::{
+    bounded, faults, journal_lag, phases, sessions, trail_lag, trail_room,
+};
 use crate::monitor::state::State;
 use std::time::{Duration, SystemTime};
 
@@ -158,6 +160,37 @@ fn trail(out: &mut Exposition, state: &State) {
         "Records that could not be written and are not yet told of.",
         state.audit.trail().missed(),
     );
+
+    let room = trail_room(state);
+    out.one(
+        "ordain_trail_files",
+        Kind::Gauge,
+        "Files of the audit trail.",
+        room.files,
+    );
+
+    out.one(
+        "ordain_trail_bytes",
+        Kind::Gauge,
+        "Bytes that all files of the audit trail take.",
+        room.bytes,
+    );
+
+    out.one(
+        "ordain_trail_bytes_a_day",
+        Kind::Gauge,
+        "Bytes that a day of the audit trail takes, by the last one.",
+        room.a_day,
+    );
+
+    if let Some((Some(days), until)) = room.left {
+        out.many(
+            "ordain_trail_days_left",
+            Kind::Gauge,
+            "Days until the audit trail is full at this pace, and what ends them.",
+            [(labels(&[("until", until.key())]), days)],
+        );
+    }
 
     out.one(
         "ordain_trail_files_removed_total",
