@@ -654,3 +654,44 @@ fn status_and_metrics_say_how_long_there_is_room() {
     );
     assert_eq!(trail()["days_left_until"], "audit.keep_age");
 }
+
+/// What the book says that a run takes: bytes of its records, and of what they are compressed.
+#[test]
+fn a_run_takes_as_much_of_the_trail_as_the_book_says() {
+    const RUNS: u64 = 100;
+    let setup = || Server::new().common(&["true"]).alice();
+    let bytes_a_run = |server: &mut Server| {
+        server.stop();
+        let rotated = server.path("state/trail-000000999999.jsonl");
+        std::fs::copy(server.path("state/trail.jsonl"), &rotated).unwrap();
+        let plain = std::fs::metadata(&rotated).unwrap().len();
+        ordain::audit::pack(&rotated).unwrap();
+        let packed = ordain::audit::packed_name(&rotated);
+        let small = std::fs::metadata(&packed).unwrap().len();
+        std::fs::remove_file(packed).unwrap();
+        (plain / RUNS, small / RUNS)
+    };
+
+    let mut server = setup().start();
+    for _ in 0..RUNS {
+        run(&server);
+    }
+    let (plain, small) = bytes_a_run(&mut server);
+    assert!(
+        plain < 2400 && small < 700,
+        "a login each: {plain}, compressed {small}"
+    );
+
+    let mut server = setup().start();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let session = server.session("alice").await;
+        for _ in 0..RUNS {
+            common::ran(&session, "true").await;
+        }
+    });
+    let (plain, small) = bytes_a_run(&mut server);
+    assert!(
+        plain < 1200 && small < 330,
+        "one session: {plain}, compressed {small}"
+    );
+}

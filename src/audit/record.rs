@@ -28,6 +28,16 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Whether a number says nothing that its absence does not.
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
+
+/// The same, of one that may not be known.
+fn is_nothing(number: &Option<u64>) -> bool {
+    number.is_none_or(|number| number == 0)
+}
+
 impl Record<'_> {
     /// The user at whose charge it is written: who has asked for what it tells of.
     pub fn payer(&self) -> Option<&str> {
@@ -470,30 +480,36 @@ pub enum What<'a> {
         /// Milliseconds from the run's start to its end.
         duration_ms: u64,
         /// Milliseconds of processor time outside the kernel, of the main process and the children
-        /// it waited for.
+        /// it waited for; absent where it is 0.
+        #[serde(skip_serializing_if = "is_zero")]
         user_ms: u64,
         /// Milliseconds of processor time inside the kernel, of the main process and the children
-        /// it waited for.
+        /// it waited for; absent where it is 0.
+        #[serde(skip_serializing_if = "is_zero")]
         system_ms: u64,
-        /// The most memory that the run had, in KiB; 0 where that is not known.
+        /// The most memory that the run had, in KiB; absent where that is not known.
+        #[serde(skip_serializing_if = "is_zero")]
         peak_kib: u64,
-        /// Processes that outlived the main one and were killed.
+        /// Processes that outlived the main one and were killed; absent where it is 0.
+        #[serde(skip_serializing_if = "is_zero")]
         left_killed: u32,
-        /// Processes that outlived the main one and go on, by the command's rule.
+        /// Processes that outlived the main one and go on, by the command's rule; absent where it is 0.
+        #[serde(skip_serializing_if = "is_zero")]
         left_running: u32,
         /// `verified` when the kernel vouches that no other process is left, else `unverified`.
         tree: &'a str,
-        /// Whose word the three counts of bytes are: `frontend`; absent when it told none.
+        /// Whose word the three counts of bytes are: `frontend`; absent when it told none. With it a
+        /// count that is absent is 0.
         #[serde(skip_serializing_if = "Option::is_none")]
         bytes_reported_by: Option<&'a str>,
         /// Bytes of standard input that the command took.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "is_nothing")]
         stdin_bytes: Option<u64>,
         /// Bytes of standard output that were read.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "is_nothing")]
         stdout_bytes: Option<u64>,
         /// Bytes of standard error that were read.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "is_nothing")]
         stderr_bytes: Option<u64>,
     },
     /// Processes that a run had left running, by its command's rule, were killed.
