@@ -18,6 +18,7 @@ mod report;
 mod runs;
 mod seen;
 mod sessions;
+mod timed;
 mod unseen;
 mod verify;
 
@@ -28,9 +29,10 @@ pub use kept::{Content, Due, KeepRules, Kept, Steady, content, due};
 pub use lines::{Is, Line, Lines};
 pub use pace::{Files, Until, looked_at};
 pub use packed::{pack, packed_name};
-pub use record::{KINDS, Record, What};
+pub use record::{KINDS, What};
 pub use report::{Fault, Open, Report};
 pub use sessions::SignedBy;
+pub use timed::Record;
 pub use unseen::{UNSEEN, Unseen, unseen_table};
 pub use verify::Verifier;
 
@@ -393,6 +395,8 @@ impl Tail {
     }
 }
 
+#[cfg(test)]
+mod absent_tests;
 #[cfg(test)]
 mod agreement_tests;
 #[cfg(test)]

@@ -1,61 +1,6 @@
 //! The records: one kind for each thing worth proving, each with stable fields.
 
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
-/// A record with its time.
-#[derive(Debug, Serialize)]
-pub struct Record<'a> {
-    /// When it happened: UTC, RFC 3339 with microseconds.
-    time: String,
-    /// What happened.
-    #[serde(flatten)]
-    what: What<'a>,
-}
-
-impl<'a> Record<'a> {
-    /// A record of something that happens now.
-    pub fn now(what: What<'a>) -> Self {
-        let now = OffsetDateTime::from(crate::clock::now());
-        let now = now
-            .replace_nanosecond(now.nanosecond() / 1000 * 1000)
-            .unwrap_or(now);
-        Self {
-            time: now.format(&Rfc3339).unwrap_or_default(),
-            what,
-        }
-    }
-}
-
-/// Whether a number says nothing that its absence does not.
-fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
-    *number == N::default()
-}
-
-/// The same, of one that may not be known.
-fn is_nothing(number: &Option<u64>) -> bool {
-    number.is_none_or(|number| number == 0)
-}
-
-impl Record<'_> {
-    /// The user at whose charge it is written: who has asked for what it tells of.
-    pub fn payer(&self) -> Option<&str> {
-        match &self.what {
-            What::Login {
-                user,
-                outcome: "accepted",
-                ..
-            }
-            | What::Logout { user, .. }
-            | What::KeptEnded { user, .. }
-            | What::Password { user, .. }
-            | What::Request { user, .. }
-            | What::End { user, .. } => Some(user),
-            _ => None,
-        }
-    }
-}
 
 /// The kinds, as they are written.
 pub const KINDS: &[&str] = &[
@@ -550,4 +495,14 @@ pub enum What<'a> {
         /// `granted` or `refused`.
         decision: &'a str,
     },
+}
+
+/// Whether a number says nothing that its absence does not.
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
+
+/// The same, of one that may not be known.
+fn is_nothing(number: &Option<u64>) -> bool {
+    number.is_none_or(|number| number == 0)
 }

@@ -1,5 +1,5 @@
-//! Old files of the trail: removed when they are beyond what is kept, each recorded and signed
-//! before it goes.
+//! Rotated files of the trail: compressed, and removed when they are beyond what is kept, each
+//! archived, recorded and signed before it goes.
 
 use super::archive::archive;
 use super::state::Shared;
