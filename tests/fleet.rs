@@ -2,70 +2,10 @@
 
 mod common;
 
-use common::{Cmd, PASSWORD, Server, Setup, client_in, stderr, stdout, write};
+use common::{Cmd, Machines, Server, stderr, stdout, write};
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
-
-/// Several daemons that the client knows as web1, web2 and so on.
-struct Machines {
-    servers: Vec<Server>,
-    folder: tempfile::TempDir,
-}
-
-impl Machines {
-    /// Each of them is set up with its number.
-    fn new(count: usize, each: impl Fn(usize) -> Vec<Cmd>) -> Self {
-        Self::of(count, |number| Server::new().commands(each(number)).alice())
-    }
-
-    fn of(count: usize, each: impl Fn(usize) -> Setup) -> Self {
-        let machines = Self {
-            servers: (1..=count).map(|number| each(number).start()).collect(),
-            folder: tempfile::tempdir().unwrap(),
-        };
-        machines.settings("");
-        machines
-    }
-
-    /// Writes the client's settings: a host for each daemon, and more.
-    fn settings(&self, more: &str) {
-        let mut text =
-            format!("[defaults]\nuser = \"alice\"\npassword_file = \"password\"\n{more}\n");
-        for (number, server) in self.servers.iter().enumerate() {
-            let pin = stdout(&server.ordaind(&["fingerprint"]));
-            text += &format!(
-                "[hosts.web{}]\naddress = \"127.0.0.1\"\nport = {}\npin = \"{}\"\n",
-                number + 1,
-                server.port,
-                pin.trim()
-            );
-        }
-        write(&self.path().join("password"), PASSWORD, 0o600);
-        write(&self.path().join("client.toml"), &text, 0o600);
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn client(&self, words: &[&str]) -> Command {
-        let mut client = client_in(self.path(), "client.toml");
-        client.args(words);
-        client
-    }
-
-    fn ordain(&self, words: &[&str]) -> Output {
-        self.client(words).output().unwrap()
-    }
-
-    /// How many runs of a command have started on a machine, counted from 1 on.
-    fn starts(&self, machine: usize) -> usize {
-        let records = self.servers[machine - 1].records("start");
-        records.len()
-    }
-}
 
 /// A command that prints one thing, and ends so.
 fn says(name: &str, script: &str) -> Cmd {
@@ -100,7 +40,7 @@ fn each_line_stands_behind_its_hosts_name_and_the_end_names_who_failed() {
             "ordain: 2 exit 0 · 1 exit 3: web2",
             &format!(
                 "ordain: again: ordain fleet retry {} --failed",
-                noted(&machines)
+                machines.noted()
             ),
             "web1: err 1",
             "web2: err 2",
@@ -308,20 +248,6 @@ fn waits(machine: usize, gate: &Path) -> Cmd {
     says("wait", &script).goes_on()
 }
 
-/// The id of the only run on many machines that the client has noted.
-fn noted(machines: &Machines) -> String {
-    let said = stdout(&machines.ordain(&["--json", "fleet"]));
-    let line: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
-    line["fleet"].as_str().unwrap().to_owned()
-}
-
-/// Waits until a command has begun on all of them.
-fn all_have_begun(machines: &Machines) {
-    for server in &machines.servers {
-        server.wait_for_records("start", 1);
-    }
-}
-
 #[test]
 fn what_a_dead_client_has_begun_is_taken_up_again_and_runs_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -331,11 +257,11 @@ fn what_a_dead_client_has_begun_is_taken_up_again_and_runs_once() {
         .client(&["run", "web[1-3]", "wait"])
         .spawn()
         .unwrap();
-    all_have_begun(&machines);
+    machines.all_have_begun();
     client.kill().unwrap();
     client.wait().unwrap();
 
-    let id = noted(&machines);
+    let id = machines.noted();
     std::fs::write(&gate, "").unwrap();
     let output = machines.ordain(&["fleet", "attach", &id]);
     let said = stdout(&output);
@@ -387,11 +313,11 @@ fn a_run_that_ends_with_its_client_goes_on_when_the_same_session_comes_back() {
         .client(&["run", "web[1-2]", "wait"])
         .spawn()
         .unwrap();
-    all_have_begun(&machines);
+    machines.all_have_begun();
     client.kill().unwrap();
     client.wait().unwrap();
 
-    let id = noted(&machines);
+    let id = machines.noted();
     let again = machines
         .client(&["fleet", "attach", &id])
         .stdout(std::process::Stdio::piped())
@@ -457,8 +383,8 @@ fn whoever_leaves_is_told_how_to_come_back_and_may_end_it_from_elsewhere() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    all_have_begun(&machines);
-    let id = noted(&machines);
+    machines.all_have_begun();
+    let id = machines.noted();
     let busy = machines.ordain(&["fleet", "attach", &id]);
     assert!(
         stderr(&busy).contains("another ordain attends to fleet"),
@@ -497,7 +423,7 @@ fn only_those_that_failed_are_asked_again() {
     });
     let output = machines.ordain(&["run", "web[1-3]", "check"]);
     let said = stderr(&output);
-    let id = noted(&machines);
+    let id = machines.noted();
     let again = format!("ordain: again: ordain fleet retry {id} --failed\n");
     assert!(said.ends_with(&again), "{said}");
 
@@ -515,7 +441,7 @@ fn only_those_that_failed_are_asked_again() {
         (1, 2, 1)
     );
 
-    let other = noted(&machines);
+    let other = machines.noted();
     assert_ne!(id, other);
     assert!(machines.ordain(&["fleet", "forget", &id]).status.success());
     let gone = machines.ordain(&["fleet", "show", &id]);

@@ -9,6 +9,7 @@
 mod agent;
 mod builder;
 mod client;
+mod machines;
 mod server;
 mod standard;
 mod words;
@@ -16,6 +17,7 @@ mod words;
 pub use agent::RealAgent;
 pub use builder::{Cmd, Setup, hash, run_as};
 pub use client::{client_in, host, log_in, ran, trusting};
+pub use machines::Machines;
 pub use server::{Log, Server, launch, port_in};
 pub use words::{
     PASSWORD, PATIENCE, alive, block, grouped, invocation, is_root, run, signal, stderr, stdout,

@@ -1,4 +1,9 @@
 //! A server that plays what it is told, over real TLS, and a real client of it.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test program uses its part of this"
+)]
 
 mod lies;
 mod stories;
@@ -15,6 +20,7 @@ use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -276,16 +282,35 @@ impl Liar {
         patient: bool,
     ) -> (Command, Arc<Mutex<Notes>>, tokio::task::AbortHandle) {
         let notes = Arc::new(Mutex::new(Notes::default()));
+        let (port, serving) = self.serves(case.script.clone(), &notes);
+
+        let mut command = client_in(self.folder.path(), case.story.settings);
+        command.current_dir(self.folder.path());
+        command.args(["--tls-name", "localhost", "--connect-timeout", "2s"]);
+        if !patient {
+            command.env("ORDAIN_FAULT", "patience:500");
+        }
+        let host = format!("127.0.0.1:{port}");
+        command.args(case.story.words.iter().map(|word| match *word {
+            "HOST" => host.as_str(),
+            word => word,
+        }));
+        (command, notes, serving)
+    }
+
+    /// A server of this script: its port, and what ends it.
+    fn serves(
+        &self,
+        script: Vec<Step>,
+        notes: &Arc<Mutex<Notes>>,
+    ) -> (u16, tokio::task::AbortHandle) {
         let listener = self
             .runtime
             .block_on(TcpListener::bind("127.0.0.1:0"))
             .unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (acceptor, script, noted) = (
-            self.acceptor.clone(),
-            Arc::new(case.script.clone()),
-            notes.clone(),
-        );
+        let (acceptor, script) = (self.acceptor.clone(), Arc::new(script));
+        let noted = notes.clone();
         let serving = self.runtime.spawn(async move {
             // One that could always be reached again would be gone on with for ever, as an honest one.
             for _ in 0..LINKS {
@@ -300,19 +325,17 @@ impl Liar {
                 ));
             }
         });
+        (port, serving.abort_handle())
+    }
 
-        let mut command = client_in(self.folder.path(), case.story.settings);
-        command.current_dir(self.folder.path());
-        command.args(["--tls-name", "localhost", "--connect-timeout", "2s"]);
-        if !patient {
-            command.env("ORDAIN_FAULT", "patience:500");
-        }
-        let host = format!("127.0.0.1:{port}");
-        command.args(case.story.words.iter().map(|word| match *word {
-            "HOST" => host.as_str(),
-            word => word,
-        }));
-        (command, notes, serving.abort_handle())
+    /// A server of this script for a client of the test's own, as long as this liar lives.
+    pub fn host(&self, script: Vec<Step>) -> u16 {
+        self.serves(script, &Arc::default()).0
+    }
+
+    /// The certificate of the authority behind it, which has signed for `localhost`.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
     }
 
     /// The client with pipes.

@@ -31,11 +31,10 @@ impl Fleet {
         let said = Captured::default();
         let outcome = {
             let mut tried = pin!(said.catches(self.tried(host, &begun)));
-            let mut wish = self.wish.subscribe();
             tokio::select! {
                 outcome = &mut tried => outcome,
                 // What may have begun hears the wish itself.
-                _ = wish.wait_for(|wish| *wish != Wish::GoOn) => {
+                () = self.unwanted() => {
                     if begun.get() { tried.await } else { Ok(End::NotStarted) }
                 }
             }
@@ -150,6 +149,8 @@ impl Fleet {
         let late = tokio::time::sleep(timeout.unwrap_or(FOR_EVER));
         tokio::pin!(pouring, late);
         let mut wish = self.wish.subscribe();
+        // What was wished while it began is heard now.
+        wish.mark_changed();
         if self.first_wish == Wish::Cancel {
             cancel(&run);
         }

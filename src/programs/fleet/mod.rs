@@ -150,6 +150,13 @@ impl Fleet {
         Ok(fleet.told(&ends).await)
     }
 
+    /// Waits until something else is wanted than that all goes on. Nothing of the wish is held then,
+    /// so that there can be a next one.
+    async fn unwanted(&self) {
+        let mut wish = self.wish.subscribe();
+        let _ = wish.wait_for(|wish| *wish != Wish::GoOn).await;
+    }
+
     /// A host as it is called.
     fn name(&self, host: usize) -> &str {
         self.hosts.get(host).map_or("", |host| host.name.as_str())

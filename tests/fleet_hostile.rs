@@ -1,0 +1,272 @@
+//! Many machines at once, where some of them, the network, the disk or whoever is at the keyboard do
+//! what nobody wants: the others' ends are told, nobody is forgotten, and nothing runs twice.
+
+mod common;
+mod liar;
+
+use common::{Cmd, Machines, Server, signal, stderr, stdout, wait, write};
+use liar::{Act, Liar, Step, When, stories};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Whatever hosts do, nothing of this takes longer.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// A client that is under way, and what it writes meanwhile.
+struct Going {
+    child: Child,
+    out: std::thread::JoinHandle<Vec<u8>>,
+    err: std::thread::JoinHandle<Vec<u8>>,
+}
+
+impl Going {
+    fn new(mut client: Command) -> Self {
+        let mut child = client
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = whole(child.stdout.take().unwrap());
+        let err = whole(child.stderr.take().unwrap());
+        Self { child, out, err }
+    }
+
+    /// Its end, which comes in time.
+    fn ends(mut self) -> Output {
+        let ended = in_time(&mut self.child);
+        let (stdout, stderr) = (self.out.join().unwrap(), self.err.join().unwrap());
+        let said = || String::from_utf8_lossy(&[&stdout[..], &stderr].concat()).into_owned();
+        let status = ended.unwrap_or_else(|| panic!("it does not end: {}", said()));
+        Output {
+            status,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+fn whole(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).unwrap();
+        all
+    })
+}
+
+/// How a process ends; nothing, and no process any more, where it does not in time.
+fn in_time(child: &mut Child) -> Option<std::process::ExitStatus> {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if Instant::now() > until {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return None;
+        }
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+fn bounded(client: Command) -> Output {
+    Going::new(client).ends()
+}
+
+fn says(name: &str, script: &str) -> Cmd {
+    Cmd::sh(name, script, &[])
+}
+
+/// A host that does this with everybody who comes, for as long as this test lives.
+fn host(does: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let does = does.clone();
+            std::thread::spawn(move || does(socket));
+        }
+    });
+    port
+}
+
+/// A port on which nobody listens.
+fn nobody() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Reads all that comes, and says nothing.
+fn silent(mut socket: TcpStream) {
+    let _ = std::io::copy(&mut socket, &mut std::io::sink());
+}
+
+/// A byte a second, each as TLS would begin.
+fn dribbles(mut socket: TcpStream) {
+    while socket.write_all(b"\x16").is_ok() {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Settings of a host at this port, with whatever makes it trusted.
+fn settings(name: &str, port: u16, trust: &str) -> String {
+    format!("[hosts.{name}]\naddress = \"127.0.0.1\"\nport = {port}\n{trust}\n")
+}
+
+/// What makes a liar trusted.
+fn trusted(liar: &Liar) -> String {
+    let authority = liar.authority();
+    format!("ca = \"{}\"\ntls_name = \"localhost\"", authority.display())
+}
+
+/// What an honest server says until this comes.
+fn until(when: When) -> Vec<Step> {
+    let honest = stories().into_iter().find(|story| story.name == "run");
+    let script = honest.unwrap().script;
+    let before = script.into_iter().take_while(|step| step.when != when);
+    before.chain([Act::Silence.when(when)]).collect()
+}
+
+/// Every line is one event in printable ASCII.
+fn events(output: &Output) -> Vec<serde_json::Value> {
+    let said = stdout(output);
+    assert!(
+        said.bytes()
+            .all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)),
+        "{said:?}"
+    );
+    said.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect()
+}
+
+/// How often the notes of a client's runs on many machines say something.
+fn noted(machines: &Machines, what: &str) -> usize {
+    let folder = machines.path().join("home/ordain/fleets");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let notes = files.filter(|file| file.path().extension().is_some_and(|end| end == "jsonl"));
+    notes
+        .map(|file| {
+            std::fs::read_to_string(file.path())
+                .unwrap_or_default()
+                .matches(what)
+                .count()
+        })
+        .sum()
+}
+
+/// The notes of the youngest run.
+fn notes_of(machines: &Machines) -> PathBuf {
+    let name = format!("home/ordain/fleets/{}.jsonl", machines.noted());
+    machines.path().join(name)
+}
+
+/// One daemon on all addresses of this machine, which its client knows by `127.0.*`.
+fn everywhere(command: Cmd) -> Server {
+    let server = Server::new()
+        .without_listeners()
+        .server("listen = [\"0.0.0.0:0\"]")
+        .command(command)
+        .alice()
+        .start();
+    let pin = stdout(&server.ordaind(&["fingerprint"]));
+    let text = format!(
+        "[defaults]\nuser = \"alice\"\npassword_file = \"password\"\n[hosts.\"127.0.*\"]\nport = {}\npin = \"{}\"\n",
+        server.port,
+        pin.trim()
+    );
+    write(&server.path("many.toml"), &text, 0o600);
+    server
+}
+
+/// A client of that daemon, begun by another program with its words.
+fn begun_by(program: &[&str], client: &Command) -> Command {
+    let mut command = Command::new(program[0]);
+    command
+        .args(&program[1..])
+        .arg(client.get_program())
+        .args(client.get_args());
+    for (name, value) in client.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// What a client shows at a terminal of its own.
+fn at_a_terminal(client: &Command) -> String {
+    let (kept, given) = ordain::sys::terminal((200, 40), None).unwrap();
+    let mut command = begun_by(&["setsid", "--ctty", "--wait"], client);
+    let way = || Stdio::from(given.try_clone().unwrap());
+    let mut child = command
+        .stdin(way())
+        .stdout(way())
+        .stderr(way())
+        .spawn()
+        .unwrap();
+    let (mut terminal, mut seen, mut piece) = (File::from(kept), Vec::new(), [0; 4096]);
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let over = child.try_wait().unwrap().is_some();
+        while ordain::sys::wait_readable(terminal.as_fd(), Duration::from_millis(2)).is_ok() {
+            match terminal.read(&mut piece) {
+                Ok(count @ 1..) => seen.extend_from_slice(&piece[..count]),
+                _ => break,
+            }
+        }
+        if over {
+            return String::from_utf8_lossy(&seen).into_owned();
+        }
+        assert!(Instant::now() < until, "{}", String::from_utf8_lossy(&seen));
+    }
+}
+
+/// The line that says what all came to.
+fn last(output: &Output) -> String {
+    let said = stderr(output);
+    let line = said
+        .lines()
+        .rfind(|line| line.starts_with("ordain: ") && !line.contains("ordain fleet "));
+    line.unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+/// The second one waited for ever for a lock that the first one held.
+#[test]
+fn an_interrupt_that_comes_twice_leaves_what_goes_on() {
+    let machines = Machines::new(2, |_| {
+        vec![
+            says("stays", "trap '' TERM INT; echo up; sleep 45")
+                .grace("40s")
+                .goes_on(),
+        ]
+    });
+    let mut child = machines
+        .client(&["run", "web[1-2]", "stays"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().is_some() && lines.next().is_some());
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    signal(child.id(), "-INT");
+    let first = said.next().unwrap().unwrap();
+    assert!(first.contains("once more leaves it to itself"), "{first}");
+    signal(child.id(), "-INT");
+    let ended = in_time(&mut child);
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(255));
+    let rest: Vec<String> = said.map(Result::unwrap).collect();
+    assert!(
+        rest.iter()
+            .any(|line| line == "ordain: 2 going on: web[1-2]"),
+        "{rest:?}"
+    );
+}
