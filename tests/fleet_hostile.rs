@@ -238,6 +238,42 @@ fn last(output: &Output) -> String {
     line.unwrap_or_else(|| panic!("{said}")).to_owned()
 }
 
+/// Neither Ctrl-C nor SIGTERM ended it, and `--timeout` said that nothing had begun.
+#[test]
+fn a_server_that_takes_a_request_and_says_nothing_is_unknown_and_given_up_in_time() {
+    let machines = Machines::new(2, |_| vec![says("check", "echo well")]);
+    let liar = Liar::new();
+    let mute = liar.host(until(When::Open("run")));
+    machines.settings(&settings("mute", mute, &trusted(&liar)));
+    for how in ["--timeout", "-INT", "-TERM"] {
+        let before = noted(&machines, "\"sent\":true");
+        let mut words = vec!["run", "web[1-2],mute", "check"];
+        if how == "--timeout" {
+            words.splice(1..1, [how, "1s"]);
+        }
+        let going = Going::new(machines.client(&words));
+        if how != "--timeout" {
+            wait("all requests", || {
+                noted(&machines, "\"sent\":true") == before + 3
+            });
+            wait("two ends", || {
+                let known = machines.ordain(&["fleet", "show", &machines.noted()]);
+                stdout(&known).matches("  exit 0  run ").count() == 2
+            });
+            signal(going.child.id(), how);
+        }
+        let output = going.ends();
+        assert_eq!(
+            last(&output),
+            "ordain: 2 exit 0 · 1 unknown (606): mute",
+            "{how}"
+        );
+        assert_eq!(output.status.code(), Some(255));
+        let shown = stdout(&machines.ordain(&["fleet", "show", &machines.noted()]));
+        assert!(shown.contains("mute  unknown (606)"), "{shown}");
+    }
+}
+
 /// The second one waited for ever for a lock that the first one held.
 #[test]
 fn an_interrupt_that_comes_twice_leaves_what_goes_on() {

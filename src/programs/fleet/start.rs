@@ -1,8 +1,8 @@
 //! The beginning of a run at one host of many: what is missing is asked for once for all of them.
 
+use super::Fleet;
 use super::again::Found;
 use super::screen::Manner;
-use super::{Fleet, Wish};
 use crate::cli::{ClientVerb, RunArgs};
 use crate::client::{ClientError, Durable, Session};
 use crate::credential::random;
@@ -101,24 +101,35 @@ impl Fleet {
         let starting = Durable::start_as(name, options, session, invocation, queued);
         let late = tokio::time::sleep(left.unwrap_or(FOR_EVER));
         tokio::pin!(starting, late);
-        let (mut wish, mut waits) = (self.wish.subscribe(), false);
+        let (mut waits, mut wished) = (false, false);
+        let answered = tokio::time::sleep(FOR_EVER);
+        tokio::pin!(answered);
         loop {
+            // What waits is given up then, and never begins.
+            if wished && waits {
+                begun.set(false);
+                return Ok(None);
+            }
             tokio::select! {
                 started = &mut starting => return started.map(Some),
                 Some(queued) = told.recv() => {
                     waits = true;
                     self.tell_queued(host, &queued).await;
                 }
-                // What waits is given up then, and never begins.
                 () = &mut late => {
+                    // Of what does not wait only the server knows whether it has begun.
+                    if !waits {
+                        return Err(unanswered("--timeout is over"));
+                    }
                     begun.set(false);
                     let text = "--timeout is over before the run has begun; it does not begin";
                     let _ = self.screen.note(host, text).await;
                     return Ok(None);
                 }
-                _ = wish.wait_for(|wish| *wish != Wish::GoOn), if waits => {
-                    begun.set(false);
-                    return Ok(None);
+                () = &mut answered => return Err(unanswered("given up")),
+                () = self.unwanted(), if !wished => {
+                    wished = true;
+                    answered.as_mut().reset(tokio::time::Instant::now() + ANSWER);
                 }
             }
         }
@@ -210,10 +221,18 @@ impl Fleet {
     }
 }
 
+/// How long a server may take to say whether a run has begun, once it is not wanted any more.
+const ANSWER: Duration = Duration::from_secs(2);
 /// For how long a request may be asked again by whoever takes the fleet up.
 const GOOD: Duration = Duration::from_secs(3600);
 /// Longer than any program runs.
 pub const FOR_EVER: Duration = Duration::from_secs(1 << 30);
+
+/// The server was asked, and has not said whether the run has begun.
+fn unanswered(why: &str) -> ClientError {
+    let text = format!("{why}, and the server has not said whether the run has begun");
+    ClientError::new(Code::OutcomeUnknown, text)
+}
 
 fn internal(fault: tokio::task::JoinError) -> ClientError {
     ClientError::new(Code::Internal, fault.to_string())
