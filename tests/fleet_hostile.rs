@@ -306,3 +306,55 @@ fn an_interrupt_that_comes_twice_leaves_what_goes_on() {
         "{rest:?}"
     );
 }
+
+/// The others waited for the first login, whose server said nothing.
+#[test]
+fn hosts_that_are_not_what_they_should_be_are_each_told_and_cost_the_others_nothing() {
+    let machines = Machines::new(2, |_| vec![says("check", "echo well")]);
+    let liar = Liar::new();
+    let pin = format!("pin = \"sha256:{}=\"", "A".repeat(43));
+    let more = [
+        settings("silent", host(silent), &pin),
+        settings("dribbles", host(dribbles), &pin),
+        settings("mute", liar.host(until(When::Accepted)), &trusted(&liar)),
+        settings("deaf", liar.host(until(When::Login)), &trusted(&liar)),
+        settings("gone", nobody(), &pin),
+        settings("changed", machines.servers[0].port, &pin),
+        settings("new", machines.servers[1].port, ""),
+    ];
+    machines.settings(&more.concat());
+    let set = "deaf,web[1-2],silent,dribbles,mute,gone,changed,new,name.invalid";
+    let words = ["--connect-timeout", "1s", "run", set, "check"];
+    let output = bounded(begun_by(&["setsid", "--wait"], &machines.client(&words)));
+    let said = stderr(&output);
+    assert_eq!(stdout(&output).matches("well\n").count(), 2, "{said}");
+    assert!(
+        last(&output)
+            .starts_with("ordain: 2 exit 0 · 4 unreachable (601): deaf,dribbles,mute,silent · "),
+        "{said}"
+    );
+    for part in [
+        "1 unreachable (602): changed",
+        "1 unreachable (607): new",
+        "name.invalid",
+        "gone",
+    ] {
+        assert!(last(&output).contains(part), "{part}: {said}");
+    }
+    assert_eq!(output.status.code(), Some(255));
+
+    let words = [&["--json"], &words[..]].concat();
+    let told = events(&bounded(begun_by(
+        &["setsid", "--wait"],
+        &machines.client(&words),
+    )));
+    let ends = told.iter().filter(|event| event["event"] == "end");
+    assert_eq!(ends.count(), 10);
+    let summary = told.last().unwrap();
+    assert_eq!(summary["sets"]["exit 0"], "web[1-2]");
+    assert_eq!(
+        summary["sets"]["unreachable (601)"],
+        "deaf,dribbles,mute,silent"
+    );
+    assert_eq!(summary["exit_status"], 255);
+}

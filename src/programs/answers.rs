@@ -102,6 +102,11 @@ impl Answers {
         }
     }
 
+    /// Whether these are for many hosts.
+    pub const fn are_for_many(&self) -> bool {
+        self.first.is_some()
+    }
+
     /// The turn to log in: at once, but for many hosts only one at first.
     ///
     /// # Errors

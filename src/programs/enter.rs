@@ -134,9 +134,39 @@ async fn prove(
     keep: bool,
 ) -> Result<Entered, ClientError> {
     let turn = target.answers.turn().await?;
-    let entered = proved(args, target, connection, keep).await;
+    let proving = proved(args, target, connection, keep);
+    let entered = match target.answers.are_for_many() {
+        true => answered(target, proving).await,
+        false => proving.await,
+    };
     turn.came_to(entered.as_ref().err());
     entered
+}
+
+/// Waits for a login at one host of many, the others of which wait for the first, for as long as
+/// reaching it may take. Time that somebody takes at a prompt does not count: nothing else goes on
+/// here meanwhile, so it is one tick at most.
+pub async fn answered<T>(
+    target: &Target,
+    login: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    const TICKS: u32 = 20;
+    let time = target.options.timeout;
+    let mut ticks = tokio::time::interval((time / TICKS).max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut login, mut left) = (std::pin::pin!(login), TICKS + 1);
+    while left > 0 {
+        tokio::select! {
+            biased;
+            entered = &mut login => return entered,
+            _ = ticks.tick() => left -= 1,
+        }
+    }
+    let text = format!(
+        "the server has not answered the login within {}",
+        Human(time)
+    );
+    Err(ClientError::new(Code::ConnectTimeout, text))
 }
 
 /// Tries one way to prove who somebody is after the other.

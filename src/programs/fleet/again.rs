@@ -44,7 +44,8 @@ impl Fleet {
                 .map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?;
             let connection = target.reach(&self.args).await?;
             let counter = BEYOND * u64::from(turns);
-            match connection.take_up(&target.user, kept, counter).await {
+            let taken_up = connection.take_up(&target.user, kept, counter);
+            match enter::answered(target, taken_up).await {
                 Ok(session) => return Ok((session, true)),
                 Err(error) if error.is(Code::LoginRefused) => {}
                 Err(error) => return Err(error),
