@@ -358,3 +358,18 @@ fn hosts_that_are_not_what_they_should_be_are_each_told_and_cost_the_others_noth
     );
     assert_eq!(summary["exit_status"], 255);
 }
+
+/// Files of outputs were not counted among what each host takes.
+#[test]
+fn few_descriptors_are_shared_out_with_the_files_of_each_host() {
+    let server = everywhere(says("both", "echo out; echo err >&2; sleep 0.3"));
+    let folder = server.path("out");
+    let mut client = common::client_in(&server.path(""), "many.toml");
+    client.args(["run", "--summary", "--output", folder.to_str().unwrap()]);
+    client.args(["127.0.0.[1-64]", "both"]);
+    let output = bounded(begun_by(&["prlimit", "-n=192"], &client));
+    let said = stderr(&output);
+    assert!(said.contains("32 hosts at once, not 64"), "{said}");
+    assert_eq!(last(&output), "ordain: 64 exit 0");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 128);
+}

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 /// At how many hosts at once, where nobody has said otherwise: what clush does.
 const FANOUT: usize = 64;
-/// Descriptors that a host may take at once, and those that are needed besides.
-const DESCRIPTORS: (usize, usize) = (2, 64);
+/// Descriptors that a host may take at once, those of its files besides, and what is needed anyway.
+const DESCRIPTORS: (usize, usize, usize) = (2, 2, 64);
 
 /// Hosts that are being asked.
 type Going = JoinSet<(usize, End)>;
@@ -84,7 +84,7 @@ impl Fleet {
             .many
             .fanout
             .map_or(FANOUT, |fanout| fanout as usize);
-        let at_once = wanted.min(room());
+        let at_once = wanted.min(room(self.files.is_some())).max(1);
         if at_once < wanted {
             complain(&format!(
                 "ordain: {at_once} hosts at once, not {wanted}: this process may open no more files (ulimit -n)"
@@ -185,12 +185,13 @@ fn known(
 }
 
 /// How many hosts there are descriptors for.
-fn room() -> usize {
+fn room(with_files: bool) -> usize {
     #[cfg(target_os = "linux")]
     let most = crate::sys::raise_descriptor_limit().unwrap_or(256);
     #[cfg(not(target_os = "linux"))]
     let most = 256_u64;
-    let (each, besides) = DESCRIPTORS;
+    let (each, files, besides) = DESCRIPTORS;
+    let each = each + if with_files { files } else { 0 };
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     most.saturating_sub(besides) / each
 }
