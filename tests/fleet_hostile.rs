@@ -373,3 +373,140 @@ fn few_descriptors_are_shared_out_with_the_files_of_each_host() {
     assert_eq!(last(&output), "ordain: 64 exit 0");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 128);
 }
+
+/// An empty file was left behind, which `ordain fleet` then complained of.
+#[test]
+fn a_run_that_was_never_begun_is_not_made_by_asking_for_it() {
+    let machines = Machines::new(2, |_| vec![says("check", "exit 1")]);
+    machines.ordain(&["run", "web[1-2]", "check"]);
+    for verb in ["attach", "cancel", "show", "forget"] {
+        let output = machines.ordain(&["fleet", verb, "xt7fkm6s"]);
+        assert!(
+            stderr(&output).contains("was begun here"),
+            "{verb}: {}",
+            stderr(&output)
+        );
+        assert_eq!(output.status.code(), Some(255));
+    }
+    let output = machines.ordain(&["fleet"]);
+    assert_eq!(
+        (stderr(&output).as_str(), stdout(&output).lines().count()),
+        ("", 2)
+    );
+    let id = machines.noted();
+    for which in [&[][..], &["--unreachable"], &["--not-started"]] {
+        let words = [&["fleet", "retry", id.as_str()], which].concat();
+        let output = machines.ordain(&words);
+        assert!(
+            stderr(&output).contains("has no such hosts"),
+            "{}",
+            stderr(&output)
+        );
+    }
+    assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
+}
+
+/// Two machines on which a command has begun that goes on, and whose client is dead.
+fn left_behind() -> Machines {
+    let machines = Machines::new(2, |_| vec![says("stays", "sleep 45").goes_on()]);
+    let mut client = machines
+        .client(&["run", "web[1-2]", "stays"])
+        .spawn()
+        .unwrap();
+    machines.all_have_begun();
+    wait("both runs", || noted(&machines, "\"run\":") == 2);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    machines
+}
+
+/// What was noted next became a part of the line that was cut.
+#[test]
+fn notes_that_were_cut_in_a_line_are_gone_on_with_in_a_new_one() {
+    let machines = left_behind();
+    let path = notes_of(&machines);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, &text[..text.len() - 9]).unwrap();
+    let output = bounded(machines.client(&["fleet", "cancel", &machines.noted()]));
+    assert_eq!(
+        last(&output),
+        "ordain: 2 cancelled: web[1-2]",
+        "{}",
+        stderr(&output)
+    );
+    for line in std::fs::read_to_string(&path).unwrap().lines() {
+        assert!(
+            serde_json::from_str::<serde_json::Value>(line).is_ok(),
+            "{line}"
+        );
+    }
+    assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
+}
+
+/// A host of which nothing could be read was taken for one that was never asked.
+#[test]
+fn a_host_whose_notes_are_spoilt_is_unknown_and_runs_nothing_twice() {
+    let mut machines = left_behind();
+    let path = notes_of(&machines);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = text.split_once('\n').unwrap();
+    let spoilt = rest.replace("{\"host\":0", "{\"hosT:0");
+    write(&path, &format!("{head}\n{spoilt}"), 0o600);
+    for server in &mut machines.servers {
+        server.restart();
+    }
+    let output = bounded(machines.client(&["fleet", "attach", &machines.noted()]));
+    assert_eq!(
+        last(&output),
+        "ordain: 2 unknown (606): web[1-2]",
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(output.status.code(), Some(255));
+    assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
+}
+
+/// The daemon does not know the run any more, and the client says so.
+#[test]
+fn a_run_of_a_daemon_that_was_started_anew_is_unknown_and_does_not_run_twice() {
+    let mut machines = left_behind();
+    machines.servers[0].restart();
+    let id = machines.noted();
+    let output = bounded(machines.client(&["fleet", "cancel", &id]));
+    assert_eq!(
+        last(&output),
+        "ordain: 1 unknown (606): web1 · 1 cancelled: web2",
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
+}
+
+#[test]
+fn notes_that_others_could_have_written_are_not_believed() {
+    let machines = Machines::new(2, |_| vec![says("check", "exit 1")]);
+    machines.ordain(&["run", "web[1-2]", "check"]);
+    let (id, path) = (machines.noted(), notes_of(&machines));
+    let text = std::fs::read_to_string(&path).unwrap();
+    for mode in [0o660, 0o604, 0o666] {
+        write(&path, &text, mode);
+        for words in [
+            &["attach", &id][..],
+            &["retry", &id, "--failed"],
+            &["show", &id],
+        ] {
+            let output = machines.ordain(&[&["fleet"], words].concat());
+            assert_eq!(output.status.code(), Some(255), "{mode:o} {words:?}");
+            assert!(stderr(&output).contains(&id), "{}", stderr(&output));
+        }
+    }
+    write(&path, &text, 0o600);
+    if common::is_root() {
+        std::os::unix::fs::chown(&path, Some(4242), None).unwrap();
+        let output = machines.ordain(&["fleet", "retry", &id, "--failed"]);
+        assert_eq!(output.status.code(), Some(255), "{}", stderr(&output));
+    } else {
+        println!("whose the file is can only be changed by root: not tried");
+    }
+    assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
+}

@@ -105,13 +105,22 @@ impl Notes {
     /// As open(2) and read(2); `WouldBlock` while another process attends to them.
     pub fn take_up(id: FleetId) -> io::Result<(Self, Vec<Known>)> {
         let path = path_of(id)?;
+        // What is opened to be written to would be made.
+        fs::symlink_metadata(&path)?;
         let file = sys::append_private(&path)?;
         sys::try_hold(&file)?;
-        let (head, known) = read(&path)?;
+        let Read {
+            head,
+            known,
+            is_whole,
+            length,
+        } = read(&path)?;
+        // What is written next must not become a part of a line that was cut.
+        file.set_len(length)?;
         let seed = unbase64(&head.seed).ok_or_else(|| broken("its seed is none"))?;
         let keys = sys::append_private(&keys_of(&path))?;
         let notes = Self {
-            is_whole: head.boot.is_some() && head.boot == boot(),
+            is_whole: is_whole && head.boot.is_some() && head.boot == boot(),
             head,
             path,
             seed,
@@ -203,7 +212,14 @@ impl Notes {
     }
 
     fn write(&self, about: &Line) -> io::Result<()> {
-        self.file.borrow_mut().write_all(&line(about)?)
+        let mut file = self.file.borrow_mut();
+        let before = file.metadata()?.len();
+        let written = file.write_all(&line(about)?);
+        if written.is_err() {
+            // A part of a line would spoil the next one.
+            let _ = file.set_len(before);
+        }
+        written
     }
 }
 
@@ -218,7 +234,8 @@ pub fn is_attended(id: FleetId) -> bool {
 /// # Errors
 /// As open(2) and read(2); that they cannot be read.
 pub fn look(id: FleetId) -> io::Result<(Head, Vec<Known>)> {
-    read(&path_of(id)?)
+    let read = read(&path_of(id)?)?;
+    Ok((read.head, read.known))
 }
 
 /// All that there are, the youngest first.
@@ -281,17 +298,32 @@ fn broken(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
 }
 
-fn read(path: &Path) -> io::Result<(Head, Vec<Known>)> {
+/// What was read of notes.
+struct Read {
+    head: Head,
+    known: Vec<Known>,
+    /// Whether each line could be read.
+    is_whole: bool,
+    /// Bytes up to the end of the last whole line.
+    length: u64,
+}
+
+fn read(path: &Path) -> io::Result<Read> {
     fs::symlink_metadata(path)?;
     let bytes =
         sys::read_private(path, LONGEST).map_err(|fault| io::Error::other(fault.to_string()))?;
+    // A last line that was cut says nothing: what it was to be noted for was not done.
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n');
+    let bytes = bytes.get(..whole.unwrap_or(0)).unwrap_or_default();
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let head: Head = serde_json::from_slice(lines.next().unwrap_or_default())?;
     let mut known = vec![Known::default(); head.hosts.len()];
-    // A last line that was cut says nothing.
-    for line in lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
-        if let Some(known) = known.get_mut(line.host) {
-            known.learn(line);
+    let mut is_whole = true;
+    for line in lines {
+        let line = serde_json::from_slice::<Line>(line).ok();
+        match line.and_then(|line| Some((known.get_mut(line.host)?, line))) {
+            Some((known, line)) => known.learn(line),
+            None => is_whole = false,
         }
     }
     let keys = sys::read_private(&keys_of(path), LONGEST).unwrap_or_default();
@@ -303,5 +335,10 @@ fn read(path: &Path) -> io::Result<(Head, Vec<Known>)> {
             known.session = line.kept();
         }
     }
-    Ok((head, known))
+    Ok(Read {
+        head,
+        known,
+        is_whole,
+        length: bytes.len() as u64 + 1,
+    })
 }
