@@ -238,6 +238,404 @@ fn last(output: &Output) -> String {
     line.unwrap_or_else(|| panic!("{said}")).to_owned()
 }
 
+/// The port is the same for all fifty, and so is the key.
+#[test]
+fn one_server_behind_a_thousand_names_is_asked_by_each_and_two_hundred_that_refuse_are_told() {
+    let server = everywhere(says("true", "true"));
+    let many = |set: &str| {
+        let mut client = common::client_in(&server.path(""), "many.toml");
+        client.args(["run", set, "true"]);
+        client
+    };
+    let output = bounded(many("127.0.0.[1-50]"));
+    assert_eq!(stderr(&output), "ordain: 50 exit 0\n");
+    assert!(output.status.success());
+
+    let mut child = many("127.0.[1-4].[1-250]")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = whole(child.stderr.take().unwrap());
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let until = Instant::now() + DEADLINE;
+    let ended = loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        if let Some(line) = line {
+            peak = line.trim().trim_end_matches(" kB").parse().unwrap();
+        }
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        assert!(Instant::now() < until, "it does not end");
+        std::thread::park_timeout(Duration::from_millis(2));
+    };
+    let said = String::from_utf8(said.join().unwrap()).unwrap();
+    assert_eq!(said, "ordain: 1000 exit 0\n");
+    assert!(ended.success());
+    assert_eq!(server.records("start").len(), 1050);
+    assert!((1..65_536).contains(&peak), "{peak} KiB");
+
+    let output = bounded(many("127.0.[101-102].[1-100]:1"));
+    assert_eq!(
+        last(&output),
+        "ordain: 200 unreachable (600): 127.0.[101-102].[1-100]"
+    );
+    assert_eq!(output.status.code(), Some(255));
+}
+
+/// What would rename a window and clear a screen, bytes that are no text, and lines without end.
+const EVIL: &str = r"printf '\033]0;title\007\033[2J\000\200\377\302\233mred\r\nnext\n'; printf '\033]52;c;aGk=\007' >&2; head -c 40000 /dev/zero | tr '\0' x; printf '\nno end'";
+
+#[test]
+fn whatever_hosts_write_is_whole_in_a_pipe_and_does_no_harm_in_a_terminal() {
+    let machines = Machines::new(2, |_| vec![says("evil", EVIL)]);
+    let one = b"\x1b]0;title\x07\x1b[2J\0\x80\xff\xc2\x9bmred\r\nnext\n";
+    let run = |more: &[&str]| {
+        let words = [more, &["run", "web[1-2]", "evil"]].concat();
+        machines.client(&words)
+    };
+
+    let output = bounded(run(&[]));
+    for host in ["web1: ", "web2: "] {
+        let wanted = [
+            host.as_bytes(),
+            &one[..one.len() - 5],
+            host.as_bytes(),
+            b"next\n",
+        ]
+        .concat();
+        assert!(
+            output
+                .stdout
+                .windows(wanted.len())
+                .any(|part| part == wanted),
+            "{host}"
+        );
+        assert!(
+            stdout(&output).contains(&format!("\n{host}no end\n")),
+            "{host}"
+        );
+    }
+    assert_eq!(
+        output.stdout.iter().filter(|byte| **byte == b'x').count(),
+        80_002
+    );
+
+    let output = bounded(run(&["--fold"]));
+    assert!(output.stdout.windows(one.len()).any(|part| part == one));
+    assert_eq!(
+        output.stdout.iter().filter(|byte| **byte == b'x').count(),
+        40_002
+    );
+
+    let said = events(&bounded(run(&["--json"])));
+    let bytes = |event: &serde_json::Value| match event["base64"].as_str() {
+        Some(base64) => base64.len() / 4 * 3 - base64.matches('=').count(),
+        None => event["text"].as_str().unwrap().len(),
+    };
+    for host in ["web1", "web2"] {
+        let told = said
+            .iter()
+            .filter(|event| event["host"] == host && event["event"] == "stdout");
+        let sum: usize = told.map(bytes).sum();
+        assert_eq!(sum, one.len() + 40_000 + "\nno end".len());
+    }
+
+    let folder = machines.path().join("out");
+    let words = [
+        "run",
+        "--output",
+        folder.to_str().unwrap(),
+        "web[1-2]",
+        "evil",
+    ];
+    assert!(bounded(machines.client(&words)).status.success());
+    let file = std::fs::read(folder.join("web2.stdout")).unwrap();
+    assert!(file.starts_with(one) && file.ends_with(b"\nno end"));
+
+    for manner in [&[][..], &["--fold"], &["--fold", "--live"], &["--json"]] {
+        let shown = at_a_terminal(&run(manner));
+        assert!(
+            shown.contains("2 exit 0") || manner == ["--json"],
+            "{shown}"
+        );
+        for evil in ["\u{1b}]", "\u{1b}[2J\0", "\0", "\u{7}", "\u{9b}"] {
+            assert!(!shown.contains(evil), "{manner:?}: {evil:?}");
+        }
+    }
+}
+
+/// Whoever runs in a cron job is told once at each host, and has run nothing.
+#[test]
+fn what_wants_to_be_confirmed_runs_nowhere_where_nobody_can_be_asked() {
+    let secret = Cmd::sh("secret", "echo \"$1\"", &["{token}"]);
+    let secret = secret.arg(
+        "token",
+        "type = \"string\", secret = true, pattern = \".*\", max = 20",
+    );
+    let danger = says("danger", "echo boom").set("confirm", "true");
+    let machines = Machines::new(2, |_| vec![danger.clone(), secret.clone()]);
+    let client = machines.client(&["run", "web[1-2]", "danger"]);
+    let output = bounded(begun_by(&["setsid", "--wait"], &client));
+    assert_eq!(
+        stderr(&output)
+            .matches("there is no terminal to ask on")
+            .count(),
+        2
+    );
+    assert_eq!(last(&output), "ordain: 2 refused (604): web[1-2]");
+    assert_eq!(output.status.code(), Some(255));
+    assert_eq!((machines.starts(1), machines.starts(2)), (0, 0));
+
+    let output = bounded(machines.client(&["run", "--yes", "web[1-2]", "danger"]));
+    assert_eq!(stderr(&output), "ordain: 2 exit 0\n");
+
+    write(&machines.path().join("token"), "hush\n", 0o600);
+    let token = format!("@{}", machines.path().join("token").display());
+    let words = ["run", "--fold", "web[1-2]", "secret", "--token", &token];
+    let output = bounded(machines.client(&words));
+    assert!(
+        stdout(&output).contains("web[1-2] (2) exit 0"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stdout(&output).ends_with("\nhush\n"));
+    assert_eq!(noted(&machines, "hush"), 0);
+}
+
+#[test]
+fn each_option_for_many_does_what_it_says() {
+    let fails = says("fails", "echo bad >&2; exit 2");
+    let machines = Machines::new(4, |number| match number {
+        1 | 2 => vec![says("check", "echo well"), fails.clone()],
+        3 => vec![says("check", "echo bad >&2; exit 2"), fails.clone()],
+        _ => vec![says("check", "exit 3"), says("fails", "sleep 40")],
+    });
+    machines.settings(&settings("gone", nobody(), "ca = \"system\""));
+    let cases: &[(&[&str], &str, i32)] = &[
+        (&["web[1-3]", "check"], "2 exit 0 · 1 exit 2: web3", 2),
+        (
+            &["web[1-4]", "check"],
+            "2 exit 0 · 1 exit 2: web3 · 1 exit 3: web4",
+            1,
+        ),
+        (
+            &["--ok-exit", "0,2,3", "web[1-4]", "check"],
+            "2 exit 0 · 1 exit 2 · 1 exit 3",
+            0,
+        ),
+        (
+            &["--batch", "50%", "--max-fail", "1", "web[1-4]", "fails"],
+            "2 exit 2: web[1-2] · 2 not started: web[3-4]",
+            255,
+        ),
+        (
+            &["--fanout", "1", "--max-fail", "0", "gone,web1", "check"],
+            "1 unreachable (600): gone · 1 not started: web1",
+            255,
+        ),
+        (
+            &[
+                "--fanout",
+                "1",
+                "--max-fail",
+                "0",
+                "--count-only-exits",
+                "gone,web1",
+                "check",
+            ],
+            "1 exit 0 · 1 unreachable (600): gone",
+            255,
+        ),
+        (
+            &["--max-fail", "0", "--cancel-rest", "web[3-4]", "fails"],
+            "1 exit 2: web3 · 1 cancelled: web4",
+            255,
+        ),
+    ];
+    for (words, wanted, status) in cases {
+        let output = bounded(machines.client(&[&["run"], *words].concat()));
+        assert_eq!(
+            last(&output),
+            format!("ordain: {wanted}"),
+            "{words:?} {}",
+            stderr(&output)
+        );
+        assert_eq!(output.status.code(), Some(*status), "{words:?}");
+    }
+
+    let output = bounded(machines.client(&["run", "--quiet", "web[1-3]", "check"]));
+    assert_eq!(stdout(&output), "");
+    let said = stderr(&output);
+    assert!(
+        said.contains("web3: bad\n") && !said.contains("well"),
+        "{said}"
+    );
+    let output = bounded(machines.client(&["run", "--summary", "web[1-2]", "check"]));
+    assert_eq!(
+        (stdout(&output), stderr(&output)),
+        (String::new(), "ordain: 2 exit 0\n".into())
+    );
+
+    for (set, line, status) in [
+        (
+            "web[1-2]",
+            "ORDAIN OK - 2 exit 0 | ok=2;;;0;2 failed=0;;;0;2 other=0;;;0;2",
+            0,
+        ),
+        (
+            "web[2-3]",
+            "ORDAIN CRITICAL - 1 exit 0 · 1 exit 2: web3 | ok=1;;;0;2 failed=1;;;0;2 other=0;;;0;2",
+            2,
+        ),
+        (
+            "web2,gone",
+            "ORDAIN UNKNOWN - 1 exit 0 · 1 unreachable (600): gone | ok=1;;;0;2 failed=0;;;0;2 other=1;;;0;2",
+            3,
+        ),
+    ] {
+        let output = bounded(machines.client(&["run", "--summary", "--nagios", set, "check"]));
+        assert_eq!(stdout(&output), format!("{line}\n"), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(status));
+    }
+}
+
+/// A flood is read by nobody but this test, which waits for the other host's line in it.
+#[test]
+fn a_host_that_floods_does_not_hold_up_the_lines_of_another() {
+    let machines = Machines::new(2, |number| {
+        let script = if number == 1 {
+            "yes"
+        } else {
+            "sleep 0.2; echo well"
+        };
+        vec![says("flood", script)]
+    });
+    let mut child = machines
+        .client(&["run", "web[1-2]", "flood"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = whole(child.stderr.take().unwrap());
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "web2: well"));
+    let rest = std::thread::spawn(move || lines.count());
+    machines.servers[1].wait_for_records("end", 1);
+    signal(child.id(), "-INT");
+    let ended = in_time(&mut child);
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(255));
+    rest.join().unwrap();
+    let said = String::from_utf8(said.join().unwrap()).unwrap();
+    assert!(
+        said.contains("ordain: 1 exit 0 · 1 cancelled: web1\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_reader_that_is_gone_ends_it_as_any_program() {
+    let machines = Machines::new(2, |_| vec![says("flood", "yes")]);
+    let mut child = machines
+        .client(&["run", "web[1-2]", "flood"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ended = in_time(&mut child);
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(141));
+    for server in &machines.servers {
+        server.wait_for_records("end", 1);
+    }
+}
+
+#[test]
+fn what_waits_behind_a_lock_is_given_up_by_an_interrupt_and_never_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let script = format!("while ! [ -e {} ]; do sleep 0.02; done", gate.display());
+    let machines = Machines::of(2, |_| {
+        Server::new()
+            .command(
+                says("turn", &script)
+                    .lock("one")
+                    .set("queue", "5")
+                    .goes_on(),
+            )
+            .alice()
+            .resumable()
+    });
+    for signalled in ["-INT", "-TERM"] {
+        let before = noted(&machines, "\"sent\":true");
+        let held = machines.ordain(&["run", "--detach", "web1", "turn"]);
+        assert!(held.status.success(), "{}", stderr(&held));
+        let going = Going::new(machines.client(&["run", "--fanout", "1", "web[1-2]", "turn"]));
+        wait("a request", || noted(&machines, "\"sent\":true") > before);
+        wait("the queue", || {
+            stdout(&machines.ordain(&["runs", "--going", "web1"])).contains("waits")
+        });
+        signal(going.child.id(), signalled);
+        let output = going.ends();
+        assert_eq!(
+            last(&output),
+            "ordain: 2 not started: web[1-2]",
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(output.status.code(), Some(255));
+        let starts = machines.starts(1);
+        let shown = stdout(&machines.ordain(&["fleet", "show", &machines.noted()]));
+        assert!(shown.contains("web1  not started"), "{shown}");
+        // Once the lock is free the next one gets it.
+        std::fs::write(&gate, "").unwrap();
+        assert!(machines.ordain(&["run", "web1", "turn"]).status.success());
+        assert_eq!((machines.starts(1), machines.starts(2)), (starts + 1, 0));
+        std::fs::remove_file(&gate).unwrap();
+    }
+}
+
+/// A server that lies costs its own end, and nothing else.
+#[test]
+fn a_server_that_lies_is_refused_and_the_others_are_told() {
+    let machines = Machines::new(2, |_| vec![says("check", "echo well")]);
+    let liar = Liar::new();
+    let honest = stories()
+        .into_iter()
+        .find(|story| story.name == "deaf")
+        .unwrap();
+    let evil = serde_json::json!("\u{1b}]0;title\u{7}\u{9b}2J");
+    let lies = [
+        ("run", honest.with("STARTED", "run", evil.clone())),
+        ("bytes", honest.with("EXIT", "stdout_bytes", 99.into())),
+        ("reason", honest.with("EXIT", "reason", evil)),
+        ("number", honest.with("EXIT", "number", (-1).into())),
+    ];
+    let more: Vec<String> = lies
+        .iter()
+        .map(|(name, lie)| settings(name, liar.host(lie.script.clone()), &trusted(&liar)))
+        .collect();
+    machines.settings(&more.concat());
+    let set = "web[1-2],run,bytes,reason,number";
+    let output = bounded(machines.client(&["run", set, "check"]));
+    assert!(
+        last(&output).starts_with("ordain: 2 exit 0 · "),
+        "{}",
+        stderr(&output)
+    );
+    for (name, _) in &lies {
+        assert!(last(&output).contains(name), "{name}: {}", stderr(&output));
+    }
+    assert_eq!(output.status.code(), Some(255));
+    let shown = [stdout(&output), stderr(&output)].concat();
+    assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{shown:?}");
+}
+
 /// Neither Ctrl-C nor SIGTERM ended it, and `--timeout` said that nothing had begun.
 #[test]
 fn a_server_that_takes_a_request_and_says_nothing_is_unknown_and_given_up_in_time() {
