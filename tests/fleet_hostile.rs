@@ -908,3 +908,87 @@ fn notes_that_others_could_have_written_are_not_believed() {
     }
     assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
 }
+
+/// The server ended it when the right was taken away.
+#[test]
+fn whoever_has_lost_the_right_meanwhile_is_told_so_and_runs_nothing_again() {
+    let machines = left_behind();
+    let config = machines.servers[0].config();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let without = text.replace("commands = [\"*\"]", "commands = []");
+    assert_ne!(text, without);
+    write(&config, &without, 0o600);
+    let reloaded = machines.servers[0].ordaind(&["reload"]);
+    assert!(reloaded.status.success(), "{}", stderr(&reloaded));
+    machines.servers[0].wait_for_records("end", 1);
+    let id = machines.noted();
+    let output = bounded(machines.client(&["fleet", "cancel", &id]));
+    assert_eq!(output.status.code(), Some(255));
+    assert_eq!(
+        last(&output),
+        "ordain: 1 revoked: web1 · 1 cancelled: web2",
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
+}
+
+#[test]
+fn an_interrupt_while_servers_are_reached_begins_nothing() {
+    let machines = Machines::new(1, |_| vec![says("check", "echo well")]);
+    let (met, seen) = std::sync::mpsc::channel();
+    let slow = host(move |socket| {
+        met.send(()).unwrap();
+        silent(socket);
+    });
+    machines.settings(&settings("silent", slow, "ca = \"system\""));
+    for signalled in ["-INT", "-TERM"] {
+        let words = [
+            "--connect-timeout",
+            "1h",
+            "run",
+            "--fanout",
+            "1",
+            "silent,web1",
+            "check",
+        ];
+        let going = Going::new(machines.client(&words));
+        seen.recv().unwrap();
+        signal(going.child.id(), signalled);
+        let output = going.ends();
+        assert_eq!(last(&output), "ordain: 2 not started: silent,web1");
+        assert_eq!(output.status.code(), Some(255));
+    }
+    assert_eq!(machines.starts(1), 0);
+}
+
+/// Nothing is asked of anybody that could not be noted.
+#[test]
+fn a_disk_that_is_full_for_the_notes_lets_nothing_begin() {
+    let machines = Machines::new(2, |_| vec![says("check", "echo well")]);
+    let folder = machines.path().join("home/ordain/fleets");
+    std::fs::create_dir_all(&folder).unwrap();
+    let client = machines.client(&["run", "web[1-2]", "check"]);
+    // A name space of its own for the mount, which ends with it.
+    let fill = "mount -t tmpfs -o size=4k,mode=0700 none \"$0\" && { head -c 4096 /dev/zero > \"$0/full\"; exec \"$@\"; } || exit 99";
+    let program = [
+        "unshare",
+        "--mount",
+        "/bin/sh",
+        "-c",
+        fill,
+        folder.to_str().unwrap(),
+    ];
+    let output = bounded(begun_by(&program, &client));
+    let said = stderr(&output);
+    if !said.contains("ordain: ") {
+        println!("no file system of our own can be mounted here: not tried");
+        return;
+    }
+    assert!(
+        said.contains("cannot be noted, so nothing is asked: No space left"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(255));
+    assert_eq!((machines.starts(1), machines.starts(2)), (0, 0));
+}
