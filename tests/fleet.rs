@@ -513,5 +513,25 @@ fn a_disk_that_is_full_is_no_success() {
     ]);
     let said = stderr(&output);
     assert!(said.contains("web1.stdout: "), "{said}");
-    assert!(said.contains("1 exit 0 · 1 refused (604): web1"), "{said}");
+    assert!(said.contains("1 exit 0 · 1 disconnected: web1"), "{said}");
+}
+
+/// Nothing would look like a whole input, and the command would run on it.
+#[test]
+fn a_command_whose_input_is_gone_is_not_begun_by_whoever_comes_back() {
+    let machines = Machines::new(2, |_| vec![says("sum", "cksum").stdin()]);
+    // The first host keeps the input open, so that the second never has its turn.
+    let mut client = machines
+        .client(&["run", "--fanout", "1", "web[1-2]", "sum"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    machines.servers[0].wait_for_records("start", 1);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    let output = machines.ordain(&["fleet", "attach", &machines.noted()]);
+    let said = stderr(&output);
+    assert!(said.contains("web2: ordain: its input is gone"), "{said}");
+    assert!(said.contains("not started: web2"), "{said}");
+    assert_eq!(machines.starts(2), 0);
 }

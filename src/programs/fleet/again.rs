@@ -7,6 +7,7 @@ use crate::cli::RunArgs;
 use crate::client::{ClientError, Durable, Session};
 use crate::ids::RunId;
 use crate::programs::enter;
+use crate::programs::invoke::described;
 use crate::programs::target::Target;
 use crate::protocol::Code;
 use crate::verb::{Attach, Runs};
@@ -79,7 +80,7 @@ impl Fleet {
         let follow = async |found: RunId| {
             let (options, session) = (target.options.clone(), session.clone());
             // What is left of its input is gone with the client that had it.
-            let resumes = same && !self.takes_input(session.clone(), run).await?;
+            let resumes = same && !self.takes_input(&session, run).await?;
             let attached = Durable::watch(options, session, attachment(found, resumes)).await;
             match attached {
                 Ok(run) => Ok(Found::Run(Box::new(run))),
@@ -101,8 +102,9 @@ impl Fleet {
         }
     }
 
-    async fn takes_input(&self, session: Session, run: &RunArgs) -> Result<bool, ClientError> {
-        let view = crate::programs::invoke::described(&session, run.command()).await?;
+    /// Whether the command takes standard input.
+    pub async fn takes_input(&self, session: &Session, run: &RunArgs) -> Result<bool, ClientError> {
+        let view = described(session, run.command()).await?;
         Ok(view.stdin)
     }
 }

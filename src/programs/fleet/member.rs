@@ -157,11 +157,17 @@ impl Fleet {
         let (mut poured, mut cut_short, mut timed_out) = (!takes_input, None, false);
         loop {
             tokio::select! {
-                told = run.next() => if let Some(ended) = self.told_by(host, &run, told?).await? {
-                    return match cut_short {
+                told = run.next() => match self.told_by(host, &run, told?).await {
+                    Ok(None) => {}
+                    Ok(Some(ended)) => return match cut_short {
                         Some(why) => Err(why),
                         None => ended_by(&ended, timed_out),
-                    };
+                    },
+                    // What it writes cannot be kept here. It may go on there.
+                    Err(why) => {
+                        let _ = self.screen.note(host, &format!("{}; its run is left", why.text)).await;
+                        return Ok(left(run).await);
+                    }
                 },
                 done = &mut pouring, if !poured => {
                     poured = true;
@@ -215,8 +221,7 @@ impl Fleet {
         };
         if let Some(files) = &self.files {
             let written = files.write((host, self.name(host)), error, &bytes);
-            written
-                .map_err(|why| ClientError::new(Code::Usage, format!("{why}; its run is left")))?;
+            written.map_err(|why| ClientError::new(Code::Usage, why))?;
         }
         if self.screen.bytes(host, error, &bytes).await.is_err() {
             // Nobody reads any more: as any program whose reader has gone away.

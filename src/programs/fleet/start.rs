@@ -38,6 +38,17 @@ impl Fleet {
             Found::Lost => return Ok(End::Unknown),
             Found::Nothing => {}
         }
+        if let Some(known) = self.known(host)
+            && self.takes_input(&session, run).await?
+        {
+            let text = "its input is gone with the client that had it, so nothing is begun; `ordain fleet retry` asks anew";
+            let _ = self.screen.note(host, text).await;
+            return Ok(if known.sent {
+                End::Unknown
+            } else {
+                End::NotStarted
+            });
+        }
         let name = self.request(host, &session)?;
         let (mut invocation, view) = invoke::invocation(&self.args, run, target, &session).await?;
         invocation.confirmed = run.yes || self.answers.is_agreed();
