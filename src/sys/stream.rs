@@ -32,7 +32,7 @@ pub fn open_stream(path: &Path) -> Result<File, FileFault> {
 /// Reads a file or a pipe to its end, up to `max` bytes.
 ///
 /// # Errors
-/// As [`open_stream`] and read(2); that there is more, or that nobody writes to the pipe.
+/// As open(2) and read(2); that there is more, or that nobody writes to the pipe.
 pub fn read_stream(path: &Path, max: u64) -> Result<Vec<u8>, FileFault> {
     let file = open_stream(path)?;
     read_opened(path, &file, max)
