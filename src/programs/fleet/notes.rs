@@ -20,12 +20,13 @@ use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
 /// Bytes of one such file.
 const LONGEST: u64 = 256 << 20;
-/// How many ended ones are kept, and for how long in seconds.
-const KEPT: (usize, u64) = (100, 30 * 86_400);
+/// How many are kept, and for how long after their last line.
+const KEPT: (usize, Duration) = (100, Duration::from_secs(30 * 86_400));
 
 /// The notes of a run that this process attends to.
 pub struct Notes {
@@ -240,6 +241,11 @@ pub fn look(id: FleetId) -> io::Result<(Head, Vec<Known>)> {
 
 /// All that there are, the youngest first.
 pub fn all() -> Vec<FleetId> {
+    dated().into_iter().map(|(_, id)| id).collect()
+}
+
+/// All that there are with the time of their last line, the youngest first.
+fn dated() -> Vec<(SystemTime, FleetId)> {
     let entries = folder()
         .and_then(fs::read_dir)
         .into_iter()
@@ -254,7 +260,7 @@ pub fn all() -> Vec<FleetId> {
         })
         .collect();
     found.sort_by(|one, other| other.cmp(one));
-    found.into_iter().map(|(_, id)| id).collect()
+    found
 }
 
 /// Forgets a run.
@@ -267,11 +273,11 @@ pub fn forget(id: FleetId) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Removes what is old, and what is too much.
+/// Removes what is old, and what is too much. Nothing is read for it: there may be much to read.
 fn sweep() {
     let (most, age) = KEPT;
-    for (number, id) in all().into_iter().enumerate() {
-        let old = look(id).map_or(true, |(head, _)| head.at + age < home::now());
+    for (number, (modified, id)) in dated().into_iter().enumerate() {
+        let old = modified.elapsed().is_ok_and(|elapsed| elapsed > age);
         if (number >= most || old) && !is_attended(id) {
             let _ = forget(id);
         }
