@@ -8,7 +8,7 @@ use super::state::{Shared, State};
 use super::turns::Turns;
 use crate::audit::{Record, What};
 use crate::limits;
-use crate::policy::Outline;
+use crate::policy::{Member, Outline};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -101,6 +101,25 @@ async fn accept(state: &Shared, new: Settings) -> Vec<String> {
     if access::forget_replaced(state) {
         access::save_soon(state);
     }
+    take_away(state, &old, &then).await;
+    super::configure::configure(state, false).await;
+    state.audit.keeping.wanted.notify_one();
+    super::penalties::reloaded(state, &old.penalties);
+
+    let told = if changes.is_empty() {
+        "nothing".to_owned()
+    } else {
+        changes.join("; ")
+    };
+    tracing::info!(generation, changes = told, "reloaded");
+    let_go(old);
+    changes
+}
+
+/// Ends what the configuration before let users have, and the one in force does not; `then` are the
+/// users as they were known before.
+async fn take_away(state: &Shared, old: &Settings, then: &HashMap<Arc<str>, Member>) {
+    let new = state.settings();
     let known = RefCell::new(HashMap::new());
     let takes = |user: &Arc<str>| {
         let had = old.policy.member(user).unwrap_or_else(|question| {
@@ -117,18 +136,6 @@ async fn accept(state: &Shared, new: Settings) -> Vec<String> {
             .or_insert_with_key(|user| takes(user))
     };
     access::enforce(state, narrowed).await;
-    super::configure::configure(state, false).await;
-    state.audit.keeping.wanted.notify_one();
-    super::penalties::reloaded(state, &old.penalties);
-
-    let told = if changes.is_empty() {
-        "nothing".to_owned()
-    } else {
-        changes.join("; ")
-    };
-    tracing::info!(generation, changes = told, "reloaded");
-    let_go(old);
-    changes
 }
 
 /// What is new, in words, as far as a record has room for it.

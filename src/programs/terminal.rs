@@ -132,7 +132,7 @@ impl End {
 /// Rings when standard input cannot be read.
 pub type Broken = tokio::sync::oneshot::Receiver<io::Error>;
 
-/// Standard input, read in a thread of its own because reading blocks. At a terminal `~.` at the
+/// Standard input for a run. At a terminal `~.` at the
 /// beginning of a line rings `leave`, as ssh has it: the only way out of a link that hangs. What
 /// cannot be read rings `broken`, and is no end of input: half an input would look like a whole one.
 pub async fn feed(
@@ -141,16 +141,7 @@ pub async fn feed(
     broken: tokio::sync::oneshot::Sender<io::Error>,
 ) {
     let mut line = Line::Begun;
-    let (sender, mut pieces) = mpsc::channel::<io::Result<Vec<u8>>>(2);
-    std::thread::spawn(move || {
-        loop {
-            let piece = next_piece();
-            let last = piece.as_ref().map_or(true, Vec::is_empty);
-            if sender.blocking_send(piece).is_err() || last {
-                return;
-            }
-        }
-    });
+    let mut pieces = pieces_of_input();
 
     while let Some(piece) = pieces.recv().await {
         let piece = match piece {
@@ -177,8 +168,24 @@ pub async fn feed(
     input.end();
 }
 
+/// Standard input piece by piece, an empty one at its end, from a thread of its own because reading
+/// blocks. No more is read than is taken.
+pub fn pieces_of_input() -> mpsc::Receiver<io::Result<Vec<u8>>> {
+    let (sender, pieces) = mpsc::channel(2);
+    std::thread::spawn(move || {
+        loop {
+            let piece = next_piece();
+            let last = piece.as_ref().map_or(true, Vec::is_empty);
+            if sender.blocking_send(piece).is_err() || last {
+                return;
+            }
+        }
+    });
+    pieces
+}
+
 /// The next bytes of standard input; none at its end. Waits also where the descriptor does not.
-pub fn next_piece() -> io::Result<Vec<u8>> {
+fn next_piece() -> io::Result<Vec<u8>> {
     let mut stdin = io::stdin().lock();
     let mut piece = vec![0; DATA_FRAME];
     loop {

@@ -161,6 +161,19 @@ fn trail(out: &mut Exposition, state: &State) {
         state.audit.trail().missed(),
     );
 
+    room_of_trail(out, state);
+    if let Some(lag) = journal_lag(state) {
+        out.one(
+            "ordain_journal_lag_records",
+            Kind::Gauge,
+            "Records that journald has not taken yet.",
+            lag,
+        );
+    }
+}
+
+/// What the trail takes on the disk, and what becomes of its old files.
+fn room_of_trail(out: &mut Exposition, state: &State) {
     let room = trail_room(state);
     out.one(
         "ordain_trail_files",
@@ -205,15 +218,6 @@ fn trail(out: &mut Exposition, state: &State) {
         "How often the archive command has failed to take an old file of the audit trail.",
         state.audit.keeping.unarchived.get(),
     );
-
-    if let Some(lag) = journal_lag(state) {
-        out.one(
-            "ordain_journal_lag_records",
-            Kind::Gauge,
-            "Records that journald has not taken yet.",
-            lag,
-        );
-    }
 }
 
 /// The certificate.

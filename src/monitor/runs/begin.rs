@@ -42,12 +42,8 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
     };
     let mut requested = state.runs.requested.borrow_mut();
     let asked_for = (grant.user(), grant.request(), digest);
-    requested.add(
-        asked_for,
-        id,
-        remembered,
-        (Instant::now(), good_until(asked)),
-    );
+    let time = (Instant::now(), good_until(asked));
+    requested.add(asked_for, id, remembered, time);
     drop(requested);
     let waits = waits.map(|denied| denied.text);
     let phase = match waits {

@@ -2,7 +2,7 @@
 
 use crate::client::DurableInput;
 use crate::limits::DATA_FRAME;
-use crate::programs::terminal::next_piece;
+use crate::programs::terminal::pieces_of_input;
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
@@ -58,7 +58,7 @@ impl Input {
             if self.length.get() > at || self.ended.get() {
                 continue;
             }
-            let next = pieces.get_or_insert_with(reader).recv().await;
+            let next = pieces.get_or_insert_with(pieces_of_input).recv().await;
             let kept = match next {
                 Some(Ok(piece)) if !piece.is_empty() => self.keep(&piece),
                 Some(Err(fault)) => Err(fault),
@@ -105,19 +105,4 @@ impl Input {
         }
         Ok(piece)
     }
-}
-
-/// The thread that reads, because reading blocks.
-fn reader() -> mpsc::Receiver<io::Result<Vec<u8>>> {
-    let (sender, pieces) = mpsc::channel(2);
-    std::thread::spawn(move || {
-        loop {
-            let piece = next_piece();
-            let last = piece.as_ref().map_or(true, Vec::is_empty);
-            if sender.blocking_send(piece).is_err() || last {
-                return;
-            }
-        }
-    });
-    pieces
 }

@@ -37,7 +37,7 @@ impl Fleet {
             say(&self.plugin_line(&groups));
             return plugin_status(&groups);
         } else if !(self.args.many.quiet && status == Status::OK) {
-            complain(&self.line(&groups));
+            complain(&format!("ordain: {}", self.line(&groups)));
             self.tell_next(&groups);
         }
         status
@@ -82,17 +82,8 @@ impl Fleet {
         nodes::fold(group.hosts.iter().filter_map(name))
     }
 
-    /// `38 exit 0 · 1 exit 2: web7 · 2 not started: web[11-12]`
     fn line(&self, groups: &[Group]) -> String {
-        let part = |group: &Group| {
-            let count = group.hosts.len();
-            match group.well {
-                true => format!("{count} {}", group.end),
-                false => format!("{count} {}: {}", group.end, self.names(group)),
-            }
-        };
-        let parts: Vec<String> = groups.iter().map(part).collect();
-        format!("ordain: {}", parts.join(" · "))
+        in_a_line(groups, |group| self.names(group))
     }
 
     fn for_machines(&self, groups: &[Group], status: Status) -> Value {
@@ -120,12 +111,24 @@ impl Fleet {
         let well = sum(|group| group.well);
         let ended = sum(|group| !group.well && matches!(group.end, End::Ended(_)));
         let line = self.line(groups);
-        let line = line.trim_start_matches("ordain: ");
         format!(
             "ORDAIN {word} - {line} | ok={well};;;0;{all} failed={ended};;;0;{all} other={};;;0;{all}",
             all - well - ended
         )
     }
+}
+
+/// `38 exit 0 · 1 exit 2: web7 · 2 not started: web[11-12]`
+pub fn in_a_line(groups: &[Group], names: impl Fn(&Group) -> String) -> String {
+    let part = |group: &Group| {
+        let count = group.hosts.len();
+        match group.well {
+            true => format!("{count} {}", group.end),
+            false => format!("{count} {}: {}", group.end, names(group)),
+        }
+    };
+    let parts: Vec<String> = groups.iter().map(part).collect();
+    parts.join(" · ")
 }
 
 /// What a plugin says of all: critical where a command ended badly, and unknown where nobody can

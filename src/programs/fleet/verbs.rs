@@ -3,6 +3,7 @@
 use super::hosts::Host;
 use super::noted::{Head, Known};
 use super::notes::{self, Notes};
+use super::summary::in_a_line;
 use super::{Fleet, Wish, manner};
 use crate::cli::{ClientArgs, ClientVerb, FleetVerb, Set};
 use crate::client::ClientError;
@@ -85,20 +86,13 @@ fn ends(known: &[Known]) -> Vec<End> {
     known.iter().map(end).collect()
 }
 
-/// `38 exit 0 · 1 exit 2: web7`
-fn in_a_line(head: &Head, ends: &[End]) -> String {
+/// What it has come to, as its last line says it.
+fn come_to(head: &Head, ends: &[End]) -> String {
     let name = |host: &usize| head.hosts.get(*host).map(|called| called.name.as_str());
     let groups = Tally::new(ends, head.good()).groups();
-    let part = |group: &crate::fleet::Group| {
-        let (count, end) = (group.hosts.len(), group.end);
-        if group.well {
-            return format!("{count} {end}");
-        }
-        let names = nodes::fold(group.hosts.iter().filter_map(name));
-        format!("{count} {end}: {names}")
-    };
-    let parts: Vec<String> = groups.iter().map(part).collect();
-    parts.join(" · ")
+    in_a_line(&groups, |group| {
+        nodes::fold(group.hosts.iter().filter_map(name))
+    })
 }
 
 fn list(args: &ClientArgs) -> Result<Status, ClientError> {
@@ -109,7 +103,7 @@ fn list(args: &ClientArgs) -> Result<Status, ClientError> {
             ));
             continue;
         };
-        let line = in_a_line(&head, &ends(&known));
+        let line = come_to(&head, &ends(&known));
         if args.json {
             say_json(
                 &json!({ "fleet": id.to_string(), "at": head.at, "set": head.set, "line": head.line, "hosts": head.hosts.len(), "summary": line }),
@@ -154,7 +148,7 @@ fn show(args: &ClientArgs, id: FleetId) -> Result<Status, ClientError> {
             .unwrap_or_default();
         say(&format!("  {:width$}  {end}{run}", plain(&called.name)));
     }
-    say(&in_a_line(&head, &ends));
+    say(&come_to(&head, &ends));
     Ok(Status::OK)
 }
 
@@ -191,7 +185,7 @@ async fn retry(
     if hosts.is_empty() {
         let text = format!(
             "fleet {id} has no such hosts ({}); --failed, --unreachable and --not-started say which are asked again",
-            in_a_line(&head, &ends(&known))
+            come_to(&head, &ends(&known))
         );
         return Err(ClientError::new(Code::Usage, text));
     }
