@@ -643,7 +643,7 @@ fn status_and_metrics_say_how_long_there_is_room() {
     for sample in [
         "\nordain_trail_bytes ",
         "\nordain_trail_bytes_a_day ",
-        "\nordain_trail_days_left{until=\"audit.keep_size\"} ",
+        "\nordain_trail_left_seconds{until=\"audit.keep_size\"} ",
     ] {
         assert!(metrics.contains(sample), "{sample}: {metrics}");
     }

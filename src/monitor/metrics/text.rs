@@ -198,10 +198,10 @@ fn room_of_trail(out: &mut Exposition, state: &State) {
 
     if let Some((Some(days), until)) = room.left {
         out.many(
-            "ordain_trail_days_left",
+            "ordain_trail_left_seconds",
             Kind::Gauge,
-            "Days until the audit trail is full at this pace, and what ends them.",
-            [(labels(&[("until", until.key())]), days)],
+            "How long the audit trail has room at this pace, in whole days, and what ends it.",
+            [(labels(&[("until", until.key())]), days.saturating_mul(86_400))],
         );
     }
 
