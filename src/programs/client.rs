@@ -31,6 +31,7 @@ fn program() -> Status {
         Err(error) => return usage(&error),
     };
 
+    crate::sys::usual_signals();
     #[cfg(target_os = "linux")]
     crate::sys::steady_heap();
     let nagios = matches!(&args.verb, ClientVerb::Run(run) if run.nagios);

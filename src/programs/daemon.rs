@@ -153,7 +153,7 @@ fn network_side() -> Status {
 
 /// `ordaind` without a verb: serves until it is told to stop.
 fn serve(path: &Path) -> Status {
-    sys::usual_signals();
+    sys::put_right();
     let mut machine = Machine::probe();
     let settings = match config::load(path, &machine) {
         Ok(loaded) => loaded.settings,

@@ -44,6 +44,8 @@ mod service;
 mod signal;
 #[cfg(target_os = "linux")]
 mod spawn;
+#[cfg(target_os = "linux")]
+mod standing;
 mod stream;
 mod terminal;
 mod trust;
@@ -88,7 +90,7 @@ pub use poll::{wait_readable, wait_writable};
 #[cfg(target_os = "linux")]
 pub use process::{
     Exited, kill, leave_signals_to_the_monitor, parent_death_signal, raise_descriptor_limit, reap,
-    reexecute, return_large_blocks, steady_heap, step_back, terminate, undumpable, usual_signals,
+    reexecute, return_large_blocks, steady_heap, step_back, terminate, undumpable,
 };
 pub use prompt::{Echo, Typed, type_line};
 #[cfg(target_os = "linux")]
@@ -98,12 +100,14 @@ pub use service::{
     Clock, clock, has_passed_listeners, is_a_service, logs_to_the_journal, machine_ms, notify,
     notify_reloading, passed_listeners, watchdog,
 };
-pub use signal::signal_group;
+pub use signal::{signal_group, usual_signals};
 #[cfg(target_os = "linux")]
 pub use spawn::{
     Child, Full, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
     Wanted,
 };
+#[cfg(target_os = "linux")]
+pub use standing::put_right;
 pub use stream::{read_stream, read_text};
 pub use terminal::{RawMode, Size, is_ignored, own_terminal_size, stop};
 #[cfg(target_os = "linux")]

@@ -258,18 +258,6 @@ pub fn kill(pidfd: BorrowedFd<'_>) {
     };
 }
 
-/// What a daemon needs of signals, whatever it was started with: none is blocked, and the ends of
-/// children are told.
-pub fn usual_signals() {
-    // SAFETY: the set lives through the calls, and the default action installs no code of ours.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
-    }
-}
-
 /// Leaves signals meant for the whole group (Ctrl-C, a service manager's TERM) to the monitor.
 pub fn leave_signals_to_the_monitor() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {

@@ -7,7 +7,7 @@
 )]
 
 mod agent;
-mod builder;
+pub mod builder;
 mod client;
 mod machines;
 mod server;

@@ -201,7 +201,10 @@ fn room_of_trail(out: &mut Exposition, state: &State) {
             "ordain_trail_left_seconds",
             Kind::Gauge,
             "How long the audit trail has room at this pace, in whole days, and what ends it.",
-            [(labels(&[("until", until.key())]), days.saturating_mul(86_400))],
+            [(
+                labels(&[("until", until.key())]),
+                days.saturating_mul(86_400),
+            )],
         );
     }
 

@@ -1,6 +1,7 @@
 //! The child's life from the clone to exec, on the parent's memory: raw system calls only, no
 //! allocation, no lock, no panic.
 
+use super::super::standing::Standing;
 use super::layout::Filter;
 use super::program::{SpawnError, Step};
 use super::raw::{fstat, raw};
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) opens: *const RawOpen,
     /// How many paths there are.
     pub(super) open_count: usize,
+    /// What the program gets instead of what this process has.
+    pub(super) standing: Option<Standing>,
     /// The signals that this process ignores, a bit each.
     pub(super) ignored: u64,
     /// The child's report. It alone is written to while either side holds a reference to the whole.
@@ -150,6 +153,7 @@ pub(super) unsafe extern "C-unwind" fn child(with: *mut c_void) -> ! {
         let (executable, rules) = keep_descriptors(shared);
         take_stdio(shared);
         reset_signals(plan.ignored);
+        give_up_standing(plan.standing);
         become_user(shared);
 
         // After the change of user, which clears it. The spawning thread lives as long as the
@@ -250,6 +254,31 @@ unsafe fn take_stdio(shared: *mut Shared) {
             u32::MAX,
             CLOSE_RANGE_CLOEXEC
         );
+    }
+}
+
+/// Gives up what the daemon alone is to have: its place ahead of others, and being spared when
+/// memory runs out. Each is a step down, which the kernel allows; where it does not, the program
+/// starts all the same.
+///
+/// # Safety
+/// To be called in the child only.
+unsafe fn give_up_standing(standing: Option<Standing>) {
+    // SAFETY: raw system calls with numbers and constant texts.
+    unsafe {
+        let Some(standing) = standing else { return };
+        raw!(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, standing.nice);
+        if standing.spared {
+            let score = raw!(
+                libc::SYS_openat,
+                libc::AT_FDCWD,
+                c"/proc/self/oom_score_adj".as_ptr(),
+                libc::O_WRONLY | libc::O_CLOEXEC,
+                0
+            );
+            raw!(libc::SYS_write, score, c"0".as_ptr(), 1);
+            raw!(libc::SYS_close, score);
+        }
     }
 }
 

@@ -143,6 +143,7 @@ fn of_numbers(arguments: &[Argument]) -> Option<(String, c_long)> {
         libc::SYS_setresgid => (format!("setresgid {}", at(1)), 0),
         libc::SYS_setresuid => (format!("setresuid {}", at(1)), 0),
         libc::SYS_prctl => (format!("prctl {}", at(1)), 0),
+        libc::SYS_setpriority => (format!("setpriority {}", at(3)), 0),
         libc::SYS_umask => (format!("umask {:o}", at(1)), 0),
         libc::SYS_close => (format!("close {}", at(1)), 0),
         libc::SYS_exit_group => leave(),
@@ -177,6 +178,7 @@ unsafe fn of_pointers(arguments: &[Argument]) -> (String, c_long) {
                 (format!("setgroups {groups}"), 0)
             }
             libc::SYS_chdir => (format!("chdir {}", text(at(1))), 0),
+            libc::SYS_write => (format!("write {}", numbers::<u8>(at(2), 1)), 1),
             libc::SYS_openat => (format!("openat {}", text(at(2))), 101),
             libc::SYS_openat2 => {
                 let how = numbers::<u64>(at(3), 3);

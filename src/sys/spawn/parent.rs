@@ -2,6 +2,7 @@
 
 use super::super::cgroup::Cgroup;
 use super::super::jail;
+use super::super::standing;
 use super::child::{RawOpen, Shared, child, ignored_signals};
 use super::cradle::Cradle;
 use super::deadline::Pidfd;
@@ -134,6 +135,7 @@ impl Prepared {
                 .map(|take| (take.uid, take.gid, take.groups.as_ptr(), take.groups.len())),
             opens: self.opens.as_ptr(),
             open_count: self.opens.len(),
+            standing: standing::given(),
             ignored: ignored_signals(),
             report: UnsafeCell::default(),
         }
