@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Cmd, RealAgent, Server, Setup, signal, stderr, stdout, wait, write};
+use common::{Cmd, RealAgent, Server, Setup, keygen, signal, stderr, stdout, wait, write};
 use ordain::client::{Agent, ClientError, Connection, Proof, Session, Signer, connect};
 use ordain::credential::{Purpose, SessionKey, SshPrivate, SshPublic};
 use ordain::encoding::base64;
@@ -14,7 +14,7 @@ use ordain::verb::{EndSession, Ending, Explain, List, Sessions};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,105 +74,6 @@ fn described() -> Setup {
 
 /// Two failures close a source out, six a user.
 const QUICK: &str = "login = \"100s\"\nfloor = \"150s\"\ncap = \"20m\"\nuser_floor = \"10m\"\n";
-
-/// A key pair in OpenSSH's format, as ssh-keygen would make it, which not every machine has.
-fn keygen(folder: &Path, kind: &str, passphrase: &str) -> PathBuf {
-    use aws_lc_rs::encoding::AsBigEndian;
-    use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-    };
-    let put = |parts: &[&[u8]]| {
-        parts.iter().fold(Vec::new(), |mut all: Vec<u8>, part| {
-            all.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
-            all.extend(*part);
-            all
-        })
-    };
-
-    let (public, private) = match kind {
-        "ed25519" => {
-            let seed = ordain::credential::random::<32>();
-            let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
-            let public = pair.public_key().as_ref().to_vec();
-            let both = [seed.as_slice(), &public].concat();
-            (
-                put(&[b"ssh-ed25519", &public]),
-                put(&[b"ssh-ed25519", &public, &both]),
-            )
-        }
-
-        _ => {
-            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-            let public = put(&[
-                b"ecdsa-sha2-nistp256",
-                b"nistp256",
-                pair.public_key().as_ref(),
-            ]);
-            let number = pair.private_key().as_be_bytes().unwrap();
-
-            // The zero keeps the number positive where its first bit is set.
-            let zero: &[u8] = if number.as_ref()[0] & 0x80 != 0 {
-                &[0]
-            } else {
-                &[]
-            };
-
-            let number = [zero, number.as_ref()].concat();
-            (public.clone(), [public, put(&[&number])].concat())
-        }
-    };
-
-    let mut section = [&[7u8; 8], private.as_slice(), &put(&[b"ops@laptop"])].concat();
-    section.extend((1..=u8::try_from((8 - section.len() % 8) % 8).unwrap()).collect::<Vec<_>>());
-    let blob = [
-        b"openssh-key-v1\0".as_slice(),
-        &put(&[b"none", b"none", b""]),
-        &1u32.to_be_bytes(),
-        &put(&[&public, &section]),
-    ]
-    .concat();
-    let lines = base64(&blob)
-        .into_bytes()
-        .chunks(70)
-        .map(|line| String::from_utf8(line.to_vec()).unwrap() + "\n")
-        .collect::<String>();
-    let mut text =
-        format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{lines}-----END OPENSSH PRIVATE KEY-----\n");
-    if !passphrase.is_empty() {
-        let kdf = ssh_key::Kdf::Bcrypt {
-            salt: vec![5; 16],
-            rounds: 4,
-        };
-
-        let key = ssh_key::PrivateKey::from_openssh(&text).unwrap();
-        let locked = key
-            .encrypt_with(ssh_key::Cipher::Aes256Ctr, kdf, 9, passphrase)
-            .unwrap();
-        text = locked
-            .to_openssh(ssh_key::LineEnding::LF)
-            .unwrap()
-            .to_string();
-    }
-
-    let path = folder.join(format!(
-        "id_{kind}{}",
-        if passphrase.is_empty() { "" } else { "_locked" }
-    ));
-    write(&path, &text, 0o600);
-    let name = if kind == "ed25519" {
-        "ssh-ed25519"
-    } else {
-        "ecdsa-sha2-nistp256"
-    };
-
-    write(
-        &path.with_extension("pub"),
-        &format!("{name} {} ops@laptop\n", base64(&public)),
-        0o644,
-    );
-
-    path
-}
 
 /// Whether OpenSSH's own programs are there to test with.
 fn openssh() -> bool {

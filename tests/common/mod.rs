@@ -10,6 +10,7 @@ mod agent;
 pub mod builder;
 mod client;
 mod machines;
+mod pair;
 mod server;
 mod standard;
 mod words;
@@ -18,6 +19,7 @@ pub use agent::RealAgent;
 pub use builder::{Cmd, Setup, hash, run_as};
 pub use client::{client_in, host, log_in, ran, trusting};
 pub use machines::Machines;
+pub use pair::keygen;
 pub use server::{Log, Server, launch, port_in};
 pub use words::{
     PASSWORD, PATIENCE, alive, block, grouped, invocation, is_root, run, signal, stderr, stdout,

@@ -1,4 +1,5 @@
 //! The documents, and the blocks in them, for the tests that hold them to the truth.
+#![allow(dead_code, reason = "each test program uses its part of this")]
 
 use std::path::{Path, PathBuf};
 
