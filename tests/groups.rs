@@ -104,6 +104,14 @@ fn a_group_gives_roles_and_everything_says_which() {
     let explained = stdout(&server.ordaind(&["explain", "alice", "sleep"]));
     assert!(explained.contains(&gives), "{explained}");
     let shown = stdout(&server.ordaind(&["user", "show", "alice"]));
+    let listed = stdout(&server.ordaind(&["user", "list"]));
+    let all_roles = format!("alice              less, all (group {group})");
+    assert!(listed.starts_with(&all_roles), "{listed}");
+    let listed = stdout(&server.ordaind(&["user", "list", "--json"]));
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let given = |at: usize| &listed["users"][at]["roles_of_groups"];
+    assert_eq!(*given(0), serde_json::json!({ "all": group }));
+    assert_eq!(*given(1), serde_json::json!({}));
     let roles = "roles: less\n";
     let more = format!("roles of groups: all (group {group})\n");
     assert!(shown.contains(roles) && shown.contains(&more), "{shown}");
@@ -137,6 +145,64 @@ fn an_account_that_is_named_and_not_there_lets_nobody_in() {
     assert_eq!(
         login["reason"],
         "this machine does not know the account that the user's `account` names"
+    );
+}
+
+#[test]
+fn the_account_of_a_user_is_written_and_shown() {
+    let Some((account, group)) = own_account() else {
+        eprintln!("skipped: whoever runs this has no name here");
+        return;
+    };
+    let server = setup()
+        .table("groups-of-system", &format!("\"{group}\" = [\"all\"]"))
+        .user("alice", &["less"])
+        .start();
+    let words = ["user", "add", "bob", "--account", &account];
+    let added = server.ordaind(&words);
+    assert_eq!(added.status.code(), Some(0), "{}", stderr(&added));
+    let text = || std::fs::read_to_string(server.config()).unwrap();
+    let line = format!("[users.bob]\nroles = []\naccount = \"{account}\"\n");
+    assert!(text().contains(&line), "{}", text());
+    let shown = stdout(&server.ordaind(&["user", "show", "bob"]));
+    let named = format!("account: {account}\n");
+    assert!(shown.contains(&named), "{shown}");
+    let listed = stdout(&server.ordaind(&["user", "list"]));
+    let given = format!("all (group {group})");
+    assert!(listed.contains(&given), "{listed}");
+
+    let set = server.ordaind(&["user", "set", "bob", "--account", "no-such-user-here"]);
+    assert_eq!(set.status.code(), Some(0), "{}", stderr(&set));
+    let out = stdout(&server.ordaind(&["user", "list"]));
+    assert!(out.contains("bob    no such account"), "{out}");
+    assert!(out.starts_with("alice  less"), "{out}");
+    let shown = stdout(&server.ordaind(&["user", "show", "bob"]));
+    assert!(
+        shown.contains("this machine does not know that account"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_list_in_which_groups_are_missing_is_not_told_for_a_whole_one() {
+    let Some(etc) = Etc::new() else { return };
+    let server = admins(&etc, "1s").start();
+    let listed = ordaind(&server, &["user", "list"]);
+    assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
+    let out = stdout(&listed);
+    assert!(out.starts_with("carl  all (group admins)"), "{out}");
+
+    etc.fails();
+    let listed = ordaind(&server, &["user", "list"]);
+    assert_eq!(listed.status.code(), Some(1));
+    let out = stdout(&listed);
+    assert!(out.starts_with("carl  groups not known"), "{out}");
+    assert!(out.contains("dora  less, groups not known"), "{out}");
+    let listed = stdout(&ordaind(&server, &["user", "list", "--json"]));
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(
+        listed["users"][0]["roles_of_groups"],
+        serde_json::Value::Null
     );
 }
 

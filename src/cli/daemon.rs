@@ -137,6 +137,9 @@ pub struct SaidOfUser {
     /// Their roles
     #[arg(long, value_name = "ROLE", value_delimiter = ',')]
     pub roles: Option<Vec<String>>,
+    /// The account of this machine whose groups give them roles [default: the one of their own name]
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
     /// Their SSH public keys: a file as `id_ed25519.pub` or `authorized_keys`, `-` is standard input;
     /// can be given several times, and replaces the keys that are there
     #[arg(long, value_name = "FILE")]

@@ -15,6 +15,8 @@ use toml_edit::{Document, InlineTable, Item, Key, Table, Value};
 pub struct Said {
     /// Their roles.
     pub roles: Option<Vec<String>>,
+    /// The account whose groups give them roles.
+    pub account: Option<String>,
     /// Their keys, each as a line of `authorized_keys`.
     pub ssh_keys: Option<Vec<String>>,
     /// The hash of their password.
@@ -108,6 +110,8 @@ impl<'t> Text<'t> {
             "roles",
             &in_one_line(said.roles.as_deref().unwrap_or_default()),
         ));
+        let account = said.account.as_deref().map(quoted);
+        lines.extend(account.map(|name| entry("account", &name)));
         let keys = said.ssh_keys.as_deref().map(|keys| list(keys, end));
         lines.extend(keys.map(|keys| entry("ssh_keys", &keys)));
         let password = said.password.as_deref().map(quoted);
@@ -160,6 +164,7 @@ impl<'t> Text<'t> {
         let end = self.layout.line_end_of_file();
         let said_now = [
             ("roles", said.roles.as_deref().map(in_one_line)),
+            ("account", said.account.as_deref().map(quoted)),
             (
                 "ssh_keys",
                 said.ssh_keys.as_deref().map(|keys| list(keys, end)),
@@ -332,6 +337,7 @@ impl Said {
         let texts = |list: &Vec<String>| toml::Value::from(list.clone());
         let said = [
             ("roles", self.roles.as_ref().map(texts)),
+            ("account", self.account.clone().map(toml::Value::from)),
             ("ssh_keys", self.ssh_keys.as_ref().map(texts)),
             ("password", self.password.clone().map(toml::Value::from)),
         ];

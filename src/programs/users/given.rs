@@ -20,11 +20,12 @@ const MOST: u64 = 64 * 1024;
 /// The status to end with; why is told.
 pub fn something(said: &SaidOfUser) -> Result<Said, Status> {
     let nothing = said.roles.is_none()
+        && said.account.is_none()
         && said.ssh_key.is_empty()
         && !said.password
         && said.password_hash.is_none();
     if nothing {
-        let text = "say what is new: --roles, --ssh-key, --password or --password-hash";
+        let text = "say what is new: --roles, --account, --ssh-key, --password or --password-hash";
         complain(&format!("ordaind: {text}"));
         return Err(Status(2));
     }
@@ -55,6 +56,7 @@ pub fn given(said: &SaidOfUser) -> Result<Said, Status> {
     };
     Ok(Said {
         roles: said.roles.clone(),
+        account: said.account.clone(),
         ssh_keys: (!said.ssh_key.is_empty()).then_some(keys),
         password: typed.or(hash),
     })

@@ -4,6 +4,7 @@ use crate::config::{self, Loaded, Machine};
 use crate::credential::Credentials;
 use crate::encoding::hex;
 use crate::exit::Status;
+use crate::limits;
 use crate::policy::{Held, Member, Policy, User};
 use crate::programs::access;
 use crate::programs::display::plain;
@@ -16,6 +17,7 @@ use crate::verb::Locks;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Instant;
 
 /// What is known of users beside the configuration; `None` where it cannot be found out.
 struct Beside {
@@ -69,6 +71,18 @@ fn of_each<T>(map: BTreeMap<String, T>, of: fn(T) -> String) -> BTreeMap<String,
         .collect()
 }
 
+/// Roles that groups of the system give a user, each with its group.
+type Given<'p> = Vec<(&'p str, &'p str)>;
+
+/// What groups of the system give one of the users in the list.
+enum OfGroups<'p> {
+    Roles(Given<'p>),
+    /// The machine has no such account as their entry names, so they cannot log in.
+    NoAccount,
+    /// The name service does not say.
+    NotKnown,
+}
+
 /// One user, with all that is known of them.
 struct Known<'k> {
     name: &'k str,
@@ -116,16 +130,16 @@ pub fn show(path: &Path, user: &str, json: bool) -> Status {
     if json {
         let mut value = known.in_json();
         if let Some(fields) = value.as_object_mut() {
-            let given = given
-                .iter()
-                .map(|(role, group)| ((*role).to_owned(), json!(group)));
-            fields.insert("roles_of_groups".into(), Value::Object(given.collect()));
+            fields.insert("roles_of_groups".into(), given_in_json(&given));
             fields.insert("access".into(), access::in_json(&rows));
         }
         say_json(&value);
         return Status::OK;
     }
     known.lines().iter().for_each(|line| say(line));
+    if member.has_lost_its_account() {
+        say("this machine does not know that account, so nobody logs in by this name");
+    }
     if !given.is_empty() {
         let given = given
             .iter()
@@ -147,7 +161,7 @@ pub fn show(path: &Path, user: &str, json: bool) -> Status {
 }
 
 /// The roles that groups of the system give a user besides, each with its group.
-fn by_groups<'p>(policy: &'p Policy, member: &Member) -> Vec<(&'p str, &'p str)> {
+fn by_groups<'p>(policy: &'p Policy, member: &Member) -> Given<'p> {
     let given = |held: Held<'p>| Some((held.name, held.by?.0));
     policy.roles_of(member).filter_map(given).collect()
 }
@@ -170,13 +184,32 @@ pub fn list(path: &Path, json: bool) -> Status {
     };
     let beside = Beside::of(path);
     let all = all(&loaded, &beside);
+    let given = given_to_all(&loaded.policy, &all);
+    let with_given = || all.iter().zip(&given);
+    let is_not_known = |given: &OfGroups<'_>| matches!(given, OfGroups::NotKnown);
+    let status = match given.iter().any(is_not_known) {
+        true => Status::FAULT,
+        false => Status::OK,
+    };
     if json {
-        let users: Vec<Value> = all.iter().map(Known::in_json).collect();
+        let in_json = |(known, given): (&Known<'_>, &OfGroups<'_>)| {
+            let mut value = known.in_json();
+            if let Some(fields) = value.as_object_mut() {
+                let given = match given {
+                    OfGroups::Roles(given) => given_in_json(given),
+                    OfGroups::NoAccount | OfGroups::NotKnown => Value::Null,
+                };
+                fields.insert("roles_of_groups".into(), given);
+            }
+            value
+        };
+        let users: Vec<Value> = with_given().map(in_json).collect();
         say_json(&json!({ "users": users }));
-        return Status::OK;
+        return status;
     }
 
-    let rows: Vec<[String; 4]> = all.iter().map(Known::row).collect();
+    let rows = with_given().map(|(known, given)| known.row(given));
+    let rows: Vec<[String; 4]> = rows.collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -187,7 +220,34 @@ pub fn list(path: &Path, json: bool) -> Status {
             "{name:names$}  {its:roles$}  {proof:proofs$}  {place}"
         ));
     }
-    Status::OK
+    status
+}
+
+/// What groups of the system give each of the users, in their order. A name service that let itself be
+/// waited for in vain is not asked for the next.
+fn given_to_all<'p>(policy: &'p Policy, all: &[Known<'_>]) -> Vec<OfGroups<'p>> {
+    let mut is_silent = false;
+    let given = |known: &Known<'_>| {
+        if is_silent {
+            return OfGroups::NotKnown;
+        }
+        let asked = Instant::now();
+        let member = member(policy, known.name, false).ok();
+        is_silent = member.is_none() && asked.elapsed() >= limits::NAME_SERVICE;
+        match member {
+            None => OfGroups::NotKnown,
+            Some(member) if member.has_lost_its_account() => OfGroups::NoAccount,
+            Some(member) => OfGroups::Roles(by_groups(policy, &member)),
+        }
+    };
+    all.iter().map(given).collect()
+}
+
+fn given_in_json(given: &[(&str, &str)]) -> Value {
+    let given = given
+        .iter()
+        .map(|(role, group)| ((*role).to_owned(), json!(group)));
+    Value::Object(given.collect())
 }
 
 impl Known<'_> {
@@ -203,6 +263,7 @@ impl Known<'_> {
             "file": &*self.user.place.file,
             "line": self.user.place.line,
             "roles": self.user.roles,
+            "account": self.user.account.as_deref(),
             "disabled": self.user.disabled,
             "locked": self.beside.is_locked(self.name),
             "sources": sources.collect::<Vec<_>>(),
@@ -226,6 +287,9 @@ impl Known<'_> {
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{}, at {}", self.name, self.user.place)];
         lines.push(format!("roles: {}", self.roles()));
+        if let Some(account) = &self.user.account {
+            lines.push(format!("account: {}", plain(account)));
+        }
         if self.user.disabled {
             lines.push("disabled: nobody logs in by this name".into());
         }
@@ -251,8 +315,8 @@ impl Known<'_> {
         lines
     }
 
-    /// For the table of all.
-    fn row(&self) -> [String; 4] {
+    /// For the table of all, with the roles of groups.
+    fn row(&self, given: &OfGroups<'_>) -> [String; 4] {
         let keys = self.credentials.keys.len();
         let code = self.credentials.totp || self.beside.has_seed(self.name) == Some(true);
         let states = [
@@ -272,7 +336,7 @@ impl Known<'_> {
         };
         [
             self.name.to_owned(),
-            self.roles(),
+            self.all_roles(given),
             states,
             self.user.place.to_string(),
         ]
@@ -282,6 +346,23 @@ impl Known<'_> {
         match self.user.roles.is_empty() {
             true => "none".into(),
             false => self.user.roles.join(", "),
+        }
+    }
+
+    /// Those of the entry, and those of groups.
+    fn all_roles(&self, given: &OfGroups<'_>) -> String {
+        let mut all = self.user.roles.clone();
+        match given {
+            OfGroups::Roles(given) => {
+                let given = given.iter();
+                all.extend(given.map(|(role, group)| with_group(role, Some(group))));
+            }
+            OfGroups::NoAccount => all.push("no such account".into()),
+            OfGroups::NotKnown => all.push("groups not known".into()),
+        }
+        match all.is_empty() {
+            true => "none".into(),
+            false => all.join(", "),
         }
     }
 
