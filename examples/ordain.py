@@ -16,8 +16,16 @@ BEFORE_LOGIN, DATA, CONTROL = 4096, 65536, 1 << 20  # bytes of a payload that we
 WINDOW = 512 * 1024  # bytes that each side may send on a stream before the first CREDIT
 PING_EVERY, SILENCE = 30, 100  # seconds
 
+STOPPING, PASSING = 104, (104, 201, 204)  # codes: the server stops; what passes while one stops and another begins
+
 class Failure(Exception):
-    """ordain's failure, as opposed to the command's."""
+    """ordain's failure, as opposed to the command's; with its code, where the server has sent one."""
+    def __init__(self, text, code=None, stop_ms=0):
+        super().__init__(text)
+        self.code, self.stop_ms = code, stop_ms
+
+class Lost(Failure):
+    """The connection has ended."""
 
 # Ed25519 (RFC 8032), signing only. The key lives for one connection, so no care is taken to hide timing.
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
@@ -97,7 +105,7 @@ class Connection:
             raise Failure("the server does not speak ordain/1")
         self.tls.settimeout(SILENCE)
         self.server_key = hashlib.sha256(public_key_info(self.tls.getpeercert(binary_form=True))).digest()
-        self.key, self.open = SessionKey(secrets.token_bytes(32)), False
+        self.key, self.open, self.begun = SessionKey(secrets.token_bytes(32)), False, False
 
     def send(self, stream, kind, payload):
         payload = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
@@ -108,7 +116,7 @@ class Connection:
         while len(held) < count:
             more = self.tls.recv(count - len(held))
             if not more:
-                raise Failure("the server closed the connection")
+                raise Lost("the server closed the connection")
             held += more
         return held
 
@@ -119,7 +127,7 @@ class Connection:
         payload = self.exactly(length) if kind >= STDIN else json.loads(self.exactly(length))
         if kind == ERROR:
             rule = f" [{payload['rule']}]" if "rule" in payload else ""
-            raise Failure(f"{payload['text']} (code {payload['code']}){rule}")
+            raise Failure(f"{payload['text']} (code {payload['code']}){rule}", payload["code"], payload.get("stop_ms", 0))
         return kind, payload
 
     def expect(self, wanted):
@@ -133,7 +141,7 @@ class Connection:
         return {"signed": text, "signature": b64(self.key.sign(context + b"\0" + text.encode()))}
 
     def log_in(self, user, password):
-        self.send(0, HELLO, {"version": 1, "software": "ordain.py"})
+        self.send(0, HELLO, {"version": 1, "software": "ordain.py", "features": ["stopping"]})
         nonce = self.expect(HELLO)["nonce"]
         login = {"version": 1, "user": user, "method": "password", "session_key": b64(self.key.public),
                  "server_key": b64(self.server_key), "nonce": nonce}
@@ -180,6 +188,7 @@ class Connection:
             if self.tls in readable or self.tls.pending():
                 kind, payload = self.receive()
                 heard = time.monotonic()
+                self.begun = self.begun or kind in (QUEUED, STARTED)
                 if kind in (STDOUT, STDERR):
                     shown = memoryview(screens[kind].shown(payload))
                     output.append((screens[kind].descriptor, shown, len(payload)))
@@ -200,6 +209,25 @@ class Connection:
             raise Failure("the server counts other bytes than those that came and went")
         return ended
 
+class Patience:
+    """Waits for a server that stops, as long as it says that takes and 10 s more: the next one may do what was asked."""
+    def __init__(self):
+        self.until, self.pause = None, 0.05
+
+    def has_passed(self, fault):
+        """Whether some time has passed in which what went wrong may pass too."""
+        code = getattr(fault, "code", None)
+        if self.until is None and code == STOPPING:
+            wait = min(fault.stop_ms / 1000, 600) + 10
+            print(f"ordain.py: the server is stopping; waiting for it to come back, for {wait:.0f} s at the most", file=sys.stderr)
+            self.until = time.monotonic() + wait
+        unreached = isinstance(fault, (Lost, OSError)) and not isinstance(fault, ssl.SSLCertVerificationError)
+        if self.until is None or not (unreached or code in PASSING) or time.monotonic() + self.pause >= self.until:
+            return False
+        time.sleep(self.pause)
+        self.pause = min(self.pause * 2, 1)
+        return True
+
 def main():
     parser = argparse.ArgumentParser(description="Runs one command over ordain.")
     parser.add_argument("--ca", required=True, metavar="FILE", help="the CA that signed the server's certificate")
@@ -217,9 +245,16 @@ def main():
         file = options.password_file
         password = open(file, encoding="utf-8").readline().rstrip("\r\n") if file else getpass.getpass()
         place = urllib.parse.urlsplit("//" + options.place)
-        connection = Connection(place.hostname, place.port or 7424, options.ca)
-        connection.log_in(options.user, password)
-        ended = connection.run(options.command, arguments)
+        patience, ended = Patience(), None
+        while ended is None:
+            connection = None
+            try:
+                connection = Connection(place.hostname, place.port or 7424, options.ca)
+                connection.log_in(options.user, password)
+                ended = connection.run(options.command, arguments)
+            except (Failure, OSError) as fault:  # what has begun is never asked for again
+                if connection and connection.begun or not patience.has_passed(fault):
+                    raise
     except (Failure, OSError, ValueError, KeyError) as fault:
         print(f"ordain.py: {harmless(fault, '')}", file=sys.stderr)
         return 255

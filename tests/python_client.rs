@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Cmd, PATIENCE, Server};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
@@ -130,6 +130,57 @@ fn a_client_in_python_runs_commands() {
         (Some(124), "waiting\n"),
         "{late:?}"
     );
+}
+
+/// What a server that stops has not answered, the next one is asked for, as `ordain` does it.
+#[test]
+fn a_client_in_python_waits_for_the_next_daemon() {
+    if !python() {
+        return;
+    }
+    let mut server = Server::new()
+        .grace("1h")
+        .command(Cmd::sh("begun", "echo begun; exec sleep 1000", &[]))
+        .command(Cmd::sh("greet", "echo hello", &[]))
+        .role("tester", &["begun", "greet"])
+        .user("demo", &["tester"])
+        .start();
+    let start = |word: &str| {
+        let mut child = Command::new("python3")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ordain.py"))
+            .arg("--ca")
+            .arg(server.path("ca.crt"))
+            .args(["--user", "demo", "--password-file"])
+            .arg(server.path("password"))
+            .args([&format!("127.0.0.1:{}", server.port), word])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        (child, errors)
+    };
+    let (mut open, _open_errors) = start("begun");
+    let mut output = BufReader::new(open.stdout.take().unwrap()).lines();
+    assert_eq!(output.next().unwrap().unwrap(), "begun");
+    common::signal(server.child.id(), "-TERM");
+    server.wait_for_log("starting nothing new");
+
+    let (late, mut told) = start("greet");
+    let first = told.next().unwrap().unwrap();
+    assert_eq!(
+        first,
+        "ordain.py: the server is stopping; waiting for it to come back, for 610 s at the most"
+    );
+    // A second signal cuts what has its grace.
+    server.stop_and_start(&[]);
+    let late = late.wait_with_output().unwrap();
+    assert_eq!(text(&late.stdout), "hello\n", "{:?}", told.next());
+    assert!(late.status.success());
+    // What had begun is not asked for again.
+    assert_eq!(open.wait().unwrap().code(), Some(255));
+    assert_eq!(server.records("start").len(), 2);
 }
 
 #[test]

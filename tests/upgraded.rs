@@ -335,9 +335,9 @@ fn a_client_waits_as_long_as_a_stop_takes_and_is_served_by_the_next_daemon() {
     end(next);
 }
 
-/// Says HELLO to the next client and that it is stopping, as a daemon does that ends in this
-/// moment.
-fn stopping(manager: &Manager) {
+/// Says HELLO to the next client and, when so many frames have come, that it is stopping, as a daemon
+/// does that ends in this moment.
+fn stopping(manager: &Manager, frames: usize) {
     use ordain::protocol::{Code, Failure, Hello, Kind, VERSION, encode, write};
     let read = |name: &str| std::fs::read(manager.path(name)).unwrap();
     let certificates = ordain::tls::certificates(&read("server.crt")).unwrap();
@@ -367,11 +367,54 @@ fn stopping(manager: &Manager) {
         stop_ms: None,
     };
 
-    for (kind, payload) in [(Kind::Hello, write(&hello)), (Kind::Error, write(&over))] {
-        std::io::Write::write_all(&mut stream, &encode(0, kind, &payload)).unwrap();
+    let hello = encode(0, Kind::Hello, &write(&hello));
+    std::io::Write::write_all(&mut stream, &hello).unwrap();
+    for _ in 0..frames {
+        let mut header = [0; 9];
+        stream.read_exact(&mut header).unwrap();
+        let length = u32::from_be_bytes(header[..4].try_into().unwrap());
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        stream.read_exact(&mut payload).unwrap();
     }
+    let over = encode(0, Kind::Error, &write(&over));
+    std::io::Write::write_all(&mut stream, &over).unwrap();
     stream.conn.send_close_notify();
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
+}
+
+/// The server went while somebody typed, and asked them for the same password again.
+#[test]
+fn a_password_is_typed_once_though_the_server_stops_before_it_is_judged() {
+    let manager = Manager::new();
+    let port = manager.listener.local_addr().unwrap().port();
+    let settings = manager.path("bare.toml");
+    write(&settings, &host(port), 0o600);
+    let home = format!("HOME={}", manager.path("home").display());
+    let line = [
+        "env",
+        "-i",
+        &home,
+        env!("CARGO_BIN_EXE_ordain"),
+        "--config",
+        settings.to_str().unwrap(),
+        "run",
+        "t",
+        "note",
+        "typed",
+    ]
+    .map(str::to_owned);
+    std::thread::scope(|scope| {
+        let typing = scope.spawn(|| common::typed(&line, &[common::PASSWORD]));
+        stopping(&manager, 2);
+        let next = manager.start();
+        let (done, shown) = typing.join().unwrap();
+        assert!(
+            done && shown.contains("waiting for it to come back"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("noted typed\r\n"), "{shown}");
+        end(next);
+    });
 }
 
 /// A client that was told of a stop waits for the next daemon; but what has begun there is not
@@ -382,7 +425,7 @@ fn patience_ends_where_a_run_has_begun() {
     let noted = || std::fs::read_to_string(manager.path("notes")).unwrap_or_default();
     std::thread::scope(|scope| {
         let client = scope.spawn(|| manager.client(&["run", "t", "gated"]));
-        stopping(&manager);
+        stopping(&manager, 0);
         let mut daemon = manager.start();
         common::wait("the run", || noted() == "gated\n");
         daemon.kill().unwrap();

@@ -15,6 +15,8 @@ use tokio::sync::{Mutex, MutexGuard};
 #[derive(Default)]
 pub struct Answers {
     passwords: RefCell<HashMap<String, Secret>>,
+    /// Passwords that somebody has typed and no server has judged.
+    untried: RefCell<HashMap<String, Secret>>,
     signers: RefCell<HashMap<PathBuf, Signer>>,
     secrets: RefCell<HashMap<String, Secret>>,
     stdin: RefCell<Option<Secret>>,
@@ -85,7 +87,16 @@ impl Answers {
         if self.is_in.get() {
             return Ok(None);
         }
+        if let Some(typed) = self.untried.borrow_mut().remove(user) {
+            return Ok(Some(Password::Typed(typed)));
+        }
         ask::secret(wanted).map(|typed| Some(Password::Typed(typed)))
+    }
+
+    /// Keeps a password that was typed, for the next try: the server has gone before it said whether it
+    /// is right.
+    pub fn was_not_judged(&self, user: &str, typed: Secret) {
+        self.untried.borrow_mut().insert(user.to_owned(), typed);
     }
 
     /// This password got the user in.

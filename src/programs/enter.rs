@@ -384,7 +384,13 @@ impl<'a> WayIn<'a> {
                     announce("ordain: login refused; try again");
                     connection = same;
                 }
-                Err((_, error)) => return Err(error),
+                Err((_, error)) => {
+                    let refused = [Code::LoginRefused, Code::LoginTries];
+                    if may_be_typed && !refused.iter().any(|code| error.is(*code)) {
+                        target.answers.was_not_judged(&target.user, password);
+                    }
+                    return Err(error);
+                }
             }
         }
     }
