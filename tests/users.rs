@@ -493,7 +493,8 @@ fn users_are_shown_with_what_they_may_and_how_they_log_in() {
         .unwrap()
         .fingerprint();
 
-    let account = if common::is_root() { " as root" } else { "" };
+    let account = stdout(&run(Command::new("id").arg("-un")));
+    let account = format!(" as {}", account.trim());
     let out = done(&server.ordaind(&["user", "show", "bob"]));
     let expected = format!(
         "bob, at {}\nroles: few\nlocked: no\nfrom: 127.0.0.0/8\npassword: none\nssh key: {fingerprint} bob@laptop\none-time code: wanted, but there is no seed (`ordaind totp bob`)\nmay run:\nbob  sleep  by few{account}; user from 127.0.0.0/8\n",
