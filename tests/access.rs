@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Cmd, RealAgent, Server, Setup, keygen, signal, stderr, stdout, wait, write};
+use common::{Cmd, RealAgent, Server, Setup, keygen, signal, stderr, stdout, totp, wait, write};
 use ordain::client::{Agent, ClientError, Connection, Proof, Session, Signer, connect};
 use ordain::credential::{Purpose, SessionKey, SshPrivate, SshPublic};
 use ordain::encoding::base64;
@@ -1009,23 +1009,6 @@ fn one_time_codes_serve_once() {
             .unwrap()
             .contains(&secret)
     );
-}
-
-/// RFC 6238 as an app has it, out of what the URI says.
-fn totp(secret: &str, step: u64) -> String {
-    let symbols = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bits: String = secret
-        .bytes()
-        .map(|c| format!("{:05b}", symbols.iter().position(|s| *s == c).unwrap()))
-        .collect();
-    let seed: Vec<u8> = (0..bits.len() / 8)
-        .map(|at| u8::from_str_radix(&bits[at * 8..at * 8 + 8], 2).unwrap())
-        .collect();
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &seed);
-    let mac = aws_lc_rs::hmac::sign(&key, &step.to_be_bytes());
-    let at = usize::from(mac.as_ref()[19] & 15);
-    let number = u32::from_be_bytes(mac.as_ref()[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", number % 1_000_000)
 }
 
 #[test]

@@ -535,3 +535,220 @@ fn a_command_whose_input_is_gone_is_not_begun_by_whoever_comes_back() {
     assert!(said.contains("not started: web2"), "{said}");
     assert_eq!(machines.starts(2), 0);
 }
+
+/// Every verb that a set can stand in has a file of names in its place.
+#[test]
+fn the_hosts_of_a_file_are_asked_in_the_place_of_a_set() {
+    let machines = Machines::new(3, |number| {
+        vec![says("check", &format!("echo out {number}"))]
+    });
+    let list = machines.path().join("list");
+    write(
+        &list,
+        "# the canary\nweb3\n\nweb1 # and one more\r\nweb3\n",
+        0o644,
+    );
+    let list = list.to_str().unwrap();
+    let output = machines.ordain(&["run", "--hosts-from", list, "--fanout", "1", "check"]);
+    assert_eq!(
+        (stdout(&output).as_str(), stderr(&output).as_str()),
+        ("web3: out 3\nweb1: out 1\n", "ordain: 2 exit 0\n")
+    );
+    let shown = stdout(&machines.ordain(&["fleet"]));
+    assert!(
+        shown.contains(&format!("--hosts-from {list}  check")),
+        "{shown}"
+    );
+    assert_eq!(
+        (machines.starts(1), machines.starts(2), machines.starts(3)),
+        (1, 0, 1)
+    );
+
+    for (words, wanted) in [
+        (&["list", "--fold"][..], "check\n"),
+        (&["whoami"], "web3: alice from 127.0.0.1\n"),
+        (
+            &["describe", "check"],
+            "web1: usage: ordain run HOST check\n",
+        ),
+        (&["runs"], "web3: RUN"),
+        (&["sessions"], "web1: "),
+        (&["explain", "check"], "web1: "),
+        (&["run", "--dry-run", "check"], "web3: granted by"),
+        (&["keyscan"], " sha256:"),
+    ] {
+        let words = [&words[..1], &["--hosts-from", list], &words[1..]].concat();
+        let output = machines.ordain(&words);
+        assert!(
+            stdout(&output).contains(wanted),
+            "{words:?}: {}{}",
+            stdout(&output),
+            stderr(&output)
+        );
+        assert!(output.status.success(), "{words:?}");
+    }
+}
+
+/// Whatever is in it: nobody is asked, and nothing of it harms a terminal.
+#[test]
+fn a_file_that_is_no_list_of_names_asks_nobody() {
+    let machines = Machines::new(1, |_| vec![says("check", "echo well")]);
+    let many: String = (0..70_000).map(|number| format!("n{number}\n")).collect();
+    let cases: &[(&[u8], &str)] = &[
+        (b"", "names no host"),
+        (b"# web1\n \n", "names no host"),
+        (
+            b"web1\nweb[1-2]\n",
+            "line 2, column 1: `web[1-2]` has a '['",
+        ),
+        (b"web1\n@web\n", "line 2, column 1: `@web` has a '@'"),
+        (b"alice@web1\n", "has a '@'"),
+        (b"web1 web2\n", "has a ' '"),
+        (b"../../etc/passwd\n", "no name"),
+        (b"-oProxyCommand=x\n", "no name"),
+        (b"\x1b]0;title\x07\x1b[2J\n", "no name"),
+        (b"web1\0\n", "no name"),
+        ("web\u{202e}1\n".as_bytes(), "no name"),
+        (b"web\xff\n", "is not UTF-8 text"),
+        (many.as_bytes(), "65536 are the most"),
+        (&[b'a'; 70_000], "makes names longer"),
+    ];
+    let list = machines.path().join("list");
+    for (text, sentence) in cases {
+        std::fs::write(&list, text).unwrap();
+        let output = machines.ordain(&["run", "--hosts-from", list.to_str().unwrap(), "check"]);
+        let said = stderr(&output);
+        assert!(said.contains(sentence), "{sentence}: {said}");
+        assert!(
+            said.starts_with(&format!("ordain: {}: ", list.display())),
+            "{said}"
+        );
+        assert!(
+            !said.contains(['\u{1b}', '\u{7}', '\0', '\u{202e}']),
+            "{said:?}"
+        );
+        assert_eq!(
+            (output.status.code(), stdout(&output)),
+            (Some(255), String::new())
+        );
+    }
+    for (file, sentence) in [
+        ("gone", "No such file"),
+        (".", "is a folder"),
+        ("/dev/zero", "not a regular file"),
+    ] {
+        let output = machines
+            .client(&["run", "--hosts-from", file, "check"])
+            .current_dir(machines.path())
+            .output()
+            .unwrap();
+        assert!(
+            stderr(&output).contains(sentence),
+            "{file}: {}",
+            stderr(&output)
+        );
+        assert_eq!(output.status.code(), Some(255), "{file}");
+    }
+    assert_eq!(machines.starts(1), 0);
+}
+
+/// What names hosts is no input, and half an input looks like a whole one.
+#[test]
+fn names_on_standard_input_leave_nothing_else_to_be_read_from_it() {
+    let secret = Cmd::sh("secret", "echo \"$1\"", &["{token}"]).arg(
+        "token",
+        "type = \"string\", secret = true, pattern = \".*\", max = 20",
+    );
+    let machines = Machines::new(2, |_| {
+        vec![
+            says("check", "echo well"),
+            says("sum", "cksum").stdin(),
+            secret.clone(),
+        ]
+    });
+    let with_names = |words: &[&str]| {
+        let path = machines.path().join("names");
+        write(&path, "web1\nweb2\n", 0o600);
+        let mut client = machines.client(words);
+        client.stdin(File::open(path).unwrap()).output().unwrap()
+    };
+    let output = with_names(&["run", "--hosts-from", "-", "check"]);
+    assert_eq!(stderr(&output), "ordain: 2 exit 0\n");
+    for (words, sentence) in [
+        (
+            &["run", "--hosts-from", "-", "sum"][..],
+            "takes standard input, so the names",
+        ),
+        (
+            &["run", "--hosts-from", "-", "secret", "--token", "@-"],
+            "needed for something else",
+        ),
+        (
+            &["--password-stdin", "run", "--hosts-from", "-", "check"],
+            "no password can come",
+        ),
+    ] {
+        let output = with_names(words);
+        assert!(stderr(&output).contains(sentence), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(255), "{words:?}");
+    }
+    assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
+}
+
+/// What is equal is told once, whatever was asked.
+#[test]
+fn the_answers_of_all_verbs_are_folded_and_are_objects_for_machines() {
+    let machines = Machines::new(3, |_| vec![says("check", "echo well").summary("Looks.")]);
+    for (words, wanted) in [
+        (&["list"][..], "check  Looks.\n"),
+        (
+            &["describe", "check"],
+            "check - Looks.\nusage: ordain run HOST check\n",
+        ),
+        (&["explain", "check"], "granted"),
+        (&["run", "--dry-run", "check"], "granted by"),
+        (
+            &["whoami"],
+            "alice from 127.0.0.1\nby: password\nroles: all\nkept login: none\n",
+        ),
+        (&["runs"], ""),
+        (&["sessions", "--end", "all"], "ended 1\n"),
+    ] {
+        let at = words
+            .iter()
+            .position(|word| *word == "check")
+            .unwrap_or(words.len());
+        let with =
+            |more: &[&'static str]| [more, &words[..at], &["web[1-3]"], &words[at..]].concat();
+        let output = machines.ordain(&with(&["--fold"]));
+        let line = "-".repeat(15);
+        let header = format!("{line}\nweb[1-3] (3) exit 0\n{line}\n");
+        let said = stdout(&output);
+        // Where a rule stands is no two machines' same place here.
+        let is_unlike = said.contains("/config.toml:");
+        assert!(said.starts_with(&header) || is_unlike, "{words:?}: {said}");
+        assert!(said.contains(wanted), "{words:?}: {said}");
+
+        let said = stdout(&machines.ordain(&with(&["--json"])));
+        let events: Vec<serde_json::Value> = said
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let answers = events.iter().filter(|event| event["event"] == "answer");
+        assert_eq!(answers.clone().count(), 3, "{words:?}: {said}");
+        assert!(
+            answers
+                .clone()
+                .all(|event| event["answer"].is_object() && event["host"].is_string())
+        );
+        assert_eq!(events.last().unwrap()["event"], "summary");
+    }
+    for refused in [
+        &["output", "web[1-2]", "x"][..],
+        &["passwd", "web[1-2]"],
+        &["runs", "--follow", "web[1-2]"],
+    ] {
+        let output = machines.ordain(refused);
+        assert_eq!(output.status.code(), Some(255), "{refused:?}");
+    }
+}

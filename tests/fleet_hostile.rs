@@ -4,7 +4,7 @@
 mod common;
 mod liar;
 
-use common::{Cmd, Machines, Server, signal, stderr, stdout, wait, write};
+use common::{Cmd, Machines, Server, begun_by, signal, stderr, stdout, wait, write};
 use liar::{Act, Liar, Step, When, stories};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -182,23 +182,6 @@ fn everywhere(command: Cmd) -> Server {
     );
     write(&server.path("many.toml"), &text, 0o600);
     server
-}
-
-/// A client of that daemon, begun by another program with its words.
-fn begun_by(program: &[&str], client: &Command) -> Command {
-    let mut command = Command::new(program[0]);
-    command
-        .args(&program[1..])
-        .arg(client.get_program())
-        .args(client.get_args());
-    for (name, value) in client.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.stdin(Stdio::null());
-    command
 }
 
 /// What a client shows at a terminal of its own.

@@ -1,6 +1,7 @@
 //! `ordain`.
 
 use super::destination::Destination;
+use super::listed;
 use super::many::{HEADING, ManyArgs, Pause};
 use super::place::Place;
 use crate::fleet::{Batches, MostFailures};
@@ -10,7 +11,7 @@ use crate::verb::{
     Attach, Cancel, Describe, Explain, List, Passwd, Preview, Run, Runs, Sessions, Signal, Verb,
     Whoami,
 };
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -101,7 +102,27 @@ impl ClientArgs {
         {
             return Self::from_arg_matches_mut(&mut found);
         }
-        Self::try_parse_from(words)
+        Self::read_by_all(words)
+    }
+
+    /// The definition of the program, from which help and completions are made.
+    pub fn command() -> Command {
+        listed::shown(<Self as CommandFactory>::command())
+    }
+
+    fn read_by_all(words: &[OsString]) -> Result<Self, clap::Error> {
+        let mut program = Self::command();
+        let mut found = match program.try_get_matches_from_mut(words) {
+            Ok(found) if !listed::was_given(&found) => found,
+            Err(error) if !error.use_stderr() => return Err(error),
+            Err(error) if !words.iter().any(|word| listed::is_option(word)) => return Err(error),
+            // There is no word for HOST then: what would be it is the next argument.
+            _ => {
+                program = listed::in_place(<Self as CommandFactory>::command());
+                program.try_get_matches_from_mut(words)?
+            }
+        };
+        Self::from_arg_matches_mut(&mut found).map_err(|error| error.format(&mut program))
     }
 }
 
@@ -146,6 +167,9 @@ pub enum ClientVerb {
     Login {
         /// `[user@]host[:port]`
         host: Place,
+        /// Ask for a password at each host, where they are not the same at all of them
+        #[arg(long, help_heading = HEADING, conflicts_with_all = ["password_stdin", "password_file"])]
+        each: bool,
     },
     /// End the login that is kept here, and every session that it began
     Logout {

@@ -1,7 +1,6 @@
 //! What is typed, by both parsers.
 
 use super::*;
-use clap::CommandFactory;
 
 #[test]
 fn everything_after_the_command_is_the_commands() {
@@ -69,6 +68,9 @@ fn run_is_read_the_same_by_both_parsers() {
         "--help run",
         "--pin x --ca y run web1 x",
         "run --connect-timeout never web1 x",
+        "run web1 x --hosts-from list",
+        "run --hosts-from list x",
+        "run --hosts-from",
     ];
 
     for line in lines {
@@ -83,7 +85,7 @@ fn run_is_read_the_same_by_both_parsers() {
 
         assert_eq!(
             shown(ClientArgs::read(&words)),
-            shown(ClientArgs::try_parse_from(&words)),
+            shown(ClientArgs::read_by_all(&words)),
             "{line}"
         );
     }
@@ -92,7 +94,80 @@ fn run_is_read_the_same_by_both_parsers() {
 #[test]
 fn the_definitions_are_sound() {
     ClientArgs::command().debug_assert();
+    listed::in_place(<ClientArgs as CommandFactory>::command()).debug_assert();
     super::super::CertsArgs::command().debug_assert();
     #[cfg(target_os = "linux")]
     super::super::DaemonArgs::command().debug_assert();
+}
+
+/// With a file of names there is no word for HOST, whatever stands where it would be.
+#[test]
+fn a_file_of_names_stands_in_the_place_of_host() {
+    let read = |line: &str| {
+        let words = std::iter::once("ordain").chain(line.split(' '));
+        let words: Vec<OsString> = words.map(Into::into).collect();
+        ClientArgs::read(&words)
+    };
+    let listed = |line: &str| match read(line)
+        .unwrap_or_else(|why| panic!("{line}: {why}"))
+        .verb
+    {
+        ClientVerb::Run(run) => (run.host, [&[run.line[0].clone()], &run.line[1..]].concat()),
+        ClientVerb::Explain(run) => (run.host, run.line),
+        ClientVerb::Describe { host, command } => (host, vec![command]),
+        ClientVerb::List { host } | ClientVerb::Login { host, .. } => (host, Vec::new()),
+        ClientVerb::Keyscan { hosts } => (hosts[0].clone(), Vec::new()),
+        other => panic!("{line}: {other:?}"),
+    };
+    for (line, wanted) in [
+        (
+            "run --hosts-from list deploy v1 -x",
+            &["deploy", "v1", "-x"][..],
+        ),
+        ("run --hosts-from=list deploy", &["deploy"]),
+        (
+            "run --fold --hosts-from list --yes a b --hosts-from c",
+            &["a", "b", "--hosts-from", "c"],
+        ),
+        ("explain --hosts-from list deploy v1", &["deploy", "v1"]),
+        ("describe --hosts-from list deploy", &["deploy"]),
+        ("describe deploy --hosts-from list", &["deploy"]),
+        ("list --hosts-from list", &[]),
+        ("login --hosts-from list", &[]),
+        ("keyscan --hosts-from list", &[]),
+    ] {
+        let (place, words) = listed(line);
+        assert_eq!(place, Place::Listed("list".into()), "{line}");
+        assert_eq!(words, wanted, "{line}");
+    }
+    let (place, words) = listed("run web1 deploy --hosts-from list");
+    assert!(matches!(place, Place::One(_)));
+    assert_eq!(words, ["deploy", "--hosts-from", "list"]);
+
+    for (line, sentence) in [
+        ("list web1 --hosts-from list", "unexpected argument 'web1'"),
+        (
+            "list --hosts-from list --hosts-from more",
+            "cannot be used multiple times",
+        ),
+        ("run --hosts-from list", "COMMAND"),
+        ("run --hosts-from", "a value is required"),
+        (
+            "attach --hosts-from list abc",
+            "unexpected argument '--hosts-from'",
+        ),
+        (
+            "--hosts-from list list",
+            "unexpected argument '--hosts-from'",
+        ),
+        ("list", "<HOST>"),
+    ] {
+        let said = read(line).unwrap_err().to_string();
+        assert!(said.contains(sentence), "{line}: {said}");
+    }
+    let help = read("list --help").unwrap_err().to_string();
+    assert!(
+        help.contains("--hosts-from <FILE>") && help.contains("<HOST>"),
+        "{help}"
+    );
 }

@@ -109,6 +109,7 @@ impl<'c> At<'c> {
             && let Some(option) = option(self.command, word)
         {
             note_option(found, option, word);
+            self.positions = self.positions.max(usize::from(is_in_place(option)));
             self.waiting = Some(option).filter(|option| {
                 takes_value(option) && !(word.starts_with("--") && word.contains('='))
             });
@@ -218,6 +219,11 @@ fn option<'c>(at: &'c Command, word: &str) -> Option<&'c Arg> {
     }
 }
 
+/// Whether an option stands in the place of a verb's first word.
+fn is_in_place(option: &Arg) -> bool {
+    option.get_id() == super::listed::BESIDE
+}
+
 fn note_option(found: &mut Completing, option: &Arg, word: &str) {
     if option.is_global_set() {
         found.options.push(word.to_owned());
@@ -255,7 +261,6 @@ fn help(text: Option<&clap::builder::StyledStr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn at(line: &str) -> Completing {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -295,6 +300,11 @@ mod tests {
         );
 
         assert_eq!(host.options, ["--ca", "x", "-v"]);
+        let listed = at("run --hosts-from ");
+        assert!(listed.files && listed.candidates.is_empty());
+        assert_eq!(at("run --hosts-from list ").value, "line");
+        assert_eq!(at("list --hosts-from=list ").value, "");
+
         let command = at("run --connect-timeout=3s web1 ");
         assert_eq!(
             (

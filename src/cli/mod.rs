@@ -7,6 +7,7 @@ mod complete;
 #[cfg(target_os = "linux")]
 mod daemon;
 mod destination;
+mod listed;
 mod many;
 mod place;
 mod words;

@@ -3,6 +3,7 @@
 use super::destination::Destination;
 use crate::nodes;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// One host, or many.
@@ -12,6 +13,8 @@ pub enum Place {
     One(Destination),
     /// The hosts of a set.
     Many(Set),
+    /// The hosts whose names a file has, one a line; `-` is standard input.
+    Listed(PathBuf),
 }
 
 /// `[user@]SET[:port]`: hosts that are named together.
@@ -57,7 +60,15 @@ impl fmt::Display for Place {
         match self {
             Self::One(destination) => destination.fmt(out),
             Self::Many(set) => set.fmt(out),
+            Self::Listed(file) => write!(out, "--hosts-from {}", file.display()),
         }
+    }
+}
+
+impl Place {
+    /// Whether standard input says which hosts are meant.
+    pub fn is_stdin(&self) -> bool {
+        matches!(self, Self::Listed(file) if file.as_os_str() == "-")
     }
 }
 
@@ -73,18 +84,6 @@ impl Set {
     }
 }
 
-impl From<&Destination> for Set {
-    /// A set of one.
-    fn from(destination: &Destination) -> Self {
-        Self {
-            user: destination.user.clone(),
-            nodes: destination.typed.clone(),
-            port: destination.port,
-            typed: destination.to_string(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +95,7 @@ mod tests {
         }
         let set = |text: &str| match text.parse().unwrap() {
             Place::Many(set) => (set.user, set.nodes, set.port),
-            Place::One(one) => panic!("{text} is {one}"),
+            other => panic!("{text} is {other}"),
         };
         let text = |text: &str| text.to_owned();
         assert_eq!(set("web[1-4]"), (None, text("web[1-4]"), None));

@@ -6,10 +6,11 @@ use super::keys::{self, Candidate};
 use crate::client::{ClientError, Signer};
 use crate::protocol::Code;
 use crate::secret::Secret;
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use tokio::sync::{Mutex, MutexGuard};
+use std::sync::Arc;
+use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard};
 
 /// The answers so far.
 #[derive(Default)]
@@ -24,35 +25,43 @@ pub struct Answers {
     pub reason: Mutex<Option<String>>,
     /// Whether somebody has agreed to a run, or not.
     pub agreed: Mutex<Option<Result<(), ClientError>>>,
-    /// Whether there are many hosts, of which one is tried first: a password that was mistyped must
-    /// not be told to forty, each of which counts it.
+    /// Whether there are many hosts, of which one is tried first for each user: a password that was
+    /// mistyped must not be told to forty, each of which counts it.
     first: Option<Mutex<First>>,
-    /// Whether that one has let us in.
-    is_in: Cell<bool>,
+    /// The users whom a host has let in.
+    are_in: RefCell<HashSet<String>>,
+    /// Whether each host has a password of its own.
+    each: bool,
+    /// Whose question it is: one host asks at a time, by a login that is under way.
+    question: Arc<Mutex<()>>,
 }
 
-/// What became of the first login of many.
+/// What became of the first logins of many.
 #[derive(Default)]
 enum First {
     #[default]
-    Untried,
-    In,
+    Open,
     Refused,
 }
 
 /// The turn to log in.
-pub struct Turn<'a>(Option<(&'a Answers, MutexGuard<'a, First>)>);
+pub struct Turn<'a>(Option<(&'a Answers, &'a str, MutexGuard<'a, First>)>);
 
 impl Turn<'_> {
+    /// Whether the other hosts of this user wait for it.
+    pub const fn is_first(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Says what came of it.
     pub fn came_to(self, refused: Option<&ClientError>) {
-        let Some((answers, mut first)) = self.0 else {
+        let Some((answers, user, mut first)) = self.0 else {
             return;
         };
         match refused {
             None => {
-                *first = First::In;
-                answers.is_in.set(true);
+                let mut are_in = answers.are_in.borrow_mut();
+                are_in.insert(user.to_owned());
             }
             Some(error)
                 if [Code::LoginRefused, Code::LoginTries]
@@ -81,10 +90,13 @@ impl Answers {
     /// # Errors
     /// That there is nobody to ask; `None` where nobody is asked any more.
     pub fn password(&self, user: &str, wanted: &Wanted) -> Result<Option<Password>, ClientError> {
+        if self.each {
+            return ask::secret(wanted).map(|typed| Some(Password::Typed(typed)));
+        }
         if let Some(known) = self.passwords.borrow().get(user) {
             return Ok(Some(Password::Known(known.clone())));
         }
-        if self.is_in.get() {
+        if self.is_in(user) {
             return Ok(None);
         }
         if let Some(typed) = self.untried.borrow_mut().remove(user) {
@@ -113,23 +125,46 @@ impl Answers {
         }
     }
 
+    /// The answers for many hosts, each of which has a password of its own.
+    pub fn for_each() -> Self {
+        Self {
+            each: true,
+            ..Self::for_many()
+        }
+    }
+
+    /// Whether each host is asked for by itself.
+    pub const fn are_for_each(&self) -> bool {
+        self.each
+    }
+
+    fn is_in(&self, user: &str) -> bool {
+        self.are_in.borrow().contains(user)
+    }
+
+    /// The turn to ask a person about one host, on a connection that is made now.
+    pub async fn question(&self) -> OwnedMutexGuard<()> {
+        self.question.clone().lock_owned().await
+    }
+
     /// Whether these are for many hosts.
     pub const fn are_for_many(&self) -> bool {
         self.first.is_some()
     }
 
-    /// The turn to log in: at once, but for many hosts only one at first.
+    /// The user's turn to log in: at once, but for many hosts only one at first.
     ///
     /// # Errors
     /// [`Code::Declined`]: the first was refused, and nobody else is tried.
-    pub async fn turn(&self) -> Result<Turn<'_>, ClientError> {
-        let Some(first) = self.first.as_ref().filter(|_| !self.is_in.get()) else {
+    pub async fn turn<'a>(&'a self, user: &'a str) -> Result<Turn<'a>, ClientError> {
+        let has_turns = !self.each && !self.is_in(user);
+        let Some(first) = self.first.as_ref().filter(|_| has_turns) else {
             return Ok(Turn(None));
         };
         let first = first.lock().await;
         match *first {
-            First::Untried => Ok(Turn(Some((self, first)))),
-            First::In => Ok(Turn(None)),
+            _ if self.is_in(user) => Ok(Turn(None)),
+            First::Open => Ok(Turn(Some((self, user, first)))),
             First::Refused => Err(ClientError::new(
                 Code::Declined,
                 "the first login was refused, so no other was tried",

@@ -6,12 +6,11 @@ use super::target::{Target, hosts};
 use super::trusts::Trusts;
 use super::verbs::{commands, keyscan, nodes, passwd, runs, sessions};
 use super::{complain, complete, enter, fleet, say, say_json};
-use crate::cli::{ClientArgs, ClientVerb, Place, Set};
+use crate::cli::{ClientArgs, ClientVerb, Place};
 use crate::client::ClientError;
 use crate::exit::{Human, Status};
 use crate::limits::CONNECT;
 use crate::protocol::Code;
-use clap::CommandFactory;
 use std::time::{Duration, Instant};
 
 /// The whole program.
@@ -76,7 +75,8 @@ fn wrong_usage() -> Status {
 /// ordain's own failure: on standard error, or as machines want it. It names the host as it was
 /// typed, so that one of many is found.
 fn report(error: &ClientError, args: &ClientArgs, nagios: bool) -> Status {
-    let host = place(args).map(|host| plain(&host.to_string()));
+    let named = place(args).filter(|place| !matches!(place, Place::Listed(_)));
+    let host = named.map(|host| plain(&host.to_string()));
     let host = host.as_deref();
     let at = host.map(|host| format!("{host}: ")).unwrap_or_default();
     let text = plain(&error.to_string());
@@ -157,7 +157,7 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
     Some(match &args.verb {
         ClientVerb::Run(run) => &run.host,
         ClientVerb::Explain(explain) => &explain.host,
-        ClientVerb::Login { host }
+        ClientVerb::Login { host, .. }
         | ClientVerb::Logout { host }
         | ClientVerb::Passwd { host, .. }
         | ClientVerb::Whoami { host }
@@ -187,9 +187,8 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     let place =
         place(args).ok_or_else(|| ClientError::new(Code::Internal, "a verb of a host has none"))?;
     let destination = match place {
-        Place::Many(set) => return fleet::many(args, set).await,
-        Place::One(one) if is_for_many(args) => return fleet::many(args, &Set::from(one)).await,
-        Place::One(one) => one,
+        Place::One(one) if !is_for_many(args) => one,
+        place => return fleet::many(args, place).await,
     };
     let known = hosts(args)?;
     let mut target = Target::new(args, destination, &known, &Trusts::default())?;
@@ -220,7 +219,12 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
 /// Whether an option was given that is for many hosts: a set that has come down to one name is told
 /// of as the others are.
 const fn is_for_many(args: &ClientArgs) -> bool {
-    args.many.is_said() || matches!(&args.verb, ClientVerb::Run(run) if run.is_for_many())
+    let by_verb = match &args.verb {
+        ClientVerb::Run(run) => run.is_for_many(),
+        ClientVerb::Login { each, .. } => *each,
+        _ => false,
+    };
+    args.many.is_said() || by_verb
 }
 
 /// Whether standard input says something that can be read only once.

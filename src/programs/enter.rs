@@ -111,10 +111,12 @@ fn no_code() -> Result<String, ClientError> {
     ))
 }
 
-/// The one-time code that was given, or is typed now.
+/// The one-time code that was given, or is typed now. Where many hosts may want one, each waits for
+/// its turn before it is reached again: no server waits for what is typed for another.
 fn code(args: &ClientArgs, target: &Target) -> Result<String, ClientError> {
     match &args.code {
         Some(code) => Ok(code.clone()),
+        None if !target.may_ask() => no_code(),
         None => ask::secret(&Wanted::code(target.host(), &target.user))
             .map(|code| code.expose().trim().to_owned())
             .map_err(|_| {
@@ -133,13 +135,15 @@ async fn prove(
     connection: Connection,
     keep: bool,
 ) -> Result<Entered, ClientError> {
-    let turn = target.answers.turn().await?;
+    let turn = target.answers.turn(&target.user).await?;
+    target.is_first.set(turn.is_first());
     let proving = proved(args, target, connection, keep);
     let entered = match target.answers.are_for_many() {
         true => answered(target, proving).await,
         false => proving.await,
     };
     turn.came_to(entered.as_ref().err());
+    target.question.take();
     entered
 }
 

@@ -38,7 +38,7 @@ pub async fn invocation(
     let mut arguments = given(
         run.words(),
         &view,
-        view.stdin || args.password_stdin,
+        view.stdin || args.password_stdin || run.host.is_stdin(),
         &target.answers,
     )?;
     ask_for_secrets(&mut arguments, &view, run.command(), target)?;
@@ -64,7 +64,12 @@ pub async fn explained(
     }
     match described(session, explain.command()).await {
         Ok(view) => Ok(Invocation {
-            arguments: given(explain.words(), &view, args.password_stdin, &target.answers)?,
+            arguments: given(
+                explain.words(),
+                &view,
+                args.password_stdin || explain.host.is_stdin(),
+                &target.answers,
+            )?,
             ..bare
         }),
         Err(error)

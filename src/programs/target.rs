@@ -15,8 +15,10 @@ use crate::limits::CONNECT;
 use crate::protocol::{Code, PORT};
 use crate::sys::with_named_zone;
 use crate::tls::{Fingerprint, Trust};
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
+use tokio::sync::OwnedMutexGuard;
 
 /// A server to reach, the user to be there, and what makes it the right one: options before the
 /// host's entry before the file's defaults.
@@ -35,6 +37,10 @@ pub struct Target {
     pub destination: Destination,
     /// What a person has answered so far.
     pub answers: Rc<Answers>,
+    /// The turn to ask a person about this host, where many hosts may want to; until it is logged in.
+    pub question: RefCell<Option<OwnedMutexGuard<()>>>,
+    /// Whether all others wait for this login.
+    pub is_first: Cell<bool>,
     /// The host that it means.
     called: Host,
     /// Whether commands there may have this terminal, where they want one.
@@ -160,12 +166,21 @@ impl Target {
             settings: place,
             destination: destination.clone(),
             answers: Rc::default(),
+            question: RefCell::default(),
+            is_first: Cell::default(),
             called,
             tty: tty.unwrap_or(false),
             known: right.known,
             first_sight: right.first_sight,
             certificate,
         })
+    }
+
+    /// Whether a person may be asked about this host now: nobody else asks.
+    pub fn may_ask(&self) -> bool {
+        let answers = &self.answers;
+        let alone = !answers.are_for_many() || answers.are_for_each() || self.is_first.get();
+        alone || self.question.borrow().is_some()
     }
 
     /// The name that the server was called by, as it was typed.

@@ -419,8 +419,13 @@ pub fn run_as() -> &'static str {
 
 /// Cheap, and the same for all: what is tested is not argon2.
 pub fn hash() -> String {
+    hash_of(PASSWORD)
+}
+
+/// That of another password.
+pub fn hash_of(password: &str) -> String {
     hash_password(
-        &Secret::new(PASSWORD.into()),
+        &Secret::new(password.into()),
         Cost {
             memory_kib: 64,
             passes: 1,

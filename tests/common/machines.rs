@@ -27,8 +27,16 @@ impl Machines {
 
     /// Writes the client's settings: a host for each daemon, and more.
     pub fn settings(&self, more: &str) {
-        let mut text =
-            format!("[defaults]\nuser = \"alice\"\npassword_file = \"password\"\n{more}\n");
+        self.known_by(&format!("password_file = \"password\"\n{more}"));
+    }
+
+    /// Writes settings by which nobody is logged in who is not asked.
+    pub fn without_password(&self) {
+        self.known_by("");
+    }
+
+    fn known_by(&self, more: &str) {
+        let mut text = format!("[defaults]\nuser = \"alice\"\n{more}\n");
         for (number, server) in self.servers.iter().enumerate() {
             let pin = stdout(&server.ordaind(&["fingerprint"]));
             text += &format!(

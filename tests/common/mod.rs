@@ -16,12 +16,12 @@ mod standard;
 mod words;
 
 pub use agent::RealAgent;
-pub use builder::{Cmd, Setup, hash, run_as};
+pub use builder::{Cmd, Setup, hash, hash_of, run_as};
 pub use client::{client_in, host, log_in, ran, trusting};
 pub use machines::Machines;
 pub use pair::keygen;
 pub use server::{Log, Server, launch, port_in};
 pub use words::{
-    PASSWORD, PATIENCE, alive, block, grouped, invocation, is_root, run, signal, stderr, stdout,
-    text, typed, wait, write,
+    PASSWORD, PATIENCE, alive, begun_by, block, grouped, invocation, is_root, run, signal, stderr,
+    stdout, text, totp, typed, typed_to, wait, write,
 };

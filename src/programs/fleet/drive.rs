@@ -79,11 +79,12 @@ impl Fleet {
     }
 
     fn schedule(&self) -> Schedule {
-        let wanted = self
-            .args
-            .many
-            .fanout
-            .map_or(FANOUT, |fanout| fanout as usize);
+        let fanout = self.args.many.fanout;
+        let wanted = match self.answers.are_for_each() {
+            // No server waits for what is typed for another.
+            true => 1,
+            false => fanout.map_or(FANOUT, |fanout| fanout as usize),
+        };
         let at_once = wanted.min(room(self.files.is_some())).max(1);
         if at_once < wanted {
             complain(&format!(

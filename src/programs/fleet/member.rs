@@ -7,13 +7,14 @@ use crate::cli::ClientVerb;
 use crate::client::{ClientError, Durable, Event, Told, reason};
 use crate::exit::{Human, Reason};
 use crate::fleet::End;
+use crate::programs::ask;
 use crate::programs::client::{Patience, attempt};
 use crate::programs::display::plain;
 use crate::programs::output::Captured;
 use crate::programs::target::Target;
 use crate::protocol::{Code, Ended};
 use crate::verb::Cancel;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
@@ -40,7 +41,10 @@ impl Fleet {
             }
         };
         for (error, bytes) in said.pieces() {
-            let _ = self.screen.bytes(host, error, &bytes).await;
+            let _ = match self.answer(error, &bytes) {
+                Some(event) => self.screen.event(host, &event).await,
+                None => self.screen.bytes(host, error, &bytes).await,
+            };
         }
         let end = match outcome {
             Ok(end) => end,
@@ -74,6 +78,16 @@ impl Fleet {
         end
     }
 
+    /// What a verb has printed for machines, as an event; of a run it is the run's own output.
+    fn answer(&self, error: bool, bytes: &[u8]) -> Option<Value> {
+        if error || !self.args.json {
+            return None;
+        }
+        let answer: Value = serde_json::from_slice(bytes).ok()?;
+        let answer = Some(answer).filter(Value::is_object)?;
+        Some(json!({ "event": "answer", "answer": answer }))
+    }
+
     async fn failed(&self, host: usize, error: &ClientError, begun: bool) -> End {
         // Nobody has asked this host: somebody said no before its turn.
         if error.is(Code::Declined) {
@@ -100,6 +114,12 @@ impl Fleet {
                 Err(error) if !begun.get() => error,
                 done => return done,
             };
+            // A person is asked about one host at a time, on a connection that does not wait.
+            if error.is(Code::CodeWanted) && !target.may_ask() && ask::possible() {
+                let question = self.answers.question().await;
+                target.question.replace(Some(question));
+                continue;
+            }
             // Somebody was asked something meanwhile, and the server did not wait.
             if !lost && (error.is(Code::ConnectionLost) || error.is(Code::Deadline)) {
                 lost = true;

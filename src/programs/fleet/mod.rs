@@ -20,13 +20,13 @@ pub use verbs::fleets;
 use super::answers::Answers;
 use super::target;
 use super::trusts::Trusts;
-use crate::cli::{ClientArgs, ClientVerb, Set};
+use crate::cli::{ClientArgs, ClientVerb, Place};
 use crate::client::ClientError;
 use crate::config::Hosts;
 use crate::exit::Status;
 use crate::protocol::Code;
 use files::Files;
-use hosts::{Host, named};
+use hosts::{Host, meant};
 use input::Input;
 use noted::{Called, Known};
 use notes::Notes;
@@ -69,23 +69,27 @@ pub struct Fleet {
 ///
 /// # Errors
 /// [`Code::Usage`]: the words or the settings.
-pub async fn many(args: &ClientArgs, set: &Set) -> Result<Status, ClientError> {
+pub async fn many(args: &ClientArgs, place: &Place) -> Result<Status, ClientError> {
     for_many(args)?;
+    if place.is_stdin() && args.password_stdin {
+        let text = "standard input has the names of the hosts, so no password can come from there; use --password-file";
+        return Err(ClientError::new(Code::Usage, text));
+    }
     let known = Rc::new(target::hosts(args)?);
-    let named = named(set, &known)?;
-    begun(args, set, (known, named)).await
+    let hosts = meant(place, &known)?;
+    begun(args, &place.to_string(), (known, hosts)).await
 }
 
-/// Asks these hosts, whatever the set is that they were named by.
+/// Asks these hosts, whatever they were named by.
 async fn begun(
     args: &ClientArgs,
-    set: &Set,
+    set: &str,
     (known, named): (Rc<Hosts>, Vec<Host>),
 ) -> Result<Status, ClientError> {
     let notes = match &args.verb {
         ClientVerb::Run(run) if !run.dry_run && !run.detach => {
             let called = named.iter().map(Called::of).collect();
-            let begun = Notes::begin(&set.to_string(), called, run);
+            let begun = Notes::begin(set, called, run);
             Some(begun.map_err(|fault| {
                 let text = format!("what is asked cannot be noted, so nothing is asked: {fault}");
                 ClientError::new(Code::Usage, text)
@@ -93,8 +97,12 @@ async fn begun(
         }
         _ => None,
     };
-    let answers = Rc::new(Answers::for_many());
-    let mut fleet = Fleet::new(args.clone(), known, named.into(), answers, manner(args));
+    let answers = match &args.verb {
+        ClientVerb::Login { each: true, .. } => Answers::for_each(),
+        _ => Answers::for_many(),
+    };
+    let (answers, hosts) = (Rc::new(answers), named.into());
+    let mut fleet = Fleet::new(args.clone(), known, hosts, answers, manner(args));
     fleet.notes = notes;
     if let ClientVerb::Run(run) = &args.verb
         && let Some(folder) = &run.output
@@ -110,8 +118,9 @@ async fn begun(
 fn manner(args: &ClientArgs) -> Manner {
     Manner {
         live: args.many.live || !(args.many.fold || args.many.quiet || args.many.summary),
-        fold: args.many.fold,
-        quiet: args.many.quiet,
+        // Machines read every event, and put together what they want together.
+        fold: args.many.fold && !args.json,
+        quiet: args.many.quiet && !args.json,
         json: args.json,
         aside: false,
         diff: args.many.diff,

@@ -49,6 +49,7 @@ impl Fleet {
                 End::NotStarted
             });
         }
+        self.has_input(&session, run).await?;
         let name = self.request(host, &session)?;
         let (mut invocation, view) = invoke::invocation(&self.args, run, target, &session).await?;
         invocation.confirmed = run.yes || self.answers.is_agreed();
@@ -93,6 +94,21 @@ impl Fleet {
         let end = self.followed(host, started, left()).await;
         session.close().await;
         end
+    }
+
+    /// Whether standard input is there for a command that takes it. What was read from it already, a
+    /// password or the names of the hosts, would be missing, and half an input looks like a whole one.
+    async fn has_input(&self, session: &Session, run: &RunArgs) -> Result<(), ClientError> {
+        let taken = match (self.args.password_stdin, run.host.is_stdin()) {
+            (true, _) => "the password cannot come from there; use --password-file",
+            (_, true) => "the names of the hosts cannot come from there; give --hosts-from a file",
+            _ => return Ok(()),
+        };
+        if !self.takes_input(session, run).await? {
+            return Ok(());
+        }
+        let text = format!("this command takes standard input, so {taken}");
+        Err(ClientError::new(Code::Usage, text))
     }
 
     /// Starts the run; nothing where that was given up before it has begun.

@@ -193,7 +193,7 @@ async fn retry(
     let set = Set::again(&nodes::fold(hosts.iter().map(|host| host.name.as_str())));
     args.verb = ClientVerb::Run(head.run(set.clone()));
     let known = Rc::new(target::hosts(&args)?);
-    super::begun(&args, &set, (known, hosts)).await
+    super::begun(&args, &set.to_string(), (known, hosts)).await
 }
 
 fn called(head: &Head) -> Result<Vec<Host>, ClientError> {

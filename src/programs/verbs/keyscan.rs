@@ -6,7 +6,7 @@ use crate::client::{ClientError, Options, look};
 use crate::exit::Status;
 use crate::limits;
 use crate::programs::display::plain;
-use crate::programs::fleet::hosts::named;
+use crate::programs::fleet::hosts::meant;
 use crate::programs::target::{hosts, to_look_at};
 use crate::programs::{complain, say, say_json};
 use crate::protocol::Code;
@@ -32,16 +32,8 @@ pub async fn keyscan(args: &ClientArgs, places: &[Place]) -> Result<Status, Clie
     let settings = hosts(args)?;
     let mut destinations = Vec::new();
     for place in places {
-        match place {
-            Place::One(one) => destinations.push(one.clone()),
-            Place::Many(set) => {
-                destinations.extend(
-                    named(set, &settings)?
-                        .into_iter()
-                        .map(|host| host.destination),
-                );
-            }
-        }
+        let hosts = meant(place, &settings)?;
+        destinations.extend(hosts.into_iter().map(|host| host.destination));
     }
     let room = Arc::new(Semaphore::new(limits::KEYS_AT_ONCE));
     let mut all = Vec::new();

@@ -5,21 +5,15 @@ use crate::cli::{ClientArgs, Destination, NodesArgs};
 use crate::client::ClientError;
 use crate::config::{HostSettings, Line};
 use crate::exit::Status;
-use crate::limits;
 use crate::nodes::{NodeSet, split};
 use crate::programs::display::plain;
+use crate::programs::fleet::hosts::names_in;
 use crate::programs::groups::{node_set, told_fault};
 use crate::programs::output::print;
 use crate::programs::target::hosts;
 use crate::programs::{say, say_json};
 use crate::protocol::{Code, PORT};
 use crate::sys::with_named_zone;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-
-/// Bytes of a file of names: as many as there may be, each as long as it may be, and comments.
-const NAMES_FILE: u64 = 32 * 1024 * 1024;
 
 /// Prints the names of a set, how many there are, or their shortest form.
 ///
@@ -57,28 +51,6 @@ fn meant(args: &ClientArgs, asked: &NodesArgs) -> Result<NodeSet, ClientError> {
         (Some(set), None) | (None, Some(set)) => Ok(set),
         (None, None) => Err(ClientError::new(Code::Usage, "no set is given")),
     }
-}
-
-/// The names in a file, one a line; `-` is standard input.
-///
-/// # Errors
-/// [`Code::Usage`]: the file, or the first line that is no name.
-pub fn names_in(file: &Path) -> Result<NodeSet, ClientError> {
-    let shown = plain(&file.to_string_lossy());
-    let usage = |why: &str| ClientError::new(Code::Usage, format!("{shown}: {why}"));
-    let mut bytes = Vec::new();
-    let read = if file == Path::new("-") {
-        io::stdin().lock().take(NAMES_FILE).read_to_end(&mut bytes)
-    } else {
-        File::open(file).and_then(|open| open.take(NAMES_FILE).read_to_end(&mut bytes))
-    };
-    read.map_err(|fault| usage(&fault.to_string()))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) >= NAMES_FILE {
-        let most = limits::NODES;
-        return Err(usage(&format!("is too long; {most} names are the most")));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| usage("is not UTF-8 text"))?;
-    NodeSet::from_lines(&text).map_err(|fault| usage(&fault.to_string()))
 }
 
 /// Prints what holds for a host, and which line of the settings says so.

@@ -41,6 +41,16 @@ pub async fn whoami(args: &ClientArgs, session: &Session) -> Result<Status, Clie
     for role in &view.out_of_hours {
         say(&format!("not now: {}", plain(role)));
     }
+    // What is unlike everywhere would keep everything else from being told once.
+    if args.many.fold {
+        let kept = if view.kept.is_some() {
+            "there is one"
+        } else {
+            "none"
+        };
+        say(&format!("kept login: {kept}"));
+        return Ok(Status::OK);
+    }
     say(&format!("session: {}", plain(&view.session)));
 
     match (&view.kept, view.kept_s) {
