@@ -28,6 +28,8 @@ pub const CONNECTION_NUMBERS: u64 = 1 << 40;
 pub const IPC_DESCRIPTORS: usize = 8;
 /// Bytes a peer may send on a stream before the other side grants more: a gigabit at 4 ms.
 pub const STREAM_WINDOW: usize = 512 * 1024;
+/// Bytes of a stream's window at the most, as far as it grows: a gigabit at 64 ms.
+pub const STREAM_MOST: usize = 8 * 1024 * 1024;
 /// Frames that wait for the socket per connection: keeps the writer busy, bounds the memory.
 pub const OUTBOX_FRAMES: usize = 16;
 /// Bytes of the kernel's buffer between a command and the frontend, where the kernel allows it.
@@ -115,6 +117,9 @@ pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bytes of each stream that are kept of every run: what a lost link may have swallowed (a window),
 /// what a full pipe holds, and some to spare.
 pub const SPOOL_LEAST: u64 = 2 * 1024 * 1024;
+/// Bytes of each stream that are kept of a run whose window has grown: the widest window, what a full
+/// pipe holds, and some to spare.
+pub const SPOOL_WIDE: u64 = 10 * 1024 * 1024;
 /// Bytes of each stream that are kept of a run that outlives its client, where the command does not
 /// say otherwise.
 pub const SPOOL_DURABLE: u64 = 64 * 1024 * 1024;

@@ -156,6 +156,34 @@ impl Spool {
         Ok((spool, lost))
     }
 
+    /// Bytes of each stream that are kept.
+    pub const fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// What is kept, in another file of which so many bytes of each stream are kept. `None` where it
+    /// cannot be read here or written there. Only the one task that writes may ask for it.
+    pub fn moved_to(&self, file: OwnedFd, capacity: u64) -> Option<Self> {
+        let moved = Self::new(file, capacity, self.crash_safe);
+        let mut buffer = vec![0; 64 * 1024];
+        for stream in Stream::BOTH {
+            let (from, to) = self.range(stream);
+            let mut at = from.max(to.saturating_sub(capacity));
+            for counters in [&moved.floor, &moved.published] {
+                moved.counter(counters, stream).store(at, Ordering::Release);
+            }
+            while at < to {
+                let count = self.read(stream, at, &mut buffer).ok()?;
+                moved.append(stream, buffer.get(..count)?);
+                at += count as u64;
+            }
+            if moved.range(stream).0 > from.max(to.saturating_sub(capacity)) {
+                return None;
+            }
+        }
+        Some(moved)
+    }
+
     /// Bytes of a stream that came so far.
     pub fn published(&self, stream: Stream) -> u64 {
         self.counter(&self.published, stream)

@@ -185,3 +185,26 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// Whenever the output is moved, into a smaller file or a larger: what both have room for is
+    /// there, byte for byte, and what follows comes behind it.
+    #[test]
+    fn what_is_moved_is_kept(before in 0usize..60, after in 0usize..60, capacity in 1u64..40) {
+        let spool = Spool::new(file(), 16, false);
+        let whole: Vec<u8> = (0..u8::try_from(before + after).unwrap()).collect();
+        for piece in whole[..before].chunks(7) {
+            spool.append(Stream::Stdout, piece);
+        }
+        let moved = spool.moved_to(file(), capacity).unwrap();
+        for piece in whole[before..].chunks(5) {
+            moved.append(Stream::Stdout, piece);
+        }
+
+        let kept_before = usize::try_from(capacity.min(16)).unwrap().min(before);
+        let least = usize::try_from(capacity).unwrap().min(kept_before + after);
+        prop_assert_eq!(moved.published(Stream::Stdout), whole.len() as u64);
+        prop_assert_eq!(all(&moved, Stream::Stdout), &whole[whole.len() - least..]);
+        prop_assert_eq!(moved.range(Stream::Stderr), (0, 0));
+    }
+}

@@ -8,7 +8,8 @@ use crate::encoding::unbase64;
 use crate::host::Host;
 use crate::mux::{self, Outbox, Reader};
 use crate::protocol::{
-    Code, EXPORTER_LABEL, Failure, Hello, Kind, Phase, RESUME, STOPPING, Sender, VERSION, read,
+    Code, EXPORTER_LABEL, Failure, Hello, Kind, Phase, RESUME, STOPPING, Sender, VERSION, WINDOW,
+    read,
 };
 use crate::sys;
 use crate::tls::Fingerprint;
@@ -268,7 +269,7 @@ async fn exchange_hellos(
     let hello = Hello {
         version: VERSION,
         software: concat!("ordain ", env!("CARGO_PKG_VERSION")).into(),
-        features: vec![RESUME.into(), STOPPING.into()],
+        features: vec![RESUME.into(), STOPPING.into(), WINDOW.into()],
         nonce: None,
         instance: None,
         now_ms: None,

@@ -29,6 +29,8 @@ struct FeedState {
     next: u64,
     /// The offset behind the last byte that was sent over any link.
     sent: u64,
+    /// The widest window that the server has opened over any link.
+    window: usize,
     eof: bool,
     eof_sent: bool,
     over: bool,
@@ -57,6 +59,7 @@ impl Feed {
             kept: VecDeque::new(),
             next: 0,
             sent: 0,
+            window: STREAM_WINDOW,
             eof: false,
             eof_sent: false,
             over: false,
@@ -148,11 +151,11 @@ impl FeedState {
         self.sent = self.sent.max(self.next);
 
         // A window's worth may be on its way; what lies further back has arrived.
-        while self.next - self.from > 2 * STREAM_WINDOW as u64 {
-            let excess = usize::try_from(self.next - self.from).unwrap_or(0) - 2 * STREAM_WINDOW;
-            self.kept.drain(..excess);
-            self.from += excess as u64;
-        }
+        self.window = self.window.max(self.input.window());
+        let most = self.window + STREAM_WINDOW;
+        let excess = at.saturating_add(room).saturating_sub(most);
+        self.kept.drain(..excess);
+        self.from += excess as u64;
 
         piece
     }

@@ -3,10 +3,12 @@
 
 use super::order::Order;
 use super::{ClientError, Event};
+use crate::limits::STREAM_WINDOW;
 use crate::mux::{Allowance, Receiving};
-use crate::protocol::Kind;
+use crate::protocol::{Credit, Kind};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::Notify;
 
 /// One stream's side at the client.
@@ -24,6 +26,8 @@ struct Held {
     order: Order,
     receiving: Receiving,
     allowance: Allowance,
+    /// How far the server lets the window of output be opened.
+    most: usize,
     stdin_closed: bool,
 }
 
@@ -118,10 +122,39 @@ impl Inbox {
 
     /// Says that the server takes more input.
     #[must_use]
-    pub fn grant(&self, bytes: u32) -> bool {
-        let fine = self.with(|held| held.allowance.grant(bytes));
+    pub fn grant(&self, credit: Credit) -> bool {
+        let fine = self.with(|held| held.allowance.grant(credit));
         self.granted.notify_one();
         fine
+    }
+
+    /// How far the server has opened the window of input.
+    pub fn window(&self) -> usize {
+        self.with(|held| usize::try_from(held.allowance.window()).unwrap_or(usize::MAX))
+    }
+
+    /// Says how far the server lets the window of output be opened.
+    pub fn widest(&self, most: Option<u32>) {
+        let most = most.and_then(|most| usize::try_from(most).ok());
+        self.with(|held| held.most = most.unwrap_or(STREAM_WINDOW));
+    }
+
+    /// Whether the server is to be asked for a sign of life, to see how much comes meanwhile.
+    pub fn asks(&self) -> bool {
+        self.with(|held| held.most > STREAM_WINDOW && held.receiving.asks(Instant::now()))
+    }
+
+    /// The question could not be sent.
+    pub fn not_asked(&self) {
+        self.with(|held| held.receiving.not_asked());
+    }
+
+    /// The answer has come: the window is opened further, if that is of use.
+    pub fn answered(&self) {
+        self.with(|held| {
+            // The server has said how far, and there is no more to be had.
+            let _ = held.receiving.answered(Instant::now(), held.most);
+        });
     }
 
     /// The next event, or the failure once all events are taken.
@@ -140,7 +173,7 @@ impl Inbox {
     }
 
     /// Notes that so many bytes of output were dealt with; gives the grant to send.
-    pub fn consumed(&self, bytes: usize) -> Option<u32> {
+    pub fn consumed(&self, bytes: usize) -> Option<Credit> {
         self.with(|held| held.receiving.consumed(bytes))
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::limits::STREAM_WINDOW;
-use crate::protocol::Code;
+use crate::protocol::{Code, Credit};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +108,10 @@ fn input_waits_for_credit_and_ends_with_the_commands_wish_to_read() {
         };
         tokio::task::yield_now().await;
         assert!(!writer.is_finished());
-        assert!(inbox.grant(5));
+        assert!(inbox.grant(Credit {
+            bytes: 5,
+            window: None,
+        }));
         tokio::task::yield_now().await;
         inbox.event(Event::StdinClosed);
         let waited = tokio::time::timeout(Duration::from_secs(10), writer).await;
@@ -120,13 +123,16 @@ fn input_waits_for_credit_and_ends_with_the_commands_wish_to_read() {
 fn grants_of_nothing_and_of_more_than_two_windows_are_no_honest_ones() {
     let inbox = Inbox::default();
     let window = u32::try_from(STREAM_WINDOW).unwrap();
-    assert!(!inbox.grant(0));
-    assert!(
-        inbox.grant(window),
-        "one window is there from the beginning"
-    );
-    assert!(!inbox.grant(1));
-    assert!(!inbox.grant(u32::MAX));
+    let grant = |bytes| {
+        inbox.grant(Credit {
+            bytes,
+            window: None,
+        })
+    };
+    assert!(!grant(0));
+    assert!(grant(window), "one window is there from the beginning");
+    assert!(!grant(1));
+    assert!(!grant(u32::MAX));
 }
 
 proptest! {
@@ -159,7 +165,7 @@ proptest! {
                 prop_assert!(bytes.len() <= JOINED.max(70_000));
                 read.extend(bytes.iter().map(|byte| (from_stdout, *byte)));
                 waiting -= bytes.len();
-                open += inbox.consumed(bytes.len()).map_or(0, |grant| grant as usize);
+                open += inbox.consumed(bytes.len()).map_or(0, |grant| grant.bytes as usize);
             }
             prop_assert!(waiting <= STREAM_WINDOW);
         }

@@ -8,9 +8,7 @@ use crate::exit::Reason;
 use crate::ids::{RunId, StreamId};
 use crate::limits::DATA_FRAME;
 use crate::mux::Outbox;
-use crate::protocol::{
-    Code, Credit, Ended, Kind, Nothing, Ping, Queued, Resize, Started, encode, read,
-};
+use crate::protocol::{Code, Ended, Kind, Nothing, Ping, Queued, Resize, Started, encode, read};
 use crate::verb::{Attach, Verb};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -147,12 +145,12 @@ impl Run {
     /// # Errors
     /// When the connection is lost.
     pub async fn consumed(&self, bytes: usize) -> Result<(), ClientError> {
-        let Some(bytes) = self.inbox.consumed(bytes) else {
+        let Some(credit) = self.inbox.consumed(bytes) else {
             return Ok(());
         };
         self.shared
             .outbox
-            .control(self.stream, Kind::Credit, &Credit { bytes })
+            .control(self.stream, Kind::Credit, &credit)
             .await
             .map_err(|_| gone())
     }
@@ -249,6 +247,11 @@ impl Input {
             .bytes(encode(self.stream, Kind::Stdin, bytes))
             .await
             .map_err(|_| gone())
+    }
+
+    /// How far the server has opened the window of input: so much may be on its way.
+    pub(super) fn window(&self) -> usize {
+        self.inbox.window()
     }
 
     /// Whether the link is lost.

@@ -8,7 +8,7 @@ use super::moment::Clock;
 use crate::credential::SessionKey;
 use crate::ids::{SessionId, StreamId};
 use crate::limits::PING_EVERY;
-use crate::mux::{Outbox, Reader};
+use crate::mux::{Outbox, Reader, measured_by, token_of};
 use crate::protocol::{Code, Credit, Failure, Frame, Goaway, Kind, Nothing, Ping, Started, read};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,7 +60,7 @@ pub struct Streams {
     highest: AtomicU32,
     /// Why the connection is over.
     pub over: Mutex<Option<ClientError>>,
-    /// The bell that each PONG rings.
+    /// The bell that each PONG rings that measures nothing.
     pub pong: tokio::sync::Notify,
 }
 
@@ -151,6 +151,12 @@ fn take(frame: Frame, streams: &Streams, outbox: &Outbox) -> Result<(), ClientEr
         return Err(unasked(kind));
     }
     let had_credit = of_stream(frame, &inbox).map_err(|fault| broken(kind, &fault))?;
+    if matches!(kind, Kind::Stdout | Kind::Stderr) && inbox.asks() {
+        let token = token_of(stream);
+        if outbox.try_control(0, Kind::Ping, &Ping { token }).is_err() {
+            inbox.not_asked();
+        }
+    }
 
     // Only now: whoever reads a stream whose last frame cannot be read hears of it as of any other
     // end of the connection.
@@ -189,8 +195,15 @@ fn of_connection(frame: &Frame, streams: &Streams, outbox: &Outbox) -> Result<bo
             let _ = outbox.try_control(0, Kind::Pong, &ping);
         }
         (Kind::Pong, _) => {
-            read::<Ping>(&frame.payload).map_err(unread)?;
-            streams.pong.notify_waiters();
+            let pong: Ping = read(&frame.payload).map_err(unread)?;
+            match measured_by(pong.token) {
+                Some(stream) => {
+                    if let Some(inbox) = streams.find(stream) {
+                        inbox.answered();
+                    }
+                }
+                None => streams.pong.notify_waiters(),
+            }
         }
         (Kind::Goaway, _) => {
             read::<Goaway>(&frame.payload).map_err(unread)?;
@@ -206,7 +219,7 @@ fn of_stream(frame: Frame, inbox: &Inbox) -> Result<bool, String> {
     match frame.kind {
         Kind::Stdout => return Ok(inbox.output(Event::Stdout(payload))),
         Kind::Stderr => return Ok(inbox.output(Event::Stderr(payload))),
-        Kind::Credit => return Ok(inbox.grant(read::<Credit>(&payload)?.bytes)),
+        Kind::Credit => return Ok(inbox.grant(read::<Credit>(&payload)?)),
         Kind::Event => return Ok(inbox.happened(payload)),
         Kind::Started => {
             let started: Started = read(&payload)?;
@@ -215,6 +228,7 @@ fn of_stream(frame: Frame, inbox: &Inbox) -> Result<bool, String> {
             if let Some(credit) = started.stdin_credit {
                 inbox.allow(credit);
             }
+            inbox.widest(started.window_max);
             inbox.event(Event::Started(started));
         }
         Kind::Queued => inbox.event(Event::Queued(read(&payload)?)),

@@ -1,11 +1,11 @@
 //! A client that is told a run's output, on one stream of one connection: what it was sent, and what
 //! it may be sent.
 
-use super::inbox::Inbox;
+use super::inbox::{Held, Inbox};
 use crate::ids::{ConnectionId, StreamId};
-use crate::limits::DATA_FRAME;
+use crate::limits::{DATA_FRAME, STREAM_MOST};
 use crate::mux::{Allowance, Outbox};
-use crate::protocol::{Code, Failure, HEADER, Kind, encode, header, write};
+use crate::protocol::{Code, Credit, Failure, HEADER, Kind, encode, header, write};
 use crate::spool::{Gone, Spool, Stream};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -25,6 +25,10 @@ pub struct Client {
     pub sent: [u64; 2],
     /// Bytes of output that the client may be sent.
     pub allowance: Allowance,
+    /// Bytes of output that it may be behind, because they are kept for a lost link.
+    pub behind: usize,
+    /// Whether the client knows windows that grow.
+    pub grows: bool,
     /// The way to tell the connection's task that the stream is over.
     pub over: mpsc::Sender<StreamId>,
 }
@@ -47,8 +51,28 @@ pub enum Stopped {
 }
 
 impl Client {
+    /// Bytes of output that may be sent now.
+    pub fn room(&self) -> usize {
+        self.allowance.within(self.behind)
+    }
+
+    /// How far the client is told that it may open its window.
+    pub fn window_max(&self) -> Option<u32> {
+        let most = u32::try_from(STREAM_MOST).ok();
+        most.filter(|_| self.grows)
+    }
+
+    /// Takes what the client grants. One that grants more than it can hold: its own affair.
+    pub fn granted(&mut self, held: &Held) {
+        if held.credit > 0 {
+            let bytes = u32::try_from(held.credit).unwrap_or(u32::MAX);
+            let window = held.window;
+            let _ = self.allowance.grant(Credit { bytes, window });
+        }
+    }
+
     /// Whether output is kept that the client was not sent.
-    pub fn behind(&self, spool: &Spool) -> bool {
+    pub fn is_behind(&self, spool: &Spool) -> bool {
         Stream::BOTH
             .into_iter()
             .any(|stream| self.next(stream) < spool.published(stream))
@@ -93,7 +117,7 @@ impl Client {
 
     /// The next frame of what the client has missed, within its credit.
     pub fn frame(&self, spool: &Spool) -> Result<Option<(Stream, Vec<u8>)>, Stopped> {
-        let room = DATA_FRAME.min(self.allowance.left());
+        let room = DATA_FRAME.min(self.room());
         let Some(stream) = Stream::BOTH
             .into_iter()
             .find(|stream| self.next(*stream) < spool.published(*stream))

@@ -18,7 +18,7 @@ pub async fn follow(live: Arc<Live>, mut client: Client, until_the_end: bool) {
 
 /// Tells the client all there is, and what follows, until the end or until the client is gone.
 async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(), Stopped> {
-    if let Some((stream, gone)) = client.missing(&live.spool) {
+    if let Some((stream, gone)) = client.missing(&live.spool()) {
         return Err(Stopped::Gone(stream, gone));
     }
     let mut held = Held::default();
@@ -29,7 +29,7 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
     );
 
     client.put(started).await?;
-    let until = live.spool.both();
+    let until = live.spool().both();
     loop {
         let changed = live.changed.notified();
         tokio::pin!(changed);
@@ -38,11 +38,9 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
         if held.abandoned {
             return Ok(());
         }
-        let _ = client
-            .allowance
-            .grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
+        client.granted(&held);
         let ended = live.ended();
-        if let Some((stream, frame)) = client.frame(&live.spool)? {
+        if let Some((stream, frame)) = client.frame(&live.spool())? {
             let count = frame.len() - HEADER;
             client.put(frame).await?;
             client.advance(stream, count);
@@ -51,7 +49,7 @@ async fn tell(live: &Live, client: &mut Client, until_the_end: bool) -> Result<(
 
         let enough = !until_the_end && client.sent[0] >= until[0] && client.sent[1] >= until[1];
         let last = match ended {
-            Some(ended) if !client.behind(&live.spool) => Some(ended),
+            Some(ended) if !client.is_behind(&live.spool()) => Some(ended),
             None if enough => Some(so_far(live, client)),
             _ => None,
         };

@@ -2,7 +2,9 @@
 //! as bytes, not as frames, and everything else is one value.
 
 use crate::mux::Receiving;
-use std::sync::{Mutex, PoisonError};
+use crate::protocol::Credit;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::Notify;
 
 /// Where the connection's task leaves things for a pump.
@@ -22,6 +24,8 @@ pub struct Held {
     pub eof: bool,
     /// How many more bytes may be sent.
     pub credit: u64,
+    /// How far the client has opened its window, where it has said that.
+    pub window: Option<u32>,
     /// The size that the client's terminal has now, where it has changed.
     pub resize: Option<(u16, u16)>,
     /// Whether the client has given the stream up, or is gone.
@@ -40,12 +44,7 @@ impl Inbox {
     /// Leaves input; `false` when the client had no credit for it, and then it is not kept.
     #[must_use]
     pub fn input(&self, payload: Vec<u8>) -> bool {
-        if !self
-            .receiving
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .arrived(payload.len())
-        {
+        if !self.receiving().arrived(payload.len()) {
             return false;
         }
         self.leave(|held| {
@@ -62,20 +61,43 @@ impl Inbox {
     /// Notes that so many bytes of input have come before, over another connection, and are not
     /// passed on yet. Returns how many more may come.
     pub fn holding(&self, bytes: usize) -> usize {
-        let mut receiving = self
-            .receiving
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut receiving = self.receiving();
         *receiving = Receiving::holding(bytes);
         receiving.open()
     }
 
-    /// Notes that so many bytes of input are done with; gives the credit to grant to the client.
-    pub fn consumed(&self, bytes: usize) -> Option<u32> {
+    fn receiving(&self) -> MutexGuard<'_, Receiving> {
         self.receiving
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .consumed(bytes)
+    }
+
+    /// Notes that so many bytes of input are done with; gives the credit to grant to the client,
+    /// whose window is to be open no further than this.
+    pub fn consumed(&self, bytes: usize, most: usize) -> Option<Credit> {
+        let mut receiving = self.receiving();
+        receiving.limit(most);
+        receiving.consumed(bytes)
+    }
+
+    /// Whether the client is to be asked for a sign of life, to see how much input comes meanwhile.
+    pub fn asks(&self) -> bool {
+        self.receiving().asks(Instant::now())
+    }
+
+    /// The question could not be sent.
+    pub fn not_asked(&self) {
+        self.receiving().not_asked();
+    }
+
+    /// The answer has come. `false` where a window that is open further than this would be of use.
+    pub fn answered(&self, most: usize) -> bool {
+        self.receiving().answered(Instant::now(), most)
+    }
+
+    /// Whether all input that may have come and may come fits into so many bytes.
+    pub fn fits(&self, bytes: usize) -> bool {
+        self.receiving().fits(bytes)
     }
 
     /// Takes all there is; `into` is swapped in for the input bytes, so that no buffer is made
@@ -85,6 +107,7 @@ impl Inbox {
         into.stdin.clear();
         std::mem::swap(&mut held.stdin, &mut into.stdin);
         into.credit = std::mem::take(&mut held.credit);
+        into.window = held.window.take();
         into.eof |= held.eof;
         into.abandoned |= held.abandoned;
         into.left |= held.left;

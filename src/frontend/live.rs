@@ -2,6 +2,7 @@
 //! of it.
 
 use super::client::Client;
+use super::windows::Windows;
 use crate::exit::End;
 use crate::ids::RunId;
 use crate::ipc::{Manifest, Name, RunRules};
@@ -19,7 +20,9 @@ pub struct Live {
     /// The run's id.
     pub run: RunId,
     /// The run's output so far.
-    pub spool: Spool,
+    spool: Mutex<Arc<Spool>>,
+    /// How far the windows of the run's streams may be opened.
+    pub windows: Windows,
     /// What holds for the run.
     pub rules: RunRules,
     /// Bytes of standard input that may still come.
@@ -64,6 +67,8 @@ pub struct Mail {
     pub exited: Option<End>,
     /// The client of the run's session, which has come back over another connection.
     pub client: Option<Client>,
+    /// Another file for the run's output, and how much of each stream it keeps.
+    pub spool: Option<(OwnedFd, u64)>,
     /// Whether nobody takes mail any more.
     closed: bool,
 }
@@ -75,7 +80,8 @@ impl Live {
         let (ended, changed, mail, bell) = Default::default();
         Self {
             run,
-            spool,
+            spool: Mutex::new(Arc::new(spool)),
+            windows: Windows::default(),
             rules,
             stdin_left,
             lost,
@@ -103,6 +109,21 @@ impl Live {
         live.mail().closed = true;
         live.end(ended);
         live
+    }
+
+    /// The run's output so far.
+    pub fn spool(&self) -> Arc<Spool> {
+        let spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        spool.clone()
+    }
+
+    /// Moves what is kept of the output into another file. Whether that was done.
+    pub fn move_to(&self, spool: OwnedFd, capacity: u64) -> bool {
+        let Some(moved) = self.spool().moved_to(spool, capacity) else {
+            return false;
+        };
+        *self.spool.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(moved);
+        true
     }
 
     /// Takes so many bytes of input, if the command may still have them.
@@ -143,10 +164,27 @@ impl Live {
         self.mail().client.is_some()
     }
 
+    /// Leaves another file for the run's output.
+    pub fn to_be_moved(&self, spool: OwnedFd, capacity: u64) {
+        self.mail().spool = Some((spool, capacity));
+        self.bell.notify_one();
+    }
+
+    /// Says that others need the memory of the run's windows.
+    pub fn narrow(&self) {
+        self.windows.narrow();
+        self.bell.notify_one();
+    }
+
     /// Takes the mail.
-    pub fn take_mail(&self) -> (Option<End>, Option<Client>) {
+    pub fn take_mail(&self) -> Mail {
         let mut mail = self.mail();
-        (mail.exited.take(), mail.client.take())
+        Mail {
+            exited: mail.exited.take(),
+            client: mail.client.take(),
+            spool: mail.spool.take(),
+            closed: mail.closed,
+        }
     }
 
     /// Says that no mail is taken any more, unless some has come just now.
@@ -188,6 +226,7 @@ impl Live {
             stdin_credit: None,
             stdout_lost_from: self.lost[0],
             stderr_lost_from: self.lost[1],
+            window_max: None,
         }
     }
 
@@ -197,6 +236,7 @@ impl Live {
         Started {
             stdout_from: Some(stdout),
             stderr_from: Some(stderr),
+            window_max: client.window_max(),
             ..self.started(stdin)
         }
     }

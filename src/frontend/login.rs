@@ -7,7 +7,7 @@ use super::wire::{End, Frames, Link, Understood, failure, parse};
 use crate::ipc::{Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::mux::{Closed, Outbox};
 use crate::protocol::{
-    Code, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, STOPPING, VERSION,
+    Code, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, STOPPING, VERSION, WINDOW,
 };
 use crate::sys;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
     Hello {
         version: VERSION,
         software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
-        features: vec![RESUME.into(), EVENTS.into()],
+        features: vec![RESUME.into(), EVENTS.into(), WINDOW.into()],
         nonce: Some(crate::encoding::base64(nonce)),
         instance: Some(shared.instance.clone()),
         now_ms: Some(sys::machine_ms()),
@@ -135,6 +135,7 @@ impl Entrance<'_> {
         Ok(Understood {
             comes_back: knows(RESUME),
             waits_for_the_next: knows(STOPPING),
+            grows: knows(WINDOW),
         })
     }
 

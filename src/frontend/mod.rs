@@ -17,6 +17,7 @@ mod shared;
 mod start;
 mod stock;
 mod streams;
+mod windows;
 mod wire;
 
 pub use start::{Ended, run};

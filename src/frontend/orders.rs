@@ -41,6 +41,17 @@ pub fn obey(shared: &Arc<Shared>, message: ToFrontend, manifest: Manifest) {
             shared.begin_to_drain(Duration::from_millis(milliseconds));
         }
         ToFrontend::AcceptNobody => shared.shut(),
+        ToFrontend::Widened { run } => {
+            if let Some(live) = shared.runs.find(RunId::from_random(run)) {
+                live.windows.open_input();
+            }
+        }
+        ToFrontend::Move { run, capacity } => to_be_moved(shared, run, capacity, manifest),
+        ToFrontend::Narrow { run } => {
+            if let Some(live) = shared.runs.find(RunId::from_random(run)) {
+                live.narrow();
+            }
+        }
         ToFrontend::Exited { run, end } => {
             if let Some(live) = shared.runs.find(RunId::from_random(run)) {
                 live.exited(end);
@@ -160,6 +171,15 @@ fn started(
     if let FromMonitor::Started(_, live, pipes) = *back {
         // The client is gone already; what becomes of the run is for its rule to say.
         pump::start(shared, live, None, pipes);
+    }
+}
+
+/// A run's output gets another file. One whose descriptor found no room here stays where it is.
+fn to_be_moved(shared: &Shared, run: [u8; 10], capacity: u64, mut manifest: Manifest) {
+    if let Some(spool) = manifest.take(Name::Spool)
+        && let Some(live) = shared.runs.find(RunId::from_random(run))
+    {
+        live.to_be_moved(spool, capacity);
     }
 }
 

@@ -103,6 +103,9 @@ pub const fn connection_of(message: &ToFrontend) -> Option<ConnectionId> {
         | ToFrontend::Drain { .. }
         | ToFrontend::AcceptNobody
         | ToFrontend::Adopt { .. }
+        | ToFrontend::Widened { .. }
+        | ToFrontend::Move { .. }
+        | ToFrontend::Narrow { .. }
         | ToFrontend::Exited { .. } => None,
     }
 }

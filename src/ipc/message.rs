@@ -118,6 +118,25 @@ pub enum ToMonitor {
         /// Which bound the run has reached.
         bound: Bound,
     },
+    /// A run's way is longer than its window; the user is to be charged for a wider one.
+    Widen {
+        /// The run's id.
+        run: [u8; 10],
+        /// Which of the run's windows.
+        way: Way,
+    },
+    /// The frontend has moved a run's output into the spool that it was given for that.
+    Moved {
+        /// The run's id.
+        run: [u8; 10],
+    },
+    /// A window that was opened further is as wide as at first again.
+    Narrowed {
+        /// The run's id.
+        run: [u8; 10],
+        /// Which of the run's windows.
+        way: Way,
+    },
     /// A client broke the protocol.
     Violation {
         /// The connection's number.
@@ -274,6 +293,15 @@ pub enum Misdeed {
     Violation,
 }
 
+/// Which of a run's two windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    /// What comes from the client, for the command.
+    Input,
+    /// What comes from the command, for the client.
+    Output,
+}
+
 /// Which bound a run has reached, by the frontend's clock or count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Bound {
@@ -401,6 +429,23 @@ pub enum ToFrontend {
         resume: bool,
         /// How the run ended, when it has.
         ended: Option<Ended>,
+    },
+    /// The user was charged for a wider window of the run's input.
+    Widened {
+        /// The run's id.
+        run: [u8; 10],
+    },
+    /// The run's output is to be kept in another spool, which comes along.
+    Move {
+        /// The run's id.
+        run: [u8; 10],
+        /// Bytes of each stream that the new spool keeps.
+        capacity: u64,
+    },
+    /// The run's windows are to be as wide as at first: its user needs the memory.
+    Narrow {
+        /// The run's id.
+        run: [u8; 10],
     },
     /// The run's processes are gone.
     Exited {

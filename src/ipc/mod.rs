@@ -10,6 +10,6 @@ pub use channel::{Channel, ChannelFault, Packed, read};
 pub use manifest::{Manifest, Name};
 pub use message::{
     Bound, Ended, Frontend, Limits, Logs, Misdeed, Outcome, RunRules, SecretValue, ToFrontend,
-    ToMonitor,
+    ToMonitor, Way,
 };
 pub use state::{Stage, carries, expected};

@@ -38,6 +38,9 @@ pub const fn expected(message: &ToMonitor, stage: Stage) -> bool {
             | ToMonitor::Finished { .. }
             | ToMonitor::CutShort { .. }
             | ToMonitor::Exceeded { .. }
+            | ToMonitor::Widen { .. }
+            | ToMonitor::Moved { .. }
+            | ToMonitor::Narrowed { .. }
             | ToMonitor::Closed { .. },
             _,
         ) => true,
@@ -54,7 +57,7 @@ pub const fn carries(message: &ToMonitor) -> &'static [Name] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Bound, Misdeed, SecretValue};
+    use super::super::{Bound, Misdeed, SecretValue, Way};
     use super::*;
 
     fn all() -> Vec<ToMonitor> {
@@ -140,6 +143,15 @@ mod tests {
                 kept: true,
             },
             ToMonitor::Spoilt { nonce: [0; 32] },
+            ToMonitor::Widen {
+                run,
+                way: Way::Output,
+            },
+            ToMonitor::Moved { run },
+            ToMonitor::Narrowed {
+                run,
+                way: Way::Input,
+            },
         ]
     }
 
@@ -148,10 +160,13 @@ mod tests {
         use Stage::*;
         let table: &[(Stage, &[usize])] = &[
             (Starting, &[0]),
-            (Unknown, &[1, 5, 8, 9, 10, 11, 12, 13, 15]),
-            (Greeted, &[2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15]),
-            (Verifying, &[5, 6, 7, 8, 9, 10, 11, 12, 13, 15]),
-            (Open, &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
+            (Unknown, &[1, 5, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18]),
+            (Greeted, &[2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18]),
+            (Verifying, &[5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18]),
+            (
+                Open,
+                &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18],
+            ),
         ];
 
         for (stage, passes) in table {

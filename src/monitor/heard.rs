@@ -35,6 +35,9 @@ const fn connection_of(message: &ToMonitor) -> Option<ConnectionId> {
         | ToMonitor::Alive
         | ToMonitor::NotTakenUp { .. }
         | ToMonitor::Closed { .. }
+        | ToMonitor::Widen { .. }
+        | ToMonitor::Moved { .. }
+        | ToMonitor::Narrowed { .. }
         | ToMonitor::Misdeed { .. }
         | ToMonitor::Spoilt { .. }
         | ToMonitor::Finished { .. }
@@ -112,6 +115,9 @@ pub fn dispatch(
         | ToMonitor::Finished { run, .. }
         | ToMonitor::CutShort { run }
         | ToMonitor::Closed { run, .. }
+        | ToMonitor::Widen { run, .. }
+        | ToMonitor::Moved { run }
+        | ToMonitor::Narrowed { run, .. }
         | ToMonitor::Exceeded { run, .. } => of_run(state, RunId::from_random(run), message),
     }
     Ok(())
@@ -199,6 +205,9 @@ fn of_run(state: &Shared, run: RunId, message: ToMonitor) {
             }
         }
         ToMonitor::CutShort { .. } => run.end_for(Reason::Disconnected),
+        ToMonitor::Widen { way, .. } => runs::widen(state, run, way),
+        ToMonitor::Moved { .. } => runs::moved(run),
+        ToMonitor::Narrowed { way, .. } => runs::narrowed(state, run, way),
         ToMonitor::Closed { descriptor, .. } => match descriptor {
             0 => run.pipes.stdin = None,
             1 => run.pipes.stdout = None,

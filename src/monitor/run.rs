@@ -1,6 +1,6 @@
 //! A run as the monitor knows it, from its request to its end.
 
-use super::runs::Digest;
+use super::runs::{Digest, Wide};
 use crate::credential::Factor;
 use crate::exec::{Duplicates, Ended};
 use crate::exit::{Counts, End, Reason};
@@ -78,6 +78,8 @@ pub struct Run {
     pub round: u64,
     /// What its user was charged for it.
     pub charges: Charges,
+    /// What they were charged for its windows, where these have grown.
+    pub wide: Wide,
 }
 
 /// What a user was charged for a run; given back when it is over.

@@ -162,6 +162,9 @@ pub struct Started {
     /// read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr_lost_from: Option<u64>,
+    /// How far the client may open the window of this stream, in bytes; absent where it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_max: Option<u32>,
 }
 
 /// Payload of RESIZE.
@@ -218,6 +221,10 @@ const fn is_zero(count: &u64) -> bool {
 pub struct Credit {
     /// How many more bytes of data may be sent on this stream.
     pub bytes: u32,
+    /// How wide the window of this stream is from now on, where that has changed: so many bytes have
+    /// been granted, or have come and are not dealt with, and no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
 }
 
 /// Payload of EXIT.
@@ -334,6 +341,8 @@ mod tests {
             assert!(read::<Credit>(text.as_bytes()).is_err(), "{text}");
         }
 
-        assert_eq!(read(br#"{"bytes":7}"#), Ok(Credit { bytes: 7 }));
+        let credit = |bytes, window| Ok(Credit { bytes, window });
+        assert_eq!(read(br#"{"bytes":7}"#), credit(7, None));
+        assert_eq!(read(br#"{"bytes":7,"window":9}"#), credit(7, Some(9)));
     }
 }

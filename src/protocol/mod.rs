@@ -36,5 +36,7 @@ pub const RESUME: &str = "resume";
 pub const EVENTS: &str = "events";
 /// The feature of HELLO that says: this client wants to know how long a stop of the server takes.
 pub const STOPPING: &str = "stopping";
+/// The feature of HELLO that says: this side knows windows of streams that grow.
+pub const WINDOW: &str = "window";
 /// Where the daemon listens unless told otherwise.
 pub const PORT: u16 = 7424;

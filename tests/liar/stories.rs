@@ -50,7 +50,7 @@ fn hello() -> Step {
         When::Accepted,
         Kind::Hello,
         &json!({
-            "version": 1, "software": "ordaind 0.1.0", "features": ["resume", "events"],
+            "version": 1, "software": "ordaind 0.1.0", "features": ["resume", "events", "window"],
             "nonce": base64(&[7; 32]), "instance": "rkdxhghe7j8r8g3n",
             "now_ms": 86_400_000,
         }),
@@ -170,7 +170,7 @@ fn runs() -> Vec<Story> {
             says(
                 run,
                 Kind::Started,
-                &started(&json!({ "stdin": true, "resume_ms": 1000 })),
+                &started(&json!({ "stdin": true, "resume_ms": 1000, "window_max": 8_388_608 })),
             ),
             of_connection(
                 run,
@@ -179,7 +179,11 @@ fn runs() -> Vec<Story> {
             ),
             output(run, "honest output\n"),
             frame(run, Kind::Stderr, On::Own, b"honest error\n".to_vec()),
-            says(run, Kind::Credit, &json!({ "bytes": 1000 })),
+            says(
+                run,
+                Kind::Credit,
+                &json!({ "bytes": 1000, "window": 1_048_576 }),
+            ),
             of_connection(run, Kind::Pong, &json!({ "token": 0 })),
             says(When::Eof, Kind::Exit, &exit(6, 14, 13)),
         ],

@@ -5,7 +5,6 @@ use super::super::inbox::Held;
 use super::super::wire::failure;
 use super::state::{Alone, Pump, State};
 use crate::ipc::ToMonitor;
-use crate::limits::STREAM_WINDOW;
 use crate::mux::{Allowance, Closed};
 use crate::protocol::{Code, Kind, encode, write};
 use crate::sys;
@@ -33,13 +32,7 @@ impl Pump {
             return;
         };
         client.inbox.take(held);
-        if held.credit > 0 {
-            // A client that grants more than it was sent may be sent more than it can hold: its own
-            // affair.
-            let _ = client
-                .allowance
-                .grant(u32::try_from(held.credit).unwrap_or(u32::MAX));
-        }
+        client.granted(held);
 
         state.input.add(held);
         if self.live.rules.terminal.is_some() {
@@ -63,14 +56,10 @@ impl Pump {
         let Some(client) = state.client.take() else {
             return;
         };
-        // What it may not have received: at most a window.
-        self.be_alone(
-            state,
-            for_good,
-            client
-                .sent
-                .map(|sent| sent.saturating_sub(STREAM_WINDOW as u64)),
-        );
+        // What it may not have received.
+        let on_its_way = client.allowance.in_flight();
+        let from = client.sent.map(|sent| sent.saturating_sub(on_its_way));
+        self.be_alone(state, for_good, from);
 
         client.stream_is_over();
     }
@@ -105,7 +94,7 @@ impl Pump {
     /// names.
     pub async fn take_up(&self, state: &mut State, client: Client, held: &mut Held) {
         // Whoever asks for what is not kept changes nothing for the one who is attached.
-        if let Some((stream, gone)) = client.missing(&self.live.spool) {
+        if let Some((stream, gone)) = client.missing(&self.live.spool()) {
             client.refuse(stream, gone).await;
             client.stream_is_over();
             let (connection, stream) = (client.connection, client.stream);
@@ -156,6 +145,7 @@ impl Pump {
             .is_ok()
         {
             client.allowance = Allowance::default();
+            client.behind = self.behind();
             state.client = Some(client);
         } else {
             client.stream_is_over();

@@ -1,7 +1,7 @@
 //! Input on its way to the command.
 
 use super::state::{Pump, State};
-use crate::protocol::{Credit, Kind, Nothing};
+use crate::protocol::{Kind, Nothing};
 
 impl Pump {
     /// Writes input once, and tells the client when the command reads no more.
@@ -14,13 +14,13 @@ impl Pump {
         let terminal = self.live.rules.terminal.is_some();
         if terminal {
             self.live
-                .spool
+                .spool()
                 .feeding(input.moved + input.outstanding() as u64);
         }
 
         let consumed = input.write();
         if terminal && !input.waiting.is_empty() {
-            self.live.spool.feeding(input.moved);
+            self.live.spool().feeding(input.moved);
         }
         if was_open && input.pipe.is_none() {
             let by_itself = !input.eof;
@@ -33,9 +33,9 @@ impl Pump {
         let grant = state
             .client
             .as_ref()
-            .and_then(|client| client.inbox.consumed(consumed));
-        if let Some(bytes) = grant {
-            self.control(state, Kind::Credit, &Credit { bytes }).await;
+            .and_then(|client| client.inbox.consumed(consumed, self.live.windows.input()));
+        if let Some(credit) = grant {
+            self.control(state, Kind::Credit, &credit).await;
         }
     }
 }

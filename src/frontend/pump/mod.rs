@@ -8,6 +8,7 @@ mod input;
 mod output;
 mod state;
 mod times;
+mod windows;
 
 use super::client::Client;
 use super::inbox::Held;
@@ -93,8 +94,11 @@ impl Pump {
     /// When a pipe cannot be watched.
     async fn run(&self, client: Option<Client>, pipes: Pipes) -> io::Result<()> {
         let mut state = State::new(&self.live, client, pipes)?;
+        if let Some(client) = &mut state.client {
+            client.behind = self.behind();
+        }
         if self.live.rules.terminal.is_some() && state.input.pipe.is_some() {
-            self.live.spool.feeding(state.input.moved);
+            self.live.spool().feeding(state.input.moved);
         }
         if state.client.is_none() {
             // Its link was lost before it began: it waits for its client as any other.
@@ -108,12 +112,13 @@ impl Pump {
 
     async fn pump(&self, state: &mut State) {
         let mut held = Held::default();
-        let mut times = Times::new(self.live.rules.idle_ms, self.live.spool.both());
+        let mut times = Times::new(self.live.rules.idle_ms, self.live.spool().both());
         loop {
             times.turn(state.exit.is_some());
             self.take_mail(state, &mut held).await;
             self.look(state, &mut held);
-            let published = self.live.spool.both();
+            self.settle_windows(state).await;
+            let published = self.live.spool().both();
             times.published(published);
             if state.read_out() && self.finish(state).await {
                 return;
@@ -125,7 +130,7 @@ impl Pump {
                 continue;
             }
 
-            let may_read = state.may_read(published);
+            let may_read = state.may_read(published, self.behind());
             times.may_read(may_read);
             if state.exit.is_some() && times.read_on >= HELD_OPEN && !state.read_out() {
                 self.give_up_pipes(state).await;
@@ -139,12 +144,15 @@ impl Pump {
 
     /// Takes what the monitor has said of the run, and its session where that has come back.
     async fn take_mail(&self, state: &mut State, held: &mut Held) {
-        let (exited, back) = self.live.take_mail();
-        if exited.is_some() {
+        let mail = self.live.take_mail();
+        if let Some((spool, capacity)) = mail.spool {
+            self.move_output(state, spool, capacity).await;
+        }
+        if mail.exited.is_some() {
             sys::fault_point("frontend-late");
         }
-        state.exit = state.exit.take().or(exited);
-        if let Some(client) = back {
+        state.exit = state.exit.take().or(mail.exited);
+        if let Some(client) = mail.client {
             self.take_up(state, client, held).await;
         }
     }
@@ -226,7 +234,7 @@ impl Pump {
         if !state.finished {
             sys::fault_point("frontend-exit");
             state.finished = true;
-            let [stdout, stderr] = self.live.spool.both();
+            let [stdout, stderr] = self.live.spool().both();
 
             // The key that ends a terminal's input is nobody's byte.
             let stdin = state.input.moved.saturating_sub(u64::from(
@@ -253,7 +261,7 @@ impl Pump {
         }
 
         match (&state.client, self.live.ended()) {
-            (Some(client), _) if client.behind(&self.live.spool) => return false,
+            (Some(client), _) if client.is_behind(&self.live.spool()) => return false,
             (Some(client), Some(ended)) => {
                 if let Ok(Queued::Interrupted) = self
                     .queue(client, encode(client.stream, Kind::Exit, &write(&ended)))

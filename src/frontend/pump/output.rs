@@ -1,6 +1,6 @@
 //! Output on its way: out of the pipes, into the spool, and to the client as far as it has credit.
 
-use super::super::client::{Stopped, kind_of};
+use super::super::client::{Client, Stopped, kind_of};
 use super::client::Queued;
 use super::ends::read_now;
 use super::state::{Pump, State};
@@ -19,19 +19,20 @@ impl Pump {
     /// Every byte of output passes here, once and in order, whoever is told of it later: it is kept,
     /// and counted against the bound. A read that found nothing passes too; it is over.
     fn keep(&self, state: &mut State, stream: Stream, bytes: &[u8]) {
-        self.live.spool.append(stream, bytes);
+        self.live.spool().append(stream, bytes);
         state.left = state.left.saturating_sub(bytes.len() as u64);
     }
 
     /// Reads an output once, keeps what came, and sends it.
     pub async fn forward(&self, state: &mut State, stream: Stream) {
+        let spool = self.live.spool();
         // Straight to a client that has credit and everything before; otherwise it gets it from the
         // spool.
         let straight = state
             .client
             .as_ref()
-            .filter(|client| client.allowance.left() > 0 && !client.behind(&self.live.spool))
-            .map(|client| client.allowance.left());
+            .filter(|client| client.room() > 0 && !client.is_behind(&spool))
+            .map(Client::room);
         let most = usize::try_from(state.left).unwrap_or(usize::MAX);
         let number = state.client.as_ref().map_or(0, |client| client.stream);
         let output = state.output(stream);
@@ -39,7 +40,7 @@ impl Pump {
         let room = output.chunk.min(straight.unwrap_or(usize::MAX)).min(most);
         let mut frame = Vec::with_capacity(HEADER + room);
         frame.extend_from_slice(&header(number, kind_of(stream), 0));
-        self.live.spool.reading(stream);
+        spool.reading(stream);
         let read = match read_now(pipe, &mut (&mut frame).limit(room)).await {
             None => return self.keep(state, stream, &[]),
             Some(Ok(0) | Err(_)) => {
@@ -86,7 +87,7 @@ impl Pump {
         let Some(client) = &state.client else {
             return;
         };
-        match client.frame(&self.live.spool) {
+        match client.frame(&self.live.spool()) {
             Ok(None) => {}
             Ok(Some((stream, frame))) => self.send(state, stream, frame).await,
             Err(Stopped::Gone(stream, gone)) => {
@@ -129,7 +130,7 @@ impl Pump {
         };
         let (mut buffer, mut taken) = (vec![0; DATA_FRAME], 0);
         while taken < PIPE_BUFFER {
-            self.live.spool.reading(stream);
+            self.live.spool().reading(stream);
             let read = pipe.read(&mut buffer);
             let count = read.as_ref().map_or(0, |count| *count);
             let kept = usize::try_from(state.left).unwrap_or(usize::MAX).min(count);

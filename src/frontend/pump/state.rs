@@ -3,10 +3,10 @@
 use super::super::client::Client;
 use super::super::live::{Live, Pipes};
 use super::super::shared::Shared;
+use super::super::windows::AHEAD;
 use super::ends::{Input, Output};
 use crate::exit::End;
 use crate::ipc::{Bound, ToMonitor};
-use crate::limits::{DATA_FRAME, PIPE_BUFFER, SPOOL_LEAST, STREAM_WINDOW};
 use crate::spool::Stream;
 use std::io;
 use std::sync::Arc;
@@ -19,11 +19,6 @@ pub struct Pump {
     /// The way to the monitor.
     pub shared: Arc<Shared>,
 }
-
-/// Bytes that are read ahead of a client whose link is lost: its window is kept, and what a full
-/// pipe holds still fits.
-const AHEAD: u64 = STREAM_WINDOW as u64 - 2 * DATA_FRAME as u64;
-const _: () = assert!((STREAM_WINDOW + DATA_FRAME + PIPE_BUFFER) as u64 + AHEAD <= SPOOL_LEAST);
 
 /// How a run without a client goes on.
 #[derive(Debug, Clone, Copy)]
@@ -64,9 +59,9 @@ impl State {
     /// The run's state before the first byte.
     pub fn new(live: &Live, client: Option<Client>, pipes: Pipes) -> io::Result<Self> {
         let terminal = live.rules.terminal.is_some();
-        let [out, err] = live.spool.both();
+        let [out, err] = live.spool().both();
         let most = live.rules.output_max.unwrap_or(u64::MAX);
-        let moved = live.spool.fed().unwrap_or(0);
+        let moved = live.spool().fed().unwrap_or(0);
         Ok(Self {
             stdout: Output::new(pipes.stdout, terminal)?,
             stderr: Output::new(pipes.stderr, terminal)?,
@@ -97,18 +92,18 @@ impl State {
 
     /// Whether more may be taken out of the pipes: a command waits for a client that reads slowly
     /// or is about to come back, as it would for any reader.
-    pub fn may_read(&self, published: [u64; 2]) -> [bool; 2] {
+    pub fn may_read(&self, published: [u64; 2], behind: usize) -> [bool; 2] {
         match (&self.client, self.alone) {
             // What a full pipe still holds has room in the spool, however slow the client is.
             _ if self.cut || self.exit.is_some() => [true; 2],
-            (Some(client), _) => [client.allowance.left() > 0; 2],
+            (Some(client), _) => [client.room() > 0; 2],
             (None, Alone::Waits(from)) => {
                 let [stdout, stderr] = from;
                 [
                     published[0] - stdout.min(published[0]),
                     published[1] - stderr.min(published[1]),
                 ]
-                .map(|ahead| ahead < STREAM_WINDOW as u64 + AHEAD)
+                .map(|ahead| ahead < (behind + AHEAD) as u64)
             }
 
             (None, Alone::Runs) => [true; 2],
@@ -119,7 +114,7 @@ impl State {
     pub fn is_to_catch_up(&self, live: &Live) -> bool {
         self.client
             .as_ref()
-            .is_some_and(|client| client.behind(&live.spool) && client.allowance.left() > 0)
+            .is_some_and(|client| client.room() > 0 && client.is_behind(&live.spool()))
     }
 }
 

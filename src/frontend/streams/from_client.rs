@@ -1,10 +1,12 @@
 //! What the client says on its streams.
 
+use super::super::inbox::Inbox;
 use super::super::wire::{Empty, End, failure, parse};
 use super::{Stream, Streams, left};
 use crate::ids::{RunId, StreamId};
-use crate::ipc::{Bound, SecretValue, ToMonitor};
-use crate::limits::STREAM_WINDOW;
+use crate::ipc::{Bound, SecretValue, ToMonitor, Way};
+use crate::limits::{STREAM_MOST, STREAM_WINDOW};
+use crate::mux::{measured_by, token_of};
 use crate::protocol::{Code, Credit, Frame, Kind, Open, Ping, Resize};
 
 impl Streams<'_> {
@@ -14,7 +16,7 @@ impl Streams<'_> {
         let violation = |text: &str| Err(violation(kind, text));
         match frame.kind {
             Kind::Ping => self.ping(&frame),
-            Kind::Pong => parse::<Ping>(&frame).map(|_| ()),
+            Kind::Pong => self.pong(&frame).await,
             Kind::Open => self.open_and_wipe(frame).await,
 
             Kind::Stdin | Kind::Eof | Kind::Credit | Kind::Reset | Kind::Resize
@@ -51,11 +53,17 @@ impl Streams<'_> {
     /// The client can take more output.
     fn credit(&self, frame: &Frame) -> Result<(), End> {
         let credit: Credit = parse(frame)?;
-        // More than a window was never taken from the client, so it cannot be given back.
-        if credit.bytes == 0 || credit.bytes as usize > STREAM_WINDOW {
+        // Nothing is more than the window that a client may open.
+        let grows = self.link.client.grows;
+        let most = if grows { STREAM_MOST } else { STREAM_WINDOW };
+        let fits = |bytes: u32| bytes > 0 && bytes as usize <= most;
+        if !fits(credit.bytes) || !credit.window.is_none_or(|window| grows && fits(window)) {
             return Err(violation(frame.kind, "of an impossible size"));
         }
-        self.leave_for(frame.stream, |held| held.credit += u64::from(credit.bytes));
+        self.leave_for(frame.stream, |held| {
+            held.credit += u64::from(credit.bytes);
+            held.window = credit.window.or(held.window);
+        });
         Ok(())
     }
 
@@ -91,6 +99,36 @@ impl Streams<'_> {
     fn ping(&self, frame: &Frame) -> Result<(), End> {
         let ping: Ping = parse(frame)?;
         let _ = self.outbox.try_control(0, Kind::Pong, &ping);
+        Ok(())
+    }
+
+    /// Input came, with an open window: perhaps it would come faster through a wider one.
+    fn measure(&self, stream: StreamId, inbox: &Inbox) {
+        if self.link.client.grows && inbox.asks() {
+            let token = token_of(stream);
+            let asked = self.outbox.try_control(0, Kind::Ping, &Ping { token });
+            if asked.is_err() {
+                inbox.not_asked();
+            }
+        }
+    }
+
+    /// The client is there. Where that was asked to measure a stream, its window may be opened
+    /// further; the monitor is asked for that first, once.
+    async fn pong(&self, frame: &Frame) -> Result<(), End> {
+        let pong: Ping = parse(frame)?;
+        let stream = measured_by(pong.token).and_then(|stream| self.open.get(&stream));
+        if let Some(Stream::Running {
+            inbox,
+            input: Some(live),
+            ..
+        }) = stream
+            && !inbox.answered(live.windows.input())
+            && live.windows.asks(Way::Input)
+        {
+            let (run, way) = (*live.run.bytes(), Way::Input);
+            self.link.shared.tell(ToMonitor::Widen { run, way }).await;
+        }
         Ok(())
     }
 
@@ -161,11 +199,12 @@ impl Streams<'_> {
             }
 
             Some(Stream::Running { inbox, .. }) => {
-                if inbox.input(frame.payload) {
-                    Ok(())
-                } else {
-                    violation("STDIN beyond its credit")
+                let inbox = inbox.clone();
+                if !inbox.input(frame.payload) {
+                    return violation("STDIN beyond its credit");
                 }
+                self.measure(frame.stream, &inbox);
+                Ok(())
             }
         }
     }

@@ -11,7 +11,7 @@ use super::super::wire::{End, failure, patiently};
 use super::{Stream, Streams, left};
 use crate::ids::{ConnectionId, RunId, StreamId};
 use crate::ipc::{Manifest, Name, ToFrontend, ToMonitor};
-use crate::limits::{EVENTS_WAITING, LAST_WORD};
+use crate::limits::{EVENTS_WAITING, LAST_WORD, STREAM_MOST};
 use crate::mux;
 use crate::protocol::{Code, Ended, Failure, Kind, Queued, encode};
 use crate::spool::{Spool, Stream as SpoolStream};
@@ -73,6 +73,9 @@ impl Streams<'_> {
             | ToFrontend::AcceptNobody
             | ToFrontend::Started { .. }
             | ToFrontend::Adopt { .. }
+            | ToFrontend::Widened { .. }
+            | ToFrontend::Move { .. }
+            | ToFrontend::Narrow { .. }
             | ToFrontend::Exited { .. } => Ok(()),
         }
     }
@@ -160,7 +163,8 @@ impl Streams<'_> {
         let told = if self.is_asked(stream) {
             let input = live.rules.stdin.map(|_| live.clone());
             self.run(stream, &client, input, false);
-            let started = live.started(live.rules.stdin.is_some());
+            let mut started = live.started(live.rules.stdin.is_some());
+            started.window_max = client.window_max();
             patiently(self.outbox.control(stream, Kind::Started, &started)).await
         } else {
             // Reset while it was being started: its rule applies.
@@ -192,6 +196,8 @@ impl Streams<'_> {
             inbox: Arc::new(Inbox::default()),
             sent,
             allowance: mux::Allowance::default(),
+            behind: STREAM_MOST,
+            grows: self.link.client.grows,
             over: self.ended.0.clone(),
         }
     }
@@ -235,7 +241,7 @@ impl Streams<'_> {
             return self.fail(stream, failure).await;
         };
 
-        let kept = SpoolStream::BOTH.map(|stream| live.spool.range(stream).0);
+        let kept = SpoolStream::BOTH.map(|stream| live.spool().range(stream).0);
         let sent = [from[0].unwrap_or(kept[0]), from[1].unwrap_or(kept[1])];
         let mut client = self.client(stream, sent);
         let input = live.rules.stdin.filter(|_| resume).map(|_| live.clone());

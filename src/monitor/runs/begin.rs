@@ -4,6 +4,7 @@ use super::follow::{join, share_to_follow};
 use super::gates::{Hindrance, Orders, charge, in_queue, round, take_lock, turn_of};
 use super::life::live;
 use super::requested::{Digest, Seen, digest};
+use super::windows::Wide;
 use crate::audit::Receipt;
 use crate::exec::{Duplicates, Ended};
 use crate::exit::Counts;
@@ -292,6 +293,7 @@ fn draft(
         waiting: Vec::new(),
         round: 0,
         charges,
+        wide: Wide::default(),
     };
     let orders = Orders {
         ends,

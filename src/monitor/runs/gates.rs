@@ -1,5 +1,6 @@
 //! What stands between a grant and a start: limits, locks, places, and the queue for them.
 
+use super::windows::narrow;
 use crate::exit::{Human, Reason};
 use crate::ids::RunId;
 use crate::ledger::{Share, Spent};
@@ -45,10 +46,12 @@ pub fn charge(state: &Shared, grant: &Grant<verb::Run>) -> Result<Charges, Hindr
 /// everything else on disk.
 fn output(state: &Shared, user: &Arc<str>, command: &Command) -> Result<Output, Hindrance> {
     let bytes = both_streams(command.spool);
-    if command.spool <= SPOOL_IN_MEMORY
-        && let Ok(charge) = state.ledger.charge(user, Share::Memory, bytes)
-    {
-        return Ok(Output::Memory(charge));
+    if command.spool <= SPOOL_IN_MEMORY {
+        if let Ok(charge) = state.ledger.charge(user, Share::Memory, bytes) {
+            return Ok(Output::Memory(charge));
+        }
+        // What makes runs faster makes room for further ones.
+        narrow(state, user);
     }
     if let Some(denied) = too_much_output(state, bytes) {
         return Err(Hindrance::Refusal(denied));

@@ -11,6 +11,7 @@ mod life;
 mod requested;
 mod ring;
 mod table;
+mod windows;
 
 pub use begin::begin;
 pub use ended::{EndedRuns, Over};
@@ -22,3 +23,4 @@ pub use requested::Digest;
 pub use requested::{Requested, Seen};
 pub use ring::{overgrown, trim};
 pub use table::Runs;
+pub use windows::{Wide, moved, narrowed, widen};
