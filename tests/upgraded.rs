@@ -57,6 +57,10 @@ impl Manager {
 
     /// Its daemons give runs so long to end.
     fn with_grace(grace: &str) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), grace)
+    }
+
+    fn on(listener: TcpListener, grace: &str) -> Self {
         let folder = Server::new()
             .without_listeners()
             .grace(grace)
@@ -64,7 +68,6 @@ impl Manager {
             .alice()
             .prepare()
             .into_folder();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let hosts = host(port) + "password_file = \"password\"\n";
         write(&folder.path().join("client.toml"), &hosts, 0o600);
@@ -155,6 +158,25 @@ fn a_passed_socket_is_served_and_stays_open() {
         std::fs::read_to_string(manager.path("notes")).unwrap(),
         "first\nsecond\n"
     );
+}
+
+/// A socket unit listens to both families at once, and a client by IPv4 stood in the trail as
+/// `::ffff:127.0.0.1`.
+#[test]
+fn an_address_has_one_form_also_behind_a_socket_of_both_families() {
+    let Ok(listener) = TcpListener::bind("[::]:0") else {
+        return eprintln!("skipped: this machine has no IPv6");
+    };
+    let manager = Manager::on(listener, "1s");
+    let daemon = manager.start();
+    let output = manager.client(&["run", "t", "note", "first"]);
+    end(daemon);
+    if !output.status.success() {
+        return eprintln!("skipped: IPv6 is IPv6 alone here: {}", stderr(&output));
+    }
+    let trail = std::fs::read_to_string(manager.path("state/trail.jsonl")).unwrap();
+    assert!(trail.contains(r#""source":"127.0.0.1:"#), "{trail}");
+    assert!(!trail.contains("::ffff"), "{trail}");
 }
 
 #[test]

@@ -74,11 +74,13 @@ pub fn greet(
     state.link.highest.set(state.link.highest.get().max(number));
     count(&state.health.counts.connections);
 
+    // In the one form of an address, whatever family the socket speaks.
+    let told = peer.as_ref().map_or(source, ToString::to_string);
     let address = peer.map_or(UNKNOWN, |peer| peer.source);
     if summary::admits(state, &address, Deed::Connection) {
         let _ = state.record(&Record::now(What::Connection {
             connection: number,
-            source: &source,
+            source: &told,
             reported_by: "frontend",
         }));
     }
