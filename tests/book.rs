@@ -29,7 +29,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("ORDAIN_WRITE=1 cargo ", "writes the documents"),
     (
         "packaging/build ",
-        "needs cargo-deb and a build for release; packaging/check plays the package's life",
+        "needs cargo-deb and a build for release; packaging/check plays the packages' life",
     ),
     ("install ", "writes to the machine's own folders"),
     ("useradd ", "makes a user of the machine"),
