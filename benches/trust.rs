@@ -64,6 +64,7 @@ fn program(how: &How) -> Program {
         become_user: how.account.clone(),
         stdio: [sys::null().unwrap(), null(), null()],
         opens: vec![],
+        passed: None,
         cgroup: how
             .groups
             .as_ref()

@@ -39,8 +39,7 @@ pub use verify::Verifier;
 use crate::encoding::base64;
 use crate::ids::{RequestId, RunId};
 use crate::limits;
-use crate::policy::Grant;
-use crate::verb;
+use crate::policy::Beginning;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -65,9 +64,9 @@ impl Receipt {
         self.seq
     }
 
-    /// Whether the receipt belongs to this grant.
-    pub fn covers(&self, grant: &Grant<verb::Run>) -> bool {
-        self.request == grant.request()
+    /// Whether the receipt belongs to this request.
+    pub fn covers(&self, beginning: &Beginning) -> bool {
+        self.request == beginning.request()
     }
 }
 
@@ -246,13 +245,13 @@ impl Trail {
     /// What [`Trail::append`] says; without the receipt nothing can run.
     pub fn append_start(
         &mut self,
-        grant: &Grant<verb::Run>,
+        beginning: &Beginning,
         run: RunId,
         record: &Record<'_>,
     ) -> io::Result<Receipt> {
         self.append(record)?;
         Ok(Receipt {
-            request: grant.request(),
+            request: beginning.request(),
             run,
             seq: self.head.seq,
         })
@@ -260,13 +259,13 @@ impl Trail {
 
     /// A receipt for a command whose administrator lets it run when the trail cannot be written.
     /// That it did is counted, and recorded as soon as that can be done again.
-    pub fn go_without(&mut self, grant: &Grant<verb::Run>, run: RunId) -> Option<Receipt> {
-        if !grant.allowed().command.audit_best_effort {
+    pub fn go_without(&mut self, beginning: &Beginning, run: RunId) -> Option<Receipt> {
+        if !beginning.plan().command.audit_best_effort {
             return None;
         }
         self.missed += 1;
         Some(Receipt {
-            request: grant.request(),
+            request: beginning.request(),
             run,
             seq: 0,
         })

@@ -1,5 +1,5 @@
 //! Starting, watching and ending runs. Nothing else in the project can start a command, and this
-//! only with a [`Grant`] of the policy and a [`Receipt`] of the trail.
+//! only with a [`Beginning`], made of a grant of the policy, and a [`Receipt`] of the trail.
 
 mod epoch;
 mod fault;
@@ -12,12 +12,11 @@ pub use running::{LeftRunning, Running};
 pub use tree::Rest;
 
 use crate::audit::Receipt;
-use crate::policy::{Account, Command, Confinement, Grant, Only, Plan, RunAs, Stdin};
+use crate::policy::{Account, Beginning, Command, Confinement, Only, Plan, RunAs, Stdin};
 use crate::sys::{
     self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
     TreeLimits, Trust, Wanted,
 };
-use crate::verb;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -85,19 +84,19 @@ pub enum Start {
 /// The step that failed; then nothing has run.
 pub async fn run(
     means: &Means,
-    grant: &Grant<verb::Run>,
+    beginning: &Beginning,
     receipt: Receipt,
     ticket: &Ticket,
 ) -> Result<Start, NotStarted> {
-    if !receipt.covers(grant) {
+    if !receipt.covers(beginning) {
         return Err(NotStarted::of_another_request());
     }
-    let (stdio, pipes) = ends(grant.allowed())?;
-    let draft = prepare(grant, &receipt, stdio)?;
+    let (stdio, pipes) = ends(beginning.plan())?;
+    let draft = prepare(beginning, &receipt, stdio)?;
     match begin(means, receipt.run(), draft, ticket).await {
         Ok(running) => Ok(Start::Begun(running, pipes)),
         Err(error) if error.step == Step::Gate => Ok(Start::Overtaken(receipt)),
-        Err(error) => Err(NotStarted::step(&error, grant.allowed())),
+        Err(error) => Err(NotStarted::step(&error, beginning.plan())),
     }
 }
 
@@ -115,11 +114,11 @@ pub enum Unheard {
 /// What [`run`] says.
 pub async fn run_unheard(
     means: &Means,
-    grant: &Grant<verb::Run>,
+    beginning: &Beginning,
     receipt: Receipt,
     ticket: &Ticket,
 ) -> Result<Unheard, NotStarted> {
-    if !receipt.covers(grant) {
+    if !receipt.covers(beginning) {
         return Err(NotStarted::of_another_request());
     }
     let deaf = || {
@@ -130,11 +129,11 @@ pub async fn run_unheard(
         ])
     };
     let stdio = deaf().map_err(|fault| NotStarted::io("opening /dev/null", &fault))?;
-    let draft = prepare(grant, &receipt, stdio)?;
+    let draft = prepare(beginning, &receipt, stdio)?;
     match begin(means, receipt.run(), draft, ticket).await {
         Ok(running) => Ok(Unheard::Begun(running)),
         Err(error) if error.step == Step::Gate => Ok(Unheard::Overtaken(receipt)),
-        Err(error) => Err(NotStarted::step(&error, grant.allowed())),
+        Err(error) => Err(NotStarted::step(&error, beginning.plan())),
     }
 }
 
@@ -277,14 +276,14 @@ fn tree_limits(command: &Command) -> TreeLimits {
 
 /// Everything the child needs, made beforehand.
 fn prepare(
-    grant: &Grant<verb::Run>,
+    beginning: &Beginning,
     receipt: &Receipt,
     stdio: [OwnedFd; 3],
 ) -> Result<Draft, NotStarted> {
-    let plan = grant.allowed();
+    let plan = beginning.plan();
     let command = &plan.command;
     let (account, become_user) = account(&command.run_as)?;
-    let environment = environment(grant, receipt, account)?;
+    let environment = environment(beginning, receipt, account)?;
     let opens = opens(plan)?;
     let argv = plan
         .argv
@@ -310,6 +309,7 @@ fn prepare(
         become_user,
         stdio,
         opens,
+        passed: None,
         cgroup: None,
         limits,
         umask,
@@ -335,6 +335,7 @@ fn files(confinement: &Confinement) -> Option<Files> {
         read: sandbox.read.clone(),
         write: sandbox.write.clone(),
         execute: sandbox.execute.clone(),
+        below: None,
     })
 }
 
@@ -370,20 +371,20 @@ fn account(run_as: &RunAs) -> Result<(&Account, Option<Take>), NotStarted> {
 
 /// The whole environment: what every command gets, its own variables, and what a terminal needs.
 fn environment(
-    grant: &Grant<verb::Run>,
+    beginning: &Beginning,
     receipt: &Receipt,
     account: &Account,
 ) -> Result<Vec<CString>, NotStarted> {
-    let plan = grant.allowed();
+    let plan = beginning.plan();
     let mut environment = vec![
         text("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")?,
         text("LANG=C.UTF-8")?,
         text(&format!("HOME={}", account.home.display()))?,
         text(&format!("USER={}", account.name))?,
-        text(&format!("ORDAIN_USER={}", grant.user()))?,
+        text(&format!("ORDAIN_USER={}", beginning.user()))?,
         text(&format!("ORDAIN_COMMAND={}", plan.command.name))?,
         text(&format!("ORDAIN_RUN_ID={}", receipt.run()))?,
-        text(&format!("ORDAIN_SOURCE={}", grant.source()))?,
+        text(&format!("ORDAIN_SOURCE={}", beginning.source()))?,
     ];
 
     for (name, value) in &plan.environment {

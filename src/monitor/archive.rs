@@ -52,7 +52,7 @@ struct Given<'e> {
 impl Given<'_> {
     /// Records the start, and starts.
     async fn started(&self) -> Result<Running, String> {
-        let (state, plan) = (self.state, self.grant.allowed());
+        let (state, plan) = (self.state, self.grant.plan());
         let run = self.run.parse().map_err(|_| "its id is none")?;
         let record = Record::now(What::Archive {
             run: self.run,
@@ -84,7 +84,7 @@ impl Given<'_> {
 
     /// Waits for the end, or brings it about; nothing of the run is left behind.
     async fn over(&self, mut running: Running) -> Result<(), String> {
-        let command = &self.grant.allowed().command;
+        let command = &self.grant.plan().command;
         let time_is_up = async {
             match command.timeout {
                 Some(timeout) => tokio::time::sleep(timeout).await,

@@ -10,7 +10,7 @@ use crate::ids::{ConnectionId, StreamId};
 use crate::ipc::{SecretValue, ToFrontend};
 use crate::ledger::Spent;
 use crate::limits::{CONTROL_FRAME, NAME};
-use crate::policy::{Grant, Judged, Plan, Refusal};
+use crate::policy::{Begin, Grant, Judged, Plan, Refusal};
 use crate::protocol::Code;
 use crate::source::Peer;
 use crate::verb::Verb;
@@ -42,11 +42,12 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The beginning of the record of a request by this verb.
-    pub fn record<'r, V: Verb>(&'r self, verb: &'r V) -> RequestRecord<'r> {
+    /// The beginning of the record of this request.
+    pub fn record<'r>(&'r self, of: impl Into<Of<'r>>) -> RequestRecord<'r> {
+        let Of { verb, command } = of.into();
         RequestRecord {
-            command: verb.about(),
-            ..self.record_of(V::NAME)
+            command,
+            ..self.record_of(verb)
         }
     }
 
@@ -115,10 +116,10 @@ impl Asked<'_> {
     }
 
     /// Records and tells that its user has as much of something as they may have.
-    pub fn over_limit<V: Verb>(&self, state: &Shared, verb: &V, spent: &Spent) {
+    pub fn over_limit<'r>(&'r self, state: &Shared, of: impl Into<Of<'r>>, spent: &Spent) {
         let denied = Denied::from(spent);
         let rule = spent.share().limit();
-        let record = self.record(verb).refused(denied.code, rule, &denied.text);
+        let record = self.record(of).refused(denied.code, rule, &denied.text);
         self.refuse(state, &record, denied.clone());
     }
 
@@ -170,6 +171,30 @@ pub(super) fn answer_to(
             part: part.to_vec(),
             last: index + 1 == count,
         });
+    }
+}
+
+/// What a record says of a request before it is known what becomes of it.
+pub(super) struct Of<'r> {
+    verb: &'static str,
+    command: Option<&'r str>,
+}
+
+impl<'r, V: Verb> From<&'r V> for Of<'r> {
+    fn from(verb: &'r V) -> Self {
+        Self {
+            verb: V::NAME,
+            command: verb.about(),
+        }
+    }
+}
+
+impl<'r> From<&'r Begin> for Of<'r> {
+    fn from(by: &'r Begin) -> Self {
+        Self {
+            verb: by.name(),
+            command: by.about(),
+        }
     }
 }
 

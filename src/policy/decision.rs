@@ -164,6 +164,11 @@ impl<V: Judged> Grant<V> {
         &self.verb
     }
 
+    /// The request's parameters alone.
+    pub(super) fn into_verb(self) -> V {
+        self.verb
+    }
+
     /// What is allowed: the run that the request is about, the plan of a command.
     pub const fn allowed(&self) -> &V::Allowed {
         &self.allowed

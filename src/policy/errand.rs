@@ -2,6 +2,7 @@
 //! It is declared like any other, and no role needs to grant it.
 
 use super::argument::{Kind, Presence};
+use super::beginning::Beginning;
 use super::command::{Command, Stdin};
 use super::decision::{Asker, Grant};
 use super::judge::Judge;
@@ -17,8 +18,8 @@ use std::time::SystemTime;
 /// Who is said to ask for an errand. No user can be called so.
 pub const OWN: &str = "(ordaind)";
 
-/// The grant of an errand.
-pub type Errand = Grant<Run>;
+/// Proof that an errand may begin.
+pub type Errand = Beginning;
 
 impl Policy {
     /// Judges an errand: this command, with the path of a file as its one argument. `key` is the key
@@ -50,7 +51,7 @@ impl Policy {
             .errand(command, &invocation)
             .map_err(|refusal| format!("{} (tried with {})", refusal.text, file.display()))?;
         let rule = format!("{key}: commands.{} ({})", command.name, command.place);
-        Ok(Grant::new(&Run(invocation), &asker, plan, rule))
+        Ok(Grant::new(&Run(invocation), &asker, plan, rule).into())
     }
 }
 

@@ -15,7 +15,7 @@ fn judged(command: (String, Arc<Command>)) -> Result<Vec<String>, String> {
         grant.rule(),
         format!("audit.archive: commands.{name} (c.toml:20)")
     );
-    Ok(grant.allowed().argv.clone())
+    Ok(grant.plan().argv.clone())
 }
 
 fn store(kind: Kind) -> (String, Arc<Command>) {

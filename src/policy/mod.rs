@@ -5,6 +5,7 @@
 
 mod account;
 mod argument;
+mod beginning;
 mod choice;
 mod command;
 mod decision;
@@ -27,6 +28,7 @@ mod verdict;
 
 pub use account::{Account, RunAs};
 pub use argument::{Argument, Definition, Kind, Only, Pass, Presence};
+pub use beginning::{Begin, Beginning};
 pub use choice::Choices;
 pub use command::{
     Command, Confinement, OnDisconnect, OnRevoke, RunLimits, Sandbox, Signal, Stdin,

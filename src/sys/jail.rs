@@ -19,6 +19,39 @@ pub struct Files {
     pub write: Vec<PathBuf>,
     /// Paths that a run may read and execute.
     pub execute: Vec<PathBuf>,
+    /// What a run may do below the folder that is passed on to it.
+    pub below: Option<Reach>,
+}
+
+/// What a run may do below a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Reach {
+    /// See what is in folders.
+    List,
+    /// See what is in folders, and read files.
+    Read,
+    /// Read, make, change and rename files, folders and links.
+    Write,
+    /// See what is in folders, and remove files, folders and links.
+    Remove,
+}
+
+impl Reach {
+    /// As the kernel says it.
+    fn access(self) -> BitFlags<AccessFs> {
+        let remove = AccessFs::RemoveFile | AccessFs::RemoveDir;
+        match self {
+            Self::List => AccessFs::ReadDir.into(),
+            Self::Read => AccessFs::ReadDir | AccessFs::ReadFile,
+            Self::Remove => remove | AccessFs::ReadDir,
+            Self::Write => {
+                let read = AccessFs::ReadDir | AccessFs::ReadFile;
+                let made = AccessFs::MakeReg | AccessFs::MakeDir | AccessFs::MakeSym;
+                let change = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::Refer;
+                read | made | remove | change
+            }
+        }
+    }
 }
 
 /// Where loader and libraries are, which every sandbox may read and execute.
@@ -44,11 +77,12 @@ const START: &[&str] = &[
 const SINK: &str = "/dev/null";
 
 /// Makes the set of rules for one run, to be entered by its process. `own` is the executable itself
-/// and its interpreters. Paths that do not exist are passed over: nothing is granted by them.
+/// and its interpreters, `root` the folder that is passed on. Paths that do not exist are passed over:
+/// nothing is granted by them.
 ///
 /// # Errors
 /// When this kernel has no Landlock, or a path cannot be opened for another reason.
-pub fn sandbox(files: &Files, own: &[PathBuf]) -> io::Result<OwnedFd> {
+pub fn sandbox(files: &Files, own: &[PathBuf], root: Option<&OwnedFd>) -> io::Result<OwnedFd> {
     let wrong = |fault: RulesetError| io::Error::other(fault.to_string());
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let execute = read | AccessFs::Execute;
@@ -82,6 +116,10 @@ pub fn sandbox(files: &Files, own: &[PathBuf]) -> io::Result<OwnedFd> {
         .chain(named(&files.execute, execute));
     for (path, access) in wanted {
         rules = allow(rules, path, access)?;
+    }
+    if let (Some(reach), Some(root)) = (files.below, root) {
+        let rule = PathBeneath::new(root, reach.access());
+        rules = rules.add_rule(rule).map_err(wrong)?;
     }
     Option::<OwnedFd>::from(rules)
         .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "this kernel has no Landlock"))

@@ -63,7 +63,8 @@ pub enum FromKeeper {
     Over(u32),
 }
 
-/// A program as bytes; descriptors travel beside it: standard input, output, error, the executable.
+/// A program as bytes; descriptors travel beside it: standard input, output, error, the executable,
+/// and what is passed on, where anything is.
 #[derive(Serialize, Deserialize)]
 struct Brief {
     interpreter: Vec<CString>,
@@ -128,17 +129,15 @@ pub fn hand_over(socket: BorrowedFd<'_>, program: &Program) -> io::Result<()> {
         ));
     }
 
-    let [stdin, stdout, stderr] = &program.stdio;
-    send(
-        socket,
-        &bytes,
-        &[
-            stdin.as_fd(),
-            stdout.as_fd(),
-            stderr.as_fd(),
-            program.executable.file.as_fd(),
-        ],
-    )
+    let passed = program.passed.iter().flatten();
+    let descriptors: Vec<BorrowedFd<'_>> = program
+        .stdio
+        .iter()
+        .chain([&program.executable.file])
+        .chain(passed)
+        .map(AsFd::as_fd)
+        .collect();
+    send(socket, &bytes, &descriptors)
 }
 
 /// The keeper's whole life, on the socket that is its standard input. Returns when everything below
@@ -260,6 +259,7 @@ fn program(buffer: &[u8], received: Received) -> io::Result<Program> {
     ) else {
         return Err(wrong("a program without its descriptors"));
     };
+    let passed = descriptors.next().zip(descriptors.next());
 
     let file_meta = std::fs::File::from(file.try_clone()?).metadata()?;
     Ok(Program {
@@ -286,6 +286,7 @@ fn program(buffer: &[u8], received: Received) -> io::Result<Program> {
                 only,
             })
             .collect(),
+        passed: passed.map(|(first, second)| [first, second]),
         cgroup: None,
         limits: brief
             .limits
@@ -420,6 +421,7 @@ pub fn keeper_program(argument: &str, socket: OwnedFd) -> io::Result<Program> {
             super::null_for_writing()?,
         ],
         opens: Vec::new(),
+        passed: None,
         cgroup: None,
         limits: Vec::new(),
         umask: 0o077,

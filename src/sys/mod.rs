@@ -77,7 +77,7 @@ pub use file::{
 pub use foreign::{Foreign, Held, closing_hangs};
 pub use interface::{in_zone, with_named_zone};
 #[cfg(target_os = "linux")]
-pub use jail::Files;
+pub use jail::{Files, Reach};
 #[cfg(target_os = "linux")]
 pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 #[cfg(target_os = "linux")]

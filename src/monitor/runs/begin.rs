@@ -16,17 +16,17 @@ use crate::monitor::asked::Asked;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Attachment, Charges, Phase, Run};
 use crate::monitor::state::Shared;
-use crate::policy::{Grant, OnDisconnect, Plan, Stdin};
+use crate::policy::{Beginning, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
-use crate::{credential, sys, verb};
+use crate::{credential, sys};
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Checks the limits, writes the trail, and sets the run going. The same request again gets the run
 /// that exists.
-pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
-    let digest = digest(&grant.verb().0);
+pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Beginning) {
+    let digest = digest(grant.by());
     if let Err(Instead { denied, rule }) = not_yet(state, asked, &grant, &digest) {
         if let Some(denied) = denied {
             refuse(state, asked, &grant, denied, rule);
@@ -51,7 +51,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
         Some(_) => Phase::Queued,
         None => Phase::Starting,
     };
-    let round = round(state, grant.user(), &grant.allowed().command);
+    let round = round(state, grant.user(), &grant.plan().command);
     let judged = state.runs.epoch.now();
     let (mut run, orders, counts) = draft(asked, &grant, (id, digest), phase, charges);
     (run.round, run.judged) = (round, judged);
@@ -68,7 +68,7 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
                 text,
             });
         }
-        None => take_lock(state, id, &grant.allowed().command),
+        None => take_lock(state, id, &grant.plan().command),
     }
 
     let state = state.clone();
@@ -89,9 +89,9 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Grant<verb::Run>) {
 fn admitted(
     state: &Shared,
     asked: &Asked<'_>,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
 ) -> Option<(Option<Denied>, Charges, Charge)> {
-    let waits = turn_of(state, &grant.allowed().command);
+    let waits = turn_of(state, &grant.plan().command);
     if let Some(denied) = waits.as_ref().filter(|_| queue_is_full(state, grant)) {
         refuse(state, asked, grant, denied.clone(), &place(grant));
         return None;
@@ -104,7 +104,7 @@ fn admitted(
     match charged {
         Ok(charged) => return Some(charged),
         Err(Hindrance::Refusal(denied)) => refuse(state, asked, grant, denied, &place(grant)),
-        Err(Hindrance::Share(spent)) => asked.over_limit(state, grant.verb(), &spent),
+        Err(Hindrance::Share(spent)) => asked.over_limit(state, grant.by(), &spent),
     }
     None
 }
@@ -120,7 +120,7 @@ struct Instead {
 fn not_yet(
     state: &Shared,
     asked: &Asked<'_>,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     digest: &Digest,
 ) -> Result<(), Instead> {
     let no = |code, text: String, rule| {
@@ -193,13 +193,13 @@ fn good_until(asked: &Asked<'_>) -> Option<Instant> {
 }
 
 /// A request that has led to a run already: its client takes that run up, from the first byte on.
-fn again(state: &Shared, asked: &Asked<'_>, grant: &Grant<verb::Run>, run: RunId) {
+fn again(state: &Shared, asked: &Asked<'_>, grant: &Beginning, run: RunId) {
     let (name, attachment) = (run.to_string(), Attachment::whole(run));
     let share = match share_to_follow(state, asked, &attachment) {
         Ok(share) => share,
-        Err(spent) => return asked.over_limit(state, grant.verb(), &spent),
+        Err(spent) => return asked.over_limit(state, grant.by(), &spent),
     };
-    let record = asked.record(grant.verb());
+    let record = asked.record(grant.by());
     let record = record.granted("the same request again gets the run that exists");
     if record.with_run(&name).write(state).is_err() {
         return asked.deny(state, Denied::trail());
@@ -211,23 +211,23 @@ fn again(state: &Shared, asked: &Asked<'_>, grant: &Grant<verb::Run>, run: RunId
 }
 
 /// Where the command stands, as the rule of what its limits refuse.
-fn place(grant: &Grant<verb::Run>) -> String {
-    let command = &grant.allowed().command;
+fn place(grant: &Beginning) -> String {
+    let command = &grant.plan().command;
     format!("commands.{} ({})", command.name, command.place)
 }
 
-fn refuse(state: &Shared, asked: &Asked<'_>, grant: &Grant<verb::Run>, denied: Denied, rule: &str) {
+fn refuse(state: &Shared, asked: &Asked<'_>, grant: &Beginning, denied: Denied, rule: &str) {
     let denied = Denied {
         rule: Some(rule.to_owned()),
         ..denied
     };
-    let record = asked.record(grant.verb());
+    let record = asked.record(grant.by());
     let record = record.refused(denied.code, rule, &denied.text);
     asked.refuse(state, &record, denied.clone());
 }
 
-fn queue_is_full(state: &Shared, grant: &Grant<verb::Run>) -> bool {
-    let command = &grant.allowed().command;
+fn queue_is_full(state: &Shared, grant: &Beginning) -> bool {
+    let command = &grant.plan().command;
     in_queue(state, grant.user(), command) >= command.queue
 }
 
@@ -235,11 +235,12 @@ fn queue_is_full(state: &Shared, grant: &Grant<verb::Run>) -> bool {
 fn receipt(
     state: &Shared,
     asked: &Asked<'_>,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     run: RunId,
 ) -> io::Result<Receipt> {
     let name = run.to_string();
-    let record = asked.granted(grant).with_plan(grant.allowed());
+    let record = asked.record(grant.by()).granted(grant.rule());
+    let record = record.with_plan(grant.plan());
     let written = record.with_run(&name).with(state, |record| {
         state.write_for(grant.user(), |trail| trail.append_start(grant, run, record))
     });
@@ -254,7 +255,7 @@ fn receipt(
 /// A run that waits or starts, and the other ends of what it is told and tells.
 fn draft(
     asked: &Asked<'_>,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     (id, digest): (RunId, Digest),
     phase: Phase,
     charges: Charges,
@@ -262,7 +263,7 @@ fn draft(
     let (end, ends) = mpsc::channel(1);
     let (signals, wanted) = mpsc::channel(8);
     let (finished, counts) = oneshot::channel();
-    let secret = grant.verb().0.holds_secret();
+    let secret = grant.by().holds_secret();
     let run = Run {
         id,
         user: grant.user().clone(),
@@ -272,8 +273,8 @@ fn draft(
         waited: phase == Phase::Queued,
         judged: 0,
         cloning: false,
-        command: grant.allowed().command.clone(),
-        arguments: grant.verb().0.arguments.in_a_line(),
+        command: grant.plan().command.clone(),
+        arguments: grant.by().in_a_line(),
         phase,
         pid: 0,
         since: Instant::now(),
@@ -288,7 +289,7 @@ fn draft(
         finished: Some(finished),
         over: None,
         spool: None,
-        rules: rules(grant.allowed()),
+        rules: rules(grant.plan()),
         pipes: Duplicates::default(),
         waiting: Vec::new(),
         round: 0,

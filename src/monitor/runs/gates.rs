@@ -9,9 +9,8 @@ use crate::monitor::access;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Charges, Output, Phase, Run, both_streams};
 use crate::monitor::state::Shared;
-use crate::policy::{Asker, Command, Grant, Refusal};
+use crate::policy::{Asker, Beginning, Command, Refusal};
 use crate::protocol::Code;
-use crate::verb;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -25,8 +24,8 @@ pub enum Hindrance {
 }
 
 /// Charges the user for a run that is about to begin.
-pub fn charge(state: &Shared, grant: &Grant<verb::Run>) -> Result<Charges, Hindrance> {
-    let (user, command) = (grant.user(), &grant.allowed().command);
+pub fn charge(state: &Shared, grant: &Beginning) -> Result<Charges, Hindrance> {
+    let (user, command) = (grant.user(), &grant.plan().command);
     if let Some(denied) = unable(state, command) {
         return Err(Hindrance::Refusal(denied));
     }
@@ -187,7 +186,7 @@ pub struct Orders {
 pub async fn turn(
     state: &Shared,
     run: RunId,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     orders: &mut Orders,
 ) -> Result<(), Denied> {
     let queued = |state: &Shared| {
@@ -198,7 +197,7 @@ pub async fn turn(
         return Ok(());
     }
 
-    let command = &grant.allowed().command;
+    let command = &grant.plan().command;
     let outcome = own_turn(state, run, command, orders).await;
     state.runs.queue.borrow_mut().retain(|id| *id != run);
     let waited = |state: &Shared| {
@@ -279,7 +278,7 @@ fn left(reason: Reason, before: &str) -> Denied {
 pub fn may_start(
     state: &Shared,
     run: RunId,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     orders: &mut Orders,
 ) -> Result<(), Denied> {
     if let Ok(reason) = orders.ends.try_recv() {
@@ -306,7 +305,7 @@ pub fn may_start(
 }
 
 /// Whether what was granted before would be granted now, and be the same.
-fn still_granted(state: &Shared, grant: &Grant<verb::Run>, when: &str) -> Result<(), Denied> {
+fn still_granted(state: &Shared, grant: &Beginning, when: &str) -> Result<(), Denied> {
     let no = |refusal: &Refusal| {
         let text = format!("{} ({when})", refusal.text);
         Denied::new(refusal.kind.into(), text)
@@ -321,10 +320,10 @@ fn still_granted(state: &Shared, grant: &Grant<verb::Run>, when: &str) -> Result
         asked: grant.asked(),
         now: crate::clock::now(),
     };
-    let then = grant.allowed();
-    match state.settings().policy.authorize(&asker, grant.verb()) {
+    let then = grant.plan();
+    match grant.again(&state.settings().policy, &asker) {
         Ok(grant) => {
-            let now = grant.allowed();
+            let now = grant.plan();
             if now.argv == then.argv && now.command.run_as == then.command.run_as {
                 return Ok(());
             }

@@ -15,11 +15,11 @@ use crate::monitor::metrics::count;
 use crate::monitor::run::{Output, Phase};
 use crate::monitor::state::Shared;
 use crate::monitor::trail;
-use crate::policy::{Command, Grant, OnDisconnect};
+use crate::policy::{Beginning, Command, OnDisconnect};
 use crate::protocol::Code;
 use crate::spool;
 use crate::sys::{self, Exited, fault_point};
-use crate::verb::{self, RunLine};
+use crate::verb::RunLine;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 /// From the receipt to the end record.
 pub async fn live(
     state: &Shared,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     receipt: Receipt,
     mut orders: Orders,
     counts: oneshot::Receiver<Counts>,
@@ -46,7 +46,7 @@ pub async fn live(
     }
 
     note_version(state, grant, &running);
-    let plan = grant.allowed();
+    let plan = grant.plan();
     let watched = watch(&mut running, plan.timeout, plan.command.grace, &mut orders).await;
     let duration = running.since.elapsed();
     fault_point("monitor-over");
@@ -71,7 +71,7 @@ pub async fn live(
 /// Waits for the run's turn, starts it, and tells whoever follows it.
 async fn started(
     state: &Shared,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     receipt: Receipt,
     orders: &mut Orders,
 ) -> Result<Running, Denied> {
@@ -87,7 +87,7 @@ async fn started(
     let (running, pipes) = start(state, grant, receipt, orders).await?;
     fault_point("monitor-started");
     count(&state.health.counts.runs);
-    tracing::debug!(run = %run, user = %grant.user(), command = grant.allowed().command.name, pid = running.pid, "started");
+    tracing::debug!(run = %run, user = %grant.user(), command = grant.plan().command.name, pid = running.pid, "started");
 
     tell_started(state, run, running.pid, spool, pipes).await;
     fault_point("monitor-told");
@@ -99,7 +99,7 @@ async fn started(
 /// is judged anew.
 async fn start(
     state: &Shared,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     mut receipt: Receipt,
     orders: &mut Orders,
 ) -> Result<(Running, Pipes), Denied> {
@@ -232,12 +232,12 @@ async fn settled(
 /// A run is over: it is logged, counted, remembered and recorded.
 fn over(
     state: &Shared,
-    grant: &Grant<verb::Run>,
+    grant: &Beginning,
     run: RunId,
     (reason, end): (Reason, End),
     counts: Option<Counts>,
 ) {
-    let command = &grant.allowed().command;
+    let command = &grant.plan().command;
     let duration = Duration::from_millis(end.duration_ms);
 
     // The trail has every end; the log only what an operator may want to look into.
@@ -266,10 +266,10 @@ fn over(
 }
 
 /// A run could not begin: nothing has happened, and it may be asked for again.
-fn not_started(state: &Shared, grant: &Grant<verb::Run>, run: RunId, denied: Denied) {
+fn not_started(state: &Shared, grant: &Beginning, run: RunId, denied: Denied) {
     let Denied { code, text, .. } = &denied;
     tracing::warn!(run = %run, user = %grant.user(), code = code.number(), text, "not started");
-    let command = &grant.allowed().command.name;
+    let command = &grant.plan().command.name;
     let name = run.to_string();
     let record = What::not_started(&name, grant.user(), command, text);
     let _ = state.record(&Record::now(record));
@@ -415,8 +415,8 @@ async fn watch(
 
 /// An executable that is another than at the last run (an upgrade, most of the time) is worth a
 /// record.
-fn note_version(state: &Shared, grant: &Grant<verb::Run>, running: &Running) {
-    let command = &grant.allowed().command;
+fn note_version(state: &Shared, grant: &Beginning, running: &Running) {
+    let command = &grant.plan().command;
     let before = state
         .runs
         .versions

@@ -4,7 +4,8 @@
 use crate::ids::{RequestId, RunId};
 use crate::ledger::Charge;
 use crate::limits::REQUEST_ID_AGE;
-use crate::verb::{Invocation, Value};
+use crate::policy::Begin;
+use crate::verb::{self, Invocation, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -114,8 +115,14 @@ impl Requested {
     }
 }
 
-/// What a run asks for, whatever its counter, session and salts.
-pub fn digest(invocation: &Invocation) -> Digest {
+/// What a request asks for, whatever its counter, session and salts.
+pub fn digest(by: &Begin) -> Digest {
+    match by {
+        Begin::Run(verb::Run(invocation)) => of_invocation(invocation),
+    }
+}
+
+fn of_invocation(invocation: &Invocation) -> Digest {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     let mut part = |bytes: &[u8]| {
         context.update(&(bytes.len() as u64).to_be_bytes());
@@ -172,7 +179,10 @@ mod tests {
         let mut seen = Requested::default();
         let (alice, bob): (Arc<str>, Arc<str>) = ("alice".into(), "bob".into());
         let (id, run) = (RequestId::from_random([1; 20]), RunId::from_random([2; 10]));
-        let (one, other) = (digest(&invocation("1")), digest(&invocation("2")));
+        let (one, other) = (
+            of_invocation(&invocation("1")),
+            of_invocation(&invocation("2")),
+        );
         assert_ne!(one, other);
         assert_eq!(
             seen.look((&alice, id), &one, Instant::now(), |_| false),
@@ -206,7 +216,7 @@ mod tests {
         let mut requested = Requested::default();
         let (ledger, alice): (Ledger, Arc<str>) = (ledger(2), "alice".into());
         let id = RequestId::from_random([1; 20]);
-        let digest = digest(&invocation("1"));
+        let digest = of_invocation(&invocation("1"));
         let (first, second) = (RunId::from_random([2; 10]), RunId::from_random([3; 10]));
         requested.add(
             (&alice, id, digest),

@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 impl Serve for verb::Run {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
-        runs::begin(state, asked, grant);
+        runs::begin(state, asked, grant.into());
     }
 }
 

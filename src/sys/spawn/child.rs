@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) cwd: *const c_char,
     /// The program's standard input, output and error.
     pub(super) stdio: [RawFd; 3],
+    /// More descriptors that the program gets, from 3 on.
+    pub(super) passed: Option<[RawFd; 2]>,
     /// The lowest number above all descriptors that the program needs.
     pub(super) above: u32,
     /// The user, the group, and the supplementary groups with their number.
@@ -150,8 +152,12 @@ pub(super) unsafe extern "C-unwind" fn child(with: *mut c_void) -> ! {
     // allocates, locks or unwinds.
     unsafe {
         let plan = &*shared;
-        let (executable, rules) = keep_descriptors(shared);
-        take_stdio(shared);
+        let Kept {
+            executable,
+            rules,
+            passed,
+        } = keep_descriptors(shared);
+        take_stdio(shared, passed);
         reset_signals(plan.ignored);
         give_up_standing(plan.standing);
         become_user(shared);
@@ -183,12 +189,20 @@ pub(super) unsafe extern "C-unwind" fn child(with: *mut c_void) -> ! {
     }
 }
 
-/// A table of descriptors and a session of its own. Returns the executable and the rules, out of
-/// the way of standard input, output, error and the paths' descriptors.
+/// Descriptors out of the way of those that the program gets by their numbers.
+struct Kept {
+    executable: i64,
+    /// -1 where there are none.
+    rules: i64,
+    passed: Option<[i64; 2]>,
+}
+
+/// A table of descriptors and a session of its own. Returns the executable, the rules and what is
+/// passed on, out of the way of standard input, output, error, the paths' descriptors and theirs.
 ///
 /// # Safety
 /// To be called in the child only.
-unsafe fn keep_descriptors(shared: *mut Shared) -> (i64, i64) {
+unsafe fn keep_descriptors(shared: *mut Shared) -> Kept {
     // SAFETY: raw system calls with numbers only; the plan is the suspended parent's.
     unsafe {
         let plan = &*shared;
@@ -205,37 +219,49 @@ unsafe fn keep_descriptors(shared: *mut Shared) -> (i64, i64) {
 
         call!(shared, Step::Session, libc::SYS_setsid);
 
-        let free = 3 + plan.open_count;
-        let executable = call!(
-            shared,
-            Step::Descriptors,
-            libc::SYS_fcntl,
-            plan.executable,
-            libc::F_DUPFD_CLOEXEC,
-            free
-        );
-
+        let executable = moved(shared, plan.executable);
         let rules = match plan.rules {
             -1 => -1,
-            rules => call!(
-                shared,
-                Step::Descriptors,
-                libc::SYS_fcntl,
-                rules,
-                libc::F_DUPFD_CLOEXEC,
-                free
-            ),
+            rules => moved(shared, rules),
         };
-
-        (executable, rules)
+        let passed = match plan.passed {
+            Some([first, second]) => Some([moved(shared, first), moved(shared, second)]),
+            None => None,
+        };
+        Kept {
+            executable,
+            rules,
+            passed,
+        }
     }
 }
 
-/// Takes standard input, output and error; every other descriptor is closed by exec.
+/// Another number of a descriptor, above all that the program gets by their numbers.
 ///
 /// # Safety
 /// To be called in the child only.
-unsafe fn take_stdio(shared: *mut Shared) {
+unsafe fn moved(shared: *mut Shared, descriptor: RawFd) -> i64 {
+    // SAFETY: raw system calls with numbers only; the plan is the suspended parent's.
+    unsafe {
+        let plan = &*shared;
+        let free = 3 + plan.open_count + if plan.passed.is_some() { 2 } else { 0 };
+        call!(
+            shared,
+            Step::Descriptors,
+            libc::SYS_fcntl,
+            descriptor,
+            libc::F_DUPFD_CLOEXEC,
+            free
+        )
+    }
+}
+
+/// Takes standard input, output and error, and what is passed on behind them; every other descriptor
+/// is closed by exec.
+///
+/// # Safety
+/// To be called in the child only.
+unsafe fn take_stdio(shared: *mut Shared, passed: Option<[i64; 2]>) {
     // SAFETY: raw system calls with numbers only; the plan is the suspended parent's.
     unsafe {
         let plan = &*shared;
@@ -254,6 +280,10 @@ unsafe fn take_stdio(shared: *mut Shared) {
             u32::MAX,
             CLOSE_RANGE_CLOEXEC
         );
+        if let Some([first, second]) = passed {
+            call!(shared, Step::Stdio, libc::SYS_dup3, first, 3, 0);
+            call!(shared, Step::Stdio, libc::SYS_dup3, second, 4, 0);
+        }
     }
 }
 

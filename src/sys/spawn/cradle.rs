@@ -76,11 +76,15 @@ impl Drop for Stack {
     }
 }
 
+/// How many descriptors a child may need: its standard input, output and error, the executable, the
+/// rules of a sandbox, and two that are passed on to it.
+pub(super) const HELD: usize = 7;
+
 /// Low numbers that a spawning thread keeps for itself: what the child needs is put there, so that
 /// it can let go of the thousands of descriptors that a busy daemon has without the kernel copying
 /// them first.
 pub(super) struct Low {
-    places: [OwnedFd; 5],
+    places: [OwnedFd; HELD],
     empty: OwnedFd,
 }
 
@@ -89,13 +93,21 @@ impl Low {
         let empty = null()?;
         let place = || empty.try_clone();
         Ok(Self {
-            places: [place()?, place()?, place()?, place()?, place()?],
+            places: [
+                place()?,
+                place()?,
+                place()?,
+                place()?,
+                place()?,
+                place()?,
+                place()?,
+            ],
             empty,
         })
     }
 
     /// Puts descriptors into the low places, for as long as the result lives.
-    pub(super) fn hold(&self, descriptors: [Option<&OwnedFd>; 5]) -> io::Result<Held<'_>> {
+    pub(super) fn hold(&self, descriptors: [Option<&OwnedFd>; HELD]) -> io::Result<Held<'_>> {
         let held = Held(self);
         for (place, descriptor) in self.places.iter().zip(descriptors) {
             if let Some(descriptor) = descriptor {
@@ -123,7 +135,7 @@ pub(super) struct Held<'l>(&'l Low);
 
 impl Held<'_> {
     /// The numbers of the descriptors, in the order in which they were put there.
-    pub(super) fn numbers(&self) -> [RawFd; 5] {
+    pub(super) fn numbers(&self) -> [RawFd; HELD] {
         self.0.places.each_ref().map(AsRawFd::as_raw_fd)
     }
 }

@@ -49,6 +49,7 @@ fn program() -> Program {
                 only: None,
             },
         ],
+        passed: Some([null(), null()]),
         cgroup: None,
         limits: vec![
             ProcessLimit {

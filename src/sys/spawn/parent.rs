@@ -4,7 +4,7 @@ use super::super::cgroup::Cgroup;
 use super::super::jail;
 use super::super::standing;
 use super::child::{RawOpen, Shared, child, ignored_signals};
-use super::cradle::Cradle;
+use super::cradle::{Cradle, HELD};
 use super::deadline::Pidfd;
 #[cfg(all(test, miri))]
 use super::kernel::clone;
@@ -41,6 +41,8 @@ pub(super) fn clone_and_exec(
             Some(stderr),
             Some(&program.executable.file),
             prepared.rules.as_ref(),
+            program.passed.as_ref().map(|[first, _]| first),
+            program.passed.as_ref().map(|[_, second]| second),
         ])
         .map_err(|fault| SpawnError::before(Step::Descriptors, &fault))?;
 
@@ -91,7 +93,7 @@ impl Prepared {
             .skip(usize::from(!interpreter.is_empty()));
         let rules = match &program.files {
             Some(files) => Some(
-                jail::sandbox(files, &program.executable.paths)
+                jail::sandbox(files, &program.executable.paths, root(program))
                     .map_err(|fault| SpawnError::before(Step::Sandbox, &fault))?,
             ),
             None => None,
@@ -108,9 +110,9 @@ impl Prepared {
     }
 
     /// What parent and child share, with the descriptors' low numbers in the order in which they
-    /// are held: standard input, output, error, the executable, the rules.
-    fn shared(&self, program: &Program, numbers: [RawFd; 5]) -> Shared {
-        let [stdin, stdout, stderr, executable, rules] = numbers;
+    /// are held: standard input, output, error, the executable, the rules, what is passed on.
+    fn shared(&self, program: &Program, numbers: [RawFd; HELD]) -> Shared {
+        let [stdin, stdout, stderr, executable, rules, first, second] = numbers;
         let highest = numbers.into_iter().max().unwrap_or(2);
         Shared {
             executable,
@@ -128,6 +130,7 @@ impl Prepared {
             environment: self.environment.as_ptr(),
             cwd: program.cwd.as_ptr(),
             stdio: [stdin, stdout, stderr],
+            passed: program.passed.as_ref().map(|_| [first, second]),
             above: highest.cast_unsigned() + 1,
             ids: program
                 .become_user
@@ -140,6 +143,11 @@ impl Prepared {
             report: UnsafeCell::default(),
         }
     }
+}
+
+/// The folder among what is passed on, below which alone a sandbox may leave the program files.
+fn root(program: &Program) -> Option<&OwnedFd> {
+    program.passed.as_ref().map(|[root, _]| root)
 }
 
 /// A list of words as exec takes it: pointers, the last of them null.

@@ -25,6 +25,8 @@ pub struct Program {
     pub stdio: [OwnedFd; 3],
     /// Paths to open as the new user before the program starts.
     pub opens: Vec<Open>,
+    /// More descriptors that the program gets, from 3 on. Not together with paths that it keeps.
+    pub passed: Option<[OwnedFd; 2]>,
     /// The control group to start the program in.
     pub cgroup: Option<Cgroup>,
     /// Bounds on the process itself.

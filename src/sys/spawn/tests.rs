@@ -28,6 +28,7 @@ fn program(argv: &[&str]) -> (Draft, io::PipeReader) {
             writer.into(),
         ],
         opens: vec![],
+        passed: None,
         limits: vec![],
         new_privileges: false,
         network: true,
@@ -45,6 +46,7 @@ struct Draft {
     become_user: Option<Take>,
     stdio: [OwnedFd; 3],
     opens: Vec<Open>,
+    passed: Option<[OwnedFd; 2]>,
     limits: Vec<ProcessLimit>,
     new_privileges: bool,
     network: bool,
@@ -62,6 +64,7 @@ impl Draft {
             become_user: self.become_user,
             stdio: self.stdio,
             opens: self.opens,
+            passed: self.passed,
             cgroup: None,
             limits: self.limits,
             umask: 0o027,
@@ -122,6 +125,31 @@ fn the_child_has_what_it_was_given_and_nothing_else() {
             "no signal is blocked, ignored or pending: {line}"
         );
     }
+}
+
+#[test]
+fn what_is_passed_on_has_its_numbers_and_bounds_a_sandbox() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("inside"), "in").unwrap();
+    let script = "ls /proc/self/fd/3/; cat /proc/self/fd/3/inside; echo over >&4; ls / 2>&1 | wc -l; cat /etc/passwd || echo no; touch /proc/self/fd/3/new || echo no";
+    let (mut program, mut output) = program(&["/bin/sh", "-c", script]);
+    let (mut heard, told) = io::pipe().unwrap();
+    let root = std::fs::File::open(folder.path()).unwrap();
+    program.passed = Some([root.into(), told.into()]);
+    program.files = Some(Files {
+        execute: vec!["/bin".into(), "/usr/bin".into()],
+        read: vec!["/proc".into()],
+        below: Some(crate::sys::Reach::Read),
+        ..Files::default()
+    });
+    let child = run(program).unwrap();
+    let (mut text, mut other) = (String::new(), String::new());
+    output.read_to_string(&mut text).unwrap();
+    heard.read_to_string(&mut other).unwrap();
+    ended(&child);
+    assert!(text.starts_with("inside\nin"), "{text}");
+    assert_eq!(text.matches("no\n").count(), 2, "{text}");
+    assert_eq!(other, "over\n");
 }
 
 #[test]
@@ -304,6 +332,7 @@ fn a_sandbox_leaves_what_is_named() {
         read: vec![path("open").into()],
         write: vec![path("write").into()],
         execute: vec![],
+        below: None,
     };
 
     let boxed = |argv: &[&str]| {
