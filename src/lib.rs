@@ -27,6 +27,7 @@ pub mod encoding;
 pub mod exec;
 pub mod exit;
 pub mod fair;
+pub mod files;
 pub mod fleet;
 #[cfg(target_os = "linux")]
 pub mod frontend;

@@ -230,3 +230,28 @@ pub const NODE_WORK: usize = 4 * 1024 * 1024;
 pub const GROUPS_TOLD: Duration = Duration::from_secs(10);
 /// Bytes that a program may tell of groups.
 pub const GROUPS_TEXT: u64 = 4 * 1024 * 1024;
+
+/// Bytes of one name of a file: what file systems have.
+pub const FILE_NAME: usize = 255;
+/// Bytes of a path below a root: what Linux lets a path have.
+pub const FILE_PATH: usize = 4096;
+/// Names of a path below a root: a folder of each is held open while what is in it is moved.
+pub const FILE_DEPTH: usize = 256;
+/// Bytes of one message between the monitor and a mover; all but the first are far shorter.
+pub const MOVER_WORD: usize = 64 * 1024;
+/// Bytes of one record of a mover's stream, without its header.
+pub const FILE_RECORD: usize = 1024 * 1024;
+/// Pieces of a file that one record tells of.
+pub const FILE_CHUNKS: usize = 8192;
+/// Pieces of a file of which it is remembered where the other side has them: 8 GiB of them, in some
+/// 12 MiB of memory. What lies behind is sent.
+pub const FILE_PIECES: usize = 128 * 1024;
+/// How long what a transfer has left behind waits for the next attempt, before any transfer into the
+/// same folder removes it.
+pub const FILE_LEFT: Duration = Duration::from_secs(86_400);
+/// Bytes of the largest file that is taken from a peer: what usual file systems can have.
+pub const FILE_SIZE: u64 = 1 << 44;
+/// Bytes from which on a file is worth asking what the other side has of it.
+pub const FILE_ASKED: u64 = 1024 * 1024;
+/// Files of a put that are made sure of one by one; of more, the whole file system is.
+pub const FILES_SYNCED: usize = 16;

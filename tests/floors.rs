@@ -15,7 +15,7 @@ const FLOORS: &[(usize, &[&str])] = &[
         ],
     ),
     // What can be asked, in words, and of whom: between the words and the rules that judge it.
-    (1, &["verb", "nodes"]),
+    (1, &["verb", "nodes", "files"]),
     (
         2,
         &["protocol", "policy", "penalty", "ledger", "budget", "fair"],

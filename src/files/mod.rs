@@ -1,0 +1,12 @@
+//! What is said of files: where they are below a root, what is to be done with them, by which rules,
+//! and the words and the stream in which their mover says it. No disk is touched here.
+
+mod mode;
+mod path;
+mod task;
+mod word;
+
+pub use mode::Mode;
+pub use path::{Below, PathFault};
+pub use task::{Act, Links, Rules, Sync, Task};
+pub use word::{Commit, FromMover, Sum, ToMover, WordFault};
