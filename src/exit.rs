@@ -163,6 +163,22 @@ pub struct End {
     pub left_running: u32,
     /// Whether the kernel vouches for the two counts of processes.
     pub verified: bool,
+    /// What was moved, of a run that moves files and has come so far.
+    #[serde(default)]
+    pub moved: Option<Moved>,
+}
+
+/// What a run has moved, by its mover's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The digest of its manifest, in hexadecimal digits.
+    pub digest: String,
+    /// The entries of its manifest.
+    pub files: u64,
+    /// The bytes of its files.
+    pub bytes: u64,
+    /// The signature of the trail's key over this and how the run ended, base64.
+    pub receipt: String,
 }
 
 /// Bytes that a run's streams carried, by the frontend's count.

@@ -142,7 +142,7 @@ fn keys_that_nobody_knows_are_told_what_is_accepted() {
         (
             r#"colour = "red""#,
             &[
-                "fault: 1: colour: unknown key; accepted are arguments, audit, commands, defaults, groups-of-system, include, limits, login, output, penalties, roles, server, tls, users",
+                "fault: 1: colour: unknown key; accepted are arguments, audit, commands, defaults, files, groups-of-system, include, limits, login, output, penalties, roles, server, tls, users",
             ],
         ),
         (
@@ -225,7 +225,7 @@ args.a = { type = "ip", colour = 1 }"#,
             r#"[roles.r]
 colour = 1"#,
             &[
-                "fault: 2: roles.r.colour: unknown key; accepted are acknowledge, commands, deny, max_run_time, sources, verbs, when",
+                "fault: 2: roles.r.colour: unknown key; accepted are acknowledge, commands, deny, files, max_run_time, sources, verbs, when",
             ],
         ),
         (
@@ -1681,6 +1681,56 @@ sha256 = "gggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggg""#,
 exec = ["/bin/true"]
 sha256 = 1"#,
             &["fault: 3: commands.x.sha256: found 1; accepted is a string"],
+        ),
+    ]);
+}
+
+#[test]
+fn roots_are_folders_with_rights_that_roles_narrow() {
+    judged(&[
+        (
+            "[files.x]\ncolour = 1",
+            &[
+                "fault: 1: files.x: `beneath` is missing; accepted is the absolute path of a folder",
+                "fault: 1: files.x: `allow` is missing; accepted is a list of \"list\", \"get\", \"put\" and \"remove\"",
+                "fault: 2: files.x.colour: unknown key; accepted are acknowledge, allow, audit, beneath, confirm, cross_mounts, grace, limits, links, lock, max_running, on_revoke, only, put, queue, queue_timeout, require, resume_window, run_as, sources, summary, timeout",
+            ],
+        ),
+        (
+            "[files.x]\nbeneath = \"srv\"\nallow = [\"get\", \"get\", \"read\"]",
+            &[
+                "fault: 2: files.x.beneath: found \"srv\"; accepted is an absolute path without `.` and `..`",
+                "fault: 3: files.x.allow[1]: is listed twice",
+                "fault: 3: files.x.allow[2]: found \"read\"; accepted are \"list\", \"get\", \"put\", \"remove\"",
+            ],
+        ),
+        (
+            "[files.x]\nbeneath = \"/srv\"\nallow = [\"get\"]\nput = { mode = \"0644\" }\n[roles.r]\nfiles = [\"x:put\", \"y\", \"x:read\", \"x\"]",
+            &[
+                "fault: 4: files.x.put: has no effect: \"put\" is not in `allow`",
+                "fault: 6: roles.r.files: `put` is not in files.x.allow: a role narrows what a root allows, and never widens it",
+                "fault: 6: roles.r.files: there is no root `y` ([files.y]); there are x",
+                "fault: 6: roles.r.files[2]: found \"x:read\"; accepted behind the colon are list, get, put and remove",
+            ],
+        ),
+        (
+            "[files.x]\nbeneath = \"/srv\"\nallow = [\"put\"]\nput = { mode = \"4755\", directories = \"9\", max_file = 0, sync = \"now\", colour = 1 }\nlinks = \"all\"\nonly = [\"\"]\n[roles.r]\nfiles = [\"x\"]\ndeny = [\"z:get\"]",
+            &[
+                "fault: 4: files.x.put.mode: found \"4755\"; accepted are octal digits such as \"0644\", without the bits for setuid, setgid and sticky",
+                "fault: 4: files.x.put.directories: found \"9\"; accepted are octal digits such as \"0644\", without the bits for setuid, setgid and sticky",
+                "fault: 4: files.x.put.max_file: found 0; accepted is a size such as 4096, \"64KiB\", \"2GiB\"",
+                "fault: 4: files.x.put.sync: found \"now\"; accepted are \"batch\", \"file\", \"none\"",
+                "fault: 4: files.x.put.colour: unknown key; accepted are directories, max_file, max_files, max_total, mode, replace, sync",
+                "fault: 5: files.x.links: found \"all\"; accepted are \"refused\", \"inside\"",
+                "fault: 6: files.x.only[0]: found \"\"; accepted is a pattern such as \"*.log\", or \"!secret*\" for what is kept out",
+                "fault: 9: roles.r.deny: there is no root `z` ([files.z]); there are x",
+            ],
+        ),
+        (
+            "[commands.x]\nexec = [\"/bin/true\"]\n[roles.r]\ncommands = [\"x\"]\nfiles = [\"x\"]\n[files.x]\nbeneath = \"/srv\"\nallow = [\"get\"]",
+            &[
+                "fault: 6: files.x: has the name of a command, at 1: `deny = [\"x\"]` would mean both",
+            ],
         ),
     ]);
 }

@@ -2,6 +2,7 @@
 //! sign where it has come to.
 
 use crate::encoding::{base64, unbase64};
+use crate::protocol::ReceiptText;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use zeroize::Zeroizing;
@@ -71,6 +72,11 @@ impl TrailKey {
         TrailPublic(key)
     }
 
+    /// Signs what a transfer has moved; the signature is base64.
+    pub fn sign_receipt(&self, text: &ReceiptText<'_>) -> String {
+        base64(self.0.sign(&text.message()).as_ref())
+    }
+
     /// Signs where the chain has come to; the signature is base64.
     pub fn sign(&self, head: &Head) -> String {
         base64(self.0.sign(&head.message()).as_ref())
@@ -93,6 +99,15 @@ impl TrailPublic {
         unbase64::<64>(signature).is_some_and(|signature| {
             UnparsedPublicKey::new(&ED25519, self.0)
                 .verify(&head.message(), &signature)
+                .is_ok()
+        })
+    }
+
+    /// Whether the key signed that this was moved.
+    pub fn verifies_receipt(&self, text: &ReceiptText<'_>, signature: &str) -> bool {
+        unbase64::<64>(signature).is_some_and(|signature| {
+            UnparsedPublicKey::new(&ED25519, self.0)
+                .verify(&text.message(), &signature)
                 .is_ok()
         })
     }

@@ -37,6 +37,9 @@ impl<'a> What<'a> {
             stdin_bytes: counts.map(|counts| counts.stdin),
             stdout_bytes: counts.map(|counts| counts.stdout),
             stderr_bytes: counts.map(|counts| counts.stderr),
+            digest: end.moved.as_ref().map(|moved| moved.digest.as_str()),
+            files: end.moved.as_ref().map(|moved| moved.files),
+            bytes: end.moved.as_ref().map(|moved| moved.bytes),
         }
     }
 
@@ -61,6 +64,9 @@ impl<'a> What<'a> {
             stdin_bytes: None,
             stdout_bytes: None,
             stderr_bytes: None,
+            digest: None,
+            files: None,
+            bytes: None,
         }
     }
 }

@@ -40,6 +40,7 @@ use crate::encoding::base64;
 use crate::ids::{RequestId, RunId};
 use crate::limits;
 use crate::policy::Beginning;
+use crate::protocol::ReceiptText;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -323,6 +324,11 @@ impl Trail {
     /// As dup(2).
     pub fn file(&self) -> io::Result<File> {
         self.file.try_clone()
+    }
+
+    /// The trail's word for what a transfer has moved: a signature, base64.
+    pub fn vouch(&self, text: &ReceiptText<'_>) -> String {
+        self.key.sign_receipt(text)
     }
 
     /// The public key that the trail's checkpoints are verified with.

@@ -32,6 +32,7 @@ pub const KINDS: &[&str] = &[
     "password",
     "request",
     "start",
+    "name",
     "end",
     "left-running",
     "handed-on",
@@ -358,6 +359,12 @@ pub enum What<'a> {
         /// The command that the request speaks of, when there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         command: Option<&'a str>,
+        /// The root below which the request wants to do anything with files.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        root: Option<&'a str>,
+        /// With `root`: the path below it; empty for the root itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<&'a str>,
         /// The id of the run that is about to start, or that the request speaks of.
         #[serde(skip_serializing_if = "Option::is_none")]
         run: Option<&'a str>,
@@ -398,6 +405,20 @@ pub enum What<'a> {
         run: &'a str,
         /// The process id of the run's main process.
         pid: i32,
+        /// Of a run that moves files: the device and the inode of the root's folder, with a colon
+        /// between them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        folder: Option<&'a str>,
+    },
+    /// A file or folder is among what a run lists, reads, puts or removes, of a root with `audit =
+    /// "names"`. By the word of the mover.
+    Name {
+        /// The id of the run.
+        run: &'a str,
+        /// The user whose run it is.
+        user: &'a str,
+        /// The path below the root; bytes that are no text are shown by their numbers.
+        path: &'a str,
     },
     /// A run has ended, or could not begin.
     End {
@@ -456,6 +477,16 @@ pub enum What<'a> {
         /// Bytes of standard error that were read.
         #[serde(skip_serializing_if = "is_nothing")]
         stderr_bytes: Option<u64>,
+        /// Of a run that moved files: the digest of the manifest of what was listed, read, put aside or
+        /// removed, in hexadecimal digits, by the word of the mover, which runs as the root's account.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<&'a str>,
+        /// With `digest`: how many entries the manifest has.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        files: Option<u64>,
+        /// With `digest`: how many bytes the files of the manifest have together.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
     },
     /// Processes that a run had left running, by its command's rule, were killed.
     LeftRunning {

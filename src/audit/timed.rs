@@ -42,6 +42,7 @@ impl Record<'_> {
             | What::KeptEnded { user, .. }
             | What::Password { user, .. }
             | What::Request { user, .. }
+            | What::Name { user, .. }
             | What::End { user, .. } => Some(user),
             _ => None,
         }

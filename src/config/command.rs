@@ -99,13 +99,13 @@ pub fn read(
 }
 
 /// How long a run may take to end once it was asked to.
-fn grace(table: &Table<'_>, defaults: &Defaults) -> Duration {
+pub(super) fn grace(table: &Table<'_>, defaults: &Defaults) -> Duration {
     let said = table.duration("grace").or(defaults.grace);
     said.unwrap_or(Duration::from_secs(5))
 }
 
 /// How long a run may wait for its turn.
-fn queue_timeout(table: &Table<'_>) -> Duration {
+pub(super) fn queue_timeout(table: &Table<'_>) -> Duration {
     let said = table.duration("queue_timeout");
     said.unwrap_or(limits::QUEUE_TIMEOUT)
 }
@@ -144,7 +144,7 @@ fn cwd(table: &Table<'_>) -> PathBuf {
 }
 
 /// `lock`: the name of what only one run holds at a time.
-fn lock(table: &Table<'_>) -> Option<String> {
+pub(super) fn lock(table: &Table<'_>) -> Option<String> {
     table
         .item("lock")
         .and_then(|item| item.parsed(|text| name(text).map(|()| text.to_owned())))
@@ -209,7 +209,7 @@ fn bounded_stdin(item: &Item<'_>) -> Stdin {
 }
 
 /// A number of runs, within bounds.
-fn count(
+pub(super) fn count(
     table: &Table<'_>,
     key: &'static str,
     range: std::ops::RangeInclusive<i64>,
@@ -231,7 +231,7 @@ fn on_disconnect(table: &Table<'_>) -> OnDisconnect {
         .unwrap_or(OnDisconnect::Cancel)
 }
 
-fn on_revoke(table: &Table<'_>) -> OnRevoke {
+pub(super) fn on_revoke(table: &Table<'_>) -> OnRevoke {
     let words = [
         ("cancel", OnRevoke::Cancel),
         ("continue", OnRevoke::Continue),
@@ -252,7 +252,7 @@ fn audit_best_effort(table: &Table<'_>) -> bool {
 }
 
 /// `resume_window`: for how long a run waits for a client whose link was lost.
-fn resume_window(table: &Table<'_>, defaults: &Defaults) -> Duration {
+pub(super) fn resume_window(table: &Table<'_>, defaults: &Defaults) -> Duration {
     table
         .item("resume_window")
         .and_then(|item| window(&item))
@@ -261,7 +261,7 @@ fn resume_window(table: &Table<'_>, defaults: &Defaults) -> Duration {
 }
 
 /// `require.reason`: what a reason must look like.
-fn reason(table: &Table<'_>) -> Option<Text> {
+pub(super) fn reason(table: &Table<'_>) -> Option<Text> {
     let table = table.table("require")?;
     let reason = table
         .item("reason")

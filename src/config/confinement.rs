@@ -7,12 +7,16 @@ use std::path::PathBuf;
 
 /// Reads what bounds a run.
 pub fn limits(table: &Table<'_>) -> RunLimits {
-    let mut limits = RunLimits {
+    let limits = RunLimits {
         idle: table.duration("idle_timeout"),
         output: table.item("output_max").and_then(|item| item.size()),
         ..RunLimits::default()
     };
+    bounds(table, limits)
+}
 
+/// Reads `limits`: what the processes of a run may use.
+pub fn bounds(table: &Table<'_>, mut limits: RunLimits) -> RunLimits {
     let Some(table) = table.table("limits") else {
         return limits;
     };

@@ -2,6 +2,7 @@
 //! the monitor.
 
 use super::accounts::Accounts;
+use super::beneath::{self, judge_roots};
 use super::fault::{Fault, Faults, Warnings};
 use super::files::{Edited, Source, included, source};
 use super::judge::{judge_archive, judge_files, judge_machine};
@@ -9,6 +10,7 @@ use super::machine::{Judged, Machine, Mode};
 use super::outline;
 use super::policy::{self, Parts};
 use super::reader::{Document, Table};
+use super::root;
 use super::server::{Beside, Server, server};
 use super::system_groups::judge_known;
 use super::values::folder_of;
@@ -16,7 +18,7 @@ use super::warning::{Subject, Warning};
 use crate::credential::{Credentials, Hash};
 use crate::monitor::{Settings, Tls, TlsFiles};
 use crate::place::Place;
-use crate::policy::{Outline, Policy};
+use crate::policy::{Outline, Policy, Root};
 use crate::sys::{self, Identity, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -102,6 +104,10 @@ fn read(
     let policy = Arc::new(policy);
     if let Some(server) = &server {
         judge_archive(server, &policy, &faults);
+    }
+    if let Some(server) = server.as_ref().filter(|_| mode == Mode::Here) {
+        let own = server.own_files().chain([path]);
+        judge_roots(&policy, &own.collect::<Vec<_>>(), &trust, &faults);
     }
     if let (Some(machine), Some(server)) = (machine, &server) {
         judge_machine(server, &policy, machine, &faults);
@@ -327,5 +333,34 @@ fn resolve(
         }
         policy.commands.insert(name, Arc::new(command));
     }
+    for (name, read) in parts.roots {
+        if let Some(root) = resolved(&name, &read, mode, &mut accounts, faults) {
+            policy.roots.insert(name, Arc::new(root));
+        }
+    }
     policy
+}
+
+/// A root with its account and its folder, where this is the machine to look at.
+fn resolved(
+    name: &str,
+    read: &root::Read,
+    mode: Mode,
+    accounts: &mut Accounts,
+    faults: &Faults,
+) -> Option<Root> {
+    if mode != Mode::Here {
+        return Some(read.root(name, &read.command.run_as, None));
+    }
+    let folder = beneath::open(&read.beneath);
+    let folder = folder
+        .map_err(|why| faults.add(&read.place, format!("files.{name}.beneath"), why))
+        .ok()?;
+    match accounts.run_as(read.run_as.as_deref()) {
+        Ok(run_as) => Some(read.root(name, &run_as, Some(folder))),
+        Err(why) => {
+            faults.add(&read.place, format!("files.{name}.run_as"), why);
+            None
+        }
+    }
 }

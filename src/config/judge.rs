@@ -36,6 +36,15 @@ pub fn judge_machine(server: &Server, policy: &Policy, known: &Machine, faults: 
     for command in policy.commands.values() {
         machine::enforceable(command, known, server.grouped, faults);
     }
+    for root in policy.roots.values() {
+        if let Some(command) = root.commands.values().next() {
+            machine::enforceable(command, known, server.grouped, faults);
+        }
+        if !known.landlock {
+            let text = "this kernel has no Landlock, so a mover cannot be kept to its root";
+            faults.add(&root.place, format!("files.{}", root.name), text);
+        }
+    }
 }
 
 /// Judges the archive command: it must do for every file of the trail.

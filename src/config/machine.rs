@@ -62,8 +62,12 @@ pub fn enforceable(command: &Command, machine: &Machine, grouped: bool, faults: 
     bounds_together(command, machine, grouped, faults);
     if command.limits.per_process && command.limits.processes.is_some() {
         let text = "counts every process of the account on this machine, not only this run's, and does not bind root";
-        let key = format!("commands.{}.limits.processes", command.name);
-        let what = (Warning::AccountProcesses, &Subject::command(&command.name));
+        let key = format!("{}.limits.processes", command.key());
+        let what = match command.name.split_once(':') {
+            Some((root, _)) => Subject::named("files", root),
+            None => Subject::command(&command.name),
+        };
+        let what = (Warning::AccountProcesses, &what);
         faults.warn(what, &command.place, key, text);
     }
 
@@ -111,7 +115,7 @@ fn bounds_together(command: &Command, machine: &Machine, grouped: bool, faults: 
 
             faults.add(
                 &command.place,
-                format!("commands.{}.limits.{name}", command.name),
+                format!("{}.limits.{name}", command.key()),
                 format!(
                     "needs a cgroup v2 controller that is not to be had here, so all processes of a run cannot be bounded together{place}{other}"
                 ),

@@ -10,6 +10,8 @@ mod argument;
 #[cfg(target_os = "linux")]
 mod audit;
 #[cfg(target_os = "linux")]
+mod beneath;
+#[cfg(target_os = "linux")]
 mod certificate;
 #[cfg(target_os = "linux")]
 mod command;
@@ -59,6 +61,10 @@ mod policy;
 )]
 mod reader;
 #[cfg(target_os = "linux")]
+mod role;
+#[cfg(target_os = "linux")]
+mod root;
+#[cfg(target_os = "linux")]
 mod server;
 #[cfg(target_os = "linux")]
 mod system_groups;
@@ -79,6 +85,8 @@ mod warning;
 #[cfg(target_os = "linux")]
 mod zones;
 
+#[cfg(target_os = "linux")]
+pub use beneath::spelled_out;
 #[cfg(target_os = "linux")]
 pub use daemon::{Loaded, load, load_edited, offline};
 #[cfg(target_os = "linux")]

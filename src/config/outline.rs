@@ -14,6 +14,7 @@ pub fn note(outline: &mut Outline, document: &DeTable<'_>) {
         let named = match section.as_ref() {
             "arguments" => Some("argument"),
             "commands" => Some("command"),
+            "files" => Some("root"),
             "roles" => Some("role"),
             "users" => Some("user"),
             _ => None,

@@ -7,15 +7,15 @@ use super::command::{self, Defaults, Read};
 use super::fault::Faults;
 use super::names;
 use super::reader::{Item, Table};
+use super::role::{judge_role, role};
+use super::root;
 use super::system_groups::{self, groups};
 use super::values::{sources, timeout, window};
 use super::warning::{Subject, Warning};
-use super::zones::zone;
 use crate::credential::{Credentials, Hash, SshPublic};
 use crate::limits;
 use crate::place::Place;
-use crate::policy::{Given, Hours, Pattern, Role, User};
-use crate::verb::rights;
+use crate::policy::{Given, Role, User};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +31,10 @@ pub struct Parts {
     pub users: BTreeMap<String, ReadUser>,
     /// The commands, by name.
     pub commands: BTreeMap<String, Read>,
+    /// The roots, by name.
+    pub roots: BTreeMap<String, root::Read>,
     /// The names of commands that are there, and could not be read.
-    unread: Vec<String>,
+    pub(super) unread: Vec<String>,
 }
 
 /// A user as the file says.
@@ -60,9 +62,9 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
         let place = Definitions::place;
         each(root, "arguments", definitions.all(), place, faults, read);
     }
-    for root in roots {
+    for table in roots {
         each(
-            root,
+            table,
             "roles",
             &mut parts.roles,
             |role| &role.place,
@@ -71,7 +73,7 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
         );
 
         each(
-            root,
+            table,
             "users",
             &mut parts.users,
             |user| &user.user.place,
@@ -80,7 +82,16 @@ pub fn read(roots: &[Table<'_>], faults: &Faults) -> Parts {
         );
 
         each(
-            root,
+            table,
+            "files",
+            &mut parts.roots,
+            |read| &read.place,
+            faults,
+            |name, table| root::read(name, table, &defaults),
+        );
+
+        each(
+            table,
             "commands",
             &mut parts.commands,
             |read| &read.command.place,
@@ -163,67 +174,6 @@ fn default_timeout(table: &Table<'_>) -> Option<Option<Duration>> {
         Some(item) => Some(timeout(&item).unwrap_or(instead)),
         None => table.has_near("timeout").then_some(instead),
     }
-}
-
-fn role(name: &str, table: Table<'_>) -> Role {
-    acknowledge(&table, &Subject::named("roles", name));
-    let pattern = |item: &Item<'_>| {
-        let text = item.text()?;
-        let plain = text.replace('*', "x");
-        if let Err(why) = names::name(&plain) {
-            item.fault(why);
-            return None;
-        }
-
-        Some(Pattern {
-            text,
-            place: item.place.clone(),
-        })
-    };
-
-    let verb = |item: &Item<'_>| {
-        item.parsed(|text| {
-            if rights().any(|right| right == text) {
-                return Ok(text.to_owned());
-            }
-            Err(format!(
-                "found \"{}\"; accepted are {}",
-                text.escape_debug(),
-                rights().collect::<Vec<_>>().join(", ")
-            ))
-        })
-    };
-
-    let list = |key: &'static str| table.texts(key).unwrap_or_default();
-    let read = Role {
-        commands: list("commands").iter().filter_map(pattern).collect(),
-        deny: list("deny").iter().filter_map(pattern).collect(),
-        max_run_time: table.duration("max_run_time"),
-        verbs: list("verbs").iter().filter_map(verb).collect(),
-        sources: sources(&table),
-        when: hours(&table),
-        place: table.place.clone(),
-    };
-
-    table.finish();
-    read
-}
-
-/// When a role holds, in one text or a list of them; none where nothing is said.
-fn hours(table: &Table<'_>) -> Vec<Hours> {
-    let Some(item) = table.item("when") else {
-        return Vec::new();
-    };
-    let items = match item.is_list() {
-        true => item.list().unwrap_or_default(),
-        false => vec![item],
-    };
-    // A list that came out empty would mean "always".
-    if items.is_empty() {
-        table.fault("`when` names no hours; leave it out for a role that always holds");
-    }
-    let read = |item: &Item<'_>| item.parsed(|text| Hours::read(text, zone));
-    items.iter().filter_map(read).collect()
 }
 
 fn user(name: &str, table: Table<'_>) -> ReadUser {
@@ -313,6 +263,7 @@ fn judge(parts: &Parts, faults: &Faults) {
     for (name, read) in &parts.users {
         judge_user(name, read, parts, faults);
     }
+    root::judge(&parts.roots, &parts.commands, &parts.roles, faults);
     judge_costs(parts, faults);
 }
 
@@ -338,71 +289,6 @@ fn judge_unused(parts: &Parts, archive: Option<&str>, faults: &Faults) {
                 "no role grants this command",
             );
         }
-    }
-}
-
-/// What a role grants and denies, and whether anybody has it.
-fn judge_role(name: &String, role: &Role, parts: &Parts, faults: &Faults) {
-    for pattern in &role.commands {
-        judge_grant(name, pattern, parts, faults);
-    }
-
-    for pattern in role.deny.iter().filter(|pattern| {
-        let mut names = parts.commands.keys().chain(&parts.unread);
-        !names.any(|command| pattern.matches(command))
-    }) {
-        // What is denied in vain may be a name that was spelled wrongly, and a grant that was
-        // meant to be none.
-        faults.add(
-            &pattern.place,
-            format!("roles.{name}.deny"),
-            format!("there is no command `{}`", pattern.text),
-        );
-    }
-
-    let mut users = parts.users.values();
-    let mut groups = parts.groups.values();
-    if !users.any(|user| user.user.roles.contains(name))
-        && !groups.any(|given| given.roles.contains(name))
-    {
-        faults.warn(
-            (Warning::UnusedRole, &Subject::named("roles", name)),
-            &role.place,
-            format!("roles.{name}"),
-            "no user has this role",
-        );
-    }
-}
-
-/// What one pattern of a role grants.
-fn judge_grant(role: &str, pattern: &Pattern, parts: &Parts, faults: &Faults) {
-    let key = format!("roles.{role}.commands");
-    let matched: Vec<&str> = parts
-        .commands
-        .keys()
-        .chain(&parts.unread)
-        .map(String::as_str)
-        .filter(|command| pattern.matches(command))
-        .collect();
-    if pattern.is_wildcard() {
-        let spelled = if matched.is_empty() {
-            "nothing".into()
-        } else {
-            matched.join(", ")
-        };
-
-        faults.warn(
-            (Warning::Wildcard, &Subject::named("roles", role)),
-            &pattern.place,
-            key,
-            format!("`{}` grants {spelled}", pattern.text),
-        );
-    } else if matched.is_empty() {
-        faults.add(
-            &pattern.place,
-            key,
-            format!("there is no command `{}`", pattern.text),
-        );
     }
 }
 

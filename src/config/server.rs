@@ -86,6 +86,15 @@ impl Server {
         Some((command, self.archived_at.as_ref()?, &self.trail))
     }
 
+    /// The files and folders that are ordain's own.
+    pub fn own_files(&self) -> impl Iterator<Item = &Path> {
+        let tls = self.tls.iter().map(|(files, _)| files.key.as_path());
+        [&self.state, &self.trail, &self.control]
+            .into_iter()
+            .map(PathBuf::as_path)
+            .chain(tls)
+    }
+
     /// The monitor's settings.
     pub fn settings(self, beside: Beside) -> Settings {
         let (tls_files, tls) = beside.tls;

@@ -45,6 +45,8 @@ warnings! {
     NoTimeout "no-timeout" Anywhere,
     /// No role grants the command.
     UnusedCommand "unused-command" Anywhere,
+    /// No role grants a right that the root allows.
+    UnusedRoot "unused-root" Anywhere,
     /// No user has the role.
     UnusedRole "unused-role" Anywhere,
     /// The machine does not know the group.
@@ -73,6 +75,18 @@ warnings! {
     AccountProcesses "account-processes" There,
     /// Privileges of an executable that have no effect.
     NoPrivileges "no-privileges" There,
+    /// Ordain's own files lie below a root.
+    RootOwn "root-own" There,
+    /// Others can change where a root's path leads.
+    RootMoves "root-moves" There,
+    /// Programs that lend rights lie below a root.
+    RootSetuid "root-setuid" There,
+    /// Links lead out of a root.
+    RootLinks "root-links" There,
+    /// Keys or passwords lie below a root.
+    RootSecrets "root-secrets" There,
+    /// An account's home lies below a root that may be put to.
+    RootHome "root-home" There,
     /// A certificate that is not valid, or not for long.
     Certificate "certificate" There,
     /// What is acknowledged is not warned of.

@@ -1,8 +1,10 @@
 //! Starting, watching and ending runs. Nothing else in the project can start a command, and this
 //! only with a [`Beginning`], made of a grant of the policy, and a [`Receipt`] of the trail.
 
+mod draft;
 mod epoch;
 mod fault;
+mod mover;
 mod running;
 mod tree;
 
@@ -12,15 +14,12 @@ pub use running::{LeftRunning, Running};
 pub use tree::Rest;
 
 use crate::audit::Receipt;
-use crate::policy::{Account, Beginning, Command, Confinement, Only, Plan, RunAs, Stdin};
-use crate::sys::{
-    self, Cgroups, Files, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,
-    TreeLimits, Trust, Wanted,
-};
+use crate::policy::{Account, Beginning, Confinement, Only, Plan, Stdin};
+use crate::sys::{self, Cgroups, Files, Open, Program, SpawnError, Spawner, Step, Wanted};
+use draft::{Draft, account, process_limits, text, tree_limits};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 
 /// The hidden argument that makes the program a keeper.
 pub const KEEPER: &str = "--keeper";
@@ -71,8 +70,8 @@ pub struct Duplicates {
 
 /// What came of a start that did not fail.
 pub enum Start {
-    /// The run goes on.
-    Begun(Running, Pipes),
+    /// The run goes on. Of a mover there is the socket over which it and the monitor speak.
+    Begun(Running, Pipes, Option<OwnedFd>),
     /// Something was taken away before the clone, and nothing has run. With the receipt it may be
     /// tried again, once it is judged anew.
     Overtaken(Receipt),
@@ -92,9 +91,13 @@ pub async fn run(
         return Err(NotStarted::of_another_request());
     }
     let (stdio, pipes) = ends(beginning.plan())?;
-    let draft = prepare(beginning, &receipt, stdio)?;
+    let (draft, words) = match &beginning.plan().moving {
+        Some(moving) => mover::prepare(beginning.plan(), moving, stdio)
+            .map(|(draft, words)| (draft, Some(words)))?,
+        None => (prepare(beginning, &receipt, stdio)?, None),
+    };
     match begin(means, receipt.run(), draft, ticket).await {
-        Ok(running) => Ok(Start::Begun(running, pipes)),
+        Ok(running) => Ok(Start::Begun(running, pipes, words)),
         Err(error) if error.step == Step::Gate => Ok(Start::Overtaken(receipt)),
         Err(error) => Err(NotStarted::step(&error, beginning.plan())),
     }
@@ -218,62 +221,6 @@ async fn on_spawner(
         .unwrap_or_else(|_| Err(no("the spawning thread is gone")))
 }
 
-/// A program whose executable has not been opened yet: that happens where hanging hurts nobody.
-struct Draft {
-    executable: PathBuf,
-    sha256: Option<[u8; 32]>,
-    tree: TreeLimits,
-    stays: bool,
-    rest: Box<dyn FnOnce(sys::Executable) -> Program + Send>,
-}
-
-impl Draft {
-    fn program(self) -> Result<Program, SpawnError> {
-        let executable =
-            sys::open_executable(&self.executable, &Trust::own(), self.sha256.as_ref())?;
-        Ok((self.rest)(executable))
-    }
-}
-
-/// Bounds on the process itself.
-fn process_limits(command: &Command) -> Vec<ProcessLimit> {
-    /// What a program may expect that says nothing; the daemon's own bound is much higher, and
-    /// select(2) breaks above this.
-    const OPEN_FILES: u64 = 1024;
-    let limits = &command.limits;
-    let alone = |bound: Option<u64>| bound.filter(|_| limits.per_process);
-    let set = [
-        (Resource::Core, (!limits.core).then_some(0)),
-        (
-            Resource::OpenFiles,
-            Some(limits.open_files.unwrap_or(OPEN_FILES)),
-        ),
-        (
-            Resource::CpuTime,
-            limits.cpu_time.map(|time| time.as_secs().max(1)),
-        ),
-        (Resource::FileSize, limits.file_size),
-        (Resource::AddressSpace, alone(limits.memory)),
-        (Resource::Processes, alone(limits.processes)),
-    ];
-
-    set.into_iter()
-        .filter_map(|(what, most)| Some(ProcessLimit { what, most: most? }))
-        .collect()
-}
-
-fn tree_limits(command: &Command) -> TreeLimits {
-    let limits = &command.limits;
-    if limits.per_process {
-        return TreeLimits::default();
-    }
-    TreeLimits {
-        memory: limits.memory,
-        processes: limits.processes,
-        cpu_percent: limits.cpu_percent,
-    }
-}
-
 /// Everything the child needs, made beforehand.
 fn prepare(
     beginning: &Beginning,
@@ -320,7 +267,7 @@ fn prepare(
     };
 
     Ok(Draft {
-        executable: command.executable().into(),
+        executable: Some(command.executable().into()),
         sha256: command.sha256,
         tree: tree_limits(command),
         stays: command.leave_running,
@@ -337,36 +284,6 @@ fn files(confinement: &Confinement) -> Option<Files> {
         execute: sandbox.execute.clone(),
         below: None,
     })
-}
-
-/// A word as the kernel takes it.
-fn text(text: &str) -> Result<CString, NotStarted> {
-    CString::new(text).map_err(|_| NotStarted {
-        obstacle: Obstacle::Start,
-        argument: None,
-        text: "a NUL in its words".into(),
-    })
-}
-
-/// The account that a command runs as, and what to become for it.
-fn account(run_as: &RunAs) -> Result<(&Account, Option<Take>), NotStarted> {
-    match run_as {
-        RunAs::Daemon(account) => Ok((account, None)),
-        RunAs::Account(account) => {
-            let take = Take {
-                uid: account.uid,
-                gid: account.gid,
-                groups: account.groups.clone(),
-            };
-            Ok((account, Some(take)))
-        }
-
-        RunAs::Unresolved(name) => Err(NotStarted {
-            obstacle: Obstacle::Start,
-            argument: None,
-            text: format!("the user `{name}` was not looked up"),
-        }),
-    }
 }
 
 /// The whole environment: what every command gets, its own variables, and what a terminal needs.
@@ -432,7 +349,7 @@ fn ends(plan: &Plan) -> Result<Ends, NotStarted> {
             let owner = become_user.map(|user| user.uid);
             at_a_terminal((terminal.columns, terminal.rows), owner)
         }
-        None => piped(plan.command.stdin),
+        None => piped(plan.stdin()),
     };
     made.map_err(|fault| NotStarted::io("making its pipes", &fault))
 }

@@ -87,5 +87,9 @@ fn so_far(live: &Live, client: &Client) -> Ended {
         stdout_bytes,
         stderr_bytes,
         held_open: false,
+        digest: None,
+        files: None,
+        bytes: None,
+        receipt: None,
     }
 }

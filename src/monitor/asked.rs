@@ -9,7 +9,7 @@ use crate::audit::{Record, What};
 use crate::ids::{ConnectionId, StreamId};
 use crate::ipc::{SecretValue, ToFrontend};
 use crate::ledger::Spent;
-use crate::limits::{CONTROL_FRAME, NAME};
+use crate::limits::{CONTROL_FRAME, FILE_PATH, NAME};
 use crate::policy::{Begin, Grant, Judged, Plan, Refusal};
 use crate::protocol::Code;
 use crate::source::Peer;
@@ -44,9 +44,14 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// The beginning of the record of this request.
     pub fn record<'r>(&'r self, of: impl Into<Of<'r>>) -> RequestRecord<'r> {
-        let Of { verb, command } = of.into();
+        let Of {
+            verb,
+            command,
+            place,
+        } = of.into();
         RequestRecord {
             command,
+            place,
             ..self.record_of(verb)
         }
     }
@@ -57,6 +62,7 @@ impl Asked<'_> {
             asked: self,
             verb,
             command: None,
+            place: None,
             run: None,
             plan: None,
             decision: "refused",
@@ -178,6 +184,8 @@ pub(super) fn answer_to(
 pub(super) struct Of<'r> {
     verb: &'static str,
     command: Option<&'r str>,
+    /// The root and the path.
+    place: Option<(&'r str, &'r str)>,
 }
 
 impl<'r, V: Verb> From<&'r V> for Of<'r> {
@@ -185,6 +193,7 @@ impl<'r, V: Verb> From<&'r V> for Of<'r> {
         Self {
             verb: V::NAME,
             command: verb.about(),
+            place: verb.place(),
         }
     }
 }
@@ -194,6 +203,7 @@ impl<'r> From<&'r Begin> for Of<'r> {
         Self {
             verb: by.name(),
             command: by.about(),
+            place: by.place(),
         }
     }
 }
@@ -204,6 +214,7 @@ pub(super) struct RequestRecord<'r> {
     asked: &'r Asked<'r>,
     verb: &'static str,
     command: Option<&'r str>,
+    place: Option<(&'r str, &'r str)>,
     run: Option<&'r str>,
     plan: Option<&'r Plan>,
     decision: &'static str,
@@ -259,6 +270,14 @@ impl<'r> RequestRecord<'r> {
             verb: self.verb,
             // There is no command of a longer name; what was asked for stands in the signed text.
             command: self.command.filter(|name| name.len() <= NAME),
+            root: self
+                .place
+                .map(|(root, _)| root)
+                .filter(|name| name.len() <= NAME),
+            path: self
+                .place
+                .map(|(_, path)| path)
+                .filter(|path| path.len() <= FILE_PATH),
             run: self.run,
             argv: self.plan.map(|plan| plan.shown.as_slice()),
             holes: self.plan.map_or(&[], |plan| plan.holes.as_slice()),

@@ -1,6 +1,6 @@
 //! A run as the monitor knows it, from its request to its end.
 
-use super::runs::{Digest, Wide};
+use super::runs::{Digest, Mover, Wide};
 use crate::credential::Factor;
 use crate::exec::{Duplicates, Ended};
 use crate::exit::{Counts, End, Reason};
@@ -80,6 +80,8 @@ pub struct Run {
     pub charges: Charges,
     /// What they were charged for its windows, where these have grown.
     pub wide: Wide,
+    /// Its mover, where it moves files.
+    pub mover: Option<Rc<Mover>>,
 }
 
 /// What a user was charged for a run; given back when it is over.

@@ -7,6 +7,7 @@ use super::model::Policy;
 use super::plan::Plan;
 use super::verdict::Refusal;
 use crate::ids::RequestId;
+use crate::limits::SHOWN_ARGUMENTS;
 use crate::source::Source;
 use crate::verb::{self, Verb};
 use std::sync::Arc;
@@ -94,6 +95,11 @@ macro_rules! begins {
             pub fn about(&self) -> Option<&str> {
                 match self { $(Self::$verb(verb) => verb.about(),)+ }
             }
+
+            /// The root and the path below it that the request speaks of, for the trail.
+            pub fn place(&self) -> Option<(&str, &str)> {
+                match self { $(Self::$verb(verb) => verb.place(),)+ }
+            }
         }
 
         impl Beginning {
@@ -110,13 +116,14 @@ macro_rules! begins {
     };
 }
 
-begins! { Run }
+begins! { Run ListFiles Get Put RemoveFiles }
 
 impl Begin {
     /// Whether a secret is among its parameters.
     pub fn holds_secret(&self) -> bool {
         match self {
             Self::Run(verb::Run(invocation)) => invocation.holds_secret(),
+            _ => false,
         }
     }
 
@@ -124,6 +131,24 @@ impl Begin {
     pub fn in_a_line(&self) -> String {
         match self {
             Self::Run(verb::Run(invocation)) => invocation.arguments.in_a_line(),
+            _ => self
+                .place()
+                .map_or_else(String::new, |(_, path)| shown(path)),
         }
     }
+}
+
+/// A path in a list of runs.
+fn shown(path: &str) -> String {
+    let most = SHOWN_ARGUMENTS - "…".len();
+    if path.len() <= SHOWN_ARGUMENTS {
+        return path.escape_debug().take(SHOWN_ARGUMENTS).collect();
+    }
+    let fits = |(at, symbol): &(usize, char)| at + symbol.len_utf8() <= most;
+    let begins: String = path
+        .char_indices()
+        .take_while(fits)
+        .map(|(_, symbol)| symbol)
+        .collect();
+    format!("{begins}…")
 }

@@ -211,6 +211,14 @@ pub struct Command {
 }
 
 impl Command {
+    /// Where it stands in the configuration: `commands.NAME`, or `files.NAME` of a transfer.
+    pub fn key(&self) -> String {
+        match self.name.split_once(':') {
+            Some((root, _)) => format!("files.{root}"),
+            None => format!("commands.{}", self.name),
+        }
+    }
+
     /// The executable's path.
     pub fn executable(&self) -> &str {
         self.template

@@ -1,16 +1,17 @@
 //! The decision: who may do what, judged in one place, as data.
 
 use super::command::Command;
-use super::judge::Judge;
+use super::judge::{Judge, Moved};
 use super::member::{Held, Member};
 use super::model::{Policy, Role};
 use super::plan::Plan;
+use super::root::{Right, Root};
 use super::verdict::{Explanation, Refusal, Scope};
 use crate::ids::{RequestId, RunId};
 use crate::source::Source;
 use crate::verb::{
     Anyone, Free, Invocation, Invokes, LocalAdmin, Need, OfCommand, OfRun, OverAll, OwnOrAll,
-    OwnRun, SpeaksOf, ToRun, ToSee, Verb,
+    OwnRun, Places, SpeaksOf, ToMove, ToPlace, ToRun, ToSee, Verb,
 };
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -81,6 +82,24 @@ impl<V: Invokes> Rule<V> for ToRun {
 
     fn judge(verb: &V, judge: &Judge<'_>) -> Result<(Plan, String), Refusal> {
         judge.run_plan(verb.invocation())
+    }
+}
+
+impl<V: Moved> Rule<V> for ToMove {
+    type Allowed = Plan;
+    const ONLY_WIDENED: bool = false;
+
+    fn judge(verb: &V, judge: &Judge<'_>) -> Result<(Plan, String), Refusal> {
+        judge.moving(verb)
+    }
+}
+
+impl<V: Places> Rule<V> for ToPlace {
+    type Allowed = RunId;
+    const ONLY_WIDENED: bool = false;
+
+    fn judge(verb: &V, judge: &Judge<'_>) -> Result<(RunId, String), Refusal> {
+        judge.placing(verb)
     }
 }
 
@@ -275,6 +294,25 @@ impl Policy {
             .values()
             .filter(|command| judge.command(&command.name).is_ok())
             .cloned()
+            .collect()
+    }
+
+    /// The roots below which this user may do anything from there at this time, with their rights.
+    pub fn roots_for(
+        &self,
+        member: &Member,
+        source: &Source,
+        now: SystemTime,
+    ) -> Vec<(Arc<Root>, Vec<Right>)> {
+        let judge = Judge::of(self, member, source, &|_| None, now);
+        let rights = |root: &Root| {
+            let may = |right: &Right| judge.root(&root.name, *right).is_ok();
+            Right::ALL.into_iter().filter(may).collect::<Vec<_>>()
+        };
+        self.roots
+            .values()
+            .map(|root| (root.clone(), rights(root)))
+            .filter(|(_, rights)| !rights.is_empty())
             .collect()
     }
 

@@ -1,11 +1,12 @@
 //! Whole decisions, compared in tables; and every verb against every kind of user.
 
 use super::*;
+use crate::files::{Links, Mode, Rules, Sync};
 use crate::ids::Named;
 use crate::place::Place;
 use crate::policy::{
     Argument, Choices, Groups, Kind, Network, OnDisconnect, OnRevoke, Pass, Pattern, Presence,
-    RefusalKind, RunAs, Segment, Stdin, Template, Text, User, Word,
+    RefusalKind, Right, Root, RunAs, Segment, Stdin, Template, Text, User, Word,
 };
 use crate::source::Source;
 use crate::verb::{
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 #[path = "errand_tests.rs"]
 mod errand;
+#[path = "files_tests.rs"]
+mod files;
 #[path = "narrowed_tests.rs"]
 mod narrowed;
 #[path = "timed_tests.rs"]
@@ -94,6 +97,33 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
     (name.into(), Arc::new(command))
 }
 
+/// A root that allows this.
+fn root(name: &str, rights: &[Right]) -> (String, Arc<Root>) {
+    let transfer = |right: &Right| (*right, command(&right.of(name), &[], vec![]).1);
+    let root = Root {
+        name: name.into(),
+        summary: String::new(),
+        beneath: "/srv/site".into(),
+        folder: None,
+        rules: Rules {
+            only: vec![],
+            mode: Mode::of_file(0o644),
+            directories: Mode::of_file(0o755),
+            max_file: 1 << 20,
+            max_total: 1 << 30,
+            max_files: 100,
+            replace: true,
+            sync: Sync::Batch,
+            cross_mounts: false,
+            links: Links::Refused,
+            names: false,
+        },
+        commands: rights.iter().map(transfer).collect(),
+        place: at(40),
+    };
+    (name.into(), Arc::new(root))
+}
+
 fn policy() -> Policy {
     let patterns = |texts: &[&str]| {
         texts
@@ -107,6 +137,10 @@ fn policy() -> Policy {
 
     let role = |commands: &[&str], verbs: &[&str], sources: &[&str]| Role {
         commands: patterns(commands),
+        files: patterns(match commands {
+            ["wi*"] => &["site"],
+            _ => &["site:put"],
+        }),
         deny: vec![],
         max_run_time: None,
         verbs: verbs.iter().map(ToString::to_string).collect(),
@@ -147,6 +181,7 @@ fn policy() -> Policy {
 
     Policy {
         groups: Groups::default(),
+        roots: [root("site", &Right::ALL)].into(),
         terminals: std::collections::BTreeSet::new(),
         roles: [
             (
@@ -565,6 +600,17 @@ fn pool(run: RunId) -> serde_json::Map<String, serde_json::Value> {
         "target": "all",
         "follow": true,
         "passwords": {},
+        "root": "site",
+        "path": "releases/42",
+        "recursive": true,
+        "digests": true,
+        "chosen": true,
+        "pack": true,
+        "all_or_nothing": true,
+        "names": "0".repeat(64),
+        "digest": "0".repeat(64),
+        "files": 1,
+        "bytes": 2,
     });
     pool.as_object().unwrap().clone()
 }
@@ -622,6 +668,19 @@ fn verb_by_role() {
                 ("nobody", OFFICE, stranger, false),
                 ("lead", OFFICE, stranger, true),
                 ("lead", HOME, stranger, false),
+            ],
+            Needs::Root if about_one_run => vec![
+                ("alice", HOME, own_run(), true),
+                ("alice", HOME, stranger, false),
+                ("lead", OFFICE, own_run(), false),
+                ("lead", OFFICE, stranger, false),
+                ("nobody", OFFICE, own_run(), false),
+            ],
+            Needs::Root => vec![
+                ("alice", HOME, stranger, row.name == "put"),
+                ("lead", OFFICE, stranger, true),
+                ("lead", HOME, stranger, row.name == "put"),
+                ("nobody", OFFICE, stranger, false),
             ],
             Needs::OwnOr(right) if about_one_run => vec![
                 ("alice", HOME, own_run(), true),

@@ -4,43 +4,34 @@
 use super::Network;
 use super::hours;
 use super::member::{Held, Member};
-use super::model::{Pattern, Policy, Role, within};
+use super::model::{Policy, Role, within};
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 impl Policy {
-    /// Whether a user may run a command from somewhere, at some time.
-    pub fn may(&self, member: &Member, command: &str) -> bool {
-        let denied = self.roles_of(member).any(|held| {
-            held.role
-                .deny
-                .iter()
-                .any(|pattern| pattern.matches(command))
-        });
-        let granted = self.roles_of(member).any(|held| {
-            held.role
-                .commands
-                .iter()
-                .any(|pattern| pattern.matches(command))
-        });
-        self.commands.contains_key(command) && granted && !denied
+    /// Whether a user may run a command, or do a transfer, from somewhere, at some time.
+    pub fn may(&self, member: &Member, name: &str) -> bool {
+        let denied = self
+            .roles_of(member)
+            .any(|held| held.role.denies(name).is_some());
+        let granted = self
+            .roles_of(member)
+            .any(|held| held.role.grants(name).is_some());
+        self.declared(name).is_some() && granted && !denied
     }
 
-    /// Whether a user may run a command from this address, at some time.
-    pub fn may_from(&self, member: &Member, command: &str, source: &Source) -> bool {
-        let granted = |role: &Role| {
-            role.holds_from(source) && role.commands.iter().any(|pattern| pattern.matches(command))
-        };
-        self.may(member, command)
+    /// Whether a user may run a command, or do a transfer, from this address, at some time.
+    pub fn may_from(&self, member: &Member, name: &str, source: &Source) -> bool {
+        let granted = |role: &Role| role.holds_from(source) && role.grants(name).is_some();
+        self.may(member, name)
             && self
                 .users
                 .get(&**member.user())
                 .is_some_and(|user| user.holds_from(source))
             && self.roles_of(member).any(|held| granted(held.role))
             && self
-                .commands
-                .get(command)
+                .declared(name)
                 .is_some_and(|command| within(&command.sources, source))
     }
 
@@ -76,14 +67,15 @@ fn by_name<'p>(held: impl Iterator<Item = Held<'p>>) -> BTreeMap<&'p str, &'p Ro
 fn loses((old, was): (&Policy, &Role), (new, is): (&Policy, &Role)) -> bool {
     // What a pattern means, in both: a name that is spelled out and one that a wildcard covers
     // are the same grant.
-    let names: BTreeSet<&String> = old.commands.keys().chain(new.commands.keys()).collect();
-    let means = |patterns: &[Pattern]| -> BTreeSet<&String> {
-        let named = |name: &&&String| patterns.iter().any(|pattern| pattern.matches(name));
-        names.iter().filter(named).copied().collect()
+    let names: BTreeSet<&str> = old.names().chain(new.names()).collect();
+    let among = |means: &dyn Fn(&str) -> bool| -> BTreeSet<&str> {
+        names.iter().copied().filter(|name| means(name)).collect()
     };
+    let granted = |role: &Role| among(&|name| role.grants(name).is_some());
+    let denied = |role: &Role| among(&|name| role.denies(name).is_some());
 
-    !means(&was.commands).is_subset(&means(&is.commands))
-        || !means(&is.deny).is_subset(&means(&was.deny))
+    !granted(was).is_subset(&granted(is))
+        || !denied(is).is_subset(&denied(was))
         || !was.verbs.iter().all(|verb| is.verbs.contains(verb))
         || narrower(&was.sources, &is.sources)
         || hours::narrower(&was.when, &is.when)

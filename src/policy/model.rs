@@ -5,6 +5,7 @@ use super::Network;
 use super::command::Command;
 use super::groups::Groups;
 use super::hours::{self, Hours};
+use super::root::{Right, Root};
 use crate::place::Place;
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,8 @@ pub struct Policy {
     pub users: BTreeMap<String, User>,
     /// The commands, by name.
     pub commands: BTreeMap<String, Arc<Command>>,
+    /// The roots below which files may be moved, by name.
+    pub roots: BTreeMap<String, Arc<Root>>,
     /// The groups of the system that give roles.
     pub groups: Groups,
     /// The kinds of terminals that the machine knows.
@@ -31,8 +34,11 @@ pub struct Policy {
 pub struct Role {
     /// The commands that the role grants, wildcards allowed.
     pub commands: Vec<Pattern>,
+    /// What the role grants over roots: a root's name, with a colon and a right where it is that one
+    /// alone.
+    pub files: Vec<Pattern>,
     /// Commands that nobody with this role may run, whatever else grants them, and wherever they
-    /// come from.
+    /// come from; with a colon, rights over roots.
     pub deny: Vec<Pattern>,
     /// How long a run that this role grants may take.
     pub max_run_time: Option<Duration>,
@@ -68,7 +74,70 @@ impl User {
     }
 }
 
+/// What a role can grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Commands, by their names.
+    Commands,
+    /// Rights over roots, as [`Right::of`] spells them.
+    Files,
+}
+
+impl Kind {
+    /// What has this name: no command's has a colon.
+    pub fn of(name: &str) -> Self {
+        match name.contains(':') {
+            true => Self::Files,
+            false => Self::Commands,
+        }
+    }
+
+    /// The key of a role that grants it.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Commands => "commands",
+            Self::Files => "files",
+        }
+    }
+}
+
+impl Policy {
+    /// The command, or the transfer, of this name.
+    pub fn declared(&self, name: &str) -> Option<&Arc<Command>> {
+        match name.split_once(':') {
+            None => self.commands.get(name),
+            Some((root, right)) => self.roots.get(root)?.commands.get(&Right::named(right)?),
+        }
+    }
+
+    /// The names of all commands, and of all transfers.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let transfers = self.roots.values().flat_map(|root| root.commands.values());
+        let commands = self.commands.values().chain(transfers);
+        commands.map(|command| command.name.as_str())
+    }
+}
+
 impl Role {
+    /// What of the role grants this, wherever and whenever it holds.
+    pub fn grants(&self, name: &str) -> Option<&Pattern> {
+        match Kind::of(name) {
+            Kind::Commands => self.commands.iter().find(|pattern| pattern.matches(name)),
+            Kind::Files => self.files.iter().find(|grant| {
+                let rest = name.strip_prefix(grant.text.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+            }),
+        }
+    }
+
+    /// What of the role denies this.
+    pub fn denies(&self, name: &str) -> Option<&Pattern> {
+        self.deny.iter().find(|pattern| {
+            let whole = || name.split_once(':').map(|(root, _)| root);
+            pattern.matches(name) || whole().is_some_and(|root| pattern.text == root)
+        })
+    }
+
     /// Whether the role holds for somebody who comes from there.
     pub fn holds_from(&self, source: &Source) -> bool {
         within(&self.sources, source)

@@ -1,7 +1,8 @@
 //! A command made ready to be run: its template filled with accepted values.
 
-use super::command::Command;
+use super::command::{Command, Stdin};
 use super::holes::holes;
+use super::root::Moving;
 use super::{Kind, Only, Pass};
 use crate::verb::{Arguments, Terminal};
 use std::collections::BTreeSet;
@@ -31,6 +32,39 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Why the run is asked for, in the words of whoever asks.
     pub reason: Option<String>,
+    /// What a mover is to do, where it is one that runs.
+    pub moving: Option<Moving>,
+}
+
+/// The hidden argument that makes the program a mover.
+pub const MOVER: &str = "--mover";
+
+impl Plan {
+    /// The plan of a transfer, which the daemon's own program carries out.
+    pub(super) fn of_mover(command: Arc<Command>, moving: Moving) -> Self {
+        let argv = vec!["ordaind".to_owned(), MOVER.to_owned()];
+        Self {
+            timeout: command.timeout,
+            command,
+            shown: argv.clone(),
+            argv,
+            holes: Vec::new(),
+            environment: Vec::new(),
+            opens: Vec::new(),
+            terminal: None,
+            reason: None,
+            moving: Some(moving),
+        }
+    }
+
+    /// Whether the client's standard input is taken, and how much of it.
+    pub fn stdin(&self) -> Stdin {
+        match &self.moving {
+            None => self.command.stdin,
+            Some(Moving { reads: true, .. }) => Stdin::Accepted { max: None },
+            Some(_) => Stdin::None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Plan {
@@ -119,6 +153,7 @@ pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>, given: &
         terminal: None,
         timeout,
         reason: None,
+        moving: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn worded() -> Policy {
     };
     Policy {
         groups: Groups::default(),
+        roots: std::collections::BTreeMap::new(),
         terminals: std::collections::BTreeSet::new(),
         roles: [("support".to_owned(), role)].into(),
         users: [("alice".to_owned(), user)].into(),

@@ -163,7 +163,7 @@ pub fn access(
     if let Some(user) = user.filter(|user| !policy.users.contains_key(*user)) {
         return unknown("user", user);
     }
-    if let Some(command) = command.filter(|command| !policy.commands.contains_key(*command)) {
+    if let Some(command) = command.filter(|command| policy.declared(command).is_none()) {
         return unknown("command", command);
     }
     let members = match members(&policy, user, offline) {
@@ -193,8 +193,7 @@ pub fn rows(policy: &Policy, members: &[Member], command: Option<&str>) -> Vec<R
     let mut rows = Vec::new();
     for member in members {
         let granted = policy
-            .commands
-            .keys()
+            .names()
             .filter(|known| meant(known) && policy.may(member, known));
         rows.extend(granted.filter_map(|command| row(policy, member, command)));
     }
@@ -233,15 +232,10 @@ pub struct Row {
 
 fn row(policy: &Policy, member: &Member, command: &str) -> Option<Row> {
     let user = &**member.user();
-    let (known, declared) = (policy.users.get(user)?, policy.commands.get(command)?);
+    let (known, declared) = (policy.users.get(user)?, policy.declared(command)?);
     let granting: Vec<Held<'_>> = policy
         .roles_of(member)
-        .filter(|held| {
-            held.role
-                .commands
-                .iter()
-                .any(|pattern| pattern.matches(command))
-        })
+        .filter(|held| held.role.grants(command).is_some())
         .collect();
     let mut bounds: Vec<String> = of_roles(&granting).into_iter().collect();
     let networks = [("user", &known.sources), ("command", &declared.sources)];

@@ -296,10 +296,19 @@ fn check(path: &Path, offline: bool) -> Status {
                 }
             }
 
+            for root in policy.roots.values() {
+                let spelled_out = config::spelled_out(root, &policy);
+                say(&format!("files.{}: {spelled_out}", root.name));
+            }
+
             say(&format!(
-                "{}: sound ({}, {}, {}; {}{})",
+                "{}: sound ({}{}, {}, {}; {}{})",
                 path.display(),
                 count(policy.commands.len(), "command"),
+                match policy.roots.len() {
+                    0 => String::new(),
+                    roots => format!(", {}", count(roots, "root")),
+                },
                 count(policy.roles.len(), "role"),
                 count(policy.users.len(), "user"),
                 count(warnings.len(), "warning"),

@@ -275,6 +275,19 @@ pub struct Ended {
     /// not here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_open: bool,
+    /// Of a run that moved files: the digest of the manifest of what was listed, read, put aside or
+    /// removed, in 64 hexadecimal digits. Whether it was done `reason` and `number` say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// With `digest`: how many entries the manifest has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// With `digest`: how many bytes the files of the manifest have together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// With `digest`: the signature of the trail's key over all this (section 6.10), base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
 }
 
 impl Ended {
@@ -297,6 +310,10 @@ impl Ended {
             stdout_bytes: counts.stdout,
             stderr_bytes: counts.stderr,
             held_open: counts.held_open,
+            digest: end.moved.as_ref().map(|moved| moved.digest.clone()),
+            files: end.moved.as_ref().map(|moved| moved.files),
+            bytes: end.moved.as_ref().map(|moved| moved.bytes),
+            receipt: end.moved.as_ref().map(|moved| moved.receipt.clone()),
         }
     }
 }

@@ -6,6 +6,7 @@ mod frame;
 mod local;
 mod login;
 mod message;
+mod receipt;
 mod signed;
 
 pub use code::Code;
@@ -19,6 +20,7 @@ pub use message::{
     Credit, Ended, Event, Failure, Goaway, Hello, LoggedIn, Login, Nothing, Open, Ping, Queued,
     Resize, Started, read, write,
 };
+pub use receipt::{RECEIPT_CONTEXT, ReceiptText};
 pub use signed::{
     REQUEST_CONTEXT, RequestFault, RequestName, RequestText, SignedRequest, read_request,
     request_text,

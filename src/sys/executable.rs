@@ -67,6 +67,22 @@ impl Executable {
     }
 }
 
+/// This very program, whatever became of its file.
+///
+/// # Errors
+/// As opening it.
+pub fn own_executable() -> io::Result<Executable> {
+    let path = PathBuf::from("/proc/self/exe");
+    let file = File::open(&path)?;
+    let meta = file.metadata()?;
+    Ok(Executable::handed_over(
+        file.into(),
+        Vec::new(),
+        vec![path],
+        &meta,
+    ))
+}
+
 /// Why an executable is not run.
 #[derive(Debug)]
 pub enum ExecutableFault {

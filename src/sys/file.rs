@@ -9,6 +9,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+/// The flags of open(2) that open a folder to look below it, and not to read it.
+pub const FOLDER_ALONE: i32 = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+
 /// Whether users other than the owner can read a file with this metadata.
 pub fn others_can_read(meta: &Metadata) -> bool {
     meta.mode() & 0o044 != 0

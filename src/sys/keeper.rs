@@ -402,12 +402,9 @@ impl From<FromKeeper> for Result<i32, SpawnError> {
 /// # Errors
 /// As opening them.
 pub fn keeper_program(argument: &str, socket: OwnedFd) -> io::Result<Program> {
-    let path = PathBuf::from("/proc/self/exe");
-    let file = std::fs::File::open(&path)?;
-    let meta = file.metadata()?;
     let word = |text: &[u8]| CString::new(text).map_err(io::Error::other);
     Ok(Program {
-        executable: super::Executable::handed_over(file.into(), Vec::new(), vec![path], &meta),
+        executable: super::own_executable()?,
         argv: vec![
             word(b"ordaind: keeper")?,
             word(std::ffi::OsStr::new(argument).as_bytes())?,

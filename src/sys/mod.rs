@@ -65,11 +65,12 @@ pub use descriptor::{
 #[cfg(target_os = "linux")]
 pub use executable::{
     Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable,
+    own_executable,
 };
 #[cfg(target_os = "linux")]
 pub use fault::{fault_point, fault_time};
 pub use file::{
-    append_private, exchange, free_bytes, hold, host_name, make_folder, open_private,
+    FOLDER_ALONE, append_private, exchange, free_bytes, hold, host_name, make_folder, open_private,
     others_can_read, private_file, private_folder, read_config, read_private, read_secret,
     read_trusted, replace, try_hold, unnamed_file,
 };

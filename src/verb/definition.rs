@@ -30,6 +30,11 @@ pub trait Verb: Clone + Debug + Serialize + DeserializeOwned + 'static {
         None
     }
 
+    /// The root and the path below it that the request speaks of, for the trail.
+    fn place(&self) -> Option<(&str, &str)> {
+        None
+    }
+
     /// The arguments, where secrets may be among the parameters.
     fn arguments(&mut self) -> Option<&mut Arguments> {
         None
@@ -59,6 +64,8 @@ pub enum Needs {
     Nothing,
     /// A role that grants the command.
     Command,
+    /// A role that grants the right over the root.
+    Root,
     /// To be the one whose run or session it is, or to have this right in `verbs` of a role.
     OwnOr(&'static str),
     /// To be root or the daemon's own user.
@@ -121,6 +128,44 @@ impl<V: Invokes> Need<V> for ToSee {
 
 impl<V: Invokes> Need<V> for ToRun {
     const NEEDS: Needs = Needs::Command;
+}
+
+/// A role must grant the verb's right over the root that is spoken of.
+#[derive(Debug)]
+pub enum ToMove {}
+
+/// The verb moves files below a root.
+pub trait Moves: Verb {
+    /// The root's name.
+    fn root(&self) -> &str;
+    /// The path below the root.
+    fn path(&self) -> &str;
+    /// Whether a person has agreed.
+    fn confirmed(&self) -> bool;
+    /// Why it is asked for.
+    fn reason(&self) -> Option<&str>;
+}
+
+impl<V: Moves> Need<V> for ToMove {
+    const NEEDS: Needs = Needs::Root;
+}
+
+/// The run must be one's own, and a role must grant the right to put files below its root.
+#[derive(Debug)]
+pub enum ToPlace {}
+
+/// The verb has files placed that a run has put aside.
+pub trait Places: Verb {
+    /// The run.
+    fn run(&self) -> Named<RunId>;
+    /// The root's name.
+    fn root(&self) -> &str;
+    /// The path below the root.
+    fn path(&self) -> &str;
+}
+
+impl<V: Places> Need<V> for ToPlace {
+    const NEEDS: Needs = Needs::Root;
 }
 
 /// The run must be one's own, or a role must have the right over those of others.

@@ -5,6 +5,7 @@ mod arguments;
 mod commands;
 mod daemon;
 mod definition;
+mod files;
 mod invocation;
 mod passwd;
 mod runs;
@@ -21,9 +22,10 @@ pub use daemon::{
     PenaltyCounts, Reload, Reloaded, RunCounts, SinceStart, Status, StatusView, TrailView,
 };
 pub use definition::{
-    Anyone, Door, Follows, Free, Invokes, LocalAdmin, Need, Needs, OfCommand, OfRun, OverAll,
-    OwnOrAll, OwnRun, Row, SpeaksOf, ToRun, ToSee, Verb,
+    Anyone, Door, Follows, Free, Invokes, LocalAdmin, Moves, Need, Needs, OfCommand, OfRun,
+    OverAll, OwnOrAll, OwnRun, Places, Row, SpeaksOf, ToMove, ToPlace, ToRun, ToSee, Verb,
 };
+pub use files::{Commit, Committed, Files, FilesView, Get, ListFiles, Put, RemoveFiles, RootView};
 pub use invocation::{Invocation, Terminal};
 pub use passwd::{Passwd, PasswordChanged};
 pub use runs::{
@@ -124,6 +126,7 @@ verbs! {
     $
     wire {
         List Describe Preview Run Cancel Runs Attach Signal Explain Whoami Sessions EndSession Passwd
+        Files ListFiles Get Put Commit RemoveFiles
     }
     control {
         Lock Unlock Locks Totp Penalties Forgive Status Metrics Reload

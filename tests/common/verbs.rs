@@ -330,6 +330,7 @@ fn who(row: &Row) -> Option<String> {
     match row.needs {
         Needs::Nothing => Some("every user".into()),
         Needs::Command => Some("a user with a role that grants the command".into()),
+        Needs::Root => Some("a user with a role that grants the right over the root".into()),
         Needs::OwnOr(right) => Some(format!(
             "every user for what is their own; for what is others', with the right `{right}`"
         )),

@@ -27,7 +27,7 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&Arc<str>) -> bool) {
             // One whose command is gone altogether keeps what it began with; it is not this user's
             // right that was taken.
             let may = || {
-                !settings.policy.commands.contains_key(&run.command.name)
+                settings.policy.declared(&run.command.name).is_none()
                     || settings
                         .policy
                         .may_from(&now_has(&run.user), &run.command.name, &run.source)
@@ -50,7 +50,7 @@ pub async fn enforce(state: &Shared, narrowed: impl Fn(&Arc<str>) -> bool) {
     for left in state.runs.left.borrow().values() {
         let may = || {
             let (policy, name) = (&settings.policy, &left.command.name);
-            !policy.commands.contains_key(name)
+            policy.declared(name).is_none()
                 || policy.may_from(&now_has(&left.user), name, &left.source)
         };
         let lost = lost(&left.user, &left.factor) || (narrowed(&left.user) && !may());

@@ -3,6 +3,7 @@
 use super::follow::{join, share_to_follow};
 use super::gates::{Hindrance, Orders, charge, in_queue, round, take_lock, turn_of};
 use super::life::live;
+use super::mover::Mover;
 use super::requested::{Digest, Seen, digest};
 use super::windows::Wide;
 use crate::audit::Receipt;
@@ -20,6 +21,7 @@ use crate::policy::{Beginning, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
 use crate::{credential, sys};
 use std::io;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -213,7 +215,7 @@ fn again(state: &Shared, asked: &Asked<'_>, grant: &Beginning, run: RunId) {
 /// Where the command stands, as the rule of what its limits refuse.
 fn place(grant: &Beginning) -> String {
     let command = &grant.plan().command;
-    format!("commands.{} ({})", command.name, command.place)
+    format!("{} ({})", command.key(), command.place)
 }
 
 fn refuse(state: &Shared, asked: &Asked<'_>, grant: &Beginning, denied: Denied, rule: &str) {
@@ -264,6 +266,7 @@ fn draft(
     let (signals, wanted) = mpsc::channel(8);
     let (finished, counts) = oneshot::channel();
     let secret = grant.by().holds_secret();
+    let moving = grant.plan().moving.clone();
     let run = Run {
         id,
         user: grant.user().clone(),
@@ -295,6 +298,7 @@ fn draft(
         round: 0,
         charges,
         wide: Wide::default(),
+        mover: moving.map(|moving| Rc::new(Mover::new(id, grant.user().clone(), moving))),
     };
     let orders = Orders {
         ends,
@@ -308,7 +312,7 @@ fn rules(plan: &Plan) -> RunRules {
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let command = &plan.command;
     RunRules {
-        stdin: match command.stdin {
+        stdin: match plan.stdin() {
             Stdin::None => None,
             Stdin::Accepted { max } => Some(max.unwrap_or(u64::MAX)),
         },

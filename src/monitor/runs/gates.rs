@@ -9,7 +9,7 @@ use crate::monitor::access;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Charges, Output, Phase, Run, both_streams};
 use crate::monitor::state::Shared;
-use crate::policy::{Asker, Beginning, Command, Refusal};
+use crate::policy::{Asker, Beginning, Command, Plan, Refusal};
 use crate::protocol::Code;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -324,7 +324,11 @@ fn still_granted(state: &Shared, grant: &Beginning, when: &str) -> Result<(), De
     match grant.again(&state.settings().policy, &asker) {
         Ok(grant) => {
             let now = grant.plan();
-            if now.argv == then.argv && now.command.run_as == then.command.run_as {
+            let task = |plan: &Plan| plan.moving.as_ref().map(|moving| moving.task.clone());
+            if now.argv == then.argv
+                && now.command.run_as == then.command.run_as
+                && task(now) == task(then)
+            {
                 return Ok(());
             }
             let text = format!("the command was changed {when}");

@@ -4,6 +4,7 @@ use super::ended::{Over, Ran};
 use super::follow::pass_attachment;
 use super::gates::{Orders, may_start, turn};
 use super::left;
+use super::mover::Mover;
 use crate::audit::{Receipt, Record, What};
 use crate::exec::{self, LeftRunning, NotStarted, Obstacle, Pipes, Running, Start};
 use crate::exit::{Counts, End, Reason};
@@ -20,7 +21,9 @@ use crate::protocol::Code;
 use crate::spool;
 use crate::sys::{self, Exited, fault_point};
 use crate::verb::RunLine;
+use std::convert::Infallible;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -37,9 +40,11 @@ pub async fn live(
         Ok(running) => running,
         Err(denied) => return not_started(state, grant, run, denied),
     };
+    let mover = mover_of(state, run);
     let _ = state.record(&Record::now(What::Start {
         run: &run.to_string(),
         pid: running.pid,
+        folder: mover.as_ref().and_then(|mover| mover.folder()).as_deref(),
     }));
     if let Some(run) = state.runs.going.borrow().get(&run) {
         state.publish_run(&run.user, || run.line());
@@ -47,10 +52,17 @@ pub async fn live(
 
     note_version(state, grant, &running);
     let plan = grant.plan();
-    let watched = watch(&mut running, plan.timeout, plan.command.grace, &mut orders).await;
+    let heard = heard(state, mover.as_deref());
+    let times = (plan.timeout, plan.command.grace);
+    let watched = watch(&mut running, times, &mut orders, heard).await;
     let duration = running.since.elapsed();
     fault_point("monitor-over");
-    let (reason, end, left) = settled(running, &plan.command, watched, duration).await;
+    let (reason, mut end, left) = settled(running, &plan.command, watched, duration).await;
+    if let Some(mover) = mover {
+        mover.drain(state);
+        let how = (reason.word(), reason.number());
+        end.moved = mover.moved(state, grant.request(), how);
+    }
     if let Some(left) = left {
         left::watch(state, run, left);
     }
@@ -66,6 +78,20 @@ pub async fn live(
     let counts = counted(state, counts).await;
     over(state, grant, run, (reason, end), counts);
     fault_point("monitor-ended");
+}
+
+/// The run's mover, where it has one.
+fn mover_of(state: &Shared, run: RunId) -> Option<Rc<Mover>> {
+    let runs = state.runs.going.borrow();
+    runs.get(&run)?.mover.clone()
+}
+
+/// Hears a run's mover, where it has one.
+async fn heard(state: &Shared, mover: Option<&Mover>) -> Infallible {
+    match mover {
+        Some(mover) => mover.hear(state).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the run's turn, starts it, and tells whoever follows it.
@@ -124,7 +150,14 @@ async fn start(
         };
         // One that has begun is settled when its record is about to be written.
         match started {
-            Ok(Start::Begun(running, pipes)) => return Ok((running, pipes)),
+            Ok(Start::Begun(running, pipes, words)) => {
+                if let Some((mover, words)) = mover_of(state, id).zip(words)
+                    && let Err(fault) = mover.started(words)
+                {
+                    tracing::error!(run = %id, %fault, "its mover is not heard");
+                }
+                return Ok((running, pipes));
+            }
             Ok(Start::Overtaken(back)) => receipt = back,
             Err(denied) => {
                 cloning(false);
@@ -225,6 +258,7 @@ async fn settled(
         left_killed: rest.killed,
         left_running: rest.running,
         verified: rest.verified,
+        moved: None,
     };
     (reason, end, left)
 }
@@ -375,10 +409,11 @@ fn keep(state: &Shared, run: RunId, end: End, counts: Option<Counts>) {
 /// Waits for the end, or brings it about.
 async fn watch(
     running: &mut Running,
-    timeout: Option<Duration>,
-    grace: Duration,
+    (timeout, grace): (Option<Duration>, Duration),
     orders: &mut Orders,
+    heard: impl Future<Output = Infallible>,
 ) -> (Reason, Option<Exited>) {
+    tokio::pin!(heard);
     let time_is_up = async {
         match timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
@@ -392,6 +427,7 @@ async fn watch(
             () = &mut time_is_up => break Err(Reason::Timeout),
             reason = orders.ends.recv() => break Err(reason.unwrap_or(Reason::Stopped)),
             Some(signal) = orders.signals.recv() => running.signal(signal),
+            never = &mut heard => match never {},
         }
     };
     let (reason, ended) = match by_itself {
@@ -417,6 +453,10 @@ async fn watch(
 /// record.
 fn note_version(state: &Shared, grant: &Beginning, running: &Running) {
     let command = &grant.plan().command;
+    if grant.plan().moving.is_some() {
+        // The daemon's own program.
+        return;
+    }
     let before = state
         .runs
         .versions

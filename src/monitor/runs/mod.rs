@@ -8,6 +8,7 @@ mod gates;
 mod leave;
 mod left;
 mod life;
+mod mover;
 mod requested;
 mod ring;
 mod table;
@@ -18,6 +19,7 @@ pub use ended::{EndedRuns, Over};
 pub use fence::settle;
 pub use follow::{hand_on, join, not_taken_up, share_to_follow};
 pub use leave::{cancel, leave, signal};
+pub use mover::{Mover, commit};
 pub use requested::Digest;
 #[cfg(test)]
 pub use requested::{Requested, Seen};

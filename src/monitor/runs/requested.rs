@@ -5,7 +5,8 @@ use crate::ids::{RequestId, RunId};
 use crate::ledger::Charge;
 use crate::limits::REQUEST_ID_AGE;
 use crate::policy::Begin;
-use crate::verb::{self, Invocation, Value};
+use crate::protocol::write;
+use crate::verb::{self, Invocation, Value, Verb};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -119,7 +120,24 @@ impl Requested {
 pub fn digest(by: &Begin) -> Digest {
     match by {
         Begin::Run(verb::Run(invocation)) => of_invocation(invocation),
+        Begin::ListFiles(verb) => of_transfer(verb),
+        Begin::Get(verb) => of_transfer(verb),
+        Begin::Put(verb) => of_transfer(verb),
+        Begin::RemoveFiles(verb) => of_transfer(verb),
     }
+}
+
+/// Of a verb whose parameters hold no secret: itself, with all of them.
+fn of_transfer<V: Verb>(verb: &V) -> Digest {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    // No command has such a name.
+    context.update(b"\0");
+    context.update(V::NAME.as_bytes());
+    context.update(b"\0");
+    context.update(&write(verb));
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
 }
 
 fn of_invocation(invocation: &Invocation) -> Digest {

@@ -3,6 +3,7 @@
 
 mod commands;
 mod daemon;
+mod files;
 mod runs;
 mod sessions;
 mod users;

@@ -3,7 +3,7 @@
 use super::{Judge, listed};
 use crate::policy::command::Command;
 use crate::policy::member::Held;
-use crate::policy::model::{Pattern, within};
+use crate::policy::model::{Kind, Pattern, within};
 use crate::policy::verdict::{Refusal, RefusalKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,14 +25,27 @@ impl Judge<'_> {
         &self,
         name: &str,
     ) -> Result<(Arc<Command>, String, Option<Duration>), Refusal> {
+        self.thing(Kind::Commands, name)
+    }
+
+    /// The command or the transfer of this name, by the same rules.
+    pub(super) fn thing(
+        &self,
+        kind: Kind,
+        name: &str,
+    ) -> Result<(Arc<Command>, String, Option<Duration>), Refusal> {
+        if Kind::of(name) != kind {
+            // No command's name has a colon, and no root's.
+            return Err(self.granted_by_nobody(kind, name));
+        }
         self.not_denied(name)?;
         let Granted {
             best,
             elsewhere,
             later,
-        } = self.granted(name);
+        } = self.granted(kind, name);
         let refuse = |kind, rule: &str, text| Err(Refusal::plain(kind, rule, text));
-        match (self.policy.commands.get(name), best, later, elsewhere) {
+        match (self.policy.declared(name), best, later, elsewhere) {
             (Some(command), Some((rule, time)), ..) => {
                 self.command_here(command)?;
                 Ok((command.clone(), rule, time))
@@ -40,7 +53,11 @@ impl Judge<'_> {
 
             // Whoever may run whatever it is may know that it is not.
             (None, Some(_), ..) => {
-                let text = format!("there is no command `{}`", name.escape_debug());
+                let shown = name.escape_debug();
+                let text = match kind {
+                    Kind::Commands => format!("there is no command `{shown}`"),
+                    Kind::Files => format!("there is no root that allows `{shown}`"),
+                };
                 self.note(|| text.clone());
                 refuse(RefusalKind::NotPermitted, "default deny", text)
             }
@@ -61,24 +78,30 @@ impl Judge<'_> {
                     listed(&held.role.sources)
                 ),
             ),
-            _ => refuse(
-                RefusalKind::NotPermitted,
-                "default deny",
-                format!(
-                    "no role of `{}` grants a command `{}`",
-                    self.user,
-                    name.escape_debug()
-                ),
-            ),
+            _ => Err(self.granted_by_nobody(kind, name)),
         }
+    }
+
+    /// The refusal of what no role grants, whether it is there or not.
+    fn granted_by_nobody(&self, kind: Kind, name: &str) -> Refusal {
+        let what = match kind {
+            Kind::Commands => "a command ",
+            Kind::Files => "",
+        };
+        let text = format!(
+            "no role of `{}` grants {what}`{}`",
+            self.user,
+            name.escape_debug()
+        );
+        Refusal::plain(RefusalKind::NotPermitted, "default deny", text)
     }
 
     /// What is denied is denied everywhere and always: a role that holds for some addresses or hours
     /// only takes away at all of them.
     fn not_denied(&self, name: &str) -> Result<(), Refusal> {
         for held in self.roles() {
-            let (role_name, mut denied) = (held.name, held.role.deny.iter());
-            if let Some(pattern) = denied.find(|pattern| pattern.matches(name)) {
+            let role_name = held.name;
+            if let Some(pattern) = held.role.denies(name) {
                 let rule = rule_by(&held, "deny", pattern);
 
                 self.note(|| format!("{rule}: denies it, whatever grants it"));
@@ -98,7 +121,7 @@ impl Judge<'_> {
 
     /// The role that counts: of several that grant the command the most generous one, the first of
     /// equals.
-    fn granted(&self, name: &str) -> Granted<'_> {
+    fn granted(&self, kind: Kind, name: &str) -> Granted<'_> {
         let mut granted = Granted {
             best: None,
             elsewhere: None,
@@ -106,15 +129,15 @@ impl Judge<'_> {
         };
         for held in self.roles() {
             let (role_name, role) = (held.name, held.role);
-            let Some(pattern) = role.commands.iter().find(|pattern| pattern.matches(name)) else {
+            let Some(pattern) = role.grants(name) else {
                 self.note(|| {
-                    let rule = rule_of(&held, "commands");
+                    let rule = rule_of(&held, kind.key());
                     format!("{rule}: does not name it")
                 });
                 continue;
             };
 
-            let rule = rule_by(&held, "commands", pattern);
+            let rule = rule_by(&held, kind.key(), pattern);
             if !role.holds_from(self.source) {
                 self.note(|| {
                     format!(
@@ -151,7 +174,7 @@ impl Judge<'_> {
         }
 
         let name = &command.name;
-        let rule = format!("commands.{name}.sources ({})", command.place);
+        let rule = format!("{}.sources ({})", command.key(), command.place);
         let text = format!(
             "`{name}` may not be run from {}; accepted are {}",
             self.source,

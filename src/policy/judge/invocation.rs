@@ -4,6 +4,7 @@ use super::Judge;
 use crate::limits;
 use crate::policy::Argument;
 use crate::policy::command::Command;
+use crate::policy::model::Kind;
 use crate::policy::plan::{Plan, fill, known_terminal};
 use crate::policy::text::plain_text;
 use crate::policy::verdict::{Refusal, RefusalKind};
@@ -19,41 +20,45 @@ impl Judge<'_> {
     ) -> Result<(Plan, String), Refusal> {
         let (mut plan, rule) = self.plan(invocation)?;
         let command = plan.command.clone();
-        self.reason(&command, invocation)?;
+        self.consent(&command, invocation.reason.as_deref(), invocation.confirmed)?;
         plan.reason.clone_from(&invocation.reason);
+        Ok((plan, rule))
+    }
+
+    /// Whether there is what only a run must have: a reason that will do, and a person's consent.
+    pub(super) fn consent(
+        &self,
+        command: &Command,
+        reason: Option<&str>,
+        confirmed: bool,
+    ) -> Result<(), Refusal> {
+        self.reason(command, reason)?;
         if command.confirm {
-            let rule = format!("commands.{}.confirm ({})", command.name, command.place);
-            if !invocation.confirmed {
-                let text = "this command wants to be confirmed by a person who has seen its argv";
+            let rule = format!("{}.confirm ({})", command.key(), command.place);
+            if !confirmed {
+                let text = match Kind::of(&command.name) {
+                    Kind::Commands => {
+                        "this command wants to be confirmed by a person who has seen its argv"
+                    }
+                    Kind::Files => "this root wants transfers to be confirmed by a person",
+                };
                 self.note(|| format!("{rule}: {text}"));
                 return Err(Refusal::plain(RefusalKind::Confirm, &rule, text.into()));
             }
 
             self.note(|| format!("{rule}: is confirmed"));
         }
-
-        Ok((plan, rule))
+        Ok(())
     }
 
     /// Whether the reason that was given, or was not, will do.
-    fn reason(&self, command: &Command, invocation: &Invocation) -> Result<(), Refusal> {
+    fn reason(&self, command: &Command, reason: Option<&str>) -> Result<(), Refusal> {
         if let Some(form) = &command.reason {
-            let rule = format!(
-                "commands.{}.require.reason ({})",
-                command.name, command.place
-            );
-
-            let fits = invocation
-                .reason
-                .as_ref()
-                .is_some_and(|reason| form.regex.is_match(reason));
-            if !fits {
-                let given = invocation
-                    .reason
-                    .as_ref()
-                    .map_or("none was given".to_owned(), |given| {
-                        format!("`{}` does not fit", given.escape_debug())
-                    });
+            let rule = format!("{}.require.reason ({})", command.key(), command.place);
+            if !reason.is_some_and(|reason| form.regex.is_match(reason)) {
+                let given = reason.map_or("none was given".to_owned(), |given| {
+                    format!("`{}` does not fit", given.escape_debug())
+                });
                 let text = format!(
                     "this command wants a reason of the form {} (--reason); {given}",
                     form.pattern
@@ -66,10 +71,10 @@ impl Judge<'_> {
             self.note(|| format!("{rule}: the reason fits"));
         }
 
-        if let Some(given) = &invocation.reason
+        if let Some(given) = reason
             && let Err(why) = plain_text(given, limits::REASON)
         {
-            let rule = format!("commands.{} ({})", command.name, command.place);
+            let rule = format!("{} ({})", command.key(), command.place);
             let text = format!("the reason {why}");
             return Err(Refusal::plain(RefusalKind::Reason, &rule, text));
         }

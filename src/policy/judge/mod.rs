@@ -2,7 +2,10 @@
 //! somebody wants to know why.
 
 mod command;
+mod files;
 mod invocation;
+
+pub use files::{Moved, digest};
 
 use super::Network;
 use super::member::{Held, Member};
