@@ -10,6 +10,8 @@ mod arguments;
 mod config;
 #[path = "../fuzz/bodies/display.rs"]
 mod display;
+#[path = "../fuzz/bodies/files.rs"]
+mod files;
 #[path = "../fuzz/bodies/frames.rs"]
 mod frames;
 #[path = "../fuzz/bodies/ipc.rs"]
@@ -124,6 +126,11 @@ fn config() {
 #[test]
 fn display() {
     tried("display", display::check);
+}
+
+#[test]
+fn files() {
+    tried("files", files::check);
 }
 
 #[test]

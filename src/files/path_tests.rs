@@ -29,7 +29,7 @@ fn what_leads_elsewhere_or_cannot_be_shown_is_no_path() {
     }
     let deep = vec!["a"; FILE_DEPTH + 1].join("/");
     assert_eq!(deep.parse::<Below>(), Err(PathFault::TooDeep));
-    assert!(deep[2..].parse::<Below>().is_ok());
+    assert!(deep.strip_prefix("a/").unwrap().parse::<Below>().is_ok());
 }
 
 #[test]
