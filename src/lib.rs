@@ -39,6 +39,8 @@ pub mod ledger;
 pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod monitor;
+#[cfg(target_os = "linux")]
+pub mod mover;
 pub mod mux;
 pub mod nodes;
 pub mod penalty;

@@ -24,7 +24,7 @@ const FLOORS: &[(usize, &[&str])] = &[
         3,
         &["sys", "tls", "credential", "audit", "mux", "devca", "spool"],
     ),
-    (4, &["exec", "vault"]),
+    (4, &["exec", "vault", "mover"]),
     (5, &["ipc", "fleet"]),
     (6, &["monitor", "frontend", "client"]),
     (7, &["config", "cli"]),

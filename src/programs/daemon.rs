@@ -66,8 +66,8 @@ fn reads_configuration(verb: &DaemonVerb) -> bool {
     }
 }
 
-/// The daemon starts its network side, and the process that keeps a run together, by starting
-/// itself; those are no verbs of the administrator's.
+/// The daemon starts its network side, the process that keeps a run together, and what moves files, by
+/// starting itself; those are no verbs of the administrator's.
 fn of_our_own() -> Option<Status> {
     let argument = std::env::args_os().nth(1)?;
     if argument == monitor::FRONTEND {
@@ -78,6 +78,8 @@ fn of_our_own() -> Option<Status> {
         } else {
             Status::FAULT
         })
+    } else if argument == crate::mover::MOVER {
+        Some(crate::mover::serve())
     } else {
         None
     }

@@ -8,6 +8,8 @@
 #[cfg(target_os = "linux")]
 mod account;
 #[cfg(target_os = "linux")]
+mod beneath;
+#[cfg(target_os = "linux")]
 mod cell;
 #[cfg(target_os = "linux")]
 mod cgroup;
@@ -53,6 +55,8 @@ mod walk;
 
 #[cfg(target_os = "linux")]
 pub use account::{Group, Names, group_is_private, lookup};
+#[cfg(target_os = "linux")]
+pub use beneath::{Extent, Folder, Found, FoundKind, Rename, extent, set_file};
 #[cfg(target_os = "linux")]
 pub use cell::{Allowed, CELL, Seen};
 #[cfg(target_os = "linux")]
