@@ -443,6 +443,8 @@ fn trail() {
                 source: "192.0.2.1:5",
                 verb: "run",
                 command: Some("true"),
+                root: None,
+                path: None,
                 run: Some(run),
                 argv: Some(&["/bin/true".to_owned()]),
                 holes: &[],
