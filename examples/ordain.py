@@ -219,7 +219,8 @@ class Patience:
         code = getattr(fault, "code", None)
         if self.until is None and code == STOPPING:
             wait = min(fault.stop_ms / 1000, 600) + 10
-            print(f"ordain.py: the server is stopping; waiting for it to come back, for {wait:.0f} s at the most", file=sys.stderr)
+            waiting = f"the server is stopping; waiting for it to come back, for {wait:.0f} s at the most"
+            print(f"ordain.py: {waiting}", file=sys.stderr)
             self.until = time.monotonic() + wait
         unreached = isinstance(fault, (Lost, OSError)) and not isinstance(fault, ssl.SSLCertVerificationError)
         if self.until is None or not (unreached or code in PASSING) or time.monotonic() + self.pause >= self.until:

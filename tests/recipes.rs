@@ -482,6 +482,14 @@ fn ordain_upgrades_itself_or_leaves_all_as_it_is() {
         .start(1);
     let upgrade = "sum=$(sha256sum ordain.tar.gz | cut -d ' ' -f 1); ordain run web1 upgrade-ordain \"$sum\" < ordain.tar.gz";
 
+    // Half an archive, as a client sends it that ends in the middle.
+    archive(&played, &played.ordaind());
+    let half = upgrade.replace("< ordain.tar.gz", "< half");
+    let output = played.typed(&format!("head -c 100 ordain.tar.gz > half; {half}"));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "this is not the archive of that sum\n");
+    assert_eq!(played.read("/usr/local/bin/ordaind"), old);
+
     // A version that does not take the configuration.
     archive(&played, "#!/bin/sh\necho what is this; exit 1\n");
     let output = played.typed(upgrade);
