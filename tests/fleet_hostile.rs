@@ -838,7 +838,7 @@ fn a_host_whose_notes_are_spoilt_is_unknown_and_runs_nothing_twice() {
     let path = notes_of(&machines);
     let text = std::fs::read_to_string(&path).unwrap();
     let (head, rest) = text.split_once('\n').unwrap();
-    let spoilt = rest.replace("{\"host\":0", "{\"hosT:0");
+    let spoilt = rest.replace("\"host\":0", "\"hosT:0");
     write(&path, &format!("{head}\n{spoilt}"), 0o600);
     for server in &mut machines.servers {
         server.restart();
@@ -981,4 +981,198 @@ fn a_disk_that_is_full_for_the_notes_lets_nothing_begin() {
     );
     assert_eq!(output.status.code(), Some(255));
     assert_eq!((machines.starts(1), machines.starts(2)), (0, 0));
+}
+
+/// A number that was changed made a failure a success, and a line that is gone a host that was not
+/// asked.
+#[test]
+fn notes_that_were_changed_are_found_and_not_believed() {
+    let machines = Machines::new(2, |_| vec![says("check", "exit 1")]);
+    machines.ordain(&["run", "web[1-2]", "check"]);
+    let (id, path) = (machines.noted(), notes_of(&machines));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = text.split_once('\n').unwrap();
+    let without_one: Vec<&str> = rest
+        .lines()
+        .filter(|line| !line.contains("\"line\":2,"))
+        .collect();
+    let changed = [
+        rest.replace("\"number\":1", "\"number\":0"),
+        without_one.join("\n") + "\n",
+        rest.replacen("\"sum\":\"", "\"sum\":\"0", 1),
+        format!("{rest}{}\n", rest.lines().next().unwrap()),
+    ];
+    for changed in changed {
+        assert_ne!(changed, rest);
+        write(&path, &format!("{head}\n{changed}"), 0o600);
+        let output = machines.ordain(&["fleet", "show", &id]);
+        let said = [stdout(&output), stderr(&output)].concat();
+        assert!(
+            said.contains("is not as it was written, and is not believed"),
+            "{said}"
+        );
+        assert!(!said.contains("exit 0"), "{said}");
+    }
+    let spoilt = head.replace("\"yes\":false", "\"yes\":true");
+    assert_ne!(spoilt, head);
+    write(&path, &format!("{spoilt}\n{rest}"), 0o600);
+    for words in [
+        &["show", &id][..],
+        &["attach", &id],
+        &["retry", &id, "--failed"],
+    ] {
+        let output = machines.ordain(&[&["fleet"], words].concat());
+        assert!(
+            stderr(&output).contains("its first line is not as it was written"),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(output.status.code(), Some(255));
+    }
+
+    // What the notes say no more, the server does.
+    let changed = rest.replace("\"number\":1", "\"number\":0");
+    write(&path, &format!("{head}\n{changed}"), 0o600);
+    let output = bounded(machines.client(&["fleet", "attach", &id]));
+    assert_eq!(
+        last(&output),
+        "ordain: 2 exit 1: web[1-2]",
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!((machines.starts(1), machines.starts(2)), (1, 1));
+}
+
+/// It said that nothing had begun, and closed the connection on a run that had.
+#[test]
+fn a_single_run_that_a_server_does_not_answer_is_unknown() {
+    let machines = Machines::new(1, |_| vec![says("check", "echo well")]);
+    let liar = Liar::new();
+    for how in ["--timeout", "-INT", "-TERM"] {
+        let (mute, is_silent) = liar.host_that_falls_silent(until(When::Open("run")));
+        machines.settings(&settings("mute", mute, &trusted(&liar)));
+        let mut words = vec!["run", "mute", "check"];
+        if how == "--timeout" {
+            words.splice(1..1, [how, "1s"]);
+        }
+        let going = Going::new(machines.client(&words));
+        if how != "--timeout" {
+            wait("the request", &is_silent);
+            signal(going.child.id(), how);
+        }
+        let output = going.ends();
+        let said = stderr(&output);
+        assert!(
+            said.contains("the server has not said whether the run has begun (code 606)"),
+            "{how}: {said}"
+        );
+        assert!(
+            said.contains("`ordain runs` there may show what became of it"),
+            "{said}"
+        );
+        assert_eq!(output.status.code(), Some(255), "{how}");
+    }
+}
+
+/// A client whose standard output, or both, go into a pipe that stays and that nobody reads.
+struct Stuck {
+    child: Child,
+    /// The end that would be read.
+    _pipe: std::io::PipeReader,
+}
+
+impl Stuck {
+    /// Nothing where it cannot be seen here that a program waits for a reader.
+    fn new(mut client: Command, with_errors: bool) -> Option<Self> {
+        let (pipe, end) = std::io::pipe().unwrap();
+        if with_errors {
+            client.stderr(end.try_clone().unwrap());
+        } else {
+            client.stderr(Stdio::piped());
+        }
+        let child = client.stdout(end).spawn().unwrap();
+        drop(client);
+        let mut stuck = Self { child, _pipe: pipe };
+        let tasks = format!("/proc/{}/task", stuck.child.id());
+        let waits = || {
+            let tasks = std::fs::read_dir(&tasks).into_iter().flatten().flatten();
+            let mut calls = tasks.map(|task| std::fs::read_to_string(task.path().join("wchan")));
+            calls.any(|call| call.is_ok_and(|call| call.contains("pipe_write")))
+        };
+        if can_be_seen() {
+            wait("a full pipe", waits);
+            return Some(stuck);
+        }
+        println!("what a program waits for cannot be seen here: not tried");
+        stuck.child.kill().unwrap();
+        stuck.child.wait().unwrap();
+        None
+    }
+
+    /// How it ends once it is told so; a signal that is said again is told until it has ended.
+    fn ends(mut self, name: &str, again: bool) -> (Option<i32>, String) {
+        signal(self.child.id(), name);
+        let until = Instant::now() + DEADLINE;
+        while again && self.child.try_wait().unwrap().is_none() && Instant::now() < until {
+            std::thread::park_timeout(Duration::from_millis(50));
+            signal(self.child.id(), name);
+        }
+        let ended = in_time(&mut self.child).expect("it does not end");
+        let mut said = String::new();
+        if let Some(mut errors) = self.child.stderr.take() {
+            errors.read_to_string(&mut said).unwrap();
+        }
+        (ended.code(), said)
+    }
+}
+
+/// Whether the kernel says what a process waits for.
+fn can_be_seen() -> bool {
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    let path = format!("/proc/{}/wchan", child.id());
+    let until = Instant::now() + Duration::from_secs(2);
+    let mut seen = false;
+    while !seen && Instant::now() < until {
+        seen = std::fs::read_to_string(&path).is_ok_and(|call| call.contains("sleep"));
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    seen
+}
+
+/// Neither Ctrl-C nor SIGTERM ended it, as long as somebody held the other end of the pipe.
+#[test]
+fn a_reader_that_stays_and_does_not_read_keeps_nobody_from_leaving() {
+    let machines = Machines::new(2, |_| {
+        vec![
+            says("flood", "yes"),
+            says("much", "head -c 200000 /dev/zero"),
+        ]
+    });
+    for words in [["run", "web1", "flood"], ["run", "web[1-2]", "flood"]] {
+        for (name, again) in [("-TERM", false), ("-INT", true)] {
+            for with_errors in [false, true] {
+                let Some(stuck) = Stuck::new(machines.client(&words), with_errors) else {
+                    return;
+                };
+                let (status, said) = stuck.ends(name, again);
+                assert_eq!(status, Some(130), "{words:?} {name} {with_errors}: {said}");
+            }
+        }
+    }
+    // What has ended may have more to tell than a pipe takes.
+    for words in [["run", "web1", "much"], ["run", "web[1-2]", "much"]] {
+        let before = machines.servers[0].records("end").len();
+        let Some(stuck) = Stuck::new(machines.client(&words), false) else {
+            return;
+        };
+        machines.servers[0].wait_for_records("end", before + 1);
+        let (status, said) = stuck.ends("-TERM", false);
+        assert_eq!(status, Some(130), "{words:?}: {said}");
+    }
+    for server in &machines.servers {
+        let count = |kind| server.records(kind).len();
+        wait("the end of what began", || count("start") == count("end"));
+    }
 }

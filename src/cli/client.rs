@@ -376,6 +376,12 @@ pub struct RunArgs {
     /// Write what each host writes into files of this folder, HOST.stdout and HOST.stderr
     #[arg(long, help_heading = HEADING, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Give each host its own standard input: the file of this folder that has its name
+    #[arg(long, help_heading = HEADING, value_name = "DIR")]
+    pub stdin_each: Option<PathBuf>,
+    /// Run once at a server that is behind several of the names, as its key shows
+    #[arg(long, help_heading = HEADING)]
+    pub once: bool,
     /// Exit statuses that are no failure [default: 0]
     #[arg(long, help_heading = HEADING, value_name = "N,…", value_delimiter = ',')]
     pub ok_exit: Vec<u8>,
@@ -438,6 +444,8 @@ impl RunArgs {
             count_only_exits: false,
             cancel_rest: false,
             output: None,
+            stdin_each: None,
+            once: false,
             ok_exit: Vec::new(),
             host,
             line,
@@ -449,6 +457,8 @@ impl RunArgs {
         self.batch.is_some()
             || self.max_fail.is_some()
             || self.output.is_some()
+            || self.stdin_each.is_some()
+            || self.once
             || !self.ok_exit.is_empty()
     }
 

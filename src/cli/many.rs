@@ -22,6 +22,9 @@ pub struct ManyArgs {
     /// With --fold: tell outputs that differ from those of most hosts by what differs
     #[arg(long, help_heading = HEADING, global = true, requires = "fold")]
     pub diff: bool,
+    /// With --fold: put `%h` in the place of each host's own name in what it writes
+    #[arg(long, help_heading = HEADING, global = true, requires = "fold")]
+    pub alike: bool,
     /// Tell only of hosts where it did not go well
     #[arg(long, help_heading = HEADING, global = true)]
     pub quiet: bool,

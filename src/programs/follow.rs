@@ -2,6 +2,7 @@
 
 use super::complain;
 use super::display::plain;
+use super::output::hurry;
 use super::terminal::{Broken, Leaving, OfTerminal, Output, Ring, Signals};
 use crate::client::{ClientError, Durable, Event, Told, reason};
 use crate::exit::{Human, Reason, Status};
@@ -44,11 +45,14 @@ pub struct FromInput {
 
 /// Output here, input there, until the end; exits as the command did.
 pub async fn follow(how: How, run: Durable, input: FromInput) -> Result<Status, ClientError> {
+    let mut signals = Signals::new()?;
     let mut following = Following::begin(how, run).await;
-    let way = following.until_the_end(input).await?;
+    let way = following.until_the_end(input, &mut signals).await?;
     match way {
-        Way::Ended(ended) => following.end(ended).await,
+        Way::Ended(ended) => following.end(ended, &mut signals).await,
         Way::Left => {
+            // Who stays and does not read does not keep us.
+            hurry();
             drop(following.raw_mode);
             Ok(left(following.run).await)
         }
@@ -120,13 +124,13 @@ impl Following {
         }
     }
 
-    async fn until_the_end(&mut self, input: FromInput) -> Result<Way, ClientError> {
+    async fn until_the_end(
+        &mut self,
+        input: FromInput,
+        signals: &mut Signals,
+    ) -> Result<Way, ClientError> {
         let timeout = after(self.how.timeout);
         tokio::pin!(timeout);
-        let Signals {
-            mut end,
-            mut interrupt,
-        } = Signals::new()?;
         let mut terminal = self
             .raw_mode
             .as_ref()
@@ -140,12 +144,12 @@ impl Following {
             tokio::select! {
                 () = &mut leave => return Ok(Way::Left),
                 // The way out of here puts the terminal back as it was; the signal's own way would not.
-                () = end.rung() => return Ok(Way::Left),
+                () = signals.end.rung() => return Ok(Way::Left),
                 ring = rung(&mut terminal) => match ring {
                     Ring::Quit => return Ok(Way::Left),
                     ring => self.of_terminal(&ring).await,
                 },
-                told = self.run.next() => {
+                told = next(&self.output, &mut self.run) => {
                     if let Some(ended) = self.told(told?).await? {
                         return Ok(Way::Ended(ended));
                     }
@@ -165,7 +169,7 @@ impl Following {
                     complain("ordain: --timeout is over; cancelling the run");
                     cancel(&self.run);
                 }
-                () = interrupt.rung() => {
+                () = signals.interrupt.rung() => {
                     if let Some(way) = self.interrupted() {
                         return Ok(way);
                     }
@@ -277,8 +281,34 @@ impl Following {
     }
 
     /// The last byte, and the exit status.
-    async fn end(mut self, ended: Ended) -> Result<Status, ClientError> {
+    async fn end(self, ended: Ended, signals: &mut Signals) -> Result<Status, ClientError> {
         let status = self.status(&ended)?;
+        let id = self.run.id();
+        let mut following = self;
+        let raw_mode = following.raw_mode.take();
+        let cancelled = following.cancelled;
+        let told = tokio::select! {
+            () = following.tell_end(&ended, status) => true,
+            () = signals.end.rung() => false,
+            () = signals.interrupt.rung() => false,
+        };
+        drop(raw_mode);
+        if !told {
+            hurry();
+            complain("ordain: the run has ended, and nobody reads the rest of its output");
+            return Ok(Status(128 + 2));
+        }
+        if ended.goes_on {
+            complain(&format!("ordain: run {id} goes on"));
+            return Ok(Status::OK);
+        }
+
+        tell_why(&ended, cancelled)?;
+        Ok(status)
+    }
+
+    /// Tells what was held back and how it ended, until all of it is written.
+    async fn tell_end(mut self, ended: &Ended, status: Status) {
         if self.how.json {
             self.output.cut_letters().await;
             self.output
@@ -293,15 +323,13 @@ impl Following {
         }
         self.let_go().await;
         self.output.finish().await;
-        drop(self.raw_mode);
-        if ended.goes_on {
-            complain(&format!("ordain: run {} goes on", self.run.id()));
-            return Ok(Status::OK);
-        }
-
-        tell_why(&ended, self.cancelled)?;
-        Ok(status)
     }
+}
+
+/// The next thing that is told, once there is room for it.
+async fn next(output: &Output, run: &mut Durable) -> Result<Told, ClientError> {
+    output.room().await;
+    run.next().await
 }
 
 /// Waits for what a program is told whose terminal is a run's; for ever where none is.

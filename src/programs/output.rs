@@ -7,11 +7,12 @@ use crate::sys;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 /// What has kept something from being printed, and where; the first that did.
 static FAULT: Mutex<Option<(&'static str, io::Error)>> = Mutex::new(None);
@@ -64,7 +65,29 @@ pub fn say_json(value: &serde_json::Value) {
 /// Prints a line to standard error, as [`say`] does to standard output. That somebody does not hear
 /// it is no reason to fail.
 pub fn complain(line: &str) {
-    let _ = whole(true, format!("{}\n", display::plain(line)).as_bytes());
+    let line = format!("{}\n", display::plain(line));
+    let _ = whole(true, line.as_bytes(), Waits::UntilSignal);
+}
+
+/// Who waits for a reader that does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// The thread that hears of signals: one of them ends the waiting.
+    UntilSignal,
+    /// A thread that does nothing but write.
+    ForReader,
+}
+
+/// Until when anybody waits for a reader, once this program is to end.
+static HURRY: OnceLock<Instant> = OnceLock::new();
+/// For how long that is.
+const HURRIED: Duration = Duration::from_secs(1);
+/// Bytes that a pipe takes whole when it can take anything.
+const TAKEN_WHOLE: usize = 4096;
+
+/// This program is to end: whoever stays and does not read holds it up no longer.
+pub fn hurry() {
+    let _ = HURRY.set(Instant::now() + HURRIED);
 }
 
 /// Prints bytes as they are, all of them, to standard output or error.
@@ -72,7 +95,20 @@ pub fn complain(line: &str) {
 /// # Errors
 /// As write(2). It is noted, and `finish` tells it.
 pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
-    whole(error, bytes).map_err(|fault| {
+    noted(error, bytes, Waits::UntilSignal)
+}
+
+/// Prints as [`print`] does, in a thread of its own, which waits for a reader for as long as it
+/// takes.
+///
+/// # Errors
+/// What [`print`] says.
+pub fn pour(error: bool, bytes: &[u8]) -> io::Result<()> {
+    noted(error, bytes, Waits::ForReader)
+}
+
+fn noted(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
+    whole(error, bytes, waits).map_err(|fault| {
         let kind = fault.kind();
         let name = if error {
             "standard error"
@@ -125,7 +161,7 @@ pub fn without_progress<T>(what: impl FnOnce() -> T) -> T {
 }
 
 /// Standard output and error, without a buffer of ours between: what is written is written.
-static WAYS: Mutex<[Option<File>; 2]> = Mutex::new([None, None]);
+static WAYS: [Mutex<Option<File>>; 2] = [const { Mutex::new(None) }; 2];
 
 tokio::task_local! {
     /// Where what is printed goes instead, for the time that one of many things is done.
@@ -154,35 +190,84 @@ impl Captured {
 /// Prints a line to standard error at once, also where what is printed is caught: somebody is about
 /// to be asked something.
 pub fn announce(line: &str) {
-    let _ = written(true, format!("{}\n", display::plain(line)).as_bytes());
+    let line = format!("{}\n", display::plain(line));
+    let _ = written(true, line.as_bytes(), Waits::UntilSignal);
 }
 
-fn whole(error: bool, bytes: &[u8]) -> io::Result<()> {
+fn whole(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
     let catch = |caught: &Captured| caught.0.borrow_mut().push((error, bytes.to_vec()));
     match CAUGHT.try_with(catch) {
         Ok(()) => Ok(()),
-        Err(_) => written(error, bytes),
+        Err(_) => written(error, bytes, waits),
     }
 }
 
-fn written(error: bool, bytes: &[u8]) -> io::Result<()> {
-    without_progress(|| write(error, bytes))
+fn written(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
+    // Nothing else is in the way of that line, and a pipe that nobody reads must not hold it.
+    static TERMINALS: [OnceLock<bool>; 2] = [const { OnceLock::new() }; 2];
+    let [output, errors] = &TERMINALS;
+    let at_a_terminal = match error {
+        true => *errors.get_or_init(|| io::stderr().is_terminal()),
+        false => *output.get_or_init(|| io::stdout().is_terminal()),
+    };
+    match at_a_terminal {
+        true => without_progress(|| write(error, bytes, waits)),
+        false => write(error, bytes, waits),
+    }
+}
+
+/// The way to standard output or error, when it is this one's turn.
+fn way(error: bool, waits: Waits) -> io::Result<MutexGuard<'static, Option<File>>> {
+    let [output, complaints] = &WAYS;
+    let way = if error { complaints } else { output };
+    if waits == Waits::ForReader {
+        return Ok(way.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    loop {
+        match way.try_lock() {
+            Ok(way) => return Ok(way),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => drop(late(|_| sys::pause(Duration::from_millis(5)))?),
+        }
+    }
+}
+
+/// Waits for something a moment at a time, and says whether it has come. A signal ends it, and so
+/// does the end of this program's time.
+fn late(moment: impl Fn(Duration) -> io::Result<()>) -> io::Result<bool> {
+    const MOMENT: Duration = Duration::from_secs(3600);
+    let left = HURRY
+        .get()
+        .map(|until| until.saturating_duration_since(Instant::now()));
+    match moment(left.unwrap_or(MOMENT)) {
+        Ok(()) => Ok(true),
+        Err(fault) if fault.kind() == io::ErrorKind::TimedOut => match left {
+            Some(left) if left.is_zero() => Err(fault),
+            _ => Ok(false),
+        },
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Writes all bytes, waiting where the descriptor does not: whoever started this program may have
 /// made it non-blocking.
-fn write(error: bool, bytes: &[u8]) -> io::Result<()> {
+fn write(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
     // One piece at a time, also where several threads print.
-    let mut ways = WAYS.lock().unwrap_or_else(PoisonError::into_inner);
-    let [output, complaints] = &mut *ways;
-    let way = if error { complaints } else { output };
-    let to = match way {
+    let mut way = way(error, waits)?;
+    let to = match &mut *way {
         Some(to) => to,
-        None => way.insert(opened(error)?),
+        none => none.insert(opened(error)?),
     };
     let mut rest = bytes;
     while !rest.is_empty() {
-        match to.write(rest) {
+        let piece = match waits {
+            Waits::ForReader => rest,
+            Waits::UntilSignal => {
+                takes(to)?;
+                rest.get(..TAKEN_WHOLE).unwrap_or(rest)
+            }
+        };
+        match to.write(piece) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
@@ -192,6 +277,12 @@ fn write(error: bool, bytes: &[u8]) -> io::Result<()> {
             Err(fault) => return Err(fault),
         }
     }
+    Ok(())
+}
+
+/// Waits until somebody takes what is written.
+fn takes(to: &File) -> io::Result<()> {
+    while !late(|time| sys::wait_writable_for(to.as_fd(), time))? {}
     Ok(())
 }
 

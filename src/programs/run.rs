@@ -5,6 +5,7 @@ use super::complain;
 use super::display::{plain, quoted};
 use super::follow::{FromInput, How, follow};
 use super::invoke::{ask_for_secrets, described, detachable};
+use super::output::hurry;
 use super::target::Target;
 use super::terminal::{Signals, feed};
 use crate::cli::{ClientArgs, RunArgs};
@@ -12,7 +13,9 @@ use crate::client::{ClientError, Durable, Session};
 use crate::exit::Status;
 use crate::protocol::{Code, Queued};
 use crate::verb::{CommandView, Invocation, Preview};
+use std::cell::Cell;
 use std::io::IsTerminal;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Runs the command and stays until its end.
@@ -36,6 +39,7 @@ pub async fn perform(
         target,
         session,
         json: args.json,
+        waits: waiting.waits.clone(),
     };
     let started = match start(run, &server, invocation, view.is_some(), &mut waiting).await {
         Ok(started) => started,
@@ -117,8 +121,10 @@ impl From<ClientError> for NotBegun {
 }
 
 /// Waiting for a run to begin: `--timeout` counts, and whoever wants this program to end is heard.
-/// What waits is given up then, and never begins.
+/// What waits is given up then, and never begins; of anything else only the server knows.
 struct Waiting {
+    /// Whether the server has said that the run waits.
+    waits: Rc<Cell<bool>>,
     timeout: Option<Duration>,
     spent: Duration,
     signals: Signals,
@@ -127,6 +133,7 @@ struct Waiting {
 impl Waiting {
     fn new(timeout: Option<Duration>) -> Result<Self, ClientError> {
         Ok(Self {
+            waits: Rc::default(),
             timeout,
             spent: Duration::ZERO,
             signals: Signals::new()?,
@@ -149,22 +156,31 @@ impl Waiting {
         let outcome = tokio::select! {
             begun = tokio::time::timeout(left, begins) => match begun {
                 Ok(begun) => Ok(begun?),
-                Err(_) => {
-                    complain("ordain: --timeout is over before the run has begun; it does not begin");
-                    Err(NotBegun::Left(Status::TIMEOUT))
-                }
+                Err(_) => Err(self.given_up("--timeout is over", Status::TIMEOUT)),
             },
-            () = self.signals.interrupt.rung() => Err(given_up()),
-            () = self.signals.end.rung() => Err(given_up()),
+            () = self.signals.interrupt.rung() => Err(self.given_up("given up", Status(128 + 2))),
+            () = self.signals.end.rung() => Err(self.given_up("given up", Status(128 + 2))),
         };
         self.spent += began.elapsed();
         outcome
     }
+
+    fn given_up(&self, why: &str, status: Status) -> NotBegun {
+        hurry();
+        if !self.waits.get() {
+            return NotBegun::Error(unanswered(why));
+        }
+        complain(&format!(
+            "ordain: {why} before the run has begun; it does not begin"
+        ));
+        NotBegun::Left(status)
+    }
 }
 
-fn given_up() -> NotBegun {
-    complain("ordain: given up before the run has begun; it does not begin");
-    NotBegun::Left(Status(128 + 2))
+/// The server was asked, and has not said whether the run has begun.
+pub fn unanswered(why: &str) -> ClientError {
+    let text = format!("{why}, and the server has not said whether the run has begun");
+    ClientError::new(Code::OutcomeUnknown, text)
 }
 
 /// Starts the run. What the server says is missing is asked for once, and then it is tried again.
@@ -229,11 +245,14 @@ struct Server<'s> {
     target: &'s Target,
     session: &'s Session,
     json: bool,
+    /// Whether the server has said that the run waits.
+    waits: Rc<Cell<bool>>,
 }
 
 impl Server<'_> {
     async fn begin(&self, invocation: &Invocation) -> Result<Durable, ClientError> {
         let queued = |queued: Queued| {
+            self.waits.set(true);
             if self.json {
                 let host = self.target.destination.to_string();
                 super::say_json(

@@ -39,6 +39,8 @@ pub struct Target {
     pub answers: Rc<Answers>,
     /// The turn to ask a person about this host, where many hosts may want to; until it is logged in.
     pub question: RefCell<Option<OwnedMutexGuard<()>>>,
+    /// The key that the server has shown.
+    pub server_key: Cell<Option<Fingerprint>>,
     /// Whether all others wait for this login.
     pub is_first: Cell<bool>,
     /// The host that it means.
@@ -168,6 +170,7 @@ impl Target {
             answers: Rc::default(),
             question: RefCell::default(),
             is_first: Cell::default(),
+            server_key: Cell::default(),
             called,
             tty: tty.unwrap_or(false),
             known: right.known,
@@ -204,6 +207,7 @@ impl Target {
         };
 
         let key = connection.server_key();
+        self.server_key.set(Some(key));
         if args.verbose {
             let settings = self.settings.as_deref().unwrap_or("no entry of its own");
             complain(&format!(

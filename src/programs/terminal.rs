@@ -310,9 +310,20 @@ impl Written {
     }
 }
 
+/// Pieces that may wait to be written.
+const WAITING: usize = 256;
+/// Pieces that one thing that is told can make: what was held back, itself, and two cut letters.
+const AT_ONCE: usize = 4;
+
 impl Output {
+    /// Waits until what comes next can be told without waiting: whoever waits here hears of signals.
+    pub async fn room(&self) {
+        // Where nobody writes any more, that reports itself.
+        let _ = self.pieces.reserve_many(AT_ONCE).await;
+    }
+
     pub fn begin(json: bool, raw: bool) -> Self {
-        let (pieces, mut queue) = mpsc::channel::<Piece>(256);
+        let (pieces, mut queue) = mpsc::channel::<Piece>(WAITING);
         let written = Arc::new(Written::default());
         let report = written.clone();
         let clean = |terminal: bool| (terminal && !raw && !json).then(Sanitizer::default);
@@ -337,7 +348,7 @@ impl Output {
                             None => bytes,
                         };
 
-                        let failed = output::print(error, &bytes).is_err();
+                        let failed = output::pour(error, &bytes).is_err();
                         report.bytes.fetch_add(counted, Ordering::AcqRel);
                         report.failed.store(failed, Ordering::Release);
                         report.bell.notify_one();
@@ -349,7 +360,7 @@ impl Output {
                     Piece::Flush(done) => {
                         for (error, sanitizer) in [false, true].into_iter().zip(&mut sanitizers) {
                             if let Some(sanitizer) = sanitizer {
-                                let _ = output::print(error, &sanitizer.leave());
+                                let _ = output::pour(error, &sanitizer.leave());
                             }
                         }
 
@@ -372,8 +383,7 @@ impl Output {
         if let Some(thread) = self.thread.take() {
             std::thread::spawn(thread);
         }
-        // The window bounds what can be waiting, so there is room; a thread that is gone reports by
-        // itself.
+        // A thread that is gone reports by itself.
         let _ = self.pieces.send(piece).await;
     }
 

@@ -91,7 +91,7 @@ pub use listener::{is_no_own_address, listen_again, socket_listens};
 pub use membership::{groups_among, groups_among_within, unknown_groups};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
-pub use poll::{wait_readable, wait_writable};
+pub use poll::{pause, wait_readable, wait_writable, wait_writable_for};
 #[cfg(target_os = "linux")]
 pub use process::{
     Exited, kill, leave_signals_to_the_monitor, parent_death_signal, raise_descriptor_limit, reap,

@@ -26,6 +26,39 @@ pub fn wait_writable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// Waits until a descriptor can be written, for no longer than this; a signal that is handled ends it,
+/// too.
+///
+/// # Errors
+/// As poll(2); `TimedOut` after the given time, `Interrupted` by a signal.
+pub fn wait_writable_for(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<()> {
+    let mut entry = libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    poll_for(std::slice::from_mut(&mut entry), patience)
+}
+
+/// Lets some time pass, unless a signal comes that is handled.
+///
+/// # Errors
+/// `TimedOut` when it has passed, `Interrupted` by a signal.
+pub fn pause(time: Duration) -> io::Result<()> {
+    poll_for(&mut [], time)
+}
+
+fn poll_for(entries: &mut [libc::pollfd], patience: Duration) -> io::Result<()> {
+    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    let count = libc::nfds_t::try_from(entries.len()).unwrap_or(0);
+    // SAFETY: so many entries, which live through the call.
+    match unsafe { libc::poll(entries.as_mut_ptr(), count, milliseconds) } {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        count if count < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Waits until one of two descriptors can be read, for as long as that takes; whether it is the first.
 ///
 /// # Errors
@@ -59,12 +92,5 @@ pub fn wait_readable(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Resu
         revents: 0,
     };
 
-    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-
-    // SAFETY: one entry that lives through the call.
-    match unsafe { libc::poll(&raw mut entry, 1, milliseconds) } {
-        0 => Err(io::ErrorKind::TimedOut.into()),
-        count if count < 0 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
+    poll_for(std::slice::from_mut(&mut entry), patience)
 }

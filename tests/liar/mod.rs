@@ -241,6 +241,8 @@ struct Notes {
     said: Option<Option<u64>>,
     number: Option<i64>,
     terminal: bool,
+    /// Whether it says nothing more to somebody.
+    is_silent: bool,
 }
 
 /// A server with a certificate that its clients trust.
@@ -331,6 +333,13 @@ impl Liar {
     /// A server of this script for a client of the test's own, as long as this liar lives.
     pub fn host(&self, script: Vec<Step>) -> u16 {
         self.serves(script, &Arc::default()).0
+    }
+
+    /// The same, with what tells whether it has fallen silent.
+    pub fn host_that_falls_silent(&self, script: Vec<Step>) -> (u16, impl Fn() -> bool) {
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let port = self.serves(script, &notes).0;
+        (port, move || notes.lock().unwrap().is_silent)
     }
 
     /// The certificate of the authority behind it, which has signed for `localhost`.
@@ -514,7 +523,10 @@ impl Link {
                     length,
                     payload,
                 } => self.frame(*kind, *on, *length, payload),
-                Act::Silence => std::future::pending().await,
+                Act::Silence => {
+                    self.notes.lock().unwrap().is_silent = true;
+                    std::future::pending().await
+                }
                 Act::Close => {
                     let _ = self.writing.shutdown().await;
                     return None;

@@ -27,13 +27,15 @@ impl Fleet {
     /// Signals cannot be heard.
     pub async fn drive(fleet: &Rc<Self>) -> Result<Vec<End>, ClientError> {
         let mut schedule = fleet.schedule();
+        let order = fleet.order();
         let mut ends = vec![End::NotStarted; fleet.hosts.len()];
         let mut going: Going = JoinSet::new();
         let mut signals = Signals::new()?;
         let mut progress = Progress::new(fleet);
         loop {
             match schedule.now() {
-                Next::Begin(host) => {
+                Next::Begin(turn) => {
+                    let host = order.get(turn).copied().unwrap_or(turn);
                     progress.begun(host);
                     let fleet = fleet.clone();
                     going.spawn_local(async move { (host, fleet.at(host).await) });
@@ -45,7 +47,7 @@ impl Fleet {
                             *known = end;
                         }
                         progress.ended(host, end, fleet.good());
-                        fleet.judge(&mut schedule, end).await;
+                        fleet.judge(&mut schedule, end);
                     }
                     () = progress.tick() => progress.show(fleet),
                     () = signals.interrupt.rung() => {
@@ -97,8 +99,16 @@ impl Fleet {
         Schedule::new(self.hosts.len(), at_once, &batches, most)
     }
 
+    /// Hosts in the order in which they have their turns: those that were asked before come first,
+    /// because others may be the same server.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.hosts.len()).collect();
+        order.sort_by_key(|host| self.known(*host).is_some_and(|known| !known.sent));
+        order
+    }
+
     /// Counts a host that has come to its end, and stops what would be new where that is too much.
-    async fn judge(&self, schedule: &mut Schedule, end: End) {
+    fn judge(self: &Rc<Self>, schedule: &mut Schedule, end: End) {
         let exits = self.run_args().is_some_and(|run| run.count_only_exits);
         let counts = if exits { Counts::Exits } else { Counts::All };
         if schedule.ended(end.is_failure(self.good(), counts)) {
@@ -108,11 +118,12 @@ impl Fleet {
             } else {
                 "what goes on is waited for"
             };
-            self.screen
-                .say(&format!(
-                    "more hosts have failed than --max-fail allows: nothing new begins, and {rest}"
-                ))
-                .await;
+            let text = format!(
+                "more hosts have failed than --max-fail allows: nothing new begins, and {rest}"
+            );
+            // Who does not read holds up nobody who hears of signals.
+            let fleet = self.clone();
+            tokio::task::spawn_local(async move { fleet.screen.say(&text).await });
             if cancels {
                 self.wish.send_replace(Wish::Cancel);
             }
@@ -160,17 +171,18 @@ impl Fleet {
         }
         schedule.stop();
         if first {
+            self.wish.send_replace(Wish::Cancel);
             complain(
                 "ordain: nothing new begins, and what goes on is cancelled; once more leaves it to itself",
             );
-            self.wish.send_replace(Wish::Cancel);
         } else {
-            self.wish.send_replace(Wish::Leave);
+            self.leave(schedule);
         }
     }
 
     fn leave(&self, schedule: &mut Schedule) {
         schedule.stop();
+        self.screen.leave();
         self.wish.send_replace(Wish::Leave);
     }
 }

@@ -37,10 +37,7 @@ impl Files {
         bytes: &[u8],
     ) -> Result<(), String> {
         let end = if error { "stderr" } else { "stdout" };
-        // A name has no slash, and is no `..`; what it says of addresses is made plain.
-        let path = self
-            .folder
-            .join(format!("{}.{end}", name.replace(':', "_")));
+        let path = self.folder.join(format!("{}.{end}", file_name(name)));
         let said = |fault: io::Error| format!("{}: {fault}", path.display());
         let mut open = self.open.borrow_mut();
         let file = match open.entry((host, error)) {
@@ -65,6 +62,12 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// What the file of a host is called: a name has no slash, and is no `..`; what it says of addresses
+/// is made plain.
+pub fn file_name(host: &str) -> String {
+    host.replace(':', "_")
 }
 
 fn fresh(path: &Path) -> io::Result<File> {

@@ -1,10 +1,11 @@
 //! One host of many, from the first packet to its end.
 
+use super::input::{file_of, pour_file};
 use super::noted::Known;
 use super::start::FOR_EVER;
 use super::{Fleet, Wish};
 use crate::cli::ClientVerb;
-use crate::client::{ClientError, Durable, Event, Told, reason};
+use crate::client::{ClientError, Durable, DurableInput, Event, Told, reason};
 use crate::exit::{Human, Reason};
 use crate::fleet::End;
 use crate::programs::ask;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long the beginning of a line waits for its end.
 const PART: Duration = Duration::from_millis(200);
@@ -26,6 +28,7 @@ impl Fleet {
     /// Asks one host for what was asked for, and tells what it says.
     pub async fn at(&self, host: usize) -> End {
         if let Some(end) = self.known(host).and_then(Known::last_word) {
+            self.once.ended(host, end);
             return end;
         }
         let begun = Cell::new(false);
@@ -70,6 +73,7 @@ impl Fleet {
                 .note(host, &format!("its end could not be noted: {fault}"))
                 .await;
         }
+        self.once.ended(host, end);
         let event = json!({
             "event": "end", "state": end.word(), "code": end.code(), "reason": reason_of(end).map(Reason::word),
             "number": reason_of(end).and_then(Reason::number), "exit_status": end.status().0,
@@ -165,7 +169,7 @@ impl Fleet {
             let _ = notes.runs(host, run.id());
         }
         let takes_input = run.takes_stdin();
-        let pouring = self.input.pour(run.input());
+        let pouring = self.pour(host, run.input());
         let late = tokio::time::sleep(timeout.unwrap_or(FOR_EVER));
         tokio::pin!(pouring, late);
         let mut wish = self.wish.subscribe();
@@ -177,7 +181,7 @@ impl Fleet {
         let (mut poured, mut cut_short, mut timed_out) = (!takes_input, None, false);
         loop {
             tokio::select! {
-                told = run.next() => match self.told_by(host, &run, told?).await {
+                told = run.next() => match self.heard(host, &run, told?, &mut wish).await {
                     Ok(None) => {}
                     Ok(Some(ended)) => return match cut_short {
                         Some(why) => Err(why),
@@ -211,6 +215,56 @@ impl Fleet {
                 }
             }
         }
+    }
+
+    /// What the server has told, done. Where nobody reads it, a wish is heard all the same.
+    async fn heard(
+        &self,
+        host: usize,
+        run: &Durable,
+        told: Told,
+        wish: &mut watch::Receiver<Wish>,
+    ) -> Result<Option<Ended>, ClientError> {
+        let mut done = pin!(self.told_by(host, run, told));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut done => return done,
+                wished = changed(wish) => match wished {
+                    Wish::GoOn => {}
+                    Wish::Cancel => cancel(run),
+                    // Then nobody is waited for, and this wish is heard once more.
+                    Wish::Leave => {
+                        wish.mark_changed();
+                        return done.await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Gives a run its standard input, and notes what that was.
+    async fn pour(&self, host: usize, into: DurableInput) -> Result<(), String> {
+        let (of, input) = match self.run_args().and_then(|run| run.stdin_each.as_ref()) {
+            Some(folder) => {
+                let path = file_of(folder, self.name(host));
+                (Some(host), pour_file(&path, into).await?)
+            }
+            None => {
+                self.input.pour(into).await?;
+                (
+                    None,
+                    self.input
+                        .whole()
+                        .filter(|_| !self.input_noted.replace(true)),
+                )
+            }
+        };
+        if let (Some(notes), Some(input)) = (&self.notes, input) {
+            // Without it nobody can compare it with another.
+            let _ = notes.input(of, input);
+        }
+        Ok(())
     }
 
     /// What the server has told, done; the run's end, if it was that.
@@ -291,7 +345,7 @@ fn cancel(run: &Durable) {
 }
 
 /// The next wish.
-async fn changed(wish: &mut tokio::sync::watch::Receiver<Wish>) -> Wish {
+async fn changed(wish: &mut watch::Receiver<Wish>) -> Wish {
     if wish.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

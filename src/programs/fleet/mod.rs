@@ -9,6 +9,7 @@ mod input;
 mod member;
 mod noted;
 mod notes;
+mod once;
 mod progress;
 mod screen;
 mod start;
@@ -19,6 +20,7 @@ pub use verbs::fleets;
 
 use super::answers::Answers;
 use super::target;
+use super::terminal::Signals;
 use super::trusts::Trusts;
 use crate::cli::{ClientArgs, ClientVerb, Place};
 use crate::client::ClientError;
@@ -27,10 +29,13 @@ use crate::exit::Status;
 use crate::protocol::Code;
 use files::Files;
 use hosts::{Host, meant};
-use input::Input;
+use input::{Expected, Input};
 use noted::{Called, Known};
 use notes::Notes;
+use once::Once;
 use screen::{Manner, Screen};
+use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use tokio::sync::watch;
 
@@ -63,6 +68,14 @@ pub struct Fleet {
     files: Option<Files>,
     /// What is wanted of what goes on from the first moment on.
     first_wish: Wish,
+    /// Which host runs it, where several are one server.
+    once: Once,
+    /// Whether it is noted what standard input was.
+    input_noted: Cell<bool>,
+    /// What standard input has to be, where it was given before.
+    expected: Expected,
+    /// Whether it was said what becomes of runs whose client is gone.
+    told_rule: tokio::sync::Mutex<bool>,
 }
 
 /// Asks all of them for what was asked for.
@@ -77,7 +90,13 @@ pub async fn many(args: &ClientArgs, place: &Place) -> Result<Status, ClientErro
     }
     let known = Rc::new(target::hosts(args)?);
     let hosts = meant(place, &known)?;
-    begun(args, &place.to_string(), (known, hosts)).await
+    begun(
+        args,
+        &place.to_string(),
+        (known, hosts),
+        Expected::default(),
+    )
+    .await
 }
 
 /// Asks these hosts, whatever they were named by.
@@ -85,7 +104,13 @@ async fn begun(
     args: &ClientArgs,
     set: &str,
     (known, named): (Rc<Hosts>, Vec<Host>),
+    expected: Expected,
 ) -> Result<Status, ClientError> {
+    if let ClientVerb::Run(run) = &args.verb
+        && let Some(folder) = &run.stdin_each
+    {
+        input::are_there(folder, &named)?;
+    }
     let notes = match &args.verb {
         ClientVerb::Run(run) if !run.dry_run && !run.detach => {
             let called = named.iter().map(Called::of).collect();
@@ -104,6 +129,7 @@ async fn begun(
     let (answers, hosts) = (Rc::new(answers), named.into());
     let mut fleet = Fleet::new(args.clone(), known, hosts, answers, manner(args));
     fleet.notes = notes;
+    fleet.expected = expected;
     if let ClientVerb::Run(run) = &args.verb
         && let Some(folder) = &run.output
     {
@@ -124,6 +150,7 @@ fn manner(args: &ClientArgs) -> Manner {
         json: args.json,
         aside: false,
         diff: args.many.diff,
+        alike: args.many.alike && !args.json,
         raw: matches!(&args.verb, ClientVerb::Run(run) if run.raw),
     }
 }
@@ -149,6 +176,10 @@ impl Fleet {
             known_of: Vec::new(),
             files: None,
             first_wish: Wish::GoOn,
+            once: Once::default(),
+            input_noted: Cell::default(),
+            expected: Expected::default(),
+            told_rule: tokio::sync::Mutex::default(),
         }
     }
 
@@ -156,7 +187,21 @@ impl Fleet {
     async fn end(self) -> Result<Status, ClientError> {
         let fleet = Rc::new(self);
         let ends = Self::drive(&fleet).await?;
-        Ok(fleet.told(&ends).await)
+        let mut signals = Signals::new()?;
+        let mut told = pin!(fleet.told(&ends));
+        loop {
+            tokio::select! {
+                status = &mut told => return Ok(status),
+                () = signals.interrupt.rung() => fleet.left(),
+                () = signals.end.rung() => fleet.left(),
+            }
+        }
+    }
+
+    /// Nobody waits for what is not read yet.
+    fn left(&self) {
+        self.screen.leave();
+        self.wish.send_replace(Wish::Leave);
     }
 
     /// Waits until something else is wanted than that all goes on. Nothing of the wish is held then,

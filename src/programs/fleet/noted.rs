@@ -1,6 +1,7 @@
 //! What is noted of a run on many machines: what was asked of whom, and what is known of each host.
 
 use super::hosts::Host;
+use super::input::Whole;
 use crate::cli::{Destination, Place, RunArgs, Set};
 use crate::client::{GoodUntil, Kept};
 use crate::credential::SessionKey;
@@ -8,7 +9,9 @@ use crate::encoding::unbase64;
 use crate::exit::Reason;
 use crate::fleet::End;
 use crate::ids::RunId;
+use crate::tls::Fingerprint;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -78,6 +81,10 @@ pub struct Said {
     pub max_fail: Option<String>,
     pub count_only_exits: bool,
     pub cancel_rest: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdin_each: Option<PathBuf>,
 }
 
 impl Head {
@@ -93,6 +100,8 @@ impl Head {
         run.max_fail = said.max_fail.as_ref().and_then(|text| text.parse().ok());
         run.count_only_exits = said.count_only_exits;
         run.cancel_rest = said.cancel_rest;
+        run.once = said.once;
+        run.stdin_each.clone_from(&said.stdin_each);
         run
     }
 
@@ -117,6 +126,12 @@ impl Said {
             max_fail: run.max_fail.as_ref().map(ToString::to_string),
             count_only_exits: run.count_only_exits,
             cancel_rest: run.cancel_rest,
+            once: run.once,
+            // Whoever asks again may stand in another folder.
+            stdin_each: run
+                .stdin_each
+                .as_ref()
+                .map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone())),
         }
     }
 }
@@ -128,6 +143,10 @@ pub struct Known {
     pub sent: bool,
     /// Until when that was good.
     pub good: Option<GoodUntil>,
+    /// The key of its server, where a command runs once at each.
+    pub key: Option<Fingerprint>,
+    /// What its own standard input was.
+    pub input: Option<Whole>,
     /// The run that it has led to.
     pub run: Option<RunId>,
     /// How it ended.
@@ -138,11 +157,18 @@ pub struct Known {
     pub session: Option<(Kept, u32)>,
 }
 
-/// A line about one host.
+/// A line about one host, or about all of them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Line {
-    pub(super) host: usize,
+    /// Its number, from 1 on.
+    pub(super) line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) host: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) input: Option<Whole>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) sent: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,6 +227,10 @@ impl Known {
                 not_after,
             });
         }
+        if let Some(key) = line.key.and_then(|key| key.parse().ok()) {
+            self.key = Some(key);
+        }
+        self.input = line.input.or_else(|| self.input.take());
         if let Some(run) = line.run.and_then(|run| run.parse().ok()) {
             self.run = Some(run);
         }

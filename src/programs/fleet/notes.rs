@@ -5,18 +5,23 @@
 //! request leaves. A request's id is made of the seed and the host's name. That a request is about
 //! to leave is a line that is written before; a host without one was not asked, as long as this
 //! machine has not been started anew since.
+//!
+//! Each line has its number, and a sum over it and the seed: what was changed, cut or taken away is
+//! found, and not believed.
 
+use super::input::{Expected, Whole};
 use super::noted::{Called, Ended, Head, KeyLine, Known, Line, Said};
 use crate::cli::RunArgs;
 use crate::client::{GoodUntil, Kept};
 use crate::credential::{random, sha256};
-use crate::encoding::{base64, unbase64};
+use crate::encoding::{base64, hex, unbase64};
 use crate::fleet::End;
 use crate::ids::{FleetId, RequestId, RunId};
 use crate::programs::home;
 use crate::sys;
+use crate::tls::Fingerprint;
 use serde::Serialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -36,6 +41,8 @@ pub struct Notes {
     seed: [u8; 32],
     file: RefCell<File>,
     keys: RefCell<File>,
+    /// The number of the last line.
+    last: Cell<u64>,
     /// Whether hosts without a line were not asked.
     pub is_whole: bool,
 }
@@ -86,12 +93,13 @@ impl Notes {
         let path = path_of(id)?;
         let mut file = sys::private_file(&path)?;
         sys::try_hold(&file)?;
-        file.write_all(&line(&head)?)?;
+        file.write_all(&summed(&head, &[])?)?;
         file.sync_all()?;
         let keys = sys::private_file(&keys_of(&path))?;
         File::open(&folder)?.sync_all()?;
         Ok(Self {
             is_whole: head.boot.is_some(),
+            last: Cell::default(),
             head,
             path,
             seed,
@@ -115,6 +123,8 @@ impl Notes {
             known,
             is_whole,
             length,
+            last,
+            ..
         } = read(&path)?;
         // What is written next must not become a part of a line that was cut.
         file.set_len(length)?;
@@ -122,6 +132,7 @@ impl Notes {
         let keys = sys::append_private(&keys_of(&path))?;
         let notes = Self {
             is_whole: is_whole && head.boot.is_some() && head.boot == boot(),
+            last: Cell::new(last),
             head,
             path,
             seed,
@@ -143,11 +154,18 @@ impl Notes {
     ///
     /// # Errors
     /// As write(2): then it must not leave.
-    pub fn sends(&self, host: usize, good: Option<&GoodUntil>, session: &Kept) -> io::Result<()> {
+    pub fn sends(
+        &self,
+        host: usize,
+        good: Option<&GoodUntil>,
+        session: &Kept,
+        key: Option<Fingerprint>,
+    ) -> io::Result<()> {
         self.takes_up(host, session, 0)?;
-        self.write(&Line {
-            host,
+        self.write(Line {
+            host: Some(host),
             sent: true,
+            key: key.map(|key| key.to_string()),
             instance: good.map(|good| good.instance.clone()),
             not_after: good.map(|good| good.not_after),
             ..Line::default()
@@ -174,8 +192,8 @@ impl Notes {
     /// # Errors
     /// As write(2).
     pub fn runs(&self, host: usize, run: RunId) -> io::Result<()> {
-        self.write(&Line {
-            host,
+        self.write(Line {
+            host: Some(host),
             run: Some(run.to_string()),
             ..Line::default()
         })
@@ -186,9 +204,21 @@ impl Notes {
     /// # Errors
     /// As write(2).
     pub fn ended(&self, host: usize, end: End) -> io::Result<()> {
-        self.write(&Line {
-            host,
+        self.write(Line {
+            host: Some(host),
             end: Some(Ended::of(end)),
+            ..Line::default()
+        })
+    }
+
+    /// What standard input was: that of all hosts, or of one.
+    ///
+    /// # Errors
+    /// As write(2).
+    pub fn input(&self, host: Option<usize>, input: Whole) -> io::Result<()> {
+        self.write(Line {
+            host,
+            input: Some(input),
             ..Line::default()
         })
     }
@@ -212,13 +242,19 @@ impl Notes {
         self.path.exists()
     }
 
-    fn write(&self, about: &Line) -> io::Result<()> {
+    fn write(&self, about: Line) -> io::Result<()> {
         let mut file = self.file.borrow_mut();
         let before = file.metadata()?.len();
-        let written = file.write_all(&line(about)?);
-        if written.is_err() {
+        let number = self.last.get() + 1;
+        let numbered = Line {
+            line: number,
+            ..about
+        };
+        let written = file.write_all(&summed(&numbered, &self.seed)?);
+        match written {
+            Ok(()) => self.last.set(number),
             // A part of a line would spoil the next one.
-            let _ = file.set_len(before);
+            Err(_) => drop(file.set_len(before)),
         }
         written
     }
@@ -234,9 +270,8 @@ pub fn is_attended(id: FleetId) -> bool {
 ///
 /// # Errors
 /// As open(2) and read(2); that they cannot be read.
-pub fn look(id: FleetId) -> io::Result<(Head, Vec<Known>)> {
-    let read = read(&path_of(id)?)?;
-    Ok((read.head, read.known))
+pub fn look(id: FleetId) -> io::Result<Read> {
+    read(&path_of(id)?)
 }
 
 /// All that there are, the youngest first.
@@ -300,18 +335,71 @@ fn line(of: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
+/// Symbols of a line's sum: what happens by itself is found, and nobody else writes here.
+const SUM: usize = 16;
+/// What stands before the sum, which comes last.
+const BEFORE_SUM: &[u8] = b",\"sum\":\"";
+
+/// A line with its sum.
+fn summed(of: &impl Serialize, seed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(of)?;
+    let sum = sum(seed, &line);
+    line.pop();
+    line.extend_from_slice(BEFORE_SUM);
+    line.extend_from_slice(sum.as_bytes());
+    line.extend_from_slice(b"\"}\n");
+    Ok(line)
+}
+
+fn sum(seed: &[u8], line: &[u8]) -> String {
+    let mut sum = hex(&sha256(&[seed, line].concat()));
+    sum.truncate(SUM);
+    sum
+}
+
+/// A line without its sum, where that is right.
+fn proved(line: &[u8], seed: &[u8]) -> Option<Vec<u8>> {
+    let behind = line.len().checked_sub(SUM + 2)?;
+    let (said, told) = line.split_at(behind);
+    let mut said = said.strip_suffix(BEFORE_SUM)?.to_vec();
+    said.push(b'}');
+    let told = told.strip_suffix(b"\"}")?;
+    (sum(seed, &said).as_bytes() == told).then_some(said)
+}
+
 fn broken(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
 }
 
 /// What was read of notes.
-struct Read {
-    head: Head,
-    known: Vec<Known>,
-    /// Whether each line could be read.
-    is_whole: bool,
+pub struct Read {
+    /// What was asked, of whom.
+    pub head: Head,
+    /// What is known of each host.
+    pub known: Vec<Known>,
+    /// Whether each line is there, and as it was written.
+    pub is_whole: bool,
+    /// What standard input was, as far as that is known.
+    pub input: Option<Whole>,
     /// Bytes up to the end of the last whole line.
     length: u64,
+    /// The number of the last line.
+    last: u64,
+}
+
+impl Read {
+    /// What standard input has to be where the same is asked for again.
+    pub fn expected(&self) -> Expected {
+        let hosts = self.head.hosts.iter().zip(&self.known);
+        let of_each = hosts.filter_map(|(called, known)| {
+            let input = known.input.clone()?;
+            Some((called.name.clone(), input))
+        });
+        Expected {
+            of_each: of_each.collect(),
+            of_all: self.input.clone(),
+        }
+    }
 }
 
 fn read(path: &Path) -> io::Result<Read> {
@@ -322,14 +410,25 @@ fn read(path: &Path) -> io::Result<Read> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n');
     let bytes = bytes.get(..whole.unwrap_or(0)).unwrap_or_default();
     let mut lines = bytes.split(|byte| *byte == b'\n');
-    let head: Head = serde_json::from_slice(lines.next().unwrap_or_default())?;
+    let head = proved(lines.next().unwrap_or_default(), &[])
+        .ok_or_else(|| broken("its first line is not as it was written"))?;
+    let head: Head = serde_json::from_slice(&head)?;
+    let seed: [u8; 32] = unbase64(&head.seed).ok_or_else(|| broken("its seed is none"))?;
     let mut known = vec![Known::default(); head.hosts.len()];
-    let mut is_whole = true;
+    let (mut is_whole, mut input, mut last) = (true, None, 0);
     for line in lines {
-        let line = serde_json::from_slice::<Line>(line).ok();
-        match line.and_then(|line| Some((known.get_mut(line.host)?, line))) {
-            Some((known, line)) => known.learn(line),
-            None => is_whole = false,
+        let line = proved(line, &seed);
+        let line = line.and_then(|line| serde_json::from_slice::<Line>(&line).ok());
+        let Some(line) = line else {
+            is_whole = false;
+            continue;
+        };
+        is_whole &= line.line == last + 1;
+        last = line.line;
+        match line.host.map(|host| known.get_mut(host)) {
+            None => input = line.input,
+            Some(Some(known)) => known.learn(line),
+            Some(None) => is_whole = false,
         }
     }
     let keys = sys::read_private(&keys_of(path), LONGEST).unwrap_or_default();
@@ -345,6 +444,8 @@ fn read(path: &Path) -> io::Result<Read> {
         head,
         known,
         is_whole,
+        input,
+        last,
         length: bytes.len() as u64 + 1,
     })
 }

@@ -1,17 +1,19 @@
 //! What many hosts write, told so that it can be read: every line behind its host's name, or equal
-//! outputs once under the names of all that wrote them.
+//! outputs once under the names of all that wrote them (`kept.rs`).
 
-use super::differ::{LONGEST, differences};
+mod kept;
+
 use super::hosts::Host;
-use crate::fleet::{End, Leaf, Lines, Tree};
-use crate::nodes;
+use crate::fleet::{Alike, End, Leaf, Lines, Tree};
 use crate::programs::display::{Sanitizer, plain};
 use crate::programs::output;
 use crate::programs::terminal::{Letters, for_machines};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
-use tokio::sync::{mpsc, oneshot};
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 /// How it is told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,6 +32,8 @@ pub struct Manner {
     pub aside: bool,
     /// Outputs that differ from those of most hosts by what differs.
     pub diff: bool,
+    /// A sign in the place of each host's own name, in what is folded.
+    pub alike: bool,
 }
 
 /// Nobody reads what is told any more.
@@ -47,6 +51,8 @@ pub struct Screen {
     trees: RefCell<[Tree; 2]>,
     writer: mpsc::Sender<Piece>,
     gone: Cell<bool>,
+    /// Until when anybody waits for a reader, once all of it is left.
+    leaving: watch::Sender<Option<Instant>>,
 }
 
 /// What one host has written so far on one of its outputs.
@@ -54,6 +60,7 @@ pub struct Screen {
 struct Told {
     letters: Letters,
     lines: Lines,
+    alike: Alike,
     leaf: Leaf,
 }
 
@@ -62,6 +69,8 @@ enum Piece {
     Flush(oneshot::Sender<()>),
 }
 
+/// How long a reader who stays and does not read is waited for when all of it is left.
+const GRACE: Duration = Duration::from_secs(1);
 /// Pieces that may wait to be written: who writes much then waits for its turn, as all do.
 const WAITING: usize = 64;
 /// The longest name that the others are filled up to.
@@ -83,6 +92,7 @@ impl Screen {
             trees: RefCell::default(),
             writer: writer(),
             gone: Cell::new(false),
+            leaving: watch::Sender::new(None),
             names,
         }
     }
@@ -150,6 +160,7 @@ impl Screen {
     /// Nobody reads any more.
     pub async fn ended(&self, host: usize) -> Result<(), Gone> {
         for error in [false, true] {
+            self.keep_rest(host, error);
             let left = self.with(host, error, |told| told.letters.left());
             self.machine_text(host, error, left).await?;
         }
@@ -218,8 +229,33 @@ impl Screen {
             let _ = self.folded(ends, good).await;
         }
         let (done, flushed) = oneshot::channel();
-        if self.writer.send(Piece::Flush(done)).await.is_ok() {
-            let _ = flushed.await;
+        let written = async {
+            if self.writer.send(Piece::Flush(done)).await.is_ok() {
+                let _ = flushed.await;
+            }
+        };
+        tokio::select! {
+            () = written => {}
+            () = self.given_up() => {}
+        }
+    }
+
+    /// All of it is left: whoever stays and does not read is waited for no longer.
+    pub fn leave(&self) {
+        output::hurry();
+        self.leaving.send_replace(Some(Instant::now() + GRACE));
+    }
+
+    /// Waits until nobody is waited for any more who does not read.
+    async fn given_up(&self) {
+        let mut leaving = self.leaving.subscribe();
+        let until = match leaving.wait_for(Option::is_some).await {
+            Ok(until) => *until,
+            Err(_) => None,
+        };
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
         }
     }
 
@@ -254,162 +290,6 @@ impl Screen {
         shown
     }
 
-    fn keep(&self, host: usize, error: bool, bytes: &[u8]) {
-        let mut trees = self.trees.borrow_mut();
-        let Some(tree) = trees.get_mut(usize::from(error)) else {
-            return;
-        };
-        let kept = self.with(host, error, |told| {
-            told.leaf = tree.add(told.leaf, bytes)?;
-            Ok::<_, io::Error>(())
-        });
-        if let Some(Err(fault)) = kept {
-            output::complain(&format!("ordain: output could not be kept: {fault}"));
-            self.gone.set(true);
-        }
-    }
-
-    /// Where a host's outputs have come to.
-    fn place(&self, host: usize) -> [Leaf; 2] {
-        let (hosts, trees) = (self.hosts.borrow(), self.trees.borrow());
-        let [of_output, of_error] = &*trees;
-        match hosts.get(host) {
-            Some([output, error]) => [of_output.settled(output.leaf), of_error.settled(error.leaf)],
-            None => [Leaf::default(); 2],
-        }
-    }
-
-    /// Equal outputs of equal ends together: the most hosts first, and what went well before the
-    /// rest.
-    async fn folded(&self, ends: &[End], good: &[u8]) -> Result<(), Gone> {
-        let mut groups: BTreeMap<(bool, String, [Leaf; 2]), Vec<usize>> = BTreeMap::new();
-        for (host, end) in ends.iter().enumerate() {
-            let well = end.is_well(good);
-            if self.manner.quiet && well {
-                continue;
-            }
-            let key = (!well, end.to_string(), self.place(host));
-            groups.entry(key).or_default().push(host);
-        }
-        let mut groups: Vec<_> = groups.into_iter().collect();
-        groups.sort_by_key(|((bad, ..), hosts)| (*bad, std::cmp::Reverse(hosts.len())));
-        let most = groups
-            .first()
-            .map(|((_, _, leaves), hosts)| (*leaves, self.folded_names(hosts)));
-        for (number, ((_, end, leaves), hosts)) in groups.into_iter().enumerate() {
-            let mut header = format!("{} ({}) {end}", self.folded_names(&hosts), hosts.len());
-            let besides = most.as_ref().filter(|_| self.manner.diff && number > 0);
-            if let Some((_, names)) = besides {
-                header += &format!(", beside {names}");
-            }
-            self.under(&header, leaves, besides.map(|(leaves, _)| *leaves))
-                .await?;
-        }
-        Ok(())
-    }
-
-    fn folded_names(&self, hosts: &[usize]) -> String {
-        nodes::fold(hosts.iter().map(|host| self.name(*host)))
-    }
-
-    /// Outputs under a header, each where it belongs: whole, or how they differ from these.
-    async fn under(
-        &self,
-        header: &str,
-        leaves: [Leaf; 2],
-        most: Option<[Leaf; 2]>,
-    ) -> Result<(), Gone> {
-        let header = format!("{0}\n{header}\n{0}\n", "-".repeat(15)).into_bytes();
-        let [output, errors] = leaves;
-        let [most_output, most_errors] = match most {
-            Some([output, errors]) => [Some(output), Some(errors)],
-            None => [None; 2],
-        };
-        if output != Leaf::default() || errors == Leaf::default() {
-            self.write(false, header.clone()).await?;
-            self.whole_or_differing(false, output, most_output).await?;
-        }
-        if errors != Leaf::default() {
-            self.write(true, header).await?;
-            self.whole_or_differing(true, errors, most_errors).await?;
-        }
-        Ok(())
-    }
-
-    async fn whole_or_differing(
-        &self,
-        error: bool,
-        leaf: Leaf,
-        most: Option<Leaf>,
-    ) -> Result<(), Gone> {
-        let bytes = |leaf: Leaf| {
-            let mut bytes = Vec::new();
-            self.text(error, leaf, |piece| bytes.extend_from_slice(piece));
-            bytes
-        };
-        let short =
-            |leaf: Leaf| usize::try_from(leaf.length()).is_ok_and(|length| length <= LONGEST);
-        let Some(most) = most.filter(|most| short(*most) && short(leaf)) else {
-            return self.whole(error, leaf).await;
-        };
-        let (mut shown, mut lines) = (Vec::new(), Lines::default());
-        lines.feed(&differences(&bytes(most), &bytes(leaf)), |line| {
-            shown.extend(self.harmless(error, line));
-            shown.push(b'\n');
-        });
-        self.write(error, shown).await
-    }
-
-    async fn whole(&self, error: bool, leaf: Leaf) -> Result<(), Gone> {
-        let mut shown = Vec::new();
-        let mut lines = Lines::default();
-        let put = |line: &[u8], shown: &mut Vec<u8>| {
-            shown.extend(self.harmless(error, line));
-            shown.push(b'\n');
-        };
-        self.text(error, leaf, |piece| {
-            lines.feed(piece, |line| put(line, &mut shown))
-        });
-        if let Some(part) = lines.part() {
-            put(&part, &mut shown);
-        }
-        self.write(error, shown).await
-    }
-
-    /// The text that leads to a place.
-    fn text(&self, error: bool, leaf: Leaf, mut with: impl FnMut(&[u8])) {
-        let trees = self.trees.borrow();
-        if let Some(tree) = trees.get(usize::from(error)) {
-            let read = tree.each(leaf, |piece| {
-                with(piece);
-                Ok(())
-            });
-            if let Err(fault) = read {
-                output::complain(&format!(
-                    "ordain: output that was kept cannot be read: {fault}"
-                ));
-                self.gone.set(true);
-            }
-        }
-    }
-
-    /// What one host wrote, line by line behind its name.
-    async fn kept_of(&self, host: usize, end: End) -> Result<(), Gone> {
-        for (error, leaf) in [false, true].into_iter().zip(self.place(host)) {
-            let (mut shown, mut lines) = (Vec::new(), Lines::default());
-            self.text(error, leaf, |piece| {
-                lines.feed(piece, |line| self.line(&mut shown, host, error, line));
-            });
-            if let Some(part) = lines.part() {
-                self.line(&mut shown, host, error, &part);
-            }
-            self.write(error, shown).await?;
-        }
-        let mut last = Vec::new();
-        self.line(&mut last, host, true, format!("ordain: {end}").as_bytes());
-        self.write(true, last).await
-    }
-
     /// Whether nobody reads any more.
     pub const fn is_gone(&self) -> bool {
         self.gone.get()
@@ -417,10 +297,32 @@ impl Screen {
 
     async fn write(&self, error: bool, bytes: Vec<u8>) -> Result<(), Gone> {
         let error = error || self.manner.aside;
-        if !bytes.is_empty() && self.writer.send(Piece::Bytes(error, bytes)).await.is_err() {
-            self.gone.set(true);
+        if self.gone.get() {
+            return Err(Gone);
         }
-        if self.gone.get() { Err(Gone) } else { Ok(()) }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let piece = match self.writer.try_send(Piece::Bytes(error, bytes)) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(piece)) => Some(piece),
+            Err(TrySendError::Closed(_)) => None,
+        };
+        let sent = async {
+            match piece {
+                Some(piece) => self.writer.send(piece).await.is_ok(),
+                None => false,
+            }
+        };
+        tokio::select! {
+            sent = sent => if sent {
+                return Ok(());
+            },
+            // It is nobody's end that is told, but ours.
+            () = self.given_up() => return Err(Gone),
+        }
+        self.gone.set(true);
+        Err(Gone)
     }
 }
 
@@ -431,7 +333,7 @@ fn writer() -> mpsc::Sender<Piece> {
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
                 Piece::Bytes(error, bytes) => {
-                    if output::print(error, &bytes).is_err() {
+                    if output::pour(error, &bytes).is_err() {
                         return;
                     }
                 }

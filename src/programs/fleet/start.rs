@@ -2,6 +2,8 @@
 
 use super::Fleet;
 use super::again::Found;
+use super::input::{file_of, whole_of};
+use super::noted::Known;
 use super::screen::Manner;
 use crate::cli::{ClientVerb, RunArgs};
 use crate::client::{ClientError, Durable, Session};
@@ -11,11 +13,13 @@ use crate::ids::RequestId;
 use crate::programs::ask::{self, Wanted};
 use crate::programs::display::plain;
 use crate::programs::invoke;
+use crate::programs::run::unanswered;
 use crate::programs::target::Target;
 use crate::protocol::{Code, Queued, RequestName};
-use crate::verb::Invocation;
+use crate::verb::{CommandView, Invocation};
 use serde_json::json;
 use std::cell::Cell;
+use std::io::{self, IsTerminal};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -30,6 +34,10 @@ impl Fleet {
         begun: &Cell<bool>,
     ) -> Result<End, ClientError> {
         let (session, same) = self.session(host, target).await?;
+        if let Some(owner) = self.same_server(host, target, run) {
+            session.close().await;
+            return Ok(self.as_other(host, owner).await);
+        }
         match self.found(host, target, &session, run, same).await? {
             Found::Run(found) => {
                 begun.set(true);
@@ -38,7 +46,8 @@ impl Fleet {
             Found::Lost => return Ok(End::Unknown),
             Found::Nothing => {}
         }
-        if let Some(known) = self.known(host)
+        let may_be_asked = |known: &&Known| known.sent || run.stdin_each.is_none();
+        if let Some(known) = self.known(host).filter(may_be_asked)
             && self.takes_input(&session, run).await?
         {
             let text = "its input is gone with the client that had it, so nothing is begun; `ordain fleet retry` asks anew";
@@ -49,31 +58,53 @@ impl Fleet {
                 End::NotStarted
             });
         }
-        self.has_input(&session, run).await?;
-        let name = self.request(host, &session)?;
-        let (mut invocation, view) = invoke::invocation(&self.args, run, target, &session).await?;
+        self.has_input(host, &session, run).await?;
+        let since = Instant::now();
+        let started = match self.anew(host, target, &session, run, begun).await? {
+            Begun::Run(started) => *started,
+            Begun::Not(end) => return Ok(end),
+        };
+        let left = run.timeout.map(|time| time.saturating_sub(since.elapsed()));
+        let end = self.followed(host, started, left).await;
+        session.close().await;
+        end
+    }
+
+    /// Begins the run at a host where none is found. What the server says is missing is asked for
+    /// once for all, and then it is tried again.
+    async fn anew(
+        &self,
+        host: usize,
+        target: &Target,
+        session: &Session,
+        run: &RunArgs,
+        begun: &Cell<bool>,
+    ) -> Result<Begun, ClientError> {
+        let name = self.request(host, target, session)?;
+        let (mut invocation, view) = invoke::invocation(&self.args, run, target, session).await?;
         invocation.confirmed = run.yes || self.answers.is_agreed();
+        self.tell_rule(view.as_ref(), session, run).await;
         let since = Instant::now();
         let left = || {
             run.timeout
                 .map(|timeout| timeout.saturating_sub(since.elapsed()))
         };
         let (mut described, mut reasoned, mut agreed) = (view.is_some(), false, false);
-        let started = loop {
+        loop {
             let asked = (name.clone(), invocation.clone());
-            let starting = self.start(host, target, &session, asked, left(), begun);
+            let starting = self.start(host, target, session, asked, left(), begun);
             let error = match starting.await {
-                Ok(Some(started)) => break started,
-                Ok(None) => return Ok(End::NotStarted),
+                Ok(Some(started)) => return Ok(Begun::Run(Box::new(started))),
+                Ok(None) => return Ok(Begun::Not(End::NotStarted)),
                 Err(error) => error,
             };
             begun.set(error.is(Code::OutcomeUnknown));
             if error.is(Code::TooLate) {
                 // It may have led to a run that is forgotten by now.
-                return Ok(End::Unknown);
+                return Ok(Begun::Not(End::Unknown));
             }
             if error.is(Code::Argument) && !std::mem::replace(&mut described, true) {
-                let view = invoke::described(&session, run.command()).await?;
+                let view = invoke::described(session, run.command()).await?;
                 let before = invocation.arguments.len();
                 invoke::ask_for_secrets(&mut invocation.arguments, &view, run.command(), target)?;
                 if invocation.arguments.len() == before {
@@ -90,15 +121,20 @@ impl Fleet {
             } else {
                 return Err(error);
             }
-        };
-        let end = self.followed(host, started, left()).await;
-        session.close().await;
-        end
+        }
     }
 
     /// Whether standard input is there for a command that takes it. What was read from it already, a
     /// password or the names of the hosts, would be missing, and half an input looks like a whole one.
-    async fn has_input(&self, session: &Session, run: &RunArgs) -> Result<(), ClientError> {
+    async fn has_input(
+        &self,
+        host: usize,
+        session: &Session,
+        run: &RunArgs,
+    ) -> Result<(), ClientError> {
+        if run.stdin_each.is_some() || self.expected.of_all.is_some() {
+            return self.is_same_input(host, session, run).await;
+        }
         let taken = match (self.args.password_stdin, run.host.is_stdin()) {
             (true, _) => "the password cannot come from there; use --password-file",
             (_, true) => "the names of the hosts cannot come from there; give --hosts-from a file",
@@ -109,6 +145,83 @@ impl Fleet {
         }
         let text = format!("this command takes standard input, so {taken}");
         Err(ClientError::new(Code::Usage, text))
+    }
+
+    /// Whether standard input is what it was, where the same is asked for again; and whether a
+    /// command takes the file that is meant for it.
+    async fn is_same_input(
+        &self,
+        host: usize,
+        session: &Session,
+        run: &RunArgs,
+    ) -> Result<(), ClientError> {
+        let usage = |why: String| ClientError::new(Code::Usage, why);
+        let takes = self.takes_input(session, run).await?;
+        let (was, is) = match &run.stdin_each {
+            Some(_) if !takes => {
+                let text = "this command takes no standard input, so --stdin-each is for nothing";
+                return Err(usage(text.into()));
+            }
+            Some(folder) => {
+                let Some(was) = self.expected.of_each.get(self.name(host)) else {
+                    return Ok(());
+                };
+                (
+                    was,
+                    whole_of(&file_of(folder, self.name(host))).map_err(usage)?,
+                )
+            }
+            None => match &self.expected.of_all {
+                Some(was) if takes => (was, self.input.read_whole().await.map_err(usage)?),
+                _ => return Ok(()),
+            },
+        };
+        was.is(&is).map_err(usage)
+    }
+
+    /// Another host that is the same server, where the command runs once.
+    fn same_server(&self, host: usize, target: &Target, run: &RunArgs) -> Option<usize> {
+        let key = target.server_key.get().filter(|_| run.once)?;
+        Some(self.once.owner(key, host)).filter(|owner| *owner != host)
+    }
+
+    /// The end of another host, which is the same server.
+    async fn as_other(&self, host: usize, owner: usize) -> End {
+        let name = self.name(owner);
+        let text = format!("is the server that {name} is, where it runs (--once)");
+        let _ = self.screen.note(host, &text).await;
+        let event = json!({ "event": "same-server", "as": name });
+        let _ = self.screen.event(host, &event).await;
+        self.once.end_of(owner).await
+    }
+
+    /// Says before it begins what becomes of a run whose client is gone, to somebody who may want to
+    /// go away; once for all, and nobody waits long for it.
+    async fn tell_rule(&self, view: Option<&CommandView>, session: &Session, run: &RunArgs) {
+        let is_quiet = self.args.json || self.args.many.quiet || self.args.many.summary;
+        if is_quiet || !io::stderr().is_terminal() {
+            return;
+        }
+        let told = async {
+            let mut told = self.told_rule.lock().await;
+            if std::mem::replace(&mut *told, true) {
+                return;
+            }
+            let outlives = match view {
+                Some(view) => view.outlives_client,
+                None => {
+                    let view = invoke::described(session, run.command()).await;
+                    view.is_ok_and(|view| view.outlives_client)
+                }
+            };
+            if !outlives {
+                let command = run.command();
+                self.screen.say(&format!(
+                    "{command} ends at hosts that we are away from for longer than they wait (resume_window, 60 s unless their settings say otherwise)"
+                )).await;
+            }
+        };
+        let _ = tokio::time::timeout(RULE, told).await;
     }
 
     /// Starts the run; nothing where that was given up before it has begun.
@@ -163,7 +276,12 @@ impl Fleet {
     }
 
     /// The name of a host's request, noted before it leaves.
-    fn request(&self, host: usize, session: &Session) -> Result<RequestName, ClientError> {
+    fn request(
+        &self,
+        host: usize,
+        target: &Target,
+        session: &Session,
+    ) -> Result<RequestName, ClientError> {
         let Some(notes) = &self.notes else {
             return Ok(RequestId::from_random(random()).into());
         };
@@ -172,8 +290,10 @@ impl Fleet {
             Some(known) => known.good.clone(),
             None => {
                 let good = session.good_for(GOOD);
+                let once = self.run_args().is_some_and(|run| run.once);
+                let key = target.server_key.get().filter(|_| once);
                 notes
-                    .sends(host, good.as_ref(), &session.kept())
+                    .sends(host, good.as_ref(), &session.kept(), key)
                     .map_err(|fault| {
                         let text =
                             format!("what is sent cannot be noted, so it is not sent: {fault}");
@@ -248,18 +368,22 @@ impl Fleet {
     }
 }
 
+/// What came of asking for a run.
+enum Begun {
+    /// It has begun.
+    Run(Box<Durable>),
+    /// It has not, or nobody knows.
+    Not(End),
+}
+
 /// How long a server may take to say whether a run has begun, once it is not wanted any more.
 const ANSWER: Duration = Duration::from_secs(2);
+/// How long a host may wait until it is said what becomes of its run.
+const RULE: Duration = Duration::from_secs(1);
 /// For how long a request may be asked again by whoever takes the fleet up.
 const GOOD: Duration = Duration::from_secs(3600);
 /// Longer than any program runs.
 pub const FOR_EVER: Duration = Duration::from_secs(1 << 30);
-
-/// The server was asked, and has not said whether the run has begun.
-fn unanswered(why: &str) -> ClientError {
-    let text = format!("{why}, and the server has not said whether the run has begun");
-    ClientError::new(Code::OutcomeUnknown, text)
-}
 
 fn internal(fault: tokio::task::JoinError) -> ClientError {
     ClientError::new(Code::Internal, fault.to_string())

@@ -12,7 +12,6 @@ impl Fleet {
     /// Tells what was held back, and what it all came to.
     pub async fn told(&self, ends: &[End]) -> Status {
         let good = self.good().to_vec();
-        self.screen.finish(ends, &good).await;
         let tally = Tally::new(ends, &good);
         let groups = tally.groups();
         let status = tally.status();
@@ -26,6 +25,7 @@ impl Fleet {
                 notes.close(!goes_on);
             }
         }
+        self.screen.finish(ends, &good).await;
         if self.screen.is_gone() {
             return Status::READER_GONE;
         }

@@ -2,7 +2,7 @@
 
 use super::hosts::Host;
 use super::noted::{Head, Known};
-use super::notes::{self, Notes};
+use super::notes::{self, Notes, Read};
 use super::summary::in_a_line;
 use super::{Fleet, Wish, manner};
 use crate::cli::{ClientArgs, ClientVerb, FleetVerb, Set};
@@ -95,13 +95,26 @@ fn come_to(head: &Head, ends: &[End]) -> String {
     })
 }
 
+/// Says where notes are not as they were written.
+fn told(id: FleetId, read: Read) -> Read {
+    if !read.is_whole {
+        complain(&format!(
+            "ordain: fleet {id}: some of what was noted is not as it was written, and is not believed"
+        ));
+    }
+    read
+}
+
 fn list(args: &ClientArgs) -> Result<Status, ClientError> {
     for id in notes::all() {
-        let Ok((head, known)) = notes::look(id) else {
-            complain(&format!(
-                "ordain: fleet {id}: what was noted of it cannot be read"
-            ));
-            continue;
+        let Read { head, known, .. } = match notes::look(id) {
+            Ok(read) => told(id, read),
+            Err(fault) => {
+                complain(&format!(
+                    "ordain: fleet {id}: what was noted of it cannot be read: {fault}"
+                ));
+                continue;
+            }
         };
         let line = come_to(&head, &ends(&known));
         if args.json {
@@ -119,7 +132,8 @@ fn list(args: &ClientArgs) -> Result<Status, ClientError> {
 }
 
 fn show(args: &ClientArgs, id: FleetId) -> Result<Status, ClientError> {
-    let (head, known) = notes::look(id).map_err(|fault| no_such(id, &fault))?;
+    let read = notes::look(id).map_err(|fault| no_such(id, &fault))?;
+    let Read { head, known, .. } = told(id, read);
     let ends = ends(&known);
     let hosts = head.hosts.iter().zip(&known).zip(&ends);
     if args.json {
@@ -166,6 +180,11 @@ async fn taken_up(args: &ClientArgs, id: FleetId, wish: Wish) -> Result<Status, 
         Wish::Cancel => known.into_iter().map(Known::closed_to_more).collect(),
         _ => known,
     };
+    for (host, known) in fleet.known_of.iter().enumerate() {
+        if let Some(key) = known.key {
+            fleet.once.owner(key, host);
+        }
+    }
     fleet.notes = Some(notes);
     fleet.first_wish = wish;
     fleet.end().await
@@ -176,7 +195,9 @@ async fn retry(
     id: FleetId,
     wanted: impl Fn(End, &[u8]) -> bool,
 ) -> Result<Status, ClientError> {
-    let (head, known) = notes::look(id).map_err(|fault| no_such(id, &fault))?;
+    let read = notes::look(id).map_err(|fault| no_such(id, &fault))?;
+    let expected = read.expected();
+    let Read { head, known, .. } = told(id, read);
     let hosts: Vec<Host> = called(&head)?
         .into_iter()
         .zip(ends(&known))
@@ -193,7 +214,7 @@ async fn retry(
     let set = Set::again(&nodes::fold(hosts.iter().map(|host| host.name.as_str())));
     args.verb = ClientVerb::Run(head.run(set.clone()));
     let known = Rc::new(target::hosts(&args)?);
-    super::begun(&args, &set.to_string(), (known, hosts)).await
+    super::begun(&args, &set.to_string(), (known, hosts), expected).await
 }
 
 fn called(head: &Head) -> Result<Vec<Host>, ClientError> {
