@@ -10,7 +10,9 @@ use ordain::credential::{COST, hash_password};
 use ordain::secret::Secret;
 use std::process::{Command, Stdio};
 #[allow(unused_imports, reason = "each bench uses its part of this")]
-pub use tests::{Cmd, PASSWORD, Server, Setup, invocation, is_root, log_in, ran, trusting};
+pub use tests::{
+    Cmd, PASSWORD, Server, Setup, client_in, invocation, is_root, log_in, ran, trusting,
+};
 
 /// The real daemon; everything that the tests' server does, it does.
 pub struct Daemon(Server);

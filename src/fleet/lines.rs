@@ -22,10 +22,15 @@ impl Lines {
             bytes = rest.get(1..).unwrap_or_default();
         }
         self.0.extend_from_slice(bytes);
-        while self.0.len() > LONGEST {
-            let rest = self.0.split_off(LONGEST);
-            line(&std::mem::replace(&mut self.0, rest));
+        if self.0.len() <= LONGEST {
+            return;
         }
+        let (mut told, all) = (0, self.0.len());
+        while all - told > LONGEST {
+            line(self.0.get(told..told + LONGEST).unwrap_or_default());
+            told += LONGEST;
+        }
+        self.0.drain(..told);
     }
 
     /// Whether a line has begun and not ended.

@@ -32,6 +32,8 @@ struct Node {
     /// Bytes before it.
     start: u64,
     piece: Piece,
+    /// Its first byte, by which it is found among its parent's children.
+    first: u8,
     children: Vec<u32>,
 }
 
@@ -61,6 +63,7 @@ impl Default for Tree {
                 from: 0,
                 length: 0,
             },
+            first: 0,
             children: Vec::new(),
         };
         Self {
@@ -89,12 +92,12 @@ impl Tree {
                 at.depth += shared as u64;
                 bytes = bytes.get(shared..).unwrap_or_default();
                 if !bytes.is_empty() && at.depth < end {
-                    at.node = self.split(at);
+                    at.node = self.split(at)?;
                     at = self.grown(at, &mut bytes)?;
                 }
                 continue;
             }
-            at = match self.child(at.node, bytes)? {
+            at = match self.child(at.node, bytes) {
                 Some(child) => Leaf { node: child, ..at },
                 None => self.grown(at, &mut bytes)?,
             };
@@ -153,9 +156,10 @@ impl Tree {
     fn shared(&self, at: Leaf, bytes: &[u8]) -> io::Result<usize> {
         let node = self.node(at.node);
         let skipped = u32::try_from(at.depth - node.start).unwrap_or(u32::MAX);
+        let wanted = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let rest = Piece {
             from: node.piece.from + skipped,
-            length: node.piece.length - skipped,
+            length: (node.piece.length - skipped).min(wanted),
             ..node.piece
         };
         let (mut shared, mut same) = (0, true);
@@ -172,30 +176,25 @@ impl Tree {
     }
 
     /// The child that goes on as these bytes do.
-    fn child(&self, node: u32, bytes: &[u8]) -> io::Result<Option<u32>> {
-        for child in &self.node(node).children {
-            let first = Piece {
-                length: 1,
-                ..self.node(*child).piece
-            };
-            let mut is_it = false;
-            self.text.read(first, &mut |kept: &[u8]| {
-                is_it = kept.first() == bytes.first();
-                Ok(())
-            })?;
-            if is_it {
-                return Ok(Some(*child));
-            }
-        }
-        Ok(None)
+    fn child(&self, node: u32, bytes: &[u8]) -> Option<u32> {
+        let first = *bytes.first()?;
+        let children = self.node(node).children.iter().copied();
+        children
+            .into_iter()
+            .find(|child| self.node(*child).first == first)
     }
 
     /// Cuts a node in two at a place within it. The node keeps its end, for those who have come
     /// further; its beginning becomes its parent.
-    fn split(&mut self, at: Leaf) -> u32 {
+    fn split(&mut self, at: Leaf) -> io::Result<u32> {
         let node = self.node(at.node);
-        let (parent, start, piece) = (node.parent, node.start, node.piece);
+        let (parent, start, piece, first) = (node.parent, node.start, node.piece, node.first);
         let head = u32::try_from(at.depth - start).unwrap_or(piece.length);
+        let behind = self.first_of(Piece {
+            from: piece.from + head,
+            length: 1,
+            ..piece
+        })?;
         let new = self.new_node(Node {
             parent,
             start,
@@ -203,6 +202,7 @@ impl Tree {
                 length: head,
                 ..piece
             },
+            first,
             children: vec![at.node],
         });
         for child in &mut self.node_mut(parent).children {
@@ -213,16 +213,27 @@ impl Tree {
         let tail = self.node_mut(at.node);
         tail.parent = new;
         tail.start = start + u64::from(head);
+        tail.first = behind;
         tail.piece = Piece {
             from: piece.from + head,
             length: piece.length - head,
             ..piece
         };
-        new
+        Ok(new)
+    }
+
+    fn first_of(&self, piece: Piece) -> io::Result<u8> {
+        let mut first = 0;
+        self.text.read(piece, &mut |kept: &[u8]| {
+            first = kept.first().copied().unwrap_or(first);
+            Ok(())
+        })?;
+        Ok(first)
     }
 
     /// A new branch for as many of these bytes as a chunk takes.
     fn grown(&mut self, at: Leaf, bytes: &mut &[u8]) -> io::Result<Leaf> {
+        let first = bytes.first().copied().unwrap_or(0);
         let (piece, taken) = self.text.keep(bytes)?;
         *bytes = bytes.get(taken..).unwrap_or_default();
         let depth = at.depth + taken as u64;
@@ -241,6 +252,7 @@ impl Tree {
             parent: at.node,
             start: at.depth,
             piece,
+            first,
             children: Vec::new(),
         });
         self.node_mut(at.node).children.push(new);
@@ -284,7 +296,8 @@ impl Text {
     fn keep(&mut self, bytes: &[u8]) -> io::Result<(Piece, usize)> {
         if self.count == 0 || self.taken == CHUNK {
             if self.count < IN_MEMORY {
-                self.chunks.push(Vec::new());
+                // Memory that nobody has written to is not there yet.
+                self.chunks.push(Vec::with_capacity(CHUNK));
             }
             self.count += 1;
             self.taken = 0;

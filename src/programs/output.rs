@@ -272,7 +272,10 @@ fn write(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
             Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
-                sys::wait_writable(to.as_fd())?;
+                // Whoever waits for signals does so where the next piece begins.
+                if waits == Waits::ForReader {
+                    sys::wait_writable(to.as_fd())?;
+                }
             }
             Err(fault) => return Err(fault),
         }

@@ -122,8 +122,10 @@ impl Fleet {
                 "more hosts have failed than --max-fail allows: nothing new begins, and {rest}"
             );
             // Who does not read holds up nobody who hears of signals.
-            let fleet = self.clone();
-            tokio::task::spawn_local(async move { fleet.screen.say(&text).await });
+            if !self.screen.says(&text) {
+                let fleet = self.clone();
+                tokio::task::spawn_local(async move { fleet.screen.say(&text).await });
+            }
             if cancels {
                 self.wish.send_replace(Wish::Cancel);
             }

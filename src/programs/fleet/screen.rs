@@ -8,6 +8,7 @@ use crate::fleet::{Alike, End, Leaf, Lines, Tree};
 use crate::programs::display::{Sanitizer, plain};
 use crate::programs::output;
 use crate::programs::terminal::{Letters, for_machines};
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct Screen {
     names: Vec<String>,
     width: usize,
     colours: bool,
+    /// Whether standard output, and error, are terminals.
+    terminals: [bool; 2],
     hosts: RefCell<Vec<[Told; 2]>>,
     trees: RefCell<[Tree; 2]>,
     writer: mpsc::Sender<Piece>,
@@ -83,11 +86,13 @@ impl Screen {
     pub fn begin(manner: Manner, hosts: &[Host]) -> Self {
         let names: Vec<String> = hosts.iter().map(|host| plain(&host.name)).collect();
         let width = names.iter().map(|name| name.chars().count()).max();
-        let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let terminals = [io::stdout().is_terminal(), io::stderr().is_terminal()];
+        let colours = terminals[0] && std::env::var_os("NO_COLOR").is_none();
         Self {
             manner,
             width: width.unwrap_or(0).min(WIDEST),
             colours: colours && !manner.json,
+            terminals,
             hosts: RefCell::new(names.iter().map(|_| Default::default()).collect()),
             trees: RefCell::default(),
             writer: writer(),
@@ -187,15 +192,19 @@ impl Screen {
         if self.manner.json {
             return Ok(());
         }
-        self.bytes(host, true, format!("ordain: {}\n", plain(text)).as_bytes())
-            .await
+        self.bytes(host, true, &said(text)).await
     }
 
     /// Tells something of ordain's own about all of it, on standard error, behind what was told
     /// before.
     pub async fn say(&self, text: &str) {
-        let line = format!("ordain: {}\n", plain(text));
-        let _ = self.write(true, line.into_bytes()).await;
+        let _ = self.write(true, said(text)).await;
+    }
+
+    /// The same, where nobody has to be waited for.
+    pub fn says(&self, text: &str) -> bool {
+        let piece = Piece::Bytes(true, said(text));
+        self.writer.try_send(piece).is_ok()
     }
 
     /// Tells an event of a host, for machines; nothing is told to people.
@@ -270,24 +279,21 @@ impl Screen {
             into.extend_from_slice(format!("{name}:").as_bytes());
         }
         into.resize(into.len() + fill + 1, b' ');
-        into.extend(self.harmless(error, line));
+        into.extend_from_slice(&self.harmless(error, line));
         into.push(b'\n');
     }
 
     /// A line without what could do harm in a terminal, where it goes to one.
-    fn harmless(&self, error: bool, line: &[u8]) -> Vec<u8> {
-        let terminal = if error {
-            io::stderr().is_terminal()
-        } else {
-            io::stdout().is_terminal()
-        };
+    fn harmless<'l>(&self, error: bool, line: &'l [u8]) -> Cow<'l, [u8]> {
+        let [output, errors] = self.terminals;
+        let terminal = if error { errors } else { output };
         if !terminal || self.manner.raw {
-            return line.to_vec();
+            return Cow::Borrowed(line);
         }
         let mut sanitizer = Sanitizer::default();
         let mut shown = sanitizer.feed(line);
         shown.extend(sanitizer.leave());
-        shown
+        Cow::Owned(shown)
     }
 
     /// Whether nobody reads any more.
@@ -324,6 +330,11 @@ impl Screen {
         self.gone.set(true);
         Err(Gone)
     }
+}
+
+/// A line of ordain's own.
+fn said(text: &str) -> Vec<u8> {
+    format!("ordain: {}\n", plain(text)).into_bytes()
 }
 
 /// The thread that writes, because writing blocks. It ends when nothing can be written any more.

@@ -128,7 +128,7 @@ impl Screen {
         };
         let (mut shown, mut lines) = (Vec::new(), Lines::default());
         lines.feed(&differences(&bytes(most), &bytes(leaf)), |line| {
-            shown.extend(self.harmless(error, line));
+            shown.extend_from_slice(&self.harmless(error, line));
             shown.push(b'\n');
         });
         self.write(error, shown).await
@@ -138,7 +138,7 @@ impl Screen {
         let mut shown = Vec::new();
         let mut lines = Lines::default();
         let put = |line: &[u8], shown: &mut Vec<u8>| {
-            shown.extend(self.harmless(error, line));
+            shown.extend_from_slice(&self.harmless(error, line));
             shown.push(b'\n');
         };
         self.text(error, leaf, |piece| {
