@@ -4,7 +4,10 @@
 mod common;
 mod liar;
 
-use common::{Cmd, Machines, Server, begun_by, signal, stderr, stdout, wait, write};
+use common::{
+    Cmd, DEADLINE, Going, Machines, Server, begun_by, bounded, everywhere, in_time, last, signal,
+    stderr, stdout, wait, whole, write,
+};
 use liar::{Act, Liar, Step, When, stories};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,70 +16,6 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-
-/// Whatever hosts do, nothing of this takes longer.
-const DEADLINE: Duration = Duration::from_secs(15);
-
-/// A client that is under way, and what it writes meanwhile.
-struct Going {
-    child: Child,
-    out: std::thread::JoinHandle<Vec<u8>>,
-    err: std::thread::JoinHandle<Vec<u8>>,
-}
-
-impl Going {
-    fn new(mut client: Command) -> Self {
-        let mut child = client
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let out = whole(child.stdout.take().unwrap());
-        let err = whole(child.stderr.take().unwrap());
-        Self { child, out, err }
-    }
-
-    /// Its end, which comes in time.
-    fn ends(mut self) -> Output {
-        let ended = in_time(&mut self.child);
-        let (stdout, stderr) = (self.out.join().unwrap(), self.err.join().unwrap());
-        let said = || String::from_utf8_lossy(&[&stdout[..], &stderr].concat()).into_owned();
-        let status = ended.unwrap_or_else(|| panic!("it does not end: {}", said()));
-        Output {
-            status,
-            stdout,
-            stderr,
-        }
-    }
-}
-
-fn whole(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut all = Vec::new();
-        from.read_to_end(&mut all).unwrap();
-        all
-    })
-}
-
-/// How a process ends; nothing, and no process any more, where it does not in time.
-fn in_time(child: &mut Child) -> Option<std::process::ExitStatus> {
-    let until = Instant::now() + DEADLINE;
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return Some(status);
-        }
-        if Instant::now() > until {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            return None;
-        }
-        std::thread::park_timeout(Duration::from_millis(2));
-    }
-}
-
-fn bounded(client: Command) -> Output {
-    Going::new(client).ends()
-}
 
 fn says(name: &str, script: &str) -> Cmd {
     Cmd::sh(name, script, &[])
@@ -166,24 +105,6 @@ fn notes_of(machines: &Machines) -> PathBuf {
     machines.path().join(name)
 }
 
-/// One daemon on all addresses of this machine, which its client knows by `127.0.*`.
-fn everywhere(command: Cmd) -> Server {
-    let server = Server::new()
-        .without_listeners()
-        .server("listen = [\"0.0.0.0:0\"]")
-        .command(command)
-        .alice()
-        .start();
-    let pin = stdout(&server.ordaind(&["fingerprint"]));
-    let text = format!(
-        "[defaults]\nuser = \"alice\"\npassword_file = \"password\"\n[hosts.\"127.0.*\"]\nport = {}\npin = \"{}\"\n",
-        server.port,
-        pin.trim()
-    );
-    write(&server.path("many.toml"), &text, 0o600);
-    server
-}
-
 /// What a client shows at a terminal of its own.
 fn at_a_terminal(client: &Command) -> String {
     let (kept, given) = ordain::sys::terminal((200, 40), None).unwrap();
@@ -210,15 +131,6 @@ fn at_a_terminal(client: &Command) -> String {
         }
         assert!(Instant::now() < until, "{}", String::from_utf8_lossy(&seen));
     }
-}
-
-/// The line that says what all came to.
-fn last(output: &Output) -> String {
-    let said = stderr(output);
-    let line = said
-        .lines()
-        .rfind(|line| line.starts_with("ordain: ") && !line.contains("ordain fleet "));
-    line.unwrap_or_else(|| panic!("{said}")).to_owned()
 }
 
 /// The port is the same for all fifty, and so is the key.

@@ -84,3 +84,21 @@ impl Machines {
         }
     }
 }
+
+/// One daemon on all addresses of this machine, which its client knows by `127.0.*`.
+pub fn everywhere(command: Cmd) -> Server {
+    let server = Server::new()
+        .without_listeners()
+        .server("listen = [\"0.0.0.0:0\"]")
+        .command(command)
+        .alice()
+        .start();
+    let pin = stdout(&server.ordaind(&["fingerprint"]));
+    let text = format!(
+        "[defaults]\nuser = \"alice\"\npassword_file = \"password\"\n[hosts.\"127.0.*\"]\nport = {}\npin = \"{}\"\n",
+        server.port,
+        pin.trim()
+    );
+    write(&server.path("many.toml"), &text, 0o600);
+    server
+}

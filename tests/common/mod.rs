@@ -9,6 +9,7 @@
 mod agent;
 pub mod builder;
 mod client;
+mod going;
 mod machines;
 mod pair;
 mod server;
@@ -18,7 +19,8 @@ mod words;
 pub use agent::RealAgent;
 pub use builder::{Cmd, Setup, hash, hash_of, run_as};
 pub use client::{client_in, host, log_in, ran, trusting};
-pub use machines::Machines;
+pub use going::{DEADLINE, Going, bounded, in_time, last, whole};
+pub use machines::{Machines, everywhere};
 pub use pair::keygen;
 pub use server::{Log, Server, launch, port_in};
 pub use words::{
