@@ -303,10 +303,18 @@ fn what_wants_to_be_confirmed_runs_nowhere_where_nobody_can_be_asked() {
 #[test]
 fn each_option_for_many_does_what_it_says() {
     let fails = says("fails", "echo bad >&2; exit 2");
+    // It fails while another one goes on.
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let gate = gate.display();
+    let later = format!("while ! [ -e {gate} ]; do sleep 0.02; done; echo bad >&2; exit 2");
     let machines = Machines::new(4, |number| match number {
         1 | 2 => vec![says("check", "echo well"), fails.clone()],
-        3 => vec![says("check", "echo bad >&2; exit 2"), fails.clone()],
-        _ => vec![says("check", "exit 3"), says("fails", "sleep 40")],
+        3 => vec![says("check", "echo bad >&2; exit 2"), says("fails", &later)],
+        _ => {
+            let stays = format!(": > {gate}; sleep 40");
+            vec![says("check", "exit 3"), says("fails", &stays)]
+        }
     });
     machines.settings(&settings("gone", nobody(), "ca = \"system\""));
     let cases: &[(&[&str], &str, i32)] = &[
