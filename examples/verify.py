@@ -164,14 +164,16 @@ def is_number(value, most=(1 << 64) - 1):
 def is_texts(value):
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
-NUMBERS = {"seq", "first", "last", "connection", "missed", "code", "expected", "torn_bytes"}
+NUMBERS = {"seq", "first", "last", "connection", "missed", "code", "expected", "torn_bytes", "number", "files", "bytes"}
+MOST = {"code": 65535, "number": 255, "files": (1 << 64) - 1, "bytes": (1 << 64) - 1}
+RIGHTS = {"list-files": "list", "get": "get", "put": "put", "remove-files": "remove"}  # verbs that move files
 LISTS = {"argv", "holes"}
 TEXTS = {"prev", "time", "kind", "source", "user", "method", "outcome", "session", "session_key", "kept", "verb", "command",
          "by", "key_signature", "run", "run_as", "reason", "decision", "text", "signed", "signature", "torn_sha256",
-         "before_hash", "last_hash"}
+         "before_hash", "last_hash", "root", "path", "digest"}
 
 OPTIONAL = {"session", "session_key", "kept", "command", "run", "argv", "run_as", "reason", "code", "text", "signed",
-            "key_signature"}
+            "key_signature", "root", "path", "number", "digest", "files", "bytes"}
 
 def record_of(line):
     """The record on a line, or None where a daemon cannot have written it."""
@@ -183,7 +185,7 @@ def record_of(line):
         return None
     record = {name: value for name, value in record.items() if value is not None or name not in OPTIONAL}
     for name, value in record.items():
-        if name in NUMBERS and not is_number(value, 65535 if name == "code" else NEVER - 1):
+        if name in NUMBERS and not is_number(value, MOST.get(name, NEVER - 1)):
             return None
         if (name in TEXTS and not isinstance(value, str)) or (name in LISTS and not is_texts(value)):
             return None
@@ -206,6 +208,11 @@ def place(record):
 class Run:
     def __init__(self, user=None, command=None):
         self.user, self.command, self.begun, self.started = user, command, False, False
+        self.put, self.committed = None, None  # of a put: where to, and what was signed that is to be placed
+
+def where_to(text):
+    """The root and the path that a request names, or None."""
+    return None if text.get("root") is None else (text["root"], text.get("path") or "")
 
 class Walk:
     def __init__(self, key, part=False):
@@ -437,7 +444,7 @@ class Walk:
             return
         if "signed" not in record:
             refused = not granted and verb in ("run", "preview", "passwd") and record["code"] == 401
-            if not refused and not (granted and verb == "explain" and not done):
+            if "root" in record or "path" in record or not refused and not (granted and verb == "explain" and not done):
                 raise Wrong("is without the text that was signed")
             self.counts["withheld"] += 1
             return
@@ -450,11 +457,18 @@ class Walk:
             command = None
         if text["verb"] != verb or command != record.get("command"):
             raise Wrong("says another verb or command than was signed")
+        root, path = where_to(text) or (None, None)
+        root = None if root is not None and len(root.encode()) > 64 else root
+        path = None if path is not None and len(path.encode()) > 4096 else path
+        if root != record.get("root") or path != record.get("path"):
+            raise Wrong("says another root or path than was signed")
         if granted:
             self.agrees(record, text)
         self.of_session(record, text)
-        if granted and verb == "run":
+        if granted and (verb == "run" or verb in RIGHTS):
             self.run(record, text)
+        elif granted and verb == "commit":
+            self.commit(record, text)
         elif granted and verb in ("attach", "signal", "cancel"):
             if not is_id(record.get("run"), 16):
                 raise Wrong("names no run")
@@ -487,14 +501,19 @@ class Walk:
     def agrees(self, record, text):
         """What a granted request's record says, beside what was signed."""
         verb, argv = text["verb"], record.get("argv")
-        reason = text.get("reason") if verb == "run" and argv is not None else None
+        begins = verb == "run" or verb in RIGHTS
+        reason = text.get("reason") if begins and argv is not None else None
         if record.get("reason") != reason:
             raise Wrong("says another reason than was signed")
-        if verb != "run" and record.get("run") != text.get("run"):
+        if not begins and record.get("run") != text.get("run"):
             raise Wrong("says another run than was signed")
         if argv is None:
             if verb == "preview" or "run_as" in record or record.get("holes"):
                 raise Wrong("has no argv, but what belongs to one")
+            return
+        if verb in RIGHTS and "run_as" in record:
+            if argv != ["ordaind", "--mover"] or record.get("holes"):
+                raise Wrong("has another argv than a mover has")
             return
         if verb not in ("run", "preview") or "run_as" not in record or not argv:
             raise Wrong("has an argv that does not belong to it")
@@ -554,13 +573,33 @@ class Walk:
             if before in self.runs and self.runs[before].begun:
                 raise Wrong("begins a second run of one request, whose first goes on")
             self.asked[asked] = name
-            self.runs[name] = Run(record["user"], record.get("command"))
+            command = record.get("command")
+            if text["verb"] in RIGHTS:
+                command = f"{text.get('root')}:{RIGHTS[text['verb']]}"
+            self.runs[name] = Run(record["user"], command)
+            self.runs[name].put = where_to(text) if text["verb"] == "put" else None
         elif before is None:
             unasked = name in self.runs and self.runs[name].user is None
             if not unasked and self.over.get(name) is not False:
                 self.unknown(name)
         elif before != name:
             raise Wrong("gives the same request again another run")
+
+    def commit(self, record, text):
+        name = record.get("run")
+        if not is_id(name, 16):
+            raise Wrong("names no run")
+        if name in self.over:
+            raise Wrong("commits a run that has ended before")
+        run = self.runs.get(name)
+        if run is None:
+            self.counts["unknown_runs"] += 1
+        elif run.user is not None:
+            placed = tuple(text.get(field) for field in ("digest", "files", "bytes"))
+            fits = run.put is not None and run.put == where_to(text) and run.user == record["user"] and run.begun
+            if not fits or run.committed is not None or None in placed:
+                raise Wrong("commits a run that is no put of this user to this place that waits for it")
+            run.committed = placed
 
     def unknown(self, name):
         if self.complete:
@@ -592,6 +631,9 @@ class Walk:
         run = self.going(record)
         del self.runs[record["run"]]
         self.over[record["run"]] = run.user is not None
+        placed = tuple(record.get(field) for field in ("digest", "files", "bytes"))
+        whole = record.get("reason") == "exit" and record.get("number") == 0
+        unsigned = run.put is not None and whole and (None in placed or placed != run.committed)
         if record.get("reason") == "not-started":
             if run.begun:
                 raise Wrong("says that a run did not begin, but it did")
@@ -599,6 +641,8 @@ class Walk:
             self.counts["without_start"] += 1
         if run.user is not None and (run.user, run.command) != (record.get("user"), record.get("command")):
             raise Wrong("is the end of a run of another user or command")
+        if unsigned:
+            raise Wrong("says that a run has placed what its user has not signed")
 
     def finish(self):
         if self.torn:

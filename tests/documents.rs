@@ -573,7 +573,7 @@ fn every_variable_of_the_environment_is_documented() {
     }
     found.retain(|name| {
         let of_environment = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-        of_environment && !of_tests.contains(&name.as_str())
+        of_environment && !name.is_empty() && !of_tests.contains(&name.as_str())
     });
     assert!(found.contains("SSH_AUTH_SOCK") && found.contains("LISTEN_FDS"));
     for name in found {

@@ -175,8 +175,10 @@ impl Client {
             "source": self.source(), "verb": asks["verb"], "decision": "granted", "rule": "a rule",
             "signature": self.key.sign(Purpose::Request, &signed), "signed": signed,
         }));
-        if let Some(command) = asks.get("command") {
-            record.insert("command".into(), command.clone());
+        for key in ["command", "root", "path"] {
+            if let Some(said) = asks.get(key) {
+                record.insert(key.into(), said.clone());
+            }
         }
         record.extend(object(says));
         record
@@ -345,6 +347,9 @@ pub(super) fn whole() -> Records {
         object(json!({ "kind": "start", "run": run(4), "pid": 72 })),
         end(4, "carol", "signal"),
         object(json!({ "kind": "logout", "session": carol.session, "user": "carol" })),
+    ];
+    more.extend(a_put());
+    more.extend([
         object(json!({ "kind": "gap", "missed": 1 })),
         object(json!({ "kind": "start", "run": run(3), "pid": 71 })),
         end(3, "bob", "exit"),
@@ -355,13 +360,42 @@ pub(super) fn whole() -> Records {
         object(
             json!({ "kind": "kept-ended", "kept": alice.session, "user": "alice", "reason": "ended by a user" }),
         ),
-    ];
+    ]);
     more.extend(OTHERS.map(|other| object(serde_json::from_str(other).unwrap())));
     for record in &mut more {
         record.insert("time".into(), json!("2026-01-31T12:01:00.000000Z"));
     }
     records.extend(more);
     records
+}
+
+/// A put, from the login of its user to the logout, placed as it was signed.
+fn a_put() -> Records {
+    let mut dave = Client::new("dave", 5, 15);
+    let sum = json!({ "digest": "5e".repeat(32), "files": 2, "bytes": 9 });
+    let place = json!({ "root": "site", "path": "page" });
+    let with = |verb: &str, more: &[&Value]| {
+        let mut asks = object(json!({ "verb": verb }));
+        asks.extend(object(place.clone()));
+        more.iter()
+            .for_each(|more| asks.extend(object((*more).clone())));
+        Value::Object(asks)
+    };
+    let (of_run, of_mover) = (
+        json!({ "run": run(5) }),
+        json!({ "run": run(5), "run_as": "deploy", "argv": ["ordaind", "--mover"] }),
+    );
+    let mut over = end(5, "dave", "exit");
+    over.insert("command".into(), json!("site:put"));
+    over.extend(object(sum.clone()));
+    vec![
+        dave.login(7, "password", json!({})),
+        dave.request(15, with("put", &[]), of_mover),
+        object(json!({ "kind": "start", "run": run(5), "pid": 73, "folder": "1:2" })),
+        dave.request(16, with("commit", &[&of_run, &sum]), of_run.clone()),
+        over,
+        object(json!({ "kind": "logout", "session": dave.session, "user": "dave" })),
+    ]
 }
 
 /// Records that no user's signature speaks of.
@@ -392,8 +426,8 @@ fn an_honest_trail_is_proved_and_what_is_open_in_it_is_counted() {
         unknown_runs: 1,
         ..Open::default()
     };
-    assert_eq!((report.open, report.granted), (expected, 11));
-    assert_eq!((report.signatures, report.checkpoints), (17, 2));
+    assert_eq!((report.open, report.granted), (expected, 13));
+    assert_eq!((report.signatures, report.checkpoints), (20, 2));
     let open = verified(&chained(&beginning())).open;
     assert_eq!((open.without_end, open.without_logout), (1, 2));
 }

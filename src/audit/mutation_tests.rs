@@ -30,10 +30,15 @@ fn name(records: &Records, at: usize) -> &'static str {
         ("request", _) if text(record, "verb") == "unknown" => "`request`, not read",
         ("request", _) if !record.contains_key("signed") => "`request` without its text",
         ("request", _) if text(record, "decision") == "refused" => "`request`, refused",
+        ("request", _) if record.contains_key("root") && record.contains_key("argv") => {
+            "`request`, granted, of a transfer"
+        }
         ("request", _) if record.contains_key("argv") => "`request`, granted, with an argv",
         ("request", _) => "`request`, granted",
+        ("start", false) if record.contains_key("folder") => "`start` of a put",
         ("start", false) => "`start`",
         ("end", false) if text(record, "reason") == "not-started" => "`end`, `not-started`",
+        ("end", false) if record.contains_key("digest") => "`end` of a put",
         ("end", false) => "`end`",
         ("start", true) => "`start` of a run without request",
         ("end", true) => "`end` of a run without request",
@@ -55,7 +60,10 @@ fn whole_name(records: &Records, at: usize) -> String {
     if !own.starts_with("`request`, ") || own.ends_with("not read") {
         return own.into();
     }
-    if record.contains_key("argv") && text(record, "verb") == "run" {
+    if text(record, "verb") == "commit" {
+        return "`request`, granted, that places a put".into();
+    }
+    if record.contains_key("argv") && text(record, "verb") != "preview" {
         return "`request`, granted, that begins a run".into();
     }
     let session = |record: &Map<String, Value>| {
@@ -82,6 +90,7 @@ fn field<'f>(record: &'static str, field: &'f str) -> (&'static str, &'f str) {
         (_, "kind") => (record, field),
         ("`started`" | "every other kind", _) => (record, "any field"),
         (_, "run" | "user" | "command" | "reason") => (record, field),
+        ("`end` of a put", "number" | "digest" | "files" | "bytes") => (record, field),
         (end, _) if end.starts_with("`end`") => (record, "any other field"),
         _ => (record, field),
     }

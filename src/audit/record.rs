@@ -417,7 +417,7 @@ pub enum What<'a> {
         run: &'a str,
         /// The user whose run it is.
         user: &'a str,
-        /// The path below the root; bytes that are no text are shown by their numbers.
+        /// The path, from that of the request on; bytes that are no text are shown by their numbers.
         path: &'a str,
     },
     /// A run has ended, or could not begin.

@@ -13,6 +13,22 @@ struct Going {
     begun: bool,
     /// Whether its start was seen.
     started: bool,
+    /// Of a put, where to, and what was signed that is to be placed.
+    put: Option<(Place, Option<Sum>)>,
+}
+
+/// A root, and the path below it.
+type Place = (String, String);
+/// A digest, the entries and the bytes of a manifest.
+type Sum = (String, u64, u64);
+
+/// Where a request wants files to be placed.
+fn place(signed: &SignedRequest<'_>) -> Place {
+    let root = signed.root.as_deref().unwrap_or_default();
+    (
+        root.to_owned(),
+        signed.place().unwrap_or_default().to_owned(),
+    )
 }
 
 /// All runs up to a record.
@@ -50,17 +66,18 @@ impl Runs {
         self.unrecorded = self.unrecorded.saturating_add(missed);
     }
 
-    /// A `run` was granted. One with an argv is about to begin, one without is the same request
+    /// A request that begins a run was granted. One with an argv is about to begin, one without is the same request
     /// again.
     pub fn granted(&mut self, seen: &Seen<'_>, signed: &SignedRequest<'_>, page: &mut Page<'_>) {
         let Some(run) = named(seen, page) else { return };
         let Ok(id) = signed.id.parse() else {
             return page.fault("was signed with an id that is none");
         };
-        let (user, command) = (
-            seen.user.clone().into_owned(),
-            seen.command.clone().unwrap_or_default().into_owned(),
-        );
+        let command = match signed.right() {
+            Some(right) => format!("{}:{right}", signed.root.as_deref().unwrap_or_default()),
+            None => seen.command.clone().unwrap_or_default().into_owned(),
+        };
+        let user = seen.user.clone().into_owned();
         let request = (user.clone(), id);
         let earlier = self.requested.get(&request).copied();
         if seen.argv.is_none() {
@@ -80,6 +97,7 @@ impl Runs {
             asked: Some((user, command)),
             begun: false,
             started: false,
+            put: (signed.verb == "put").then(|| (place(signed), None)),
         };
         self.going.insert(run, going);
     }
@@ -118,8 +136,38 @@ impl Runs {
             asked: None,
             begun: false,
             started: false,
+            put: None,
         };
         self.going.insert(run, going);
+    }
+
+    /// A `commit` was granted: of a put of the same user that goes on, to the same place, once.
+    pub fn committed(&mut self, seen: &Seen<'_>, signed: &SignedRequest<'_>, page: &mut Page<'_>) {
+        let Some(run) = named(seen, page) else { return };
+        if self.over.contains_key(&run) {
+            return page.fault(format!("commits the run {run}, which has ended before"));
+        }
+        let Some(going) = self.going.get_mut(&run) else {
+            page.report.open.unknown_runs += 1;
+            return;
+        };
+        let Some((user, _)) = &going.asked else {
+            return;
+        };
+        let sum = signed.digest.as_deref().zip(signed.files.zip(signed.bytes));
+        match (&mut going.put, sum) {
+            (Some((to, committed)), Some((digest, (files, bytes))))
+                if *user == seen.user
+                    && *to == place(signed)
+                    && committed.is_none()
+                    && going.begun =>
+            {
+                *committed = Some((digest.to_owned(), files, bytes));
+            }
+            _ => page.fault(format!(
+                "commits the run {run}, which is no put of this user to this place that waits for it"
+            )),
+        }
     }
 
     /// A request that is about a run was granted. The run may be older than the trail.
@@ -167,6 +215,18 @@ impl Runs {
             page.report.open.without_start += 1;
         }
 
+        if let Some((_, committed)) = &going.put
+            && seen.reason.as_deref() == Some("exit")
+            && seen.number == Some(0)
+        {
+            let said = seen.digest.as_deref().zip(seen.files.zip(seen.bytes));
+            let said = said.map(|(digest, (files, bytes))| (digest.to_owned(), files, bytes));
+            if said.is_none() || said != *committed {
+                page.fault(format!(
+                    "says that the run {run} has placed what its user has not signed"
+                ));
+            }
+        }
         let Some((user, command)) = going.asked else {
             return;
         };

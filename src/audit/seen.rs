@@ -55,7 +55,19 @@ pub(super) struct Seen<'l> {
     #[serde(borrow, default)]
     pub command: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
+    pub root: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub path: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
     pub run: Option<Cow<'l, str>>,
+    #[serde(default)]
+    pub number: Option<u8>,
+    #[serde(borrow, default)]
+    pub digest: Option<Cow<'l, str>>,
+    #[serde(default)]
+    pub files: Option<u64>,
+    #[serde(default)]
+    pub bytes: Option<u64>,
     #[serde(default)]
     pub argv: Option<Vec<String>>,
     #[serde(default)]
@@ -101,11 +113,46 @@ pub(super) struct SignedRequest<'l> {
     #[serde(borrow, default)]
     pub command: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
+    pub root: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub path: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub digest: Option<Cow<'l, str>>,
+    #[serde(default)]
+    pub files: Option<u64>,
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    #[serde(borrow, default)]
     pub run: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
     pub reason: Option<Cow<'l, str>>,
     #[serde(default)]
     pub arguments: Arguments,
+}
+
+impl SignedRequest<'_> {
+    /// By which right over a root the request moves files; `None` where it moves none.
+    pub fn right(&self) -> Option<&'static str> {
+        let rights = [
+            ("list-files", "list"),
+            ("get", "get"),
+            ("put", "put"),
+            ("remove-files", "remove"),
+        ];
+        let found = rights.iter().find(|(verb, _)| *verb == self.verb);
+        found.map(|(_, right)| *right)
+    }
+
+    /// Whether the verb begins a run.
+    pub fn begins(&self) -> bool {
+        self.verb == "run" || self.right().is_some()
+    }
+
+    /// The path below the root, where the request names a root.
+    pub fn place(&self) -> Option<&str> {
+        self.root.as_ref()?;
+        Some(self.path.as_deref().unwrap_or_default())
+    }
 }
 
 /// The text of a login, as far as the record beside it must say the same.

@@ -258,7 +258,8 @@ impl<'v> Sessions<'v> {
         }
 
         let Some(text) = seen.signed.as_deref() else {
-            if may_withhold(seen, granted) && !has_effect(seen) {
+            let of_files = seen.root.is_some() || seen.path.is_some();
+            if may_withhold(seen, granted) && !has_effect(seen) && !of_files {
                 page.report.open.withheld += 1;
             } else {
                 page.fault(
@@ -405,6 +406,9 @@ fn may_withhold(seen: &Seen<'_>, granted: bool) -> bool {
     argument && ["run", "preview", "passwd"].contains(&&*seen.verb)
 }
 
+/// The argv of every transfer.
+const MOVER: &[&str] = &["ordaind", crate::policy::MOVER];
+
 /// What the record says of the request must be what was signed.
 fn says_what_was_signed(
     seen: &Seen<'_>,
@@ -417,15 +421,21 @@ fn says_what_was_signed(
     let command = signed.command.as_deref();
     let command = command.filter(|name| name.len() <= limits::NAME);
     page.same("command", seen.command.as_deref(), command);
+    let root = signed.root.as_deref();
+    let root = root.filter(|name| name.len() <= limits::NAME);
+    page.same("root", seen.root.as_deref(), root);
+    let path = signed.place();
+    let path = path.filter(|path| path.len() <= limits::FILE_PATH);
+    page.same("path", seen.path.as_deref(), path);
     if !granted {
         return;
     }
 
     let verb = signed.verb.as_ref();
-    let begins = verb == "run" && seen.argv.is_some();
+    let begins = signed.begins() && seen.argv.is_some();
     let reason = signed.reason.as_deref().filter(|_| begins);
     page.same("reason", seen.reason.as_deref(), reason);
-    if verb != "run" {
+    if !signed.begins() {
         page.same("run", seen.run.as_deref(), signed.run.as_deref());
     }
 
@@ -435,6 +445,12 @@ fn says_what_was_signed(
         }
         return;
     };
+    if signed.right().is_some() && seen.run_as.is_some() {
+        if words != MOVER || !seen.holes.is_empty() {
+            page.fault("has another argv than a mover has");
+        }
+        return;
+    }
     if !(verb == "run" || verb == "preview") || seen.run_as.is_none() || words.is_empty() {
         return page.fault("has an argv that does not belong to it, or lacks its account");
     }

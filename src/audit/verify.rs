@@ -228,7 +228,8 @@ impl<'v> Verifier<'v> {
                     .as_ref()
                     .map(|signed| (signed, signed.verb.as_ref()))
                 {
-                    Some((signed, "run")) => self.runs.granted(seen, signed, page),
+                    Some((signed, "commit")) => self.runs.committed(seen, signed, page),
+                    Some((signed, _)) if signed.begins() => self.runs.granted(seen, signed, page),
                     Some((_, "attach" | "signal" | "cancel")) => self.runs.about(seen, page),
                     _ => {}
                 }

@@ -137,7 +137,20 @@ impl Session {
         name: impl Into<RequestName>,
         waits: impl FnMut(Queued),
     ) -> Result<Run, ClientError> {
-        self.open_with(&verb::Run(invocation), name.into())
+        self.ask_for(&verb::Run(invocation), name, waits).await
+    }
+
+    /// Asks for something that begins a run, as [`Session::ask_for_run`] does for a command.
+    ///
+    /// # Errors
+    /// What [`Session::run`] says.
+    pub async fn ask_for<V: Verb>(
+        &self,
+        verb: &V,
+        name: impl Into<RequestName>,
+        waits: impl FnMut(Queued),
+    ) -> Result<Run, ClientError> {
+        self.open_with(verb, name.into())
             .await?
             .begun(&Due::fresh(), waits)
             .await

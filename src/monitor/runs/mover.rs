@@ -201,14 +201,28 @@ fn shut(socket: &OwnedFd) {
     }
 }
 
-/// Somebody has signed what a put of theirs is to place.
+/// A put that can be committed, and with what.
+pub struct Committing(Rc<Mover>, Sum);
+
+impl Committing {
+    /// It is committed.
+    pub fn done(self) {
+        let Self(mover, sum) = self;
+        mover.committed.set(Some(sum));
+        mover.settle();
+    }
+}
+
+/// Looks for the put of which somebody has signed what it is to place.
 ///
 /// # Errors
 /// When there is no such put, or it was committed before.
-pub fn commit(state: &Shared, grant: &Grant<Commit>) -> Result<(), Denied> {
+pub fn commit(state: &Shared, grant: &Grant<Commit>) -> Result<Committing, Denied> {
     let asked = grant.verb();
     let runs = state.runs.going.borrow();
-    let run = runs.get(grant.allowed()).filter(|run| run.over.is_none());
+    let run = runs
+        .get(grant.allowed())
+        .filter(|run| run.over.is_none() && run.has_begun());
     let mover = run.and_then(|run| run.mover.clone());
     let mover = mover.ok_or_else(Denied::no_such_run)?;
     let moving = &mover.moving;
@@ -230,11 +244,10 @@ pub fn commit(state: &Shared, grant: &Grant<Commit>) -> Result<(), Denied> {
         let text = "this run was committed already";
         return Err(Denied::new(Code::IdReused, text));
     }
-    mover.committed.set(Some(Sum {
+    let sum = Sum {
         digest,
         files: asked.files,
         bytes: asked.bytes,
-    }));
-    mover.settle();
-    Ok(())
+    };
+    Ok(Committing(mover, sum))
 }

@@ -42,9 +42,20 @@ begins! { ListFiles Get Put RemoveFiles }
 
 impl Serve for Commit {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
+        /// The rule by which a commit is refused that the policy has granted.
+        const RULE: &str = "a put is committed once, while it goes on";
+
+        let committing = match runs::commit(state, &grant) {
+            Ok(committing) => committing,
+            Err(denied) => {
+                let record = asked.record(grant.verb());
+                let record = record.refused(denied.code, RULE, &denied.text);
+                return asked.refuse(state, &record, denied.clone());
+            }
+        };
         let run = grant.allowed().to_string();
         asked.done(state, &asked.granted(&grant).with_run(&run), || {
-            runs::commit(state, &grant)?;
+            committing.done();
             Ok(Committed {
                 committed: run.clone(),
             })
