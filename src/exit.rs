@@ -165,7 +165,7 @@ pub struct End {
     pub verified: bool,
     /// What was moved, of a run that moves files and has come so far.
     #[serde(default)]
-    pub moved: Option<Moved>,
+    pub moved: Option<Box<Moved>>,
 }
 
 /// What a run has moved, by its mover's word.

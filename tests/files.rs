@@ -760,7 +760,7 @@ fn check_spells_out_roots_and_warns_of_what_is_in_them() {
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
-    let access = stdout(&server.ordaind(&["access", "--user", "bob"]));
+    let access = stdout(&server.ordaind(&["access", "bob"]));
     assert!(access.contains("site:get"), "{access}");
     assert!(!access.contains("site:put"), "{access}");
 }

@@ -45,6 +45,8 @@ mod machine;
 mod names;
 #[cfg(target_os = "linux")]
 mod outline;
+#[cfg(target_os = "linux")]
+mod parts;
 mod pattern;
 #[cfg(target_os = "linux")]
 mod penalties;

@@ -3,7 +3,7 @@
 use super::acknowledge::acknowledge;
 use super::fault::Faults;
 use super::names;
-use super::policy::Parts;
+use super::parts::Parts;
 use super::reader::{Item, Table};
 use super::values::sources;
 use super::warning::{Subject, Warning};

@@ -114,7 +114,10 @@ fn asker_of(policy: &Policy) -> Asker<'static> {
 fn no_right_implies_another_and_a_role_narrows_what_a_root_allows() {
     use Right::{Get, List, Put, Remove};
     let all = &Right::ALL;
-    let rows: &[(&[&str], &[&str], &[Right], &[Right])] = &[
+    /// What a role grants and denies, what the root allows, and what comes of it.
+    type Row<'r> = (&'r [&'r str], &'r [&'r str], &'r [Right], &'r [Right]);
+
+    let rows: &[Row<'_>] = &[
         (&[], &[], all, &[]),
         (&["site"], &[], all, all),
         (&["site"], &[], &[List, Get], &[List, Get]),

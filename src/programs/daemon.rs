@@ -79,7 +79,13 @@ fn of_our_own() -> Option<Status> {
             Status::FAULT
         })
     } else if argument == crate::mover::MOVER {
-        Some(crate::mover::serve())
+        Some(match sys::confine_mover() {
+            Ok(()) => crate::mover::serve(),
+            Err(why) => {
+                complain(&format!("ordaind: mover: {why}"));
+                Status::FAULT
+            }
+        })
     } else {
         None
     }

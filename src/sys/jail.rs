@@ -4,7 +4,7 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, sock_filter};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter, sock_filter};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -184,34 +184,100 @@ fn without_x32(filter: BpfProgram) -> BpfProgram {
 pub fn no_network() -> Result<&'static [sock_filter], String> {
     static FILTER: OnceLock<Result<BpfProgram, String>> = OnceLock::new();
     let made = FILTER.get_or_init(|| {
-        let arch = std::env::consts::ARCH
-            .try_into()
-            .map_err(|fault| format!("seccomp: {fault}"))?;
-        let refused = [
+        refusing(&[
             libc::SYS_socket,
             libc::SYS_io_uring_setup,
             libc::SYS_io_uring_enter,
             libc::SYS_io_uring_register,
-        ];
-
-        let rules = refused.into_iter().map(|call| (call, Vec::new())).collect();
-        SeccompFilter::new(
-            rules,
-            SeccompAction::Allow,
-            SeccompAction::Errno(libc::EACCES as u32),
-            arch,
-        )
-        .and_then(BpfProgram::try_from)
-        .map(without_x32)
-        .map_err(|fault| format!("seccomp: {fault}"))
+        ])
     });
 
     made.as_deref().map_err(Clone::clone)
 }
 
+/// The filter that makes these calls fail.
+fn refusing(calls: &[libc::c_long]) -> Result<BpfProgram, String> {
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(|fault| format!("seccomp: {fault}"))?;
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EACCES as u32),
+        arch,
+    )
+    .and_then(BpfProgram::try_from)
+    .map(without_x32)
+    .map_err(|fault| format!("seccomp: {fault}"))
+}
+
+/// What a mover has no use for: to start programs, to look into others, to give files away, to lend
+/// them rights, to make devices, to leave its place.
+const NOT_A_MOVERS: &[libc::c_long] = &[
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_mknodat,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_mount,
+    libc::SYS_chroot,
+    libc::SYS_bpf,
+    libc::SYS_userfaultfd,
+    libc::SYS_perf_event_open,
+    libc::SYS_io_uring_setup,
+];
+
+/// Gives up for good what a mover has no use for, and keeps other processes of its account from
+/// looking into it. For a process of a single thread.
+///
+/// # Errors
+/// A sentence that says which part failed.
+pub fn confine_mover() -> Result<(), String> {
+    super::undumpable().map_err(|fault| format!("PR_SET_DUMPABLE: {fault}"))?;
+    // SAFETY: prctl with numbers only.
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+        let fault = io::Error::last_os_error();
+        return Err(format!("PR_SET_NO_NEW_PRIVS: {fault}"));
+    }
+    apply_filter(&refusing(NOT_A_MOVERS)?).map_err(|fault| format!("seccomp: {fault}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mover_starts_no_program_and_gives_nothing_away() {
+        // SAFETY: the child makes system calls, and ends by one.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let confined = confine_mover().is_ok();
+            // SAFETY: as above; each call gets numbers that name nothing, or null pointers.
+            unsafe {
+                let refused = |call: libc::c_long| {
+                    libc::syscall(call, -1, 0, 0, 0, 0) < 0
+                        && *libc::__errno_location() == libc::EACCES
+                };
+                let all = NOT_A_MOVERS.iter().all(|call| refused(*call));
+                let works = libc::syscall(libc::SYS_getppid) > 0;
+                libc::_exit(i32::from(!(confined && all && works)));
+            }
+        }
+        let mut status = 0;
+        // SAFETY: a child of ours that nobody else waits for.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(status, 0);
+    }
 
     /// The error number that a call with no arguments that make sense gets behind the filter.
     fn answer(call: libc::c_long) -> i32 {

@@ -82,7 +82,7 @@ pub use file::{
 pub use foreign::{Foreign, Held, closing_hangs};
 pub use interface::{in_zone, with_named_zone};
 #[cfg(target_os = "linux")]
-pub use jail::{Files, Reach};
+pub use jail::{Files, Reach, confine_mover};
 #[cfg(target_os = "linux")]
 pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
 #[cfg(target_os = "linux")]

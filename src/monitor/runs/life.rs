@@ -61,7 +61,7 @@ pub async fn live(
     if let Some(mover) = mover {
         mover.drain(state);
         let how = (reason.word(), reason.number());
-        end.moved = mover.moved(state, grant.request(), how);
+        end.moved = mover.moved(state, grant.request(), how).map(Box::new);
     }
     if let Some(left) = left {
         left::watch(state, run, left);

@@ -224,10 +224,9 @@ unsafe fn keep_descriptors(shared: *mut Shared) -> Kept {
             -1 => -1,
             rules => moved(shared, rules),
         };
-        let passed = match plan.passed {
-            Some([first, second]) => Some([moved(shared, first), moved(shared, second)]),
-            None => None,
-        };
+        let passed = plan
+            .passed
+            .map(|[first, second]| [moved(shared, first), moved(shared, second)]);
         Kept {
             executable,
             rules,
