@@ -793,3 +793,52 @@ fn a_root_that_is_removed_or_exchanged_is_never_left() {
         assert_ne!(run.collect().await.unwrap().2.number, Some(0));
     });
 }
+
+#[test]
+fn a_keeper_passes_on_what_a_mover_needs() {
+    let setup = Server::new().best_effort();
+    std::fs::create_dir(setup.path("site")).unwrap();
+    let server = started(setup, "", "");
+    block(async {
+        let session = server.session("alice").await;
+        let ended = placed(&session, "page", b"kept").await;
+        assert_eq!(ended.number, Some(0));
+        let run = begin(&session, &get("page")).await.unwrap();
+        let (output, _, ended) = run.collect().await.unwrap();
+        assert_eq!(read(&output).0[0].1, b"kept");
+        assert!(ended.receipt.is_some());
+    });
+}
+
+#[test]
+fn a_network_process_that_dies_places_nothing() {
+    let server = server("");
+    block(async {
+        let session = server.session("carol").await;
+        let (bytes, _) = stream(&vec![b'x'; 300_000]);
+        let run = sent(&session, "page", &bytes).await;
+        server.wait_for_records("start", 1);
+        server.kill_frontend();
+        assert!(run.collect().await.is_err());
+    });
+    server.wait_for_records("end", 1);
+    assert_ne!(server.records("end")[0]["number"], 0);
+    assert_eq!(visible(&server.path("site")), [""; 0]);
+}
+
+#[test]
+fn a_user_who_is_locked_places_nothing() {
+    let server = server("");
+    block(async {
+        let session = server.session("carol").await;
+        let (bytes, sum) = stream(b"page");
+        let run = sent(&session, "page", &bytes).await;
+        let id = run.id().unwrap();
+        assert!(server.ordaind(&["lock", "carol"]).status.success());
+        assert!(session.ask(&commit(id, "page", sum)).await.is_err());
+        drop(run);
+    });
+    server.wait_for_records("end", 1);
+    assert_eq!(server.records("end")[0]["reason"], "revoked");
+    assert_eq!(visible(&server.path("site")), [""; 0]);
+}
