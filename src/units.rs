@@ -1,5 +1,6 @@
 //! Durations and sizes as people write them.
 
+use std::fmt;
 use std::time::Duration;
 
 /// `500ms`, `60s`, `30m`, `2h`, `1d`.
@@ -45,6 +46,23 @@ pub fn size(text: &str) -> Option<u64> {
     };
 
     number.checked_mul(unit)
+}
+
+/// Bytes for people.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.iter().find(|(unit, _)| self.0 >= *unit) {
+            Some((unit, name)) => {
+                let tenths = u128::from(self.0) * 10 / u128::from(*unit);
+                write!(out, "{}.{} {name}", tenths / 10, tenths % 10)
+            }
+            None => write!(out, "{} bytes", self.0),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use super::destination::Destination;
 use super::listed;
 use super::many::{HEADING, ManyArgs, Pause};
+use super::moved::{CP_HELP, CatArgs, CpArgs, LsArgs, RmArgs, SyncArgs};
 use super::place::Place;
 use crate::fleet::{Batches, MostFailures};
 use crate::host::Host;
 use crate::ids::FleetId;
 use crate::verb::{
-    Attach, Cancel, Describe, Explain, List, Passwd, Preview, Run, Runs, Sessions, Signal, Verb,
-    Whoami,
+    Attach, Cancel, Describe, Explain, Files, List, Passwd, Preview, Run, Runs, Sessions, Signal,
+    Verb, Whoami,
 };
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -148,6 +149,23 @@ pub enum ClientVerb {
         #[command(subcommand)]
         verb: Option<FleetVerb>,
     },
+    /// `ordain files`.
+    #[command(about = Files::SUMMARY)]
+    Files {
+        /// `[user@]host[:port]`
+        host: Place,
+    },
+    /// List what is below a root of a host
+    Ls(LsArgs),
+    /// Print a file of a host
+    Cat(CatArgs),
+    /// Copy files to a host or from one: whole, proved, and only what is not there yet
+    #[command(after_help = CP_HELP)]
+    Cp(CpArgs),
+    /// Remove a file of a host, or a folder with all that is in it
+    Rm(RmArgs),
+    /// Make a folder of a host like one here, or one here like one there
+    Sync(SyncArgs),
     /// Print the keys that servers show, as lines of known_servers; compare each with what
     /// `ordaind fingerprint` prints there
     Keyscan {

@@ -9,6 +9,7 @@ mod daemon;
 mod destination;
 mod listed;
 mod many;
+mod moved;
 mod place;
 mod words;
 
@@ -19,5 +20,6 @@ pub use complete::{Candidate, Completing, completing};
 pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb, SaidOfUser, UserVerb};
 pub use destination::Destination;
 pub use many::{ManyArgs, Pause};
+pub use moved::{Asked, CatArgs, CpArgs, LsArgs, RmArgs, Side, SyncArgs, There};
 pub use place::{Place, Set};
 pub use words::{Given, Spoken, WordFault, assign, speak};

@@ -12,7 +12,7 @@ use crate::credential::random;
 use crate::ids::{RequestId, RunId};
 use crate::limits::RESUME_MOST;
 use crate::protocol::{Code, Ended, Queued, RequestName, Started};
-use crate::verb::{Attach, Invocation};
+use crate::verb::{self, Attach, Invocation, Verb};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -81,19 +81,30 @@ impl Durable {
     /// # Errors
     /// What [`Durable::start`] says.
     pub async fn start_as(
-        mut name: RequestName,
+        name: RequestName,
         options: Options,
         session: Session,
         invocation: Invocation,
+        waits: impl FnMut(Queued),
+    ) -> Result<Self, ClientError> {
+        Self::begin(name, options, session, &verb::Run(invocation), waits).await
+    }
+
+    /// Begins a run by a verb that begins one, as [`Durable::start`] does for a command.
+    ///
+    /// # Errors
+    /// What [`Durable::start`] says.
+    pub async fn begin<V: Verb>(
+        mut name: RequestName,
+        options: Options,
+        session: Session,
+        verb: &V,
         mut waits: impl FnMut(Queued),
     ) -> Result<Self, ClientError> {
         let (mut session, mut lost) = (session, None::<Instant>);
         let mut pause = Duration::ZERO;
         let run = loop {
-            let error = match session
-                .ask_for_run(invocation.clone(), name.clone(), &mut waits)
-                .await
-            {
+            let error = match session.ask_for(verb, name.clone(), &mut waits).await {
                 Ok(run) => break run,
                 Err(error) => error,
             };

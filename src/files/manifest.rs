@@ -72,7 +72,7 @@ impl Target {
         loop {
             rest = match rest {
                 [b'.', b'.'] => &[],
-                [b'.', b'.', b'/', rest @ ..] => rest,
+                [b'.', b'.', b'/', rest @ ..] if !rest.is_empty() => rest,
                 _ => break,
             };
             up = up.checked_add(1)?;

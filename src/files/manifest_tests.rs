@@ -88,6 +88,8 @@ fn links_lead_inside_or_are_none() {
         ("", "a"),
         ("b//c", "a"),
         ("b\n", "a"),
+        ("b/", "a"),
+        ("../", "d/a"),
         ("b", ""),
         (".ordain-x", "a"),
     ] {

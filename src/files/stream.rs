@@ -148,6 +148,8 @@ pub enum Fault {
     NotEmpty,
     /// The system has failed.
     System,
+    /// A folder has the name that a file is to get.
+    Taken,
 }
 
 impl Fault {
@@ -176,6 +178,9 @@ impl Fault {
             Self::Differs => "what has come is not what was said would come",
             Self::NotEmpty => "the folder is not empty",
             Self::System => "the system has failed",
+            Self::Taken => {
+                "a folder has that name (with `/` behind it, a copy goes into the folder)"
+            }
         }
     }
 }

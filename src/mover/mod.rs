@@ -5,6 +5,7 @@ mod content;
 mod incoming;
 mod place;
 mod port;
+mod ready;
 mod receive;
 mod records;
 mod remove;
@@ -15,7 +16,8 @@ mod staged;
 
 pub use place::place;
 pub use port::Monitor;
-pub use receive::{Expected, Receiving, seeds_of};
+pub use ready::seeds_of;
+pub use receive::{Expected, Receiving};
 pub use records::{Reader, Stop, Writer};
 pub use scope::{At, Place, Scope, Visit, walk};
 pub use seeds::{Index, tell_pieces};
@@ -212,12 +214,19 @@ fn write(
 ) -> Result<Ended, Stop> {
     let place_of = scope.place(root)?;
     let mut receiving = Receiving::new(scope, &place_of, expected, whole, random())?;
-    let sum = receiving.take(&mut Reader::new(input), out, |path, _| {
+    let taken = receiving.take(&mut Reader::new(input), out, |path, _| {
         if scope.rules.names {
             return monitor.name(path);
         }
         Ok(())
-    })?;
+    });
+    let sum = match taken {
+        Ok(sum) => sum,
+        Err(stop) => {
+            receiving.end(&stop);
+            return Err(stop);
+        }
+    };
     monitor.sum(sum)?;
     out.put(&Record::Done(sum))?;
     out.flush()?;

@@ -1,9 +1,10 @@
 //! What has come gets its names: sure on the disk first, then one after the other in their order.
 
-use super::receive::{Ready, Receiving, Waiting};
+use super::ready::{Ready, Waiting};
+use super::receive::Receiving;
 use super::records::Stop;
 use super::scope::{Scope, failed, told};
-use super::staged::remove;
+use super::staged::{remove, remove_left};
 use crate::files::stream::{Fault, Told};
 use crate::files::{Below, Sync};
 use crate::limits::FILES_SYNCED;
@@ -35,13 +36,19 @@ pub fn place(
             tell(told(&waiting.path, Fault::Absent));
             continue;
         };
-        if let Err(fault) = one(&ready, &folder, &name, waiting) {
-            faults += 1;
-            tell(failed(&waiting.path, &fault));
+        match one(&ready, &folder, &name, waiting) {
+            Ok(()) if waiting.was_left => remove_left(&folder, &name),
+            Ok(()) => {}
+            Err(fault) => {
+                faults += 1;
+                tell(failed(&waiting.path, &fault));
+            }
         }
         touched = Some((above, folder));
     }
     leave(scope, touched)?;
+    // Until here nobody has taken any of it for left behind.
+    drop(ready.held);
     Ok(faults)
 }
 

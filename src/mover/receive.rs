@@ -1,13 +1,14 @@
 //! What comes: written beside its place, and placed only when that is allowed.
 
 use super::incoming::{Came, Incoming};
+use super::ready::{Ready, Waiting, seeds_of, worth};
 use super::records::{Reader, Stop, Writer};
 use super::scope::{At, Place, Scope, failed, told};
-use super::staged::{Left, Staged, remove};
+use super::staged::{Left, Staged};
 use crate::files::stream::{Fault, FileHead, Head, LinkHead, Record, Told};
 use crate::files::{Below, Entry, Manifest, Mode, Sum, Sync, What};
-use crate::limits::{FILE_ASKED, FILES_SYNCED};
-use crate::sys::{Folder, Found, FoundKind, set_file};
+use crate::limits::FILES_SYNCED;
+use crate::sys::{Folder, FoundKind, set_file, try_hold};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -42,6 +43,8 @@ pub struct Receiving<'r> {
     waiting: Vec<Waiting>,
     /// Files that are to be made sure of one by one, as long as there are few.
     unsure: Vec<File>,
+    /// New folders, as long as there are few, so that nobody takes them for left behind.
+    held: Vec<Folder>,
     written: u64,
     total: u64,
     count: u64,
@@ -64,14 +67,28 @@ struct Level {
     seeds: Option<Folder>,
 }
 
-/// What has come and is to be placed.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub path: Below,
-    /// Whether it is a file or link; else a folder.
-    pub is_file: bool,
-    /// Whether something had its name when it came.
-    pub replaces: bool,
+impl Level {
+    /// One that is there.
+    const fn there(path: Below, folder: Folder) -> Self {
+        Self {
+            path,
+            folder,
+            is_new: false,
+            head: None,
+            left: None,
+            seeds: None,
+        }
+    }
+
+    /// One that nobody sees yet.
+    fn new(head: &Head, folder: Folder, seeds: Option<Folder>) -> Self {
+        Self {
+            is_new: true,
+            head: Some((head.mode, head.time)),
+            seeds,
+            ..Self::there(head.path.clone(), folder)
+        }
+    }
 }
 
 /// Faults that are kept to be told; more are counted.
@@ -93,14 +110,7 @@ impl<'r> Receiving<'r> {
             Place::Root(folder) => (folder.again()?, None),
             Place::In(folder, name) => (folder.again()?, Some(name.clone())),
         };
-        let outer = Level {
-            path: Below::root(),
-            folder,
-            is_new: false,
-            head: None,
-            left: None,
-            seeds: None,
-        };
+        let outer = Level::there(Below::root(), folder);
         Ok(Self {
             scope,
             expected,
@@ -113,6 +123,7 @@ impl<'r> Receiving<'r> {
             skipped: None,
             waiting: Vec::new(),
             unsure: Vec::new(),
+            held: Vec::new(),
             written: 0,
             total: 0,
             count: 0,
@@ -266,7 +277,8 @@ impl<'r> Receiving<'r> {
         Ok(())
     }
 
-    /// The folder that things are to come into: the one that is there, or a new one.
+    /// The folder that things are to come into: the one that is there, or a new one. None for the root
+    /// itself, which is open already.
     fn open_folder(&mut self, head: &Head) -> Result<Option<Level>, Told> {
         let path = &head.path;
         if !self.scope.takes_folder(path) {
@@ -276,62 +288,56 @@ impl<'r> Receiving<'r> {
             return Ok(None);
         };
         let replaces_whole = self.replaces_whole && path.is_root();
-        let Self { levels, staged, .. } = self;
-        let Some(outer) = levels.last_mut() else {
+        let Some(outer) = self.levels.last_mut() else {
             return Err(told(path, Fault::System));
         };
         let fault = |fault: io::Error| failed(path, &fault);
-        let new = |folder: Folder, seeds: Option<Folder>| Level {
-            path: path.clone(),
-            folder,
-            is_new: true,
-            head: Some((head.mode, head.time)),
-            left: None,
-            seeds,
-        };
         if outer.is_new {
             let folder = outer.folder.make_folder(&name).map_err(fault)?;
-            let seeds = outer
-                .seeds
-                .as_ref()
-                .and_then(|seeds| seeds.folder(&name).ok());
-            return Ok(Some(new(folder, seeds)));
+            let seeds = outer.seeds.as_ref();
+            let seeds = seeds.and_then(|seeds| seeds.folder(&name).ok());
+            return Ok(Some(Level::new(head, folder, seeds)));
         }
         let replaces = match outer.folder.look(&name) {
             Ok(found) if found.kind == FoundKind::Folder && !replaces_whole => {
-                return Ok(Some(Level {
-                    path: path.clone(),
-                    folder: outer.folder.folder(&name).map_err(fault)?,
-                    is_new: false,
-                    head: None,
-                    left: None,
-                    seeds: None,
-                }));
+                let folder = outer.folder.folder(&name).map_err(fault)?;
+                return Ok(Some(Level::there(path.clone(), folder)));
             }
-            Ok(found) if found.kind == FoundKind::Folder => {
-                if !self.scope.rules.replace {
-                    return Err(told(path, Fault::Exists));
-                }
-                true
+            Ok(found) if found.kind != FoundKind::Folder => {
+                return Err(told(path, Fault::NoFolder));
             }
-            Ok(_) => return Err(told(path, Fault::NoFolder)),
+            Ok(_) if !self.scope.rules.replace => return Err(told(path, Fault::Exists)),
+            Ok(_) => true,
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => false,
             Err(fault) => return Err(failed(path, &fault)),
         };
+        self.stage_folder(head, &name, replaces).map(Some)
+    }
+
+    /// A new folder beside its place.
+    fn stage_folder(&mut self, head: &Head, name: &[u8], replaces: bool) -> Result<Level, Told> {
+        let fault = |fault: io::Error| failed(&head.path, &fault);
+        let Some(outer) = self.levels.last_mut() else {
+            return Err(told(&head.path, Fault::System));
+        };
         let left = outer.left.get_or_insert_with(|| Left::of(&outer.folder));
         let seeds = left
-            .youngest_folder(&name)
+            .youngest_folder(name)
             .and_then(|name| outer.folder.folder(name).ok());
         let folder = outer
             .folder
-            .make_folder(&staged.name(&name))
+            .make_folder(&self.staged.name(name))
             .map_err(fault)?;
+        if self.held.len() < FILES_SYNCED && folder.try_hold().is_ok() {
+            self.held.extend(folder.again());
+        }
         self.waiting.push(Waiting {
-            path: path.clone(),
+            path: head.path.clone(),
             is_file: false,
             replaces,
+            was_left: seeds.is_some(),
         });
-        Ok(Some(new(folder, seeds)))
+        Ok(Level::new(head, folder, seeds))
     }
 
     /// The name that an entry has in its folder; none of the root itself.
@@ -375,7 +381,11 @@ impl<'r> Receiving<'r> {
         };
         let made = match is_written {
             true => self
-                .begin(&head.path, head.size, |at| at.folder.create(at.name))
+                .begin(&head.path, head.size, |at| {
+                    let file = at.folder.create(at.name)?;
+                    // While it is open, nobody takes it for left behind.
+                    try_hold(&file).map(|()| file)
+                })
                 .map(Some),
             false => Ok(None),
         };
@@ -471,14 +481,15 @@ impl<'r> Receiving<'r> {
             Ok(found) => match found.kind {
                 FoundKind::File | FoundKind::Link if self.scope.rules.replace => true,
                 FoundKind::File | FoundKind::Link => return Err(told(path, Fault::Exists)),
-                FoundKind::Folder => return Err(told(path, Fault::Folder)),
+                FoundKind::Folder => return Err(told(path, Fault::Taken)),
                 FoundKind::Special => return Err(told(path, Fault::Special)),
             },
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => false,
             Err(fault) => return Err(failed(path, &fault)),
         };
         // Whoever was interrupted here before has left something, which must not stay for ever.
-        let _ = level.left.get_or_insert_with(|| Left::of(folder));
+        let left = level.left.get_or_insert_with(|| Left::of(folder));
+        let was_left = left.largest(&name).is_some();
         let name = self.staged.name(&name);
         let made = make(At {
             folder,
@@ -489,6 +500,7 @@ impl<'r> Receiving<'r> {
             path: path.clone(),
             is_file: true,
             replaces,
+            was_left,
         });
         Ok(made)
     }
@@ -541,55 +553,22 @@ impl<'r> Receiving<'r> {
             staged: self.staged,
             waiting: self.waiting,
             unsure: self.unsure,
+            held: self.held,
             written: self.written,
             fault_count: self.fault_count,
         }
     }
 
-    /// Removes all that has come.
-    pub fn discard(self) {
-        let ready = self.ready();
-        for waiting in &ready.waiting {
-            if let Some((folder, name)) = ready.find(&waiting.path) {
-                remove(&folder, &ready.staged.name(&name));
-            }
+    /// Ends for this reason: what was cut off stays for the next attempt, and what was no honest stream
+    /// goes.
+    pub fn end(self, stop: &Stop) {
+        if !matches!(stop, Stop::Cut | Stop::Io(_)) {
+            self.discard();
         }
     }
-}
 
-/// What is here of a file that is to have this name: what an earlier attempt has left, and what has the
-/// name. What is too small is not worth it.
-pub fn seeds_of(folder: &Folder, left: &Left, name: &[u8]) -> Vec<File> {
-    let left = left.largest(name).and_then(|name| folder.file(name).ok());
-    let there = folder.file(name).ok();
-    left.into_iter().chain(there).filter_map(worth).collect()
-}
-
-fn worth((file, found): (File, Found)) -> Option<File> {
-    (found.size >= FILE_ASKED).then_some(file)
-}
-
-/// What has come and may be placed.
-pub(super) struct Ready {
-    pub outer: Option<Folder>,
-    pub name: Option<Vec<u8>>,
-    pub staged: Staged,
-    pub waiting: Vec<Waiting>,
-    pub unsure: Vec<File>,
-    pub written: u64,
-    pub fault_count: u64,
-}
-
-impl Ready {
-    /// The folder that an entry is in, gone to anew, and its name there.
-    pub fn find(&self, path: &Below) -> Option<(Folder, Vec<u8>)> {
-        let mut at = self.outer.as_ref()?.again().ok()?;
-        let Some((folder, name)) = path.folder().zip(path.name()) else {
-            return Some((at, self.name.clone()?));
-        };
-        for name in self.name.as_deref().into_iter().chain(folder.names()) {
-            at = at.folder(name).ok()?;
-        }
-        Some((at, name.to_vec()))
+    /// Removes all that has come.
+    pub fn discard(self) {
+        self.ready().discard();
     }
 }

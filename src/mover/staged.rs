@@ -4,7 +4,7 @@
 use crate::encoding::base32;
 use crate::files::RESERVED;
 use crate::limits::FILE_LEFT;
-use crate::sys::{Folder, Found, FoundKind};
+use crate::sys::{Folder, Found, FoundKind, try_hold};
 use std::time::UNIX_EPOCH;
 
 /// How the files of one transfer are named while they come.
@@ -88,6 +88,23 @@ impl Left {
         let fits =
             move |(name, found): &&(Vec<u8>, Found)| name.starts_with(&of) && found.kind == kind;
         self.0.iter().filter(fits)
+    }
+}
+
+/// Removes what others have left that was to have this name, as far as nobody is at it: it has served its
+/// purpose.
+pub fn remove_left(folder: &Folder, name: &[u8]) {
+    for (left, found) in Left::of(folder).0 {
+        if !left.starts_with(&of(name)) {
+            continue;
+        }
+        let is_held = match found.kind {
+            FoundKind::Folder => folder.folder(&left).and_then(|inner| inner.try_hold()),
+            _ => folder.file(&left).and_then(|(file, _)| try_hold(&file)),
+        };
+        if is_held.is_ok() {
+            remove(folder, &left);
+        }
     }
 }
 

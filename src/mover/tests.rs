@@ -462,7 +462,7 @@ fn what_may_not_be_replaced_stays_and_the_rest_comes() {
         &input,
     );
     assert_eq!(ended.unwrap(), Ended::Partly);
-    assert_eq!(shown(&stream)[..2], ["fault a Exists", "fault d Folder"]);
+    assert_eq!(shown(&stream)[..2], ["fault a Exists", "fault d Taken"]);
     let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
     assert_eq!((read("a"), read("b")), ("old".into(), "new".into()));
     assert!(at("d").is_dir());
@@ -655,6 +655,11 @@ fn what_was_interrupted_goes_on_where_it_was() {
     assert_eq!(ended.unwrap(), Ended::Done);
     assert!(again < 256 * 1024, "{again} bytes were sent twice");
     assert!(std::fs::read(root.path().join("f")).unwrap() == bytes);
+    assert_eq!(
+        std::fs::read_dir(root.path()).unwrap().count(),
+        1,
+        "nothing is left"
+    );
 }
 
 #[test]

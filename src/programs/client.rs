@@ -5,8 +5,8 @@ use super::output::{self, Finished};
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
 use super::verbs::{commands, keyscan, nodes, passwd, runs, sessions};
-use super::{complain, complete, enter, fleet, say, say_json};
-use crate::cli::{ClientArgs, ClientVerb, Place};
+use super::{complain, complete, enter, fleet, moves, say, say_json};
+use crate::cli::{ClientArgs, ClientVerb, Place, Side};
 use crate::client::ClientError;
 use crate::exit::{Human, Status};
 use crate::limits::CONNECT;
@@ -168,7 +168,19 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
         | ClientVerb::Attach { host, .. }
         | ClientVerb::Output { host, .. }
         | ClientVerb::Signal { host, .. }
+        | ClientVerb::Files { host }
         | ClientVerb::Cancel { host, .. } => host,
+        ClientVerb::Ls(ls) => &ls.there.host,
+        ClientVerb::Cat(cat) => &cat.there.host,
+        ClientVerb::Rm(rm) => &rm.there.host,
+        ClientVerb::Cp(cp) => match cp.there() {
+            Some(there) => &there.host,
+            None => return None,
+        },
+        ClientVerb::Sync(sync) => match sync.there() {
+            Some(there) => &there.host,
+            None => return None,
+        },
         ClientVerb::Keyscan { .. }
         | ClientVerb::Nodes(_)
         | ClientVerb::Hosts { .. }
@@ -184,10 +196,18 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         ClientVerb::Fleet { verb } => return fleet::fleets(args, verb.as_ref()).await,
         _ => {}
     }
-    let place =
-        place(args).ok_or_else(|| ClientError::new(Code::Internal, "a verb of a host has none"))?;
+    let place = place(args).ok_or_else(|| {
+        ClientError::new(
+            Code::Usage,
+            "one side is HOST:ROOT/PATH, and the other is here (`ordain files HOST` shows the roots)",
+        )
+    })?;
     let destination = match place {
         Place::One(one) if !is_for_many(args) => one,
+        _ if moves_files(&args.verb) => {
+            let text = "files are moved from and to one host at a time";
+            return Err(ClientError::new(Code::Usage, text));
+        }
         place => return fleet::many(args, place).await,
     };
     let known = hosts(args)?;
@@ -227,9 +247,22 @@ const fn is_for_many(args: &ClientArgs) -> bool {
     args.many.is_said() || by_verb
 }
 
+/// Whether a verb moves files.
+const fn moves_files(verb: &ClientVerb) -> bool {
+    matches!(
+        verb,
+        ClientVerb::Ls(_)
+            | ClientVerb::Cat(_)
+            | ClientVerb::Cp(_)
+            | ClientVerb::Rm(_)
+            | ClientVerb::Sync(_)
+    )
+}
+
 /// Whether standard input says something that can be read only once.
 fn asks_stdin(args: &ClientArgs) -> bool {
     args.password_stdin
+        || matches!(&args.verb, ClientVerb::Cp(cp) if cp.from == Side::Standard)
         || matches!(&args.verb, ClientVerb::Run(run) if run.words().iter().any(|word| word.ends_with("@-")))
 }
 
@@ -346,13 +379,29 @@ pub async fn attempt(
             *begun = true;
             passwd::passwd(args, target, &session, new_password_file.as_deref()).await
         }
+        verb if moves_files(verb) || matches!(verb, ClientVerb::Files { .. }) => {
+            // What was moved may be asked for again, and moves nothing twice; what was removed is gone.
+            *begun = true;
+            let server = moves::Server {
+                args,
+                target,
+                session: &session,
+            };
+            move_files(server, verb).await
+        }
         ClientVerb::Whoami { .. } => sessions::whoami(args, &session).await,
         ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, &session).await,
         ClientVerb::Sessions { end: Some(end), .. } => {
             sessions::end_session(args, &session, end).await
         }
         // Served above.
-        ClientVerb::Login { .. }
+        ClientVerb::Files { .. }
+        | ClientVerb::Ls(_)
+        | ClientVerb::Cat(_)
+        | ClientVerb::Cp(_)
+        | ClientVerb::Rm(_)
+        | ClientVerb::Sync(_)
+        | ClientVerb::Login { .. }
         | ClientVerb::Logout { .. }
         | ClientVerb::Keyscan { .. }
         | ClientVerb::Nodes(_)
@@ -361,4 +410,18 @@ pub async fn attempt(
     };
     session.close().await;
     outcome
+}
+
+/// What is asked for about files.
+#[cfg(target_os = "linux")]
+async fn move_files(server: moves::Server<'_>, verb: &ClientVerb) -> Result<Status, ClientError> {
+    match verb {
+        ClientVerb::Files { .. } => moves::files(server).await,
+        ClientVerb::Ls(ls) => moves::ls(server, ls).await,
+        ClientVerb::Cat(cat) => moves::cat(server, cat).await,
+        ClientVerb::Cp(cp) => moves::cp(server, cp).await,
+        ClientVerb::Rm(rm) => moves::rm(server, rm).await,
+        ClientVerb::Sync(sync) => moves::sync(server, sync).await,
+        _ => Ok(Status::OK),
+    }
 }

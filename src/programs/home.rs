@@ -274,6 +274,21 @@ impl Login {
         }
     }
 
+    /// The key of the server's trail, as it was shown first.
+    pub fn trail_key(&self) -> Option<String> {
+        std::fs::read_to_string(self.file("trail-keys")?)
+            .ok()
+            .map(|text| text.trim().to_owned())
+    }
+
+    /// Keeps the key of the server's trail. Where that cannot be done, it is asked for each time.
+    pub fn note_trail_key(&self, key: &str) {
+        if let Some(path) = self.file("trail-keys") {
+            let _ = make_folder(&path)
+                .and_then(|()| sys::replace(&path, format!("{key}\n").as_bytes(), 0o600, false));
+        }
+    }
+
     /// What proved the login last: an SSH key's fingerprint, or `password`.
     pub fn last(&self) -> Option<String> {
         std::fs::read_to_string(self.file("proofs")?)

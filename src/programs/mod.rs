@@ -33,6 +33,8 @@ mod local;
 mod logs;
 #[cfg(target_os = "linux")]
 mod members;
+#[cfg(target_os = "linux")]
+mod moves;
 mod output;
 #[cfg(target_os = "linux")]
 mod owner;

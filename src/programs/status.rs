@@ -4,6 +4,7 @@ use super::display::plain;
 use super::{complain, local, say, say_json, say_lines};
 use crate::exit::{Human, Status};
 use crate::sys;
+use crate::units::Bytes;
 use crate::verb::{self, FrontendView, LastFault, Metrics, StatusView, TrailView};
 use serde_json::json;
 use std::path::Path;
@@ -209,22 +210,6 @@ fn room(trail: &TrailView) -> String {
     match trail.days_left {
         Some(days) => format!("{size}; {day} a day: {days} days left {what}"),
         None => format!("{size}; {day} a day: {what}"),
-    }
-}
-
-/// Bytes for people.
-struct Bytes(u64);
-
-impl std::fmt::Display for Bytes {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        match units.iter().find(|(unit, _)| self.0 >= *unit) {
-            Some((unit, name)) => {
-                let tenths = u128::from(self.0) * 10 / u128::from(*unit);
-                write!(out, "{}.{} {name}", tenths / 10, tenths % 10)
-            }
-            None => write!(out, "{} bytes", self.0),
-        }
     }
 }
 

@@ -332,6 +332,15 @@ impl Folder {
         check(unsafe { libc::unlinkat(self.raw(), name.as_ptr(), flags) })
     }
 
+    /// Holds the folder's lock for as long as it is open, where nobody else does.
+    ///
+    /// # Errors
+    /// As flock(2): `WouldBlock` where somebody else holds it.
+    pub fn try_hold(&self) -> io::Result<()> {
+        // SAFETY: an open descriptor.
+        check(unsafe { libc::flock(self.raw(), libc::LOCK_EX | libc::LOCK_NB) })
+    }
+
     /// Sets the permission bits of the folder itself, and when it was changed.
     ///
     /// # Errors
