@@ -3,6 +3,7 @@
 
 mod content;
 mod incoming;
+mod level;
 mod place;
 mod port;
 mod ready;
@@ -14,10 +15,11 @@ mod seeds;
 mod send;
 mod staged;
 
+pub use level::Expected;
 pub use place::place;
 pub use port::Monitor;
 pub use ready::seeds_of;
-pub use receive::{Expected, Receiving};
+pub use receive::Receiving;
 pub use records::{Reader, Stop, Writer};
 pub use scope::{At, Place, Scope, Visit, walk};
 pub use seeds::{Index, tell_pieces};

@@ -1,7 +1,8 @@
 //! What comes: written beside its place, and placed only when that is allowed.
 
 use super::incoming::{Came, Incoming};
-use super::ready::{Ready, Waiting, seeds_of, worth};
+use super::level::{Expected, Level};
+use super::ready::{Ready, Waiting};
 use super::records::{Reader, Stop, Writer};
 use super::scope::{At, Place, Scope, failed, told};
 use super::staged::{Left, Staged};
@@ -9,20 +10,8 @@ use crate::files::stream::{Fault, FileHead, Head, LinkHead, Record, Told};
 use crate::files::{Below, Entry, Manifest, Mode, Sum, Sync, What};
 use crate::limits::FILES_SYNCED;
 use crate::sys::{Folder, FoundKind, set_file, try_hold};
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
-
-/// What may come.
-#[derive(Debug, Clone)]
-pub enum Expected {
-    /// One file.
-    One,
-    /// A folder, with all that is in it, or one file.
-    Tree,
-    /// These, and no others.
-    Chosen(BTreeSet<Below>),
-}
 
 /// What comes.
 pub struct Receiving<'r> {
@@ -51,44 +40,6 @@ pub struct Receiving<'r> {
     faults: Vec<Told>,
     fault_count: u64,
     room: Vec<u8>,
-}
-
-/// A folder that things come into.
-struct Level {
-    path: Below,
-    folder: Folder,
-    /// Whether it is one that nobody sees yet, so that what is in it needs no other name.
-    is_new: bool,
-    /// What it will be like, where it is new.
-    head: Option<(Mode, i64)>,
-    /// What others have left in it; looked for when it is first needed.
-    left: Option<Left>,
-    /// The folder that an earlier attempt has left in its stead.
-    seeds: Option<Folder>,
-}
-
-impl Level {
-    /// One that is there.
-    const fn there(path: Below, folder: Folder) -> Self {
-        Self {
-            path,
-            folder,
-            is_new: false,
-            head: None,
-            left: None,
-            seeds: None,
-        }
-    }
-
-    /// One that nobody sees yet.
-    fn new(head: &Head, folder: Folder, seeds: Option<Folder>) -> Self {
-        Self {
-            is_new: true,
-            head: Some((head.mode, head.time)),
-            seeds,
-            ..Self::there(head.path.clone(), folder)
-        }
-    }
 }
 
 /// Faults that are kept to be told; more are counted.
@@ -192,14 +143,8 @@ impl<'r> Receiving<'r> {
 
     /// Goes to the folder that an entry is in, which must have come before. Whether it is to be written.
     fn enter(&mut self, path: &Below) -> Result<bool, Stop> {
-        match &self.expected {
-            Expected::One if !path.is_root() => {
-                return Err(Stop::Order("a name that nobody has asked for"));
-            }
-            Expected::Chosen(names) if !names.contains(path) => {
-                return Err(Stop::Order("a name that nobody has asked for"));
-            }
-            _ => {}
+        if !self.expected.admits(path) {
+            return Err(Stop::Order("a name that nobody has asked for"));
         }
         self.count += 1;
         if self.count > self.scope.rules.max_files {
@@ -531,18 +476,10 @@ impl<'r> Receiving<'r> {
     /// What is here of a file that comes.
     fn seeds(&mut self, path: &Below) -> Vec<File> {
         let name = self.name_of(path);
-        let (Some(name), Some(level)) = (name, self.levels.last_mut()) else {
-            return Vec::new();
-        };
-        if level.is_new {
-            let seed = level
-                .seeds
-                .as_ref()
-                .and_then(|seeds| seeds.file(&name).ok());
-            return seed.into_iter().filter_map(worth).collect();
+        match (name, self.levels.last_mut()) {
+            (Some(name), Some(level)) => level.seeds_of(&name),
+            _ => Vec::new(),
         }
-        let left = level.left.get_or_insert_with(|| Left::of(&level.folder));
-        seeds_of(&level.folder, left, &name)
     }
 
     /// What is to be placed, taken apart for whoever places it.

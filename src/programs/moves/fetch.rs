@@ -46,7 +46,7 @@ pub async fn cp(
             true => Expected::Tree,
             false => Expected::One,
         },
-        packs: !args.no_compress,
+        packs: server.packs(args.no_compress),
         replace: !args.no_clobber,
         // What an earlier attempt has left, or what is to be replaced, may have most of a file.
         chosen: match args.recursive {
@@ -264,7 +264,7 @@ async fn print(
         path: path_of(there),
         recursive: false,
         chosen: false,
-        pack: true,
+        pack: server.packs(false),
         confirmed,
         reason,
     };

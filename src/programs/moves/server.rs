@@ -45,6 +45,16 @@ impl Server<'_> {
     }
 }
 
+impl Server<'_> {
+    /// Whether what shrinks is packed: not where that was forbidden, nor where nothing is far.
+    pub fn packs(&self, is_forbidden: bool) -> bool {
+        let host = self.target.options.host.to_string();
+        let address = host.parse::<std::net::IpAddr>();
+        let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        !(is_forbidden || is_here)
+    }
+}
+
 /// What every verb that moves files has besides its own.
 pub fn said(asked: &Asked) -> (bool, Option<String>) {
     (asked.yes, asked.reason.clone())

@@ -49,7 +49,7 @@ pub async fn cp(server: Server<'_>, args: &CpArgs, to: &There) -> Result<Status,
     }
     let how = Stored {
         all_or_nothing: args.all_or_nothing,
-        packs: !args.no_compress,
+        packs: server.packs(args.no_compress),
     };
     store(server, source, &to, how, &args.asked).await
 }

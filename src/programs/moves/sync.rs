@@ -221,7 +221,7 @@ async fn upwards(
     if !plan.changed.is_empty() {
         let how = Stored {
             all_or_nothing: false,
-            packs: !args.no_compress,
+            packs: server.packs(args.no_compress),
         };
         let wanted = wishes(&plan.sent);
         let size = |path| match looked.entries.get(path).map(|entry| &entry.what) {
@@ -291,7 +291,7 @@ async fn downwards(
         let names: BTreeSet<Below> = plan.sent.iter().cloned().collect();
         let wanted = fetch::Wanted {
             expected: Expected::Chosen(names),
-            packs: !args.no_compress,
+            packs: server.packs(args.no_compress),
             replace: true,
             chosen: Some(plan.sent.clone()),
         };
