@@ -27,13 +27,17 @@ pub fn prepare(folder: &Path) -> Result<PathBuf, String> {
     let own = sys::lookup(Err(sys::effective_uid()), None, crate::limits::NAME_SERVICE)?
         .0
         .name;
-    let config = configuration(&own, &hash)?;
+    let config = configuration(&own, &hash, folder)?;
+    for name in ["site", "pages"] {
+        sys::make_folder(&folder.join(name), 0o700).map_err(cannot)?;
+    }
     for (name, text, mode) in [
         ("ca.crt", &ca.certificate, 0o644),
         ("server.crt", &server.certificate, 0o644),
         ("server.key", &server.key, 0o600),
         ("password", &password, 0o600),
         ("config.toml", &config, 0o600),
+        ("pages/index.html", &"<p>hello</p>\n".to_owned(), 0o644),
     ] {
         sys::replace(&folder.join(name), text.as_bytes(), mode, false).map_err(cannot)?;
     }
@@ -43,7 +47,7 @@ pub fn prepare(folder: &Path) -> Result<PathBuf, String> {
 
 /// The shipped configuration with this demo's certificates, user and place, every command as the
 /// caller.
-fn configuration(own: &str, hash: &str) -> Result<String, String> {
+fn configuration(own: &str, hash: &str, folder: &Path) -> Result<String, String> {
     let mut config: Table = SHIPPED
         .parse()
         .map_err(|fault| format!("the shipped configuration: {fault}"))?;
@@ -94,9 +98,33 @@ fn configuration(own: &str, hash: &str) -> Result<String, String> {
         )]),
     );
 
+    with_a_root(&mut config, folder);
     run_as_the_caller(&mut config, own)?;
     leave_out_the_impossible(&mut config);
     toml::to_string(&config).map_err(|fault| fault.to_string())
+}
+
+/// A root in the demo's folder, where this machine can keep a mover to it.
+fn with_a_root(config: &mut Table, folder: &Path) {
+    if sys::kernel_offers().1.is_none() {
+        return;
+    }
+    let list = |words: &[&str]| Value::Array(words.iter().map(|word| Value::from(*word)).collect());
+    let mut root = Table::new();
+    root.insert(
+        "beneath".into(),
+        Value::from(folder.join("site").to_string_lossy().as_ref()),
+    );
+    root.insert("allow".into(), list(&["list", "get", "put"]));
+    let mut roots = Table::new();
+    roots.insert("site".into(), Value::Table(root));
+    config.insert("files".into(), Value::Table(roots));
+    if let Some(Value::Table(role)) = config
+        .get_mut("roles")
+        .and_then(|roles| roles.get_mut("support"))
+    {
+        role.insert("files".into(), list(&["site"]));
+    }
 }
 
 /// Every command runs as this user, whatever the shipped configuration says.

@@ -123,6 +123,21 @@ fn show_commands(client: &Client) -> Result<(), String> {
         2,
     )?;
 
+    if sys::kernel_offers().1.is_some() {
+        client.show(
+            "A folder is put below a root of the server: placed whole, and only as it was signed:",
+            &["cp", "-r", "pages", "demo:site/pages"],
+            None,
+            0,
+        )?;
+        client.show(
+            "And fetched again, proved by the audit trail's signature:",
+            &["cp", "-r", "demo:site/pages", "fetched"],
+            None,
+            0,
+        )?;
+    }
+
     client.show(
         "What the policy does not allow does not happen:",
         &["run", "demo", "tail-log", "--file=../../etc/shadow"],
@@ -280,6 +295,7 @@ impl Client {
             .arg("--config")
             .arg(&self.config)
             .args(words)
+            .current_dir(self.config.parent().unwrap_or(Path::new("/")))
             // What the client notes is the demo's, too.
             .env("XDG_STATE_HOME", self.config.with_file_name("home"))
             .stdin(if stdin.is_some() {
