@@ -183,7 +183,7 @@ pub enum ClientVerb {
     },
     /// Log in once: for as long as the server keeps it, nothing is asked any more
     Login {
-        /// `[user@]host[:port]`
+        /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         host: Place,
         /// Ask for a password at each host, where they are not the same at all of them
         #[arg(long, help_heading = HEADING, conflicts_with_all = ["password_stdin", "password_file"])]
@@ -191,7 +191,7 @@ pub enum ClientVerb {
     },
     /// End the login that is kept here, and every session that it began
     Logout {
-        /// `[user@]host[:port]`
+        /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         host: Place,
     },
     /// `ordain passwd`.
@@ -207,13 +207,13 @@ pub enum ClientVerb {
     /// `ordain whoami`.
     #[command(about = Whoami::SUMMARY)]
     Whoami {
-        /// `[user@]host[:port]`
+        /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         host: Place,
     },
     /// `ordain sessions`, with which sessions are ended too.
     #[command(about = Sessions::SUMMARY)]
     Sessions {
-        /// `[user@]host[:port]`
+        /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         host: Place,
         /// End this one, or `all` of one's own
         #[arg(long, value_name = "ID|all")]
@@ -225,13 +225,13 @@ pub enum ClientVerb {
     /// `ordain list`.
     #[command(about = List::SUMMARY)]
     List {
-        /// `[user@]host[:port]`
+        /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         host: Place,
     },
     /// `ordain describe`.
     #[command(about = Describe::SUMMARY)]
     Describe {
-        /// `[user@]host[:port]`
+        /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         host: Place,
         /// The command
         command: String,
@@ -276,7 +276,7 @@ pub enum ClientVerb {
     /// `ordain runs`.
     #[command(about = Runs::SUMMARY)]
     Runs {
-        /// `[user@]host[:port]`
+        /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
         host: Place,
         /// Stay, and show every change from now on
         #[arg(long)]
@@ -403,7 +403,7 @@ pub struct RunArgs {
     /// Exit statuses that are no failure [default: 0]
     #[arg(long, help_heading = HEADING, value_name = "N,…", value_delimiter = ',')]
     pub ok_exit: Vec<u8>,
-    /// `[user@]host[:port]`
+    /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
     pub host: Place,
     /// The command and its arguments; whatever follows COMMAND is its own
     #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
@@ -437,7 +437,7 @@ pub struct ExplainArgs {
     /// The reason that would be given
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// `[user@]host[:port]`
+    /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
     pub host: Place,
     /// The command and its arguments; whatever follows COMMAND is its own
     #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
