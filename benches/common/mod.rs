@@ -102,8 +102,28 @@ pub fn pss(pid: u32) -> u64 {
         .unwrap_or(0)
 }
 
-/// The stories that the command line names, or all of them.
+/// Says so where the machine has something else to do: then figures are those of both.
+fn tell_load() {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let Some(load) = load
+        .split(' ')
+        .next()
+        .and_then(|one| one.parse::<f64>().ok())
+    else {
+        return;
+    };
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if load > processors as f64 / 4.0 {
+        println!(
+            "this machine is not quiet (load {load} on {processors} processors): compare figures of this run alone"
+        );
+    }
+}
+
+/// The stories that the command line names, or all of them. Says so first where the machine is not
+/// quiet.
 pub fn wanted(all: &[&str]) -> Vec<String> {
+    tell_load();
     let named: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| !argument.starts_with("--"))
