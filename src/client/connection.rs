@@ -8,11 +8,12 @@ use crate::encoding::unbase64;
 use crate::host::Host;
 use crate::mux::{self, Outbox, Reader};
 use crate::protocol::{
-    Code, EXPORTER_LABEL, Failure, Hello, Kind, Phase, RESUME, STOPPING, Sender, VERSION, WINDOW,
-    read,
+    Code, EARLY, EXPORTER_LABEL, Failure, Hello, Kind, Phase, RESUME, STOPPING, Sender, VERSION,
+    WINDOW, read,
 };
 use crate::sys;
 use crate::tls::Fingerprint;
+use crate::verb::Invocation;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use std::future::Future;
@@ -64,9 +65,19 @@ pub struct Connection {
     /// What the clock of that start shows.
     pub(super) clock: Option<Clock>,
     pub(super) features: Vec<String>,
+    /// The run that is asked for together with the login.
+    pub(super) early: Option<Invocation>,
 }
 
 impl Connection {
+    /// Asks for a run together with the login, where the server takes that: one round trip less.
+    /// [`super::Durable::start`] and [`super::Session::run`] go on with it.
+    #[must_use]
+    pub fn asking_for(mut self, invocation: Option<Invocation>) -> Self {
+        self.early = invocation;
+        self
+    }
+
     /// The server's public key.
     pub const fn server_key(&self) -> Fingerprint {
         self.server_key
@@ -222,6 +233,7 @@ pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connec
         instance: theirs.instance,
         clock: theirs.now_ms.map(Clock::shows),
         features: theirs.features,
+        early: None,
     })
 }
 
@@ -269,7 +281,7 @@ async fn exchange_hellos(
     let hello = Hello {
         version: VERSION,
         software: concat!("ordain ", env!("CARGO_PKG_VERSION")).into(),
-        features: vec![RESUME.into(), STOPPING.into(), WINDOW.into()],
+        features: vec![RESUME.into(), STOPPING.into(), WINDOW.into(), EARLY.into()],
         nonce: None,
         instance: None,
         now_ms: None,

@@ -8,8 +8,7 @@ use super::feed::{DurableInput, Feed, drive};
 use super::run::{Run, adds_up, further, offsets};
 use super::session::Session;
 use super::{ClientError, Options};
-use crate::credential::random;
-use crate::ids::{RequestId, RunId};
+use crate::ids::RunId;
 use crate::limits::RESUME_MOST;
 use crate::protocol::{Code, Ended, Queued, RequestName, Started};
 use crate::verb::{self, Attach, Invocation, Verb};
@@ -72,7 +71,7 @@ impl Durable {
         invocation: Invocation,
         waits: impl FnMut(Queued),
     ) -> Result<Self, ClientError> {
-        let name = RequestName::from(RequestId::from_random(random()));
+        let name = session.name_for(&invocation);
         Self::start_as(name, options, session, invocation, waits).await
     }
 

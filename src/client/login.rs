@@ -3,6 +3,7 @@
 
 use super::ClientError;
 use super::connection::{Connection, expect};
+use super::early::{Early, Leaving};
 use super::kept::Kept;
 use super::session::{Known, Session};
 use super::signer::Signer;
@@ -51,6 +52,8 @@ struct Claim<'p> {
     session: Option<SessionId>,
     key: &'p SessionKey,
     keep: bool,
+    /// The request that leaves with it.
+    leaving: Option<&'p Leaving>,
 }
 
 impl Connection {
@@ -100,33 +103,50 @@ impl Connection {
             Proof::Key(_) => (Method::SshKey, None),
             Proof::Kept(kept) => (Method::Kept, Some(kept.id)),
         };
+        let leaving = self.leaving(&key);
         let claim = Claim {
             method,
             session,
             key: &key,
             keep,
+            leaving: leaving.as_ref(),
         };
 
         match self.prove(user, &claim, Some(proof), code).await {
             Ok((id, kept_s)) => {
+                let early = leaving.map(|leaving| leaving.early);
                 let kept = kept_s.map(|seconds| {
                     let key = key.clone();
                     (Kept { id, key }, seconds)
                 });
 
                 Ok(Entered {
-                    session: self.begin(user, id, key, 1),
+                    session: self.begin(user, id, key, early, 1),
                     kept,
                 })
             }
 
             Err(error) if may_be_tried_again(&error) => Err((Some(self), error)),
+            Err(error) if leaving.is_some() && error.is(Code::ConnectionLost) => {
+                let text = format!(
+                    "{}, while the login and the run were asked for; what became of them is not known",
+                    error.text
+                );
+                Err((None, ClientError::new(Code::OutcomeUnknown, text)))
+            }
             Err(error) => Err((None, error)),
         }
     }
 
     /// The session that the server has agreed to, with its next request's number.
-    fn begin(mut self, user: &str, id: SessionId, key: Arc<SessionKey>, counter: u64) -> Session {
+    fn begin(
+        mut self,
+        user: &str,
+        id: SessionId,
+        key: Arc<SessionKey>,
+        early: Option<Early>,
+        counter: u64,
+    ) -> Session {
         self.frames.enter(Phase::Open);
         Session::begin(
             self.frames,
@@ -139,7 +159,7 @@ impl Connection {
                 clock: self.clock,
                 features: self.features,
             },
-            counter,
+            (early, counter),
         )
     }
 
@@ -170,6 +190,7 @@ impl Connection {
             session: Some(id),
             key: &key,
             keep: false,
+            leaving: None,
         };
         let (same, _) = self.prove(user, &claim, None, || Ok(String::new())).await?;
         if same != id {
@@ -178,7 +199,7 @@ impl Connection {
                 "the server took up another session",
             ));
         }
-        Ok(self.begin(user, id, key, counter))
+        Ok(self.begin(user, id, key, None, counter))
     }
 
     /// Proves the claim. Returns the session, and for how many seconds the login is kept.
@@ -198,7 +219,8 @@ impl Connection {
             Some(Proof::Kept(_)) | None => {}
         }
 
-        let answered = self.ask(&mut login, code).await;
+        let frame = claim.leaving.map(|leaving| &leaving.frame);
+        let answered = self.ask(&mut login, frame, code).await;
         zeroize::Zeroize::zeroize(&mut login.password);
         zeroize::Zeroize::zeroize(&mut login.code);
         let logged_in = answered?;
@@ -209,6 +231,11 @@ impl Connection {
         let id = logged_in.session.parse().map_err(|_| {
             ClientError::new(Code::Protocol, "the server sent a session that is none")
         })?;
+
+        if claim.leaving.is_some_and(|leaving| leaving.session != id) {
+            let text = "the server began another session than the one that the login begins";
+            return Err(ClientError::new(Code::Protocol, text));
+        }
 
         Ok((id, logged_in.kept_s.filter(|_| claim.keep)))
     }
@@ -242,10 +269,15 @@ impl Connection {
     async fn ask(
         &mut self,
         login: &mut Login,
+        request: Option<&Vec<u8>>,
         mut code: impl FnMut() -> Result<String, ClientError>,
     ) -> Result<LoggedIn, ClientError> {
         loop {
-            if self.outbox.control(0, Kind::Login, login).await.is_err() {
+            let mut sent = self.outbox.control(0, Kind::Login, login).await;
+            if let Some(request) = request {
+                sent = sent.and(self.outbox.bytes(request.clone()).await);
+            }
+            if sent.is_err() {
                 return Err(ClientError::new(
                     Code::ConnectionLost,
                     "the server closed the connection",

@@ -2,6 +2,7 @@
 
 mod connection;
 mod durable;
+mod early;
 mod error;
 mod event;
 mod feed;

@@ -2,6 +2,7 @@
 
 use super::ClientError;
 use super::connection::{Options, connect};
+use super::early::{Early, FIRST};
 use super::event::Event;
 use super::inbox::Inbox;
 use super::kept::Kept;
@@ -40,13 +41,18 @@ impl Session {
         id: SessionId,
         key: Arc<SessionKey>,
         server: Known,
-        counter: u64,
+        (early, counter): (Option<Early>, u64),
     ) -> Self
     where
         R: AsyncRead + Send + 'static,
         Reader<ReadHalf<R>>: Send,
     {
         let streams = Arc::new(Streams::default());
+        let (mut stream, mut counter) = (1, counter);
+        if let Some(early) = &early {
+            streams.enter(FIRST.0, early.inbox.clone());
+            (stream, counter) = (FIRST.0 + 1, FIRST.1 + 1);
+        }
         let reading = tokio::spawn(receive(frames, streams.clone(), outbox.clone()));
         let pinging = tokio::spawn(ping(outbox.clone()));
         let tasks = vec![reading.abort_handle(), pinging.abort_handle()];
@@ -58,8 +64,9 @@ impl Session {
             features: server.features,
             key,
             outbox,
-            next: tokio::sync::Mutex::new((1, counter)),
+            next: tokio::sync::Mutex::new((stream, counter)),
             streams,
+            early: Mutex::new(early),
             tasks,
             writer: Mutex::new(Some(writer)),
         }))
@@ -121,8 +128,8 @@ impl Session {
     /// # Errors
     /// The server's refusal, or that the connection is lost.
     pub async fn run(&self, invocation: Invocation) -> Result<Run, ClientError> {
-        self.ask_for_run(invocation, RequestId::from_random(random()), |_| {})
-            .await
+        let name = self.name_for(&invocation);
+        self.ask_for_run(invocation, name, |_| {}).await
     }
 
     /// Runs a command as [`Session::run`] does, under this id: asked for again under the same id
@@ -150,10 +157,26 @@ impl Session {
         name: impl Into<RequestName>,
         waits: impl FnMut(Queued),
     ) -> Result<Run, ClientError> {
-        self.open_with(verb, name.into())
-            .await?
-            .begun(&Due::fresh(), waits)
-            .await
+        let name = name.into();
+        let run = match self.take_early(&name) {
+            Some(run) => run,
+            None => self.open_with(verb, name).await?,
+        };
+        run.begun(&Due::fresh(), waits).await
+    }
+
+    /// The name of the request for this run that was sent with the login; a new one where none was.
+    pub(super) fn name_for(&self, invocation: &Invocation) -> RequestName {
+        let early = self.0.early.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = early.as_ref().and_then(|early| early.name(invocation));
+        name.unwrap_or_else(|| RequestId::from_random(random()).into())
+    }
+
+    /// The stream of the request of this name, where it was sent with the login; once.
+    fn take_early(&self, name: &RequestName) -> Option<Run> {
+        let mut early = self.0.early.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = early.take_if(|early| early.is(name))?;
+        Some(Run::opened(self.0.clone(), FIRST.0, taken.inbox))
     }
 
     /// What takes the session up again: as secret as a password.

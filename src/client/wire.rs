@@ -1,6 +1,7 @@
 //! One connection of a user who is in: its streams, and the tasks that read and keep it alive.
 
 use super::ClientError;
+use super::early::Early;
 use super::error::{lost, silence, silent};
 use super::event::Event;
 use super::inbox::Inbox;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub next: tokio::sync::Mutex<(StreamId, u64)>,
     /// The streams of the connection that are open.
     pub streams: Arc<Streams>,
+    /// The request that was sent with the login, until somebody asks for just this.
+    pub early: Mutex<Option<Early>>,
     /// What ends with the connection.
     pub tasks: Vec<tokio::task::AbortHandle>,
     /// The writing task, until somebody waits for its end.

@@ -11,7 +11,7 @@ mod ssh_signed;
 pub mod totp;
 
 pub use password::{COST, Cost, Hash, forget_memory, hash_password};
-pub use session::{Purpose, SessionKey, SessionPublic};
+pub use session::{Purpose, SessionKey, SessionPublic, session_id};
 pub use ssh::SshPublic;
 pub use ssh_private::{PrivateFault, SshPrivate};
 pub use ssh_signed::{blob, to_sign};

@@ -1,7 +1,8 @@
 //! Session keys: Ed25519, made by the client at each login, and what they sign.
 
 use crate::encoding::{base64, unbase64};
-use crate::protocol::{LOGIN_CONTEXT, REQUEST_CONTEXT};
+use crate::ids::SessionId;
+use crate::protocol::{LOGIN_CONTEXT, REQUEST_CONTEXT, SESSION_CONTEXT};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -78,6 +79,11 @@ impl fmt::Debug for SessionKey {
 pub struct SessionPublic([u8; 32]);
 
 impl SessionPublic {
+    /// The key's bytes.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Reads a key from its base64.
     ///
     /// A point of small order is none: signatures that fit it fit any text.
@@ -94,6 +100,15 @@ impl SessionPublic {
             .verify(&purpose.message(text), &signature)
             .is_ok()
     }
+}
+
+/// The id of the session that a login with this session key begins, on the connection that was given
+/// this nonce: both sides know it before the login is judged. The nonce is the server's, and no two
+/// connections have the same, so nobody can choose an id, and none comes twice.
+pub fn session_id(key: &[u8; 32], nonce: &[u8; 32]) -> SessionId {
+    let hash = super::sha256(&[SESSION_CONTEXT, key, nonce].concat());
+    let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _] = hash;
+    SessionId::from_random(id)
 }
 
 /// Whether a public key is one of Curve25519's eight points of small order, in any spelling.

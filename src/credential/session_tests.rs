@@ -126,3 +126,13 @@ fn keys_differ() {
         .collect();
     assert_eq!(keys.len(), 50);
 }
+
+#[test]
+fn the_id_of_a_session_is_of_its_key_and_its_nonce() {
+    let id = session_id(&[1; 32], &[2; 32]);
+    assert_eq!(id, session_id(&[1; 32], &[2; 32]));
+    assert_ne!(id, session_id(&[2; 32], &[1; 32]));
+    assert_ne!(id, session_id(&[1; 32], &[3; 32]));
+    let hash = super::super::sha256(&[SESSION_CONTEXT, &[1; 32], &[2; 32]].concat());
+    assert_eq!(id.bytes()[..], hash[..20]);
+}

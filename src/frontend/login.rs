@@ -7,7 +7,8 @@ use super::wire::{End, Frames, Link, Understood, failure, parse};
 use crate::ipc::{Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::mux::{Closed, Outbox};
 use crate::protocol::{
-    Code, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, STOPPING, VERSION, WINDOW,
+    Code, EARLY, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, STOPPING, VERSION,
+    WINDOW,
 };
 use crate::sys;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ pub fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
     Hello {
         version: VERSION,
         software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
-        features: vec![RESUME.into(), EVENTS.into(), WINDOW.into()],
+        features: vec![RESUME.into(), EVENTS.into(), WINDOW.into(), EARLY.into()],
         nonce: Some(crate::encoding::base64(nonce)),
         instance: Some(shared.instance.clone()),
         now_ms: Some(sys::machine_ms()),
@@ -63,6 +64,12 @@ impl Entrance<'_> {
         self.frames.enter(Phase::Login);
         loop {
             let mut frame = self.heard(deadline).await?;
+            self.frames.expect_early(false);
+            if frame.kind == Kind::Open {
+                // It was sent with the login that was refused, and is nobody's.
+                zeroize::Zeroize::zeroize(&mut frame.payload);
+                continue;
+            }
             let login = parse::<Login>(&frame);
             zeroize::Zeroize::zeroize(&mut frame.payload);
             match self.ask(login?, &greeting, deadline).await? {
@@ -85,7 +92,10 @@ impl Entrance<'_> {
                         .map_err(gone);
                 }
 
-                Outcome::Refused { code } => self.refuse(code).await?,
+                Outcome::Refused { code } => {
+                    self.refuse(code).await?;
+                    self.frames.expect_early(client.asks_early);
+                }
             }
         }
     }
@@ -136,6 +146,7 @@ impl Entrance<'_> {
             comes_back: knows(RESUME),
             waits_for_the_next: knows(STOPPING),
             grows: knows(WINDOW),
+            asks_early: knows(EARLY),
         })
     }
 

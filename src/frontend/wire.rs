@@ -34,6 +34,8 @@ pub struct Understood {
     pub comes_back: bool,
     /// Whether it wants to know how long a stop of the server takes.
     pub waits_for_the_next: bool,
+    /// Whether it may send a request with its login.
+    pub asks_early: bool,
     /// Whether it knows windows that grow.
     pub grows: bool,
 }

@@ -60,6 +60,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         self.decoder.enter(phase);
     }
 
+    /// Notes whether a request may come now that was sent with a login which is refused.
+    pub const fn expect_early(&mut self, early: bool) {
+        self.decoder.expect_early(early);
+    }
+
     /// The next frame. Cancel-safe: what has arrived is kept.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use super::output::{self, Finished};
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
 use super::verbs::{commands, keyscan, nodes, passwd, runs, sessions};
-use super::{complain, complete, enter, fleet, moves, say, say_json};
+use super::{complain, complete, enter, fleet, invoke, moves, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Side};
 use crate::client::ClientError;
 use crate::exit::{Human, Status};
@@ -342,7 +342,11 @@ pub async fn attempt(
         ClientVerb::Logout { .. } => return enter::logout(args, target).await,
         _ => {}
     }
-    let session = enter::enter(args, target).await?;
+    let run = match &args.verb {
+        ClientVerb::Run(run) => invoke::known(run, target),
+        _ => None,
+    };
+    let session = enter::enter(args, target, run).await?;
     let outcome = match &args.verb {
         ClientVerb::Run(run) => commands::run_verb(args, run, target, &session, begun).await,
         ClientVerb::Explain(explain) => {

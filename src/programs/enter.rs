@@ -13,7 +13,7 @@ use crate::cli::ClientArgs;
 use crate::client::{Agent, ClientError, Connection, Entered, Kept, Proof, Session};
 use crate::exit::{Human, Status};
 use crate::protocol::Code;
-use crate::verb::{EndSession, Ending};
+use crate::verb::{EndSession, Ending, Invocation};
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,12 +21,18 @@ use std::time::Duration;
 const TRIES: usize = 3;
 
 /// Reaches the server, makes sure of it, and only then proves who we are.
-pub async fn enter(args: &ClientArgs, target: &mut Target) -> Result<Session, ClientError> {
+///
+/// What is to run is asked for together with the login, where that is known by then.
+pub async fn enter(
+    args: &ClientArgs,
+    target: &mut Target,
+    run: Option<Invocation>,
+) -> Result<Session, ClientError> {
     // A server counts whoever reaches it and does not log in: who cannot, need not.
     if !may_prove(args, target) {
         return Err(ask::nobody(&password(target)));
     }
-    let connection = target.reach(args).await?;
+    let connection = target.reach(args).await?.asking_for(run);
     prove(args, target, connection, false)
         .await
         .map(|entered| entered.session)

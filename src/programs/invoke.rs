@@ -26,11 +26,7 @@ pub async fn invocation(
     target: &Target,
     session: &Session,
 ) -> Result<(Invocation, Option<CommandView>), ClientError> {
-    let bare = Invocation {
-        terminal: (run.tty || target.tty).then(own_terminal).flatten(),
-        reason: run.reason.clone(),
-        ..Invocation::of(run.command())
-    };
+    let bare = bare(run, target);
     if run.words().is_empty() {
         return Ok((bare, None));
     }
@@ -43,6 +39,22 @@ pub async fn invocation(
     )?;
     ask_for_secrets(&mut arguments, &view, run.command(), target)?;
     Ok((Invocation { arguments, ..bare }, Some(view)))
+}
+
+/// What is to run, where nothing of it has to be asked for first: it can be asked for with the login.
+pub fn known(run: &RunArgs, target: &Target) -> Option<Invocation> {
+    let is_known = run.words().is_empty() && !run.dry_run && !run.detach;
+    is_known.then(|| bare(run, target))
+}
+
+/// A command without its words.
+fn bare(run: &RunArgs, target: &Target) -> Invocation {
+    Invocation {
+        terminal: (run.tty || target.tty).then(own_terminal).flatten(),
+        reason: run.reason.clone(),
+        confirmed: run.yes && !run.dry_run,
+        ..Invocation::of(run.command())
+    }
 }
 
 /// The invocation that the words mean for `explain`, where nothing is asked for: a command that may

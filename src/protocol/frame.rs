@@ -203,6 +203,8 @@ impl std::fmt::Display for FrameFault {
 pub struct Decoder {
     from: Sender,
     phase: Phase,
+    /// Whether a request may have been sent with a login that is refused.
+    early: bool,
 }
 
 /// What a header promises.
@@ -222,12 +224,18 @@ impl Decoder {
         Self {
             from,
             phase: Phase::Greeting,
+            early: false,
         }
     }
 
     /// Notes that the connection has come further.
     pub const fn enter(&mut self, phase: Phase) {
         self.phase = phase;
+    }
+
+    /// Notes whether a request may come now that was sent with a login which is refused.
+    pub const fn expect_early(&mut self, early: bool) {
+        self.early = early;
     }
 
     /// Judges a header.
@@ -239,7 +247,8 @@ impl Decoder {
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         let stream = u32::from_be_bytes([s0, s1, s2, s3]);
         let kind = Kind::numbered(kind).ok_or(FrameFault::UnknownKind(kind))?;
-        if !kind.allowed(self.from, self.phase) {
+        let early = self.early && matches!((kind, self.phase), (Kind::Open, Phase::Login));
+        if !early && !kind.allowed(self.from, self.phase) {
             return Err(FrameFault::OutOfOrder(kind));
         }
         let right_stream = match kind.streams() {
@@ -328,6 +337,7 @@ mod tests {
 
     fn open(from: Sender) -> Decoder {
         Decoder {
+            early: false,
             from,
             phase: Phase::Open,
         }
@@ -388,6 +398,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_came_with_a_login_passes_where_it_is_expected_alone() {
+        let mut decoder = Decoder::new(Sender::Client);
+        let short = header(1, Kind::Open, 100);
+        for phase in [Phase::Greeting, Phase::Login] {
+            decoder.enter(phase);
+            decoder.expect_early(false);
+            assert!(decoder.header(short).is_err());
+            decoder.expect_early(true);
+            assert_eq!(decoder.header(short).is_ok(), phase == Phase::Login);
+            assert!(decoder.header(header(1, Kind::Stdin, 100)).is_err());
+        }
+        let long = header(1, Kind::Open, 5000);
+        assert!(matches!(
+            decoder.header(long),
+            Err(FrameFault::TooLarge { .. })
+        ));
+    }
+
+    #[test]
     fn before_the_login_only_greeting_and_login_pass() {
         let mut decoder = Decoder::new(Sender::Client);
         for (phase, passes) in [
@@ -434,7 +463,7 @@ mod tests {
         fn no_bytes_make_it_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..64), phase in 0u8..3) {
             let phase = [Phase::Greeting, Phase::Login, Phase::Open][usize::from(phase)];
             for from in [Sender::Client, Sender::Server] {
-                let _ = Decoder { from, phase }.take(&mut bytes);
+                let _ = Decoder { from, phase, early: true }.take(&mut bytes);
             }
         }
     }

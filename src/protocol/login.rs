@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// What a login's signature begins with.
 pub const LOGIN_CONTEXT: &[u8] = b"ordain/1 login\0";
+/// What the hash begins with that is a session's id.
+pub const SESSION_CONTEXT: &[u8] = b"ordain/1 session\0";
 
 /// The namespace of signatures by SSH keys (SSHSIG): what is signed for another is worth nothing
 /// here.

@@ -15,7 +15,7 @@ pub use frame::{
     header,
 };
 pub use local::{LocalFault, local_text, read_local};
-pub use login::{LOGIN_CONTEXT, LoginText, Method, SSH_NAMESPACE, read_login};
+pub use login::{LOGIN_CONTEXT, LoginText, Method, SESSION_CONTEXT, SSH_NAMESPACE, read_login};
 pub use message::{
     Credit, Ended, Event, Failure, Goaway, Hello, LoggedIn, Login, Nothing, Open, Ping, Queued,
     Resize, Started, read, write,
@@ -38,6 +38,8 @@ pub const RESUME: &str = "resume";
 pub const EVENTS: &str = "events";
 /// The feature of HELLO that says: this client wants to know how long a stop of the server takes.
 pub const STOPPING: &str = "stopping";
+/// The feature of HELLO that says: a request may leave with the login.
+pub const EARLY: &str = "early";
 /// The feature of HELLO that says: this side knows windows of streams that grow.
 pub const WINDOW: &str = "window";
 /// Where the daemon listens unless told otherwise.

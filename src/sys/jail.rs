@@ -288,7 +288,7 @@ mod tests {
             // SAFETY: as above.
             unsafe {
                 libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-                if seccompiler::apply_filter(&filter).is_err() {
+                if apply_filter(&filter).is_err() {
                     libc::_exit(255);
                 }
                 let made = libc::syscall(call, libc::AF_UNIX, libc::SOCK_STREAM, 0);

@@ -4,7 +4,7 @@ use super::judged::{Judged, Proved};
 use crate::audit::{Record, What};
 use crate::clock::seconds as now;
 use crate::credential;
-use crate::ids::{ConnectionId, SessionId};
+use crate::ids::ConnectionId;
 use crate::ipc::{Outcome, Stage, ToFrontend};
 use crate::ledger::{Charge, Share};
 use crate::limits;
@@ -30,7 +30,7 @@ pub async fn answer(state: &Shared, number: ConnectionId, peer: Peer, mut judged
         judged.outcome = Err(why);
         None
     });
-    let session = session(&judged);
+    let session = session(state, number, &judged);
     let recorded = record(state, number, &peer, &judged, session.as_ref());
     if let Err(why) = &judged.outcome {
         // Also of whoever has hung up already; and before anything else is awaited, so that no guess
@@ -105,13 +105,15 @@ fn charge(state: &Shared, judged: &Judged) -> Result<Option<Charge>, Refused> {
 }
 
 /// The session that a proof begins, or goes on with.
-fn session(judged: &Judged) -> Option<Session> {
+fn session(state: &Shared, number: ConnectionId, judged: &Judged) -> Option<Session> {
     let proven = match judged.outcome.as_ref().ok()? {
         Proved::User(proven) => proven,
         Proved::Session(session) => return Some(session.clone()),
     };
 
-    let id = SessionId::from_random(credential::random());
+    // The client knows it already: a request may have come with its login.
+    let nonce = state.sessions.connections.borrow().get(&number)?.nonce;
+    let id = credential::session_id(proven.key.bytes(), &nonce);
     Some(Session {
         id,
         user: Arc::from(judged.user.as_str()),

@@ -17,7 +17,7 @@ pub async fn run_verb(
     session: &Session,
     begun: &mut bool,
 ) -> Result<Status, ClientError> {
-    let (mut invocation, described) = invoke::invocation(args, run, target, session).await?;
+    let (invocation, described) = invoke::invocation(args, run, target, session).await?;
     if run.dry_run {
         let preview = session.ask(&Preview(invocation)).await?;
         if args.json {
@@ -46,7 +46,6 @@ pub async fn run_verb(
         }
         return Ok(Status::OK);
     }
-    invocation.confirmed = run.yes;
     let server = (target, session);
     run::perform(args, run, server, invocation, described, begun).await
 }
