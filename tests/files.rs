@@ -166,9 +166,12 @@ async fn placed(session: &Session, path: &str, content: &[u8]) -> Ended {
     run.collect().await.unwrap().2
 }
 
+/// A file's path and content.
+type Content = (String, Vec<u8>);
+
 /// What a mover has written, record by record: the contents of files and the faults.
-fn read(output: &[u8]) -> (Vec<(String, Vec<u8>)>, Vec<Fault>, Option<Sum>) {
-    let (mut files, mut faults, mut done) = (Vec::<(String, Vec<u8>)>::new(), Vec::new(), None);
+fn read(output: &[u8]) -> (Vec<Content>, Vec<Fault>, Option<Sum>) {
+    let (mut files, mut faults, mut done) = (Vec::<Content>::new(), Vec::new(), None);
     let mut records = Reader::new(output);
     while let Some(record) = records.next_record().unwrap() {
         match record {
