@@ -262,6 +262,7 @@ class Walk:
             self.granted += len(self.faults) == faults and self.signatures > signatures
 
     unchained = False
+    may_say = None  # the user, text and run of a `say` that the last record has granted
 
     def chain(self, where, record):
         seq, before = record["seq"], base64.b64encode(self.hash).decode()
@@ -305,7 +306,8 @@ class Walk:
 
 
     def record(self, where, record):
-        kind = record.get("kind")
+        kind, may_say = record.get("kind"), self.may_say
+        self.may_say = None
         if kind == "checkpoint":
             text = f"{record['seq'] - 1} {record.get('prev')}"
             if not fits(self.key, b"ordain trail checkpoint", text, record.get("signature")):
@@ -329,6 +331,8 @@ class Walk:
             self.goes_on(record)
         elif kind == "end":
             self.end(record)
+        elif kind == "said":
+            self.said_in_the_room(record, may_say)
 
     def restart(self):
         """A daemon starts, or the trail ends."""
@@ -469,6 +473,8 @@ class Walk:
             self.run(record, text)
         elif granted and verb == "commit":
             self.commit(record, text)
+        elif granted and verb == "say":
+            self.may_say = record["user"], text.get("text"), text.get("run")
         elif granted and verb in ("attach", "signal", "cancel"):
             if not is_id(record.get("run"), 16):
                 raise Wrong("names no run")
@@ -559,6 +565,14 @@ class Walk:
         if isinstance(value, dict):
             return re.escape("***")
         return re.escape(str(value))
+
+    def said_in_the_room(self, record, may_say):
+        if may_say is None and record["seq"] == self.first:
+            return
+        if may_say is None:
+            raise Wrong("was said without the request for it before it")
+        if may_say != (record.get("user"), record.get("text"), record.get("run")):
+            raise Wrong("says another text, user or run than was signed to be said")
 
     # Runs
 

@@ -21,6 +21,8 @@ pub enum Share {
     LeftRunning,
     /// Streams on which they follow runs, or what happens.
     Follows,
+    /// Texts that they have said in the last minute.
+    Said,
     /// Bytes of memory that the output of their runs may take.
     Memory,
     /// Bytes on disk that the output of their runs may take.
@@ -31,12 +33,13 @@ pub enum Share {
 
 impl Share {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Sessions,
         Self::Requests,
         Self::Runs,
         Self::LeftRunning,
         Self::Follows,
+        Self::Said,
         Self::Memory,
         Self::Disk,
         Self::RequestIds,
@@ -51,6 +54,7 @@ impl Share {
             Self::Runs => "limits.runs_per_user",
             Self::LeftRunning => "limits.left_running_per_user",
             Self::Follows => "limits.follows_per_user",
+            Self::Said => "limits.said_per_user",
             Self::Memory => "limits.memory_per_user",
             Self::Disk => "limits.disk_per_user",
             Self::RequestIds => "request ids per user",
@@ -65,6 +69,7 @@ impl Share {
             Self::Runs => "runs going on",
             Self::LeftRunning => "runs whose processes go on",
             Self::Follows => "streams that follow",
+            Self::Said => "texts said in the last minute",
             Self::Memory => "bytes of output in memory",
             Self::Disk => "bytes of output on disk",
             Self::RequestIds => "requests that are remembered",

@@ -85,6 +85,17 @@ pub const REQUEST_FIELDS: usize = 32;
 pub const NAME: usize = 64;
 /// Bytes of a reason: why a run is asked for, why a warning is acknowledged.
 pub const REASON: usize = 256;
+/// Bytes of one text that is said in the room: a paragraph.
+pub const SAID: usize = 2048;
+/// Lines of one text that is said in the room: less than a terminal shows at once.
+pub const SAID_LINES: usize = 20;
+/// Things that have happened which one answer of `room` tells, and which are read out of the trail at
+/// once.
+pub const ROOM_PAGE: usize = 256;
+/// Records of the trail that are read for one such answer: some milliseconds of a thread beside.
+pub const ROOM_RECORDS: usize = 10_000;
+/// For how long what somebody has said counts against `limits.said_per_user`.
+pub const SAID_COUNTS: Duration = Duration::from_secs(60);
 /// Bytes of a certificate or key file: what goes to the frontend through a pipe at once.
 pub const PEM_FILE: u64 = 60 * 1024;
 /// Bytes of one configuration file.

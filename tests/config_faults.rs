@@ -170,7 +170,7 @@ colour = 1"#,
             r#"[limits]
 runs = 1"#,
             &[
-                "fault: 2: limits.runs: unknown key; accepted are connections, connections_before_login, connections_per_source, disk_per_user, follows_per_user, left_running_per_user, memory_per_user, requests_per_user, runs_per_user, sessions_per_user, streams_per_connection, trail_per_user",
+                "fault: 2: limits.runs: unknown key; accepted are connections, connections_before_login, connections_per_source, disk_per_user, follows_per_user, left_running_per_user, memory_per_user, requests_per_user, runs_per_user, said_per_user, sessions_per_user, streams_per_connection, trail_per_user",
             ],
         ),
         (

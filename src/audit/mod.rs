@@ -9,6 +9,7 @@ mod ascii;
 mod chain;
 mod end;
 mod files;
+mod happening;
 mod kept;
 mod lines;
 mod pace;
@@ -16,6 +17,7 @@ mod packed;
 mod record;
 mod report;
 mod runs;
+mod said;
 mod seen;
 mod sessions;
 mod timed;
@@ -25,6 +27,7 @@ mod verify;
 pub use ascii::line;
 pub use chain::{Head, Link, TrailKey, TrailPublic, link};
 pub use files::{Follower, put_aside, rotated_files, rotated_name};
+pub use happening::Happening;
 pub use kept::{Content, Due, KeepRules, Kept, Steady, content, due};
 pub use lines::{Is, Line, Lines};
 pub use pace::{Files, Until, looked_at};
@@ -94,6 +97,8 @@ pub struct Trail {
     missed: u64,
     /// Whether a write has left something behind the last whole line.
     torn: bool,
+    /// Lines that somebody wants to be told of, while there is somebody.
+    fresh: Option<Vec<Vec<u8>>>,
 }
 
 /// Bytes of a line at the most: a request's text is bounded, and escapes make six bytes of one.
@@ -128,6 +133,7 @@ impl Trail {
             checkpoint: 0,
             missed: 0,
             torn: false,
+            fresh: None,
         };
         if tail.torn.is_some_and(|torn| torn.open) {
             // The next record must not become part of it.
@@ -202,8 +208,26 @@ impl Trail {
             seq: self.head.seq + 1,
             link: link(&bytes),
         };
+        if let Some(fresh) = &mut self.fresh {
+            fresh.push(bytes);
+        }
 
         Ok(())
+    }
+
+    /// From now on the lines that are written are kept for [`Trail::fresh`], or are not any more.
+    pub fn keep_fresh(&mut self, wanted: bool) {
+        match wanted {
+            true => {
+                self.fresh.get_or_insert_default();
+            }
+            false => self.fresh = None,
+        }
+    }
+
+    /// The lines that were written since this was asked last.
+    pub fn fresh(&mut self) -> Vec<Vec<u8>> {
+        self.fresh.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Signs where the chain has come to, if it has come anywhere since.

@@ -33,6 +33,7 @@ pub const KINDS: &[&str] = &[
     "request",
     "start",
     "name",
+    "said",
     "end",
     "left-running",
     "handed-on",
@@ -419,6 +420,17 @@ pub enum What<'a> {
         user: &'a str,
         /// The path, from that of the request on; bytes that are no text are shown by their numbers.
         path: &'a str,
+    },
+    /// A user has said something in the room. The record before it is the request, whose signed text
+    /// says the same.
+    Said {
+        /// The user who has said it.
+        user: &'a str,
+        /// What was said.
+        text: &'a str,
+        /// The id of the run that it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run: Option<&'a str>,
     },
     /// A run has ended, or could not begin.
     End {

@@ -125,6 +125,8 @@ pub(super) struct SignedRequest<'l> {
     #[serde(borrow, default)]
     pub run: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
+    pub text: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
     pub reason: Option<Cow<'l, str>>,
     #[serde(default)]
     pub arguments: Arguments,

@@ -43,6 +43,7 @@ impl Record<'_> {
             | What::Password { user, .. }
             | What::Request { user, .. }
             | What::Name { user, .. }
+            | What::Said { user, .. }
             | What::End { user, .. } => Some(user),
             _ => None,
         }

@@ -4,6 +4,7 @@ use super::absent::Absences;
 use super::chain::{Head, Link, TrailPublic, link};
 use super::report::{Page, Report};
 use super::runs::Runs;
+use super::said::Sayings;
 use super::seen::Seen;
 use super::sessions::{Sessions, Signatures};
 use crate::encoding::{base64, unbase64};
@@ -23,6 +24,7 @@ pub struct Verifier<'v> {
     complete: bool,
     sessions: Sessions<'v>,
     runs: Runs,
+    sayings: Sayings,
     /// A line that is no record: its place, length and hash, to be vouched for by the next record.
     torn: Option<(String, u64, Link)>,
     report: Report,
@@ -47,6 +49,7 @@ impl<'v> Verifier<'v> {
             complete: false,
             sessions: Sessions::new(signatures),
             runs: Runs::default(),
+            sayings: Sayings::default(),
             torn: None,
             report: Report::default(),
         }
@@ -197,6 +200,9 @@ impl<'v> Verifier<'v> {
     }
 
     fn verify(&mut self, place: &dyn Fn() -> String, seen: &Seen<'_>) {
+        if seen.kind != "said" {
+            self.sayings.over();
+        }
         if seen.kind == "checkpoint" {
             return self.checkpoint(place, seen);
         }
@@ -229,6 +235,7 @@ impl<'v> Verifier<'v> {
                     .map(|signed| (signed, signed.verb.as_ref()))
                 {
                     Some((signed, "commit")) => self.runs.committed(seen, signed, page),
+                    Some((signed, "say")) => self.sayings.granted(seen, signed),
                     Some((signed, _)) if signed.begins() => self.runs.granted(seen, signed, page),
                     Some((_, "attach" | "signal" | "cancel")) => self.runs.about(seen, page),
                     _ => {}
@@ -238,6 +245,7 @@ impl<'v> Verifier<'v> {
             }
             "start" | "handed-on" | "executable" => self.runs.goes_on(seen, page),
             "end" => self.runs.end(seen, page),
+            "said" => self.sayings.said(seen, page),
             _ => {}
         }
     }

@@ -9,8 +9,8 @@ use crate::fleet::{Batches, MostFailures};
 use crate::host::Host;
 use crate::ids::FleetId;
 use crate::verb::{
-    Attach, Cancel, Describe, Explain, Files, List, Passwd, Preview, Run, Runs, Sessions, Signal,
-    Verb, Whoami,
+    Attach, Cancel, Describe, Explain, Files, List, Passwd, Preview, Room, Run, Runs, Say,
+    Sessions, Signal, Verb, Who, Whoami,
 };
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -291,6 +291,27 @@ pub enum ClientVerb {
         #[arg(long, value_name = "NAME")]
         command: Option<String>,
     },
+    /// `ordain room`.
+    #[command(about = Room::SUMMARY, after_help = ROOM_HELP)]
+    Room(RoomArgs),
+    /// `ordain say`.
+    #[command(about = Say::SUMMARY)]
+    Say {
+        /// The id of the run that it is about
+        #[arg(long, value_name = "ID")]
+        run: Option<String>,
+        /// `[user@]host[:port]`
+        host: Place,
+        /// What is said; several words are joined by spaces
+        #[arg(required = true, value_name = "TEXT")]
+        text: Vec<String>,
+    },
+    /// `ordain who`.
+    #[command(about = Who::SUMMARY)]
+    Who {
+        /// `[user@]host[:port]`
+        host: Place,
+    },
     /// `ordain cancel`.
     #[command(about = Cancel::SUMMARY)]
     Cancel {
@@ -408,6 +429,27 @@ pub struct RunArgs {
     /// The command and its arguments; whatever follows COMMAND is its own
     #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
     line: Vec<String>,
+}
+
+const ROOM_HELP: &str = "\
+A line that is typed is said on every host; `@HOST text` says it on one. `/who` shows who is there, `/run ID` a run, and
+`/quit` ends, as the end of input does. What happens is told by the trail's numbers: --since goes on behind one of them.";
+
+/// `ordain room`.
+#[derive(Debug, Clone, Args)]
+pub struct RoomArgs {
+    /// Tell first what has happened after this record of the trail, at one host
+    #[arg(long, value_name = "NUMBER")]
+    pub since: Option<u64>,
+    /// Tell of logins and logouts too
+    #[arg(long)]
+    pub all: bool,
+    /// Say nothing: standard input is not read
+    #[arg(long)]
+    pub listen: bool,
+    /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
+    #[arg(id = "host", required = true, value_name = "HOST")]
+    pub hosts: Vec<Place>,
 }
 
 const NODES_HELP: &str = "\

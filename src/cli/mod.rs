@@ -14,7 +14,7 @@ mod place;
 mod words;
 
 pub use certs::{CertsArgs, CertsVerb, Output};
-pub use client::{ClientArgs, ClientVerb, ExplainArgs, FleetVerb, NodesArgs, RunArgs};
+pub use client::{ClientArgs, ClientVerb, ExplainArgs, FleetVerb, NodesArgs, RoomArgs, RunArgs};
 pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
 pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb, SaidOfUser, UserVerb};

@@ -350,6 +350,7 @@ fn shares(bounds: Option<&Table<'_>>, connections: u32, running_bytes: u64) -> B
         .with(Share::Runs, count("runs_per_user", 256))
         .with(Share::LeftRunning, count("left_running_per_user", 64))
         .with(Share::Follows, count("follows_per_user", 128))
+        .with(Share::Said, count("said_per_user", 30))
         .with(Share::Memory, size(bounds, "memory_per_user", 256 << 20))
         .with(
             Share::Disk,

@@ -33,6 +33,8 @@ pub struct Audit {
     pub budgets: TrailBudgets,
     /// What is known of its old files.
     pub keeping: Keeping,
+    /// Rung when something was written; whoever is in the room is told of it.
+    pub written: Notify,
     /// Bytes that the disk has beyond what is kept free.
     pub spare: Cell<u64>,
 }
@@ -103,6 +105,7 @@ impl Audit {
                 began: Instant::now(),
             },
             keeping: Keeping::default(),
+            written: Notify::new(),
             spare: Cell::new(u64::MAX),
         }
     }
@@ -129,9 +132,20 @@ impl Audit {
         } else if self.trail().head().seq > before {
             // Only what was written shows that it can be.
             *self.write_fault.borrow_mut() = None;
+            self.written.notify_one();
         }
 
         done
+    }
+
+    /// Whether lines that are written are wanted, see [`Trail::keep_fresh`].
+    pub fn keep_fresh(&self, wanted: bool) {
+        self.trail.borrow_mut().keep_fresh(wanted);
+    }
+
+    /// The lines that were written since this was asked last.
+    pub fn fresh(&self) -> Vec<Vec<u8>> {
+        self.trail.borrow_mut().fresh()
     }
 
     /// The trail, to be looked at.

@@ -12,17 +12,24 @@ use crate::protocol::{Event, write};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What can be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     /// Runs that begin to wait, start and end.
     Runs,
+    /// What happens in the room.
+    Room,
 }
 
 /// Who follows what.
 #[derive(Debug, Default)]
-pub struct Feed(RefCell<Vec<Listener>>);
+pub struct Feed {
+    listeners: RefCell<Vec<Listener>>,
+    /// Rung when somebody has taken an event, or has left.
+    moved: Notify,
+}
 
 /// One stream that follows.
 #[derive(Debug)]
@@ -31,6 +38,10 @@ struct Listener {
     topic: Topic,
     user: Arc<str>,
     scope: Scope,
+    /// The number up to which everything was told before, or by somebody else.
+    since: u64,
+    /// Whether it is still told what was before.
+    behind: bool,
     /// Events that are on their way.
     waiting: usize,
     /// Events that were not told, and the number of the last of them.
@@ -69,13 +80,15 @@ impl Feed {
             topic,
             user,
             scope,
+            since: id,
+            behind: false,
             waiting: 0,
             missed: (0, 0),
         };
         for what in begin {
             listener.tell(link, id, Some(what));
         }
-        self.0.borrow_mut().push(listener);
+        self.listeners.borrow_mut().push(listener);
     }
 
     /// Tells everybody who follows and may know of what is this user's. What is told is made only
@@ -87,7 +100,7 @@ impl Feed {
         id: u64,
         what: impl FnOnce() -> W,
     ) {
-        let mut listeners = self.0.borrow_mut();
+        let mut listeners = self.listeners.borrow_mut();
         let mut hearing = listeners
             .iter_mut()
             .filter(|listener| listener.hears(topic, owner))
@@ -105,14 +118,104 @@ impl Feed {
         }
     }
 
+    /// A stream follows what happens in the room, and is told by [`Feed::tell_before`] what was
+    /// before.
+    pub fn come_in(&self, place: (ConnectionId, StreamId), user: Arc<str>, scope: Scope) {
+        self.listeners.borrow_mut().push(Listener {
+            place,
+            topic: Topic::Room,
+            user,
+            scope,
+            since: 0,
+            behind: true,
+            waiting: 0,
+            missed: (0, 0),
+        });
+    }
+
+    /// Tells a stream something of before, once there is room for it; `false` when it has left.
+    pub async fn tell_before<W: Serialize>(
+        &self,
+        link: &Link,
+        place: (ConnectionId, StreamId),
+        id: u64,
+        what: &W,
+    ) -> bool {
+        loop {
+            {
+                let mut listeners = self.listeners.borrow_mut();
+                let found = listeners.iter_mut().find(|found| found.place == place);
+                let Some(listener) = found else { return false };
+                if listener.waiting < EVENTS_WAITING {
+                    listener.tell(link, id, Some(what));
+                    return true;
+                }
+            }
+            self.moved.notified().await;
+        }
+    }
+
+    /// Tells a stream how far it was told everything, or with the next event where there is no room.
+    pub fn tell_now<W: Serialize>(
+        &self,
+        link: &Link,
+        place: (ConnectionId, StreamId),
+        id: u64,
+        what: &W,
+    ) {
+        let mut listeners = self.listeners.borrow_mut();
+        let found = listeners.iter_mut().find(|found| found.place == place);
+        if let Some(listener) = found {
+            listener.tell(link, id, Some(what));
+        }
+    }
+
+    /// A stream was told everything up to this number, and from now on what happens.
+    pub fn caught_up(&self, place: (ConnectionId, StreamId), id: u64) {
+        let mut listeners = self.listeners.borrow_mut();
+        if let Some(found) = listeners.iter_mut().find(|found| found.place == place) {
+            (found.since, found.behind) = (id, false);
+        }
+    }
+
+    /// Tells everybody in the room what they may know of something.
+    pub fn publish_in_room<W: Serialize>(
+        &self,
+        link: &Link,
+        id: u64,
+        told_to: impl Fn(&str, Scope) -> Option<W>,
+    ) {
+        let mut listeners = self.listeners.borrow_mut();
+        let here = |listener: &&mut Listener| {
+            listener.topic == Topic::Room && !listener.behind && id > listener.since
+        };
+        for listener in listeners.iter_mut().filter(here) {
+            let Some(what) = told_to(&listener.user, listener.scope) else {
+                continue;
+            };
+            if listener.waiting < EVENTS_WAITING {
+                listener.tell(link, id, Some(what));
+            } else {
+                listener.missed = (listener.missed.0 + 1, id);
+            }
+        }
+    }
+
+    /// Whether anybody is in the room.
+    pub fn has_room(&self) -> bool {
+        let listeners = self.listeners.borrow();
+        listeners.iter().any(|found| found.topic == Topic::Room)
+    }
+
     /// An event has come to its client's connection, or could not.
     pub fn taken(&self, link: &Link, place: (ConnectionId, StreamId), kept: bool) {
-        let mut listeners = self.0.borrow_mut();
+        let mut listeners = self.listeners.borrow_mut();
         let found = listeners
             .iter_mut()
             .find(|listener| listener.place == place);
         let Some(listener) = found else { return };
         listener.waiting = listener.waiting.saturating_sub(1);
+        self.moved.notify_waiters();
         if !kept {
             listener.missed.0 += 1;
         }
@@ -126,11 +229,12 @@ impl Feed {
 
     /// A stream has enough, or its whole connection.
     pub fn leave(&self, connection: ConnectionId, stream: Option<StreamId>) {
-        let mut listeners = self.0.borrow_mut();
+        let mut listeners = self.listeners.borrow_mut();
         listeners.retain(|listener| {
             let (its, own) = listener.place;
             its != connection || stream.is_some_and(|stream| stream != own)
         });
+        self.moved.notify_waiters();
     }
 }
 
@@ -153,7 +257,7 @@ mod tests {
     }
 
     fn waiting(feed: &Feed) -> Vec<usize> {
-        feed.0
+        feed.listeners
             .borrow()
             .iter()
             .map(|listener| listener.waiting)
@@ -176,7 +280,7 @@ mod tests {
         feed.publish(&link, (Topic::Runs, "bob"), 8, || -> &str {
             panic!("made for nobody")
         });
-        assert_eq!(feed.0.borrow().len(), 1);
+        assert_eq!(feed.listeners.borrow().len(), 1);
     }
 
     #[test]
@@ -185,7 +289,7 @@ mod tests {
         for id in 0..100 {
             feed.publish(&link, (Topic::Runs, "bob"), id, || "x");
         }
-        let missed = |feed: &Feed| feed.0.borrow()[1].missed;
+        let missed = |feed: &Feed| feed.listeners.borrow()[1].missed;
         assert_eq!(waiting(&feed), [1, EVENTS_WAITING]);
         assert_eq!(missed(&feed), (100 - EVENTS_WAITING as u64, 99));
 
@@ -207,10 +311,10 @@ mod tests {
     fn a_stream_leaves_alone_and_a_connection_with_all_it_has() {
         let (feed, _) = followed();
         feed.leave(1, Some(2));
-        assert_eq!(feed.0.borrow().len(), 2);
+        assert_eq!(feed.listeners.borrow().len(), 2);
         feed.leave(1, Some(1));
-        assert_eq!(feed.0.borrow().len(), 1);
+        assert_eq!(feed.listeners.borrow().len(), 1);
         feed.leave(2, None);
-        assert_eq!(feed.0.borrow().len(), 0);
+        assert_eq!(feed.listeners.borrow().len(), 0);
     }
 }

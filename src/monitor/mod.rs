@@ -33,6 +33,7 @@ mod penalties;
 mod reload;
 mod remembered;
 mod report;
+mod room;
 mod run;
 mod runs;
 mod serve;
@@ -86,6 +87,7 @@ pub async fn serve(
     tokio::task::spawn_local(forget_old_runs(state.clone()));
     tokio::task::spawn_local(show_life());
     access::look_after_groups(state.clone());
+    tokio::task::spawn_local(room::tell(state.clone()));
     tokio::task::spawn_local(trail::keep(state.clone()));
     tokio::task::spawn_local(keep::keep(state.clone(), written));
     tokio::task::spawn_local(certificate::watch(state.clone()));

@@ -1,7 +1,7 @@
 //! A connection, and the session of the user who logged in on it, as the monitor knows them.
 
 use crate::credential::{Factor, SessionPublic};
-use crate::ids::{ConnectionId, SessionId, StreamId};
+use crate::ids::{ConnectionId, RunId, SessionId, StreamId};
 use crate::ipc::Stage;
 use crate::ledger::Charge;
 use crate::source::Peer;
@@ -30,8 +30,19 @@ pub struct Connection {
     pub session: Option<Session>,
     /// The user's charge for the connection.
     pub charge: Option<Charge>,
-    /// The user's charges for streams that follow something.
-    pub follows: HashMap<StreamId, Charge>,
+    /// The streams that follow something: what, and the user's charge.
+    pub follows: HashMap<StreamId, (Followed, Charge)>,
+}
+
+/// What a stream follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// The output of a run.
+    Run(RunId),
+    /// Runs as they begin and end.
+    Runs,
+    /// What happens in the room.
+    Room,
 }
 
 /// An authenticated user with their session key.
@@ -68,10 +79,15 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// A stream holds this share until it is over.
-    pub fn hold(&self, (connection, stream): (ConnectionId, StreamId), share: Charge) {
+    /// A stream follows this, and holds its share until it is over.
+    pub fn hold(
+        &self,
+        (connection, stream): (ConnectionId, StreamId),
+        followed: Followed,
+        share: Charge,
+    ) {
         if let Some(known) = self.connections.borrow_mut().get_mut(&connection) {
-            known.follows.insert(stream, share);
+            known.follows.insert(stream, (followed, share));
         }
     }
 

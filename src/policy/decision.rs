@@ -10,8 +10,8 @@ use super::verdict::{Explanation, Refusal, Scope};
 use crate::ids::{RequestId, RunId};
 use crate::source::Source;
 use crate::verb::{
-    Anyone, Free, Invocation, Invokes, LocalAdmin, Need, OfCommand, OfRun, OverAll, OwnOrAll,
-    OwnRun, Places, SpeaksOf, ToMove, ToPlace, ToRun, ToSee, Verb,
+    Anyone, Free, InRoom, Invocation, Invokes, LocalAdmin, Need, OfCommand, OfRoom, OfRun, OverAll,
+    OwnOrAll, OwnRun, Places, SpeaksOf, ToMove, ToPlace, ToRun, ToSee, Verb,
 };
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -121,6 +121,16 @@ impl<V: OverAll> Rule<V> for OwnOrAll {
             Some(rule) => (Scope::All, rule),
             None => (Scope::Own, V::OWN.into()),
         })
+    }
+}
+
+impl<V: OfRoom> Rule<V> for InRoom {
+    /// Whose runs are spoken of before them.
+    type Allowed = Scope;
+    const ONLY_WIDENED: bool = true;
+
+    fn judge(verb: &V, judge: &Judge<'_>) -> Result<(Scope, String), Refusal> {
+        judge.room(verb)
     }
 }
 
@@ -314,6 +324,11 @@ impl Policy {
             .map(|root| (root.clone(), rights(root)))
             .filter(|(_, rights)| !rights.is_empty())
             .collect()
+    }
+
+    /// Whose runs this user may see from there at this time.
+    pub fn runs_seen_by(&self, member: &Member, source: &Source, now: SystemTime) -> Scope {
+        Judge::of(self, member, source, &|_| None, now).runs_seen()
     }
 
     /// What would be decided if this user asked for this run from there, at this time, and

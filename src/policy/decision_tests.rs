@@ -597,6 +597,8 @@ fn pool(run: RunId) -> serde_json::Map<String, serde_json::Value> {
         "confirmed": true,
         "run": run,
         "signal": "INT",
+        "text": "hello",
+        "since": 1,
         "target": "all",
         "follow": true,
         "passwords": {},
@@ -689,6 +691,19 @@ fn verb_by_role() {
                 ("lead", OFFICE, own_run(), lead_has.contains(&right)),
                 ("lead", HOME, own_run(), false),
                 ("lead", OFFICE, stranger, false),
+            ],
+            Needs::Right(_) if about_one_run => vec![
+                ("lead", OFFICE, own_run(), true),
+                ("lead", OFFICE, stranger, false),
+                ("lead", HOME, own_run(), false),
+                ("alice", HOME, own_run(), false),
+                ("nobody", OFFICE, own_run(), false),
+            ],
+            Needs::Right(_) => vec![
+                ("lead", OFFICE, stranger, true),
+                ("lead", HOME, stranger, false),
+                ("alice", HOME, stranger, false),
+                ("nobody", OFFICE, stranger, false),
             ],
             Needs::OwnOr(_) => vec![
                 ("alice", HOME, stranger, true),

@@ -4,7 +4,7 @@ use super::display::plain;
 use super::output::{self, Finished};
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
-use super::verbs::{commands, keyscan, nodes, passwd, runs, sessions};
+use super::verbs::{commands, keyscan, nodes, passwd, room, runs, sessions};
 use super::{complain, complete, enter, fleet, invoke, moves, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Side};
 use crate::client::ClientError;
@@ -169,6 +169,8 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
         | ClientVerb::Output { host, .. }
         | ClientVerb::Signal { host, .. }
         | ClientVerb::Files { host }
+        | ClientVerb::Say { host, .. }
+        | ClientVerb::Who { host }
         | ClientVerb::Cancel { host, .. } => host,
         ClientVerb::Ls(ls) => &ls.there.host,
         ClientVerb::Cat(cat) => &cat.there.host,
@@ -182,6 +184,7 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
             None => return None,
         },
         ClientVerb::Keyscan { .. }
+        | ClientVerb::Room(_)
         | ClientVerb::Nodes(_)
         | ClientVerb::Hosts { .. }
         | ClientVerb::Fleet { .. } => return None,
@@ -191,6 +194,7 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
 async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     match &args.verb {
         ClientVerb::Keyscan { hosts } => return keyscan::keyscan(args, hosts).await,
+        ClientVerb::Room(asked) => return room::room(args, asked).await,
         ClientVerb::Nodes(asked) => return nodes::nodes(args, asked),
         ClientVerb::Hosts { host } => return nodes::host(args, host),
         ClientVerb::Fleet { verb } => return fleet::fleets(args, verb.as_ref()).await,
@@ -394,6 +398,12 @@ pub async fn attempt(
             move_files(server, verb).await
         }
         ClientVerb::Whoami { .. } => sessions::whoami(args, &session).await,
+        ClientVerb::Say { run, text, .. } => {
+            // It may be said though its answer is lost: asked for again, it would be said twice.
+            *begun = true;
+            room::say_text(args, &session, run.as_deref(), text).await
+        }
+        ClientVerb::Who { .. } => room::who(args, &session).await,
         ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, &session).await,
         ClientVerb::Sessions { end: Some(end), .. } => {
             sessions::end_session(args, &session, end).await
@@ -408,6 +418,7 @@ pub async fn attempt(
         | ClientVerb::Login { .. }
         | ClientVerb::Logout { .. }
         | ClientVerb::Keyscan { .. }
+        | ClientVerb::Room(_)
         | ClientVerb::Nodes(_)
         | ClientVerb::Hosts { .. }
         | ClientVerb::Fleet { .. } => Ok(Status::OK),

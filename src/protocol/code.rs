@@ -94,7 +94,8 @@ codes! {
     /// There is no such session, or it is not this user's.
     NoSuchSession = 407, "no-such-session";
 
-    /// The run keeps no such part of its output; the range that it keeps is named.
+    /// The run keeps no such part of its output, or the trail no such record; the range that is kept is
+    /// named.
     Offset = 408, "no-such-offset";
     /// The command accepts no such signal.
     Signal = 409, "signal-not-accepted";

@@ -68,6 +68,8 @@ pub enum Needs {
     Root,
     /// To be the one whose run or session it is, or to have this right in `verbs` of a role.
     OwnOr(&'static str),
+    /// To have this right in `verbs` of a role.
+    Right(&'static str),
     /// To be root or the daemon's own user.
     LocalAdmin,
 }
@@ -198,6 +200,30 @@ pub trait OverAll: Verb {
 
 impl<V: OverAll> Need<V> for OwnOrAll {
     const NEEDS: Needs = Needs::OwnOr(V::RIGHT);
+}
+
+/// The right to be in the room: to be told what happens, and to say something.
+pub const ROOM: &str = "room";
+
+/// A role must have the right to be in the room.
+#[derive(Debug)]
+pub enum InRoom {}
+
+/// The verb is about the room.
+pub trait OfRoom: Verb {
+    /// What is said in it.
+    fn text(&self) -> Option<&str> {
+        None
+    }
+
+    /// The run that is spoken of.
+    fn run(&self) -> Option<Named<RunId>> {
+        None
+    }
+}
+
+impl<V: OfRoom> Need<V> for InRoom {
+    const NEEDS: Needs = Needs::Right(ROOM);
 }
 
 /// Only root and the daemon's own user may, over the control socket.

@@ -8,6 +8,7 @@ mod definition;
 mod files;
 mod invocation;
 mod passwd;
+mod room;
 mod runs;
 mod sessions;
 mod users;
@@ -22,12 +23,14 @@ pub use daemon::{
     PenaltyCounts, Reload, Reloaded, RunCounts, SinceStart, Status, StatusView, TrailView,
 };
 pub use definition::{
-    Anyone, Door, Follows, Free, Invokes, LocalAdmin, Moves, Need, Needs, OfCommand, OfRun,
-    OverAll, OwnOrAll, OwnRun, Places, Row, SpeaksOf, ToMove, ToPlace, ToRun, ToSee, Verb,
+    Anyone, Door, Follows, Free, InRoom, Invokes, LocalAdmin, Moves, Need, Needs, OfCommand,
+    OfRoom, OfRun, OverAll, OwnOrAll, OwnRun, Places, ROOM, Row, SpeaksOf, ToMove, ToPlace, ToRun,
+    ToSee, Verb,
 };
 pub use files::{Commit, Committed, Files, FilesView, Get, ListFiles, Put, RemoveFiles, RootView};
 pub use invocation::{Invocation, Terminal};
 pub use passwd::{Passwd, PasswordChanged};
+pub use room::{Room, RoomEvent, RoomPage, Said, Say, Who, WhoLine, WhoList};
 pub use runs::{
     Attach, Cancel, Cancelled, NoAnswer, Run, RunLine, RunList, Runs, Signal, Signalled,
 };
@@ -127,6 +130,7 @@ verbs! {
     wire {
         List Describe Preview Run Cancel Runs Attach Signal Explain Whoami Sessions EndSession Passwd
         Files ListFiles Get Put Commit RemoveFiles
+        Room Say Who
     }
     control {
         Lock Unlock Locks Totp Penalties Forgive Status Metrics Reload
@@ -155,12 +159,18 @@ pub fn named(name: &str) -> Option<&'static Row> {
     VERBS.iter().find(|row| row.name == name)
 }
 
-/// The rights over others that a role's `verbs` may name.
+/// The rights that a role's `verbs` may name, each once.
 pub fn rights() -> impl Iterator<Item = &'static str> {
-    VERBS.iter().filter_map(|row| match row.needs {
-        Needs::OwnOr(right) => Some(right),
+    let right = |row: &Row| match row.needs {
+        Needs::OwnOr(right) | Needs::Right(right) => Some(right),
         _ => None,
-    })
+    };
+    let is_first = move |at: usize, right_of: &'static str| {
+        let mut before = VERBS.iter().take(at);
+        !before.any(|row| right(row) == Some(right_of))
+    };
+    let found = VERBS.iter().enumerate();
+    found.filter_map(move |(at, row)| right(row).filter(|found| is_first(at, found)))
 }
 
 #[cfg(test)]

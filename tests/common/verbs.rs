@@ -272,7 +272,7 @@ impl Definitions {
             None => {}
         }
         match rust {
-            "String" | "Named<RunId>" | "Ending" => "string",
+            "String" | "Named<RunId>" | "Named<RunId" | "Ending" => "string",
             "bool" => "boolean",
             "u8" => "integer, 0 to 255",
             "u16" => "integer, 0 to 65,535",
@@ -334,6 +334,7 @@ fn who(row: &Row) -> Option<String> {
         Needs::OwnOr(right) => Some(format!(
             "every user for what is their own; for what is others', with the right `{right}`"
         )),
+        Needs::Right(right) => Some(format!("a user with a role that has the right `{right}`")),
         Needs::LocalAdmin => None,
     }
 }

@@ -9,6 +9,7 @@ use crate::ledger::{Charge, Share, Spent};
 use crate::monitor::asked::Asked;
 use crate::monitor::denied::Denied;
 use crate::monitor::run::{Attachment, Phase, Run};
+use crate::monitor::session::Followed;
 use crate::monitor::state::Shared;
 use crate::policy::OnDisconnect;
 use crate::protocol::Code;
@@ -49,7 +50,8 @@ pub fn join(
 ) -> Result<(), Denied> {
     let place = (asked.connection, asked.stream);
     if let Some(share) = share {
-        state.sessions.hold(place, share);
+        let followed = Followed::Run(attachment.run);
+        state.sessions.hold(place, followed, share);
     }
     let joined = joined(state, asked, attachment);
     if joined.is_err() {

@@ -4,6 +4,7 @@
 mod commands;
 mod daemon;
 mod files;
+mod room;
 mod runs;
 mod sessions;
 mod users;

@@ -8,6 +8,7 @@ use crate::monitor::denied::Denied;
 use crate::monitor::feed::Topic;
 use crate::monitor::run::{Attachment, Run};
 use crate::monitor::runs::{self, Over};
+use crate::monitor::session::Followed;
 use crate::monitor::state::Shared;
 use crate::policy::{Grant, Scope};
 use crate::verb::{self, Attach, Cancel, Cancelled, RunLine, RunList, Runs, Signal, Signalled};
@@ -76,7 +77,8 @@ impl Serve for Runs {
         };
         match record.write(state) {
             Ok(()) => {
-                state.sessions.hold((asked.connection, asked.stream), share);
+                let place = (asked.connection, asked.stream);
+                state.sessions.hold(place, Followed::Runs, share);
                 follow(state, asked, &grant);
             }
             Err(_) => asked.deny(state, Denied::trail()),

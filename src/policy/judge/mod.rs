@@ -4,6 +4,7 @@
 mod command;
 mod files;
 mod invocation;
+mod room;
 
 pub use files::{Moved, digest};
 

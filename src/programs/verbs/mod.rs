@@ -4,5 +4,6 @@ pub mod commands;
 pub mod keyscan;
 pub mod nodes;
 pub mod passwd;
+pub mod room;
 pub mod runs;
 pub mod sessions;
