@@ -1119,7 +1119,7 @@ fn help_and_version_are_no_failures() {
     for verb in [
         "run", "keyscan", "nodes", "hosts", "fleet", "login", "logout", "passwd", "whoami",
         "sessions", "explain", "list", "describe", "attach", "output", "signal", "runs", "cancel",
-        "files", "ls", "cat", "cp", "rm", "sync",
+        "files", "ls", "cat", "cp", "rm", "sync", "room", "say", "who",
     ] {
         assert!(whole.contains(&format!("\n  {verb} ")), "{verb}\n{whole}");
         let (status, out, err) = said(&run(&[verb, "--help"]));

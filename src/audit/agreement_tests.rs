@@ -2,8 +2,8 @@
 //! (examples/verify.py), which must say the same of them and of every change of a trail.
 
 use super::forged_tests::{
-    Client, Records, beginning, chained, checkpoint, cut_off, removed, trail_key, verified, walked,
-    whole, without,
+    Client, Records, beginning, chained, checkpoint, cut_off, removed, talk, trail_key, verified,
+    walked, whole, without,
 };
 use super::mutation_tests::mutations;
 use super::*;
@@ -13,7 +13,7 @@ use std::process::Command;
 
 /// Each trail of the corpus: its name, and its lines.
 fn corpus() -> Vec<(&'static str, Vec<String>)> {
-    [by_whoever_has_the_key(), without_the_key(), cut()].concat()
+    [by_whoever_has_the_key(), talked(), without_the_key(), cut()].concat()
 }
 
 /// Honest trails, and those that somebody has changed who has the key.
@@ -72,6 +72,35 @@ fn by_whoever_has_the_key() -> Vec<(&'static str, Vec<String>)> {
         (
             "bad-run-without-request",
             changed(&|records| drop(records.remove(RUN))),
+        ),
+    ]
+}
+
+/// Trails in which something was said.
+fn talked() -> Vec<(&'static str, Vec<String>)> {
+    let changed = |change: &dyn Fn(&mut Records)| {
+        let mut records = talk();
+        change(&mut records);
+        chained(&records)
+    };
+    let said = talk().len() - 1;
+    vec![
+        ("good-said", chained(&talk())),
+        (
+            "bad-said-another-text",
+            changed(&|records| drop(records[said].insert("text".into(), json!("bye")))),
+        ),
+        (
+            "bad-said-by-another",
+            changed(&|records| drop(records[said].insert("user".into(), json!("bob")))),
+        ),
+        (
+            "bad-said-without-request",
+            changed(&|records| drop(records.remove(said - 1))),
+        ),
+        (
+            "bad-said-twice",
+            changed(&|records| records.push(records[said].clone())),
         ),
     ]
 }

@@ -263,6 +263,25 @@ pub(super) fn beginning() -> Records {
     begin(&mut alice, &mut bob)
 }
 
+/// The same, and alice has said something at its end.
+pub(super) fn talk() -> Records {
+    let (mut alice, mut bob) = (Client::new("alice", 1, 11), Client::new("bob", 2, 12));
+    let mut records = begin(&mut alice, &mut bob);
+    let time = |mut record: Map<String, Value>| {
+        record.insert("time".into(), json!("2026-01-31T12:01:00.000000Z"));
+        record
+    };
+    records.push(time(alice.request(
+        6,
+        json!({ "verb": "say", "text": "hello", "run": run(1) }),
+        json!({ "run": run(1) }),
+    )));
+    records.push(time(object(
+        json!({ "kind": "said", "user": "alice", "text": "hello", "run": run(1) }),
+    )));
+    records
+}
+
 fn begin(alice: &mut Client, bob: &mut Client) -> Records {
     let (asks, says) = deploy(1);
     let mut records = vec![

@@ -192,7 +192,7 @@ fn policy() -> Policy {
                 "office".to_owned(),
                 role(
                     &["wi*"],
-                    &["cancel-of-others", "runs-of-others"],
+                    &["cancel-of-others", "runs-of-others", "room"],
                     &["10.0.0.0/8"],
                 ),
             ),

@@ -9,7 +9,7 @@ const RUN: &str = "bf10y69mve2s8brh";
 const SESSION: &str = "6ww2hzd7jjg04z9g4j079pme7swga5hz";
 
 /// The verbs that are asked for.
-pub const VERBS: [&str; 14] = [
+pub const VERBS: [&str; 17] = [
     "run",
     "attach",
     "list",
@@ -21,6 +21,9 @@ pub const VERBS: [&str; 14] = [
     "sessions",
     "end-session",
     "runs",
+    "room",
+    "say",
+    "who",
     "signal",
     "cancel",
     "output",
@@ -382,11 +385,37 @@ fn answers() -> Vec<Story> {
             "cancel",
             &json!({ "cancelled": RUN }),
         ),
+        answered(
+            "say",
+            &["say", "HOST", "hello"],
+            "say",
+            &json!({ "said": 7 }),
+        ),
+        answered(
+            "who",
+            &["who", "HOST"],
+            "who",
+            &json!({ "users": [here()] }),
+        ),
     ]
+}
+
+/// A line of `who`.
+fn here() -> Value {
+    json!({ "user": "bob", "sessions": 2, "age_s": 60, "in_room": true, "watching": [RUN] })
+}
+
+/// Somebody has said something, and a run has ended.
+fn happened(id: u64) -> Value {
+    let said = json!({ "id": id, "at": "2026-01-31T12:00:00.000000Z", "kind": "said", "user": "bob", "text": "hello", "run": RUN });
+    let end = json!({ "id": id, "at": "2026-01-31T12:00:00.000000Z", "kind": "end", "user": "bob", "run": RUN, "command": "deploy", "ended": "exit", "number": 3 });
+    let page = json!({ "events": [said, end], "upto": id, "last": id });
+    json!({ "id": id, "missed": 1, "what": page })
 }
 
 fn refusals() -> Vec<Story> {
     let runs = When::Open("runs");
+    let room = When::Open("room");
     let event = |id: u64| json!({ "id": id, "missed": 1, "what": { "runs": lines() } });
     let mut login = story("login refused", &["list", "HOST"], vec![]);
     login.script = vec![
@@ -412,6 +441,16 @@ fn refusals() -> Vec<Story> {
                 says(runs, Kind::Event, &event(1)),
                 says(runs, Kind::Event, &event(2)),
                 says(runs, Kind::Error, &failure(106)),
+            ],
+        )
+        .failing(),
+        story(
+            "room",
+            &["room", "--listen", "HOST"],
+            vec![
+                says(room, Kind::Event, &happened(1)),
+                says(room, Kind::Event, &happened(2)),
+                says(room, Kind::Error, &failure(106)),
             ],
         )
         .failing(),
