@@ -116,7 +116,7 @@ pub async fn room(args: &ClientArgs, asked: &RoomArgs) -> Result<Status, ClientE
         let following = follow(
             number,
             (session.clone(), target.options.clone()),
-            asked.since,
+            (asked.since, args.connect_timeout.unwrap_or(RESUME_WINDOW)),
             sender.clone(),
         );
         tokio::task::spawn_local(following);
@@ -136,24 +136,26 @@ pub async fn room(args: &ClientArgs, asked: &RoomArgs) -> Result<Status, ClientE
 async fn follow(
     place: usize,
     (mut session, options): (Session, Options),
-    mut since: Option<u64>,
+    (mut since, patience): (Option<u64>, Duration),
     tell: mpsc::Sender<Heard>,
 ) {
     loop {
+        let known = since;
         let Err(error) = followed(place, &session, &mut since, &tell).await else {
             return;
         };
-        if !error.is(Code::ConnectionLost) {
+        // A link that has brought nothing new is not worth another.
+        if !error.is(Code::ConnectionLost) || since == known {
             let _ = tell.send(Heard::Over(place, error)).await;
             return;
         }
         let text = "the link is lost; trying again".to_owned();
         let _ = tell.send(Heard::Link(place, text)).await;
-        let until = Instant::now() + RESUME_WINDOW;
+        let until = Instant::now() + patience;
         session = loop {
             match session.reconnect(&options).await {
                 Ok(session) => break session,
-                Err(error) if Instant::now() > until || error.is(Code::LoginRefused) => {
+                Err(error) if Instant::now() > until || !passes(&error) => {
                     let _ = tell.send(Heard::Over(place, error)).await;
                     return;
                 }
@@ -162,6 +164,18 @@ async fn follow(
         };
         let _ = tell.send(Heard::Session(place, session.clone())).await;
     }
+}
+
+/// Whether what has come of a try to come back may be another a moment later.
+fn passes(error: &ClientError) -> bool {
+    let passing = [
+        Code::Stopping,
+        Code::Connect,
+        Code::ConnectTimeout,
+        Code::ConnectionLost,
+        Code::LoginBusy,
+    ];
+    passing.iter().any(|code| error.is(*code))
 }
 
 /// Passes on what happens; `Ok` when nobody hears it any more.
