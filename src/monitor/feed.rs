@@ -308,6 +308,31 @@ mod tests {
     }
 
     #[test]
+    fn the_room_is_told_from_where_one_has_caught_up_and_of_one_gap() {
+        let (feed, link) = (Feed::default(), Link::default());
+        assert!(!feed.has_room());
+        feed.come_in((3, 1), Arc::from("bob"), Scope::Own);
+        feed.publish_in_room(&link, 4, |_, _| Some("before"));
+        feed.caught_up((3, 1), 5);
+        feed.publish_in_room(&link, 5, |_, _| Some("told already"));
+        feed.publish_in_room(&link, 6, |_, _| None::<&str>);
+        assert!(feed.has_room() && waiting(&feed) == [0]);
+
+        for id in 7..107 {
+            feed.publish_in_room(&link, id, |user, _| Some(user.to_owned()));
+        }
+        let missed = |feed: &Feed| feed.listeners.borrow()[0].missed;
+        assert_eq!(waiting(&feed), [EVENTS_WAITING]);
+        assert_eq!(missed(&feed), (100 - EVENTS_WAITING as u64, 106));
+        for _ in 0..EVENTS_WAITING {
+            feed.taken(&link, (3, 1), true);
+        }
+        assert_eq!(missed(&feed), (0, 0));
+        feed.leave(3, None);
+        assert!(!feed.has_room());
+    }
+
+    #[test]
     fn a_stream_leaves_alone_and_a_connection_with_all_it_has() {
         let (feed, _) = followed();
         feed.leave(1, Some(2));
