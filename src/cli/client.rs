@@ -5,6 +5,7 @@ use super::listed;
 use super::many::{HEADING, ManyArgs, Pause};
 use super::moved::{CP_HELP, CatArgs, CpArgs, LsArgs, RmArgs, SyncArgs};
 use super::place::Place;
+use super::room::{ROOM_HELP, RoomArgs};
 use crate::fleet::{Batches, MostFailures};
 use crate::host::Host;
 use crate::ids::FleetId;
@@ -429,27 +430,6 @@ pub struct RunArgs {
     /// The command and its arguments; whatever follows COMMAND is its own
     #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
     line: Vec<String>,
-}
-
-const ROOM_HELP: &str = "\
-A line that is typed is said on every host; `@HOST text` says it on one. `/who` shows who is there, `/run ID` a run, and
-`/quit` ends, as the end of input does. What happens is told by the trail's numbers: --since goes on behind one of them.";
-
-/// `ordain room`.
-#[derive(Debug, Clone, Args)]
-pub struct RoomArgs {
-    /// Tell first what has happened after this record of the trail, at one host
-    #[arg(long, value_name = "NUMBER")]
-    pub since: Option<u64>,
-    /// Tell of logins and logouts too
-    #[arg(long)]
-    pub all: bool,
-    /// Say nothing: standard input is not read
-    #[arg(long)]
-    pub listen: bool,
-    /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
-    #[arg(id = "host", required = true, value_name = "HOST")]
-    pub hosts: Vec<Place>,
 }
 
 const NODES_HELP: &str = "\

@@ -11,10 +11,11 @@ mod listed;
 mod many;
 mod moved;
 mod place;
+mod room;
 mod words;
 
 pub use certs::{CertsArgs, CertsVerb, Output};
-pub use client::{ClientArgs, ClientVerb, ExplainArgs, FleetVerb, NodesArgs, RoomArgs, RunArgs};
+pub use client::{ClientArgs, ClientVerb, ExplainArgs, FleetVerb, NodesArgs, RunArgs};
 pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
 pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb, SaidOfUser, UserVerb};
@@ -22,4 +23,5 @@ pub use destination::Destination;
 pub use many::{ManyArgs, Pause};
 pub use moved::{Asked, CatArgs, CpArgs, LsArgs, RmArgs, Side, SyncArgs, There};
 pub use place::{Place, Set};
+pub use room::RoomArgs;
 pub use words::{Given, Spoken, WordFault, assign, speak};
