@@ -55,10 +55,9 @@ fn a_disk_that_becomes_full_for_the_notes_lets_nothing_more_begin() {
     );
     let line = last(&output);
     let number = |part: &str| -> usize {
-        let parts = line.trim_start_matches("ordain: ").split(" · ");
+        let mut parts = line.trim_start_matches("ordain: ").split(" · ");
         let part = parts
-            .filter(|found| found.contains(part))
-            .next()
+            .find(|found| found.contains(part))
             .unwrap_or_else(|| panic!("{line}"));
         part.split(' ').next().unwrap().parse().unwrap()
     };

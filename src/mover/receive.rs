@@ -466,7 +466,7 @@ impl<'r> Receiving<'r> {
         }
     }
 
-    /// Says that the other side was told of each file what is here of it, as [`seeds_of`] finds it.
+    /// Says that the other side was told of each file what is here of it, as `seeds_of` finds it.
     #[must_use]
     pub const fn knowing_seeds(mut self) -> Self {
         self.seeds_are_known = true;
