@@ -12,7 +12,8 @@ use liar::{Act, Liar, Step, When, stories};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -994,39 +995,44 @@ fn a_single_run_that_a_server_does_not_answer_is_unknown() {
     }
 }
 
-/// A client whose standard output, or both, go into a pipe that stays and that nobody reads.
+/// A client whose standard output, or both, go to somebody who stays and does not read.
 struct Stuck {
     child: Child,
     /// The end that would be read.
-    _pipe: std::io::PipeReader,
+    _reader: OwnedFd,
+}
+
+/// Two ends of what a program can write to: the one that is read, and the one that is written.
+type Ends = fn() -> (OwnedFd, OwnedFd);
+
+fn pipe() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (reader.into(), writer.into())
+}
+
+/// The client can open no socket anew, and leaves it to a thread.
+fn socket() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = UnixStream::pair().unwrap();
+    (reader.into(), writer.into())
 }
 
 impl Stuck {
-    /// Nothing where it cannot be seen here that a program waits for a reader.
-    fn new(mut client: Command, with_errors: bool) -> Option<Self> {
-        let (pipe, end) = std::io::pipe().unwrap();
+    /// Returns once no more is taken.
+    fn new(mut client: Command, ends: Ends, with_errors: bool) -> Self {
+        let (reader, writer) = ends();
         if with_errors {
-            client.stderr(end.try_clone().unwrap());
+            client.stderr(writer.try_clone().unwrap());
         } else {
             client.stderr(Stdio::piped());
         }
-        let child = client.stdout(end).spawn().unwrap();
+        let child = client.stdout(writer.try_clone().unwrap()).spawn().unwrap();
         drop(client);
-        let mut stuck = Self { child, _pipe: pipe };
-        let tasks = format!("/proc/{}/task", stuck.child.id());
-        let waits = || {
-            let tasks = std::fs::read_dir(&tasks).into_iter().flatten().flatten();
-            let mut calls = tasks.map(|task| std::fs::read_to_string(task.path().join("wchan")));
-            calls.any(|call| call.is_ok_and(|call| call.contains("pipe_write")))
-        };
-        if can_be_seen() {
-            wait("a full pipe", waits);
-            return Some(stuck);
-        }
-        println!("what a program waits for cannot be seen here: not tried");
-        stuck.child.kill().unwrap();
-        stuck.child.wait().unwrap();
-        None
+        let moment = Duration::from_millis(1);
+        wait("that no more is taken", || {
+            ordain::sys::wait_writable_for(writer.as_fd(), moment).is_err()
+        });
+        let _reader = reader;
+        Self { child, _reader }
     }
 
     /// How it ends once it is told so; a signal that is said again is told until it has ended.
@@ -1046,21 +1052,6 @@ impl Stuck {
     }
 }
 
-/// Whether the kernel says what a process waits for.
-fn can_be_seen() -> bool {
-    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-    let path = format!("/proc/{}/wchan", child.id());
-    let until = Instant::now() + Duration::from_secs(2);
-    let mut seen = false;
-    while !seen && Instant::now() < until {
-        seen = std::fs::read_to_string(&path).is_ok_and(|call| call.contains("sleep"));
-        std::thread::park_timeout(Duration::from_millis(2));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    seen
-}
-
 /// Neither Ctrl-C nor SIGTERM ended it, as long as somebody held the other end of the pipe.
 #[test]
 fn a_reader_that_stays_and_does_not_read_keeps_nobody_from_leaving() {
@@ -1072,10 +1063,8 @@ fn a_reader_that_stays_and_does_not_read_keeps_nobody_from_leaving() {
     });
     for words in [["run", "web1", "flood"], ["run", "web[1-2]", "flood"]] {
         for (name, again) in [("-TERM", false), ("-INT", true)] {
-            for with_errors in [false, true] {
-                let Some(stuck) = Stuck::new(machines.client(&words), with_errors) else {
-                    return;
-                };
+            for (ends, with_errors) in [(pipe as Ends, false), (pipe, true), (socket, false)] {
+                let stuck = Stuck::new(machines.client(&words), ends, with_errors);
                 let (status, said) = stuck.ends(name, again);
                 assert_eq!(status, Some(130), "{words:?} {name} {with_errors}: {said}");
             }
@@ -1084,9 +1073,7 @@ fn a_reader_that_stays_and_does_not_read_keeps_nobody_from_leaving() {
     // What has ended may have more to tell than a pipe takes.
     for words in [["run", "web1", "much"], ["run", "web[1-2]", "much"]] {
         let before = machines.servers[0].records("end").len();
-        let Some(stuck) = Stuck::new(machines.client(&words), false) else {
-            return;
-        };
+        let stuck = Stuck::new(machines.client(&words), pipe, false);
         machines.servers[0].wait_for_records("end", before + 1);
         let (status, said) = stuck.ends("-TERM", false);
         assert_eq!(status, Some(130), "{words:?}: {said}");

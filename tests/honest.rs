@@ -17,6 +17,12 @@ fn server() -> Server {
     Server::new()
         .common(&["true", "args", "sleep"])
         .command(Cmd::sh("much", "head -c 3000000 /dev/zero", &[]))
+        .command(Cmd::new("echoes", &["/bin/cat"]).stdin())
+        .command(Cmd::sh(
+            "both",
+            "head -c 1500000 /dev/zero; head -c 1000000 /dev/zero >&2; head -c 1500000 /dev/zero",
+            &[],
+        ))
         .command(Cmd::sh("loud", "echo said >&2", &[]))
         .command(
             Cmd::sh(
@@ -185,6 +191,54 @@ fn descriptors_that_do_not_block_lose_nothing() {
         (child.wait().unwrap().code(), bytes.len()),
         (Some(0), 3_000_000)
     );
+}
+
+/// A thread between costs two wake-ups for each line.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_can_be_waited_for_needs_no_thread() {
+    let server = server();
+    let mut child = server
+        .client()
+        .args(["run", "t", "echoes"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    for line in [*b"one\n", *b"two\n"] {
+        input.write_all(&line).unwrap();
+        let mut back = [0; 4];
+        output.read_exact(&mut back).unwrap();
+        assert_eq!(back, line);
+    }
+    let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    assert_eq!(threads.count(), 1);
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// What a file takes is written by a thread, and comes behind what a pipe had not taken yet.
+#[test]
+fn a_pipe_and_a_file_get_all_of_it_beside_one_another() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("errors");
+    let mut child = server
+        .client()
+        .args(["run", "t", "both"])
+        .stdout(Stdio::piped())
+        .stderr(File::create(&path).unwrap())
+        .spawn()
+        .unwrap();
+    // The pipe is full long before it is read.
+    server.wait_for_records("start", 1);
+    let mut bytes = Vec::new();
+    let mut output = child.stdout.take().unwrap();
+    output.read_to_end(&mut bytes).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(bytes.len(), 3_000_000);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 1_000_000);
 }
 
 /// A client that waits behind the lock, and the one that holds it.

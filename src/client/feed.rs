@@ -3,6 +3,7 @@
 
 use super::run::Input;
 use crate::limits::{DATA_FRAME, STREAM_WINDOW};
+use crate::protocol::{HEADER, Kind, header};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -33,6 +34,8 @@ struct FeedState {
     window: usize,
     eof: bool,
     eof_sent: bool,
+    /// Whether a frame is on its way into the queue: nothing may overtake it.
+    pushing: bool,
     over: bool,
 }
 
@@ -62,6 +65,7 @@ impl Feed {
             window: STREAM_WINDOW,
             eof: false,
             eof_sent: false,
+            pushing: false,
             over: false,
         };
 
@@ -140,13 +144,23 @@ impl FeedState {
         }
     }
 
-    /// Takes so many bytes that are to be sent over this link; none where there is another by now.
-    fn piece(&mut self, link: u64, room: usize) -> Vec<u8> {
+    /// A frame of so many bytes that are to be sent over this link; none where there is another by
+    /// now.
+    fn frame(&mut self, link: u64, room: usize) -> Option<Vec<u8>> {
         if self.link != link {
-            return Vec::new();
+            return None;
         }
         let at = usize::try_from(self.next - self.from).unwrap_or(0);
-        let piece: Vec<u8> = self.kept.range(at..at + room).copied().collect();
+        let length = u32::try_from(room).unwrap_or(0);
+        let mut frame = Vec::with_capacity(HEADER + room);
+        frame.extend_from_slice(&header(self.input.stream(), Kind::Stdin, length));
+        let (first, second) = self.kept.as_slices();
+        let first = first.get(at..).unwrap_or_default();
+        let now = room.min(first.len());
+        frame.extend_from_slice(first.get(..now).unwrap_or_default());
+        let at = at.saturating_sub(self.kept.as_slices().0.len());
+        let rest = second.get(at..at + room - now).unwrap_or_default();
+        frame.extend_from_slice(rest);
         self.next += room as u64;
         self.sent = self.sent.max(self.next);
 
@@ -156,8 +170,18 @@ impl FeedState {
         let excess = at.saturating_add(room).saturating_sub(most);
         self.kept.drain(..excess);
         self.from += excess as u64;
+        Some(frame)
+    }
 
-        piece
+    /// Sends what waits at once, as far as that goes, where nothing else is being sent.
+    fn send_now(&mut self) {
+        let waiting = self.end().saturating_sub(self.next);
+        if self.over || self.pushing || waiting == 0 {
+            return;
+        }
+        let (input, link) = (self.input.clone(), self.link);
+        let most = usize::try_from(waiting).unwrap_or(DATA_FRAME);
+        input.push_now(most, |room| self.frame(link, room).unwrap_or_default());
     }
 }
 
@@ -186,9 +210,14 @@ pub async fn drive(feed: Arc<Feed>) {
                     return feed.end();
                 };
 
-                let piece = feed.with(|state| state.piece(link, room));
-                if !piece.is_empty() {
-                    let _ = input.push(&piece).await;
+                let frame = feed.with(|state| {
+                    let frame = state.frame(link, room);
+                    state.pushing = frame.is_some();
+                    frame
+                });
+                if let Some(frame) = frame {
+                    let _ = input.push(frame).await;
+                    feed.with(|state| state.pushing = false);
                 }
                 feed.room.notify_one();
             }
@@ -217,18 +246,22 @@ impl DurableInput {
                     let room = waiting < 2 * DATA_FRAME as u64;
                     if room {
                         state.kept.extend(piece);
+                        state.send_now();
                     }
-                    Some(room)
+                    Some((room, state.end() > state.next))
                 });
 
                 match taken {
                     None => return false,
-                    Some(true) => break,
-                    Some(false) => self.0.room.notified().await,
+                    // What is sent already needs nobody who is woken for it.
+                    Some((true, false)) => break,
+                    Some((true, true)) => {
+                        self.0.drive.notify_one();
+                        break;
+                    }
+                    Some((false, _)) => self.0.room.notified().await,
                 }
             }
-
-            self.0.drive.notify_one();
         }
 
         true

@@ -180,20 +180,23 @@ impl Inbox {
     /// Waits for credit and takes up to `most` bytes of it; `None` when the command reads no more.
     pub async fn credit(&self, most: usize) -> Option<usize> {
         loop {
-            let found = self.with(|held| {
-                if held.stdin_closed {
-                    return Some(None);
-                }
-                let taken = held.allowance.left().min(most);
-                held.allowance.spend(taken);
-                (taken > 0).then_some(Some(taken))
-            });
-
-            match found {
-                Some(found) => return found,
-                None => self.granted.notified().await,
+            match self.credit_now(most) {
+                Some(0) => self.granted.notified().await,
+                found => return found,
             }
         }
+    }
+
+    /// Takes up to `most` bytes of the credit that is there, as [`Inbox::credit`] does.
+    pub fn credit_now(&self, most: usize) -> Option<usize> {
+        self.with(|held| {
+            if held.stdin_closed {
+                return None;
+            }
+            let taken = held.allowance.left().min(most);
+            held.allowance.spend(taken);
+            Some(taken)
+        })
     }
 }
 

@@ -241,12 +241,24 @@ impl Input {
         self.inbox.credit(most.min(DATA_FRAME)).await
     }
 
-    /// Sends bytes that there is credit for.
-    pub(super) async fn push(&self, bytes: &[u8]) -> Result<(), ClientError> {
-        self.outbox
-            .bytes(encode(self.stream, Kind::Stdin, bytes))
-            .await
-            .map_err(|_| gone())
+    /// Sends a frame of bytes that there is credit for.
+    pub(super) async fn push(&self, frame: Vec<u8>) -> Result<(), ClientError> {
+        self.outbox.bytes(frame).await.map_err(|_| gone())
+    }
+
+    /// Sends bytes at once, as far as there is credit and room for them, up to `most`; `frame` makes
+    /// the frame of so many.
+    pub(super) fn push_now(&self, most: usize, frame: impl FnOnce(usize) -> Vec<u8>) {
+        if let Some(place) = self.outbox.place_now()
+            && let Some(room @ 1..) = self.inbox.credit_now(most.min(DATA_FRAME))
+        {
+            place.put(frame(room));
+        }
+    }
+
+    /// The stream that the input goes to.
+    pub(super) const fn stream(&self) -> StreamId {
+        self.stream
     }
 
     /// How far the server has opened the window of input: so much may be on its way.

@@ -249,8 +249,9 @@ fn of_stream(frame: Frame, inbox: &Inbox) -> Result<bool, String> {
 
 /// Keeps NATs and the server from forgetting us.
 pub async fn ping(outbox: Outbox) {
-    let mut every = tokio::time::interval(PING_EVERY);
-    every.tick().await;
+    // Not from now on: a first tick at once would be a timer that wakes everybody for nothing.
+    let first = tokio::time::Instant::now() + PING_EVERY;
+    let mut every = tokio::time::interval_at(first, PING_EVERY);
     let mut token = 0;
 
     loop {

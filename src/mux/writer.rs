@@ -56,6 +56,11 @@ impl Outbox {
         self.0.reserve().await.map(Place).map_err(|_| Closed)
     }
 
+    /// Room for one frame, if there is some now.
+    pub fn place_now(&self) -> Option<Place<'_>> {
+        self.0.try_reserve().ok().map(Place)
+    }
+
     /// Queues a control frame, waiting while the queue is full.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 use super::complain;
 use super::display::plain;
 use super::output::hurry;
-use super::terminal::{Broken, Leaving, OfTerminal, Output, Ring, Signals};
+use super::run_input::{Broken, Leaving};
+use super::run_output::Output;
+use super::terminal::{OfTerminal, Ring, Signals};
 use crate::client::{ClientError, Durable, Event, Told, reason};
 use crate::exit::{Human, Reason, Status};
 use crate::protocol::Ended;
@@ -149,12 +151,12 @@ impl Following {
                     Ring::Quit => return Ok(Way::Left),
                     ring => self.of_terminal(&ring).await,
                 },
-                told = next(&self.output, &mut self.run) => {
+                told = self.run.next(), if self.output.has_room() => {
                     if let Some(ended) = self.told(told?).await? {
                         return Ok(Way::Ended(ended));
                     }
                 }
-                written = self.output.written.more() => match written {
+                written = self.output.more() => match written {
                     Some(bytes) => self.run.consumed(bytes).await?,
                     // As any program whose reader has gone away.
                     None => return Ok(Way::Gone(Status::READER_GONE)),
@@ -324,12 +326,6 @@ impl Following {
         self.let_go().await;
         self.output.finish().await;
     }
-}
-
-/// The next thing that is told, once there is room for it.
-async fn next(output: &Output, run: &mut Durable) -> Result<Told, ClientError> {
-    output.room().await;
-    run.next().await
 }
 
 /// Waits for what a program is told whose terminal is a run's; for ever where none is.

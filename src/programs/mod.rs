@@ -39,6 +39,8 @@ mod output;
 #[cfg(target_os = "linux")]
 mod owner;
 mod run;
+mod run_input;
+mod run_output;
 #[cfg(target_os = "linux")]
 mod status;
 mod target;

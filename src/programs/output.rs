@@ -8,11 +8,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// What has kept something from being printed, and where; the first that did.
 static FAULT: Mutex<Option<(&'static str, io::Error)>> = Mutex::new(None);
@@ -95,7 +97,7 @@ pub fn hurry() {
 /// # Errors
 /// As write(2). It is noted, and `finish` tells it.
 pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
-    noted(error, bytes, Waits::UntilSignal)
+    whole(error, bytes, Waits::UntilSignal).map_err(|fault| noted(error, fault))
 }
 
 /// Prints as [`print`] does, in a thread of its own, which waits for a reader for as long as it
@@ -104,21 +106,57 @@ pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What [`print`] says.
 pub fn pour(error: bool, bytes: &[u8]) -> io::Result<()> {
-    noted(error, bytes, Waits::ForReader)
+    whole(error, bytes, Waits::ForReader).map_err(|fault| noted(error, fault))
 }
 
-fn noted(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
-    whole(error, bytes, waits).map_err(|fault| {
-        let kind = fault.kind();
-        let name = if error {
-            "standard error"
-        } else {
-            "standard output"
-        };
-        let mut known = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get_or_insert((name, fault));
-        kind.into()
-    })
+/// Prints as much as is taken now; that nothing is taken is [`io::ErrorKind::WouldBlock`]. Only where
+/// writing [`never_blocks`].
+///
+/// # Errors
+/// As write(2). But for that one it is noted, and `finish` tells it.
+pub fn print_some(error: bool, bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() || is_caught(error, bytes) {
+        return Ok(bytes.len());
+    }
+    let once = |way: &mut Opened| loop {
+        match way.file.write(bytes) {
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            done => return done,
+        }
+    };
+    match beside_progress(error, || with(error, Waits::UntilSignal, once)) {
+        Err(fault) if fault.kind() != io::ErrorKind::WouldBlock => Err(noted(error, fault)),
+        done => done,
+    }
+}
+
+/// Whether writing to standard output or error never blocks: a pipe or terminal that could be opened
+/// anew. To be asked by whoever hears of signals, before a thread of its own writes.
+pub fn never_blocks(error: bool) -> bool {
+    with(error, Waits::UntilSignal, |way| Ok(way.never_blocks)).unwrap_or(false)
+}
+
+/// Standard output or error, watched until it takes more.
+///
+/// # Errors
+/// When the kernel cannot watch it.
+pub fn watched(error: bool) -> io::Result<Way> {
+    let file = with(error, Waits::UntilSignal, |way| way.file.try_clone())?;
+    sys::watch(file.into(), Interest::WRITABLE).map(Way)
+}
+
+/// Notes why something could not be printed.
+fn noted(error: bool, fault: io::Error) -> io::Error {
+    let kind = fault.kind();
+    let name = if error {
+        "standard error"
+    } else {
+        "standard output"
+    };
+    let mut known = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    known.get_or_insert((name, fault));
+    kind.into()
 }
 
 /// The line that shows how far something is, while there is one.
@@ -161,7 +199,29 @@ pub fn without_progress<T>(what: impl FnOnce() -> T) -> T {
 }
 
 /// Standard output and error, without a buffer of ours between: what is written is written.
-static WAYS: [Mutex<Option<File>>; 2] = [const { Mutex::new(None) }; 2];
+static WAYS: [Mutex<Option<Opened>>; 2] = [const { Mutex::new(None) }; 2];
+
+/// Standard output or error, opened.
+struct Opened {
+    file: File,
+    /// Whether writing to it never blocks, because it is opened anew for us alone.
+    never_blocks: bool,
+}
+
+/// One of the two, watched until it takes more.
+pub struct Way(AsyncFd<OwnedFd>);
+
+impl Way {
+    /// Waits until more is taken.
+    ///
+    /// # Errors
+    /// When the kernel cannot watch it any more.
+    pub async fn writable(&self) -> io::Result<()> {
+        // What was found ready before is found out to be so no more by writing.
+        self.0.writable().await?.clear_ready();
+        Ok(())
+    }
+}
 
 tokio::task_local! {
     /// Where what is printed goes instead, for the time that one of many things is done.
@@ -195,14 +255,27 @@ pub fn announce(line: &str) {
 }
 
 fn whole(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
-    let catch = |caught: &Captured| caught.0.borrow_mut().push((error, bytes.to_vec()));
-    match CAUGHT.try_with(catch) {
-        Ok(()) => Ok(()),
-        Err(_) => written(error, bytes, waits),
+    match is_caught(error, bytes) {
+        true => Ok(()),
+        false => written(error, bytes, waits),
     }
 }
 
+/// Whether what is printed is caught; then these bytes are.
+fn is_caught(error: bool, bytes: &[u8]) -> bool {
+    let catch = |caught: &Captured| caught.0.borrow_mut().push((error, bytes.to_vec()));
+    CAUGHT.try_with(catch).is_ok()
+}
+
 fn written(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
+    // One piece at a time, also where several threads print.
+    beside_progress(error, || {
+        with(error, waits, |way| write(&mut way.file, bytes, waits))
+    })
+}
+
+/// Writes to standard output or error without the line in between that shows how far something is.
+fn beside_progress<T>(error: bool, write: impl FnOnce() -> T) -> T {
     // Nothing else is in the way of that line, and a pipe that nobody reads must not hold it.
     static TERMINALS: [OnceLock<bool>; 2] = [const { OnceLock::new() }; 2];
     let [output, errors] = &TERMINALS;
@@ -211,13 +284,26 @@ fn written(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
         false => *output.get_or_init(|| io::stdout().is_terminal()),
     };
     match at_a_terminal {
-        true => without_progress(|| write(error, bytes, waits)),
-        false => write(error, bytes, waits),
+        true => without_progress(write),
+        false => write(),
+    }
+}
+
+/// Does something with standard output or error, when it is this one's turn.
+fn with<T>(
+    error: bool,
+    waits: Waits,
+    what: impl FnOnce(&mut Opened) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut way = way(error, waits)?;
+    match &mut *way {
+        Some(to) => what(to),
+        none => what(none.insert(opened(error)?)),
     }
 }
 
 /// The way to standard output or error, when it is this one's turn.
-fn way(error: bool, waits: Waits) -> io::Result<MutexGuard<'static, Option<File>>> {
+fn way(error: bool, waits: Waits) -> io::Result<MutexGuard<'static, Option<Opened>>> {
     let [output, complaints] = &WAYS;
     let way = if error { complaints } else { output };
     if waits == Waits::ForReader {
@@ -251,13 +337,7 @@ fn late(moment: impl Fn(Duration) -> io::Result<()>) -> io::Result<bool> {
 
 /// Writes all bytes, waiting where the descriptor does not: whoever started this program may have
 /// made it non-blocking.
-fn write(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
-    // One piece at a time, also where several threads print.
-    let mut way = way(error, waits)?;
-    let to = match &mut *way {
-        Some(to) => to,
-        none => none.insert(opened(error)?),
-    };
+fn write(to: &mut File, bytes: &[u8], waits: Waits) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let piece = match waits {
@@ -289,8 +369,17 @@ fn takes(to: &File) -> io::Result<()> {
     Ok(())
 }
 
-fn opened(error: bool) -> io::Result<File> {
+fn opened(error: bool) -> io::Result<Opened> {
     let (out, err) = (io::stdout(), io::stderr());
     let descriptor = if error { err.as_fd() } else { out.as_fd() };
-    descriptor.try_clone_to_owned().map(File::from)
+    if let Some(file) = sys::reopened(descriptor, true) {
+        return Ok(Opened {
+            file,
+            never_blocks: true,
+        });
+    }
+    Ok(Opened {
+        file: descriptor.try_clone_to_owned()?.into(),
+        never_blocks: sys::is_null(descriptor),
+    })
 }

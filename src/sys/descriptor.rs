@@ -120,20 +120,7 @@ pub fn adopt(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Watches a descriptor with tokio; needs a running runtime.
-///
-/// # Errors
-/// When the kernel cannot watch it.
-pub fn watch(
-    descriptor: OwnedFd,
-    interest: tokio::io::Interest,
-) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd owns its open descriptor and gives the same number all its life.
-    unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }
-        .map_err(Into::into)
-}
-
-/// Watches a descriptor that may be another process's, see [`watch`].
+/// Watches a descriptor that may be another process's, see [`super::watch`].
 ///
 /// # Errors
 /// When the kernel cannot watch it.
@@ -141,7 +128,7 @@ pub fn watch_held(
     descriptor: super::Held,
     interest: tokio::io::Interest,
 ) -> io::Result<tokio::io::unix::AsyncFd<super::Held>> {
-    // SAFETY: as above; which of the two kinds it is does not change either.
+    // SAFETY: it gives the number of the same open descriptor all its life, whichever of the two it is.
     unsafe { tokio::io::unix::AsyncFd::register_with_interest(descriptor, interest) }
         .map_err(Into::into)
 }

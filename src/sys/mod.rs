@@ -51,6 +51,7 @@ mod standing;
 mod stream;
 mod terminal;
 mod trust;
+mod waited;
 mod walk;
 
 #[cfg(target_os = "linux")]
@@ -63,8 +64,7 @@ pub use cell::{Allowed, CELL, Seen};
 pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
 #[cfg(target_os = "linux")]
 pub use descriptor::{
-    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, watch, watch_held,
-    widen,
+    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, watch_held, widen,
 };
 #[cfg(target_os = "linux")]
 pub use executable::{
@@ -118,4 +118,5 @@ pub use terminal::{RawMode, Size, is_ignored, own_terminal_size, stop};
 #[cfg(target_os = "linux")]
 pub use terminal::{resize, terminal};
 pub use trust::{FileFault, Kind, Stranger, Trust, effective_uid, in_a_shell, named, owner_word};
+pub use waited::{is_null, read_once, reopened, watch};
 pub use walk::{closed_folder, replaceable, trusted};

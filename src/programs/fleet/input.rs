@@ -8,7 +8,7 @@ use crate::encoding::hex;
 use crate::limits::DATA_FRAME;
 use crate::nodes;
 use crate::programs::display::plain;
-use crate::programs::terminal::pieces_of_input;
+use crate::programs::run_input::Pieces;
 use crate::protocol::Code;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -17,7 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
 
 /// Bytes that are kept in memory; what is more goes into a file without a name.
 const IN_MEMORY: usize = 8 << 20;
@@ -149,7 +149,7 @@ pub struct Input {
     ended: Cell<bool>,
     digest: RefCell<Sha256>,
     fault: RefCell<Option<String>>,
-    pieces: Mutex<Option<mpsc::Receiver<io::Result<Vec<u8>>>>>,
+    pieces: Mutex<Option<Pieces>>,
 }
 
 impl Input {
@@ -203,11 +203,14 @@ impl Input {
             if self.length.get() > at || self.ended.get() {
                 continue;
             }
-            let next = pieces.get_or_insert_with(pieces_of_input).recv().await;
+            let next = pieces
+                .get_or_insert_with(Pieces::of_standard_input)
+                .next()
+                .await;
             let kept = match next {
-                Some(Ok(piece)) if !piece.is_empty() => self.keep(&piece),
-                Some(Err(fault)) => Err(fault),
-                _ => {
+                Ok(piece) if !piece.is_empty() => self.keep(&piece),
+                Err(fault) => Err(fault),
+                Ok(_) => {
                     self.ended.set(true);
                     Ok(())
                 }

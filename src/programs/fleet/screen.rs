@@ -7,7 +7,7 @@ use super::hosts::Host;
 use crate::fleet::{Alike, End, Leaf, Lines, Tree};
 use crate::programs::display::{Sanitizer, plain};
 use crate::programs::output;
-use crate::programs::terminal::{Letters, for_machines};
+use crate::programs::run_output::{Letters, for_machines};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal};
