@@ -1,11 +1,13 @@
 //! `ordain`: settings, the right server, a login, and what was asked for.
 
 use super::display::plain;
+#[cfg(target_os = "linux")]
+use super::moves;
 use super::output::{self, Finished};
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
 use super::verbs::{commands, keyscan, nodes, passwd, room, runs, sessions};
-use super::{complain, complete, enter, fleet, invoke, moves, say, say_json};
+use super::{complain, complete, enter, fleet, invoke, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Side};
 use crate::client::ClientError;
 use crate::exit::{Human, Status};
@@ -206,6 +208,10 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
             "one side is HOST:ROOT/PATH, and the other is here (`ordain files HOST` shows the roots)",
         )
     })?;
+    if !cfg!(target_os = "linux") && about_files(&args.verb) {
+        let text = "this client runs on a system where it moves no files yet; those on Linux do";
+        return Err(ClientError::new(Code::Usage, text));
+    }
     let destination = match place {
         Place::One(one) if !is_for_many(args) => one,
         _ if moves_files(&args.verb) => {
@@ -249,6 +255,11 @@ const fn is_for_many(args: &ClientArgs) -> bool {
         _ => false,
     };
     args.many.is_said() || by_verb
+}
+
+/// Whether a verb has to do with files.
+const fn about_files(verb: &ClientVerb) -> bool {
+    moves_files(verb) || matches!(verb, ClientVerb::Files { .. })
 }
 
 /// Whether a verb moves files.
@@ -387,7 +398,8 @@ pub async fn attempt(
             *begun = true;
             passwd::passwd(args, target, &session, new_password_file.as_deref()).await
         }
-        verb if moves_files(verb) || matches!(verb, ClientVerb::Files { .. }) => {
+        #[cfg(target_os = "linux")]
+        verb if about_files(verb) => {
             // What was moved may be asked for again, and moves nothing twice; what was removed is gone.
             *begun = true;
             let server = moves::Server {
