@@ -7,8 +7,8 @@ use crate::ids::{Named, RunId};
 use crate::limits::RESUME_WINDOW;
 use crate::programs::display::plain;
 use crate::programs::fleet::hosts::meant;
+use crate::programs::run_input::Pieces;
 use crate::programs::target::{Target, hosts};
-use crate::programs::terminal::pieces_of_input;
 use crate::programs::trusts::Trusts;
 use crate::programs::{complain, enter, say, say_json};
 use crate::protocol::{Code, Event};
@@ -224,13 +224,13 @@ impl Screen {
         mut heard: mpsc::Receiver<Heard>,
         reads: bool,
     ) -> Result<Status, ClientError> {
-        let mut input = reads.then(pieces_of_input);
+        let mut input = reads.then(Pieces::of_standard_input);
         let mut typed = Vec::new();
         let mut last = None;
         loop {
             let piece = async {
                 match &mut input {
-                    Some(input) => input.recv().await,
+                    Some(input) => input.next().await,
                     None => std::future::pending().await,
                 }
             };
@@ -246,7 +246,7 @@ impl Screen {
                     None => break,
                 },
                 piece = piece => match piece {
-                    Some(Ok(piece)) if !piece.is_empty() => {
+                    Ok(piece) if !piece.is_empty() => {
                         typed.extend(piece);
                         if let Wish::End = self.lines(&mut typed).await {
                             break;
