@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{PASSWORD, Server, invocation};
+use common::{PASSWORD, Server, invocation, signal, wait};
 use ordain::client::{ClientError, Connection, Options, Session, connect};
 use ordain::protocol::Code;
 use ordain::secret::Secret;
@@ -57,7 +57,7 @@ impl Way {
     /// A server that was reached, with a run that is to leave with the login.
     async fn reached(&self) -> Connection {
         let reached = connect(&self.options).await.unwrap();
-        reached.asking_for(Some(invocation("true", &[])))
+        reached.asking_for(invocation("true", &[]), || ())
     }
 }
 
@@ -145,10 +145,42 @@ async fn a_run_that_is_refused_is_refused_as_ever() {
     let way = Way::to(&server).await;
     let connection = connect(&way.options).await.unwrap();
     let hidden = invocation("no-such-command", &[]);
-    let connection = connection.asking_for(Some(hidden.clone()));
+    let connection = connection.asking_for(hidden.clone(), || ());
     let session = log_in(connection, PASSWORD).await;
     let session = session.map_err(|(_, error)| error).unwrap();
     let refused = session.run(hidden).await.err().unwrap();
     assert!(refused.is(Code::NotPermitted), "{refused}");
     assert!(session.run(invocation("true", &[])).await.is_ok());
+}
+
+/// A signal that came before the login was answered ended the client without a word, though its
+/// request was there already.
+#[test]
+fn whoever_leaves_before_the_login_is_answered_is_told_that_nobody_knows() {
+    let server = Server::new().common(&["true"]).alice().start();
+    for (name, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1)] {
+        let monitor = server.child.id();
+        signal(monitor, "-STOP");
+        let mut client = server.client();
+        client
+            .args(["run", "t", "true"])
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped());
+        let client = client.spawn().unwrap();
+        let status = format!("/proc/{}/status", client.id());
+        wait("a client that hears of signals", || {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let mut lines = status.lines();
+            let caught = lines.find_map(|line| line.strip_prefix("SigCgt:\t"));
+            caught.is_some_and(|mask| {
+                u64::from_str_radix(mask, 16).unwrap() & (1 << (number - 1)) != 0
+            })
+        });
+        signal(client.id(), name);
+        let left = client.wait_with_output().unwrap();
+        signal(monitor, "-CONT");
+        let said = String::from_utf8_lossy(&left.stderr);
+        assert_eq!(left.status.code(), Some(255), "{name}: {said}");
+        assert!(said.contains("has not said whether"), "{name}: {said}");
+    }
 }

@@ -16,6 +16,7 @@ use crate::tls::Fingerprint;
 use crate::verb::Invocation;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -66,15 +67,37 @@ pub struct Connection {
     pub(super) clock: Option<Clock>,
     pub(super) features: Vec<String>,
     /// The run that is asked for together with the login.
-    pub(super) early: Option<Invocation>,
+    pub(super) early: Option<Asking>,
+}
+
+/// A run that is to be asked for together with the login.
+pub struct Asking {
+    /// What is to run.
+    pub invocation: Invocation,
+    /// Told when the request leaves.
+    pub leaves: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Asking {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.invocation.fmt(out)
+    }
 }
 
 impl Connection {
     /// Asks for a run together with the login, where the server takes that: one round trip less.
-    /// [`super::Durable::start`] and [`super::Session::run`] go on with it.
+    /// [`super::Durable::start`] and [`super::Session::run`] go on with it. `leaves` is called
+    /// directly before the request leaves: from then on the run may be there.
     #[must_use]
-    pub fn asking_for(mut self, invocation: Option<Invocation>) -> Self {
-        self.early = invocation;
+    pub fn asking_for(
+        mut self,
+        invocation: Invocation,
+        leaves: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        self.early = Some(Asking {
+            invocation,
+            leaves: Box::new(leaves),
+        });
         self
     }
 
@@ -189,7 +212,7 @@ fn place(options: &Options) -> String {
     format!("{} port {}", options.host, options.port)
 }
 
-fn unreachable(options: &Options, fault: &dyn std::fmt::Display) -> ClientError {
+fn unreachable(options: &Options, fault: &dyn fmt::Display) -> ClientError {
     let text = format!("{} cannot be reached: {fault}", place(options));
     ClientError::new(Code::Connect, text)
 }
@@ -199,7 +222,7 @@ fn unreachable(options: &Options, fault: &dyn std::fmt::Display) -> ClientError 
 /// # Errors
 /// What [`connect`] says, but for what concerns reaching the server.
 pub async fn connect_over(socket: TcpStream, options: &Options) -> Result<Connection, ClientError> {
-    let cannot = |fault: &dyn std::fmt::Display| unreachable(options, fault);
+    let cannot = |fault: &dyn fmt::Display| unreachable(options, fault);
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().map_err(|fault| cannot(&fault))?;
     let tls = secured(socket, options).await?;

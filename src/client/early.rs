@@ -1,7 +1,7 @@
 //! A run that is asked for together with the login: its request leaves behind the LOGIN, for the
 //! session that this one will begin, and is judged only when somebody is in.
 
-use super::connection::Connection;
+use super::connection::{Asking, Connection};
 use super::inbox::Inbox;
 use crate::credential::{Purpose, SessionKey, random, session_id};
 use crate::encoding::unbase64;
@@ -57,7 +57,7 @@ impl Connection {
     /// The request for the run that is asked for with the login, where this server takes one so
     /// early and it is short enough.
     pub(super) fn leaving(&self, key: &SessionKey) -> Option<Leaving> {
-        let invocation = self.early.clone()?;
+        let Asking { invocation, leaves } = self.early.as_ref()?;
         if !self.features.iter().any(|feature| feature == EARLY) {
             return None;
         }
@@ -71,14 +71,17 @@ impl Connection {
             signed: text.text,
             secrets: text.secrets,
         });
-        (payload.len() <= FRAME_BEFORE_LOGIN).then(|| Leaving {
-            session,
-            frame: encode(stream, Kind::Open, &payload),
-            early: Early {
-                invocation,
-                name,
-                inbox: Arc::default(),
-            },
+        (payload.len() <= FRAME_BEFORE_LOGIN).then(|| {
+            leaves();
+            Leaving {
+                session,
+                frame: encode(stream, Kind::Open, &payload),
+                early: Early {
+                    invocation: invocation.clone(),
+                    name,
+                    inbox: Arc::default(),
+                },
+            }
         })
     }
 }

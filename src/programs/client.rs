@@ -4,6 +4,7 @@ use super::display::plain;
 #[cfg(target_os = "linux")]
 use super::moves;
 use super::output::{self, Finished};
+use super::run::Waiting;
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
 use super::verbs::{commands, keyscan, nodes, passwd, room, runs, sessions};
@@ -357,13 +358,25 @@ pub async fn attempt(
         ClientVerb::Logout { .. } => return enter::logout(args, target).await,
         _ => {}
     }
-    let run = match &args.verb {
-        ClientVerb::Run(run) => invoke::known(run, target),
-        _ => None,
+    let (known, timeout) = match &args.verb {
+        ClientVerb::Run(run) => (invoke::known(run, target), run.timeout),
+        _ => (None, None),
     };
-    let session = enter::enter(args, target, run).await?;
+    let mut waiting = Waiting::new(timeout);
+    let session = match known {
+        Some(run) => {
+            let early = (run, waiting.leaves());
+            waiting
+                .entered(enter::enter_for(args, target, early))
+                .await?
+        }
+        None => enter::enter(args, target).await?,
+    };
     let outcome = match &args.verb {
-        ClientVerb::Run(run) => commands::run_verb(args, run, target, &session, begun).await,
+        ClientVerb::Run(run) => {
+            let beginning = (waiting, begun);
+            commands::run_verb(args, run, target, &session, beginning).await
+        }
         ClientVerb::Explain(explain) => {
             commands::explain_verb(args, explain, target, &session).await
         }

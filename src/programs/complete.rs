@@ -222,7 +222,7 @@ fn runs(found: &Completing) -> Vec<Candidate> {
         let mut target =
             Target::new(&args, &destination, &settings(&args), &Trusts::default()).ok()?;
         within_patience(async {
-            let session: Session = enter::enter(&args, &mut target, None).await?;
+            let session: Session = enter::enter(&args, &mut target).await?;
             let list = session.ask(&Runs::default()).await?;
             session.close().await;
             Ok(list.runs)
@@ -329,7 +329,7 @@ async fn fetch(
     schema: &mut Schema,
     command: Option<&str>,
 ) -> Result<(), ClientError> {
-    let session: Session = enter::enter(args, target, None).await?;
+    let session: Session = enter::enter(args, target).await?;
     let commands = session.ask(&List {}).await?.commands;
     schema.commands = commands
         .into_iter()

@@ -21,18 +21,35 @@ use std::time::Duration;
 const TRIES: usize = 3;
 
 /// Reaches the server, makes sure of it, and only then proves who we are.
-///
-/// What is to run is asked for together with the login, where that is known by then.
-pub async fn enter(
+pub async fn enter(args: &ClientArgs, target: &mut Target) -> Result<Session, ClientError> {
+    let connection = reached(args, target).await?;
+    entered(args, target, connection).await
+}
+
+/// Enters as [`enter`] does, and asks for a run together with the login. `leaves` is told when that
+/// request leaves.
+pub async fn enter_for(
     args: &ClientArgs,
     target: &mut Target,
-    run: Option<Invocation>,
+    (run, leaves): (Invocation, impl Fn() + Send + Sync + 'static),
 ) -> Result<Session, ClientError> {
+    let connection = reached(args, target).await?.asking_for(run, leaves);
+    entered(args, target, connection).await
+}
+
+async fn reached(args: &ClientArgs, target: &mut Target) -> Result<Connection, ClientError> {
     // A server counts whoever reaches it and does not log in: who cannot, need not.
     if !may_prove(args, target) {
         return Err(ask::nobody(&password(target)));
     }
-    let connection = target.reach(args).await?.asking_for(run);
+    target.reach(args).await
+}
+
+async fn entered(
+    args: &ClientArgs,
+    target: &mut Target,
+    connection: Connection,
+) -> Result<Session, ClientError> {
     prove(args, target, connection, false)
         .await
         .map(|entered| entered.session)

@@ -16,7 +16,10 @@ use crate::protocol::{Code, Queued};
 use crate::verb::{CommandView, Invocation, Preview};
 use std::cell::Cell;
 use std::io::IsTerminal;
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Runs the command and stays until its end.
@@ -26,7 +29,7 @@ pub async fn perform(
     (target, session): (&Target, &Session),
     invocation: Invocation,
     view: Option<CommandView>,
-    begun: &mut bool,
+    (mut waiting, begun): (Waiting, &mut bool),
 ) -> Result<Status, ClientError> {
     if run.detach {
         detachable(session, run.command(), view.as_ref()).await?;
@@ -35,7 +38,6 @@ pub async fn perform(
         .terminal
         .as_ref()
         .map(|terminal| terminal.kind.clone());
-    let mut waiting = Waiting::new(run.timeout)?;
     let server = Server {
         target,
         session,
@@ -123,22 +125,69 @@ impl From<ClientError> for NotBegun {
 
 /// Waiting for a run to begin: `--timeout` counts, and whoever wants this program to end is heard.
 /// What waits is given up then, and never begins; of anything else only the server knows.
-struct Waiting {
+pub struct Waiting {
     /// Whether the server has said that the run waits.
     waits: Rc<Cell<bool>>,
     timeout: Option<Duration>,
     spent: Duration,
-    signals: Signals,
+    /// Heard from the moment on at which the request leaves; before it a signal does what it
+    /// usually does.
+    signals: Arc<OnceLock<Mutex<Signals>>>,
+    /// Whether somebody has wanted this program to end.
+    rung: bool,
 }
 
+/// How long the server's word on a run is waited for that somebody has given up before it came.
+const WORD: Duration = Duration::from_secs(1);
+
 impl Waiting {
-    fn new(timeout: Option<Duration>) -> Result<Self, ClientError> {
-        Ok(Self {
+    pub fn new(timeout: Option<Duration>) -> Self {
+        Self {
             waits: Rc::default(),
             timeout,
             spent: Duration::ZERO,
-            signals: Signals::new()?,
+            signals: Arc::default(),
+            rung: false,
+        }
+    }
+
+    /// To be called when the request leaves.
+    pub fn leaves(&self) -> impl Fn() + Send + Sync + use<> {
+        let signals = self.signals.clone();
+        move || {
+            if signals.get().is_none()
+                && let Ok(heard) = Signals::new()
+            {
+                let _ = signals.set(Mutex::new(heard));
+            }
+        }
+    }
+
+    /// Waits until somebody wants this program to end.
+    async fn ring(signals: &OnceLock<Mutex<Signals>>) {
+        std::future::poll_fn(|context| match signals.get() {
+            Some(signals) => lock(signals).poll_rung(context),
+            None => Poll::Pending,
         })
+        .await;
+    }
+
+    /// Waits for a login with which the run is asked for.
+    pub async fn entered<T>(
+        &mut self,
+        enters: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let mut enters = pin!(enters);
+        tokio::select! {
+            // First, since the signals are heard from within.
+            biased;
+            entered = &mut enters => return entered,
+            () = Self::ring(&self.signals) => {}
+        }
+        self.rung = true;
+        hurry();
+        let entered = tokio::time::timeout(WORD, enters).await;
+        entered.unwrap_or_else(|_| Err(unanswered("given up")))
     }
 
     /// What is left of `--timeout`.
@@ -152,22 +201,44 @@ impl Waiting {
         &mut self,
         begins: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, NotBegun> {
+        self.leaves()();
+        let mut begins = pin!(begins);
         let began = Instant::now();
         let left = self.left().unwrap_or(Duration::MAX);
-        let outcome = tokio::select! {
-            begun = tokio::time::timeout(left, begins) => match begun {
-                Ok(begun) => Ok(begun?),
-                Err(_) => Err(self.given_up("--timeout is over", Status::TIMEOUT)),
-            },
-            () = self.signals.interrupt.rung() => Err(self.given_up("given up", Status(128 + 2))),
-            () = self.signals.end.rung() => Err(self.given_up("given up", Status(128 + 2))),
+        let (signals, rung) = (self.signals.clone(), self.rung);
+        let rings = async {
+            if !rung {
+                Self::ring(&signals).await;
+            }
         };
-        self.spent += began.elapsed();
-        outcome
+        let (why, status) = tokio::select! {
+            begun = tokio::time::timeout(left, &mut begins) => match begun {
+                Ok(begun) => {
+                    self.spent += began.elapsed();
+                    return Ok(begun?);
+                }
+                Err(_) => ("--timeout is over", Status::TIMEOUT),
+            },
+            () = rings => ("given up", Status(128 + 2)),
+        };
+        hurry();
+
+        // Whether it waits may be on its way.
+        let waits = self.waits.clone();
+        let told = std::future::poll_fn(|context| match waits.get() {
+            true => Poll::Ready(None),
+            false => match begins.as_mut().poll(context) {
+                Poll::Pending if waits.get() => Poll::Ready(None),
+                answer => answer.map(Some),
+            },
+        });
+        match tokio::time::timeout(WORD, told).await {
+            Ok(Some(Err(refused))) => Err(refused.into()),
+            _ => Err(self.given_up(why, status)),
+        }
     }
 
     fn given_up(&self, why: &str, status: Status) -> NotBegun {
-        hurry();
         if !self.waits.get() {
             return NotBegun::Error(unanswered(why));
         }
@@ -176,6 +247,10 @@ impl Waiting {
         ));
         NotBegun::Left(status)
     }
+}
+
+fn lock(signals: &Mutex<Signals>) -> MutexGuard<'_, Signals> {
+    signals.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The server was asked, and has not said whether the run has begun.

@@ -5,6 +5,7 @@ use crate::protocol::Code;
 use crate::sys;
 use crate::verb::Terminal;
 use std::io::{self, IsTerminal};
+use std::task::{Context, Poll};
 use tokio::signal::unix::{self, SignalKind};
 
 /// This terminal, where there is one on both sides.
@@ -98,6 +99,19 @@ impl Heard {
 }
 
 impl Signals {
+    /// Whether the program should end, or Ctrl-C was typed.
+    pub fn poll_rung(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let End { terminate, hangup } = &mut self.end;
+        for heard in [&mut self.interrupt, terminate, hangup] {
+            if let Some(heard) = &mut heard.0
+                && heard.poll_recv(context).is_ready()
+            {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
     pub fn new() -> Result<Self, ClientError> {
         Ok(Self {
             end: End {

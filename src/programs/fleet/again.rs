@@ -52,7 +52,7 @@ impl Fleet {
                 Err(error) => return Err(error),
             }
         }
-        Ok((enter::enter(&self.args, target, None).await?, false))
+        Ok((enter::enter(&self.args, target).await?, false))
     }
 
     /// Finds the run that a host's request has led to, if it was sent.

@@ -15,7 +15,7 @@ pub async fn run_verb(
     run: &RunArgs,
     target: &Target,
     session: &Session,
-    begun: &mut bool,
+    beginning: (run::Waiting, &mut bool),
 ) -> Result<Status, ClientError> {
     let (invocation, described) = invoke::invocation(args, run, target, session).await?;
     if run.dry_run {
@@ -47,7 +47,7 @@ pub async fn run_verb(
         return Ok(Status::OK);
     }
     let server = (target, session);
-    run::perform(args, run, server, invocation, described, begun).await
+    run::perform(args, run, server, invocation, described, beginning).await
 }
 
 pub async fn list(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {

@@ -112,7 +112,7 @@ pub async fn room(args: &ClientArgs, asked: &RoomArgs) -> Result<Status, ClientE
     let mut places = Vec::new();
     for (number, host) in named.into_iter().enumerate() {
         let mut target = Target::new(args, &host.destination, &known, &trusts)?;
-        let session = enter::enter(args, &mut target, None).await?;
+        let session = enter::enter(args, &mut target).await?;
         let following = follow(
             number,
             (session.clone(), target.options.clone()),
