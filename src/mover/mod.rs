@@ -58,8 +58,6 @@ impl From<Ended> for Status {
     }
 }
 
-/// The word by which the daemon starts itself as a mover.
-pub const MOVER: &str = "--mover";
 /// The descriptors that a mover begins with, beside the usual three.
 const ROOT: i32 = 3;
 const WORDS: i32 = 4;

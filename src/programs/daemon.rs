@@ -78,7 +78,7 @@ fn of_our_own() -> Option<Status> {
         } else {
             Status::FAULT
         })
-    } else if argument == crate::mover::MOVER {
+    } else if argument == crate::policy::MOVER {
         Some(match sys::confine_mover() {
             Ok(()) => crate::mover::serve(),
             Err(why) => {
