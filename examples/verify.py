@@ -219,6 +219,7 @@ class Walk:
         self.key, self.part = key, part
         self.absent, self.said, self.signed_removals, self.removed = [], [], [], 0
         self.faults, self.counts = [], collections.Counter()
+        self.approvals = {}  # of each run that others must agree to: its plan, and who has decided
         self.records = self.checkpoints = self.signatures = self.granted = 0
         self.first = self.seq = 0
         self.hash = bytes(32)
@@ -327,9 +328,14 @@ class Walk:
             self.logout(record)
         elif kind == "request":
             self.request(record)
+        elif kind == "approval":
+            self.approval(record)
         elif kind in ("start", "handed-on", "executable"):
+            if kind == "start":
+                self.agreed_to(record)
             self.goes_on(record)
         elif kind == "end":
+            self.approvals.pop(record.get("run"), None)
             self.end(record)
         elif kind == "said":
             self.said_in_the_room(record, may_say)
@@ -339,6 +345,7 @@ class Walk:
         self.counts["without_logout"] += len(self.sessions)
         self.ended.update(self.sessions)
         self.sessions.clear()
+        self.approvals.clear()
         self.counts["without_end"] += len(self.runs)
         self.over.update((name, run.user is not None) for name, run in self.runs.items())
         self.runs.clear()
@@ -475,6 +482,8 @@ class Walk:
             self.commit(record, text)
         elif granted and verb == "say":
             self.may_say = record["user"], text.get("text"), text.get("run")
+        elif granted and verb in ("approve", "deny"):
+            self.decides(record, text)
         elif granted and verb in ("attach", "signal", "cancel"):
             if not is_id(record.get("run"), 16):
                 raise Wrong("names no run")
@@ -573,6 +582,46 @@ class Walk:
             raise Wrong("was said without the request for it before it")
         if may_say != (record.get("user"), record.get("text"), record.get("run")):
             raise Wrong("says another text, user or run than was signed to be said")
+
+    # Approvals
+
+    def approval(self, record):
+        """A run waits until others agree to it."""
+        plan, run = read(record.get("plan")), record.get("run")
+        keys = ("run", "requester", "command")
+        if plan is None or not all(isinstance(plan.get(key), str) for key in keys) or not is_number(plan.get("needed")):
+            raise Wrong("has no plan that can be read")
+        if [plan[key] for key in keys] != [run, record.get("user"), record.get("command")]:
+            raise Wrong("has a plan of another run, user or command")
+        if run in self.approvals:
+            raise Wrong("asks for a run that was asked for before")
+        digest = hashlib.sha256(record["plan"].encode()).hexdigest()
+        self.approvals[run] = {"digest": digest, "plan": plan, "agreed": set(), "denied": False}
+
+    def decides(self, record, text):
+        asked = self.approvals.get(text.get("run"))
+        if asked is None:
+            if self.complete:
+                raise Wrong("decides on a run that does not wait for that")
+            return
+        if text.get("plan") != asked["digest"]:
+            raise Wrong("decides on another plan than the one that was asked for")
+        if text.get("command") != asked["plan"]["command"]:
+            raise Wrong("decides on a run of another command")
+        if record["user"] == asked["plan"]["requester"]:
+            raise Wrong("lets somebody decide on a run of their own")
+        if text["verb"] == "deny":
+            asked["denied"] = True
+        else:
+            asked["agreed"].add(record["user"])
+
+    def agreed_to(self, record):
+        """A run begins: everybody who had to agree has, and nobody has denied."""
+        asked = self.approvals.pop(record.get("run"), None)
+        if asked and asked["denied"]:
+            raise Wrong("begins a run that was denied")
+        if asked and len(asked["agreed"]) < asked["plan"]["needed"]:
+            raise Wrong(f"begins a run to which {len(asked['agreed'])} of {asked['plan']['needed']} have agreed")
 
     # Runs
 

@@ -266,3 +266,10 @@ pub const FILE_SIZE: u64 = 1 << 44;
 pub const FILE_ASKED: u64 = 1024 * 1024;
 /// Files of a put that are made sure of one by one; of more, the whole file system is.
 pub const FILES_SYNCED: usize = 16;
+
+/// Bytes of the plan of a run that others must agree to: whoever decides gets it whole.
+pub const APPROVAL_PLAN: usize = 32 * 1024;
+/// How long a run may wait for others to agree.
+pub const APPROVAL_MOST: Duration = Duration::from_secs(14 * 86_400);
+/// How many must agree to a run at the most.
+pub const APPROVERS: usize = 16;

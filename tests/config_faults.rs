@@ -130,8 +130,9 @@ fn a_mistyped_key_is_one_fault_that_names_the_one_that_was_meant() {
             .filter(|said| said.contains("commands.x"))
             .collect();
         assert_eq!(about.len(), 1, "{said:#?}");
-        let expected =
-            format!("unknown key; did you mean `{meant}`? accepted are acknowledge, args, audit,");
+        let expected = format!(
+            "unknown key; did you mean `{meant}`? accepted are acknowledge, approval, args, audit,"
+        );
         assert!(about[0].contains(&expected), "{said:#?}");
     }
 }
@@ -210,7 +211,7 @@ colour = 1"#,
 exec = ["/bin/true"]
 colour = 1"#,
             &[
-                "fault: 3: commands.x.colour: unknown key; accepted are acknowledge, args, audit, confirm, cwd, environment, exec, grace, idle_timeout, leave_running, limits, linger, lock, max_running, network, on_disconnect, on_revoke, output_max, pty, queue, queue_timeout, require, resume_window, run_as, sandbox, setuid_allowed, sha256, signals, sources, spool, stdin, summary, timeout, umask",
+                "fault: 3: commands.x.colour: unknown key; accepted are acknowledge, approval, args, audit, confirm, cwd, environment, exec, grace, idle_timeout, leave_running, limits, linger, lock, max_running, network, on_disconnect, on_revoke, output_max, pty, queue, queue_timeout, require, resume_window, run_as, sandbox, setuid_allowed, sha256, signals, sources, spool, stdin, summary, timeout, umask",
             ],
         ),
         (
@@ -2346,4 +2347,46 @@ fn includes_are_files_beside_the_first() {
             &["fault: 1: include[0]: `*` is accepted in the file's name only"],
         ),
     ]);
+}
+
+/// Who must agree to a command's runs could do so also when one of them is away, or asks.
+#[test]
+fn who_must_agree_could() {
+    let users = "[users.a]\nroles = [\"dba\"]\n[users.b]\nroles = [\"dba\"]\n[users.c]\nroles = [\"dba\"]\ndisabled = true\n[roles.dba]\ncommands = [\"x\"]\n";
+    let piece = |keys: &str| format!("[commands.x]\nexec = [\"/bin/true\"]\n{keys}\n{users}");
+    let few = "fault: 1: commands.x.approval: needs 2 to agree, and 2 could: the users with the role `dba` must be more than are needed, because nobody agrees to a run of their own";
+    let unseen = |what: &str| {
+        format!(
+            "fault: 3: commands.x.approval: goes with no {what}: whoever agrees could not see it"
+        )
+    };
+    let (sent, typed) = (
+        unseen("what is sent as `stdin`"),
+        unseen("what is typed at a `pty`"),
+    );
+    for (keys, expected) in [
+        ("approval = { by = \"dba\" }", &[][..]),
+        ("approval = { by = \"dba\", needed = 2 }", &[few]),
+        (
+            "approval = { by = \"boss\" }",
+            &["fault: 1: commands.x.approval: there is no role `boss`"],
+        ),
+        (
+            "approval = { by = \"dba\" }\nstdin = true",
+            &[sent.as_str()],
+        ),
+        ("approval = { by = \"dba\" }\npty = true", &[typed.as_str()]),
+        (
+            "approval = {}",
+            &[
+                "fault: 3: commands.x.approval: `by` is missing; accepted is the name of the role whose users may agree",
+            ],
+        ),
+        (
+            "approval = { by = \"dba\", asked_for = \"15d\" }",
+            &["fault: 3: commands.x.approval.asked_for: is not between 1s and 14d"],
+        ),
+    ] {
+        judged(&[(&piece(keys), expected)]);
+    }
 }

@@ -430,6 +430,11 @@ fn every_verb_is_documented_by_its_definition() {
         "src/verb/invocation.rs",
         &definitions.part("Terminal"),
     );
+    compare(
+        "PROTOCOL.md",
+        "src/verb/approvals.rs",
+        &definitions.text(&["RunPlan", "PlannedFile"]),
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! (examples/verify.py), which must say the same of them and of every change of a trail.
 
 use super::forged_tests::{
-    Client, Records, beginning, chained, checkpoint, cut_off, removed, talk, trail_key, verified,
-    walked, whole, without,
+    Client, Records, agreement, beginning, chained, checkpoint, cut_off, removed, run, talk,
+    trail_key, verified, walked, whole, without,
 };
 use super::mutation_tests::mutations;
 use super::*;
@@ -13,7 +13,14 @@ use std::process::Command;
 
 /// Each trail of the corpus: its name, and its lines.
 fn corpus() -> Vec<(&'static str, Vec<String>)> {
-    [by_whoever_has_the_key(), talked(), without_the_key(), cut()].concat()
+    [
+        by_whoever_has_the_key(),
+        talked(),
+        approved(),
+        without_the_key(),
+        cut(),
+    ]
+    .concat()
 }
 
 /// Honest trails, and those that somebody has changed who has the key.
@@ -101,6 +108,81 @@ fn talked() -> Vec<(&'static str, Vec<String>)> {
         (
             "bad-said-twice",
             changed(&|records| records.push(records[said].clone())),
+        ),
+    ]
+}
+
+/// Trails in which somebody has agreed to a run.
+fn approved() -> Vec<(&'static str, Vec<String>)> {
+    let honest = agreement(1);
+    let approve = honest.len() - 2;
+    let changed = |change: &dyn Fn(&mut Records)| {
+        let mut records = honest.clone();
+        change(&mut records);
+        chained(&records)
+    };
+    let another_plan = |from: &str, to: &str| {
+        changed(&|records| {
+            let plan = records[approve - 1]["plan"].as_str().unwrap();
+            assert!(plan.contains(from), "{plan}");
+            let plan = plan.replace(from, to);
+            records[approve - 1].insert("plan".into(), json!(plan));
+        })
+    };
+    vec![
+        ("good-approved", chained(&honest)),
+        (
+            "bad-approved-by-nobody",
+            changed(&|records| drop(records.remove(approve))),
+        ),
+        (
+            "bad-approved-after-the-start",
+            changed(&|records| records.swap(approve, approve + 1)),
+        ),
+        (
+            "bad-approved-another-plan",
+            another_plan("[\"/bin/deploy\"]", "[\"/bin/destroy\"]"),
+        ),
+        ("bad-approved-by-too-few", chained(&agreement(2))),
+        ("bad-approved-no-plan", another_plan("\"needed\":1,", "")),
+        (
+            "bad-approved-own",
+            changed(&|records| {
+                let mut alice = Client::new("alice", 1, 11);
+                alice.login(3, "session", json!({ "session": alice.session.clone() }));
+                let asks: Value =
+                    serde_json::from_str(records[approve]["signed"].as_str().unwrap()).unwrap();
+                // As many as the trail has of hers, and one more.
+                for number in 0..5 {
+                    alice.request(number, json!({ "verb": "list" }), json!({}));
+                }
+                let own = json!({
+                    "verb": "approve", "run": run(2), "command": "deploy", "plan": asks["plan"],
+                });
+                let time = records[approve]["time"].clone();
+                let mut own = alice.request(9, own, json!({ "run": run(2) }));
+                own.insert("time".into(), time);
+                records.insert(approve, own);
+            }),
+        ),
+        (
+            "bad-approved-denied",
+            changed(&|records| {
+                let mut bob = Client::new("bob", 2, 12);
+                bob.login(2, "ssh-key", json!({}));
+                let signed = records[approve]["signed"].as_str().unwrap();
+                let asks: Value = serde_json::from_str(signed).unwrap();
+                for number in 0..2 {
+                    bob.request(number, json!({ "verb": "list" }), json!({}));
+                }
+                let deny = json!({
+                    "verb": "deny", "run": run(2), "command": "deploy", "plan": asks["plan"],
+                });
+                let time = records[approve]["time"].clone();
+                let mut deny = bob.request(9, deny, json!({ "run": run(2) }));
+                deny.insert("time".into(), time);
+                records[approve] = deny;
+            }),
         ),
     ]
 }

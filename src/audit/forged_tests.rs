@@ -282,6 +282,40 @@ pub(super) fn talk() -> Records {
     records
 }
 
+/// The same, and another run of alice's, to which bob has agreed before it began; its plan says how many
+/// must.
+pub(super) fn agreement(needed: u64) -> Records {
+    let (mut alice, mut bob) = (Client::new("alice", 1, 11), Client::new("bob", 2, 12));
+    let mut records = begin(&mut alice, &mut bob);
+    let plan = json!({
+        "version": 1, "run": run(2), "requester": "alice", "source": "192.0.2.1",
+        "command": "deploy", "argv": ["/bin/deploy"], "cwd": "/", "run_as": "deploy",
+        "stdin": "none", "files": [{ "path": "/bin/deploy", "sha256": "0".repeat(64) }],
+        "rules": "1".repeat(64), "asked": 1, "until": 2, "by": "lead", "needed": needed,
+    })
+    .to_string();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, plan.as_bytes());
+    let digest = crate::encoding::hex(digest.as_ref());
+    let (asks, says) = deploy(2);
+    let more = [
+        alice.request(7, asks, says),
+        object(json!({
+            "kind": "approval", "run": run(2), "user": "alice", "command": "deploy", "plan": plan,
+        })),
+        bob.request(
+            8,
+            json!({ "verb": "approve", "run": run(2), "command": "deploy", "plan": digest }),
+            json!({ "run": run(2) }),
+        ),
+        object(json!({ "kind": "start", "run": run(2), "pid": 71 })),
+    ];
+    records.extend(more.into_iter().map(|mut record| {
+        record.insert("time".into(), json!("2026-01-31T12:01:00.000000Z"));
+        record
+    }));
+    records
+}
+
 fn begin(alice: &mut Client, bob: &mut Client) -> Records {
     let (asks, says) = deploy(1);
     let mut records = vec![

@@ -146,6 +146,8 @@ impl Line<'_> {
                 let stays: Stays = serde_json::from_str(&self.signed).ok()?;
                 return stays.follow.then_some(("room", Told::All));
             }
+            ("request", "approve") if granted => ("approve", Told::OfTheRun),
+            ("request", "deny") if granted => ("deny", Told::OfTheRun),
             ("request", "attach") if granted => ("attach", Told::OfTheRun),
             ("request", "signal") if granted => ("signal", Told::OfTheRun),
             ("request", "cancel") if granted => ("cancel", Told::OfTheRun),

@@ -4,6 +4,7 @@
 //! A [`Receipt`] is proof that the trail holds a run's decision; nothing runs without one.
 
 mod absent;
+mod approvals;
 mod argv;
 mod ascii;
 mod chain;

@@ -35,6 +35,7 @@ pub const KINDS: &[&str] = &[
     "name",
     "said",
     "end",
+    "approval",
     "left-running",
     "handed-on",
     "executable",
@@ -499,6 +500,18 @@ pub enum What<'a> {
         /// With `digest`: how many bytes the files of the manifest have together.
         #[serde(skip_serializing_if = "Option::is_none")]
         bytes: Option<u64>,
+    },
+    /// A run waits until others have agreed to it. What they agree to is this text: the requests
+    /// `approve` and `deny` name its SHA-256.
+    Approval {
+        /// The id of the run.
+        run: &'a str,
+        /// The user who has asked for it.
+        user: &'a str,
+        /// The command's name.
+        command: &'a str,
+        /// The plan of the run, a text of its own in JSON (PROTOCOL.md, 6.12).
+        plan: &'a str,
     },
     /// Processes that a run had left running, by its command's rule, were killed.
     LeftRunning {

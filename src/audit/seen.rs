@@ -68,6 +68,8 @@ pub(super) struct Seen<'l> {
     pub files: Option<u64>,
     #[serde(default)]
     pub bytes: Option<u64>,
+    #[serde(borrow, default)]
+    pub plan: Option<Cow<'l, str>>,
     #[serde(default)]
     pub argv: Option<Vec<String>>,
     #[serde(default)]
@@ -128,6 +130,8 @@ pub(super) struct SignedRequest<'l> {
     pub text: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
     pub reason: Option<Cow<'l, str>>,
+    #[serde(borrow, default)]
+    pub plan: Option<Cow<'l, str>>,
     #[serde(default)]
     pub arguments: Arguments,
 }

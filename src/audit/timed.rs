@@ -44,6 +44,7 @@ impl Record<'_> {
             | What::Request { user, .. }
             | What::Name { user, .. }
             | What::Said { user, .. }
+            | What::Approval { user, .. }
             | What::End { user, .. } => Some(user),
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! Walking a trail: what is proved, and the first record that is not what was written.
 
 use super::absent::Absences;
+use super::approvals::Approvals;
 use super::chain::{Head, Link, TrailPublic, link};
 use super::report::{Page, Report};
 use super::runs::Runs;
@@ -25,6 +26,7 @@ pub struct Verifier<'v> {
     sessions: Sessions<'v>,
     runs: Runs,
     sayings: Sayings,
+    approvals: Approvals,
     /// A line that is no record: its place, length and hash, to be vouched for by the next record.
     torn: Option<(String, u64, Link)>,
     report: Report,
@@ -50,6 +52,7 @@ impl<'v> Verifier<'v> {
             sessions: Sessions::new(signatures),
             runs: Runs::default(),
             sayings: Sayings::default(),
+            approvals: Approvals::default(),
             torn: None,
             report: Report::default(),
         }
@@ -224,6 +227,7 @@ impl<'v> Verifier<'v> {
             "started" => {
                 self.sessions.restart(page.report);
                 self.runs.restart(page.report);
+                self.approvals.restart();
             }
             "gap" => self.runs.gap(seen.missed),
             "login" => self.sessions.login(seen, page),
@@ -235,6 +239,9 @@ impl<'v> Verifier<'v> {
                     .map(|signed| (signed, signed.verb.as_ref()))
                 {
                     Some((signed, "commit")) => self.runs.committed(seen, signed, page),
+                    Some((signed, "approve" | "deny")) => {
+                        self.approvals.decided(seen, signed, page);
+                    }
                     Some((signed, "say")) => self.sayings.granted(seen, signed),
                     Some((signed, _)) if signed.begins() => self.runs.granted(seen, signed, page),
                     Some((_, "attach" | "signal" | "cancel")) => self.runs.about(seen, page),
@@ -243,8 +250,16 @@ impl<'v> Verifier<'v> {
                 let proved = granted.is_some() && page.signed && !page.faulty;
                 page.report.granted += u64::from(proved);
             }
-            "start" | "handed-on" | "executable" => self.runs.goes_on(seen, page),
-            "end" => self.runs.end(seen, page),
+            "approval" => self.approvals.asked(seen, page),
+            "start" => {
+                self.approvals.begun(seen, page);
+                self.runs.goes_on(seen, page);
+            }
+            "handed-on" | "executable" => self.runs.goes_on(seen, page),
+            "end" => {
+                self.approvals.ended(seen);
+                self.runs.end(seen, page);
+            }
             "said" => self.sayings.said(seen, page),
             _ => {}
         }

@@ -10,8 +10,8 @@ use crate::fleet::{Batches, MostFailures};
 use crate::host::Host;
 use crate::ids::FleetId;
 use crate::verb::{
-    Attach, Cancel, Describe, Explain, Files, List, Passwd, Preview, Room, Run, Runs, Say,
-    Sessions, Signal, Verb, Who, Whoami,
+    Approvals, Approve, Attach, Cancel, Deny, Describe, Explain, Files, List, Passwd, Preview,
+    Room, Run, Runs, Say, Sessions, Signal, Verb, Who, Whoami,
 };
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -312,6 +312,36 @@ pub enum ClientVerb {
     Who {
         /// `[user@]host[:port]`
         host: Place,
+    },
+    /// `ordain approvals`.
+    #[command(about = Approvals::SUMMARY)]
+    Approvals {
+        /// `[user@]host[:port]`
+        host: Place,
+        /// The id of the run whose whole plan is shown [default: a line of each]
+        run: Option<String>,
+    },
+    /// `ordain approve`.
+    #[command(about = Approve::SUMMARY)]
+    Approve {
+        /// Agree without seeing the plan, and without being asked
+        #[arg(long)]
+        yes: bool,
+        /// `[user@]host[:port]`
+        host: Place,
+        /// The run's id
+        run: String,
+    },
+    /// `ordain deny`.
+    #[command(about = Deny::SUMMARY)]
+    Deny {
+        /// Why, for whoever has asked for it
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// `[user@]host[:port]`
+        host: Place,
+        /// The run's id
+        run: String,
     },
     /// `ordain cancel`.
     #[command(about = Cancel::SUMMARY)]

@@ -266,6 +266,8 @@ mod tests {
             stdin_max: None,
             timeout_ms: None,
             confirm: false,
+            approval_by: None,
+            approval_needed: None,
             outlives_client: false,
             terminal: false,
             reason: None,

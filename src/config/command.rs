@@ -1,6 +1,7 @@
 //! `[commands.NAME]`: a command with its template, its arguments, and the rules of its runs.
 
 use super::acknowledge::acknowledge;
+use super::approval;
 use super::argument::{Definitions, arguments};
 use super::confinement;
 use super::names::name;
@@ -72,6 +73,7 @@ pub fn read(
         limits: confinement::limits(&table),
         confinement: confinement::confinement(&table),
         sha256: confinement::sha256(&table),
+        approval: None,
         confirm: table.flag("confirm").unwrap_or(false),
         lock: lock(&table),
         max_running: count(&table, "max_running", 1..=100_000),
@@ -90,6 +92,7 @@ pub fn read(
     };
 
     read.spool = spool(&table, read.on_disconnect);
+    read.approval = approval::read(&table, &read);
     if whole {
         judge(&read, &table);
     }

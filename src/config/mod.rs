@@ -6,6 +6,7 @@ mod accounts;
 #[cfg(target_os = "linux")]
 mod acknowledge;
 #[cfg(target_os = "linux")]
+mod approval;
 mod argument;
 #[cfg(target_os = "linux")]
 mod audit;

@@ -238,6 +238,7 @@ fn judge(parts: &Parts, faults: &Faults) {
         judge_user(name, read, parts, faults);
     }
     root::judge(&parts.roots, &parts.commands, &parts.roles, faults);
+    judge_approvals(parts, faults);
     judge_costs(parts, faults);
 }
 
@@ -346,6 +347,38 @@ fn judge_costs(parts: &Parts, faults: &Faults) {
                 format!("users.{name}.password"),
                 format!("costs another amount of work than that of `{first}`: the time of a refusal tells such users apart"),
             );
+        }
+    }
+}
+
+/// Whether there is the role of each command's `approval`, and whether enough users have it: more than
+/// are needed, so that one can be away, or be who asks.
+fn judge_approvals(parts: &Parts, faults: &Faults) {
+    for (name, read) in &parts.commands {
+        let Some(approval) = &read.command.approval else {
+            continue;
+        };
+        let (place, key) = (&read.command.place, format!("commands.{name}.approval"));
+        let role = approval.by.escape_debug();
+        if !parts.roles.contains_key(&approval.by) {
+            faults.add(place, key, format!("there is no role `{role}`"));
+            continue;
+        }
+        // Who is in a group of the system is not known here.
+        let mut groups = parts.groups.values();
+        if groups.any(|given| given.roles.contains(&approval.by)) {
+            continue;
+        }
+        let could = parts
+            .users
+            .values()
+            .filter(|read| !read.user.disabled && read.user.roles.contains(&approval.by));
+        let (could, needed) = (could.count(), approval.needed);
+        if could <= needed {
+            let text = format!(
+                "needs {needed} to agree, and {could} could: the users with the role `{role}` must be more than are needed, because nobody agrees to a run of their own"
+            );
+            faults.add(place, key, text);
         }
     }
 }

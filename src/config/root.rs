@@ -131,6 +131,7 @@ fn of_any_mover(name: &str) -> Command {
         on_revoke: crate::policy::OnRevoke::Cancel,
         sources: Vec::new(),
         audit_best_effort: false,
+        approval: None,
         reason: None,
         resume_window: limits::RESUME_WINDOW,
         spool: limits::SPOOL_LEAST,

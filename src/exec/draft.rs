@@ -1,18 +1,21 @@
 //! A program that is made ready: as whom it runs, within which bounds, its executable not opened yet.
 
 use super::fault::{NotStarted, Obstacle};
-use crate::policy::{Account, Command, RunAs};
+use crate::policy::{Account, Command, Digested, RunAs};
 use crate::sys::{
     self, ProcessLimit, Program, Resource, SpawnError, Step, Take, TreeLimits, Trust,
 };
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A program whose executable has not been opened yet: that happens where hanging hurts nobody.
 pub(super) struct Draft {
     /// The executable's path; `None` is this very program.
     pub(super) executable: Option<PathBuf>,
     pub(super) sha256: Option<[u8; 32]>,
+    /// The files that were agreed to, where somebody had to agree.
+    pub(super) agreed: Option<Arc<[Digested]>>,
     pub(super) tree: TreeLimits,
     pub(super) stays: bool,
     pub(super) rest: Box<dyn FnOnce(sys::Executable) -> Program + Send>,
@@ -21,7 +24,12 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn program(self) -> Result<Program, SpawnError> {
         let executable = match &self.executable {
-            Some(path) => sys::open_executable(path, &Trust::own(), self.sha256.as_ref())?,
+            Some(path) => match &self.agreed {
+                Some(files) => {
+                    sys::agreed_executable(path, &Trust::own(), self.sha256.as_ref(), files)?
+                }
+                None => sys::open_executable(path, &Trust::own(), self.sha256.as_ref())?,
+            },
             None => sys::own_executable()
                 .map_err(|fault| SpawnError::before(Step::Executable, &fault))?,
         };

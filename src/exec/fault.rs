@@ -21,6 +21,8 @@ pub enum Obstacle {
     Untrusted,
     /// The executable is not the one that was pinned.
     Digest,
+    /// What would be executed is not what was agreed to, or nobody has agreed.
+    Changed,
     /// Anything else that can go wrong.
     Start,
 }
@@ -46,6 +48,15 @@ impl NotStarted {
         }
     }
 
+    /// A command that others must agree to, and they have not agreed to this run.
+    pub(super) fn not_agreed_to() -> Self {
+        Self {
+            obstacle: Obstacle::Changed,
+            argument: None,
+            text: "nobody has agreed to this run".into(),
+        }
+    }
+
     pub(super) fn io(what: &str, fault: &io::Error) -> Self {
         Self {
             obstacle: Obstacle::Start,
@@ -67,6 +78,7 @@ impl NotStarted {
         };
 
         let (obstacle, text) = match (error.step, error.errno) {
+            (Step::Agreed, _) => (Obstacle::Changed, error.cause()),
             (Step::Digest, _) => (Obstacle::Digest, error.cause()),
             (Step::Executable | Step::Exec, libc::ENOENT) => missing(),
             (Step::Executable, libc::EACCES | libc::EPERM) => (

@@ -14,12 +14,13 @@ pub use running::{LeftRunning, Running};
 pub use tree::Rest;
 
 use crate::audit::Receipt;
-use crate::policy::{Account, Beginning, Confinement, Only, Plan, Stdin};
+use crate::policy::{Account, Approved, Beginning, Confinement, Digested, Only, Plan, Stdin};
 use crate::sys::{self, Cgroups, Files, Open, Program, SpawnError, Spawner, Step, Wanted};
 use draft::{Draft, account, process_limits, text, tree_limits};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// The hidden argument that makes the program a keeper.
 pub const KEEPER: &str = "--keeper";
@@ -83,23 +84,41 @@ pub enum Start {
 /// The step that failed; then nothing has run.
 pub async fn run(
     means: &Means,
-    beginning: &Beginning,
+    (beginning, approved): (&Beginning, Option<&Approved>),
     receipt: Receipt,
     ticket: &Ticket,
 ) -> Result<Start, NotStarted> {
     if !receipt.covers(beginning) {
         return Err(NotStarted::of_another_request());
     }
+    let agreed = agreed(beginning.plan(), receipt.run(), approved)?;
     let (stdio, pipes) = ends(beginning.plan())?;
     let (draft, words) = match &beginning.plan().moving {
         Some(moving) => mover::prepare(beginning.plan(), moving, stdio)
             .map(|(draft, words)| (draft, Some(words)))?,
-        None => (prepare(beginning, &receipt, stdio)?, None),
+        None => {
+            let draft = prepare(beginning, &receipt, stdio)?;
+            (Draft { agreed, ..draft }, None)
+        }
     };
     match begin(means, receipt.run(), draft, ticket).await {
         Ok(running) => Ok(Start::Begun(running, pipes, words)),
         Err(error) if error.step == Step::Gate => Ok(Start::Overtaken(receipt)),
         Err(error) => Err(NotStarted::step(&error, beginning.plan())),
+    }
+}
+
+/// The files that may be executed, where others must agree to the run. Without proof that they have,
+/// such a run does not begin.
+fn agreed(
+    plan: &Plan,
+    run: crate::ids::RunId,
+    approved: Option<&Approved>,
+) -> Result<Option<Arc<[Digested]>>, NotStarted> {
+    match (&plan.command.approval, approved) {
+        (None, _) => Ok(None),
+        (Some(_), Some(approved)) if approved.run() == run => Ok(Some(approved.files().clone())),
+        (Some(_), _) => Err(NotStarted::not_agreed_to()),
     }
 }
 
@@ -124,6 +143,7 @@ pub async fn run_unheard(
     if !receipt.covers(beginning) {
         return Err(NotStarted::of_another_request());
     }
+    agreed(beginning.plan(), receipt.run(), None)?;
     let deaf = || {
         Ok([
             sys::null()?,
@@ -269,6 +289,7 @@ fn prepare(
     Ok(Draft {
         executable: Some(command.executable().into()),
         sha256: command.sha256,
+        agreed: None,
         tree: tree_limits(command),
         stays: command.leave_running,
         rest: Box::new(rest),

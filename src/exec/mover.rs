@@ -59,6 +59,7 @@ pub(super) fn prepare(
     };
     let draft = Draft {
         executable: None,
+        agreed: None,
         sha256: None,
         tree: tree_limits(command),
         stays: false,

@@ -6,6 +6,7 @@
 
 mod access;
 mod admission;
+mod approvals;
 mod archive;
 mod asked;
 mod audit;

@@ -145,6 +145,20 @@ impl Signal {
     }
 }
 
+/// Who must agree before a command begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// The role whose users may agree.
+    pub by: String,
+    /// How many of them must.
+    pub needed: usize,
+    /// How long a run waits for them.
+    pub asked_for: Duration,
+}
+
+/// A file and its SHA-256.
+pub type Digested = (String, [u8; 32]);
+
 /// One vetted command.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -180,6 +194,8 @@ pub struct Command {
     pub confinement: Confinement,
     /// The SHA-256 that the executable must have.
     pub sha256: Option<[u8; 32]>,
+    /// Who else must agree first.
+    pub approval: Option<Approval>,
     /// Whether a person must agree first.
     pub confirm: bool,
     /// Commands with the same lock never run at the same time.

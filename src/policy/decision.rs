@@ -10,8 +10,8 @@ use super::verdict::{Explanation, Refusal, Scope};
 use crate::ids::{RequestId, RunId};
 use crate::source::Source;
 use crate::verb::{
-    Anyone, Free, InRoom, Invocation, Invokes, LocalAdmin, Need, OfCommand, OfRoom, OfRun, OverAll,
-    OwnOrAll, OwnRun, Places, SpeaksOf, ToMove, ToPlace, ToRun, ToSee, Verb,
+    Anyone, Decides, Free, InRoom, Invocation, Invokes, LocalAdmin, Need, OfCommand, OfRoom, OfRun,
+    OverAll, OwnOrAll, OwnRun, Places, SpeaksOf, ToDecide, ToMove, ToPlace, ToRun, ToSee, Verb,
 };
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -131,6 +131,15 @@ impl<V: OfRoom> Rule<V> for InRoom {
 
     fn judge(verb: &V, judge: &Judge<'_>) -> Result<(Scope, String), Refusal> {
         judge.room(verb)
+    }
+}
+
+impl<V: Decides> Rule<V> for ToDecide {
+    type Allowed = Arc<Command>;
+    const ONLY_WIDENED: bool = true;
+
+    fn judge(verb: &V, judge: &Judge<'_>) -> Result<(Arc<Command>, String), Refusal> {
+        judge.deciding(verb)
     }
 }
 

@@ -72,6 +72,11 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
         on_revoke: OnRevoke::Cancel,
         sources: vec![],
         audit_best_effort: false,
+        approval: (name == "wipe").then(|| super::super::Approval {
+            by: "office".into(),
+            needed: 1,
+            asked_for: Duration::from_secs(60),
+        }),
         reason: None,
         spool: 2 << 20,
         signals: vec![],
@@ -609,6 +614,8 @@ fn pool(run: RunId) -> serde_json::Map<String, serde_json::Value> {
         "chosen": true,
         "pack": true,
         "all_or_nothing": true,
+        "plan": "0".repeat(64),
+        "reason": "why",
         "names": "0".repeat(64),
         "digest": "0".repeat(64),
         "files": 1,
@@ -709,6 +716,12 @@ fn verb_by_role() {
                 ("alice", HOME, stranger, true),
                 ("nobody", HOME, stranger, true),
                 ("lead", OFFICE, stranger, true),
+            ],
+            Needs::Approver => vec![
+                ("lead", OFFICE, stranger, true),
+                ("lead", HOME, stranger, false),
+                ("alice", OFFICE, stranger, false),
+                ("nobody", OFFICE, stranger, false),
             ],
             Needs::LocalAdmin => panic!("{} is a local verb", row.name),
         };

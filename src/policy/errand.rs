@@ -69,8 +69,10 @@ fn invocation(command: &Command, file: &Path) -> Result<Invocation, String> {
     if command.pty || command.stdin != Stdin::None {
         return wrong("wants a terminal or an input, and nobody is there to give it one");
     }
-    if command.confirm || command.reason.is_some() {
-        return wrong("wants a person's consent or reason, and nobody is there to give one");
+    if command.confirm || command.reason.is_some() || command.approval.is_some() {
+        return wrong(
+            "wants a person's consent, reason or approval, and nobody is there to give one",
+        );
     }
     let path = match &argument.kind {
         Kind::Text(_) => file,

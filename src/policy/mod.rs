@@ -4,6 +4,7 @@
 //! [`Grant`].
 
 mod account;
+mod approval;
 mod argument;
 mod beginning;
 mod choice;
@@ -28,11 +29,13 @@ mod text;
 mod verdict;
 
 pub use account::{Account, RunAs};
+pub use approval::{Agreed, Approved};
 pub use argument::{Argument, Definition, Kind, Only, Pass, Presence};
 pub use beginning::{Begin, Beginning};
 pub use choice::Choices;
 pub use command::{
-    Command, Confinement, OnDisconnect, OnRevoke, RunLimits, Sandbox, Signal, Stdin,
+    Approval, Command, Confinement, Digested, OnDisconnect, OnRevoke, RunLimits, Sandbox, Signal,
+    Stdin,
 };
 pub use decision::{Asker, Grant, Judged, LocalGrant, authorize_local};
 pub use errand::{Errand, OWN};

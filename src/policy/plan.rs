@@ -3,7 +3,7 @@
 use super::command::{Command, Stdin};
 use super::holes::holes;
 use super::root::Moving;
-use super::{Kind, Only, Pass};
+use super::{Kind, Only, Pass, Word};
 use crate::verb::{Arguments, Terminal};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ pub struct Plan {
     pub holes: Vec<String>,
     /// The declared variables, filled.
     pub environment: Vec<(String, String)>,
+    /// The same with secrets masked, for people.
+    pub shown_environment: Vec<(String, String)>,
     /// The paths to open before the command starts, in the order of their arguments.
     pub opens: Vec<Opened>,
     /// The terminal that the run gets, when the command wants one.
@@ -50,6 +52,7 @@ impl Plan {
             argv,
             holes: Vec::new(),
             environment: Vec::new(),
+            shown_environment: Vec::new(),
             opens: Vec::new(),
             terminal: None,
             reason: None,
@@ -132,22 +135,15 @@ pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>, given: &
         .template
         .fill(|index| masked.get(index).map(Vec::as_slice).unwrap_or_default());
     let holes = holes(&command, &masked, given, &shown);
-    let environment = command
-        .environment
-        .iter()
-        .filter_map(|(name, word)| {
-            let filled =
-                word.fill(|index| values.get(index).map(Vec::as_slice).unwrap_or_default());
-            (!filled.is_empty()).then(|| (name.clone(), filled.join(" ")))
-        })
-        .collect();
-
+    let (environment, shown_environment) =
+        (variables(&command, &values), variables(&command, &masked));
     let timeout = command.timeout;
     Plan {
         argv,
         shown,
         holes,
         environment,
+        shown_environment,
         opens,
         command,
         terminal: None,
@@ -155,6 +151,18 @@ pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>, given: &
         reason: None,
         moving: None,
     }
+}
+
+/// The command's own variables, filled with these values.
+fn variables(command: &Command, values: &[Vec<String>]) -> Vec<(String, String)> {
+    let filled =
+        |word: &Word| word.fill(|index| values.get(index).map(Vec::as_slice).unwrap_or_default());
+    let variables = command.environment.iter();
+    variables
+        .map(|(name, word)| (name.clone(), filled(word)))
+        .filter(|(_, filled)| !filled.is_empty())
+        .map(|(name, filled)| (name, filled.join(" ")))
+        .collect()
 }
 
 /// The paths among the values, which become what the command gets them as.

@@ -7,7 +7,7 @@ use super::output::{self, Finished};
 use super::run::Waiting;
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
-use super::verbs::{commands, keyscan, nodes, passwd, room, runs, sessions};
+use super::verbs::{approvals, commands, keyscan, nodes, passwd, room, runs, sessions};
 use super::{complain, complete, enter, fleet, invoke, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Side};
 use crate::client::ClientError;
@@ -174,6 +174,9 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
         | ClientVerb::Files { host }
         | ClientVerb::Say { host, .. }
         | ClientVerb::Who { host }
+        | ClientVerb::Approvals { host, .. }
+        | ClientVerb::Approve { host, .. }
+        | ClientVerb::Deny { host, .. }
         | ClientVerb::Cancel { host, .. } => host,
         ClientVerb::Ls(ls) => &ls.there.host,
         ClientVerb::Cat(cat) => &cat.there.host,
@@ -427,6 +430,16 @@ pub async fn attempt(
             // It may be said though its answer is lost: asked for again, it would be said twice.
             *begun = true;
             room::say_text(args, &session, run.as_deref(), text).await
+        }
+        ClientVerb::Approvals { run, .. } => {
+            approvals::approvals(args, &session, run.as_deref()).await
+        }
+        ClientVerb::Approve { run, yes, .. } => {
+            let host = target.host().to_owned();
+            approvals::approve(args, &session, (&host, run, *yes)).await
+        }
+        ClientVerb::Deny { run, reason, .. } => {
+            approvals::deny(args, &session, (run, reason.as_deref())).await
         }
         ClientVerb::Who { .. } => room::who(args, &session).await,
         ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, &session).await,

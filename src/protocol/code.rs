@@ -101,6 +101,15 @@ codes! {
     Signal = 409, "signal-not-accepted";
     /// A role that would grant this does not hold at this time.
     Hours = 410, "hours";
+    /// Nobody decides on a run of their own, nor on one whose user has a key of theirs.
+    NotAnApprover = 411, "not-an-approver";
+    /// What was agreed to is not what would run, or is not what waits; the sentence says what has
+    /// changed.
+    Changed = 412, "changed";
+    /// Nobody has agreed in time.
+    NotApproved = 413, "not-approved-in-time";
+    /// Somebody who was asked to agree has denied.
+    ApprovalDenied = 414, "approval-denied";
 
     /// The executable does not exist.
     CommandMissing = 500, "command-missing";

@@ -96,6 +96,8 @@ pub enum ExecutableFault {
     Interpreter(PathBuf, &'static str),
     /// The file is not the one that was pinned; its digest, in hex.
     Digest(PathBuf, String),
+    /// The file is not the one that was agreed to.
+    Changed(PathBuf),
 }
 
 impl fmt::Display for ExecutableFault {
@@ -114,6 +116,9 @@ impl fmt::Display for ExecutableFault {
                 write!(out, "{} is not an executable file", path.display())
             }
             Self::Interpreter(path, why) => write!(out, "{}: {why}", path.display()),
+            Self::Changed(path) => {
+                write!(out, "{} is not the file that was agreed to", path.display())
+            }
             Self::Digest(path, digest) => write!(
                 out,
                 "{} is not the pinned file: its sha256 is {digest}",
@@ -138,7 +143,69 @@ pub fn open_executable(
     trust: &Trust,
     pin: Option<&[u8; 32]>,
 ) -> Result<Executable, ExecutableFault> {
+    open_all(path, trust, pin, &mut |_, _| Ok(()))
+}
+
+/// Files by their paths, every link followed, with the SHA-256 of each.
+pub type Digests = Vec<(PathBuf, [u8; 32])>;
+
+/// Opens an executable as [`open_executable`] does, and reads all that is executed: the file, and
+/// where it is a script its interpreters. Each comes with its path and its SHA-256, of the content as it
+/// is now.
+///
+/// # Errors
+/// See [`ExecutableFault`].
+pub fn digested_executable(
+    path: &Path,
+    trust: &Trust,
+    pin: Option<&[u8; 32]>,
+) -> Result<(Executable, Digests), ExecutableFault> {
+    let mut read = Vec::new();
+    let opened = open_all(path, trust, pin, &mut |path, found| {
+        let version = Version::of(&found.meta);
+        let digest = read_digest(path, version, || reading(path, found))?;
+        read.push((found.real.clone(), digest));
+        Ok(())
+    })?;
+    Ok((opened, read))
+}
+
+/// Opens an executable as [`open_executable`] does, if it and all that is executed with it are these
+/// files, in this order.
+///
+/// # Errors
+/// See [`ExecutableFault`]; [`ExecutableFault::Changed`] names the first other file.
+pub fn agreed_executable(
+    path: &Path,
+    trust: &Trust,
+    pin: Option<&[u8; 32]>,
+    agreed: &[(String, [u8; 32])],
+) -> Result<Executable, ExecutableFault> {
+    let (opened, read) = digested_executable(path, trust, pin)?;
+    let is = |(path, digest): &(PathBuf, [u8; 32]), agreed: Option<&(String, [u8; 32])>| {
+        agreed.is_some_and(|(known, then)| path.to_string_lossy() == **known && digest == then)
+    };
+    let mut files = read.iter().enumerate();
+    if let Some((_, (path, _))) = files.find(|(at, file)| !is(file, agreed.get(*at))) {
+        return Err(ExecutableFault::Changed(path.clone()));
+    }
+    if read.len() != agreed.len() {
+        return Err(ExecutableFault::Changed(path.to_owned()));
+    }
+    Ok(opened)
+}
+
+/// What looks at each file that is executed, before it is.
+type Look<'l> = &'l mut dyn FnMut(&Path, &Found) -> Result<(), ExecutableFault>;
+
+fn open_all(
+    path: &Path,
+    trust: &Trust,
+    pin: Option<&[u8; 32]>,
+    look: Look<'_>,
+) -> Result<Executable, ExecutableFault> {
     let mut last = open(path, trust)?;
+    look(path, &last)?;
     let version = Version::of(&last.meta);
     if let Some(pin) = pin {
         let digest = digest(path, version, || reading(path, &last))?;
@@ -182,6 +249,7 @@ pub fn open_executable(
             ));
         }
         last = open(&script, trust)?;
+        look(&script, &last)?;
         paths.push(last.real.clone());
     }
     Ok(Executable {
@@ -320,6 +388,22 @@ fn digest(
     {
         return Ok(*known);
     }
+    let bytes = read_digest(path, version, open)?;
+    let mut known = DIGESTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    if known.len() >= DIGESTS_KEPT {
+        known.clear();
+    }
+    known.insert(version, bytes);
+    Ok(bytes)
+}
+
+/// The digest of a file as it is read now.
+fn read_digest(
+    path: &Path,
+    version: Version,
+    open: impl FnOnce() -> Result<File, ExecutableFault>,
+) -> Result<[u8; 32], ExecutableFault> {
     let io = |fault| ExecutableFault::Io(path.to_owned(), fault);
 
     // Compared with what will be run, before it is read and after.
@@ -342,12 +426,6 @@ fn digest(
 
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
-    let mut known = DIGESTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    if known.len() >= DIGESTS_KEPT {
-        known.clear();
-    }
-    known.insert(version, bytes);
     Ok(bytes)
 }
 

@@ -68,8 +68,8 @@ pub use descriptor::{
 };
 #[cfg(target_os = "linux")]
 pub use executable::{
-    Executable, ExecutableFault, Version, executable_digest, has_capabilities, open_executable,
-    own_executable,
+    Executable, ExecutableFault, Version, agreed_executable, digested_executable,
+    executable_digest, has_capabilities, open_executable, own_executable,
 };
 #[cfg(target_os = "linux")]
 pub use fault::{fault_point, fault_time};

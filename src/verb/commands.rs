@@ -92,6 +92,12 @@ pub struct CommandView {
     pub timeout_ms: Option<u64>,
     /// Whether a person must have seen the argv and agreed first, which `confirmed` says.
     pub confirm: bool,
+    /// The role whose users must agree to each run before it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_by: Option<String>,
+    /// With `approval_by`: how many of them must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_needed: Option<u64>,
     /// Whether a run goes on when its client leaves.
     #[serde(default)]
     pub outlives_client: bool,

@@ -70,6 +70,8 @@ pub enum Needs {
     OwnOr(&'static str),
     /// To have this right in `verbs` of a role.
     Right(&'static str),
+    /// To have the role that agrees to runs of the command.
+    Approver,
     /// To be root or the daemon's own user.
     LocalAdmin,
 }
@@ -232,6 +234,25 @@ pub enum LocalAdmin {}
 
 impl<V: Verb> Need<V> for LocalAdmin {
     const NEEDS: Needs = Needs::LocalAdmin;
+}
+
+/// A role must be the one that agrees to runs of the command that is spoken of.
+#[derive(Debug)]
+pub enum ToDecide {}
+
+/// The verb decides on a run of a command.
+pub trait Decides: Verb {
+    /// The command's name.
+    fn command(&self) -> &str;
+
+    /// Why it is decided so, in the words of whoever decides.
+    fn reason(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl<V: Decides> Need<V> for ToDecide {
+    const NEEDS: Needs = Needs::Approver;
 }
 
 /// A verb's definition as a value, one row of the table.

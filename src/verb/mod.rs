@@ -1,6 +1,7 @@
 //! What can be asked. A verb's definition (its type, with [`Verb`] implemented) and its line in the
 //! list below are all that the protocol, the policy and both doors know of it.
 
+mod approvals;
 mod arguments;
 mod commands;
 mod daemon;
@@ -13,6 +14,10 @@ mod runs;
 mod sessions;
 mod users;
 
+pub use approvals::{
+    ApprovalLine, ApprovalList, Approvals, Approve, ApprovedRun, DeniedRun, Deny, PlannedFile,
+    RunPlan,
+};
 pub use arguments::{Arguments, SecretPart, Secrets, Value, commit};
 pub use commands::{
     ArgumentView, CommandLine, CommandList, CommandView, Describe, Explain, ExplainView, List,
@@ -23,9 +28,9 @@ pub use daemon::{
     PenaltyCounts, Reload, Reloaded, RunCounts, SinceStart, Status, StatusView, TrailView,
 };
 pub use definition::{
-    Anyone, Door, Follows, Free, InRoom, Invokes, LocalAdmin, Moves, Need, Needs, OfCommand,
-    OfRoom, OfRun, OverAll, OwnOrAll, OwnRun, Places, ROOM, Row, SpeaksOf, ToMove, ToPlace, ToRun,
-    ToSee, Verb,
+    Anyone, Decides, Door, Follows, Free, InRoom, Invokes, LocalAdmin, Moves, Need, Needs,
+    OfCommand, OfRoom, OfRun, OverAll, OwnOrAll, OwnRun, Places, ROOM, Row, SpeaksOf, ToDecide,
+    ToMove, ToPlace, ToRun, ToSee, Verb,
 };
 pub use files::{Commit, Committed, Files, FilesView, Get, ListFiles, Put, RemoveFiles, RootView};
 pub use invocation::{Invocation, Terminal};
@@ -131,6 +136,7 @@ verbs! {
         List Describe Preview Run Cancel Runs Attach Signal Explain Whoami Sessions EndSession Passwd
         Files ListFiles Get Put Commit RemoveFiles
         Room Say Who
+        Approvals Approve Deny
     }
     control {
         Lock Unlock Locks Totp Penalties Forgive Status Metrics Reload

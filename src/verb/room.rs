@@ -81,7 +81,7 @@ pub struct RoomEvent {
     pub at: String,
     /// `said`; `room` (somebody has come into the room), `login` and `logout`; `run` (a run was asked
     /// for) and `end`; `attach`, `signal` and `cancel` (somebody watches, signals or ends a run of
-    /// another user); `started` and `stopping` of the daemon.
+    /// another user), `approve` and `deny` (somebody decides on such a run); `started` and `stopping` of the daemon.
     pub kind: String,
     /// Whose doing it is; of `end` whose run it was.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -207,6 +207,7 @@ impl Definitions {
                 None => "yes",
                 Some("Option::is_none") => "no",
                 Some("std::ops::Not::not") => "no, default `false`",
+                Some("BTreeMap::is_empty") => "no, default `{}`",
                 Some("Vec::is_empty") => "no, default `[]`",
                 Some("String::is_empty") => "no, default empty",
                 Some(other) => panic!("what is left out by {other}?"),
@@ -223,6 +224,17 @@ impl Definitions {
             field.name,
             self.json_type(&field.rust)
         )
+    }
+
+    /// The tables of a text that is an object of its own.
+    pub fn text(&self, names: &[&str]) -> String {
+        let mut out = String::new();
+        for name in names {
+            let part = &self.types[*name];
+            out.push_str(&format!("\n{}\n", self.linked(&part.said)));
+            self.answered(&mut out, &part.fields);
+        }
+        out.trim_start().to_owned()
     }
 
     /// The table of the parts of one parameter, which a section of its own describes.
@@ -278,6 +290,7 @@ impl Definitions {
             "u16" => "integer, 0 to 65,535",
             "u32" | "u64" | "usize" => "integer",
             "Arguments" => "object",
+            "BTreeMap<String, String>" => "object of strings",
             rust if rust.starts_with("BTreeMap<String, ") => "object of objects",
             rust if self.types.contains_key(rust) => "object",
             rust => panic!("a verb's field has the type {rust}, which this does not know"),
@@ -335,6 +348,9 @@ fn who(row: &Row) -> Option<String> {
             "every user for what is their own; for what is others', with the right `{right}`"
         )),
         Needs::Right(right) => Some(format!("a user with a role that has the right `{right}`")),
+        Needs::Approver => {
+            Some("a user with the role that agrees to runs of the command (`approval`)".into())
+        }
         Needs::LocalAdmin => None,
     }
 }

@@ -9,7 +9,7 @@ const RUN: &str = "bf10y69mve2s8brh";
 const SESSION: &str = "6ww2hzd7jjg04z9g4j079pme7swga5hz";
 
 /// The verbs that are asked for.
-pub const VERBS: [&str; 17] = [
+pub const VERBS: [&str; 20] = [
     "run",
     "attach",
     "list",
@@ -22,6 +22,9 @@ pub const VERBS: [&str; 17] = [
     "end-session",
     "runs",
     "room",
+    "approvals",
+    "approve",
+    "deny",
     "say",
     "who",
     "signal",
@@ -135,8 +138,24 @@ fn described() -> Value {
             },
         ],
         "stdin": false, "stdin_max": 1000, "timeout_ms": 60_000, "confirm": true,
+        "approval_by": "dba", "approval_needed": 1,
         "outlives_client": true, "terminal": true, "reason": "OPS-[0-9]+",
     })
+}
+
+fn waiting() -> Value {
+    let plan = json!({
+        "version": 1, "run": RUN, "requester": "bob", "source": "192.0.2.1", "command": "greet",
+        "argv": ["/bin/greet", "a\u{202e}b\u{1b}[2J"], "secrets": { "token": "Y29tbWl0" },
+        "environment": ["WORD=\u{9b}x"], "cwd": "/", "run_as": "www", "stdin": "none",
+        "files": [{ "path": "/bin/greet", "sha256": "0".repeat(64) }], "rules": "1".repeat(64),
+        "reason": "OPS-1", "asked": 1, "until": 2, "by": "dba", "needed": 2,
+    });
+    let line = json!({
+        "plan": plan.to_string(), "agreed": ["carol"], "yours": true, "left_s": 60,
+        "changed": ["/bin/greet"],
+    });
+    json!({ "approvals": [line], "more": 1 })
 }
 
 fn lines() -> Value {
@@ -312,6 +331,33 @@ fn answers() -> Vec<Story> {
             vec![
                 describe(),
                 says(When::Open("preview"), Kind::Answer, &preview),
+            ],
+        ),
+        answered("approvals", &["approvals", "HOST"], "approvals", &waiting()),
+        answered(
+            "approvals, one",
+            &["approvals", "HOST", RUN],
+            "approvals",
+            &waiting(),
+        ),
+        story(
+            "approve",
+            &["approve", "--yes", "HOST", RUN],
+            vec![
+                says(When::Open("approvals"), Kind::Answer, &waiting()),
+                says(
+                    When::Open("approve"),
+                    Kind::Answer,
+                    &json!({ "approved": RUN, "missing": 1 }),
+                ),
+            ],
+        ),
+        story(
+            "deny",
+            &["--json", "deny", "HOST", RUN],
+            vec![
+                says(When::Open("approvals"), Kind::Answer, &waiting()),
+                says(When::Open("deny"), Kind::Answer, &json!({ "denied": RUN })),
             ],
         ),
         answered("list", &["list", "HOST"], "list", &commands),

@@ -1,5 +1,6 @@
 //! The beginning of a run: the same request again, limits, the receipt, the queue.
 
+use super::agree;
 use super::follow::{join, share_to_follow};
 use super::gates::{Hindrance, Orders, charge, in_queue, round, take_lock, turn_of};
 use super::life::live;
@@ -20,6 +21,7 @@ use crate::monitor::state::Shared;
 use crate::policy::{Beginning, OnDisconnect, Plan, Stdin};
 use crate::protocol::Code;
 use crate::{credential, sys};
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -49,9 +51,11 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Beginning) {
     requested.add(asked_for, id, remembered, time);
     drop(requested);
     let waits = waits.map(|denied| denied.text);
+    // Others must agree first: it waits for its turn only after that.
+    let asks = grant.plan().command.approval.is_some();
     let phase = match waits {
-        Some(_) => Phase::Queued,
-        None => Phase::Starting,
+        None if !asks => Phase::Starting,
+        _ => Phase::Queued,
     };
     let round = round(state, grant.user(), &grant.plan().command);
     let judged = state.runs.epoch.now();
@@ -70,12 +74,17 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Beginning) {
                 text,
             });
         }
+        None if asks => {}
         None => take_lock(state, id, &grant.plan().command),
     }
 
     let state = state.clone();
+    let secrets = match asks {
+        true => agree::commitments(asked.signed),
+        false => BTreeMap::new(),
+    };
     tokio::task::spawn_local(async move {
-        live(&state, &grant, receipt, orders, counts).await;
+        live(&state, (&grant, secrets), receipt, orders, counts).await;
         state.runs.going.borrow_mut().remove(&id);
         state
             .runs
@@ -93,7 +102,11 @@ fn admitted(
     asked: &Asked<'_>,
     grant: &Beginning,
 ) -> Option<(Option<Denied>, Charges, Charge)> {
-    let waits = turn_of(state, &grant.plan().command);
+    let command = &grant.plan().command;
+    let waits = match command.approval {
+        Some(_) => None,
+        None => turn_of(state, command),
+    };
     if let Some(denied) = waits.as_ref().filter(|_| queue_is_full(state, grant)) {
         refuse(state, asked, grant, denied.clone(), &place(grant));
         return None;

@@ -265,7 +265,7 @@ fn away(state: &Shared, run: RunId) -> Option<Denied> {
 }
 
 /// Somebody wants the end of a run that has not begun.
-fn left(reason: Reason, before: &str) -> Denied {
+pub fn left(reason: Reason, before: &str) -> Denied {
     let code = match reason {
         Reason::Stopped => Code::Stopping,
         _ => Code::QueueLeft,

@@ -1,5 +1,6 @@
 //! One run from its receipt to the record of its end.
 
+use super::agree;
 use super::ended::{Over, Ran};
 use super::follow::pass_attachment;
 use super::gates::{Orders, may_start, turn};
@@ -21,6 +22,7 @@ use crate::protocol::Code;
 use crate::spool;
 use crate::sys::{self, Exited, fault_point};
 use crate::verb::RunLine;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -30,13 +32,15 @@ use tokio::sync::oneshot;
 /// From the receipt to the end record.
 pub async fn live(
     state: &Shared,
-    grant: &Beginning,
+    (grant, secrets): (&Beginning, BTreeMap<String, String>),
     receipt: Receipt,
     mut orders: Orders,
     counts: oneshot::Receiver<Counts>,
 ) {
     let run = receipt.run();
-    let mut running = match started(state, grant, receipt, &mut orders).await {
+    let begun = started(state, (grant, secrets), receipt, &mut orders).await;
+    agree::over(state, run, begun.is_ok());
+    let mut running = match begun {
         Ok(running) => running,
         Err(denied) => return not_started(state, grant, run, denied),
     };
@@ -97,13 +101,19 @@ async fn heard(state: &Shared, mover: Option<&Mover>) -> Infallible {
 /// Waits for the run's turn, starts it, and tells whoever follows it.
 async fn started(
     state: &Shared,
-    grant: &Beginning,
+    (grant, secrets): (&Beginning, BTreeMap<String, String>),
     receipt: Receipt,
     orders: &mut Orders,
 ) -> Result<Running, Denied> {
     let run = receipt.run();
+    agree::agreed(state, run, (grant, secrets), &mut orders.ends).await?;
     turn(state, run, grant, orders).await?;
-    if trail::on_disk(state, receipt.seq()).await.is_err() {
+    let recorded = match grant.plan().command.approval {
+        // What was agreed to has to be on the disk, too.
+        Some(_) => state.audit.trail().head().seq,
+        None => receipt.seq(),
+    };
+    if trail::on_disk(state, recorded).await.is_err() {
         let text = "the audit trail could not be brought to the disk, so nothing is done";
         return Err(Denied::new(Code::Trail, text));
     }
@@ -141,12 +151,15 @@ async fn start(
         // First the ticket, then the judgement: what comes in between lets the ticket lapse.
         let ticket = cloning(true);
         let judged = may_start(state, id, grant, orders);
+        let judged = judged.and_then(|()| agree::proof(state, id, grant));
         let started = match (judged, ticket) {
-            (Ok(()), Some(ticket)) => exec::run(&state.runs.means, grant, receipt, &ticket)
-                .await
-                .map_err(Denied::from),
+            (Ok(approved), Some(ticket)) => {
+                let begins = (grant, approved.as_ref());
+                let started = exec::run(&state.runs.means, begins, receipt, &ticket);
+                started.await.map_err(Denied::from)
+            }
             (Err(denied), _) => Err(denied),
-            (Ok(()), None) => Err(Denied::no_such_run()),
+            (Ok(_), None) => Err(Denied::no_such_run()),
         };
         // One that has begun is settled when its record is about to be written.
         match started {
@@ -342,6 +355,7 @@ impl From<NotStarted> for Denied {
             Obstacle::Deadline => Code::StartDeadline,
             Obstacle::Untrusted => Code::UntrustedExecutable,
             Obstacle::Digest => Code::Digest,
+            Obstacle::Changed => Code::Changed,
             Obstacle::Start => Code::Start,
         };
         Self {

@@ -1,6 +1,8 @@
 //! A run's life: from the grant to the record of its end, and what is remembered of it.
 
+mod agree;
 mod begin;
+mod decide;
 mod ended;
 mod fence;
 mod follow;
@@ -15,6 +17,7 @@ mod table;
 mod windows;
 
 pub use begin::begin;
+pub use decide::{agree, approvals, decides, deny};
 pub use ended::{EndedRuns, Over};
 pub use fence::settle;
 pub use follow::{hand_on, join, not_taken_up, share_to_follow};

@@ -6,6 +6,7 @@ use crate::exec::{Epoch, Means};
 use crate::ids::RunId;
 use crate::ledger::{Ledger, Share};
 use crate::limits::SPAWNERS;
+use crate::monitor::approvals::Approvals;
 use crate::monitor::run::{Left, Run};
 use crate::monitor::turns::Turns;
 use crate::sys::Version;
@@ -22,6 +23,8 @@ pub struct Runs {
     pub means: Means,
     /// Runs that wait or go on, by id.
     pub going: RefCell<HashMap<RunId, Run>>,
+    /// Those that others must agree to first.
+    pub approvals: Approvals,
     /// Runs that wait for their turn, first come first.
     pub queue: RefCell<VecDeque<RunId>>,
     /// The run that holds each lock.
@@ -62,6 +65,7 @@ impl Runs {
         Self {
             means,
             going: RefCell::default(),
+            approvals: Approvals::default(),
             queue: RefCell::default(),
             locks: RefCell::default(),
             left: RefCell::default(),

@@ -92,6 +92,8 @@ pub fn describe(command: &Command) -> CommandView {
             .timeout
             .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         confirm: command.confirm,
+        approval_by: command.approval.as_ref().map(|rule| rule.by.clone()),
+        approval_needed: command.approval.as_ref().map(|rule| rule.needed as u64),
         outlives_client: command.on_disconnect == OnDisconnect::Continue,
         terminal: command.pty,
         reason: command.reason.as_ref().map(|form| form.pattern.clone()),

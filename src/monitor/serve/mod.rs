@@ -1,6 +1,7 @@
 //! A request's way: signature, text, session and counter, policy, trail, effect. Nothing is done
 //! out of this order.
 
+mod approvals;
 mod commands;
 mod daemon;
 mod files;

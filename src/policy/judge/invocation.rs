@@ -22,6 +22,17 @@ impl Judge<'_> {
         let command = plan.command.clone();
         self.consent(&command, invocation.reason.as_deref(), invocation.confirmed)?;
         plan.reason.clone_from(&invocation.reason);
+        if let Some(approval) = &command.approval {
+            self.note(|| {
+                format!(
+                    "{}.approval ({}): waits until {} with the role `{}` have agreed",
+                    command.key(),
+                    command.place,
+                    approval.needed,
+                    approval.by
+                )
+            });
+        }
         Ok((plan, rule))
     }
 

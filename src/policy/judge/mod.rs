@@ -1,6 +1,7 @@
 //! Judging: the roles, commands and arguments that a decision looks at, with notes of each where
 //! somebody wants to know why.
 
+mod approval;
 mod command;
 mod files;
 mod invocation;

@@ -238,6 +238,9 @@ fn for_many(args: &ClientArgs) -> Result<(), ClientError> {
         ClientVerb::Attach { .. }
         | ClientVerb::Output { .. }
         | ClientVerb::Signal { .. }
+        | ClientVerb::Approvals { run: Some(_), .. }
+        | ClientVerb::Approve { .. }
+        | ClientVerb::Deny { .. }
         | ClientVerb::Cancel { .. } => "a run's id is of one host; name that one",
         ClientVerb::Passwd { .. } => "a password is changed at one host at a time",
         ClientVerb::Sessions { end: Some(end), .. } if end != "all" => {

@@ -178,6 +178,12 @@ fn ways(view: &CommandView) -> Vec<String> {
     if view.confirm {
         lines.push("wants to be confirmed".into());
     }
+    if let Some(role) = &view.approval_by {
+        let (needed, role) = (view.approval_needed.unwrap_or(1), plain(role));
+        lines.push(format!(
+            "begins when {needed} with the role {role} have agreed"
+        ));
+    }
     lines
 }
 

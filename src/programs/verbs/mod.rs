@@ -1,5 +1,6 @@
 //! What each verb of `ordain` does with the server's answer.
 
+pub mod approvals;
 pub mod commands;
 pub mod keyscan;
 pub mod nodes;

@@ -169,6 +169,8 @@ steps! {
     Executable "executable",
     /// Comparing the pinned digest.
     Digest "digest",
+    /// Comparing what is executed with what was agreed to.
+    Agreed "agreed",
     /// Preparing pipes and words.
     Prepare "prepare",
     /// Entering the control group.
@@ -263,17 +265,19 @@ impl SpawnError {
 
 impl From<ExecutableFault> for SpawnError {
     fn from(fault: ExecutableFault) -> Self {
-        let step = if matches!(fault, ExecutableFault::Digest(..)) {
-            Step::Digest
-        } else {
-            Step::Executable
+        let step = match fault {
+            ExecutableFault::Digest(..) => Step::Digest,
+            ExecutableFault::Changed(_) => Step::Agreed,
+            _ => Step::Executable,
         };
 
         let errno = match &fault {
             ExecutableFault::Io(_, fault) => fault.raw_os_error().unwrap_or(libc::EIO),
             ExecutableFault::NotExecutable(_) => libc::EACCES,
             ExecutableFault::Interpreter(..) => libc::ENOEXEC,
-            ExecutableFault::Untrusted(_) | ExecutableFault::Digest(..) => 0,
+            ExecutableFault::Untrusted(_)
+            | ExecutableFault::Digest(..)
+            | ExecutableFault::Changed(_) => 0,
         };
 
         Self {
