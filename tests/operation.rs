@@ -872,6 +872,7 @@ fn the_demo_shows_the_main_job() {
         "liftoff",
         "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
         "granted by",
+        "switched over",
         "(exit status 2)",
         "\"refused\"",
     ] {

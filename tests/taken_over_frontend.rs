@@ -6,7 +6,7 @@ mod common;
 
 use ordain::credential::{Purpose, SessionKey};
 use ordain::encoding::base64;
-use ordain::ids::{RequestId, SessionId};
+use ordain::ids::{RequestId, RunId, SessionId};
 use ordain::ipc::{Channel, Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use ordain::monitor::{FRONTEND, Given, LastFaults, Loader, serve};
 use ordain::protocol::{LoginText, request_text};
@@ -33,7 +33,16 @@ fn main() {
     {
         return sys::keep().unwrap();
     }
-    let prepared = common::Server::new().standard().prepare();
+    let guarded = common::Cmd::new("guarded", &["/bin/true"]);
+    let prepared = common::Server::new()
+        .standard()
+        .command(guarded.set("approval", "{ by = \"watch\" }"))
+        .role("asks", &["guarded"])
+        .role("watch", &[])
+        .user("asker", &["asks"])
+        .user("watcher", &["watch"])
+        .user("second", &["watch"])
+        .prepare();
     std::env::set_current_dir(prepared.folder()).unwrap();
     let settings = config::load(Path::new("config.toml"), &config::Machine::probe())
         .unwrap()
@@ -82,7 +91,7 @@ fn main() {
         .lines()
         .filter(|line| line.contains("\"kind\":\"start\""))
         .count();
-    let expected = 3;
+    let expected = 4;
     let canary = Path::new("canary").exists();
     let overgrown = trail.contains("it wrote beyond what is kept");
     if starts == expected && !canary && overgrown && outcome.is_ok() {
@@ -122,6 +131,7 @@ scenarios! {
     an_overlong_message_ends_the_frontend,
     a_session_is_no_use_without_its_key,
     requests_cannot_be_altered_or_sent_again,
+    an_agreement_is_for_one_plan_and_is_signed_once,
     anothers_run_cannot_be_cancelled,
     what_the_policy_refuses_stays_refused,
     the_address_is_the_kernels_word,
@@ -324,6 +334,38 @@ impl Monitor {
                     _,
                 )) if answered == stream => return code,
                 Some((ToFrontend::Started { .. } | ToFrontend::Answer { .. }, _)) => return 0,
+                Some(_) => {}
+                None => panic!("the monitor hung up"),
+            }
+        }
+    }
+
+    /// Asks for a run that others must agree to, and returns its id once it waits.
+    async fn waits(&mut self, stream: u32, signed: &str, signature: &str) -> RunId {
+        self.say(self.request(1, stream, signed, signature)).await;
+        loop {
+            match self.next().await {
+                Some((ToFrontend::Queued { run, .. }, _)) => return RunId::from_random(run),
+                Some((ToFrontend::Refused { code, .. }, _)) => panic!("refused with {code}"),
+                Some(_) => {}
+                None => panic!("the monitor hung up"),
+            }
+        }
+    }
+
+    /// What is answered to a request.
+    async fn answer(&mut self, nth: u64, stream: u32, signed: &str, signature: &str) -> Vec<u8> {
+        self.say(self.request(nth, stream, signed, signature)).await;
+        let mut whole = Vec::new();
+        loop {
+            match self.next().await {
+                Some((ToFrontend::Answer { part, last, .. }, _)) => {
+                    whole.extend(part);
+                    if last {
+                        return whole;
+                    }
+                }
+                Some((ToFrontend::Refused { code, .. }, _)) => panic!("refused with {code}"),
                 Some(_) => {}
                 None => panic!("the monitor hung up"),
             }
@@ -626,6 +668,63 @@ async fn requests_cannot_be_altered_or_sent_again(monitor: &mut Monitor) -> Resu
             "in another user's session it was answered with {code}"
         )),
     }
+}
+
+/// Who has agreed once has agreed to one run. Nothing else can be made of what they have signed.
+async fn an_agreement_is_for_one_plan_and_is_signed_once(
+    monitor: &mut Monitor,
+) -> Result<(), String> {
+    let (asker, asks) = monitor.log_in(1, "asker").await.ok_or("no login")?;
+    let (watcher, watches) = monitor.log_in(2, "watcher").await.ok_or("no login")?;
+    let (_, _) = monitor.log_in(3, "second").await.ok_or("no login")?;
+    let sign = |key: &SessionKey, text: &str| key.sign(Purpose::Request, text);
+    let request = |session: SessionId, counter: u64, rest: &str| {
+        let id = RequestId::from_random(ordain::credential::random());
+        format!(r#"{{"session":"{session}","counter":{counter},"id":"{id}",{rest}}}"#)
+    };
+    let text = run(asks, 1, "guarded", &[]);
+    let first = monitor.waits(1, &text, &sign(&asker, &text)).await;
+    let text = run(asks, 2, "guarded", &[]);
+    let other = monitor.waits(2, &text, &sign(&asker, &text)).await;
+
+    let text = request(watches, 1, r#""verb":"approvals""#);
+    let list = monitor.answer(2, 1, &text, &sign(&watcher, &text)).await;
+    let list: ordain::verb::ApprovalList = serde_json::from_slice(&list).unwrap();
+    let plans = list.approvals.iter().map(|line| line.plan.as_str());
+    let digest = |run: RunId| {
+        let plan = plans.clone().find(|plan| plan.contains(&run.to_string()));
+        let plan = plan.unwrap().as_bytes();
+        ordain::encoding::hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, plan).as_ref())
+    };
+    let approve = |counter: u64, run: RunId, plan: &str| {
+        let rest = format!(r#""verb":"approve","run":"{run}","command":"guarded","plan":"{plan}""#);
+        request(watches, counter, &rest)
+    };
+
+    // Another plan was shown than the one that waits.
+    let shown = approve(2, other, &digest(first));
+    let code = monitor.ask(2, 2, &shown, &sign(&watcher, &shown)).await;
+    if code != 412 {
+        return Err(format!("the agreement to another plan: {code}"));
+    }
+    let honest = approve(3, first, &digest(first));
+    let signature = sign(&watcher, &honest);
+    let altered = honest.replace(&first.to_string(), &other.to_string());
+    let altered = altered.replace(&digest(first), &digest(other));
+    for (what, nth, stream, text, expected) in [
+        ("altered", 2, 3, &altered, 300),
+        ("in another's session", 3, 1, &honest, 300),
+        ("in the session of who asks", 1, 3, &honest, 300),
+        ("as it is", 2, 4, &honest, 0),
+        ("again", 2, 5, &honest, 301),
+        ("altered, after it was taken", 2, 6, &altered, 300),
+    ] {
+        let code = monitor.ask(nth, stream, text, &signature).await;
+        if code != expected {
+            return Err(format!("{what} it was answered with {code}"));
+        }
+    }
+    Ok(())
 }
 
 async fn anothers_run_cannot_be_cancelled(monitor: &mut Monitor) -> Result<(), String> {

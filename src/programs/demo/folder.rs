@@ -86,22 +86,58 @@ fn configuration(own: &str, hash: &str, folder: &Path) -> Result<String, String>
 
     config.insert(
         "users".into(),
-        table(vec![(
-            "demo",
-            table(vec![
-                (
-                    "roles",
-                    Value::Array(vec![text("support"), text("monitoring")]),
-                ),
-                ("password", text(hash)),
-            ]),
-        )]),
+        table(vec![
+            user("demo", &["support", "monitoring", "asks"], hash),
+            user("ann", &["agrees"], hash),
+            user("ben", &["agrees"], hash),
+        ]),
     );
+    with_four_eyes(&mut config);
 
     with_a_root(&mut config, folder);
     run_as_the_caller(&mut config, own)?;
     leave_out_the_impossible(&mut config);
     toml::to_string(&config).map_err(|fault| fault.to_string())
+}
+
+/// A user of the demo.
+fn user<'n>(name: &'n str, roles: &[&str], hash: &str) -> (&'n str, Value) {
+    let roles = roles.iter().map(|role| Value::from(*role)).collect();
+    let mut user = Table::new();
+    user.insert("roles".into(), Value::Array(roles));
+    user.insert("password".into(), Value::from(hash));
+    (name, Value::Table(user))
+}
+
+/// A command that another user must agree to.
+fn with_four_eyes(config: &mut Table) {
+    let list = |words: &[&str]| Value::Array(words.iter().map(|word| Value::from(*word)).collect());
+    let entries = [
+        (
+            "commands",
+            "switch",
+            "exec",
+            list(&["/bin/echo", "switched over"]),
+        ),
+        ("roles", "asks", "commands", list(&["switch"])),
+        ("roles", "agrees", "commands", list(&[])),
+    ];
+    for (section, name, key, value) in entries {
+        let mut entry = Table::new();
+        entry.insert(key.into(), value);
+        if section == "commands" {
+            let mut approval = Table::new();
+            approval.insert("by".into(), Value::from("agrees"));
+            entry.insert("approval".into(), Value::Table(approval));
+            entry.insert(
+                "summary".into(),
+                Value::from("Another user must agree to this"),
+            );
+        }
+        if let Some(Value::Table(all)) = config.get_mut(section) {
+            all.insert(name.into(), Value::Table(entry));
+        }
+    }
 }
 
 /// A root in the demo's folder, where this machine can keep a mover to it.

@@ -138,12 +138,37 @@ fn show_commands(client: &Client) -> Result<(), String> {
         )?;
     }
 
+    show_approval(client)?;
     client.show(
         "What the policy does not allow does not happen:",
         &["run", "demo", "tail-log", "--file=../../etc/shadow"],
         None,
         255,
     )
+}
+
+/// A run that begins when another user has agreed to it.
+fn show_approval(client: &Client) -> Result<(), String> {
+    let (mut asks, run) = client.ask(
+        "A command for which one person is not enough:",
+        &["run", "demo", "switch"],
+    )?;
+    client.show(
+        "Another user sees the exact plan:",
+        &["approvals", "ann@demo", &run],
+        None,
+        0,
+    )?;
+    client.show(
+        "And signs that they agree, whereupon it runs:",
+        &["approve", "--yes", "ann@demo", &run],
+        None,
+        0,
+    )?;
+    match asks.wait() {
+        Ok(status) if status.success() => Ok(()),
+        ended => Err(format!("`ordain run demo switch` ended with {ended:?}")),
+    }
 }
 
 /// The record of what was refused.
@@ -291,13 +316,8 @@ impl Client {
         say("");
         say(&format!("# {title}"));
         say(&format!("$ {pipe}ordain {}", words.join(" ")));
-        let mut child = Command::new(&self.program)
-            .arg("--config")
-            .arg(&self.config)
-            .args(words)
-            .current_dir(self.config.parent().unwrap_or(Path::new("/")))
-            // What the client notes is the demo's, too.
-            .env("XDG_STATE_HOME", self.config.with_file_name("home"))
+        let mut child = self
+            .called(words)
             .stdin(if stdin.is_some() {
                 Stdio::piped()
             } else {
@@ -318,5 +338,62 @@ impl Client {
                 words.join(" ")
             ))
         }
+    }
+
+    /// Shows a command line, and asks for a run that others must agree to. Returns once it waits, with
+    /// its id.
+    fn ask(&self, title: &str, words: &[&str]) -> Result<(Asking, String), String> {
+        say("");
+        say(&format!("# {title}"));
+        say(&format!("$ ordain {}", words.join(" ")));
+        let child = self
+            .called(words)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|fault| format!("{}: {fault}", self.program.display()))?;
+        let mut asking = Asking(child);
+        let said = asking.0.stderr.take().ok_or("it says nothing")?;
+        let mut said = BufReader::new(said);
+        let mut line = String::new();
+        said.read_line(&mut line)
+            .map_err(|fault| fault.to_string())?;
+        say(&format!("  {}", line.trim_end()));
+        let run = line.trim_end().trim_end_matches('`').rsplit(' ').next();
+        // What it says later is not waited for.
+        std::thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                complain(&line);
+            }
+        });
+        Ok((asking, run.unwrap_or_default().to_owned()))
+    }
+
+    fn called(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("--config")
+            .arg(&self.config)
+            .args(words)
+            .current_dir(self.config.parent().unwrap_or(Path::new("/")))
+            // What the client notes is the demo's, too.
+            .env("XDG_STATE_HOME", self.config.with_file_name("home"));
+        command
+    }
+}
+
+/// A client whose run waits; it is ended where the demo fails before.
+struct Asking(Child);
+
+impl Asking {
+    fn wait(&mut self) -> std::io::Result<std::process::ExitStatus> {
+        self.0.wait()
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
