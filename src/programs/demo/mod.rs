@@ -349,6 +349,7 @@ impl Client {
         let child = self
             .called(words)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|fault| format!("{}: {fault}", self.program.display()))?;
@@ -386,7 +387,12 @@ impl Client {
 struct Asking(Child);
 
 impl Asking {
+    /// Shows what the run has written, and how it has ended.
     fn wait(&mut self) -> std::io::Result<std::process::ExitStatus> {
+        if let Some(written) = self.0.stdout.take() {
+            let lines = BufReader::new(written).lines();
+            lines.map_while(Result::ok).for_each(|line| say(&line));
+        }
         self.0.wait()
     }
 }
