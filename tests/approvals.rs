@@ -505,6 +505,63 @@ fn many_that_wait_are_their_users_own_concern() {
     });
 }
 
+/// A plan is as long as it may be read by everybody whom it concerns, and no longer.
+#[test]
+fn a_plan_has_a_bound_and_the_trail_holds_the_longest() {
+    let echo = Cmd::new("echo", &["/bin/echo"]).string("word", ".*", 8_000);
+    let echo = (0..8).fold(echo, |echo, _| echo.word("{word}"));
+    let server = setup().command(guarded(echo)).start();
+    block(async {
+        let (alice, bob) = (server.session("alice").await, server.session("bob").await);
+        let word = "\u{e9}".repeat(1_500);
+        let asked = Asked::by(&alice, invocation("echo", &[("word", text(&word))])).await;
+        assert_eq!(shown(&bob, asked.run).await.unwrap().1.argv[1], word);
+        assert_eq!(agree(&bob, asked.run).await, Ok(0));
+        assert!(asked.ends().await.is_ok());
+        let quotes = "\"".repeat(2_500);
+        let longer = alice.run(invocation("echo", &[("word", text(&quotes))]));
+        let longer = longer.await.map(drop).unwrap_err();
+        assert_eq!(longer.code, Code::Argument.number(), "{longer}");
+    });
+    verifies(&server);
+}
+
+#[test]
+fn the_room_tells_whoever_may_see_it_that_a_run_waits_and_who_decides() {
+    use ordain::verb::Room;
+    let server = setup()
+        .role_with("sees", &[], "verbs = [\"room\", \"runs-of-others\"]")
+        .role_with("talks", &[], "verbs = [\"room\"]")
+        .user("erin", &["dba", "sees"])
+        .user("frank", &["talks"])
+        .start();
+    block(async {
+        let alice = server.session("alice").await;
+        let (erin, frank) = (server.session("erin").await, server.session("frank").await);
+        let since = erin.ask(&Room::default()).await.unwrap().upto;
+        let asked = Asked::by(&alice, invocation("true", &[])).await;
+        let run = asked.run.to_string();
+        assert_eq!(agree(&erin, asked.run).await, Ok(0));
+        assert!(asked.ends().await.is_ok());
+        let told = async |session: &Session| {
+            let room = Room {
+                since: Some(since),
+                follow: false,
+            };
+            let events = session.ask(&room).await.unwrap().events;
+            let about = events.into_iter().filter(|event| event.run == run);
+            about
+                .map(|event| (event.kind, event.user))
+                .collect::<Vec<_>>()
+        };
+        let all = told(&erin).await;
+        for (kind, user) in [("approval", "alice"), ("approve", "erin")] {
+            assert!(all.contains(&(kind.into(), user.into())), "{all:?}");
+        }
+        assert!(told(&frank).await.is_empty());
+    });
+}
+
 /// The way of somebody who has nothing but the client.
 #[test]
 fn it_is_all_done_with_the_client_and_hostile_words_show_themselves() {

@@ -2368,6 +2368,10 @@ fn who_must_agree_could() {
         ("approval = { by = \"dba\" }", &[][..]),
         ("approval = { by = \"dba\", needed = 2 }", &[few]),
         (
+            "approval = { by = \"dba\" }\n[users.d]\nroles = [\"dba\"]",
+            &[],
+        ),
+        (
             "approval = { by = \"boss\" }",
             &["fault: 1: commands.x.approval: there is no role `boss`"],
         ),
@@ -2389,4 +2393,18 @@ fn who_must_agree_could() {
     ] {
         judged(&[(&piece(keys), expected)]);
     }
+}
+
+/// Two users who log in by one key are one person, who cannot be who asks and who agrees.
+#[test]
+fn users_with_one_key_are_one_person_who_could_agree() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+    let user = |name: &str, keys: &str| format!("[users.{name}]\nroles = [\"dba\"]\n{keys}");
+    let same = format!("ssh_keys = [\"{key}\"]\n");
+    let begins = "[commands.x]\nexec = [\"/bin/true\"]\napproval = { by = \"dba\" }\n[roles.dba]\ncommands = [\"x\"]\n";
+    let two = [begins, &user("a", &same), &user("b", &same)].concat();
+    let one = "fault: 1: commands.x.approval: needs 1 to agree, and 1 could: the users with the role `dba` must be more than are needed, because nobody agrees to a run of their own";
+    judged(&[(&two, &[one])]);
+    let three = [&two, user("c", "").as_str()].concat();
+    judged(&[(&three, &[])]);
 }

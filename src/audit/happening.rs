@@ -85,7 +85,7 @@ impl Happening {
             "run" if !line.root.is_empty() => {
                 event.command = format!("{} {}", line.verb, line.root)
             }
-            "run" => event.command = line.command.into_owned(),
+            "run" | "approval" => event.command = line.command.into_owned(),
             "end" => {
                 event.command = line.command.into_owned();
                 event.ended = line.reason.into_owned();
@@ -142,6 +142,7 @@ impl Line<'_> {
             }
             ("logout", _) => ("logout", Told::All),
             ("end", _) => ("end", Told::OfItsUser),
+            ("approval", _) => ("approval", Told::OfItsUser),
             ("request", "room") if granted => {
                 let stays: Stays = serde_json::from_str(&self.signed).ok()?;
                 return stays.follow.then_some(("room", Told::All));

@@ -369,11 +369,7 @@ fn judge_approvals(parts: &Parts, faults: &Faults) {
         if groups.any(|given| given.roles.contains(&approval.by)) {
             continue;
         }
-        let could = parts
-            .users
-            .values()
-            .filter(|read| !read.user.disabled && read.user.roles.contains(&approval.by));
-        let (could, needed) = (could.count(), approval.needed);
+        let (could, needed) = (people(parts, &approval.by), approval.needed);
         if could <= needed {
             let text = format!(
                 "needs {needed} to agree, and {could} could: the users with the role `{role}` must be more than are needed, because nobody agrees to a run of their own"
@@ -381,4 +377,21 @@ fn judge_approvals(parts: &Parts, faults: &Faults) {
             faults.add(place, key, text);
         }
     }
+}
+
+/// How many people have this role: users who log in by one key are one person.
+fn people(parts: &Parts, role: &String) -> usize {
+    let has = |read: &&ReadUser| !read.user.disabled && read.user.roles.contains(role);
+    let mut known: Vec<&[SshPublic]> = Vec::new();
+    for user in parts.users.values().filter(has) {
+        let keys = user.credentials.keys.as_slice();
+        let shares = |known: &&[SshPublic]| {
+            let mut each = keys.iter();
+            each.any(|key| known.iter().any(|other| other.is(key)))
+        };
+        if !known.iter().any(shares) {
+            known.push(keys);
+        }
+    }
+    known.len()
 }

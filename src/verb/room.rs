@@ -80,7 +80,7 @@ pub struct RoomEvent {
     /// When it happened: UTC, RFC 3339 with microseconds.
     pub at: String,
     /// `said`; `room` (somebody has come into the room), `login` and `logout`; `run` (a run was asked
-    /// for) and `end`; `attach`, `signal` and `cancel` (somebody watches, signals or ends a run of
+    /// for), `approval` (it waits for others to agree) and `end`; `attach`, `signal` and `cancel` (somebody watches, signals or ends a run of
     /// another user), `approve` and `deny` (somebody decides on such a run); `started` and `stopping` of the daemon.
     pub kind: String,
     /// Whose doing it is; of `end` whose run it was.
