@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Cmd, PASSWORD, PATIENCE, Server, signal, stdout, wait};
+use common::{Cmd, PASSWORD, PATIENCE, Server, block, signal, stdout, wait};
+use ordain::verb::Say;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -173,4 +174,72 @@ fn child_of(shell: u32) -> u32 {
     let file = format!("/proc/{shell}/task/{shell}/children");
     let children = std::fs::read_to_string(file).unwrap();
     children.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// What is typed at the room's prompt is edited, kept below what happens, and brought back.
+#[test]
+fn the_prompt_of_the_room_stays_below_what_happens() {
+    let server = Server::new()
+        .role_with("talk", &[], "verbs = [\"room\"]")
+        .user("alice", &["talk"])
+        .user("bob", &["talk"])
+        .start();
+    let password = server.path("password");
+    let words = ["--password-file", password.to_str().unwrap(), "room", "t"];
+    let mut screen = Screen::new();
+    let before = screen.settings();
+    let mut shell = screen.runs(&server, STOPPED, &words);
+    screen.until("> ");
+    screen.types("hi\x1b[Dx\r");
+    screen.until("<alice> hxi");
+
+    screen.types("half a line");
+    screen.until("> half a line");
+    block(async {
+        let bob = server.session("bob").await;
+        let text = "are you there?".into();
+        bob.ask(&Say { text, run: None }).await.unwrap();
+    });
+    screen.until("<bob> are you there?");
+    screen.until("> half a line");
+    // Forgotten, and the line before comes again.
+    screen.types("\x03");
+    screen.until("> \x1b7");
+    screen.types("\x1b[A\r");
+    screen.until("<alice> hxi");
+    screen.types("/who\r");
+    screen.until("> /who");
+    screen.until("alice: 1 session");
+
+    screen.types("\x1a");
+    screen.until("came back with 148");
+    assert_eq!(screen.settings(), before);
+    screen.types("\n");
+    wait("the prompt", || screen.settings().contains("-icanon"));
+    screen.types("still\r");
+    screen.until("<alice> still");
+    screen.types("\x04");
+    screen.until("over with 0");
+    assert!(shell.wait().unwrap().success());
+    assert_eq!(screen.settings(), before);
+}
+
+#[test]
+fn a_signal_at_the_prompt_of_the_room_leaves_the_terminal_as_it_was() {
+    let server = Server::new()
+        .role_with("talk", &[], "verbs = [\"room\"]")
+        .user("alice", &["talk"])
+        .start();
+    let password = server.path("password");
+    let words = ["--password-file", password.to_str().unwrap(), "room", "t"];
+    for name in ["-HUP", "-INT", "-QUIT", "-TERM"] {
+        let mut screen = Screen::new();
+        let before = screen.settings();
+        let mut client = screen.runs(&server, r#"exec "$@""#, &words);
+        screen.until("> ");
+        assert!(screen.settings().contains("-icanon"), "{name}");
+        signal(client.id(), name);
+        assert!(client.wait().unwrap().success(), "{name}");
+        assert_eq!(screen.settings(), before, "{name}");
+    }
 }

@@ -6,7 +6,9 @@ use clap::Args;
 /// What its help says behind the options.
 pub const ROOM_HELP: &str = "\
 A line that is typed is said on every host; `@HOST text` says it on one. `/who` shows who is there, `/run ID` a run, and
-`/quit` ends, as the end of input does. What happens is told by the trail's numbers: --since goes on behind one of them.";
+`/quit` ends, as the end of input does. At a terminal the line stands behind a prompt below what happens, with the usual
+keys; Ctrl-C forgets it, and ends where it is empty. What many hosts tell is in the order of its time. What happens is told
+by the trail's numbers: --since goes on behind one of them.";
 
 /// `ordain room`.
 #[derive(Debug, Clone, Args)]

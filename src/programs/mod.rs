@@ -16,6 +16,7 @@ mod demo;
 mod display;
 #[cfg(target_os = "linux")]
 mod doctor;
+mod edited;
 mod enter;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -47,6 +48,7 @@ mod target;
 mod terminal;
 mod told;
 mod trusts;
+mod typing;
 #[cfg(target_os = "linux")]
 mod users;
 mod verbs;

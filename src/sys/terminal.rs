@@ -79,9 +79,12 @@ pub fn own_terminal_size() -> Option<Size> {
     ))
 }
 
-/// The terminal at standard input is in raw mode while this lives, and as it was afterwards, also
-/// after a panic.
-pub struct RawMode(libc::termios);
+/// The terminal at standard input is in raw mode, or another that passes on keys, while this lives, and
+/// as it was afterwards, also after a panic.
+pub struct RawMode {
+    before: libc::termios,
+    now: libc::termios,
+}
 
 impl RawMode {
     /// Every key goes to the command, as it is.
@@ -89,29 +92,52 @@ impl RawMode {
     /// # Errors
     /// When standard input is no terminal.
     pub fn begin() -> io::Result<Self> {
+        Self::changed(|mode| {
+            // SAFETY: changes the structure only.
+            unsafe { libc::cfmakeraw(mode) };
+        })
+    }
+
+    /// Each key comes at once and is not shown; what is printed, and the keys that are signals, are as
+    /// ever.
+    ///
+    /// # Errors
+    /// When standard input is no terminal.
+    pub fn of_keys() -> io::Result<Self> {
+        Self::changed(|mode| {
+            mode.c_lflag &= !(libc::ICANON | libc::ECHO | libc::ECHONL | libc::IEXTEN);
+            mode.c_lflag |= libc::ISIG;
+            if let Some(least) = mode.c_cc.get_mut(libc::VMIN) {
+                *least = 1;
+            }
+            if let Some(time) = mode.c_cc.get_mut(libc::VTIME) {
+                *time = 0;
+            }
+        })
+    }
+
+    fn changed(change: impl FnOnce(&mut libc::termios)) -> io::Result<Self> {
         // SAFETY: an all-zero structure is a valid one, and the call fills it.
         let mut before: libc::termios = unsafe { std::mem::zeroed() };
 
         // SAFETY: `before` lives through the call.
         check(unsafe { libc::tcgetattr(libc::STDIN_FILENO, &raw mut before) })?;
-        let mode = Self(before);
+        let mut now = before;
+        change(&mut now);
+        let mode = Self { before, now };
         mode.set()?;
         Ok(mode)
     }
 
-    /// In raw mode once more, whatever was made of the terminal meanwhile.
+    /// In this mode once more, whatever was made of the terminal meanwhile.
     pub fn again(&self) {
         // Without a terminal there is nothing to be put right.
         let _ = self.set();
     }
 
     fn set(&self) -> io::Result<()> {
-        let mut raw = self.0;
-        // SAFETY: changes the structure only.
-        unsafe { libc::cfmakeraw(&raw mut raw) };
-
-        // SAFETY: `raw` lives through the call.
-        check(unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const raw) })
+        // SAFETY: the structure lives through the call.
+        check(unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const self.now) })
             .map(|_| ())
     }
 }
@@ -133,7 +159,7 @@ pub fn stop() {
 impl Drop for RawMode {
     fn drop(&mut self) {
         // SAFETY: the structure is as the kernel gave it.
-        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSADRAIN, &raw const self.0) };
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSADRAIN, &raw const self.before) };
     }
 }
 

@@ -1,5 +1,8 @@
 //! `ordain room`, `say` and `who`: what happens on one host or on many, and what is said there.
 
+mod merged;
+mod shown;
+
 use crate::cli::{ClientArgs, RoomArgs};
 use crate::client::{ClientError, Options, Session};
 use crate::exit::{Human, Status};
@@ -7,13 +10,15 @@ use crate::ids::{Named, RunId};
 use crate::limits::RESUME_WINDOW;
 use crate::programs::display::plain;
 use crate::programs::fleet::hosts::meant;
-use crate::programs::run_input::Pieces;
 use crate::programs::target::{Target, hosts};
 use crate::programs::trusts::Trusts;
+use crate::programs::typing::{Typed, Typing};
 use crate::programs::{complain, enter, say, say_json};
 use crate::protocol::{Code, Event};
-use crate::verb::{Room, RoomEvent, RoomPage, Runs, Said, Say, Who, WhoLine, WhoList};
+use crate::verb::{Room, RoomPage, Runs, Said, Say, Who, WhoList};
+use merged::Merged;
 use serde_json::json;
+use shown::{lines, who_line};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -22,8 +27,6 @@ use tokio::time::Instant;
 const WAITING: usize = 64;
 /// How long is waited before a lost link is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Bytes of a line that is typed: more than can be said.
-const TYPED: usize = 8 * 1024;
 
 /// `ordain say`
 pub async fn say_text(
@@ -62,20 +65,6 @@ fn show_who(at: &str, list: &WhoList) {
     for line in &list.users {
         say(&format!("{at}{}", who_line(line)));
     }
-}
-
-fn who_line(line: &WhoLine) -> String {
-    let sessions = match line.sessions {
-        1 => "1 session".to_owned(),
-        count => format!("{count} sessions"),
-    };
-    let age = Human(Duration::from_secs(line.age_s));
-    let room = if line.in_room { ", in the room" } else { "" };
-    let watching = match line.watching.join(" ") {
-        runs if runs.is_empty() => runs,
-        runs => format!(", watches {runs}"),
-    };
-    format!("{}: {sessions} for {age}{room}{watching}", line.user)
 }
 
 /// A host whose room is shown.
@@ -124,12 +113,19 @@ pub async fn room(args: &ClientArgs, asked: &RoomArgs) -> Result<Status, ClientE
         places.push(Place { name, session });
     }
     drop(sender);
+    let typing = match asked.listen {
+        true => None,
+        false => Some(Typing::begin(!args.json)?),
+    };
     let screen = Screen {
         json: args.json,
         all: asked.all,
+        told: Merged::of(places.len()),
         places,
+        typing,
+        last: None,
     };
-    screen.show(heard, !asked.listen).await
+    screen.show(heard).await
 }
 
 /// Follows a host's room, and comes back to it behind the last event after a lost link.
@@ -204,11 +200,41 @@ async fn followed(
     }
 }
 
+/// Returns at this moment.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next line, where somebody types.
+async fn typed(typing: &mut Option<Typing>) -> Typed {
+    match typing {
+        Some(typing) => typing.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when the person wants to leave.
+async fn left(typing: &mut Option<Typing>) {
+    match typing {
+        Some(typing) => typing.left().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What is shown, and what is typed.
 struct Screen {
     json: bool,
     all: bool,
     places: Vec<Place>,
+    /// What is about to be shown.
+    told: Merged<(usize, Event<RoomPage>)>,
+    /// Nothing where nobody types.
+    typing: Option<Typing>,
+    /// Why the last host that is over is.
+    last: Option<ClientError>,
 }
 
 /// What a typed line wants.
@@ -219,47 +245,67 @@ enum Wish {
 
 impl Screen {
     /// Shows what happens and says what is typed, until the input or every host is over.
-    async fn show(
-        mut self,
-        mut heard: mpsc::Receiver<Heard>,
-        reads: bool,
-    ) -> Result<Status, ClientError> {
-        let mut input = reads.then(Pieces::of_standard_input);
-        let mut typed = Vec::new();
-        let mut last = None;
+    async fn show(mut self, mut heard: mpsc::Receiver<Heard>) -> Result<Status, ClientError> {
         loop {
-            let piece = async {
-                match &mut input {
-                    Some(input) => input.next().await,
-                    None => std::future::pending().await,
-                }
-            };
+            let due = self.told.next();
             tokio::select! {
                 // Events first, so that who only listens for what is there sees all of it.
                 biased;
                 event = heard.recv() => match event {
-                    Some(Heard::Over(place, error)) => {
-                        self.complain_of(place, &error);
-                        last = Some(error);
-                    }
                     Some(event) => self.hear(event),
                     None => break,
                 },
-                piece = piece => match piece {
-                    Ok(piece) if !piece.is_empty() => {
-                        typed.extend(piece);
-                        if let Wish::End = self.lines(&mut typed).await {
-                            break;
-                        }
-                    }
-                    _ => break,
+                () = at(due) => {}
+                typed = typed(&mut self.typing) => if let Wish::End = self.typed(typed).await {
+                    break;
                 },
             }
+            let due = self.told.due(Instant::now());
+            self.tell(due);
         }
+        let rest = self.told.rest();
+        self.tell(rest);
+        // The terminal is as it was before anything else is done.
+        self.typing = None;
         for place in self.places {
             place.session.close().await;
         }
-        last.map_or(Ok(Status::OK), Err)
+        self.last.map_or(Ok(Status::OK), Err)
+    }
+
+    /// Does what was typed, unless the person leaves meanwhile.
+    async fn typed(&mut self, typed: Typed) -> Wish {
+        let line = match typed {
+            Typed::Line(line) => line,
+            Typed::End => return Wish::End,
+            Typed::TooLong => {
+                complain("ordain: this line is longer than what can be said");
+                return Wish::Go;
+            }
+            Typed::Broken(fault) => {
+                let text = format!("standard input cannot be read: {fault}");
+                self.last = Some(ClientError::new(Code::Usage, text));
+                return Wish::End;
+            }
+        };
+        let mut typing = self.typing.take();
+        let wish = tokio::select! {
+            wish = self.line(line.trim()) => wish,
+            () = left(&mut typing) => Wish::End,
+        };
+        self.typing = typing;
+        wish
+    }
+
+    /// Does something above the prompt.
+    fn above(&self, what: impl FnOnce()) {
+        if let Some(typing) = &self.typing {
+            typing.hide();
+        }
+        what();
+        if let Some(typing) = &self.typing {
+            typing.show();
+        }
     }
 
     /// The host's name before a line, where there are several.
@@ -277,18 +323,40 @@ impl Screen {
 
     fn hear(&mut self, heard: Heard) {
         match heard {
-            Heard::Event(place, event) => self.tell(place, event),
-            Heard::Link(place, text) => complain(&format!("ordain: {}{text}", self.at(place))),
+            Heard::Event(place, event) => {
+                let first = event.what.as_ref().and_then(|page| page.events.first());
+                let time = first.map(|event| event.at.clone());
+                let told = (place, event);
+                self.told.add(place, time.as_deref(), told, Instant::now());
+            }
+            Heard::Link(place, text) => {
+                let at = self.at(place);
+                self.above(|| complain(&format!("ordain: {at}{text}")));
+            }
             Heard::Session(place, session) => {
                 if let Some(place) = self.places.get_mut(place) {
                     place.session = session;
                 }
             }
-            Heard::Over(place, error) => self.complain_of(place, &error),
+            Heard::Over(place, error) => {
+                self.above(|| self.complain_of(place, &error));
+                self.last = Some(error);
+            }
         }
     }
 
-    fn tell(&self, place: usize, event: Event<RoomPage>) {
+    fn tell(&self, told: Vec<(usize, Event<RoomPage>)>) {
+        if told.is_empty() {
+            return;
+        }
+        self.above(|| {
+            for (place, event) in told {
+                self.tell_one(place, event);
+            }
+        });
+    }
+
+    fn tell_one(&self, place: usize, event: Event<RoomPage>) {
         if self.json {
             let host = self.places.get(place).map(|place| place.name.as_str());
             return say_json(&json!({ "host": host, "told": event }));
@@ -306,22 +374,6 @@ impl Screen {
                 lines(&at, &event).iter().for_each(|line| say(line));
             }
         }
-    }
-
-    /// Does what each whole line says.
-    async fn lines(&self, typed: &mut Vec<u8>) -> Wish {
-        while let Some(end) = typed.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = typed.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            if let Wish::End = self.line(line.trim()).await {
-                return Wish::End;
-            }
-        }
-        if typed.len() > TYPED {
-            typed.clear();
-            complain("ordain: this line is longer than what can be said");
-        }
-        Wish::Go
     }
 
     async fn line(&self, line: &str) -> Wish {
@@ -391,49 +443,4 @@ impl Screen {
             complain("ordain: no host of this name is shown; nothing was said");
         }
     }
-}
-
-/// An event as lines for people: a text of several lines is indented behind its first.
-fn lines(at: &str, event: &RoomEvent) -> Vec<String> {
-    let RoomEvent {
-        at: time,
-        kind,
-        user,
-        text,
-        run,
-        command,
-        ended,
-        number,
-        ..
-    } = event;
-    let time = time.get(11..19).unwrap_or("--:--:--");
-    let number = number.map_or_else(String::new, |number| format!(" {number}"));
-    let about = match run.as_str() {
-        "" => String::new(),
-        run => format!(" (of run {run})"),
-    };
-    let what = match kind.as_str() {
-        "said" => {
-            let mut said = text.split('\n');
-            let first = said.next().unwrap_or_default();
-            let first = format!("{at}{time} <{user}>{about} {first}");
-            let more = said.map(|line| format!("{at}         | {line}"));
-            return std::iter::once(first).chain(more).collect();
-        }
-        "room" => format!("{user} has come into the room"),
-        "login" => format!("{user} has logged in"),
-        "logout" => format!("{user} has logged out"),
-        "run" => format!("{user} asks for {command}: run {run}"),
-        "end" => format!("{command} of {user} has ended: {ended}{number}, run {run}"),
-        "attach" => format!("{user} watches run {run}"),
-        "signal" => format!("{user} signals run {run}"),
-        "approval" => format!("{command} of {user} waits for others to agree: run {run}"),
-        "approve" => format!("{user} agrees to run {run}"),
-        "deny" => format!("{user} denies run {run}"),
-        "cancel" => format!("{user} ends run {run}"),
-        "started" => "the server has started".to_owned(),
-        "stopping" => "the server is stopping".to_owned(),
-        other => format!("{other} by {user}"),
-    };
-    vec![format!("{at}{time} * {what}")]
 }
