@@ -874,6 +874,9 @@ fn the_demo_shows_the_main_job() {
         "granted by",
         "switched over",
         "(exit status 2)",
+        "<ann> the disk is nearly full",
+        "<demo> yes, a backup",
+        "<ann> then I leave it alone",
         "\"refused\"",
     ] {
         assert!(

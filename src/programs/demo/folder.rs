@@ -87,11 +87,15 @@ fn configuration(own: &str, hash: &str, folder: &Path) -> Result<String, String>
     config.insert(
         "users".into(),
         table(vec![
-            user("demo", &["support", "monitoring", "asks"], hash),
-            user("ann", &["agrees"], hash),
+            user("demo", &["support", "monitoring", "talk", "asks"], hash),
+            user("ann", &["talk", "agrees"], hash),
             user("ben", &["agrees"], hash),
         ]),
     );
+    if let Some(Value::Table(roles)) = config.get_mut("roles") {
+        let verbs = Value::Array(vec![text("room")]);
+        roles.insert("talk".into(), table(vec![("verbs", verbs)]));
+    }
     with_four_eyes(&mut config);
 
     with_a_root(&mut config, folder);
