@@ -275,7 +275,7 @@ fn hostile_texts_floods_and_numbers_that_are_not_there_are_refused() {
 
         let mut follows = enter(&bob, Some(1 << 40)).await;
         let refused = next(&mut follows).await.unwrap_err();
-        assert!(refused.is(Code::Offset), "{refused}");
+        assert!(refused.is(Code::NoSuchRecord), "{refused}");
     });
 }
 

@@ -10,7 +10,7 @@ use ordain::ids::{RequestId, RunId, SessionId};
 use ordain::ipc::{Channel, Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use ordain::monitor::{FRONTEND, Given, LastFaults, Loader, serve};
 use ordain::protocol::{LoginText, request_text};
-use ordain::verb::{Run, Value};
+use ordain::verb::{Run, Say, Value, Verb};
 use ordain::{config, sys, tls};
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
@@ -42,6 +42,8 @@ fn main() {
         .user("asker", &["asks"])
         .user("watcher", &["watch"])
         .user("second", &["watch"])
+        .role_with("talk", &[], "verbs = [\"room\"]")
+        .user("talker", &["talk"])
         .prepare();
     std::env::set_current_dir(prepared.folder()).unwrap();
     let settings = config::load(Path::new("config.toml"), &config::Machine::probe())
@@ -94,12 +96,16 @@ fn main() {
     let expected = 4;
     let canary = Path::new("canary").exists();
     let overgrown = trail.contains("it wrote beyond what is kept");
-    if starts == expected && !canary && overgrown && outcome.is_ok() {
+    let said = trail
+        .lines()
+        .filter(|line| line.contains("\"kind\":\"said\""))
+        .count();
+    if starts == expected && said == 1 && !canary && overgrown && outcome.is_ok() {
         passed += 1;
     } else {
         failed += 1;
         println!(
-            "test nothing_else_ran ... FAILED: {starts} starts, canary {canary}, overgrown {overgrown}, {outcome:?}\n{trail}"
+            "test nothing_else_ran ... FAILED: {starts} starts, said {said} times, canary {canary}, overgrown {overgrown}, {outcome:?}\n{trail}"
         );
     }
 
@@ -132,6 +138,7 @@ scenarios! {
     a_session_is_no_use_without_its_key,
     requests_cannot_be_altered_or_sent_again,
     an_agreement_is_for_one_plan_and_is_signed_once,
+    what_is_said_cannot_be_altered_or_said_again,
     anothers_run_cannot_be_cancelled,
     what_the_policy_refuses_stays_refused,
     the_address_is_the_kernels_word,
@@ -420,15 +427,16 @@ fn connected() -> OwnedFd {
 }
 
 fn run(session: SessionId, counter: u64, command: &str, arguments: &[(&str, Value)]) -> String {
-    let ask = Run(common::invocation(command, arguments));
-    request_text(
+    asked(
         session,
         counter,
-        &RequestId::from_random(ordain::credential::random()).into(),
-        &ask,
-        || [0; 32],
+        &Run(common::invocation(command, arguments)),
     )
-    .text
+}
+
+fn asked(session: SessionId, counter: u64, ask: &impl Verb) -> String {
+    let id = RequestId::from_random(ordain::credential::random());
+    request_text(session, counter, &id.into(), ask, || [0; 32]).text
 }
 
 async fn an_honest_login_and_run_work(monitor: &mut Monitor) -> Result<(), String> {
@@ -722,6 +730,45 @@ async fn an_agreement_is_for_one_plan_and_is_signed_once(
         let code = monitor.ask(nth, stream, text, &signature).await;
         if code != expected {
             return Err(format!("{what} it was answered with {code}"));
+        }
+    }
+    Ok(())
+}
+
+async fn what_is_said_cannot_be_altered_or_said_again(monitor: &mut Monitor) -> Result<(), String> {
+    let (key, session) = monitor
+        .log_in(1, "talker")
+        .await
+        .ok_or("the login was refused")?;
+    let say = Say {
+        text: "do not deploy".into(),
+        run: None,
+    };
+    let text = asked(session, 1, &say);
+    let signature = key.sign(Purpose::Request, &text);
+    let altered = text.replace("do not deploy", "do deploy now");
+    if monitor.ask(1, 1, &altered, &signature).await != 300 {
+        return Err("an altered text was said".into());
+    }
+    if monitor.ask(1, 2, &text, &signature).await != 0 {
+        return Err("the text itself was refused".into());
+    }
+    if monitor.ask(1, 3, &text, &signature).await != 301 {
+        return Err("a text was said twice".into());
+    }
+    // Neither in a later session of its own user nor in another's.
+    for (nth, user) in [(2, "talker"), (3, "alice")] {
+        monitor
+            .log_in(nth, user)
+            .await
+            .ok_or("the login was refused")?;
+        match monitor.ask(nth, 1, &text, &signature).await {
+            300 => {}
+            code => {
+                return Err(format!(
+                    "in a session of {user} it was answered with {code}"
+                ));
+            }
         }
     }
     Ok(())

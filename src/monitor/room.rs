@@ -73,7 +73,7 @@ impl Before {
         let last = state.audit.trail().head().seq;
         if since > last {
             let text = format!("the trail has not come to record {since}; its last is {last}");
-            return Err(Denied::new(Code::Offset, text));
+            return Err(Denied::new(Code::NoSuchRecord, text));
         }
         Ok(Self {
             follower: Follower::behind(state.settings().trail.clone(), since),
@@ -90,7 +90,7 @@ impl Before {
         });
         match read.await {
             Ok(Ok(read)) => Ok(read),
-            Ok(Err(fault)) => Err(Denied::new(Code::Offset, fault.to_string())),
+            Ok(Err(fault)) => Err(Denied::new(Code::NoSuchRecord, fault.to_string())),
             Err(fault) => Err(Denied::new(Code::Internal, fault.to_string())),
         }
     }
@@ -180,7 +180,7 @@ async fn catch_up(
         (before, found) = before.next(last).await?;
         if before.upto == known {
             let text = "the trail cannot be read up to its end";
-            return Err(Denied::new(Code::Offset, text));
+            return Err(Denied::new(Code::NoSuchRecord, text));
         }
         for found in &found {
             let Some(event) = told_to(state, found, &user, runs) else {

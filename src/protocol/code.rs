@@ -94,8 +94,7 @@ codes! {
     /// There is no such session, or it is not this user's.
     NoSuchSession = 407, "no-such-session";
 
-    /// The run keeps no such part of its output, or the trail no such record; the range that is kept is
-    /// named.
+    /// The run keeps no such part of its output; the range that it keeps is named.
     Offset = 408, "no-such-offset";
     /// The command accepts no such signal.
     Signal = 409, "signal-not-accepted";
@@ -110,6 +109,8 @@ codes! {
     NotApproved = 413, "not-approved-in-time";
     /// Somebody who was asked to agree has denied.
     ApprovalDenied = 414, "approval-denied";
+    /// The trail has no such record, any more or yet; its first or last one is named.
+    NoSuchRecord = 419, "no-such-record";
 
     /// The executable does not exist.
     CommandMissing = 500, "command-missing";
