@@ -10,7 +10,7 @@ use super::trusts::Trusts;
 use super::verbs::{approvals, commands, keyscan, nodes, passwd, room, runs, sessions};
 use super::{complain, complete, enter, fleet, invoke, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Side};
-use crate::client::ClientError;
+use crate::client::{ClientError, Session};
 use crate::exit::{Human, Status};
 use crate::limits::CONNECT;
 use crate::protocol::Code;
@@ -380,18 +380,32 @@ pub async fn attempt(
             let beginning = (waiting, begun);
             commands::run_verb(args, run, target, &session, beginning).await
         }
+        _ => of_runs(args, target, &session, begun).await,
+    };
+    session.close().await;
+    outcome
+}
+
+/// Does what is asked about commands and runs.
+async fn of_runs(
+    args: &ClientArgs,
+    target: &mut Target,
+    session: &Session,
+    begun: &mut bool,
+) -> Result<Status, ClientError> {
+    match &args.verb {
         ClientVerb::Explain(explain) => {
-            commands::explain_verb(args, explain, target, &session).await
+            commands::explain_verb(args, explain, target, session).await
         }
         ClientVerb::Attach { run, from, raw, .. } => {
-            runs::attach(args, &target.options, &session, (run, *from), true, *raw).await
+            runs::attach(args, &target.options, session, (run, *from), true, *raw).await
         }
         ClientVerb::Output { run, from, raw, .. } => {
-            runs::attach(args, &target.options, &session, (run, *from), false, *raw).await
+            runs::attach(args, &target.options, session, (run, *from), false, *raw).await
         }
-        ClientVerb::Signal { run, name, .. } => runs::signal(args, &session, run, name).await,
-        ClientVerb::List { .. } => commands::list(args, &session).await,
-        ClientVerb::Describe { command, .. } => commands::describe(args, &session, command).await,
+        ClientVerb::Signal { run, name, .. } => runs::signal(args, session, run, name).await,
+        ClientVerb::List { .. } => commands::list(args, session).await,
+        ClientVerb::Describe { command, .. } => commands::describe(args, session, command).await,
         ClientVerb::Runs {
             follow,
             going,
@@ -404,49 +418,56 @@ pub async fn attempt(
                 user: of.as_deref(),
                 command: command.as_deref(),
             };
-            runs::runs(args, &session, *follow, &wanted).await
+            runs::runs(args, session, *follow, &wanted).await
         }
-        ClientVerb::Cancel { run, .. } => runs::cancel(args, &session, run).await,
+        ClientVerb::Cancel { run, .. } => runs::cancel(args, session, run).await,
+        _ => of_others(args, target, session, begun).await,
+    }
+}
+
+/// Does what is asked about users and files.
+async fn of_others(
+    args: &ClientArgs,
+    target: &mut Target,
+    session: &Session,
+    begun: &mut bool,
+) -> Result<Status, ClientError> {
+    match &args.verb {
         ClientVerb::Passwd {
             new_password_file, ..
         } => {
             // It may be done though its answer is lost: asked for again, the old one would be wrong.
             *begun = true;
-            passwd::passwd(args, target, &session, new_password_file.as_deref()).await
+            passwd::passwd(args, target, session, new_password_file.as_deref()).await
         }
         #[cfg(target_os = "linux")]
         verb if about_files(verb) => {
             // What was moved may be asked for again, and moves nothing twice; what was removed is gone.
             *begun = true;
-            let server = moves::Server {
-                args,
-                target,
-                session: &session,
-            };
-            move_files(server, verb).await
+            move_files((args, &*target, session).into(), verb).await
         }
-        ClientVerb::Whoami { .. } => sessions::whoami(args, &session).await,
+        ClientVerb::Whoami { .. } => sessions::whoami(args, session).await,
         ClientVerb::Say { run, text, .. } => {
             // It may be said though its answer is lost: asked for again, it would be said twice.
             *begun = true;
-            room::say_text(args, &session, run.as_deref(), text).await
+            room::say_text(args, session, run.as_deref(), text).await
         }
         ClientVerb::Approvals { run, .. } => {
-            approvals::approvals(args, &session, run.as_deref()).await
+            approvals::approvals(args, session, run.as_deref()).await
         }
         ClientVerb::Approve { run, yes, .. } => {
             let host = target.host().to_owned();
-            approvals::approve(args, &session, (&host, run, *yes)).await
+            approvals::approve(args, session, (&host, run, *yes)).await
         }
         ClientVerb::Deny { run, reason, .. } => {
-            approvals::deny(args, &session, (run, reason.as_deref())).await
+            approvals::deny(args, session, (run, reason.as_deref())).await
         }
-        ClientVerb::Who { .. } => room::who(args, &session).await,
-        ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, &session).await,
+        ClientVerb::Who { .. } => room::who(args, session).await,
+        ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, session).await,
         ClientVerb::Sessions { end: Some(end), .. } => {
-            sessions::end_session(args, &session, end).await
+            sessions::end_session(args, session, end).await
         }
-        // Served above.
+        // Served elsewhere.
         ClientVerb::Files { .. }
         | ClientVerb::Ls(_)
         | ClientVerb::Cat(_)
@@ -459,10 +480,17 @@ pub async fn attempt(
         | ClientVerb::Room(_)
         | ClientVerb::Nodes(_)
         | ClientVerb::Hosts { .. }
-        | ClientVerb::Fleet { .. } => Ok(Status::OK),
-    };
-    session.close().await;
-    outcome
+        | ClientVerb::Fleet { .. }
+        | ClientVerb::Run(_)
+        | ClientVerb::Explain(_)
+        | ClientVerb::Attach { .. }
+        | ClientVerb::Output { .. }
+        | ClientVerb::Signal { .. }
+        | ClientVerb::List { .. }
+        | ClientVerb::Describe { .. }
+        | ClientVerb::Runs { .. }
+        | ClientVerb::Cancel { .. } => Ok(Status::OK),
+    }
 }
 
 /// What is asked for about files.

@@ -57,8 +57,54 @@ pub async fn perform(
     // A server gets this terminal where the request has asked for one, and never by its own word.
     let ours = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let terminal = asked.is_some() && ours && started.at_a_terminal();
+    tell_of_terminal(args, run, &started, (asked.as_deref(), ours, terminal));
+    let how = How {
+        timeout: waiting.left(),
+        terminal,
+        ..how(args, run, target)
+    };
+    if !started.takes_stdin() {
+        return follow(how, started, FromInput::default()).await;
+    }
+    if args.password_stdin {
+        return Err(ClientError::new(
+            Code::Usage,
+            "this command takes standard input, so the password cannot come from there; use --password-file",
+        ));
+    }
+
+    let (left, leaving) = tokio::sync::oneshot::channel();
+    let (broke, broken) = tokio::sync::oneshot::channel();
+    tokio::spawn(feed(started.input(), terminal.then_some(left), broke));
+    let input = FromInput {
+        leaving: terminal.then_some(leaving),
+        broken: Some(broken),
+    };
+    follow(how, started, input).await
+}
+
+/// How a run is followed, as far as the command line says it.
+fn how(args: &ClientArgs, run: &RunArgs, target: &Target) -> How {
+    How {
+        json: args.json,
+        host: target.destination.to_string(),
+        raw: run.raw,
+        nagios: run.nagios,
+        verbose: args.verbose,
+        ..How::default()
+    }
+}
+
+/// Tells the person what is otherwise than they may think of their terminal: its kind, whose it is, and
+/// that it is read.
+fn tell_of_terminal(
+    args: &ClientArgs,
+    run: &RunArgs,
+    started: &Durable,
+    (asked, ours, terminal): (Option<&str>, bool, bool),
+) {
     if args.verbose
-        && let (Some(asked), Some(given)) = (&asked, started.terminal_kind())
+        && let (Some(asked), Some(given)) = (asked, started.terminal_kind())
         && asked != given
     {
         complain(&format!(
@@ -79,34 +125,6 @@ pub async fn perform(
             run.command()
         ));
     }
-    let how = How {
-        json: args.json,
-        host: target.destination.to_string(),
-        raw: run.raw,
-        nagios: run.nagios,
-        timeout: waiting.left(),
-        verbose: args.verbose,
-        watching: false,
-        terminal,
-    };
-    if !started.takes_stdin() {
-        return follow(how, started, FromInput::default()).await;
-    }
-    if args.password_stdin {
-        return Err(ClientError::new(
-            Code::Usage,
-            "this command takes standard input, so the password cannot come from there; use --password-file",
-        ));
-    }
-
-    let (left, leaving) = tokio::sync::oneshot::channel();
-    let (broke, broken) = tokio::sync::oneshot::channel();
-    tokio::spawn(feed(started.input(), terminal.then_some(left), broke));
-    let input = FromInput {
-        leaving: terminal.then_some(leaving),
-        broken: Some(broken),
-    };
-    follow(how, started, input).await
 }
 
 /// Why a run has not begun.

@@ -19,6 +19,16 @@ pub struct Server<'s> {
     pub session: &'s Session,
 }
 
+impl<'s> From<(&'s ClientArgs, &'s Target, &'s Session)> for Server<'s> {
+    fn from((args, target, session): (&'s ClientArgs, &'s Target, &'s Session)) -> Self {
+        Self {
+            args,
+            target,
+            session,
+        }
+    }
+}
+
 impl Server<'_> {
     /// Begins what a verb asks for, as a run, and says what is due at its end.
     ///
