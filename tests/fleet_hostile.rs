@@ -578,6 +578,44 @@ fn a_server_that_takes_a_request_and_says_nothing_is_unknown_and_given_up_in_tim
     }
 }
 
+/// Each of them was asked twice by a client of many, and the answer was taken for that of the first.
+#[test]
+fn what_is_said_to_many_is_never_said_twice() {
+    let machines = Machines::new(1, |_| vec![says("check", "true")]);
+    let liar = Liar::new();
+    let honest = stories().into_iter().find(|story| story.name == "say");
+    let asked = When::Open("say");
+    let before = honest.unwrap().script;
+    let before: Vec<Step> = before
+        .into_iter()
+        .take_while(|step| step.when != asked)
+        .collect();
+    let cut = [before.clone(), vec![Act::Cut.when(asked)]].concat();
+    let mute = [before, vec![Act::Silence.when(asked)]].concat();
+    let (mute, is_silent) = liar.host_that_falls_silent(mute);
+    let (cut, mute) = (
+        settings("cut", liar.host(cut), &trusted(&liar)),
+        settings("mute", mute, &trusted(&liar)),
+    );
+    machines.settings(&[cut, mute].concat());
+    // Asked again, it would have been cut off again before it could say that it has begun.
+    let output = bounded(machines.client(&["say", "cut,none", "hello"]));
+    assert!(
+        last(&output).contains("1 unknown (606): cut"),
+        "{}",
+        stderr(&output)
+    );
+    let going = Going::new(machines.client(&["say", "mute,none", "hello"]));
+    wait("the request", &is_silent);
+    signal(going.child.id(), "-TERM");
+    let output = going.ends();
+    assert!(
+        last(&output).contains("1 unknown (606): mute"),
+        "{}",
+        stderr(&output)
+    );
+}
+
 /// Whoever is told to end leaves; an interrupt alone cancels.
 fn status_of(how: &str) -> i32 {
     if how == "-TERM" { 130 } else { 255 }

@@ -14,6 +14,7 @@ use crate::client::{ClientError, Session};
 use crate::exit::{Human, Status};
 use crate::limits::CONNECT;
 use crate::protocol::Code;
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// The whole program.
@@ -226,12 +227,12 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     };
     let known = hosts(args)?;
     let mut target = Target::new(args, destination, &known, &Trusts::default())?;
-    let (mut patience, mut begun) = (None, false);
+    let (mut patience, begun) = (None, Cell::new(false));
 
     loop {
-        let error = match attempt(args, &mut target, &mut begun).await {
+        let error = match attempt(args, &mut target, &begun).await {
             // What has begun is never asked for again: its outcome is what it is, or unknown.
-            Err(error) if !begun => error,
+            Err(error) if !begun.get() => error,
             done => return done,
         };
 
@@ -350,7 +351,7 @@ impl Patience {
 pub async fn attempt(
     args: &ClientArgs,
     target: &mut Target,
-    begun: &mut bool,
+    begun: &Cell<bool>,
 ) -> Result<Status, ClientError> {
     match &args.verb {
         ClientVerb::Passwd { .. } if args.password_stdin => {
@@ -391,7 +392,7 @@ async fn of_runs(
     args: &ClientArgs,
     target: &mut Target,
     session: &Session,
-    begun: &mut bool,
+    begun: &Cell<bool>,
 ) -> Result<Status, ClientError> {
     match &args.verb {
         ClientVerb::Explain(explain) => {
@@ -430,26 +431,26 @@ async fn of_others(
     args: &ClientArgs,
     target: &mut Target,
     session: &Session,
-    begun: &mut bool,
+    begun: &Cell<bool>,
 ) -> Result<Status, ClientError> {
     match &args.verb {
         ClientVerb::Passwd {
             new_password_file, ..
         } => {
             // It may be done though its answer is lost: asked for again, the old one would be wrong.
-            *begun = true;
+            begun.set(true);
             passwd::passwd(args, target, session, new_password_file.as_deref()).await
         }
         #[cfg(target_os = "linux")]
         verb if about_files(verb) => {
             // What was moved may be asked for again, and moves nothing twice; what was removed is gone.
-            *begun = true;
+            begun.set(true);
             move_files((args, &*target, session).into(), verb).await
         }
         ClientVerb::Whoami { .. } => sessions::whoami(args, session).await,
         ClientVerb::Say { run, text, .. } => {
             // It may be said though its answer is lost: asked for again, it would be said twice.
-            *begun = true;
+            begun.set(true);
             room::say_text(args, session, run.as_deref(), text).await
         }
         ClientVerb::Approvals { run, .. } => {

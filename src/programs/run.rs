@@ -29,7 +29,7 @@ pub async fn perform(
     (target, session): (&Target, &Session),
     invocation: Invocation,
     view: Option<CommandView>,
-    (mut waiting, begun): (Waiting, &mut bool),
+    (mut waiting, begun): (Waiting, &Cell<bool>),
 ) -> Result<Status, ClientError> {
     if run.detach {
         detachable(session, run.command(), view.as_ref()).await?;
@@ -49,7 +49,7 @@ pub async fn perform(
         Err(NotBegun::Error(error)) => return Err(error),
         Err(NotBegun::Left(status)) => return Ok(status),
     };
-    *begun = true;
+    begun.set(true);
     if run.detach {
         return Ok(detach(args, started).await);
     }

@@ -37,10 +37,15 @@ impl Fleet {
             let mut tried = pin!(said.catches(self.tried(host, &begun)));
             tokio::select! {
                 outcome = &mut tried => outcome,
-                // What may have begun hears the wish itself.
-                () = self.unwanted() => {
-                    if begun.get() { tried.await } else { Ok(End::NotStarted) }
-                }
+                () = self.unwanted() => match begun.get() {
+                    false => Ok(End::NotStarted),
+                    // A run that is followed hears the wish itself.
+                    true if self.follows() => tried.await,
+                    true => {
+                        let text = "the server has not said whether it was done";
+                        Err(ClientError::new(Code::OutcomeUnknown, text))
+                    }
+                },
             }
         };
         for (error, bytes) in said.pieces() {
@@ -139,6 +144,11 @@ impl Fleet {
         }
     }
 
+    /// Whether each host is asked for a run that is followed to its end.
+    fn follows(&self) -> bool {
+        matches!(&self.args.verb, ClientVerb::Run(run) if !run.dry_run && !run.detach)
+    }
+
     async fn once(
         &self,
         host: usize,
@@ -146,10 +156,8 @@ impl Fleet {
         begun: &Cell<bool>,
     ) -> Result<End, ClientError> {
         match &self.args.verb {
-            ClientVerb::Run(run) if !run.dry_run && !run.detach => {
-                self.run(host, target, run, begun).await
-            }
-            _ => attempt(&self.args, target, &mut false)
+            ClientVerb::Run(run) if self.follows() => self.run(host, target, run, begun).await,
+            _ => attempt(&self.args, target, begun)
                 .await
                 .map(|status| End::Ended(Reason::Exit(status.0))),
         }

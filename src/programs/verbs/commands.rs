@@ -8,6 +8,7 @@ use crate::programs::display::{explanation, plain, quoted};
 use crate::programs::target::Target;
 use crate::programs::{complain, invoke, run, say, say_json};
 use crate::verb::{ArgumentView, CommandList, CommandView, Explain, List, Preview};
+use std::cell::Cell;
 use std::time::Duration;
 
 pub async fn run_verb(
@@ -15,7 +16,7 @@ pub async fn run_verb(
     run: &RunArgs,
     target: &Target,
     session: &Session,
-    beginning: (run::Waiting, &mut bool),
+    beginning: (run::Waiting, &Cell<bool>),
 ) -> Result<Status, ClientError> {
     let (invocation, described) = invoke::invocation(args, run, target, session).await?;
     if run.dry_run {
