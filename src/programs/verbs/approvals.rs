@@ -212,11 +212,25 @@ fn show(line: &ApprovalLine, plan: &RunPlan) {
 }
 
 /// A text in quotes, in which everything that a terminal would not show as itself is spelled out: what
-/// is agreed to must not look like something else.
+/// is agreed to must not look like something else. Behind a word with letters beyond those of Latin-1,
+/// which may look like those, or run from right to left, stands how it is spelled.
 fn shown(text: &str) -> String {
+    let foreign = |c: char| c.is_alphanumeric() && c > LAST_LATIN;
+    let kept = quoted(text, |c| c <= LAST_LATIN || (foreign(c) && !misleads(c)));
+    match text.chars().any(foreign) {
+        true => format!("{kept} (spelled {})", quoted(text, |c| c <= LAST_LATIN)),
+        false => kept,
+    }
+}
+
+/// The last letter of the block Latin-1: those behind it have some that look like others, too.
+const LAST_LATIN: char = '\u{ff}';
+
+/// In quotes; letters and digits are shown where they may be.
+fn quoted(text: &str, may: impl Fn(char) -> bool) -> String {
     let mut shown = String::from("\"");
     for c in text.chars() {
-        let plain = c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric();
+        let plain = c.is_ascii_graphic() || c == ' ' || (c.is_alphanumeric() && may(c));
         match c {
             '"' | '\\' => shown.extend(['\\', c]),
             _ if plain => shown.push(c),
@@ -225,6 +239,15 @@ fn shown(text: &str) -> String {
     }
     shown.push('"');
     shown
+}
+
+/// Whether a letter turns the order of what stands beside it, or is not seen: the blocks that are
+/// written from right to left, and the fillers that count as letters.
+const fn misleads(c: char) -> bool {
+    matches!(c,
+        '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}'
+        | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}'
+        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}')
 }
 
 #[cfg(test)]
@@ -242,6 +265,10 @@ mod tests {
             ("a\u{202e}b\u{2066}", r#""a\u{202e}b\u{2066}""#),
             ("a\u{200b}b\u{feff}", r#""a\u{200b}b\u{feff}""#),
             (r#"" "\"#, r#""\" \"\\""#),
+            // A letter that looks like another, one that is not seen, and letters that turn the order.
+            ("p\u{430}y", "\"p\u{430}y\" (spelled \"p\\u{430}y\")"),
+            ("a\u{3164}", r#""a\u{3164}" (spelled "a\u{3164}")"#),
+            ("\u{5d0}-1", r#""\u{5d0}-1" (spelled "\u{5d0}-1")"#),
         ] {
             assert_eq!(shown(text), expected);
         }
