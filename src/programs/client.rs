@@ -457,10 +457,13 @@ async fn of_others(
             approvals::approvals(args, session, run.as_deref()).await
         }
         ClientVerb::Approve { run, yes, .. } => {
+            // It may be decided though the answer is lost: asked for again, no such run would wait.
+            begun.set(true);
             let host = target.host().to_owned();
             approvals::approve(args, session, (&host, run, *yes)).await
         }
         ClientVerb::Deny { run, reason, .. } => {
+            begun.set(true);
             approvals::deny(args, session, (run, reason.as_deref())).await
         }
         ClientVerb::Who { .. } => room::who(args, session).await,
