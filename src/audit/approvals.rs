@@ -2,7 +2,7 @@
 
 use super::report::Page;
 use super::seen::{Seen, SignedRequest};
-use crate::encoding::hex;
+use crate::verb::plan_digest;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -51,11 +51,10 @@ impl Approvals {
         if plan.run != run || plan.requester != seen.user || plan.command != command {
             return page.fault("has a plan of another run, user or command");
         }
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         let asked = Asked {
             requester: plan.requester.into_owned(),
             command: plan.command.into_owned(),
-            digest: hex(digest.as_ref()),
+            digest: plan_digest(text),
             needed: plan.needed,
             agreed: BTreeSet::new(),
             denied: false,

@@ -294,8 +294,7 @@ pub(super) fn agreement(needed: u64) -> Records {
         "rules": "1".repeat(64), "asked": 1, "until": 2, "by": "lead", "needed": needed,
     })
     .to_string();
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, plan.as_bytes());
-    let digest = crate::encoding::hex(digest.as_ref());
+    let digest = crate::verb::plan_digest(&plan);
     let (asks, says) = deploy(2);
     let more = [
         alice.request(7, asks, says),

@@ -1,6 +1,7 @@
 //! Verbs about runs that begin only when others have agreed to them.
 
 use super::definition::{Anyone, Decides, Free, ToDecide, Verb};
+use crate::encoding::hex;
 use crate::ids::{Named, RunId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -85,6 +86,11 @@ pub struct RunPlan {
     pub needed: u64,
 }
 
+/// The SHA-256 of the text of a plan, in hexadecimal digits: what somebody signs who decides on it.
+pub fn plan_digest(text: &str) -> String {
+    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
+}
+
 /// A file of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +151,14 @@ impl Decides for Approve {
     fn command(&self) -> &str {
         &self.command
     }
+
+    fn run(&self) -> Option<RunId> {
+        self.run.0
+    }
+
+    fn plan(&self) -> &str {
+        &self.plan
+    }
 }
 
 /// Denies one exact plan of a run that waits, and ends the run by that.
@@ -184,6 +198,14 @@ impl Verb for Deny {
 impl Decides for Deny {
     fn command(&self) -> &str {
         &self.command
+    }
+
+    fn run(&self) -> Option<RunId> {
+        self.run.0
+    }
+
+    fn plan(&self) -> &str {
+        &self.plan
     }
 
     fn reason(&self) -> Option<&str> {

@@ -245,6 +245,12 @@ pub trait Decides: Verb {
     /// The command's name.
     fn command(&self) -> &str;
 
+    /// The run; nothing where what was asked for cannot be one.
+    fn run(&self) -> Option<RunId>;
+
+    /// The digest of the plan that was seen.
+    fn plan(&self) -> &str;
+
     /// Why it is decided so, in the words of whoever decides.
     fn reason(&self) -> Option<&str> {
         None

@@ -16,7 +16,7 @@ mod users;
 
 pub use approvals::{
     ApprovalLine, ApprovalList, Approvals, Approve, ApprovedRun, DeniedRun, Deny, PlannedFile,
-    RunPlan,
+    RunPlan, plan_digest,
 };
 pub use arguments::{Arguments, SecretPart, Secrets, Value, commit};
 pub use commands::{

@@ -16,7 +16,7 @@ use crate::monitor::state::Shared;
 use crate::policy::{Agreed, Approval, Approved, Beginning, Command, Digested, Policy};
 use crate::protocol::Code;
 use crate::sys::{self, Trust};
-use crate::verb::{PlannedFile, RunPlan, commit};
+use crate::verb::{PlannedFile, RunPlan, commit, plan_digest};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -187,9 +187,7 @@ fn planned(
         requester: grant.user().clone(),
         command: command.clone(),
         approval: approval.clone(),
-        digest: hex(
-            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref(),
-        ),
+        digest: plan_digest(&text),
         text,
         files,
         rules,

@@ -3,11 +3,11 @@
 use super::Serve;
 use crate::ids::RunId;
 use crate::monitor::asked::Asked;
-use crate::monitor::denied::Denied;
 use crate::monitor::runs;
 use crate::monitor::state::Shared;
-use crate::policy::{Agreed, Grant, Judged};
-use crate::verb::{ApprovalList, Approvals, Approve, ApprovedRun, DeniedRun, Deny};
+use crate::policy::{Agreed, Command, Grant, Judged};
+use crate::verb::{ApprovalList, Approvals, Approve, ApprovedRun, Decides, DeniedRun, Deny};
+use std::sync::Arc;
 
 impl Serve for Approvals {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
@@ -23,10 +23,7 @@ impl Serve for Approvals {
 
 impl Serve for Approve {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
-        let Self { run, plan, .. } = grant.verb();
-        let of = (run.0, grant.allowed(), plan.as_str());
-        let Some(run) = decided(state, asked, &grant, runs::decides(state, grant.user(), of))
-        else {
+        let Some(run) = decided(state, asked, &grant) else {
             return;
         };
         let approved = run.to_string();
@@ -46,10 +43,7 @@ impl Serve for Approve {
 
 impl Serve for Deny {
     fn serve(state: &Shared, asked: &Asked<'_>, grant: Grant<Self>) {
-        let Self { run, plan, .. } = grant.verb();
-        let of = (run.0, grant.allowed(), plan.as_str());
-        let Some(run) = decided(state, asked, &grant, runs::decides(state, grant.user(), of))
-        else {
+        let Some(run) = decided(state, asked, &grant) else {
             return;
         };
         let denied = run.to_string();
@@ -63,16 +57,16 @@ impl Serve for Deny {
 }
 
 /// The run that is decided on; where it cannot be, that is recorded and told.
-fn decided<V: Judged>(
-    state: &Shared,
-    asked: &Asked<'_>,
-    grant: &Grant<V>,
-    run: Result<RunId, Denied>,
-) -> Option<RunId> {
-    match run {
+fn decided<V>(state: &Shared, asked: &Asked<'_>, grant: &Grant<V>) -> Option<RunId>
+where
+    V: Decides + Judged<Allowed = Arc<Command>>,
+{
+    let verb = grant.verb();
+    let decision = (verb.run(), grant.allowed(), verb.plan());
+    match runs::decides(state, grant.user(), decision) {
         Ok(run) => Some(run),
         Err(denied) => {
-            let record = asked.record(grant.verb());
+            let record = asked.record(verb);
             let record = record.refused(denied.code, grant.rule(), &denied.text);
             asked.refuse(state, &record, denied.clone());
             None

@@ -2,7 +2,6 @@
 
 use crate::cli::ClientArgs;
 use crate::client::{ClientError, Session};
-use crate::encoding::hex;
 use crate::exit::{Human, Status};
 use crate::programs::ask::{self, Wanted};
 use crate::programs::display::plain;
@@ -10,6 +9,7 @@ use crate::programs::{say, say_json};
 use crate::protocol::Code;
 use crate::verb::{
     ApprovalLine, ApprovalList, Approvals, Approve, ApprovedRun, DeniedRun, Deny, RunPlan,
+    plan_digest,
 };
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ pub async fn approve(
     // What was shown is what is signed: the digest is of the text that the plan was read from.
     let approve = Approve {
         run: named(&plan.run)?,
-        plan: digest(&line.plan),
+        plan: plan_digest(&line.plan),
         command: plan.command,
     };
     let ApprovedRun { approved, missing } = session.ask(&approve).await?;
@@ -98,7 +98,7 @@ pub async fn deny(
     let (line, plan) = find(session, run).await?;
     let deny = Deny {
         run: named(&plan.run)?,
-        plan: digest(&line.plan),
+        plan: plan_digest(&line.plan),
         command: plan.command,
         reason: reason.map(str::to_owned),
     };
@@ -142,11 +142,6 @@ fn named(run: &str) -> Result<crate::ids::Named<crate::ids::RunId>, ClientError>
     let run: Result<crate::ids::RunId, _> = run.parse();
     run.map(Into::into)
         .map_err(|_| ClientError::new(Code::Protocol, "the plan names no run"))
-}
-
-fn digest(text: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    hex(digest.as_ref())
 }
 
 fn left(line: &ApprovalLine) -> String {
@@ -208,7 +203,7 @@ fn show(line: &ApprovalLine, plan: &RunPlan) {
         plain(&plan.by),
         left(line)
     ));
-    say(&format!("plan:         sha256 {}", digest(&line.plan)));
+    say(&format!("plan:         sha256 {}", plan_digest(&line.plan)));
 }
 
 /// A text in quotes, in which everything that a terminal would not show as itself is spelled out: what
