@@ -327,22 +327,33 @@ impl Monitor {
         }
     }
 
-    /// Sends a request and returns the code of its refusal, or 0 for anything else.
+    /// Sends a request and returns the code of its refusal, or 0 for an answer or a start. What comes
+    /// for other requests meanwhile, such as a run that starts late, is passed over.
     async fn ask(&mut self, nth: u64, stream: u32, signed: &str, signature: &str) -> u16 {
         self.say(self.request(nth, stream, signed, signature)).await;
+        let asked = (self.nth(nth), stream);
         loop {
-            match self.next().await {
-                Some((
-                    ToFrontend::Refused {
-                        code,
-                        stream: answered,
-                        ..
-                    },
-                    _,
-                )) if answered == stream => return code,
-                Some((ToFrontend::Started { .. } | ToFrontend::Answer { .. }, _)) => return 0,
-                Some(_) => {}
-                None => panic!("the monitor hung up"),
+            let Some((message, _)) = self.next().await else {
+                panic!("the monitor hung up");
+            };
+            match message {
+                ToFrontend::Refused {
+                    connection,
+                    stream,
+                    code,
+                    ..
+                } if (connection, stream) == asked => {
+                    return code;
+                }
+                ToFrontend::Started {
+                    connection, stream, ..
+                }
+                | ToFrontend::Answer {
+                    connection, stream, ..
+                } if (connection, stream) == asked => {
+                    return 0;
+                }
+                _ => {}
             }
         }
     }
@@ -731,6 +742,12 @@ async fn an_agreement_is_for_one_plan_and_is_signed_once(
         if code != expected {
             return Err(format!("{what} it was answered with {code}"));
         }
+    }
+    // It starts after the answer to who agreed; without a frontend it would not.
+    let started = format!(r#""kind":"start","run":"{first}""#);
+    while !std::fs::read_to_string("state/trail.jsonl").is_ok_and(|trail| trail.contains(&started))
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Ok(())
 }
