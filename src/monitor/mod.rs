@@ -43,6 +43,7 @@ mod sessions;
 mod settings;
 mod start;
 mod state;
+mod steps;
 mod stop;
 mod strangers;
 mod summary;
@@ -87,6 +88,8 @@ pub async fn serve(
     tokio::task::spawn_local(control::serve(state.clone(), control));
     tokio::task::spawn_local(forget_old_runs(state.clone()));
     tokio::task::spawn_local(show_life());
+    let steps = state.clone();
+    tokio::task::spawn_local(async move { steps.runs.steps.give().await });
     access::look_after_groups(state.clone());
     tokio::task::spawn_local(room::tell(state.clone()));
     tokio::task::spawn_local(trail::keep(state.clone()));

@@ -8,8 +8,8 @@ use super::state::Shared;
 use crate::fair::FairQueue;
 use crate::ids::{ConnectionId, StreamId};
 use crate::ledger::{Charge, Share};
+use crate::sys;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Requests that wait to be decided, each at the charge of its user.
 #[derive(Default)]
@@ -49,11 +49,12 @@ impl Undecided {
         let Some((user, waiting)) = self.0.pop() else {
             return;
         };
-        let began = Instant::now();
+        let began = sys::worked();
         let (connection, stream) = waiting.place;
         serve::request(state, connection, stream, &waiting.signed);
         drop(waiting.charge);
-        self.0.charge(&user, began.elapsed());
+        let cost = sys::worked().saturating_sub(began);
+        self.0.charge(&user, cost);
     }
 
     /// A stream was given up, or a whole connection: nobody waits for what it has asked for.

@@ -103,7 +103,7 @@ pub use sandbox::{Confinement, Identity, confine, kernel_offers};
 #[cfg(target_os = "linux")]
 pub use service::{
     Clock, clock, has_passed_listeners, is_a_service, logs_to_the_journal, machine_ms, notify,
-    notify_reloading, passed_listeners, watchdog,
+    notify_reloading, passed_listeners, watchdog, worked,
 };
 pub use signal::{signal_group, usual_signals};
 #[cfg(target_os = "linux")]

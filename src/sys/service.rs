@@ -61,6 +61,14 @@ pub fn machine_ms() -> u64 {
     u64::try_from(milliseconds).unwrap_or(0)
 }
 
+/// How long the calling thread has worked: unlike a clock it stands still while other threads have
+/// its processor.
+pub fn worked() -> Duration {
+    let now = shown(libc::CLOCK_THREAD_CPUTIME_ID);
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    Duration::from_secs(part(now.tv_sec)) + Duration::from_nanos(part(now.tv_nsec))
+}
+
 /// Tells that the configuration is being read anew, with the moment in the form that systemd wants.
 pub fn notify_reloading() {
     let now = shown(libc::CLOCK_MONOTONIC);

@@ -84,7 +84,8 @@ pub fn begin(state: &Shared, asked: &Asked<'_>, grant: Beginning) {
         false => BTreeMap::new(),
     };
     tokio::task::spawn_local(async move {
-        live(&state, (&grant, secrets), receipt, orders, counts).await;
+        let life = live(&state, (&grant, secrets), receipt, orders, counts);
+        state.runs.steps.in_turn(grant.user(), life).await;
         state.runs.going.borrow_mut().remove(&id);
         state
             .runs

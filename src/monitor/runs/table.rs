@@ -8,6 +8,7 @@ use crate::ledger::{Ledger, Share};
 use crate::limits::SPAWNERS;
 use crate::monitor::approvals::Approvals;
 use crate::monitor::run::{Left, Run};
+use crate::monitor::steps::Steps;
 use crate::monitor::turns::Turns;
 use crate::sys::Version;
 use std::cell::RefCell;
@@ -39,6 +40,8 @@ pub struct Runs {
     pub epoch: Epoch,
     /// Places among the starts that go on; users have them in turn.
     pub starts: Turns<Arc<str>>,
+    /// The steps of all runs that go on; users have them in turn.
+    pub steps: Steps,
     /// Rung when a run has started.
     pub one_started: Notify,
     /// Rung when a run has ended.
@@ -73,6 +76,7 @@ impl Runs {
             ended: RefCell::new(ended),
             epoch: Epoch::default(),
             starts: Turns::new(SPAWNERS, SPAWNERS - 1),
+            steps: Steps::default(),
             one_started: Notify::new(),
             one_ended: Notify::new(),
             versions: RefCell::default(),

@@ -159,7 +159,7 @@ pub(super) unsafe extern "C-unwind" fn child(with: *mut c_void) -> ! {
         } = keep_descriptors(shared);
         take_stdio(shared, passed);
         reset_signals(plan.ignored);
-        give_up_standing(plan.standing);
+        be_spared_no_more(plan.standing);
         become_user(shared);
 
         // After the change of user, which clears it. The spawning thread lives as long as the
@@ -184,6 +184,7 @@ pub(super) unsafe extern "C-unwind" fn child(with: *mut c_void) -> ! {
         }
 
         take_limits(shared);
+        fall_back(plan.standing);
         give_up_powers(shared, rules);
         exec(shared, executable)
     }
@@ -286,17 +287,15 @@ unsafe fn take_stdio(shared: *mut Shared, passed: Option<[i64; 2]>) {
     }
 }
 
-/// Gives up what the daemon alone is to have: its place ahead of others, and being spared when
-/// memory runs out. Each is a step down, which the kernel allows; where it does not, the program
-/// starts all the same.
+/// Gives up being spared when memory runs out, which the daemon alone is to have. It is a step down,
+/// which the kernel allows; where it does not, the program starts all the same.
 ///
 /// # Safety
 /// To be called in the child only.
-unsafe fn give_up_standing(standing: Option<Standing>) {
+unsafe fn be_spared_no_more(standing: Option<Standing>) {
     // SAFETY: raw system calls with numbers and constant texts.
     unsafe {
         let Some(standing) = standing else { return };
-        raw!(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, standing.nice);
         if standing.spared {
             let score = raw!(
                 libc::SYS_openat,
@@ -308,6 +307,20 @@ unsafe fn give_up_standing(standing: Option<Standing>) {
             raw!(libc::SYS_write, score, c"0".as_ptr(), 1);
             raw!(libc::SYS_close, score);
         }
+    }
+}
+
+/// Gives up the daemon's place ahead of others, which is a step down as well. Late, since until it is
+/// its program the child works for the daemon, whose thread waits for it: behind the programs of
+/// others, each start would wait for them.
+///
+/// # Safety
+/// To be called in the child only.
+unsafe fn fall_back(standing: Option<Standing>) {
+    // SAFETY: a raw system call with numbers.
+    unsafe {
+        let Some(standing) = standing else { return };
+        raw!(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, standing.nice);
     }
 }
 
