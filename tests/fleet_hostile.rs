@@ -1105,6 +1105,11 @@ fn a_reader_that_stays_and_does_not_read_keeps_nobody_from_leaving() {
                 let stuck = Stuck::new(machines.client(&words), ends, with_errors);
                 let (status, said) = stuck.ends(name, again);
                 assert_eq!(status, Some(130), "{words:?} {name} {with_errors}: {said}");
+                let told = "wrote was taken by whoever reads it here\n";
+                assert!(
+                    with_errors || said.contains(told),
+                    "{words:?} {name}: {said}"
+                );
             }
         }
     }

@@ -56,7 +56,12 @@ pub async fn follow(how: How, run: Durable, input: FromInput) -> Result<Status, 
             // Who stays and does not read does not keep us.
             hurry();
             drop(following.raw_mode);
-            Ok(left(following.run).await)
+            let is_taken = following.output.is_taken();
+            let status = left(following.run).await;
+            if !is_taken {
+                complain("ordain: not all that it wrote was taken by whoever reads it here");
+            }
+            Ok(status)
         }
         Way::Gone(status) => {
             following.run.leave().await;

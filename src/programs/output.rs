@@ -36,6 +36,12 @@ pub fn finish(status: Status) -> Finished {
     Finished(match fault {
         None => status,
         Some((_, fault)) if fault.kind() == io::ErrorKind::BrokenPipe => Status::READER_GONE,
+        Some((name, fault)) if is_left(&fault) => {
+            complain(&format!(
+                "ordain: {name} was not taken by whoever reads it, so not all of it is there"
+            ));
+            Status::OWN_FAILURE
+        }
         Some((name, fault)) => {
             complain(&format!(
                 "ordain: {name} could not be written, so not all of it is there: {fault}"
@@ -43,6 +49,14 @@ pub fn finish(status: Status) -> Finished {
             Status::OWN_FAILURE
         }
     })
+}
+
+/// Whether it is only that nobody is waited for any more.
+fn is_left(fault: &io::Error) -> bool {
+    matches!(
+        fault.kind(),
+        io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
 }
 
 /// Prints a line to standard output. Whatever the line is made of, it is one line and harmless to a
@@ -318,19 +332,26 @@ fn way(error: bool, waits: Waits) -> io::Result<MutexGuard<'static, Option<Opene
     }
 }
 
-/// Waits for something a moment at a time, and says whether it has come. A signal ends it, and so
-/// does the end of this program's time.
+/// How long is waited until it is asked again whether a signal has come.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// Waits for something a moment at a time, and says whether it has come. A signal that nobody in this
+/// program has heard yet ends it, also one that came before, and so does the end of this program's
+/// time.
 fn late(moment: impl Fn(Duration) -> io::Result<()>) -> io::Result<bool> {
-    const MOMENT: Duration = Duration::from_secs(3600);
-    let left = HURRY
-        .get()
-        .map(|until| until.saturating_duration_since(Instant::now()));
-    match moment(left.unwrap_or(MOMENT)) {
+    let left = match HURRY.get() {
+        Some(until) => until.saturating_duration_since(Instant::now()),
+        None if sys::signal_waits() => Duration::ZERO,
+        None => MOMENT,
+    };
+    match moment(left.min(MOMENT)) {
         Ok(()) => Ok(true),
         Err(fault) if fault.kind() == io::ErrorKind::TimedOut => match left {
-            Some(left) if left.is_zero() => Err(fault),
+            Duration::ZERO => Err(fault),
             _ => Ok(false),
         },
+        // Whether it is one that ends this program is known now.
+        Err(fault) if fault.kind() == io::ErrorKind::Interrupted => Ok(false),
         Err(fault) => Err(fault),
     }
 }

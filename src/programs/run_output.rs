@@ -75,6 +75,15 @@ impl Output {
         }
     }
 
+    /// Whether all that was to be written is.
+    pub fn is_taken(&self) -> bool {
+        match &self.writer {
+            Writer::Nobody => true,
+            Writer::Here(here) => here.waiting.is_empty(),
+            Writer::Thread(thread) => thread.written.waiting.load(Ordering::Acquire) == 0,
+        }
+    }
+
     /// Writes bytes of the run's.
     pub async fn bytes(&mut self, error: bool, bytes: Vec<u8>) {
         let counted = bytes.len();
@@ -331,6 +340,7 @@ impl Thread {
                 match errand {
                     Errand::Write(piece) => {
                         let failed = output::pour(piece.error, &piece.bytes).is_err();
+                        report.waiting.fetch_sub(1, Ordering::AcqRel);
                         report.note(piece.counted, failed);
                         if failed {
                             return;
@@ -347,6 +357,9 @@ impl Thread {
     }
 
     async fn send(&self, errand: Errand) {
+        if matches!(errand, Errand::Write(_)) {
+            self.written.waiting.fetch_add(1, Ordering::AcqRel);
+        }
         // A thread that is gone reports by itself.
         let _ = self.errands.send(errand).await;
     }
@@ -365,6 +378,8 @@ impl Thread {
 /// whoever fills its own.
 #[derive(Default)]
 struct Written {
+    /// Pieces that it was given and has not dealt with.
+    waiting: AtomicUsize,
     bytes: AtomicUsize,
     failed: AtomicBool,
     bell: Notify,

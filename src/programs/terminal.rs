@@ -22,7 +22,8 @@ pub fn own_terminal() -> Option<Terminal> {
     })
 }
 
-/// What the system tells this program while it follows a run.
+/// What the system tells this program while it follows a run. From then on nothing waits for a reader
+/// while one of them has come and was not heard.
 pub struct Signals {
     /// The program should end.
     pub end: End,
@@ -85,9 +86,15 @@ impl Heard {
             return Ok(Self(None));
         }
         let heard = unix::signal(kind);
-        heard
-            .map(|heard| Self(Some(heard)))
-            .map_err(|fault| ClientError::new(Code::Internal, format!("signals: {fault}")))
+        heard.map(|heard| Self(Some(heard))).map_err(unheard)
+    }
+
+    /// The same for one that wants this program to end.
+    fn to_end(kind: SignalKind) -> Result<Self, ClientError> {
+        if !sys::is_ignored(kind.as_raw_value()) {
+            sys::count_signal(kind.as_raw_value()).map_err(unheard)?;
+        }
+        Self::new(kind)
     }
 
     pub async fn rung(&mut self) {
@@ -95,7 +102,12 @@ impl Heard {
             Some(heard) => drop(heard.recv().await),
             None => std::future::pending().await,
         }
+        sys::signals_heard();
     }
+}
+
+fn unheard(fault: io::Error) -> ClientError {
+    ClientError::new(Code::Internal, format!("signals: {fault}"))
 }
 
 impl Signals {
@@ -106,6 +118,7 @@ impl Signals {
             if let Some(heard) = &mut heard.0
                 && heard.poll_recv(context).is_ready()
             {
+                sys::signals_heard();
                 return Poll::Ready(());
             }
         }
@@ -115,10 +128,10 @@ impl Signals {
     pub fn new() -> Result<Self, ClientError> {
         Ok(Self {
             end: End {
-                terminate: Heard::new(SignalKind::terminate())?,
-                hangup: Heard::new(SignalKind::hangup())?,
+                terminate: Heard::to_end(SignalKind::terminate())?,
+                hangup: Heard::to_end(SignalKind::hangup())?,
             },
-            interrupt: Heard::new(SignalKind::interrupt())?,
+            interrupt: Heard::to_end(SignalKind::interrupt())?,
         })
     }
 }

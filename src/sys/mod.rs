@@ -105,7 +105,7 @@ pub use service::{
     Clock, clock, has_passed_listeners, is_a_service, logs_to_the_journal, machine_ms, notify,
     notify_reloading, passed_listeners, watchdog, worked,
 };
-pub use signal::{signal_group, usual_signals};
+pub use signal::{count_signal, signal_group, signal_waits, signals_heard, usual_signals};
 #[cfg(target_os = "linux")]
 pub use spawn::{
     Child, Full, Gate, Open, ProcessLimit, Program, Resource, SpawnError, Spawner, Step, Take,

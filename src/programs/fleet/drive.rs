@@ -164,6 +164,7 @@ impl Fleet {
             let answer = tokio::select! {
                 answer = asked => answer.ok().and_then(Result::ok).unwrap_or_default(),
                 () = signals.interrupt.rung() => "d".into(),
+                () = signals.end.rung() => "d".into(),
             };
             match answer.chars().next() {
                 Some('g' | 'G') => return,

@@ -54,6 +54,8 @@ pub struct Screen {
     trees: RefCell<[Tree; 2]>,
     writer: mpsc::Sender<Piece>,
     gone: Cell<bool>,
+    /// Whether something was not told, because nobody who does not read was waited for any more.
+    untaken: Cell<bool>,
     /// Until when anybody waits for a reader, once all of it is left.
     leaving: watch::Sender<Option<Instant>>,
 }
@@ -97,6 +99,7 @@ impl Screen {
             trees: RefCell::default(),
             writer: writer(),
             gone: Cell::new(false),
+            untaken: Cell::new(false),
             leaving: watch::Sender::new(None),
             names,
         }
@@ -245,7 +248,7 @@ impl Screen {
         };
         tokio::select! {
             () = written => {}
-            () = self.given_up() => {}
+            () = self.given_up() => self.untaken.set(true),
         }
     }
 
@@ -296,6 +299,11 @@ impl Screen {
         Cow::Owned(shown)
     }
 
+    /// Whether something was not told, because whoever reads has not read it.
+    pub const fn is_untaken(&self) -> bool {
+        self.untaken.get()
+    }
+
     /// Whether nobody reads any more.
     pub const fn is_gone(&self) -> bool {
         self.gone.get()
@@ -325,7 +333,10 @@ impl Screen {
                 return Ok(());
             },
             // It is nobody's end that is told, but ours.
-            () = self.given_up() => return Err(Gone),
+            () = self.given_up() => {
+                self.untaken.set(true);
+                return Err(Gone);
+            }
         }
         self.gone.set(true);
         Err(Gone)

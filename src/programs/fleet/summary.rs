@@ -29,6 +29,9 @@ impl Fleet {
         if self.screen.is_gone() {
             return Status::READER_GONE;
         }
+        if self.screen.is_untaken() {
+            complain("ordain: not all that they wrote was taken by whoever reads it here");
+        }
         let left = *self.wish.borrow() == Wish::Leave;
         let status = if left { Status(128 + 2) } else { status };
         if self.args.json {

@@ -6,6 +6,7 @@ use crate::exit::Human;
 use crate::files::Sum;
 use crate::programs::complain;
 use crate::programs::display::plain;
+use crate::programs::output::hurry;
 use crate::programs::terminal::Signals;
 use crate::protocol::{Code, Ended};
 use crate::verb::{Cancel, Commit};
@@ -175,13 +176,13 @@ pub async fn carry(
             }
             () = interrupt.rung() => {
                 if is_interrupted {
-                    return Err(given_up());
+                    return Err(left());
                 }
                 is_interrupted = true;
                 complain("ordain: ending the transfer; once more leaves it");
                 cancel(run);
             }
-            () = end.rung() => return Err(given_up()),
+            () = end.rung() => return Err(left()),
             () = bar.tick() => bar.show(),
         }
     };
@@ -259,7 +260,9 @@ async fn answered(
     }
 }
 
-fn given_up() -> ClientError {
+/// The transfer is left, and nobody is waited for who does not read.
+fn left() -> ClientError {
+    hurry();
     ClientError::new(
         Code::OutcomeUnknown,
         "the transfer was left; what has come stays for a day, for the next attempt",
