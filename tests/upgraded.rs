@@ -439,6 +439,39 @@ fn a_password_is_typed_once_though_the_server_stops_before_it_is_judged() {
     });
 }
 
+/// A password that came from standard input was told no second time, and the client gave up where one
+/// whose password was typed waited.
+#[test]
+fn a_password_from_standard_input_is_told_to_the_next_server_too() {
+    for (words, said) in [
+        (&["run", "t", "note", "told"][..], "noted told\n"),
+        (&["login", "t"], "logged in to t as alice"),
+    ] {
+        let manager = Manager::new();
+        let mut client = client_in(manager.folder.path(), "client.toml")
+            .args(["--connect-timeout", "30s", "--password-stdin"])
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let typed = format!("{}\n", common::PASSWORD);
+        std::io::Write::write_all(&mut client.stdin.take().unwrap(), typed.as_bytes()).unwrap();
+        stopping(&manager, 2);
+        let next = manager.start();
+        let output = client.wait_with_output().unwrap();
+        let told = stderr(&output);
+        assert!(
+            output.status.success() && told.contains("waiting for it to come back"),
+            "{words:?}: {told}"
+        );
+        let shown = common::stdout(&output);
+        assert!(shown.starts_with(said), "{words:?}: {shown}");
+        end(next);
+    }
+}
+
 /// A client that was told of a stop waits for the next daemon; but what has begun there is not
 /// asked for a second time.
 #[test]

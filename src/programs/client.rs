@@ -279,10 +279,10 @@ const fn moves_files(verb: &ClientVerb) -> bool {
     )
 }
 
-/// Whether standard input says something that can be read only once.
+/// Whether standard input says something that can be read only once. A password is kept for the next
+/// try.
 fn asks_stdin(args: &ClientArgs) -> bool {
-    args.password_stdin
-        || matches!(&args.verb, ClientVerb::Cp(cp) if cp.from == Side::Standard)
+    matches!(&args.verb, ClientVerb::Cp(cp) if cp.from == Side::Standard)
         || matches!(&args.verb, ClientVerb::Run(run) if run.words().iter().any(|word| word.ends_with("@-")))
 }
 
