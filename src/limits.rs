@@ -192,7 +192,8 @@ pub const REVOKED_GRACE: Duration = Duration::from_millis(500);
 pub const FINISHED: Duration = Duration::from_secs(5);
 /// How long the memory of a password verification is kept for the next one.
 pub const VERIFIER_MEMORY: Duration = Duration::from_secs(30);
-/// How long name service (users and groups) may take while a configuration loads, or somebody logs in.
+/// How long name service (users and groups) may take while a configuration loads, a program looks users
+/// up, or somebody logs in; all that is asked while one question hangs takes no longer than that one.
 pub const NAME_SERVICE: Duration = Duration::from_secs(10);
 /// Questions to the name service that are asked at once for users who are here. One that hangs keeps its
 /// place, so that no more threads hang than these.

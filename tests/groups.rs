@@ -456,6 +456,36 @@ fn while_the_name_service_fails_nobody_gets_more_or_less_than_they_have() {
     server.wait_for_log("the name service answers again");
 }
 
+/// Each of the accounts was waited for by itself, and whose a group is for ever.
+#[test]
+fn a_name_service_that_hangs_holds_up_no_program() {
+    let mut setup = setup().table("groups-of-system", "wheel = [\"all\"]");
+    for number in 1..=6 {
+        setup = setup.user(&format!("user{number}"), &["less"]);
+    }
+    let setup = setup.alice().prepare();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o770);
+    std::fs::set_permissions(setup.folder(), open).unwrap();
+    let asked: [&[&str]; 6] = [
+        &["user", "list"],
+        &["user", "show", "user6"],
+        &["access", "user5"],
+        &["explain", "--offline", "user4", "true"],
+        &["check"],
+        &["status"],
+    ];
+    let programs = asked.map(|words| {
+        let mut ordaind = Command::new(env!("CARGO_BIN_EXE_ordaind"));
+        ordaind.env("ORDAIN_FAULT", "name-service:stuck");
+        ordaind.arg("--config").arg(setup.config()).args(words);
+        (words, common::Going::new(ordaind))
+    });
+    for (words, program) in programs {
+        let output = program.ends();
+        assert!(!output.status.success(), "{words:?}: {}", stdout(&output));
+    }
+}
+
 /// Four questions that hang are all that hang, and whoever is in is served as if nothing were.
 #[test]
 fn a_name_service_that_hangs_holds_up_nobody_who_is_in() {

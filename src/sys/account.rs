@@ -1,10 +1,13 @@
 //! Name service: users and groups of this machine. Asked at load, with a deadline, off the loops.
 
+use super::fault::fault_point;
 use super::group;
+use crate::limits::NAME_SERVICE;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// What the name service knows of a user.
@@ -44,18 +47,56 @@ pub fn lookup(
 }
 
 /// Asks the name service in a thread of its own, because a lookup (LDAP, NIS) can hang for as long as
-/// it likes.
+/// it likes. While one that was given up still hangs, no other is asked: many questions wait no longer
+/// than one, and no more threads hang than were there.
 pub(super) fn within<T: Send + 'static>(
     deadline: Duration,
     ask: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
+    static OVERDUE: AtomicUsize = AtomicUsize::new(0);
+    asked(&OVERDUE, deadline, || {
+        fault_point("name-service");
+        ask()
+    })
+}
+
+// What has become of a question: nobody has given it up or answered it, or which of the two came first.
+const OPEN: usize = 0;
+const GIVEN_UP: usize = 1;
+const ANSWERED: usize = 2;
+
+/// The same, with the count of questions that were given up and still hang.
+fn asked<T: Send + 'static>(
+    overdue: &'static AtomicUsize,
+    deadline: Duration,
+    ask: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let late = || Err("the name service did not answer in time".into());
+    if overdue.load(Ordering::Acquire) > 0 {
+        return late();
+    }
     let (done, answer) = mpsc::channel();
+    let state = Arc::new(AtomicUsize::new(OPEN));
+    let ours = state.clone();
     std::thread::spawn(move || {
         let _ = done.send(ask());
+        if state.swap(ANSWERED, Ordering::AcqRel) == GIVEN_UP {
+            overdue.fetch_sub(1, Ordering::AcqRel);
+        }
     });
-    answer
-        .recv_timeout(deadline)
-        .unwrap_or_else(|_| Err("the name service did not answer in time".into()))
+    match answer.recv_timeout(deadline) {
+        Ok(answer) => answer,
+        Err(mpsc::RecvTimeoutError::Disconnected) => late(),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            overdue.fetch_add(1, Ordering::AcqRel);
+            if ours.swap(GIVEN_UP, Ordering::AcqRel) == ANSWERED {
+                // In this very moment.
+                overdue.fetch_sub(1, Ordering::AcqRel);
+                return answer.try_recv().unwrap_or_else(|_| late());
+            }
+            late()
+        }
+    }
 }
 
 /// What the name service says of a user by name, or of the user of an id.
@@ -186,8 +227,13 @@ fn group_named(name: &str) -> Result<Group, String> {
         .ok_or_else(missing)
 }
 
-/// Whether a group is its user's own: same name as the user, and no other member.
+/// Whether a group is its user's own: same name as the user, and no other member. Where the name
+/// service does not say so in time, it is not.
 pub fn group_is_private(gid: u32, uid: u32) -> bool {
+    within(NAME_SERVICE, move || Ok(is_private(gid, uid))).unwrap_or(false)
+}
+
+fn is_private(gid: u32, uid: u32) -> bool {
     let Ok(user) = names(&Err(uid)) else {
         return false;
     };
@@ -211,6 +257,31 @@ mod tests {
     use super::*;
 
     const SOON: Duration = Duration::from_secs(10);
+
+    /// Each of a hundred users was asked for by itself, for ten seconds.
+    #[test]
+    fn while_a_question_hangs_no_other_waits() {
+        static OVERDUE: AtomicUsize = AtomicUsize::new(0);
+        let late = Err("the name service did not answer in time".to_owned());
+        let (lets_go, held) = mpsc::channel::<()>();
+        let hangs = move || {
+            let _ = held.recv();
+            Ok(1)
+        };
+        assert_eq!(asked(&OVERDUE, Duration::from_millis(20), hangs), late);
+        assert_eq!(
+            asked(&OVERDUE, SOON, || -> Result<i32, String> {
+                panic!("it is asked")
+            }),
+            late
+        );
+        drop(lets_go);
+        let began = std::time::Instant::now();
+        while OVERDUE.load(Ordering::Acquire) > 0 && began.elapsed() < SOON {
+            std::thread::yield_now();
+        }
+        assert_eq!(asked(&OVERDUE, SOON, || Ok(2)), Ok(2));
+    }
 
     #[test]
     fn root_and_nobody_at_all() {
