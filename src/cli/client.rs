@@ -2,18 +2,17 @@
 
 use super::destination::Destination;
 use super::listed;
-use super::many::{HEADING, ManyArgs, Pause};
+use super::many::{FleetVerb, HEADING, ManyArgs, NODES_HELP, NodesArgs};
 use super::moved::{CP_HELP, CatArgs, CpArgs, LsArgs, RmArgs, SyncArgs};
 use super::place::Place;
 use super::room::{ROOM_HELP, RoomArgs};
-use crate::fleet::{Batches, MostFailures};
+use super::run::{ExplainArgs, RUN_HELP, RunArgs, duration};
 use crate::host::Host;
-use crate::ids::FleetId;
 use crate::verb::{
-    Approvals, Approve, Attach, Cancel, Deny, Describe, Explain, Files, List, Passwd, Preview,
-    Room, Run, Runs, Say, Sessions, Signal, Verb, Who, Whoami,
+    Approvals, Approve, Attach, Cancel, Deny, Describe, Explain, Files, List, Passwd, Room, Run,
+    Runs, Say, Sessions, Signal, Verb, Who, Whoami,
 };
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -353,212 +352,9 @@ pub enum ClientVerb {
     },
 }
 
-/// What is to be done with a run on many machines.
-#[derive(Debug, Clone, Subcommand)]
-pub enum FleetVerb {
-    /// Show what became of each host
-    Show {
-        /// The id
-        id: FleetId,
-    },
-    /// Go on with it: nothing runs twice on any host
-    Attach {
-        /// The id
-        id: FleetId,
-    },
-    /// End what goes on
-    Cancel {
-        /// The id
-        id: FleetId,
-    },
-    /// Ask some of its hosts for the same again, as a new run
-    Retry {
-        /// The id
-        id: FleetId,
-        /// Where the command ended badly, or the server refused it
-        #[arg(long)]
-        failed: bool,
-        /// Where the server was not reached
-        #[arg(long)]
-        unreachable: bool,
-        /// Where nothing was begun
-        #[arg(long)]
-        not_started: bool,
-    },
-    /// Forget it
-    Forget {
-        /// The id
-        id: FleetId,
-    },
-}
-
-const RUN_HELP: &str = "\
-Arguments are given by position, or as --name value or --name=value; everything after COMMAND is the command's, and
-`--` ends names. A secret is never given in the clear: it is asked for, or read with --name @FILE or --name @-.";
-
 const PASSWD_HELP: &str = "\
 The old password is asked for also where something else logs in; --password-file, or the host's entry, says where it is.
 All other sessions and kept logins of the user end.";
-
-/// `ordain run`.
-#[derive(Debug, Clone, Args)]
-pub struct RunArgs {
-    /// Whether the verb is `preview`.
-    #[arg(long, help = Preview::SUMMARY)]
-    pub dry_run: bool,
-    /// Print the run's id and leave it to itself, where the command goes on without its client
-    #[arg(long)]
-    pub detach: bool,
-    /// Cancel the run after this time
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub timeout: Option<Duration>,
-    /// Agree beforehand, where a command wants to be confirmed
-    #[arg(long)]
-    pub yes: bool,
-    /// Why, where a command wants a reason such as a ticket's number [default: asked for]
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// Report ordain's own failures as a Nagios plugin does: UNKNOWN, one line, exit 3
-    #[arg(long)]
-    pub nagios: bool,
-    /// Show control characters of the output as they are, also on a terminal
-    #[arg(long)]
-    pub raw: bool,
-    /// Give the command this terminal, where it wants one: keys and output go through as they are
-    #[arg(short, long)]
-    pub tty: bool,
-    /// One batch of hosts after the other, by number or share: `1,10%,50%,rest`
-    #[arg(long, help_heading = HEADING, value_name = "SIZES")]
-    pub batch: Option<Batches>,
-    /// What is waited for between two batches: a time, or `ask`
-    #[arg(long, help_heading = HEADING, value_name = "TIME|ask", requires = "batch")]
-    pub pause: Option<Pause>,
-    /// Begin nothing new once more hosts than this have failed: where the command ended badly, and
-    /// those that refused, were not reached, or of which nobody knows
-    #[arg(long, help_heading = HEADING, value_name = "N|P%")]
-    pub max_fail: Option<MostFailures>,
-    /// With --max-fail: count only hosts where the command itself ended badly
-    #[arg(long, help_heading = HEADING, requires = "max_fail")]
-    pub count_only_exits: bool,
-    /// With --max-fail: also cancel what goes on then
-    #[arg(long, help_heading = HEADING, requires = "max_fail")]
-    pub cancel_rest: bool,
-    /// Write what each host writes into files of this folder, HOST.stdout and HOST.stderr
-    #[arg(long, help_heading = HEADING, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-    /// Give each host its own standard input: the file of this folder that has its name
-    #[arg(long, help_heading = HEADING, value_name = "DIR")]
-    pub stdin_each: Option<PathBuf>,
-    /// Run once at a server that is behind several of the names, as its key shows
-    #[arg(long, help_heading = HEADING)]
-    pub once: bool,
-    /// Exit statuses that are no failure [default: 0]
-    #[arg(long, help_heading = HEADING, value_name = "N,…", value_delimiter = ',')]
-    pub ok_exit: Vec<u8>,
-    /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
-    pub host: Place,
-    /// The command and its arguments; whatever follows COMMAND is its own
-    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
-    line: Vec<String>,
-}
-
-const NODES_HELP: &str = "\
-A set is names such as web[1-40], rack[1-4]n[1-16] or @group, joined from left to right: `,` adds, `!` takes away, `&`
-keeps what both have, `^` what only one of them has. With --fold the shortest form of the set is printed.";
-
-/// `ordain nodes`.
-#[derive(Debug, Clone, Args)]
-pub struct NodesArgs {
-    /// Print one name a line, as is done anyway where --fold is not given
-    #[arg(long, conflicts_with_all = ["fold", "count"])]
-    pub expand: bool,
-    /// Print how many names there are
-    #[arg(long, conflicts_with = "fold")]
-    pub count: bool,
-    /// Take names from a file, too, one a line (`-` is standard input)
-    #[arg(long, value_name = "FILE")]
-    pub hosts_from: Option<PathBuf>,
-    /// `[user@]SET[:port]`
-    #[arg(id = "set", value_name = "SET", required_unless_present = "hosts_from")]
-    pub set: Option<String>,
-}
-
-/// `ordain explain`.
-#[derive(Debug, Clone, Args)]
-pub struct ExplainArgs {
-    /// The reason that would be given
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// `[user@]host[:port]`, or many as `[user@]web[1-40],@db[:port]`
-    pub host: Place,
-    /// The command and its arguments; whatever follows COMMAND is its own
-    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND [ARG]")]
-    line: Vec<String>,
-}
-
-impl RunArgs {
-    /// Running this command there, with nothing else said.
-    pub fn of(host: Place, line: Vec<String>) -> Self {
-        Self {
-            dry_run: false,
-            detach: false,
-            timeout: None,
-            yes: false,
-            reason: None,
-            nagios: false,
-            raw: false,
-            tty: false,
-            batch: None,
-            pause: None,
-            max_fail: None,
-            count_only_exits: false,
-            cancel_rest: false,
-            output: None,
-            stdin_each: None,
-            once: false,
-            ok_exit: Vec::new(),
-            host,
-            line,
-        }
-    }
-
-    /// Whether anything was said that is for many hosts, as a set of one may be.
-    pub const fn is_for_many(&self) -> bool {
-        self.batch.is_some()
-            || self.max_fail.is_some()
-            || self.output.is_some()
-            || self.stdin_each.is_some()
-            || self.once
-            || !self.ok_exit.is_empty()
-    }
-
-    /// The command's name.
-    pub fn command(&self) -> &str {
-        self.line.first().map_or("", String::as_str)
-    }
-
-    /// The command's arguments, as words.
-    pub fn words(&self) -> &[String] {
-        self.line.get(1..).unwrap_or_default()
-    }
-}
-
-impl ExplainArgs {
-    /// The command's name.
-    pub fn command(&self) -> &str {
-        self.line.first().map_or("", String::as_str)
-    }
-
-    /// The command's arguments, as words.
-    pub fn words(&self) -> &[String] {
-        self.line.get(1..).unwrap_or_default()
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    crate::units::duration(text)
-        .ok_or_else(|| "a duration looks like 500ms, 60s, 30m, 2h".to_owned())
-}
 
 #[cfg(test)]
 #[path = "client_tests.rs"]

@@ -1,6 +1,8 @@
-//! What is said of many hosts at once.
+//! What is said of many hosts at once, and of runs on them.
 
-use clap::Args;
+use crate::ids::FleetId;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -60,4 +62,64 @@ impl FromStr for Pause {
             .map(Self::For)
             .ok_or_else(|| "a pause is a duration such as 30s, or `ask`".to_owned())
     }
+}
+
+/// What is to be done with a run on many machines.
+#[derive(Debug, Clone, Subcommand)]
+pub enum FleetVerb {
+    /// Show what became of each host
+    Show {
+        /// The id
+        id: FleetId,
+    },
+    /// Go on with it: nothing runs twice on any host
+    Attach {
+        /// The id
+        id: FleetId,
+    },
+    /// End what goes on
+    Cancel {
+        /// The id
+        id: FleetId,
+    },
+    /// Ask some of its hosts for the same again, as a new run
+    Retry {
+        /// The id
+        id: FleetId,
+        /// Where the command ended badly, or the server refused it
+        #[arg(long)]
+        failed: bool,
+        /// Where the server was not reached
+        #[arg(long)]
+        unreachable: bool,
+        /// Where nothing was begun
+        #[arg(long)]
+        not_started: bool,
+    },
+    /// Forget it
+    Forget {
+        /// The id
+        id: FleetId,
+    },
+}
+
+pub(super) const NODES_HELP: &str = "\
+A set is names such as web[1-40], rack[1-4]n[1-16] or @group, joined from left to right: `,` adds, `!` takes away, `&`
+keeps what both have, `^` what only one of them has. With --fold the shortest form of the set is printed.";
+
+/// `ordain nodes`.
+#[derive(Debug, Clone, Args)]
+pub struct NodesArgs {
+    /// Print one name a line, as is done anyway where --fold is not given
+    #[arg(long, conflicts_with_all = ["fold", "count"])]
+    pub expand: bool,
+    /// Print how many names there are
+    #[arg(long, conflicts_with = "fold")]
+    pub count: bool,
+    /// Take names from a file, too, one a line (`-` is standard input)
+    #[arg(long, value_name = "FILE")]
+    pub hosts_from: Option<PathBuf>,
+    /// `[user@]SET[:port]`
+    #[arg(id = "set", value_name = "SET", required_unless_present = "hosts_from")]
+    pub set: Option<String>,
 }

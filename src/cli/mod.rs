@@ -12,16 +12,18 @@ mod many;
 mod moved;
 mod place;
 mod room;
+mod run;
 mod words;
 
 pub use certs::{CertsArgs, CertsVerb, Output};
-pub use client::{ClientArgs, ClientVerb, ExplainArgs, FleetVerb, NodesArgs, RunArgs};
+pub use client::{ClientArgs, ClientVerb};
 pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
 pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb, SaidOfUser, UserVerb};
 pub use destination::Destination;
-pub use many::{ManyArgs, Pause};
+pub use many::{FleetVerb, ManyArgs, NodesArgs, Pause};
 pub use moved::{Asked, CatArgs, CpArgs, LsArgs, RmArgs, Side, SyncArgs, There};
 pub use place::{Place, Set};
 pub use room::RoomArgs;
+pub use run::{ExplainArgs, RunArgs};
 pub use words::{Given, Spoken, WordFault, assign, speak};
