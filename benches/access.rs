@@ -421,6 +421,9 @@ fn trail() {
             signed: Some(&login),
             signature: Some(&signature),
             key_signature: None,
+            gathered_index: None,
+            gathered_count: None,
+            gathered_path: None,
         }))
         .unwrap();
     let texts: Vec<(String, String, String)> = (1..=REQUESTS)
@@ -472,7 +475,7 @@ fn trail() {
             let (key, purpose) = match by {
                 SignedBy::Login(key) => (key, Purpose::Login),
                 SignedBy::Request(key) => (key, Purpose::Request),
-                SignedBy::SshKey(_) => return false,
+                SignedBy::SshKey(..) => return false,
             };
             SessionPublic::read(key).is_some_and(|key| key.verifies(purpose, text, signature))
         };

@@ -81,18 +81,41 @@ CURVES = {b"ecdsa-sha2-nistp256": (b"nistp256", ec.SECP256R1, 32, hashes.SHA256)
 CURVES[b"sk-ecdsa-sha2-nistp256@openssh.com"] = CURVES[b"ecdsa-sha2-nistp256"]
 RSA_HASHES = {b"rsa-sha2-256": hashes.SHA256, b"rsa-sha2-512": hashes.SHA512}  # RFC 8332
 
-def ssh_fits(fingerprint, text, signature):
-    """Whether the SSH key of this fingerprint has made this SSHSIG of a login's text (PROTOCOL.md, 4.6)."""
+def among(text, place):
+    """What an SSH key signs for many logins, one of which has this text and stands at this place (PROTOCOL.md, 4.9)."""
+    index, count, path = place
+    if type(index) is not int or type(count) is not int or not 2 <= count <= 1024 or not 0 <= index < count:
+        raise ValueError("no place among so many logins")
+    beside = base64.b64decode(path, validate=True)
+    if base64.b64encode(beside).decode() != path or len(beside) % 32:
+        raise ValueError("a way that is not of hashes")
+    beside = [beside[at:at + 32] for at in range(0, len(beside), 32)]
+    own, at, width = hashlib.sha256(b"\0" + text.encode()).digest(), index, count
+    while width > 1:
+        if at % 2 or at + 1 < width:
+            other = beside.pop(0)  # a way that is too short ends here
+            own = hashlib.sha256(b"\1" + (other + own if at % 2 else own + other)).digest()
+        at, width = at // 2, (width + 1) // 2
+    if beside:
+        raise ValueError("a way that is too long")
+    return b"ordain/1 logins\0" + count.to_bytes(4, "big") + own
+
+def ssh_fits(fingerprint, text, signature, place=None):
+    """Whether the SSH key of this fingerprint has made this SSHSIG of a login's text (PROTOCOL.md, 4.6 and 4.9)."""
     try:
+        if place is None:
+            own_namespace, said = b"ordain", b"ordain/1 login\0" + text.encode()
+        else:
+            own_namespace, said = b"ordain-logins", among(text, place)
         blob = base64.b64decode(signature, validate=True)
         if not blob.startswith(b"SSHSIG\0\0\0\1"):
             return False
         key, namespace, reserved, hashed, made, rest = taken(blob[10:], 5)
         kind, raw, trailer = taken(made, 2)
         own = "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
-        if (own, namespace, reserved, rest) != (fingerprint, b"ordain", b"", b"") or hashed not in (b"sha256", b"sha512"):
+        if (own, namespace, reserved, rest) != (fingerprint, own_namespace, b"", b"") or hashed not in (b"sha256", b"sha512"):
             return False
-        digest = hashlib.new(hashed.decode(), b"ordain/1 login\0" + text.encode()).digest()
+        digest = hashlib.new(hashed.decode(), said).digest()
         string = lambda octets: len(octets).to_bytes(4, "big") + octets
         message = b"SSHSIG" + string(namespace) + string(b"") + string(hashed) + string(digest)
         named, key = take(key)
@@ -133,7 +156,7 @@ def ssh_fits(fingerprint, text, signature):
             return False
         else:
             Ed25519PublicKey.from_public_bytes(point).verify(raw, message)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, ValueError, TypeError, IndexError):
         return False
     return True
 
@@ -389,7 +412,12 @@ class Walk:
             raise Wrong("has the method of an SSH key without its signature, or the signature without the method")
         if record["method"] == "password" and record.get("by") != "password":
             raise Wrong("says that something else proved it than a password")
-        if "key_signature" in record and not ssh_fits(record.get("by"), record["signed"], record["key_signature"]):
+        place = [record.get(name) for name in ("gathered_index", "gathered_count", "gathered_path")]
+        if all(part is None for part in place):
+            place = None
+        elif None in place or "key_signature" not in record:
+            raise Wrong("says only a part of where it stands among many logins")
+        if "key_signature" in record and not ssh_fits(record.get("by"), record["signed"], record["key_signature"], place):
             raise Wrong("the SSH key's signature does not fit")
         self.signed(record["session_key"], b"ordain/1 login", record)
 

@@ -53,6 +53,9 @@ pub const SSH_KEYS: usize = 64;
 pub const BCRYPT_ROUNDS: u32 = 16 * 1024;
 /// How long an SSH agent may take to answer: long enough for a person to find the key and touch it.
 pub const AGENT: Duration = Duration::from_secs(60);
+/// Logins that may share one signature of an SSH key: each knows how many there are, and the way to
+/// it has ten hashes then, which a login has room for beside the longest signature.
+pub const GATHERED: usize = 1024;
 /// Bytes of an SSH agent's answer.
 pub const AGENT_ANSWER: usize = 256 * 1024;
 /// Nonces that the frontend has in stock: clients that shake hands at once. Whoever finds none

@@ -4,11 +4,13 @@
 mod common;
 
 use common::{Cmd, RealAgent, Server, Setup, keygen, signal, stderr, stdout, totp, wait, write};
-use ordain::client::{Agent, ClientError, Connection, Proof, Session, Signer, connect};
+use ordain::client::{
+    Agent, Claimed, ClientError, Connection, KeySignature, Proof, Session, Signer, connect,
+};
 use ordain::credential::{Purpose, SessionKey, SshPrivate, SshPublic};
 use ordain::encoding::base64;
 use ordain::ids::SessionId;
-use ordain::protocol::{Code, LoginText, Method};
+use ordain::protocol::{Code, Gathered, LoginText, Method};
 use ordain::secret::Secret;
 use ordain::verb::{EndSession, Ending, Explain, List, Sessions};
 use std::collections::BTreeSet;
@@ -304,6 +306,83 @@ fn a_key_that_is_not_the_users_gets_nobody_in() {
         assert_eq!(answers.len(), 1, "outsiders are told the same: {answers:?}");
         assert!(answers[0].is(Code::LoginRefused));
         assert!(enter(&server, "keyed", &known).await.is_ok());
+    });
+}
+
+/// One signature for many logins is for each of them at its own place and on its own connection.
+#[test]
+fn a_signature_for_many_logins_is_for_each_at_its_place_alone() {
+    let server = server();
+    let Proof::Key(signer) = own_key(&server.path("id_ed25519")) else {
+        panic!("no key")
+    };
+    runtime().block_on(async {
+        // The connection back, where the login is refused.
+        let refused = async |connection: Connection, signed: Claimed| {
+            let no_code = || Err(ClientError::new(Code::CodeWanted, "no code"));
+            connection
+                .enter("keyed", &Proof::Claimed(signed), false, no_code)
+                .await
+                .err()
+                .map(|(connection, error)| {
+                    assert!(error.is(Code::LoginRefused), "{error}");
+                    connection.unwrap()
+                })
+        };
+        let mut connections = Vec::new();
+        for _ in 0..3 {
+            connections.push(reach(&server).await);
+        }
+        let claimed: Vec<Claimed> = connections
+            .iter()
+            .map(|connection| connection.claim("keyed", false).unwrap())
+            .collect();
+        assert!(claimed.iter().all(|claimed| claimed.may_share));
+        let texts: Vec<String> = claimed
+            .iter()
+            .map(|claimed| claimed.text().to_owned())
+            .collect();
+        let signatures = signer.sign_all(&texts).unwrap();
+        let place = |at: usize| signatures[at].gathered.clone().unwrap();
+        let with = |at: usize, gathered: Option<Gathered>| {
+            claimed[at].clone().signed(KeySignature {
+                signature: signatures[at].signature.clone(),
+                gathered,
+            })
+        };
+
+        // Each at its own place.
+        let (third, second) = (connections.pop().unwrap(), connections.pop().unwrap());
+        let first = connections.pop().unwrap();
+        assert!(refused(first, with(0, Some(place(0)))).await.is_none());
+        // Another's place, and then its own.
+        let third = refused(third, with(2, Some(place(1)))).await.unwrap();
+        assert_eq!(last_refusal(&server), "an SSH signature that does not fit");
+        assert!(refused(third, with(2, Some(place(2)))).await.is_none());
+        // None at all: it is no signature of this login alone.
+        let second = refused(second, with(1, None)).await.unwrap();
+        let namespace = "an SSH signature for another namespace";
+        assert_eq!(last_refusal(&server), namespace);
+        // Another's login, at its own place: it is for another connection.
+        let other = refused(second, with(0, Some(place(0)))).await.unwrap();
+        assert!(last_refusal(&server).contains("another "));
+        assert!(refused(other, with(1, Some(place(1)))).await.is_none());
+
+        // A signature of one login alone has no place among others.
+        let connection = reach(&server).await;
+        let alone = connection.claim("keyed", false).unwrap();
+        let signature = signer.sign(alone.text()).unwrap();
+        let moved = alone.clone().signed(KeySignature {
+            signature: signature.clone(),
+            gathered: Some(place(0)),
+        });
+        let connection = refused(connection, moved).await.unwrap();
+        assert_eq!(last_refusal(&server), namespace);
+        let own = alone.signed(KeySignature {
+            signature,
+            gathered: None,
+        });
+        assert!(refused(connection, own).await.is_none());
     });
 }
 

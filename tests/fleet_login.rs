@@ -2,8 +2,13 @@
 
 mod common;
 
-use common::{Cmd, Machines, PASSWORD, Server, begun_by, hash_of, stderr, stdout, totp, typed_to};
-use std::process::Command;
+use common::{
+    Cmd, Machines, PASSWORD, Server, TouchedAgent, begun_by, client_in, hash_of, stderr, stdout,
+    totp, typed_to, write,
+};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Two or more machines that nobody can log in to without being asked.
@@ -153,7 +158,7 @@ fn each_user_is_asked_for_once() {
         text.replace(&table, &format!("{table}user = \"bob\"\n"))
     };
     let text = of_bob(of_bob(text, "web3"), "web4");
-    common::write(&machines.path().join("client.toml"), &text, 0o600);
+    write(&machines.path().join("client.toml"), &text, 0o600);
     let mut prompts = Vec::new();
     let (done, shown) = at_a_terminal(&machines.client(&["login", "web[1-4]"]), |shown| {
         let last = shown.rsplit("password of ").next().unwrap();
@@ -199,4 +204,120 @@ fn each_host_that_wants_a_code_asks_for_its_own() {
     assert!(done, "{shown}");
     prompts.sort();
     assert_eq!(prompts, ["password", "web1", "web2", "web3"], "{shown}");
+}
+
+/// One daemon behind many addresses, and a user of it with a FIDO key.
+struct Touched {
+    server: Server,
+    agent: TouchedAgent,
+    _folder: tempfile::TempDir,
+}
+
+impl Touched {
+    /// `listed` is whether the key is the user's.
+    fn new(listed: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = TouchedAgent::begin(folder.path());
+        let keys = match listed {
+            true => format!("ssh_keys = [\"{}\"]", agent.line),
+            false => "password = \"{hash}\"".into(),
+        };
+        let server = Server::new()
+            .without_listeners()
+            .server("listen = [\"0.0.0.0:0\"]")
+            .command(Cmd::sh("check", "echo well", &[]))
+            .role("all", &["*"])
+            .user_with("alice", &["all"], &keys)
+            .start();
+        let pin = stdout(&server.ordaind(&["fingerprint"]));
+        let text = format!(
+            "[defaults]\nuser = \"alice\"\n[hosts.\"127.0.*\"]\nport = {}\npin = \"{}\"\n",
+            server.port,
+            pin.trim()
+        );
+        write(&server.path("touched.toml"), &text, 0o600);
+        Self {
+            server,
+            agent,
+            _folder: folder,
+        }
+    }
+
+    /// The client's words, with nobody to ask.
+    fn ordain(&self, words: &[&str]) -> Output {
+        let mut client = client_in(&self.server.path(""), "touched.toml");
+        client.args(words).env("SSH_AUTH_SOCK", &self.agent.socket);
+        begun_by(&["setsid", "--wait"], &client).output().unwrap()
+    }
+
+    fn logins(&self, outcome: &str) -> Vec<Value> {
+        let mut logins = self.server.records("login");
+        logins.retain(|login| login["outcome"] == outcome);
+        logins
+    }
+}
+
+/// Whoever has to touch their key for each login touches it once for all of them.
+#[test]
+fn a_key_is_touched_once_for_twenty_hosts() {
+    let touched = Touched::new(true);
+    let output = touched.ordain(&["run", "--fold", "127.0.0.[1-20]", "check"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("127.0.0.[1-20] (20) exit 0"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(touched.agent.touched(), 1, "{}", stderr(&output));
+
+    // Each has its own place under the one signature, and the trail proves it.
+    let logins = touched.logins("accepted");
+    assert_eq!(logins.len(), 20);
+    let signature = &logins[0]["key_signature"];
+    assert!(signature.is_string());
+    let places: BTreeSet<u64> = logins
+        .iter()
+        .map(|login| {
+            assert_eq!(login["gathered_count"], 20, "{login}");
+            assert_eq!(login["key_signature"], *signature, "{login}");
+            login["gathered_index"].as_u64().unwrap()
+        })
+        .collect();
+    assert_eq!(places, (0..20).collect());
+    let verified = touched.server.ordaind(&["audit", "verify"]);
+    assert!(verified.status.success(), "{}", stderr(&verified));
+
+    // What is kept by one touch asks for none later.
+    let output = touched.ordain(&["login", "127.0.0.[1-20]"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let output = touched.ordain(&["run", "--quiet", "127.0.0.[1-20]", "check"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(touched.agent.touched(), 2);
+}
+
+/// What one host alone is told is what it always was.
+#[test]
+fn a_login_at_one_host_has_a_signature_of_its_own() {
+    let touched = Touched::new(true);
+    for set in ["127.0.0.1", "127.0.0.[1-1]"] {
+        let output = touched.ordain(&["run", set, "check"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    assert_eq!(touched.agent.touched(), 2);
+    for login in touched.logins("accepted") {
+        assert!(login["key_signature"].is_string(), "{login}");
+        assert!(login.get("gathered_index").is_none(), "{login}");
+    }
+}
+
+/// One signature for all does not mean that all are told it: the first is tried before the others.
+#[test]
+fn a_key_that_the_first_host_refuses_is_told_to_no_other() {
+    let touched = Touched::new(false);
+    let output = touched.ordain(&["run", "127.0.0.[1-5]", "check"]);
+    assert!(!output.status.success());
+    let said = stderr(&output);
+    assert!(said.contains("4 not started: 127.0.0."), "{said}");
+    assert_eq!(touched.agent.touched(), 1, "{said}");
+    assert_eq!(touched.logins("refused").len(), 1);
 }

@@ -115,6 +115,7 @@ impl Raw {
             signed,
             password: PASSWORD.into(),
             key_signature: String::new(),
+            gathered: None,
             code: String::new(),
         };
 

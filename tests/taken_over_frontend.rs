@@ -225,6 +225,7 @@ fn empty_login(connection: u64) -> ToMonitor {
         signature: String::new(),
         password: SecretValue::default(),
         key_signature: String::new(),
+        gathered: None,
         code: SecretValue::default(),
         exporter: None,
     }
@@ -292,6 +293,7 @@ impl Monitor {
             signature,
             password: SecretValue(common::PASSWORD.into()),
             key_signature: String::new(),
+            gathered: None,
             code: SecretValue::default(),
             exporter: None,
         };
@@ -878,6 +880,7 @@ async fn a_socket_that_is_none_logs_nobody_in(monitor: &mut Monitor) -> Result<(
         signature: String::new(),
         password: SecretValue(common::PASSWORD.into()),
         key_signature: String::new(),
+        gathered: None,
         code: SecretValue::default(),
         exporter: None,
     };

@@ -15,6 +15,7 @@ use std::process::Command;
 fn corpus() -> Vec<(&'static str, Vec<String>)> {
     [
         by_whoever_has_the_key(),
+        gathered(),
         talked(),
         approved(),
         without_the_key(),
@@ -79,6 +80,59 @@ fn by_whoever_has_the_key() -> Vec<(&'static str, Vec<String>)> {
         (
             "bad-run-without-request",
             changed(&|records| drop(records.remove(RUN))),
+        ),
+    ]
+}
+
+/// Trails with a login that shares an SSH key's signature with others.
+fn gathered() -> Vec<(&'static str, Vec<String>)> {
+    let honest = || {
+        let mut carol = Client::new("carol", 4, 14);
+        let mut login = carol.login(4, "many", json!({}));
+        let mut asks = carol.request(13, json!({ "verb": "runs" }), json!({}));
+        let mut records = beginning();
+        for record in [&mut login, &mut asks] {
+            record.insert("time".into(), records[records.len() - 1]["time"].clone());
+        }
+        records.extend([login, asks]);
+        records
+    };
+    let at = honest().len() - 2;
+    let changed = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let mut records = honest();
+        change(&mut records[at]);
+        chained(&records)
+    };
+    let says = |field: &'static str, value: Value| {
+        changed(&|login| drop(login.insert(field.into(), value.clone())))
+    };
+    vec![
+        ("good-gathered", chained(&honest())),
+        (
+            "bad-gathered-another-place",
+            says("gathered_index", json!(3)),
+        ),
+        ("bad-gathered-beyond", says("gathered_index", json!(5))),
+        ("bad-gathered-fewer", says("gathered_count", json!(4))),
+        ("bad-gathered-more", says("gathered_count", json!(6))),
+        (
+            "bad-gathered-shorter",
+            changed(&|login| {
+                let path = login["gathered_path"].as_str().unwrap()[..44].to_owned();
+                login.insert("gathered_path".into(), json!(path));
+            }),
+        ),
+        (
+            "bad-gathered-elsewhere",
+            says("gathered_path", json!("A".repeat(128))),
+        ),
+        (
+            "bad-gathered-in-part",
+            changed(&|login| drop(login.remove("gathered_count"))),
+        ),
+        (
+            "bad-gathered-alone",
+            changed(&|login| login.retain(|field, _| !field.starts_with("gathered"))),
         ),
     ]
 }

@@ -2,7 +2,7 @@
 //! key too.
 
 use super::*;
-use crate::credential::{Purpose, SessionKey, SessionPublic, SshPublic, blob, to_sign};
+use crate::credential::{Gathering, Purpose, SessionKey, SessionPublic, SshPublic, Statement};
 use crate::ids::{RequestId, RunId, SessionId};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Map, Value, json};
@@ -79,7 +79,8 @@ pub(super) fn walked(lines: &[String], part: bool) -> Report {
         match by {
             SignedBy::Login(key) => session(key, Purpose::Login),
             SignedBy::Request(key) => session(key, Purpose::Request),
-            SignedBy::SshKey(fingerprint) => SshPublic::signer(text, signature)
+            SignedBy::SshKey(fingerprint, place) => Statement::with(text, place)
+                .and_then(|what| SshPublic::says(&what, signature))
                 .is_ok_and(|signer| signer.fingerprint() == fingerprint),
         }
     };
@@ -126,6 +127,11 @@ impl Client {
         method: &str,
         with: Value,
     ) -> Map<String, Value> {
+        // Many by one signature are a way to use an SSH key, and no method of their own.
+        let (method, many) = match method {
+            "many" => ("ssh-key", true),
+            method => (method, false),
+        };
         self.connection = connection;
         let public = self.key.public();
         let mut text = json!({
@@ -146,8 +152,11 @@ impl Client {
             "signed": signed.clone(),
         }));
         if method == "ssh-key" {
-            let (by, signature) = by_ssh_key(&signed);
-            record.extend(object(json!({ "by": by, "key_signature": signature })));
+            let (by, proof) = match many {
+                false => by_ssh_key(&Statement::login(&signed)),
+                true => gathered(&signed, &mut record),
+            };
+            record.extend(object(json!({ "by": by, "key_signature": proof })));
             self.by = by;
         }
         if !self.kept.is_null() {
@@ -185,8 +194,19 @@ impl Client {
     }
 }
 
-/// The fingerprint of an SSH key, and its signature of a login's text.
-fn by_ssh_key(text: &str) -> (String, String) {
+/// The fingerprint of an SSH key, and its signature for a login among others; the record says where
+/// it stands among them.
+fn gathered(text: &str, record: &mut Map<String, Value>) -> (String, String) {
+    let all = Gathering::of(&["one", "two", text, "four", "five"]).unwrap();
+    let place = all.place(2).unwrap();
+    record.extend(object(json!({
+        "gathered_index": place.index, "gathered_count": place.count, "gathered_path": place.path,
+    })));
+    by_ssh_key(&Statement::logins(&all))
+}
+
+/// The fingerprint of an SSH key, and its signature of what is said.
+fn by_ssh_key(what: &Statement) -> (String, String) {
     let string = |bytes: &[u8]| {
         let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
         [&length[..], bytes].concat()
@@ -195,9 +215,9 @@ fn by_ssh_key(text: &str) -> (String, String) {
     let kind = string(b"ssh-ed25519");
     let key = [kind.clone(), string(pair.public_key().as_ref())].concat();
     let key = SshPublic::of_bytes(&key).unwrap();
-    let signature = pair.sign(&to_sign(text).unwrap());
+    let signature = pair.sign(&what.to_sign().unwrap());
     let raw = [kind, string(signature.as_ref())].concat();
-    (key.fingerprint(), blob(&key, &raw))
+    (key.fingerprint(), what.blob(&key, &raw))
 }
 
 pub(super) fn object(value: Value) -> Map<String, Value> {
@@ -393,7 +413,7 @@ pub(super) fn whole() -> Records {
             json!({}),
         ),
         object(json!({ "kind": "logout", "session": bob.session, "user": "bob" })),
-        carol.login(6, "password", json!({})),
+        carol.login(6, "many", json!({})),
         carol.request(13, json!({ "verb": "runs" }), json!({})),
         carol.request(14, deploy(4).0, deploy(4).1),
         object(json!({ "kind": "start", "run": run(4), "pid": 72 })),

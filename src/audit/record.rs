@@ -267,6 +267,15 @@ pub enum What<'a> {
         /// The SSH key's signature of the text: SSHSIG, base64.
         #[serde(skip_serializing_if = "Option::is_none")]
         key_signature: Option<&'a str>,
+        /// Where that signature is for many logins: the number of this one among them, from 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gathered_index: Option<u32>,
+        /// How many logins the signature is for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gathered_count: Option<u32>,
+        /// The hashes beside the way from this login's text to what was signed, base64.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gathered_path: Option<&'a str>,
     },
     /// A session has ended.
     Logout {

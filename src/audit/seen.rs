@@ -1,6 +1,7 @@
 //! What a line of the trail says, and what the text says that a user has signed.
 
 use super::chain::NEVER;
+use crate::protocol::Gathered;
 use crate::verb::Arguments;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -90,6 +91,12 @@ pub(super) struct Seen<'l> {
     pub signature: Cow<'l, str>,
     #[serde(borrow, default)]
     pub key_signature: Option<Cow<'l, str>>,
+    #[serde(default)]
+    pub gathered_index: Option<u32>,
+    #[serde(default)]
+    pub gathered_count: Option<u32>,
+    #[serde(borrow, default)]
+    pub gathered_path: Option<Cow<'l, str>>,
 }
 
 impl<'l> Seen<'l> {
@@ -99,6 +106,29 @@ impl<'l> Seen<'l> {
             let numbers = [seen.seq, seen.expected, seen.first, seen.last];
             numbers.into_iter().all(|number| number < NEVER)
         })
+    }
+}
+
+impl Seen<'_> {
+    /// Where a login stands among those that share its SSH key's signature; nothing where it stands
+    /// alone.
+    ///
+    /// # Errors
+    /// The record says only a part of it.
+    pub fn gathered(&self) -> Result<Option<Gathered>, ()> {
+        match (
+            self.gathered_index,
+            self.gathered_count,
+            &self.gathered_path,
+        ) {
+            (None, None, None) => Ok(None),
+            (Some(index), Some(count), Some(path)) => Ok(Some(Gathered {
+                index,
+                count,
+                path: path.to_string(),
+            })),
+            _ => Err(()),
+        }
     }
 }
 

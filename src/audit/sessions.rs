@@ -7,7 +7,7 @@ use super::report::{Page, Report};
 use super::seen::{Seen, SignedLogin, SignedRequest};
 use crate::ids::SessionId;
 use crate::limits;
-use crate::protocol::Code;
+use crate::protocol::{Code, Gathered};
 use std::collections::{HashMap, HashSet};
 
 /// Who is said to have signed a text.
@@ -17,8 +17,9 @@ pub enum SignedBy<'s> {
     Login(&'s str),
     /// A session's key, by its base64, the text of a request.
     Request(&'s str),
-    /// An SSH key, by its fingerprint, the text of a login.
-    SshKey(&'s str),
+    /// An SSH key, by its fingerprint, the text of a login, which may stand among others that the same
+    /// signature is for.
+    SshKey(&'s str, Option<&'s Gathered>),
 }
 
 /// Verifies a signature: who is said to have made it, the text, the signature.
@@ -143,9 +144,15 @@ impl<'v> Sessions<'v> {
         if seen.method == "password" && seen.by != "password" {
             page.fault("is a login by password, but says that something else proved it");
         }
+        let Ok(gathered) = seen.gathered() else {
+            return page.fault("says only a part of where it stands among many logins");
+        };
+        if gathered.is_some() && !by_ssh_key {
+            page.fault("stands among logins that share an SSH key's signature, and has none");
+        }
         if let (Some(verifies), Some(signature)) = (self.verifies, &seen.key_signature)
             && !verifies(
-                SignedBy::SshKey(&seen.by),
+                SignedBy::SshKey(&seen.by, gathered.as_ref()),
                 seen.signed.as_deref().unwrap_or_default(),
                 signature,
             )

@@ -101,7 +101,15 @@ pub const UNSEEN: &[Unseen] = &[
     ),
     unseen(
         "`login`, refused",
-        &["by", "kept", "signature", "key_signature"],
+        &[
+            "by",
+            "kept",
+            "signature",
+            "key_signature",
+            "gathered_index",
+            "gathered_count",
+            "gathered_path",
+        ],
         &["added"],
         "",
     ),

@@ -6,11 +6,11 @@ use super::connection::{Connection, expect};
 use super::early::{Early, Leaving};
 use super::kept::Kept;
 use super::session::{Known, Session};
-use super::signer::Signer;
+use super::signer::{KeySignature, Signer};
 use crate::credential::{Purpose, SessionKey};
 use crate::encoding::base64;
 use crate::ids::SessionId;
-use crate::protocol::{Code, Kind, LoggedIn, Login, LoginText, Method, Phase, VERSION};
+use crate::protocol::{Code, GATHERED, Kind, LoggedIn, Login, LoginText, Method, Phase, VERSION};
 use crate::secret::Secret;
 use std::sync::Arc;
 
@@ -21,8 +21,34 @@ pub enum Proof {
     Password(Secret),
     /// An SSH key.
     Key(Signer),
+    /// A login on this very connection, with an SSH key's signature that was made before.
+    Claimed(Claimed),
     /// A login that was kept.
     Kept(Kept),
+}
+
+/// A login by an SSH key, made for one connection; the key's signature comes to it from outside.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    key: Arc<SessionKey>,
+    login: Login,
+    /// Whether the server takes a signature that is for other logins, too.
+    pub may_share: bool,
+}
+
+impl Claimed {
+    /// What the SSH key must sign.
+    pub fn text(&self) -> &str {
+        &self.login.signed
+    }
+
+    /// The same with the SSH key's signature.
+    #[must_use]
+    pub fn signed(mut self, signature: KeySignature) -> Self {
+        self.login.key_signature = signature.signature;
+        self.login.gathered = signature.gathered;
+        self
+    }
 }
 
 /// A user who is in.
@@ -44,6 +70,13 @@ fn may_be_tried_again(error: &ClientError) -> bool {
     ]
     .iter()
     .any(|code| error.is(*code))
+}
+
+/// The key of a session that begins.
+fn session_key() -> Result<Arc<SessionKey>, ClientError> {
+    let key = SessionKey::generate();
+    key.map(Arc::new)
+        .map_err(|fault| ClientError::new(Code::Internal, fault))
 }
 
 /// What a login says, and what goes with it.
@@ -93,14 +126,15 @@ impl Connection {
     ) -> Result<Entered, (Option<Self>, ClientError)> {
         let key = match proof {
             Proof::Kept(kept) => kept.key.clone(),
-            _ => match SessionKey::generate() {
-                Ok(key) => Arc::new(key),
-                Err(fault) => return Err((Some(self), ClientError::new(Code::Internal, fault))),
+            Proof::Claimed(claimed) => claimed.key.clone(),
+            Proof::Password(_) | Proof::Key(_) => match session_key() {
+                Ok(key) => key,
+                Err(error) => return Err((Some(self), error)),
             },
         };
         let (method, session) = match proof {
             Proof::Password(_) => (Method::Password, None),
-            Proof::Key(_) => (Method::SshKey, None),
+            Proof::Key(_) | Proof::Claimed(_) => (Method::SshKey, None),
             Proof::Kept(kept) => (Method::Kept, Some(kept.id)),
         };
         let leaving = self.leaving(&key);
@@ -136,6 +170,27 @@ impl Connection {
             }
             Err(error) => Err((None, error)),
         }
+    }
+
+    /// A login by an SSH key on this connection, which the key has not signed yet. Many of them, each
+    /// for its own server, may share one signature ([`Signer::sign_all`]).
+    ///
+    /// # Errors
+    /// [`Code::Internal`]: no session key could be made.
+    pub fn claim(&self, user: &str, keep: bool) -> Result<Claimed, ClientError> {
+        let key = session_key()?;
+        let claim = Claim {
+            method: Method::SshKey,
+            session: None,
+            key: &key,
+            keep,
+            leaving: None,
+        };
+        Ok(Claimed {
+            login: self.signed(user, &claim)?,
+            key,
+            may_share: self.features.iter().any(|feature| feature == GATHERED),
+        })
     }
 
     /// The session that the server has agreed to, with its next request's number.
@@ -210,13 +265,16 @@ impl Connection {
         proof: Option<&Proof>,
         code: impl FnMut() -> Result<String, ClientError>,
     ) -> Result<(SessionId, Option<u64>), ClientError> {
-        let mut login = self.signed(user, claim)?;
+        let mut login = match proof {
+            Some(Proof::Claimed(claimed)) => claimed.login.clone(),
+            _ => self.signed(user, claim)?,
+        };
         match proof {
             Some(Proof::Password(password)) => login.password = password.expose().to_owned(),
             Some(Proof::Key(signer)) => {
                 login.key_signature = key_signature(signer, &login.signed).await?;
             }
-            Some(Proof::Kept(_)) | None => {}
+            Some(Proof::Kept(_) | Proof::Claimed(_)) | None => {}
         }
 
         let frame = claim.leaving.map(|leaving| &leaving.frame);
@@ -261,6 +319,7 @@ impl Connection {
             signed,
             password: String::new(),
             key_signature: String::new(),
+            gathered: None,
             code: String::new(),
         })
     }

@@ -6,9 +6,9 @@
 //! ever; what it answers is bounded and checked.
 
 use super::ClientError;
-use crate::credential::{SshPrivate, SshPublic, blob, to_sign};
-use crate::limits::{AGENT, AGENT_ANSWER};
-use crate::protocol::Code;
+use crate::credential::{Gathering, SshPrivate, SshPublic, Statement};
+use crate::limits::{AGENT, AGENT_ANSWER, GATHERED};
+use crate::protocol::{Code, Gathered};
 use ssh_encoding::{Decode, Encode, Reader};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -189,22 +189,63 @@ impl Signer {
     /// # Errors
     /// [`Code::Identity`]: no signature, or one that is not this key's over this text.
     pub fn sign(&self, text: &str) -> Result<String, ClientError> {
+        self.says(&Statement::login(text))
+    }
+
+    /// One signature for the logins of all these texts: what each of them has of it, in their order.
+    /// One alone has a signature as [`Self::sign`] makes it. Blocks as that does.
+    ///
+    /// # Errors
+    /// What [`Self::sign`] says; and that there are more than one signature may be for.
+    pub fn sign_all(&self, texts: &[String]) -> Result<Vec<KeySignature>, ClientError> {
+        if let [text] = texts {
+            let alone = |signature| {
+                vec![KeySignature {
+                    signature,
+                    gathered: None,
+                }]
+            };
+            return self.sign(text).map(alone);
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let all = Gathering::of(&texts).ok_or_else(|| {
+            let text = format!("one signature is for 2 to {GATHERED} logins");
+            ClientError::new(Code::Identity, text)
+        })?;
+        let signature = self.says(&Statement::logins(&all))?;
+        let each = |index| KeySignature {
+            signature: signature.clone(),
+            gathered: all.place(index),
+        };
+        Ok((0..texts.len()).map(each).collect())
+    }
+
+    fn says(&self, what: &Statement) -> Result<String, ClientError> {
         let fault = |why: String| ClientError::new(Code::Identity, why);
-        let data = to_sign(text).map_err(fault)?;
+        let data = what.to_sign().map_err(fault)?;
         let raw = match self {
             Self::Agent(agent, key) => agent.sign(key, &data)?,
             Self::Own(key) => key.sign(&data).map_err(fault)?,
         };
 
-        let signature = blob(self.public(), &raw);
+        let signature = what.blob(self.public(), &raw);
 
         // What an agent signs is looked at before it goes anywhere.
-        match SshPublic::signer(text, &signature) {
+        match SshPublic::says(what, &signature) {
             Ok(signer) if signer.is(self.public()) => Ok(signature),
             Ok(_) => Err(fault("the SSH agent has signed with another key".into())),
             Err(why) => Err(fault(format!("the SSH agent gave {why}"))),
         }
     }
+}
+
+/// An SSH key's signature, as a login brings it.
+#[derive(Debug, Clone)]
+pub struct KeySignature {
+    /// The SSHSIG, base64.
+    pub signature: String,
+    /// Where the login stands among those that share it; nothing where it is this login's own.
+    pub gathered: Option<Gathered>,
 }
 
 #[cfg(test)]

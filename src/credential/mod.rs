@@ -1,6 +1,7 @@
 //! What proves an identity: password hashes, session keys, SSH keys, one-time codes; and random
 //! bytes.
 
+mod gathered;
 mod password;
 mod session;
 mod ssh;
@@ -10,11 +11,12 @@ mod ssh_private;
 mod ssh_signed;
 pub mod totp;
 
+pub use gathered::Gathering;
 pub use password::{COST, Cost, Hash, forget_memory, hash_password};
 pub use session::{Purpose, SessionKey, SessionPublic, session_id};
 pub use ssh::SshPublic;
 pub use ssh_private::{PrivateFault, SshPrivate};
-pub use ssh_signed::{blob, to_sign};
+pub use ssh_signed::{Statement, blob, to_sign};
 
 use serde::{Deserialize, Serialize};
 

@@ -135,6 +135,14 @@ impl SshPublic {
         matches!(self.key, KeyData::Rsa(_))
     }
 
+    /// Whether the key is a FIDO key, which somebody has to touch for each signature.
+    pub const fn is_touched(&self) -> bool {
+        matches!(
+            self.key,
+            KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_)
+        )
+    }
+
     /// `SHA256:…`, as `ssh-keygen -l` prints it.
     pub fn fingerprint(&self) -> String {
         self.key.fingerprint(HashAlg::Sha256).to_string()

@@ -1,10 +1,11 @@
 //! Signatures of SSH keys as `ssh-keygen -Y sign` makes them (SSHSIG, OpenSSH's PROTOCOL.sshsig and
 //! PROTOCOL.u2f), verified by aws-lc like every other. Each is accepted in one encoding only.
 
+use super::gathered::{Gathering, signed_at};
 use super::sha256;
 use super::ssh::{Curve, SshPublic};
 use crate::encoding::{base64, unbase64_any};
-use crate::protocol::{LOGIN_CONTEXT, SSH_NAMESPACE};
+use crate::protocol::{Gathered, LOGIN_CONTEXT, LOGINS_CONTEXT, LOGINS_NAMESPACE, SSH_NAMESPACE};
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
     ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey,
@@ -19,46 +20,105 @@ const MOST: usize = 3072;
 /// The flag of a FIDO signature that says that somebody touched the key (WebAuthn's UP).
 const USER_PRESENT: u8 = 1;
 
-/// What an SSH key signs to prove a login: SSHSIG's envelope (namespace, SHA-512) around the
-/// login's text.
+/// What an SSH key says with a signature: that one login is meant, or many.
+pub struct Statement {
+    namespace: &'static str,
+    message: Vec<u8>,
+}
+
+impl Statement {
+    /// The login of this text.
+    pub fn login(text: &str) -> Self {
+        Self {
+            namespace: SSH_NAMESPACE,
+            message: [LOGIN_CONTEXT, text.as_bytes()].concat(),
+        }
+    }
+
+    /// All of these logins.
+    pub fn logins(all: &Gathering) -> Self {
+        Self::counted(&all.signed())
+    }
+
+    /// The login of this text, which stands among others where a place is given.
+    ///
+    /// # Errors
+    /// Why no text stands at such a place.
+    pub fn with(text: &str, place: Option<&Gathered>) -> Result<Self, &'static str> {
+        Ok(match place {
+            None => Self::login(text),
+            Some(place) => Self::counted(&signed_at(text, place)?),
+        })
+    }
+
+    fn counted(root: &[u8]) -> Self {
+        Self {
+            namespace: LOGINS_NAMESPACE,
+            message: [LOGINS_CONTEXT, root].concat(),
+        }
+    }
+
+    /// What the key signs: SSHSIG's envelope (namespace, SHA-512) around what is said.
+    ///
+    /// # Errors
+    /// Never for a namespace that is not empty; the crate's signature says so.
+    pub fn to_sign(&self) -> Result<Vec<u8>, String> {
+        self.enveloped(HashAlg::Sha512)
+            .map_err(|fault| fault.to_string())
+    }
+
+    fn enveloped(&self, hash: HashAlg) -> ssh_key::Result<Vec<u8>> {
+        SshSig::signed_data(self.namespace, hash, &self.message)
+    }
+
+    /// An SSHSIG, base64, of a raw signature: what stands between the two lines of `ssh-keygen -Y
+    /// sign`.
+    pub fn blob(&self, key: &SshPublic, raw: &[u8]) -> String {
+        let mut blob = b"SSHSIG".to_vec();
+
+        // Writing into memory fails for lengths beyond 4 GiB only.
+        let _ = 1u32.encode(&mut blob);
+        let _ = key.bytes().encode(&mut blob);
+        for part in [self.namespace.as_bytes(), b"", b"sha512", raw] {
+            let _ = part.encode(&mut blob);
+        }
+        base64(&blob)
+    }
+}
+
+/// What an SSH key signs to prove a login with a signature of its own.
 ///
 /// # Errors
-/// Never for a namespace that is not empty; the crate's signature says so.
+/// What [`Statement::to_sign`] says.
 pub fn to_sign(text: &str) -> Result<Vec<u8>, String> {
-    SshSig::signed_data(SSH_NAMESPACE, HashAlg::Sha512, &message(text))
-        .map_err(|fault| fault.to_string())
+    Statement::login(text).to_sign()
 }
 
-fn message(text: &str) -> Vec<u8> {
-    [LOGIN_CONTEXT, text.as_bytes()].concat()
-}
-
-/// An SSHSIG, base64, of a raw signature: what stands between the two lines of `ssh-keygen -Y
-/// sign`.
+/// The SSHSIG of one login, of a raw signature: [`Statement::blob`].
 pub fn blob(key: &SshPublic, raw: &[u8]) -> String {
-    let mut blob = b"SSHSIG".to_vec();
-
-    // Writing into memory fails for lengths beyond 4 GiB only.
-    let _ = 1u32.encode(&mut blob);
-    let _ = key.bytes().encode(&mut blob);
-    for part in [SSH_NAMESPACE.as_bytes(), b"", b"sha512", raw] {
-        let _ = part.encode(&mut blob);
-    }
-    base64(&blob)
+    Statement::login("").blob(key, raw)
 }
 
 impl SshPublic {
-    /// The key that has signed this login's text; whose it is, is for the caller to look up.
+    /// The key that has signed this login's text alone; whose it is, is for the caller to look up.
     ///
     /// # Errors
     /// Why the signature is worth nothing.
     pub fn signer(text: &str, signature: &str) -> Result<Self, &'static str> {
+        Self::says(&Statement::login(text), signature)
+    }
+
+    /// The key that says this with its signature.
+    ///
+    /// # Errors
+    /// Why the signature is worth nothing.
+    pub fn says(what: &Statement, signature: &str) -> Result<Self, &'static str> {
         if signature.len() > MOST {
             return Err("an SSH signature that is too long");
         }
         let bytes = unbase64_any(signature).ok_or("an SSH signature that is not base64")?;
         let parts = Parts::read(&bytes).ok_or("an SSH signature that is none")?;
-        if parts.namespace != SSH_NAMESPACE.as_bytes() {
+        if parts.namespace != what.namespace.as_bytes() {
             return Err("an SSH signature for another namespace");
         }
         let hash = match parts.hash.as_slice() {
@@ -69,7 +129,8 @@ impl SshPublic {
 
         let signer =
             Self::of_bytes(&parts.key).map_err(|_| "a key of a kind that is not accepted")?;
-        let signed = SshSig::signed_data(SSH_NAMESPACE, hash, &message(text))
+        let signed = what
+            .enveloped(hash)
             .map_err(|_| "an SSH signature without a hash")?;
         if signer.fits(&parts, &signed)? {
             Ok(signer)

@@ -7,8 +7,8 @@ use super::wire::{End, Frames, Link, Understood, failure, parse};
 use crate::ipc::{Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::mux::{Closed, Outbox};
 use crate::protocol::{
-    Code, EARLY, EVENTS, Frame, Hello, Kind, LoggedIn, Login, Phase, RESUME, STOPPING, VERSION,
-    WINDOW,
+    Code, EARLY, EVENTS, Frame, GATHERED, Hello, Kind, LoggedIn, Login, Phase, RESUME, STOPPING,
+    VERSION, WINDOW,
 };
 use crate::sys;
 use std::net::SocketAddr;
@@ -22,7 +22,9 @@ pub fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
     Hello {
         version: VERSION,
         software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
-        features: vec![RESUME.into(), EVENTS.into(), WINDOW.into(), EARLY.into()],
+        features: [RESUME, EVENTS, WINDOW, EARLY, GATHERED]
+            .map(String::from)
+            .to_vec(),
         nonce: Some(crate::encoding::base64(nonce)),
         instance: Some(shared.instance.clone()),
         now_ms: Some(sys::machine_ms()),
@@ -169,6 +171,7 @@ impl Entrance<'_> {
             signature: login.signature,
             password: SecretValue(login.password),
             key_signature: login.key_signature,
+            gathered: login.gathered,
             code: SecretValue(login.code),
             exporter: greeting.exporter,
         };

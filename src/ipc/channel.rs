@@ -226,6 +226,7 @@ pub fn read<M: DeserializeOwned>(bytes: &[u8]) -> Result<(M, Vec<Name>), Channel
 mod tests {
     use super::*;
     use crate::ipc::{SecretValue, ToMonitor};
+    use crate::protocol::Gathered;
     use proptest::prelude::*;
 
     #[tokio::test]
@@ -238,6 +239,11 @@ mod tests {
             signature: "y".into(),
             password: SecretValue("z".into()),
             key_signature: "k".into(),
+            gathered: Some(Gathered {
+                index: 1,
+                count: 2,
+                path: "p".into(),
+            }),
             code: SecretValue::default(),
             exporter: Some([9; 32]),
         };

@@ -3,6 +3,7 @@
 use crate::exit::{Counts, End};
 use crate::ids::{ConnectionId, StreamId};
 use crate::policy::Network;
+use crate::protocol::Gathered;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -39,6 +40,8 @@ pub enum ToMonitor {
         password: SecretValue,
         /// The SSH key's signature, base64, or nothing.
         key_signature: String,
+        /// Where the login stands among those that share that signature.
+        gathered: Option<Gathered>,
         /// The one-time code, or nothing.
         code: SecretValue,
         /// The TLS exporter, by the frontend's word.

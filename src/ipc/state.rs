@@ -86,6 +86,7 @@ mod tests {
                 signature: text(),
                 password: SecretValue::default(),
                 key_signature: text(),
+                gathered: None,
                 code: SecretValue::default(),
                 exporter: None,
             },

@@ -135,6 +135,7 @@ fn of_login(
         signature,
         password,
         key_signature,
+        gathered,
         code,
         exporter,
         ..
@@ -155,6 +156,7 @@ fn of_login(
         signature,
         password,
         key_signature,
+        gathered,
         code,
         exporter,
     };

@@ -2,6 +2,7 @@
 //! and nobody types a password for forty hosts.
 
 use super::ask::{self, Wanted};
+use super::gatherer::Gatherer;
 use super::keys::{self, Candidate};
 use crate::client::{ClientError, Signer};
 use crate::protocol::Code;
@@ -9,6 +10,7 @@ use crate::secret::Secret;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard};
 
@@ -32,6 +34,8 @@ pub struct Answers {
     are_in: RefCell<HashSet<String>>,
     /// Whether each host has a password of its own.
     each: bool,
+    /// The logins at many hosts that wait for an SSH key's signature.
+    pub gatherer: Option<Rc<Gatherer>>,
     /// Whose question it is: one host asks at a time, by a login that is under way.
     question: Arc<Mutex<()>>,
 }
@@ -121,6 +125,7 @@ impl Answers {
     pub fn for_many() -> Self {
         Self {
             first: Some(Mutex::default()),
+            gatherer: Some(Rc::default()),
             ..Self::default()
         }
     }

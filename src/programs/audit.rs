@@ -7,7 +7,7 @@ use crate::audit::{
 };
 use crate::cli::{AuditFilter, AuditVerb};
 use crate::config;
-use crate::credential::{Purpose, SessionPublic, SshPublic};
+use crate::credential::{Purpose, SessionPublic, SshPublic, Statement};
 use crate::exit::Status;
 use crate::policy::Network;
 use serde_json::{Value, json};
@@ -138,7 +138,8 @@ fn verify(config: &Path, given: &[PathBuf], asked: &Asked) -> Result<Report, Str
         match by {
             SignedBy::Login(key) => session(key, Purpose::Login),
             SignedBy::Request(key) => session(key, Purpose::Request),
-            SignedBy::SshKey(fingerprint) => SshPublic::signer(text, signature)
+            SignedBy::SshKey(fingerprint, place) => Statement::with(text, place)
+                .and_then(|what| SshPublic::says(&what, signature))
                 .is_ok_and(|signer| signer.fingerprint() == fingerprint),
         }
     };
@@ -442,7 +443,7 @@ fn show(config: &Path, filter: &AuditFilter) -> Result<Status, String> {
 
 /// A record in a line: when, what, and its fields, but for signatures and the texts they are over.
 fn in_words(record: &Value) -> String {
-    const LEFT_OUT: [&str; 11] = [
+    const LEFT_OUT: [&str; 12] = [
         "time",
         "kind",
         "seq",
@@ -450,6 +451,7 @@ fn in_words(record: &Value) -> String {
         "signed",
         "signature",
         "key_signature",
+        "gathered_path",
         "session_key",
         "connection",
         "reported_by",

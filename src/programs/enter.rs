@@ -1,6 +1,7 @@
 //! Logging in: what proves who somebody is, in the order in which it costs them least; and logins
 //! that are kept.
 
+use super::ahead::{Ahead, may_be_kept, told_password};
 use super::answers::Password;
 use super::ask::{self, Wanted};
 use super::display::plain;
@@ -10,11 +11,12 @@ use super::output::announce;
 use super::target::Target;
 use super::{complain, say};
 use crate::cli::ClientArgs;
-use crate::client::{Agent, ClientError, Connection, Entered, Kept, Proof, Session};
+use crate::client::{
+    Agent, Claimed, ClientError, Connection, Entered, Kept, Proof, Session, Signer,
+};
 use crate::exit::{Human, Status};
 use crate::protocol::Code;
 use crate::verb::{EndSession, Ending, Invocation};
-use std::path::Path;
 use std::time::Duration;
 
 /// How often a connection may be told a proof.
@@ -158,16 +160,31 @@ async fn prove(
     connection: Connection,
     keep: bool,
 ) -> Result<Entered, ClientError> {
+    let ahead = Ahead::of(args, target, &connection, keep).await;
     let turn = target.answers.turn(&target.user).await?;
     target.is_first.set(turn.is_first());
-    let proving = proved(args, target, connection, keep);
-    let entered = match target.answers.are_for_many() {
-        true => answered(target, proving).await,
-        false => proving.await,
-    };
+    let entered = proved(args, target, (connection, ahead), keep).await;
     turn.came_to(entered.as_ref().err());
     target.question.take();
     entered
+}
+
+/// Tells a server a proof, and waits for its answer.
+async fn tell(
+    target: &Target,
+    connection: Connection,
+    proof: &Proof,
+    keep: bool,
+    code: impl FnMut() -> Result<String, ClientError>,
+) -> Result<Entered, (Option<Connection>, ClientError)> {
+    let entering = connection.enter(&target.user, proof, keep, code);
+    match target.answers.are_for_many() {
+        true => match answered(target, entering).await {
+            Ok(told) => told,
+            Err(late) => Err((None, late)),
+        },
+        false => entering.await,
+    }
 }
 
 /// Waits for a login at one host of many, the others of which wait for the first, for as long as
@@ -175,7 +192,7 @@ async fn prove(
 /// here meanwhile, so it is one tick at most.
 pub async fn answered<T>(
     target: &Target,
-    login: impl Future<Output = Result<T, ClientError>>,
+    login: impl Future<Output = T>,
 ) -> Result<T, ClientError> {
     const TICKS: u32 = 20;
     let time = target.options.timeout;
@@ -185,7 +202,7 @@ pub async fn answered<T>(
     while left > 0 {
         tokio::select! {
             biased;
-            entered = &mut login => return entered,
+            entered = &mut login => return Ok(entered),
             _ = ticks.tick() => left -= 1,
         }
     }
@@ -200,14 +217,10 @@ pub async fn answered<T>(
 async fn proved(
     args: &ClientArgs,
     target: &Target,
-    connection: Connection,
+    (connection, ahead): (Connection, Ahead),
     keep: bool,
 ) -> Result<Entered, ClientError> {
     let login = target.login();
-    let told_password = args.password_stdin || args.password_file.is_some();
-
-    // A login that is kept asks nothing; what was said on the command line goes before it.
-    let may_be_kept = !keep && !told_password && args.identity.is_none();
     let mut way_in = WayIn {
         args,
         target,
@@ -216,17 +229,23 @@ async fn proved(
         // One is for a password, where one can be asked for.
         tries: TRIES - usize::from(ask::possible()),
         keys: Keys::default(),
+        signed: ahead.signed,
     };
 
-    if may_be_kept && let Some(kept) = login.kept(way_in.connection.server_key())? {
+    if may_be_kept(args, keep)
+        && let Some(kept) = login.kept(way_in.connection.server_key())?
+    {
         match way_in.by_kept(kept, &login).await? {
             Tried::In(entered) => return Ok(entered),
             Tried::Refused(same) => way_in = *same,
         }
     }
 
-    if !told_password && let Some(file) = &target.identity {
-        return way_in.by_identity(file, &login).await;
+    if !told_password(args)
+        && let Some(file) = &target.identity
+    {
+        let signer = ahead.named.unwrap_or_else(|| target.answers.signer(file))?;
+        return way_in.by_identity(signer, &login).await;
     }
     let from_file = match (&target.password_file, args.password_stdin) {
         (_, true) => Some(target.answers.stdin()?),
@@ -237,7 +256,7 @@ async fn proved(
     if let Some(password) = from_file {
         return way_in.once(&Proof::Password(password)).await;
     }
-    way_in.keys = Keys::of(&login);
+    way_in.keys = ahead.keys.unwrap_or_else(|| Keys::of(&login));
     while way_in.tries > 0
         && let Some(key) = way_in.keys.candidates.pop_front()
     {
@@ -268,25 +287,43 @@ struct WayIn<'a> {
     tries: usize,
     /// The keys that nobody has named.
     keys: Keys,
+    /// A key's fingerprint, and the login that it has signed already.
+    signed: Option<(String, Result<Claimed, ClientError>)>,
 }
 
 impl<'a> WayIn<'a> {
+    /// A key as a proof: with a signature of its own here; for one host of many with one that others
+    /// may share.
+    async fn by_signer(&mut self, signer: Signer) -> Result<Proof, ClientError> {
+        let Some(gatherer) = &self.target.answers.gatherer else {
+            return Ok(Proof::Key(signer));
+        };
+        let fingerprint = signer.public().fingerprint();
+        let ahead = self.signed.take().filter(|(by, _)| *by == fingerprint);
+        let signed = match ahead {
+            Some((_, signed)) => signed?,
+            None => {
+                let login = self.connection.claim(&self.target.user, self.keep)?;
+                gatherer.signed(&signer, login, None).await?
+            }
+        };
+        Ok(Proof::Claimed(signed))
+    }
+
     /// A proof that nothing else follows.
     async fn once(self, proof: &Proof) -> Result<Entered, ClientError> {
         let (args, target) = (self.args, self.target);
-        self.connection
-            .enter(&target.user, proof, self.keep, || code(args, target))
-            .await
-            .map_err(|(_, error)| error)
+        tell(target, self.connection, proof, self.keep, || {
+            code(args, target)
+        })
+        .await
+        .map_err(|(_, error)| error)
     }
 
     /// A login that was kept.
     async fn by_kept(self, kept: Kept, login: &Login) -> Result<Tried<'a>, ClientError> {
-        match self
-            .connection
-            .enter(&self.target.user, &Proof::Kept(kept), false, no_code)
-            .await
-        {
+        let proof = Proof::Kept(kept);
+        match tell(self.target, self.connection, &proof, false, no_code).await {
             Ok(entered) => Ok(Tried::In(entered)),
             Err((Some(connection), error)) if error.is(Code::LoginRefused) => {
                 complain(
@@ -305,10 +342,10 @@ impl<'a> WayIn<'a> {
     }
 
     /// The key that was named.
-    async fn by_identity(self, file: &Path, login: &Login) -> Result<Entered, ClientError> {
-        let signer = self.target.answers.signer(file)?;
+    async fn by_identity(mut self, signer: Signer, login: &Login) -> Result<Entered, ClientError> {
         let fingerprint = signer.public().fingerprint();
-        let entered = self.once(&Proof::Key(signer)).await?;
+        let proof = self.by_signer(signer).await?;
+        let entered = self.once(&proof).await?;
         login.note(&fingerprint);
         Ok(entered)
     }
@@ -325,13 +362,16 @@ impl<'a> WayIn<'a> {
         };
 
         let fingerprint = signer.public().fingerprint();
-        match self
-            .connection
-            .enter(&target.user, &Proof::Key(signer), self.keep, || {
-                code(args, target)
-            })
-            .await
-        {
+        let outcome = match self.by_signer(signer).await {
+            Ok(proof) => {
+                tell(target, self.connection, &proof, self.keep, || {
+                    code(args, target)
+                })
+                .await
+            }
+            Err(error) => Err((Some(self.connection), error)),
+        };
+        match outcome {
             Ok(entered) => {
                 login.note(&fingerprint);
                 Ok(Tried::In(entered))
@@ -398,10 +438,7 @@ impl<'a> WayIn<'a> {
                 Err(error) => return Err(nobody(error)),
             };
             let proof = Proof::Password(password.clone());
-            match connection
-                .enter(&target.user, &proof, keep, || code(args, target))
-                .await
-            {
+            match tell(target, connection, &proof, keep, || code(args, target)).await {
                 Ok(entered) => {
                     target.answers.was_right(&target.user, &password);
                     login.note("password");

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod access;
+mod ahead;
 mod answers;
 mod ask;
 #[cfg(target_os = "linux")]
@@ -22,6 +23,7 @@ mod enter;
 mod faults;
 mod fleet;
 mod follow;
+mod gatherer;
 mod groups;
 mod home;
 #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@
 use super::answers::Answers;
 use super::ask::{self, Wanted};
 use super::display::plain;
+use super::gatherer::{Coming, Gatherer};
 use super::home::{KnownServers, Login};
 use super::output::announce;
 use super::trusts::{Pair, Said, Trusts};
@@ -41,6 +42,8 @@ pub struct Target {
     pub question: RefCell<Option<OwnedMutexGuard<()>>>,
     /// The key that the server has shown.
     pub server_key: Cell<Option<Fingerprint>>,
+    /// That it was reached and has not logged in, where many hosts may wait for one signature.
+    pub coming: Cell<Option<Coming>>,
     /// Whether all others wait for this login.
     pub is_first: Cell<bool>,
     /// The host that it means.
@@ -169,6 +172,7 @@ impl Target {
             destination: destination.clone(),
             answers: Rc::default(),
             question: RefCell::default(),
+            coming: Cell::default(),
             is_first: Cell::default(),
             server_key: Cell::default(),
             called,
@@ -194,6 +198,8 @@ impl Target {
     /// Reaches the server and makes sure of it. One that is met for the first time is agreed to
     /// first.
     pub async fn reach(&mut self, args: &ClientArgs) -> Result<Connection, ClientError> {
+        let gatherer = self.answers.gatherer.as_ref();
+        let coming = gatherer.map(Gatherer::comes);
         let connection = match connect(&self.options).await {
             // Only TLS says so here, before the server has said anything: its codes are not these.
             Err(error)
@@ -208,6 +214,7 @@ impl Target {
 
         let key = connection.server_key();
         self.server_key.set(Some(key));
+        self.coming.set(coming);
         if args.verbose {
             let settings = self.settings.as_deref().unwrap_or("no entry of its own");
             complain(&format!(

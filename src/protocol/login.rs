@@ -13,6 +13,12 @@ pub const SESSION_CONTEXT: &[u8] = b"ordain/1 session\0";
 /// here.
 pub const SSH_NAMESPACE: &str = "ordain";
 
+/// What an SSH key's signature of many logins begins with.
+pub const LOGINS_CONTEXT: &[u8] = b"ordain/1 logins\0";
+/// The namespace of such signatures: what is signed for one login is worth nothing for many, and the
+/// other way round.
+pub const LOGINS_NAMESPACE: &str = "ordain-logins";
+
 /// How a login is proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -43,9 +43,27 @@ pub struct Login {
     /// The SSHSIG over the text, base64, with the method `ssh-key`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key_signature: String,
+    /// Where this login stands among those that share the SSH key's signature; absent where the
+    /// signature is over this text alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gathered: Option<Gathered>,
     /// The one-time code, where a second factor is wanted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code: String,
+}
+
+/// Where a login stands among those that share one signature of an SSH key: the key has signed the
+/// root of a tree over the hashes of their texts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gathered {
+    /// The number of this login among them, from 0.
+    pub index: u32,
+    /// How many there are.
+    pub count: u32,
+    /// The hashes beside the way from this login's text to the root, from the text on, 32 bytes
+    /// each, base64.
+    pub path: String,
 }
 
 /// Payload of LOGGED_IN.

@@ -15,10 +15,13 @@ pub use frame::{
     header,
 };
 pub use local::{LocalFault, local_text, read_local};
-pub use login::{LOGIN_CONTEXT, LoginText, Method, SESSION_CONTEXT, SSH_NAMESPACE, read_login};
+pub use login::{
+    LOGIN_CONTEXT, LOGINS_CONTEXT, LOGINS_NAMESPACE, LoginText, Method, SESSION_CONTEXT,
+    SSH_NAMESPACE, read_login,
+};
 pub use message::{
-    Credit, Ended, Event, Failure, Goaway, Hello, LoggedIn, Login, Nothing, Open, Ping, Queued,
-    Resize, Started, read, write,
+    Credit, Ended, Event, Failure, Gathered, Goaway, Hello, LoggedIn, Login, Nothing, Open, Ping,
+    Queued, Resize, Started, read, write,
 };
 pub use receipt::{RECEIPT_CONTEXT, ReceiptText};
 pub use signed::{
@@ -40,6 +43,8 @@ pub const EVENTS: &str = "events";
 pub const STOPPING: &str = "stopping";
 /// The feature of HELLO that says: a request may leave with the login.
 pub const EARLY: &str = "early";
+/// The feature of HELLO that says: a login may share an SSH key's signature with others.
+pub const GATHERED: &str = "gathered";
 /// The feature of HELLO that says: this side knows windows of streams that grow.
 pub const WINDOW: &str = "window";
 /// Where the daemon listens unless told otherwise.

@@ -16,7 +16,7 @@ mod server;
 mod standard;
 mod words;
 
-pub use agent::RealAgent;
+pub use agent::{RealAgent, TouchedAgent};
 pub use builder::{Cmd, Setup, hash, hash_of, run_as};
 pub use client::{client_in, host, log_in, ran, trusting};
 pub use going::{DEADLINE, Going, bounded, in_time, last, whole};

@@ -143,6 +143,7 @@ fn record(
     let kept = session
         .and_then(|session| session.kept)
         .map(|kept| kept.to_string());
+    let gathered = session.and(judged.gathered.as_ref());
 
     state.record(&Record::now(What::Login {
         connection,
@@ -164,6 +165,9 @@ fn record(
         key_signature: session
             .map(|_| judged.key_signature.as_str())
             .filter(|signature| !signature.is_empty()),
+        gathered_index: gathered.map(|place| place.index),
+        gathered_count: gathered.map(|place| place.count),
+        gathered_path: gathered.map(|place| place.path.as_str()),
     }))
 }
 

@@ -5,7 +5,7 @@ use crate::ids::SessionId;
 use crate::ipc::SecretValue;
 use crate::monitor::access::Refused;
 use crate::monitor::session::Session;
-use crate::protocol::Method;
+use crate::protocol::{Gathered, Method};
 use crate::source::Source;
 use std::time::Duration;
 
@@ -19,10 +19,19 @@ pub struct Proof {
     pub password: SecretValue,
     /// The SSH key's signature, or nothing.
     pub key_signature: String,
+    /// Where the login stands among those that share that signature.
+    pub gathered: Option<Gathered>,
     /// The one-time code, or nothing.
     pub code: SecretValue,
     /// The TLS exporter, by the frontend's word.
     pub exporter: Option<[u8; 32]>,
+}
+
+impl Proof {
+    /// Whether anything of it is an SSH key's.
+    pub const fn by_a_key(&self) -> bool {
+        !self.key_signature.is_empty() || self.gathered.is_some()
+    }
 }
 
 /// What a proof must be bound to.
@@ -49,6 +58,8 @@ pub struct Judged {
     pub signature: String,
     /// By which SSH key, if by one.
     pub key_signature: String,
+    /// Where it stands among those that share that signature.
+    pub gathered: Option<Gathered>,
     /// What was proved, or why it is refused.
     pub outcome: Result<Proved, Refused>,
 }

@@ -2,7 +2,7 @@
 //! lost.
 
 use super::judged::{Bound, Judged, Proof, Proved, Proven};
-use crate::credential::{Factor, Purpose, SessionPublic, SshPublic};
+use crate::credential::{Factor, Purpose, SessionPublic, SshPublic, Statement};
 use crate::encoding;
 use crate::ids::SessionId;
 use crate::monitor::access::{self, Refused};
@@ -45,6 +45,7 @@ pub async fn judge(state: &Shared, bound: &Bound, proof: Proof) -> Judged {
         signed,
         signature,
         key_signature,
+        gathered,
         ..
     } = proof;
     Judged {
@@ -54,6 +55,7 @@ pub async fn judge(state: &Shared, bound: &Bound, proof: Proof) -> Judged {
         signed,
         signature,
         key_signature,
+        gathered,
         outcome,
     }
 }
@@ -108,7 +110,7 @@ async fn by_password(
     }
 
     let key = key.map_err(Refused::because)?;
-    if text.session.is_some() || !proof.key_signature.is_empty() {
+    if text.session.is_some() || proof.by_a_key() {
         return Err(Refused::because("a password with something else"));
     }
 
@@ -128,7 +130,8 @@ fn by_key(
     proof: &Proof,
     bound: &Bound,
 ) -> Result<Proved, Refused> {
-    let signer = SshPublic::signer(&proof.signed, &proof.key_signature);
+    let signer = Statement::with(&proof.signed, proof.gathered.as_ref())
+        .and_then(|what| SshPublic::says(&what, &proof.key_signature));
     let key = connected_key(text, proof, bound);
     let known = access::standing(state, &text.user, &bound.source).map_err(Refused::because)?;
 
@@ -178,7 +181,7 @@ fn by_kept(
         || kept.key != text.session_key
         || text.keep
         || !proof.password.0.is_empty()
-        || !proof.key_signature.is_empty()
+        || proof.by_a_key()
     {
         return Err(Refused::because("another kept login's key"));
     }
@@ -217,7 +220,7 @@ fn come_back(
         || key != session.key
         || text.keep
         || !proof.password.0.is_empty()
-        || !proof.key_signature.is_empty()
+        || proof.by_a_key()
     {
         return Err(Refused::because("another session's key"));
     }

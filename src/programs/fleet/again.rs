@@ -44,9 +44,11 @@ impl Fleet {
                 .takes_up(host, &kept, turns)
                 .map_err(|fault| ClientError::new(Code::Usage, fault.to_string()))?;
             let connection = target.reach(&self.args).await?;
+            // It needs no signature of an SSH key.
+            drop(target.coming.take());
             let counter = BEYOND * u64::from(turns);
             let taken_up = connection.take_up(&target.user, kept, counter);
-            match enter::answered(target, taken_up).await {
+            match enter::answered(target, taken_up).await? {
                 Ok(session) => return Ok((session, true)),
                 Err(error) if error.is(Code::LoginRefused) => {}
                 Err(error) => return Err(error),
