@@ -11,7 +11,7 @@ use ordain::secret::Secret;
 use std::process::{Command, Stdio};
 #[allow(unused_imports, reason = "each bench uses its part of this")]
 pub use tests::{
-    Cmd, PASSWORD, Server, Setup, client_in, invocation, is_root, log_in, ran, trusting,
+    Cmd, PASSWORD, Server, Setup, client_in, invocation, is_root, keygen, log_in, ran, trusting,
 };
 
 /// The real daemon; everything that the tests' server does, it does.
