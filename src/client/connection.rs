@@ -4,6 +4,7 @@ use super::ClientError;
 use super::error::{lost, silence, silent};
 use super::moment::Clock;
 use super::reach;
+use super::resolve;
 use crate::encoding::unbase64;
 use crate::host::Host;
 use crate::mux::{self, Outbox, Reader};
@@ -199,9 +200,7 @@ async fn dial(options: &Options) -> Result<TcpStream, ClientError> {
 /// The addresses of a host, in the order in which the resolver wants them tried.
 async fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(match host {
-        Host::Name(name) => tokio::net::lookup_host((name.as_str(), port))
-            .await?
-            .collect(),
+        Host::Name(name) => resolve::addresses(name, port).await?,
         Host::Address(address) => vec![SocketAddr::new(*address, port)],
         Host::Zoned(address, zone) => vec![sys::in_zone(*address, zone, port)?],
     })

@@ -12,6 +12,7 @@ mod login;
 mod moment;
 mod order;
 mod reach;
+mod resolve;
 mod run;
 mod session;
 mod signer;
