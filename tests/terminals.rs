@@ -2,13 +2,14 @@
 
 mod common;
 
-use common::{Cmd, PASSWORD, PATIENCE, Server, block, signal, stdout, wait};
+use common::{Cmd, Machines, PASSWORD, PATIENCE, Server, block, signal, stdout, wait};
 use ordain::verb::Say;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// A terminal, and what was seen on it.
 struct Screen {
@@ -29,7 +30,11 @@ impl Screen {
 
     /// A shell's script with the client as its words, at this terminal, which is its own.
     fn runs(&self, server: &Server, script: &str, words: &[&str]) -> Child {
-        let client = server.bare();
+        self.begins(&server.bare(), script, words)
+    }
+
+    /// The same with this client.
+    fn begins(&self, client: &Command, script: &str, words: &[&str]) -> Child {
         let mut command = Command::new("setsid");
         command
             .args(["--ctty", "--wait", "/bin/sh", "-c", script, "sh"])
@@ -101,6 +106,43 @@ fn a_signal_at_a_prompt_leaves_the_terminal_as_it_was() {
         assert_eq!(client.wait().unwrap().signal(), Some(number), "{name}");
         assert_eq!(screen.settings(), before, "{name}");
     }
+}
+
+/// Somebody who stops the output to read it (Ctrl-S) stops neither the hosts nor Ctrl-C.
+#[test]
+fn a_terminal_that_is_stopped_holds_up_no_host() {
+    let script = "while ! [ -e \"$0\" ]; do sleep 0.05; done";
+    let folder = tempfile::tempdir().unwrap();
+    let released = folder.path().join("released");
+    // Web1 waits until this test wants it to end, and web2 for somebody who cancels it.
+    let machines = Machines::new(2, |number| {
+        let waits_for = match number {
+            1 => released.clone(),
+            _ => folder.path().join("never"),
+        };
+        let word = waits_for.to_str().unwrap();
+        vec![Cmd::new("wait", &["/bin/sh", "-c", script, word])]
+    });
+    let mut screen = Screen::new();
+    let client = machines.client(&["run", "--fanout", "1", "web[1-2]", "wait"]);
+    let mut shell = screen.begins(&client, r#"exec "$@""#, &[]);
+    machines.servers[0].wait_for_records("start", 1);
+    screen.until("1 running (web1");
+
+    screen.types("\u{13}");
+    let takes = || ordain::sys::wait_writable_for(screen.given.as_fd(), Duration::ZERO);
+    wait("a terminal that takes nothing", || takes().is_err());
+    std::fs::write(&released, "").unwrap();
+    machines.servers[1].wait_for_records("start", 1);
+    assert!(takes().is_err(), "it is still stopped");
+
+    screen.types("\u{3}");
+    screen.until("or [c]ancel what goes on?: ");
+    screen.types("c\n");
+    screen.until("1 exit 0");
+    screen.until("1 cancelled");
+    assert!(shell.wait().unwrap().code().is_some());
+    assert_eq!(machines.servers[1].records("end")[0]["reason"], "cancelled");
 }
 
 /// What the shell says of a job that was stopped, and of the same job when it is over.

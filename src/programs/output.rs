@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
@@ -139,7 +139,8 @@ pub fn print_some(error: bool, bytes: &[u8]) -> io::Result<usize> {
             done => return done,
         }
     };
-    match beside_progress(error, || with(error, Waits::UntilSignal, once)) {
+    let waits = Waits::UntilSignal;
+    match beside_progress(error, waits, || with(error, waits, once)) {
         Err(fault) if fault.kind() != io::ErrorKind::WouldBlock => Err(noted(error, fault)),
         done => done,
     }
@@ -177,11 +178,15 @@ fn noted(error: bool, fault: io::Error) -> io::Error {
 static PROGRESS: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Shows how far something is, in a line at the terminal that standard error is; nothing where it is
-/// none. While somebody is asked something it stays as it was.
+/// none. While somebody is asked something it stays as it was; and while that terminal takes nothing,
+/// because somebody has stopped it (Ctrl-S): all else goes on.
 pub fn show_progress(line: &str) {
     let Ok(mut shown) = PROGRESS.try_lock() else {
         return;
     };
+    if sys::wait_writable_for(io::stderr().as_fd(), Duration::ZERO).is_err() {
+        return;
+    }
     let bar = shown.get_or_insert_with(|| {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
@@ -193,13 +198,14 @@ pub fn show_progress(line: &str) {
     bar.tick();
 }
 
-/// Takes that line away.
+/// Takes that line away, once the terminal takes that, or at once where a signal comes before.
 pub fn end_progress() {
-    let shown = PROGRESS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    if let Some(bar) = shown {
+    let Ok(mut shown) = locked(&PROGRESS, Waits::UntilSignal) else {
+        return;
+    };
+    if let Some(bar) = shown.take()
+        && takes(io::stderr().as_fd()).is_ok()
+    {
         bar.finish_and_clear();
     }
 }
@@ -283,13 +289,17 @@ fn is_caught(error: bool, bytes: &[u8]) -> bool {
 
 fn written(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
     // One piece at a time, also where several threads print.
-    beside_progress(error, || {
+    beside_progress(error, waits, || {
         with(error, waits, |way| write(&mut way.file, bytes, waits))
     })
 }
 
 /// Writes to standard output or error without the line in between that shows how far something is.
-fn beside_progress<T>(error: bool, write: impl FnOnce() -> T) -> T {
+fn beside_progress<T>(
+    error: bool,
+    waits: Waits,
+    write: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
     // Nothing else is in the way of that line, and a pipe that nobody reads must not hold it.
     static TERMINALS: [OnceLock<bool>; 2] = [const { OnceLock::new() }; 2];
     let [output, errors] = &TERMINALS;
@@ -297,9 +307,17 @@ fn beside_progress<T>(error: bool, write: impl FnOnce() -> T) -> T {
         true => *errors.get_or_init(|| io::stderr().is_terminal()),
         false => *output.get_or_init(|| io::stdout().is_terminal()),
     };
-    match at_a_terminal {
-        true => without_progress(write),
-        false => write(),
+    if !at_a_terminal {
+        return write();
+    }
+    match &*locked(&PROGRESS, waits)? {
+        Some(bar) => {
+            if waits == Waits::UntilSignal {
+                takes(io::stderr().as_fd())?;
+            }
+            bar.suspend(write)
+        }
+        None => write(),
     }
 }
 
@@ -319,13 +337,17 @@ fn with<T>(
 /// The way to standard output or error, when it is this one's turn.
 fn way(error: bool, waits: Waits) -> io::Result<MutexGuard<'static, Option<Opened>>> {
     let [output, complaints] = &WAYS;
-    let way = if error { complaints } else { output };
+    locked(if error { complaints } else { output }, waits)
+}
+
+/// What others may hold that wait for a reader, when it is this one's turn.
+fn locked<T>(held: &'static Mutex<T>, waits: Waits) -> io::Result<MutexGuard<'static, T>> {
     if waits == Waits::ForReader {
-        return Ok(way.lock().unwrap_or_else(PoisonError::into_inner));
+        return Ok(held.lock().unwrap_or_else(PoisonError::into_inner));
     }
     loop {
-        match way.try_lock() {
-            Ok(way) => return Ok(way),
+        match held.try_lock() {
+            Ok(held) => return Ok(held),
             Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => drop(late(|_| sys::pause(Duration::from_millis(5)))?),
         }
@@ -364,7 +386,7 @@ fn write(to: &mut File, bytes: &[u8], waits: Waits) -> io::Result<()> {
         let piece = match waits {
             Waits::ForReader => rest,
             Waits::UntilSignal => {
-                takes(to)?;
+                takes(to.as_fd())?;
                 rest.get(..TAKEN_WHOLE).unwrap_or(rest)
             }
         };
@@ -385,8 +407,8 @@ fn write(to: &mut File, bytes: &[u8], waits: Waits) -> io::Result<()> {
 }
 
 /// Waits until somebody takes what is written.
-fn takes(to: &File) -> io::Result<()> {
-    while !late(|time| sys::wait_writable_for(to.as_fd(), time))? {}
+fn takes(to: BorrowedFd<'_>) -> io::Result<()> {
+    while !late(|time| sys::wait_writable_for(to, time))? {}
     Ok(())
 }
 
