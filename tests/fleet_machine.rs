@@ -126,6 +126,37 @@ fn a_machine_without_a_network_reaches_nobody_and_asks_again_later() {
     assert!((1..=3).all(|machine| machines.starts(machine) == 1));
 }
 
+/// Hosts of which nothing comes back, as behind a firewall that drops what is sent, are waited for side
+/// by side, each for its own time.
+#[test]
+fn hosts_that_swallow_what_is_sent_are_waited_for_side_by_side() {
+    if !can_have(&["--net"]) {
+        return;
+    }
+    // What is sent to no address of this machine is lost there.
+    let network = "ip link set lo up && ip address add 10.8.0.1/32 dev lo && ip route add 10.9.0.0/24 dev lo || exit 99; exec \"$@\"";
+    let machines = Machines::new(1, |_| vec![says("check", "echo well")]);
+    machines.settings("[hosts.\"10.9.0.*\"]\nca = \"system\"\n");
+    let words = ["--connect-timeout", "2s", "run", "10.9.0.[2-31]", "check"];
+    let began = Instant::now();
+    let output = bounded(within(&["--net"], network, &machines.client(&words)));
+    if output.status.code() == Some(99) {
+        println!("skipped: no network can be made here (ip)");
+        return;
+    }
+    assert_eq!(
+        last(&output),
+        "ordain: 30 unreachable (601): 10.9.0.[2-31]",
+        "{}",
+        stderr(&output)
+    );
+    assert!(stderr(&output).contains("a firewall drops what is sent"));
+    // One after the other would take a minute.
+    let spent = began.elapsed();
+    assert!(spent >= Duration::from_secs(2), "{spent:?}");
+    assert!(spent < Duration::from_secs(30), "{spent:?}");
+}
+
 /// A resolver that takes questions and answers none costs the names that it is asked for, alone.
 #[test]
 fn a_resolver_that_hangs_holds_up_nobody_whose_address_is_known() {
