@@ -483,6 +483,69 @@ fn secrets_stand_in_the_plan_by_their_commitments() {
     assert!(!server.trail_text().contains("tellnobody7"));
 }
 
+/// Asks, then leaves: the run begins by itself.
+#[test]
+fn a_run_that_was_left_begins_once_others_have_agreed() {
+    let echo = Cmd::sh("later", "echo done", &[]).set("on_disconnect", "\"continue\"");
+    let server = setup().command(guarded(echo)).start();
+    let leave = || {
+        let left = server.ordain(&["run", "--detach", "t", "later"]);
+        assert!(left.status.success(), "{}", stderr(&left));
+        let told = stderr(&left);
+        assert!(
+            told.contains("it begins by itself; it waits: 1 with the role `dba`"),
+            "{told}"
+        );
+        stdout(&left).trim().parse::<RunId>().unwrap()
+    };
+    let (agreed, denied) = (leave(), leave());
+    block(async {
+        let bob = server.session("bob").await;
+        let (_, plan) = shown(&bob, agreed).await.unwrap();
+        assert!(plan.unattended);
+        let deny = Deny {
+            run: Named::from(denied),
+            command: "later".into(),
+            plan: sha256(&shown(&bob, denied).await.unwrap().0.plan),
+            reason: None,
+        };
+        bob.ask(&deny).await.unwrap();
+        assert!(server.records("start").is_empty());
+        assert_eq!(agree(&bob, agreed).await, Ok(0));
+    });
+    let output = server.ordain(&["attach", "t", &agreed.to_string()]);
+    assert_eq!(stdout(&output), "done\n", "{}", stderr(&output));
+    server.wait_for_records("end", 2);
+    let ends = server.records("end");
+    let how = |run: RunId| {
+        let mut ends = ends.iter();
+        let end = ends.find(|end| end["run"] == run.to_string().as_str());
+        end.unwrap()["reason"].clone()
+    };
+    assert_eq!(
+        (how(agreed), how(denied)),
+        ("exit".into(), "not-started".into())
+    );
+    assert_eq!(server.records("start").len(), 1);
+    verifies(&server);
+}
+
+/// A command that ends with its client does not begin without one, whatever a client asks for.
+#[test]
+fn a_command_that_ends_with_its_client_does_not_begin_without_one() {
+    let server = setup().start();
+    block(async {
+        let alice = server.session("alice").await;
+        let asked = Invocation {
+            unattended: true,
+            ..invocation("true", &[])
+        };
+        let error = alice.run(asked).await.map(drop).unwrap_err();
+        assert_eq!(error.code, Code::Argument.number(), "{}", error.text);
+    });
+    assert!(server.records("start").is_empty());
+}
+
 #[test]
 fn many_that_wait_are_their_users_own_concern() {
     let server = setup().table("limits", "runs_per_user = 2").start();

@@ -326,6 +326,35 @@ fn a_run_is_watched_listed_and_kept_after_its_end() {
     );
 }
 
+/// Whoever detaches has asked for it: what waits for a lock begins by itself.
+#[test]
+fn a_run_that_is_detached_while_it_waits_begins_by_itself() {
+    let server = Server::new()
+        .resumable()
+        .command(Cmd::new("holds", &["/bin/sleep", "60"]).set("lock", "\"one\""))
+        .command(
+            Cmd::sh("later", "echo done", &[])
+                .set("lock", "\"one\"")
+                .set("queue", "1")
+                .set("on_disconnect", "\"continue\""),
+        )
+        .alice()
+        .start();
+    block(async {
+        let alice = server.session("alice").await;
+        let holds = alice.run(invocation("holds", &[])).await.unwrap();
+        let left = server.ordain(&["run", "--detach", "t", "later"]);
+        let id = stdout(&left).trim().to_owned();
+        assert!(left.status.success(), "{}", stderr(&left));
+        assert!(stderr(&left).contains("it begins by itself; it waits: the lock `one`"));
+        assert_eq!(server.records("start").len(), 1);
+        let run = Named::from(holds.id().unwrap());
+        alice.ask(&Cancel { run }).await.unwrap();
+        let output = server.ordain(&["attach", "t", &id]);
+        assert_eq!(stdout(&output), "done\n", "{}", stderr(&output));
+    });
+}
+
 #[test]
 fn what_is_kept_of_runs_is_there_after_a_restart() {
     let mut server = Server::new()

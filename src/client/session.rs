@@ -14,7 +14,7 @@ use crate::ids::{RequestId, SessionId};
 use crate::limits::{CONTROL_FRAME, SIGNED_TEXT};
 use crate::mux::{Outbox, Reader};
 use crate::protocol::{
-    Code, EVENTS, Kind, Open, Queued, RequestName, encode, read, request_text, write,
+    Code, EVENTS, Kind, Open, Queued, RequestName, UNATTENDED, encode, read, request_text, write,
 };
 use crate::verb::{self, Arguments, Attach, Follows, Invocation, Value, Verb};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,6 +75,11 @@ impl Session {
     /// Who is logged in.
     pub fn user(&self) -> &str {
         &self.0.user
+    }
+
+    /// Whether this server lets a run that has to wait begin by itself.
+    pub fn knows_unattended(&self) -> bool {
+        self.0.features.iter().any(|feature| feature == UNATTENDED)
     }
 
     /// Ends the connection as one does, so that the server need not keep the session for somebody

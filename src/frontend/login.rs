@@ -8,7 +8,7 @@ use crate::ipc::{Manifest, Name, Outcome, SecretValue, ToFrontend, ToMonitor};
 use crate::mux::{Closed, Outbox};
 use crate::protocol::{
     Code, EARLY, EVENTS, Frame, GATHERED, Hello, Kind, LoggedIn, Login, Phase, RESUME, STOPPING,
-    VERSION, WINDOW,
+    UNATTENDED, VERSION, WINDOW,
 };
 use crate::sys;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub fn hello(shared: &Shared, nonce: &Nonce) -> Hello {
     Hello {
         version: VERSION,
         software: concat!("ordaind ", env!("CARGO_PKG_VERSION")).into(),
-        features: [RESUME, EVENTS, WINDOW, EARLY, GATHERED]
+        features: [RESUME, EVENTS, WINDOW, EARLY, GATHERED, UNATTENDED]
             .map(String::from)
             .to_vec(),
         nonce: Some(crate::encoding::base64(nonce)),

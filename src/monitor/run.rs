@@ -31,6 +31,8 @@ pub struct Run {
     pub source: Source,
     /// Whether it has had to wait: it is judged again when its turn comes.
     pub waited: bool,
+    /// Whether it begins by itself where it waits, also while its client is away.
+    pub unattended: bool,
     /// The epoch as of which it was judged last.
     pub judged: u64,
     /// Whether a spawning thread may be about to clone it, or has and that is not recorded yet.
@@ -194,6 +196,11 @@ impl Run {
             ended: None,
             number: None,
         }
+    }
+
+    /// Whether nobody is there for whom it could begin.
+    pub const fn is_away(&self) -> bool {
+        self.owner.is_none() && !self.unattended
     }
 
     /// Asks for its end.

@@ -34,6 +34,8 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Why the run is asked for, in the words of whoever asks.
     pub reason: Option<String>,
+    /// Whether it begins by itself, also while its client is away.
+    pub unattended: bool,
     /// What a mover is to do, where it is one that runs.
     pub moving: Option<Moving>,
 }
@@ -56,6 +58,7 @@ impl Plan {
             opens: Vec::new(),
             terminal: None,
             reason: None,
+            unattended: false,
             moving: Some(moving),
         }
     }
@@ -149,6 +152,7 @@ pub(super) fn fill(command: Arc<Command>, mut values: Vec<Vec<String>>, given: &
         terminal: None,
         timeout,
         reason: None,
+        unattended: false,
         moving: None,
     }
 }

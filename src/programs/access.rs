@@ -58,11 +58,10 @@ pub fn explain(path: &Path, offline: bool, question: &Question) -> Status {
     };
 
     let invocation = Invocation {
-        command: question.command.clone(),
         arguments,
         confirmed: true,
-        terminal: None,
         reason: question.reason.clone(),
+        ..Invocation::of(question.command.clone())
     };
 
     let member = match member(&policy, &question.user, offline) {

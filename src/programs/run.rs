@@ -27,12 +27,13 @@ pub async fn perform(
     args: &ClientArgs,
     run: &RunArgs,
     (target, session): (&Target, &Session),
-    invocation: Invocation,
+    mut invocation: Invocation,
     view: Option<CommandView>,
     (mut waiting, begun): (Waiting, &Cell<bool>),
 ) -> Result<Status, ClientError> {
     if run.detach {
         detachable(session, run.command(), view.as_ref()).await?;
+        invocation.unattended = session.knows_unattended();
     }
     let asked = invocation
         .terminal
@@ -217,7 +218,7 @@ impl Waiting {
     /// Waits for it to begin.
     async fn begun<T>(
         &mut self,
-        begins: impl Future<Output = Result<T, ClientError>>,
+        begins: impl Future<Output = Result<T, NotBegun>>,
     ) -> Result<T, NotBegun> {
         self.leaves()();
         let mut begins = pin!(begins);
@@ -233,7 +234,7 @@ impl Waiting {
             begun = tokio::time::timeout(left, &mut begins) => match begun {
                 Ok(begun) => {
                     self.spent += began.elapsed();
-                    return Ok(begun?);
+                    return begun;
                 }
                 Err(_) => ("--timeout is over", Status::TIMEOUT),
             },
@@ -251,7 +252,7 @@ impl Waiting {
             },
         });
         match tokio::time::timeout(WORD, told).await {
-            Ok(Some(Err(refused))) => Err(refused.into()),
+            Ok(Some(Err(refused))) => Err(refused),
             _ => Err(self.given_up(why, status)),
         }
     }
@@ -344,10 +345,15 @@ struct Server<'s> {
 }
 
 impl Server<'_> {
-    async fn begin(&self, invocation: &Invocation) -> Result<Durable, ClientError> {
+    /// Asks for the run. One that begins by itself is left as soon as it waits.
+    async fn begin(&self, invocation: &Invocation) -> Result<Durable, NotBegun> {
+        let (left, leaving) = tokio::sync::oneshot::channel();
+        let mut left = invocation.unattended.then_some(left);
         let queued = |queued: Queued| {
             self.waits.set(true);
-            if self.json {
+            if let Some(left) = left.take() {
+                let _ = left.send(queued);
+            } else if self.json {
                 let host = self.target.destination.to_string();
                 super::say_json(
                     &serde_json::json!({ "event": "queued", "host": host, "run": queued.run, "text": queued.text }),
@@ -361,7 +367,24 @@ impl Server<'_> {
             }
         };
         let (options, session) = (self.target.options.clone(), self.session.clone());
-        Durable::start(options, session, invocation.clone(), queued).await
+        tokio::select! {
+            begun = Durable::start(options, session, invocation.clone(), queued) => Ok(begun?),
+            Ok(queued) = leaving => {
+                self.leave_waiting(&queued);
+                Err(NotBegun::Left(Status::OK))
+            }
+        }
+    }
+
+    /// Says which run it is that waits by itself.
+    fn leave_waiting(&self, queued: &Queued) {
+        if self.json {
+            super::say_json(&serde_json::json!({ "run": queued.run, "waits": queued.text }));
+            return;
+        }
+        let text = plain(&queued.text);
+        complain(&format!("ordain: it begins by itself; it waits: {text}"));
+        super::say(&plain(&queued.run));
     }
 }
 

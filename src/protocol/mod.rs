@@ -47,5 +47,7 @@ pub const EARLY: &str = "early";
 pub const GATHERED: &str = "gathered";
 /// The feature of HELLO that says: this side knows windows of streams that grow.
 pub const WINDOW: &str = "window";
+/// The feature of HELLO that says: this server knows runs that begin by themselves.
+pub const UNATTENDED: &str = "unattended";
 /// Where the daemon listens unless told otherwise.
 pub const PORT: u16 = 7424;

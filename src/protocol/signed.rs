@@ -301,6 +301,7 @@ mod tests {
                 confirmed,
                 terminal: confirmed.then_some(terminal),
                 reason: confirmed.then(|| "OPS-1".into()),
+                unattended: again,
             });
             let instance = again.then(|| "rkdxhghe7j8r8g3n".to_owned());
             let not_after = again.then_some(counter);

@@ -76,6 +76,9 @@ pub struct RunPlan {
     /// Why it is asked for, in the words of whoever asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it begins by itself once enough have agreed, also while whoever asks is away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unattended: bool,
     /// When it was asked for: seconds since 1970.
     pub asked: u64,
     /// When it is given up: seconds since 1970.

@@ -23,6 +23,10 @@ pub struct Invocation {
     /// trail. A command that wants a reason refuses one that does not fit (406).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it begins by itself where it has to wait, also while its client is away. A command
+    /// that ends with its client refuses that (401).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unattended: bool,
 }
 
 impl Invocation {
@@ -34,6 +38,7 @@ impl Invocation {
             confirmed: false,
             terminal: None,
             reason: None,
+            unattended: false,
         }
     }
 

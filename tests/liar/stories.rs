@@ -56,7 +56,7 @@ fn hello() -> Step {
         When::Accepted,
         Kind::Hello,
         &json!({
-            "version": 1, "software": "ordaind 0.1.0", "features": ["resume", "events", "window", "gathered"],
+            "version": 1, "software": "ordaind 0.1.0", "features": ["resume", "events", "window", "gathered", "unattended"],
             "nonce": base64(&[7; 32]), "instance": "rkdxhghe7j8r8g3n",
             "now_ms": 86_400_000,
         }),

@@ -160,6 +160,7 @@ fn planned(
             .collect(),
         rules: hex(&rules),
         reason: plan.reason.clone(),
+        unattended: plan.unattended,
         asked: now,
         until: until_s,
         by: approval.by.clone(),

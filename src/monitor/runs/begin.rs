@@ -288,6 +288,7 @@ fn draft(
         factor: asked.session.factor.clone(),
         source: grant.source().clone(),
         waited: phase == Phase::Queued,
+        unattended: grant.plan().unattended,
         judged: 0,
         cloning: false,
         command: grant.plan().command.clone(),

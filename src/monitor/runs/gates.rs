@@ -135,7 +135,7 @@ fn rivals<'r>(
         .iter()
         .filter_map(|id| runs.get(id))
         // Nobody waits for whoever is away.
-        .filter(|run| run.owner.is_some())
+        .filter(|run| !run.is_away())
         .filter(move |run| {
             let same_lock = run.command.lock.is_some() && run.command.lock == command.lock;
             run.command.name == command.name || same_lock
@@ -257,10 +257,10 @@ async fn own_turn(
     }
 }
 
-/// What waits is not started while its client is away.
+/// What waits is not started while its client is away, unless that was asked for.
 fn away(state: &Shared, run: RunId) -> Option<Denied> {
     let runs = state.runs.going.borrow();
-    let away = runs.get(&run).is_some_and(|run| run.owner.is_none());
+    let away = runs.get(&run).is_some_and(Run::is_away);
     away.then(|| Denied::new(Code::QueueLeft, "its client is away"))
 }
 

@@ -26,9 +26,10 @@ pub fn leave(state: &Shared, connection: ConnectionId, stream: Option<StreamId>,
         run.owner = None;
         run.changes += 1;
         waited |= run.phase == Phase::Queued;
-        // One that goes on without its client has begun with it: what waits is never started for a
-        // client that is away.
-        if run.phase != Phase::Queued && run.command.on_disconnect == OnDisconnect::Continue {
+        // One that goes on without its client has begun with it: what waits is not started for a
+        // client that is away, unless that was asked for.
+        let begins = run.phase != Phase::Queued || run.unattended;
+        if begins && run.command.on_disconnect == OnDisconnect::Continue {
             continue;
         }
         if lost && !run.command.resume_window.is_zero() {

@@ -3,7 +3,7 @@
 use super::Judge;
 use crate::limits;
 use crate::policy::Argument;
-use crate::policy::command::Command;
+use crate::policy::command::{Command, OnDisconnect};
 use crate::policy::model::Kind;
 use crate::policy::plan::{Plan, fill, known_terminal};
 use crate::policy::text::plain_text;
@@ -22,6 +22,7 @@ impl Judge<'_> {
         let command = plan.command.clone();
         self.consent(&command, invocation.reason.as_deref(), invocation.confirmed)?;
         plan.reason.clone_from(&invocation.reason);
+        plan.unattended = self.unattended(&command, invocation)?;
         if let Some(approval) = &command.approval {
             self.note(|| {
                 format!(
@@ -34,6 +35,18 @@ impl Judge<'_> {
             });
         }
         Ok((plan, rule))
+    }
+
+    /// Whether the run begins by itself, also while its client is away, which only one may that
+    /// goes on without it.
+    fn unattended(&self, command: &Command, invocation: &Invocation) -> Result<bool, Refusal> {
+        if invocation.unattended && command.on_disconnect != OnDisconnect::Continue {
+            let rule = format!("{}.on_disconnect ({})", command.key(), command.place);
+            let text = "this command ends with its client, so it does not begin without one";
+            self.note(|| format!("{rule}: {text}"));
+            return Err(Refusal::plain(RefusalKind::Argument, &rule, text.into()));
+        }
+        Ok(invocation.unattended)
     }
 
     /// Whether there is what only a run must have: a reason that will do, and a person's consent.

@@ -156,6 +156,9 @@ fn show(line: &ApprovalLine, plan: &RunPlan) {
         plain(&plan.requester),
         plain(&plan.source)
     ));
+    if plan.unattended {
+        say("begins:       by itself, also while they are away");
+    }
     if let Some(reason) = &plan.reason {
         say(&format!("reason:       {}", shown(reason)));
     }
