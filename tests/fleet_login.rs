@@ -1,13 +1,18 @@
 //! Logging in to many machines: what a person is asked for, at which host, and how often.
 
 mod common;
+mod liar;
 
 use common::{
-    Cmd, Machines, PASSWORD, Server, TouchedAgent, begun_by, client_in, hash_of, stderr, stdout,
-    totp, typed_to, write,
+    Cmd, Machines, PASSWORD, Server, TouchedAgent, begun_by, client_in, hash_of, keygen, stderr,
+    stdout, totp, typed_to, write,
 };
-use serde_json::Value;
+use liar::{Liar, stories};
+use ordain::credential::{SshPublic, Statement};
+use ordain::protocol::Gathered;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -210,6 +215,8 @@ fn each_host_that_wants_a_code_asks_for_its_own() {
 struct Touched {
     server: Server,
     agent: TouchedAgent,
+    /// The file of another key of the user's.
+    file: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -218,8 +225,10 @@ impl Touched {
     fn new(listed: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let agent = TouchedAgent::begin(folder.path());
+        let file = keygen(folder.path(), "ed25519", "");
+        let other = std::fs::read_to_string(file.with_extension("pub")).unwrap();
         let keys = match listed {
-            true => format!("ssh_keys = [\"{}\"]", agent.line),
+            true => format!("ssh_keys = [\"{}\", \"{}\"]", agent.line, other.trim()),
             false => "password = \"{hash}\"".into(),
         };
         let server = Server::new()
@@ -239,6 +248,7 @@ impl Touched {
         Self {
             server,
             agent,
+            file,
             _folder: folder,
         }
     }
@@ -320,4 +330,79 @@ fn a_key_that_the_first_host_refuses_is_told_to_no_other() {
     assert!(said.contains("4 not started: 127.0.0."), "{said}");
     assert_eq!(touched.agent.touched(), 1, "{said}");
     assert_eq!(touched.logins("refused").len(), 1);
+}
+
+/// Nobody waits for anything where the key is a file: what waits at the same moment is signed for, and
+/// whatever shares a signature, the trail proves all of it.
+#[test]
+fn the_file_of_a_key_signs_for_many_hosts() {
+    let touched = Touched::new(true);
+    let file = touched.file.to_str().unwrap();
+    let words = [
+        "--identity",
+        file,
+        "run",
+        "--fold",
+        "127.0.0.[1-20]",
+        "check",
+    ];
+    let output = touched.ordain(&words);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(touched.agent.touched(), 0);
+    assert_eq!(touched.logins("accepted").len(), 20);
+    let verified = touched.server.ordaind(&["audit", "verify"]);
+    assert!(verified.status.success(), "{}", stderr(&verified));
+}
+
+/// A server of a version that knows of no signature for many gets one that is its own.
+#[test]
+fn a_server_that_announces_nothing_gets_a_signature_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = TouchedAgent::begin(folder.path());
+    let liar = Liar::new();
+    let mut all = stories().into_iter();
+    let honest = all.find(|story| story.name == "deaf").unwrap();
+    let old = honest.with("HELLO", "features", json!([])).script;
+    let mut text = String::from("[defaults]\nuser = \"alice\"\n");
+    let mut hosts = Vec::new();
+    for (name, script) in [
+        ("new1", honest.script.clone()),
+        ("new2", honest.script),
+        ("old", old),
+    ] {
+        let (port, logins) = liar.host_that_notes(script);
+        let authority = liar.authority();
+        text += &format!(
+            "[hosts.{name}]\naddress = \"127.0.0.1\"\nport = {port}\ntls_name = \"localhost\"\nca = \"{}\"\n",
+            authority.display()
+        );
+        hosts.push(logins);
+    }
+    write(&folder.path().join("client.toml"), &text, 0o600);
+    let mut client = client_in(folder.path(), "client.toml");
+    client
+        .args(["run", "new1,new2,old", "check"])
+        .env("SSH_AUTH_SOCK", &agent.socket);
+    let output = begun_by(&["setsid", "--wait"], &client).output().unwrap();
+    assert_eq!(agent.touched(), 2, "{}", stderr(&output));
+
+    let key = SshPublic::read(&agent.line).unwrap();
+    let signed_at = |login: &Value, place: Option<&Gathered>| {
+        let what = Statement::with(login["signed"].as_str().unwrap(), place).unwrap();
+        let signature = login["key_signature"].as_str().unwrap();
+        SshPublic::says(&what, signature).is_ok_and(|signer| signer.is(&key))
+    };
+    let [first, second, old] = [0, 1, 2].map(|host| {
+        let mut logins = hosts[host]();
+        assert_eq!(logins.len(), 1, "{}", stderr(&output));
+        logins.remove(0)
+    });
+    for login in [&first, &second] {
+        let place: Gathered = serde_json::from_value(login["gathered"].clone()).unwrap();
+        assert_eq!(place.count, 2);
+        assert!(signed_at(login, Some(&place)));
+    }
+    assert_eq!(first["key_signature"], second["key_signature"]);
+    assert!(old.get("gathered").is_none(), "{old}");
+    assert!(signed_at(&old, None));
 }

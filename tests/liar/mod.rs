@@ -243,6 +243,8 @@ struct Notes {
     terminal: bool,
     /// Whether it says nothing more to somebody.
     is_silent: bool,
+    /// What came in each LOGIN.
+    logins: Vec<Value>,
 }
 
 /// A server with a certificate that its clients trust.
@@ -340,6 +342,13 @@ impl Liar {
         let notes = Arc::new(Mutex::new(Notes::default()));
         let port = self.serves(script, &notes).0;
         (port, move || notes.lock().unwrap().is_silent)
+    }
+
+    /// The same, with what tells which logins have come.
+    pub fn host_that_notes(&self, script: Vec<Step>) -> (u16, impl Fn() -> Vec<Value>) {
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let port = self.serves(script, &notes).0;
+        (port, move || notes.lock().unwrap().logins.clone())
     }
 
     /// The certificate of the authority behind it, which has signed for `localhost`.
@@ -567,6 +576,8 @@ impl Link {
         match frame.kind {
             Kind::Hello => self.frames.enter(Phase::Login),
             Kind::Login => {
+                let login = serde_json::from_slice(&frame.payload).unwrap();
+                self.notes.lock().unwrap().logins.push(login);
                 if self.script.iter().any(|step| step.sends("LOGGED_IN")) {
                     self.frames.enter(Phase::Open);
                 }
