@@ -118,7 +118,12 @@ fn gathered() -> Vec<(&'static str, Vec<String>)> {
         (
             "bad-gathered-shorter",
             changed(&|login| {
-                let path = login["gathered_path"].as_str().unwrap()[..44].to_owned();
+                let path = login["gathered_path"]
+                    .as_str()
+                    .unwrap()
+                    .split_at(44)
+                    .0
+                    .to_owned();
                 login.insert("gathered_path".into(), json!(path));
             }),
         ),
