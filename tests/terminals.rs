@@ -111,7 +111,8 @@ fn a_signal_at_a_prompt_leaves_the_terminal_as_it_was() {
 /// Somebody who stops the output to read it (Ctrl-S) stops neither the hosts nor Ctrl-C.
 #[test]
 fn a_terminal_that_is_stopped_holds_up_no_host() {
-    let script = "while ! [ -e \"$0\" ]; do sleep 0.05; done";
+    // Long enough for the line to be drawn a few times after the terminal was stopped.
+    let script = "while ! [ -e \"$0\" ]; do sleep 0.05; done; sleep 0.5";
     let folder = tempfile::tempdir().unwrap();
     let released = folder.path().join("released");
     // Web1 waits until this test wants it to end, and web2 for somebody who cancels it.
