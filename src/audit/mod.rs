@@ -8,6 +8,7 @@ mod approvals;
 mod argv;
 mod ascii;
 mod chain;
+mod derived;
 mod end;
 mod files;
 mod happening;

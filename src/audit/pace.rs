@@ -21,7 +21,8 @@ pub struct Files {
     pub rotated: Vec<Kept>,
     /// When the first record that is there was written.
     pub begins: Option<SystemTime>,
-    /// Bytes of a file when it was compressed, and before; where that is known of one.
+    /// Bytes of a file when it was compressed, and before, as it says itself: less than there were, so
+    /// that the room lasts longer than is told, and not shorter. Where that is known of one.
     pub packed: Option<(u64, u64)>,
 }
 

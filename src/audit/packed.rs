@@ -1,5 +1,6 @@
 //! Files of the trail that are compressed once they are whole: made, compared, and read with bounds.
 
+use super::derived::{Rewritten, Way};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -13,11 +14,11 @@ pub const PACKED: &str = ".zst";
 /// What a compressed file begins with (RFC 8878).
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// How hard it is tried: behind everything else, and once.
-const LEVEL: i32 = 9;
+const LEVEL: i32 = 19;
 /// Bytes of memory that reading may take for what was read before, as a power of two: 8 MiB.
 const WINDOW_LOG: u32 = 23;
-/// How many times its size a file may be unpacked. A record has at least a hash and a time that
-/// nothing repeats, and is bounded, so that no trail comes near.
+/// How many times its size a file may be unpacked. A record has at least a number and a time
+/// that nothing repeats, and is bounded, so that no trail comes near.
 const UNPACKED: u64 = 1000;
 /// Bytes that every file may have unpacked.
 const UNPACKED_LEAST: u64 = 1 << 20;
@@ -29,7 +30,7 @@ pub fn packed_name(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Bytes that a compressed file holds, as it says itself.
+/// Bytes that a compressed file holds, as it says itself, without the hashes that it leaves out.
 pub fn unpacked_size(path: &Path) -> Option<u64> {
     let mut head = Vec::new();
     // The longest head of a frame (RFC 8878).
@@ -53,8 +54,11 @@ pub enum Content {
     /// As it is.
     Plain(File),
     /// Unpacked on the way; so many bytes may still come.
-    Packed(Box<Decoder<'static, BufReader<File>>>, u64),
+    Packed(Box<Unpacked>, u64),
 }
+
+/// What a compressed file holds, with the hashes that it leaves out.
+type Unpacked = Rewritten<BufReader<Decoder<'static, BufReader<File>>>>;
 
 impl Content {
     /// Opens a file, whatever its name says. One that is gone may have been compressed meanwhile.
@@ -82,7 +86,8 @@ impl Content {
         let mut decoder = Decoder::new(file)?;
         decoder.window_log_max(WINDOW_LOG)?;
         let most = size.saturating_mul(UNPACKED).max(UNPACKED_LEAST);
-        Ok(Self::Packed(Box::new(decoder), most))
+        let unpacked = Rewritten::new(BufReader::new(decoder), Way::Back);
+        Ok(Self::Packed(Box::new(unpacked), most))
     }
 
     /// Whether the file is compressed.
@@ -95,8 +100,8 @@ impl Read for Content {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.read(into),
-            Self::Packed(decoder, left) => {
-                let read = decoder.read(into).map_err(damaged)?;
+            Self::Packed(unpacked, left) => {
+                let read = unpacked.read(into).map_err(damaged)?;
                 *left = left.checked_sub(read as u64).ok_or_else(too_large)?;
                 Ok(read)
             }
@@ -158,12 +163,19 @@ fn write(path: &Path, made: &Path) -> io::Result<()> {
     let mut encoder = Encoder::new(into, LEVEL)?;
     encoder.window_log(WINDOW_LOG - 1)?;
     encoder.include_checksum(true)?;
-    encoder.set_pledged_src_size(Some(meta.len()))?;
-    io::copy(&mut from, &mut encoder)?;
+    let size = io::copy(&mut short(&from), &mut io::sink())?;
+    encoder.set_pledged_src_size(Some(size))?;
+    from.seek(SeekFrom::Start(0))?;
+    io::copy(&mut short(&from), &mut encoder)?;
     let mut into = encoder.finish()?;
     into.flush()?;
     into.set_modified(meta.modified()?)?;
     into.sync_all()
+}
+
+/// What of a file is compressed: all of it but what the rest gives.
+fn short(file: &File) -> Rewritten<BufReader<&File>> {
+    Rewritten::new(BufReader::new(file), Way::Out)
 }
 
 /// Whether two files hold the same.
