@@ -29,6 +29,8 @@ pub enum Reason {
     InputLimit,
     /// The run took more memory than it may, and the kernel killed it.
     OutOfMemory,
+    /// What the run had to be recorded by has failed.
+    Recording,
     /// The monitor does not know what became of it.
     Lost,
 }
@@ -48,6 +50,7 @@ impl Reason {
             Self::OutputLimit => "output-limit",
             Self::InputLimit => "input-limit",
             Self::OutOfMemory => "oom",
+            Self::Recording => "recording",
             Self::Lost => "lost",
         }
     }
@@ -82,6 +85,7 @@ impl Reason {
             ("output-limit", None) => Self::OutputLimit,
             ("input-limit", None) => Self::InputLimit,
             ("oom", None) => Self::OutOfMemory,
+            ("recording", None) => Self::Recording,
             ("lost", None) => Self::Lost,
             _ => return None,
         })
@@ -101,6 +105,7 @@ impl Reason {
             | Self::Stopped
             | Self::OutputLimit
             | Self::InputLimit
+            | Self::Recording
             | Self::Lost => Status::OWN_FAILURE,
         }
     }
@@ -166,6 +171,28 @@ pub struct End {
     /// What was moved, of a run that moves files and has come so far.
     #[serde(default)]
     pub moved: Option<Box<Moved>>,
+    /// What was recorded of the run.
+    #[serde(default)]
+    pub recorded: Option<Box<Recorded>>,
+}
+
+/// What was recorded of a run, by its recorder's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Bytes of the recording.
+    pub bytes: u64,
+    /// The SHA-256 of the recording, in hexadecimal digits.
+    pub sha256: String,
+    /// Whether everything that the command has written is in it.
+    pub whole: bool,
+    /// Bytes of standard output that were recorded.
+    pub stdout_bytes: u64,
+    /// Bytes of standard error that were recorded.
+    pub stderr_bytes: u64,
+    /// The SHA-256 of the recorded standard output, in hexadecimal digits.
+    pub stdout_sha256: String,
+    /// The SHA-256 of the recorded standard error, in hexadecimal digits.
+    pub stderr_sha256: String,
 }
 
 /// What a run has moved, by its mover's word.

@@ -18,6 +18,7 @@ fn every_reason_survives_the_wire() {
         Reason::OutputLimit,
         Reason::InputLimit,
         Reason::OutOfMemory,
+        Reason::Recording,
         Reason::Lost,
     ];
 
@@ -68,6 +69,7 @@ fn statuses_are_those_of_shells_and_of_timeout() {
         (Reason::Stopped, 255),
         (Reason::OutputLimit, 255),
         (Reason::InputLimit, 255),
+        (Reason::Recording, 255),
         (Reason::Lost, 255),
     ] {
         assert_eq!(reason.status(), Status(status), "{reason:?}");
@@ -90,6 +92,7 @@ fn words_without_their_number_are_none() {
         "output-limit",
         "input-limit",
         "oom",
+        "recording",
         "lost",
     ] {
         assert!(Reason::from_parts(word, None).is_some(), "{word}");

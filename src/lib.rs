@@ -16,6 +16,7 @@
 
 pub mod audit;
 pub mod budget;
+pub mod cast;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -48,6 +49,8 @@ pub mod place;
 pub mod policy;
 pub mod programs;
 pub mod protocol;
+#[cfg(target_os = "linux")]
+pub mod recorder;
 pub mod secret;
 pub mod source;
 #[cfg(target_os = "linux")]

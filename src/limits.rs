@@ -254,6 +254,27 @@ pub const FILE_PATH: usize = 4096;
 pub const FILE_DEPTH: usize = 256;
 /// Bytes of one message between the monitor and a mover; all but the first are far shorter.
 pub const MOVER_WORD: usize = 64 * 1024;
+/// Bytes of one message between the monitor and a recorder; all but the first are far shorter.
+pub const RECORDER_WORD: usize = 64 * 1024;
+/// Bytes of one line of a recording: what is read at once, each byte as six, and as base64.
+pub const CAST_LINE: usize = 2 * 1024 * 1024;
+/// Bytes that a recorder reads at once.
+pub const RECORDER_READ: usize = 128 * 1024;
+/// Bytes of a recording, compressed, after which a segment of it ends.
+pub const SEGMENT: u64 = 4 * 1024 * 1024;
+/// How old a segment of a recording gets. Only whole ones are vouched for in the trail.
+pub const SEGMENT_AGE: Duration = Duration::from_secs(60);
+/// How long a recorder may take to begin, and to finish.
+pub const RECORDER: Duration = Duration::from_secs(10);
+/// Recordings that are kept at the most, whatever their size.
+pub const RECORDINGS: usize = 100_000;
+/// How often it is looked whether a recording has become too old.
+pub const RECORDINGS_LOOK: Duration = Duration::from_secs(600);
+/// Bytes of recordings that are kept, where nothing is said.
+pub const RECORDINGS_SIZE: u64 = 10 * 1024 * 1024 * 1024;
+/// How long recordings are kept, where nothing is said.
+pub const RECORDINGS_AGE: Duration = Duration::from_secs(90 * 86_400);
+
 /// Bytes of one record of a mover's stream, without its header.
 pub const FILE_RECORD: usize = 1024 * 1024;
 /// Pieces of a file that one record tells of.

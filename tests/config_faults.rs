@@ -143,7 +143,7 @@ fn keys_that_nobody_knows_are_told_what_is_accepted() {
         (
             r#"colour = "red""#,
             &[
-                "fault: 1: colour: unknown key; accepted are arguments, audit, commands, defaults, files, groups-of-system, include, limits, login, output, penalties, roles, server, tls, users",
+                "fault: 1: colour: unknown key; accepted are arguments, audit, commands, defaults, files, groups-of-system, include, limits, login, output, penalties, recordings, roles, server, tls, users",
             ],
         ),
         (
@@ -211,7 +211,7 @@ colour = 1"#,
 exec = ["/bin/true"]
 colour = 1"#,
             &[
-                "fault: 3: commands.x.colour: unknown key; accepted are acknowledge, approval, args, audit, confirm, cwd, environment, exec, grace, idle_timeout, leave_running, limits, linger, lock, max_running, network, on_disconnect, on_revoke, output_max, pty, queue, queue_timeout, require, resume_window, run_as, sandbox, setuid_allowed, sha256, signals, sources, spool, stdin, summary, timeout, umask",
+                "fault: 3: commands.x.colour: unknown key; accepted are acknowledge, approval, args, audit, confirm, cwd, environment, exec, grace, idle_timeout, leave_running, limits, linger, lock, max_running, network, on_disconnect, on_revoke, output_max, pty, queue, queue_timeout, record, require, resume_window, run_as, sandbox, setuid_allowed, sha256, signals, sources, spool, stdin, summary, timeout, umask",
             ],
         ),
         (
@@ -1341,6 +1341,33 @@ pty = true
 stdin = true"#,
             &[
                 "fault: 4: commands.x.stdin: goes with no `pty`: what is typed at a terminal is its input",
+            ],
+        ),
+        (
+            r#"[commands.x]
+exec = ["/bin/true"]
+record = "always""#,
+            &[
+                r#"fault: 3: commands.x.record: found "always"; accepted are "optional", "required""#,
+            ],
+        ),
+        (
+            r#"[commands.x]
+exec = ["/bin/true"]
+pty = true
+record = "required""#,
+            &[
+                "fault: 4: commands.x.record: goes with no `pty` yet: only what goes through pipes is recorded",
+            ],
+        ),
+        (
+            r#"[recordings]
+keep_size = "1KiB"
+keep_age = "long"
+colour = 1"#,
+            &[
+                "fault: 2: recordings.keep_size: is under 1 MiB, which is soon more than one recording has",
+                "fault: 4: recordings.colour: unknown key; accepted are folder, keep_age, keep_size",
             ],
         ),
         (

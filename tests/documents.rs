@@ -163,6 +163,7 @@ fn the_trails_kinds_and_fields_are_documented() {
         "disconnected",
         "stopped",
         "revoked",
+        "recording",
         "lost",
     ] {
         assert!(
@@ -211,6 +212,7 @@ fn the_ways_a_run_ends_are_documented() {
         Reason::OutputLimit,
         Reason::InputLimit,
         Reason::OutOfMemory,
+        Reason::Recording,
         Reason::Lost,
     ];
     let named: BTreeMap<String, Reason> = reasons

@@ -15,7 +15,7 @@ const FLOORS: &[(usize, &[&str])] = &[
         ],
     ),
     // What can be asked, in words, and of whom: between the words and the rules that judge it.
-    (1, &["verb", "nodes", "files"]),
+    (1, &["verb", "nodes", "files", "cast"]),
     (
         2,
         &["protocol", "policy", "penalty", "ledger", "budget", "fair"],
@@ -24,7 +24,7 @@ const FLOORS: &[(usize, &[&str])] = &[
         3,
         &["sys", "tls", "credential", "audit", "mux", "devca", "spool"],
     ),
-    (4, &["exec", "vault", "mover"]),
+    (4, &["exec", "vault", "mover", "recorder"]),
     (5, &["ipc", "fleet"]),
     (6, &["monitor", "frontend", "client"]),
     (7, &["config", "cli"]),

@@ -40,6 +40,12 @@ impl<'a> What<'a> {
             digest: end.moved.as_ref().map(|moved| moved.digest.as_str()),
             files: end.moved.as_ref().map(|moved| moved.files),
             bytes: end.moved.as_ref().map(|moved| moved.bytes),
+            recording: end
+                .recorded
+                .as_ref()
+                .map(|recorded| recorded.sha256.as_str()),
+            recording_bytes: end.recorded.as_ref().map(|recorded| recorded.bytes),
+            recording_whole: end.recorded.as_ref().map(|recorded| recorded.whole),
         }
     }
 
@@ -67,6 +73,9 @@ impl<'a> What<'a> {
             digest: None,
             files: None,
             bytes: None,
+            recording: None,
+            recording_bytes: None,
+            recording_whole: None,
         }
     }
 }

@@ -35,6 +35,9 @@ pub const KINDS: &[&str] = &[
     "name",
     "said",
     "end",
+    "recording",
+    "recording-failed",
+    "recording-removed",
     "approval",
     "left-running",
     "handed-on",
@@ -452,7 +455,8 @@ pub enum What<'a> {
         command: &'a str,
         /// How the run ended: `exit` (by itself), `signal`, `timeout`, `idle`, `output-limit`,
         /// `input-limit`, `oom`, `cancelled`, `disconnected`, `stopped` (with the daemon),
-        /// `revoked`, `lost` (not known), or `not-started`.
+        /// `revoked`, `recording` (it had to be recorded, and could not be, or its recorder has ended),
+        /// `lost` (not known), or `not-started`.
         reason: &'a str,
         /// Whose word it is that the run had come to that: `frontend` with `idle`, `output-limit`,
         /// `input-limit` and `disconnected`, which the network process tells, or brings about by
@@ -509,6 +513,50 @@ pub enum What<'a> {
         /// With `digest`: how many bytes the files of the manifest have together.
         #[serde(skip_serializing_if = "Option::is_none")]
         bytes: Option<u64>,
+        /// Of a run that was recorded: the SHA-256 of its recording, in hexadecimal digits, by the word of
+        /// the recorder.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recording: Option<&'a str>,
+        /// With `recording`: its bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recording_bytes: Option<u64>,
+        /// With `recording`: whether everything that the command has written is in it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recording_whole: Option<bool>,
+    },
+    /// The recording of a run that goes on is on the disk up to here.
+    Recording {
+        /// The id of the run.
+        run: &'a str,
+        /// The user whose run it is.
+        user: &'a str,
+        /// Bytes of the recording, from its first.
+        bytes: u64,
+        /// The SHA-256 of these bytes, in hexadecimal digits.
+        sha256: &'a str,
+    },
+    /// A recording could not begin, or could not go on.
+    RecordingFailed {
+        /// The id of the run.
+        run: &'a str,
+        /// The user whose run it is.
+        user: &'a str,
+        /// Why.
+        text: &'a str,
+    },
+    /// A recording is about to be removed.
+    RecordingRemoved {
+        /// The id of the run.
+        run: &'a str,
+        /// The user whose run it was.
+        user: &'a str,
+        /// Bytes of the recording.
+        bytes: u64,
+        /// The SHA-256 of the recording, in hexadecimal digits; empty where it was cut off by the end of a
+        /// daemon.
+        sha256: &'a str,
+        /// `age` or `size`: which of the two settings it was beyond.
+        why: &'a str,
     },
     /// A run waits until others have agreed to it. What they agree to is this text: the requests
     /// `approve` and `deny` name its SHA-256.

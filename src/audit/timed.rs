@@ -44,6 +44,8 @@ impl Record<'_> {
             | What::Request { user, .. }
             | What::Name { user, .. }
             | What::Said { user, .. }
+            | What::Recording { user, .. }
+            | What::RecordingFailed { user, .. }
             | What::Approval { user, .. }
             | What::End { user, .. } => Some(user),
             _ => None,

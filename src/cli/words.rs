@@ -268,6 +268,7 @@ mod tests {
             confirm: false,
             approval_by: None,
             approval_needed: None,
+            record: None,
             outlives_client: false,
             terminal: false,
             reason: None,

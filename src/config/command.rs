@@ -11,7 +11,8 @@ use super::values::{absolute, has, one_of, sources, timeout, window};
 use super::warning::{Subject, Warning};
 use crate::limits;
 use crate::policy::{
-    Argument, Command, OnDisconnect, OnRevoke, RunAs, Signal, Stdin, Template, Text, Word,
+    Argument, Command, OnDisconnect, OnRevoke, Recording, RunAs, Signal, Stdin, Template, Text,
+    Word,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -83,6 +84,7 @@ pub fn read(
         on_revoke: on_revoke(&table),
         sources: sources(&table),
         audit_best_effort: audit_best_effort(&table),
+        record: record(&table, pty),
         reason: reason(&table),
         resume_window: resume_window(&table, defaults),
         spool: 0,
@@ -252,6 +254,18 @@ fn audit_best_effort(table: &Table<'_>) -> bool {
         .item("audit")
         .and_then(|item| one_of(&item, &[("required", false), ("best-effort", true)]))
         .unwrap_or(false)
+}
+
+/// `record`: whether what a run writes is recorded.
+fn record(table: &Table<'_>, pty: bool) -> Option<Recording> {
+    let words = [Recording::Optional, Recording::Required].map(|word| (word.word(), word));
+    let item = table.item("record")?;
+    let record = one_of(&item, &words)?;
+    if pty {
+        item.fault("goes with no `pty` yet: only what goes through pipes is recorded");
+        return None;
+    }
+    Some(record)
 }
 
 /// `resume_window`: for how long a run waits for a client whose link was lost.

@@ -63,6 +63,7 @@ mod policy;
     )
 )]
 mod reader;
+mod recordings;
 #[cfg(target_os = "linux")]
 mod role;
 #[cfg(target_os = "linux")]

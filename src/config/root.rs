@@ -132,6 +132,7 @@ fn of_any_mover(name: &str) -> Command {
         sources: Vec::new(),
         audit_best_effort: false,
         approval: None,
+        record: None,
         reason: None,
         resume_window: limits::RESUME_WINDOW,
         spool: limits::SPOOL_LEAST,

@@ -10,6 +10,7 @@ use super::machine::Mode;
 use super::penalties::{penalties, usual_penalties};
 use super::places::{judge_folders, state_and_control, trail_of};
 use super::reader::{Item, Table};
+use super::recordings::recordings;
 use super::values::{number, one_of, size, time, window};
 use super::warning::{Subject, Warning};
 use crate::credential::{Credentials, Hash};
@@ -17,7 +18,7 @@ use crate::host::Host;
 use crate::ipc::{Limits, Logs};
 use crate::ledger::{Bounds, Share};
 use crate::limits;
-use crate::monitor::{AuditRules, Listen, PenaltyRules, Settings, Tls, TlsFiles};
+use crate::monitor::{AuditRules, Listen, PenaltyRules, RecordingRules, Settings, Tls, TlsFiles};
 use crate::place::Place;
 use crate::policy::{Outline, Policy};
 use crate::sys::{self, Identity};
@@ -51,6 +52,7 @@ pub struct Server {
     state: PathBuf,
     trail: PathBuf,
     audit: AuditRules,
+    recordings: RecordingRules,
     control: PathBuf,
     grace: Duration,
     /// Whether each run gets a control group of its own.
@@ -120,6 +122,7 @@ impl Server {
             state: self.state,
             trail: self.trail,
             audit: self.audit,
+            recordings: self.recordings,
             control: self.control,
             grace: self.grace,
             grouped: self.grouped,
@@ -152,6 +155,7 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
             faults,
         );
     }
+    let recordings = recordings(root, &state, folder);
     let listen = listen(root, table, faults);
     let memory = size(login, "memory", 256 << 20);
     let running_bytes = size(output, "running", 16 << 30);
@@ -182,6 +186,7 @@ pub fn server(root: &Table<'_>, folder: &Path, mode: Mode, faults: &Faults) -> S
         state,
         trail,
         audit: audit_rules(audit),
+        recordings,
         control,
         grace: time(table, "grace", 30),
         containment: table.map_or(&root.place, |table| &table.place).clone(),

@@ -5,11 +5,13 @@ mod draft;
 mod epoch;
 mod fault;
 mod mover;
+mod recorder;
 mod running;
 mod tree;
 
 pub use epoch::{Ended, Epoch, Ticket};
 pub use fault::{NotStarted, Obstacle};
+pub use recorder::Recorder;
 pub use running::{LeftRunning, Running};
 pub use tree::Rest;
 
@@ -24,6 +26,8 @@ use std::sync::Arc;
 
 /// The hidden argument that makes the program a keeper.
 pub const KEEPER: &str = "--keeper";
+/// The hidden argument that makes the program a recorder.
+pub const RECORDER: &str = "--recorder";
 
 /// What runs are started with.
 #[derive(Debug, Clone)]
@@ -87,12 +91,19 @@ pub async fn run(
     (beginning, approved): (&Beginning, Option<&Approved>),
     receipt: Receipt,
     ticket: &Ticket,
+    recorder: Option<&Recorder>,
 ) -> Result<Start, NotStarted> {
     if !receipt.covers(beginning) {
         return Err(NotStarted::of_another_request());
     }
     let agreed = agreed(beginning.plan(), receipt.run(), approved)?;
     let (stdio, pipes) = ends(beginning.plan())?;
+    let pipes = match recorder {
+        Some(recorder) => recorder
+            .between(pipes)
+            .map_err(|fault| NotStarted::io("having it recorded", &fault))?,
+        None => pipes,
+    };
     let (draft, words) = match &beginning.plan().moving {
         Some(moving) => mover::prepare(beginning.plan(), moving, stdio)
             .map(|(draft, words)| (draft, Some(words)))?,
@@ -216,17 +227,26 @@ async fn start_kept(
     Running::kept(run, keeper, ours, version).await
 }
 
-/// Starts what `prepare` makes, on a spawning thread.
+/// Starts what `prepare` makes, on a spawning thread, if the ticket holds.
 async fn on_spawner(
     means: &Means,
     ticket: &Ticket,
     prepare: impl FnOnce() -> Result<Program, SpawnError> + Send + 'static,
 ) -> Result<sys::Child, SpawnError> {
-    let (done, answer) = tokio::sync::oneshot::channel();
     let ticket = ticket.clone();
+    on_spawner_if(means, Box::new(move || ticket.holds()), prepare).await
+}
+
+/// Starts what `prepare` makes, on a spawning thread, if the gate is open.
+async fn on_spawner_if(
+    means: &Means,
+    gate: sys::Gate,
+    prepare: impl FnOnce() -> Result<Program, SpawnError> + Send + 'static,
+) -> Result<sys::Child, SpawnError> {
+    let (done, answer) = tokio::sync::oneshot::channel();
     let handed_over = means.spawner.submit(
         Box::new(prepare),
-        Box::new(move || ticket.holds()),
+        gate,
         Box::new(move |result| {
             // Nobody waits any more when the monitor is ending; the child dies with it.
             let _ = done.send(result);

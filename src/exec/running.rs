@@ -204,7 +204,7 @@ impl LeftRunning {
 }
 
 /// A keeper ends when everything below it has; until it is waited for its number stays taken.
-fn reap_later(pidfd: AsyncFd<OwnedFd>) {
+pub(super) fn reap_later(pidfd: AsyncFd<OwnedFd>) {
     tokio::task::spawn_local(async move { reaped(&pidfd).await });
 }
 

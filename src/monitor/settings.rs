@@ -59,6 +59,8 @@ pub struct Settings {
     pub trail: PathBuf,
     /// How it is kept.
     pub audit: AuditRules,
+    /// How recordings are kept.
+    pub recordings: RecordingRules,
     /// The control socket.
     pub control: PathBuf,
     /// How long runs may go on when the daemon stops.
@@ -115,6 +117,17 @@ pub struct AuditRules {
     pub reserve: Option<u64>,
     /// The socket of the journald that gets each record too.
     pub journal: Option<PathBuf>,
+}
+
+/// How recordings are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingRules {
+    /// Where they lie.
+    pub folder: PathBuf,
+    /// How old they get.
+    pub age: Option<Duration>,
+    /// Bytes that all of them may have together.
+    pub size: Option<u64>,
 }
 
 /// Reads the configuration anew; every fault it finds is a line.

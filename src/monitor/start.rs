@@ -8,6 +8,7 @@ use super::feed::Feed;
 use super::health::Health;
 use super::journal::Journal;
 use super::link::Link;
+use super::recordings::Recordings;
 use super::remembered::{Remembered, remembered};
 use super::runs::{EndedRuns, Runs};
 use super::session::Sessions;
@@ -163,6 +164,7 @@ impl Opened {
     pub async fn into_state(self, settings: Settings) -> (Shared, Vec<TcpListener>, UnixListener) {
         let (retention, most) = (settings.retention, settings.kept_bytes);
         let ended = EndedRuns::open(settings.state.join("output"), retention, most);
+        let recordings = Recordings::open(&settings.recordings.folder);
         let means = Means {
             spawner: self.spawner,
             groups: self.groups,
@@ -177,6 +179,7 @@ impl Opened {
             audit: Audit::new(self.trail, self.journal),
             sessions: Sessions::default(),
             runs: Runs::new(means, ended, retention, &ledger),
+            recordings,
             ledger,
             feed: Feed::default(),
             health: Health::new(self.instance, self.faults, self.alarms),

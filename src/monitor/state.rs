@@ -8,6 +8,7 @@ use super::feed::{Feed, Topic};
 use super::health::Health;
 use super::link::Link;
 use super::metrics::count_by;
+use super::recordings::Recordings;
 use super::runs::Runs;
 use super::session::Sessions;
 use super::settings::Settings;
@@ -40,6 +41,8 @@ pub struct State {
     pub sessions: Sessions,
     /// All runs.
     pub runs: Runs,
+    /// What was recorded of runs.
+    pub recordings: Recordings,
     /// Who uses how much of what is finite.
     pub ledger: Ledger,
     /// Who is told what unasked.

@@ -156,6 +156,25 @@ pub struct Approval {
     pub asked_for: Duration,
 }
 
+/// Whether runs of a command are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recording {
+    /// As far as that can be done.
+    Optional,
+    /// Nothing runs that is not recorded.
+    Required,
+}
+
+impl Recording {
+    /// The word in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+    }
+}
+
 /// A file and its SHA-256.
 pub type Digested = (String, [u8; 32]);
 
@@ -214,6 +233,8 @@ pub struct Command {
     pub sources: Vec<Network>,
     /// Whether a run begins even when the trail cannot be written.
     pub audit_best_effort: bool,
+    /// Whether what a run writes is recorded.
+    pub record: Option<Recording>,
     /// What the reason that must be given looks like, such as a ticket's number.
     pub reason: Option<Text>,
     /// How long a client whose link is lost may come back.

@@ -77,6 +77,7 @@ fn command(name: &str, exec: &[&[&str]], arguments: Vec<Argument>) -> (String, A
             needed: 1,
             asked_for: Duration::from_secs(60),
         }),
+        record: None,
         reason: None,
         spool: 2 << 20,
         signals: vec![],

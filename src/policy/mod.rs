@@ -34,8 +34,8 @@ pub use argument::{Argument, Definition, Kind, Only, Pass, Presence};
 pub use beginning::{Begin, Beginning};
 pub use choice::Choices;
 pub use command::{
-    Approval, Command, Confinement, Digested, OnDisconnect, OnRevoke, RunLimits, Sandbox, Signal,
-    Stdin,
+    Approval, Command, Confinement, Digested, OnDisconnect, OnRevoke, Recording, RunLimits,
+    Sandbox, Signal, Stdin,
 };
 pub use decision::{Asker, Grant, Judged, LocalGrant, authorize_local};
 pub use errand::{Errand, OWN};

@@ -78,6 +78,11 @@ fn of_our_own() -> Option<Status> {
         } else {
             Status::FAULT
         })
+    } else if argument == crate::exec::RECORDER {
+        Some(match sys::confine_recorder() {
+            Ok(()) => crate::recorder::serve(),
+            Err(_) => Status::FAULT,
+        })
     } else if argument == crate::policy::MOVER {
         Some(match sys::confine_mover() {
             Ok(()) => crate::mover::serve(),

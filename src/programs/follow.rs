@@ -441,6 +441,9 @@ fn tell_why(ended: &Ended, by_timeout: bool) -> Result<(), ClientError> {
         Reason::Disconnected => complain(&format!(
             "ordain: the run was ended after {spent}, because its client was gone"
         )),
+        Reason::Recording => complain(&format!(
+            "ordain: the run was ended after {spent}: it must be recorded, and its recording has failed"
+        )),
         Reason::Lost => complain("ordain: what became of the run is not known"),
     }
 

@@ -31,6 +31,19 @@ pub fn widen(pipe: BorrowedFd<'_>) {
     };
 }
 
+/// Has reading and writing come back instead of waiting.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn unblock(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: fcntl on an open descriptor, with numbers.
+    let flags = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_GETFL) };
+    check(flags)?;
+    let flags = flags | libc::O_NONBLOCK;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETFL, flags) })
+}
+
 /// A file that exists in memory only, and for as long as somebody has it open. It has this size for
 /// good, and takes up what is written to it.
 ///

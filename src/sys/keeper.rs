@@ -9,7 +9,7 @@
 use super::spawn::{self, Program, SpawnError, Step};
 use super::{Exited, Received, receive, send, wait_readable};
 use serde::{Deserialize, Serialize};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -402,11 +402,20 @@ impl From<FromKeeper> for Result<i32, SpawnError> {
 /// # Errors
 /// As opening them.
 pub fn keeper_program(argument: &str, socket: OwnedFd) -> io::Result<Program> {
+    small_program(c"ordaind: keeper", argument, socket)
+}
+
+/// This program anew, doing what this hidden argument says, with this socket as its standard input and
+/// nothing else.
+///
+/// # Errors
+/// As opening.
+pub fn small_program(name: &CStr, argument: &str, socket: OwnedFd) -> io::Result<Program> {
     let word = |text: &[u8]| CString::new(text).map_err(io::Error::other);
     Ok(Program {
         executable: super::own_executable()?,
         argv: vec![
-            word(b"ordaind: keeper")?,
+            name.to_owned(),
             word(std::ffi::OsStr::new(argument).as_bytes())?,
         ],
         environment: Vec::new(),

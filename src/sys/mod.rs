@@ -64,7 +64,8 @@ pub use cell::{Allowed, CELL, Seen};
 pub use cgroup::{Cgroup, Cgroups, Controllers, Spent, TreeLimits, cgroups_offered};
 #[cfg(target_os = "linux")]
 pub use descriptor::{
-    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, watch_held, widen,
+    adopt, give_name, memory_file, nameless_file, null, null_for_writing, pipe, unblock,
+    watch_held, widen,
 };
 #[cfg(target_os = "linux")]
 pub use executable::{
@@ -82,16 +83,16 @@ pub use file::{
 pub use foreign::{Foreign, Held, closing_hangs};
 pub use interface::{in_zone, with_named_zone};
 #[cfg(target_os = "linux")]
-pub use jail::{Files, Reach, confine_mover};
+pub use jail::{Files, Reach, confine_mover, confine_recorder};
 #[cfg(target_os = "linux")]
-pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program};
+pub use keeper::{FromKeeper, ToKeeper, hand_over, keep, keeper_program, small_program};
 #[cfg(target_os = "linux")]
 pub use listener::{is_no_own_address, listen_again, socket_listens};
 #[cfg(target_os = "linux")]
 pub use membership::{groups_among, groups_among_within, unknown_groups};
 #[cfg(target_os = "linux")]
 pub use message::{Received, pair, receive, send};
-pub use poll::{pause, wait_readable, wait_writable, wait_writable_for};
+pub use poll::{Look, pause, wait_for_any, wait_readable, wait_writable, wait_writable_for};
 #[cfg(target_os = "linux")]
 pub use process::{
     Exited, kill, leave_signals_to_the_monitor, parent_death_signal, raise_descriptor_limit, reap,

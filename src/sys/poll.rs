@@ -59,6 +59,55 @@ fn poll_for(entries: &mut [libc::pollfd], patience: Duration) -> io::Result<()> 
     }
 }
 
+/// One of many descriptors that are waited for.
+#[derive(Debug)]
+pub struct Look<'d> {
+    /// The descriptor.
+    pub descriptor: BorrowedFd<'d>,
+    /// Whether it is to be read.
+    pub read: bool,
+    /// Whether it is to be written. Where neither is, only the end of its other side is waited for.
+    pub write: bool,
+    /// Whether something of it has come.
+    pub ready: bool,
+}
+
+/// Waits until something of one of them has come, or a time has passed, or a signal has come that is
+/// handled; then none may be ready.
+///
+/// # Errors
+/// As poll(2).
+pub fn wait_for_any(looks: &mut [Look<'_>], patience: Duration) -> io::Result<()> {
+    let events = |look: &Look<'_>| {
+        let read = if look.read { libc::POLLIN } else { 0 };
+        let write = if look.write { libc::POLLOUT } else { 0 };
+        read | write
+    };
+    let mut entries: Vec<libc::pollfd> = looks
+        .iter()
+        .map(|look| libc::pollfd {
+            fd: look.descriptor.as_raw_fd(),
+            events: events(look),
+            revents: 0,
+        })
+        .collect();
+    match poll_for(&mut entries, patience) {
+        Err(fault)
+            if !matches!(
+                fault.kind(),
+                io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+            ) =>
+        {
+            return Err(fault);
+        }
+        _ => {}
+    }
+    for (look, entry) in looks.iter_mut().zip(&entries) {
+        look.ready = entry.revents != 0;
+    }
+    Ok(())
+}
+
 /// Waits until one of two descriptors can be read, for as long as that takes; whether it is the first.
 ///
 /// # Errors

@@ -98,6 +98,10 @@ pub struct CommandView {
     /// With `approval_by`: how many of them must.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval_needed: Option<u64>,
+    /// Whether what a run writes is recorded: `optional`, as far as that can be done, or `required`.
+    /// Absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
     /// Whether a run goes on when its client leaves.
     #[serde(default)]
     pub outlives_client: bool,

@@ -138,7 +138,7 @@ fn described() -> Value {
             },
         ],
         "stdin": false, "stdin_max": 1000, "timeout_ms": 60_000, "confirm": true,
-        "approval_by": "dba", "approval_needed": 1,
+        "approval_by": "dba", "approval_needed": 1, "record": "required",
         "outlives_client": true, "terminal": true, "reason": "OPS-[0-9]+",
     })
 }

@@ -6,8 +6,10 @@ use super::follow::pass_attachment;
 use super::gates::{Orders, may_start, turn};
 use super::left;
 use super::mover::Mover;
+use super::recorder::{self, Recorder};
+use super::settled::{own_end, settled};
 use crate::audit::{Receipt, Record, What};
-use crate::exec::{self, LeftRunning, NotStarted, Obstacle, Pipes, Running, Start};
+use crate::exec::{self, NotStarted, Obstacle, Pipes, Running, Start};
 use crate::exit::{Counts, End, Reason};
 use crate::ids::RunId;
 use crate::ipc::{Manifest, Name, ToFrontend};
@@ -17,13 +19,12 @@ use crate::monitor::metrics::count;
 use crate::monitor::run::{Output, Phase};
 use crate::monitor::state::Shared;
 use crate::monitor::trail;
-use crate::policy::{Beginning, Command, OnDisconnect};
+use crate::policy::{Beginning, OnDisconnect};
 use crate::protocol::Code;
 use crate::spool;
 use crate::sys::{self, Exited, fault_point};
 use crate::verb::RunLine;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -40,8 +41,8 @@ pub async fn live(
     let run = receipt.run();
     let begun = started(state, (grant, secrets), receipt, &mut orders).await;
     agree::over(state, run, begun.is_ok());
-    let mut running = match begun {
-        Ok(running) => running,
+    let (mut running, recorder) = match begun {
+        Ok(begun) => begun,
         Err(denied) => return not_started(state, grant, run, denied),
     };
     let mover = mover_of(state, run);
@@ -56,12 +57,17 @@ pub async fn live(
 
     note_version(state, grant, &running);
     let plan = grant.plan();
-    let heard = heard(state, mover.as_deref());
+    let heard = heard(state, mover.as_deref(), recorder.as_ref());
     let times = (plan.timeout, plan.command.grace);
     let watched = watch(&mut running, times, &mut orders, heard).await;
     let duration = running.since.elapsed();
     fault_point("monitor-over");
-    let (reason, mut end, left) = settled(running, &plan.command, watched, duration).await;
+    let (mut reason, mut end, left) = settled(running, &plan.command, watched, duration).await;
+    if let Some(recorder) = recorder {
+        let (seen, recorded) = recorder.finish(state, reason).await;
+        (reason, end.reason, end.number) = (seen, seen.word().into(), seen.number());
+        end.recorded = recorded.map(Box::new);
+    }
     if let Some(mover) = mover {
         mover.drain(state);
         let how = (reason.word(), reason.number());
@@ -90,11 +96,12 @@ fn mover_of(state: &Shared, run: RunId) -> Option<Rc<Mover>> {
     runs.get(&run)?.mover.clone()
 }
 
-/// Hears a run's mover, where it has one.
-async fn heard(state: &Shared, mover: Option<&Mover>) -> Infallible {
-    match mover {
-        Some(mover) => mover.hear(state).await,
-        None => std::future::pending().await,
+/// Hears a run's mover or recorder, where it has one, until the run has to end by it.
+async fn heard(state: &Shared, mover: Option<&Mover>, recorder: Option<&Recorder>) -> Reason {
+    match (mover, recorder) {
+        (Some(mover), _) => match mover.hear(state).await {},
+        (None, Some(recorder)) => recorder.hear(state).await,
+        (None, None) => std::future::pending().await,
     }
 }
 
@@ -104,7 +111,7 @@ async fn started(
     (grant, secrets): (&Beginning, BTreeMap<String, String>),
     receipt: Receipt,
     orders: &mut Orders,
-) -> Result<Running, Denied> {
+) -> Result<(Running, Option<Recorder>), Denied> {
     let run = receipt.run();
     agree::agreed(state, run, (grant, secrets), &mut orders.ends).await?;
     turn(state, run, grant, orders).await?;
@@ -120,7 +127,7 @@ async fn started(
     fault_point("monitor-recorded");
     let spool = spool(state, run)
         .map_err(|fault| Denied::new(Code::Start, format!("its output cannot be kept: {fault}")))?;
-    let (running, pipes) = start(state, grant, receipt, orders).await?;
+    let (running, pipes, recorder) = start(state, grant, receipt, orders).await?;
     fault_point("monitor-started");
     count(&state.health.counts.runs);
     tracing::debug!(run = %run, user = %grant.user(), command = grant.plan().command.name, pid = running.pid, "started");
@@ -128,7 +135,7 @@ async fn started(
     tell_started(state, run, running.pid, spool, pipes).await;
     fault_point("monitor-told");
     tell_waiting(state, run);
-    Ok(running)
+    Ok((running, recorder))
 }
 
 /// Starts the process. Whatever is taken away meanwhile closes the way to the clone, and the start
@@ -138,7 +145,7 @@ async fn start(
     grant: &Beginning,
     mut receipt: Receipt,
     orders: &mut Orders,
-) -> Result<(Running, Pipes), Denied> {
+) -> Result<(Running, Pipes, Option<Recorder>), Denied> {
     let id = receipt.run();
     let cloning = |is: bool| {
         let mut runs = state.runs.going.borrow_mut();
@@ -147,6 +154,7 @@ async fn start(
         Some(state.runs.epoch.ticket(&run.ended))
     };
     loop {
+        let recorder = recorder::begin(state, grant, id).await?;
         let _turn = state.runs.starts.wait(grant.user()).await;
         // First the ticket, then the judgement: what comes in between lets the ticket lapse.
         let ticket = cloning(true);
@@ -155,7 +163,8 @@ async fn start(
         let started = match (judged, ticket) {
             (Ok(approved), Some(ticket)) => {
                 let begins = (grant, approved.as_ref());
-                let started = exec::run(&state.runs.means, begins, receipt, &ticket);
+                let records = recorder.as_ref().map(Recorder::process);
+                let started = exec::run(&state.runs.means, begins, receipt, &ticket, records);
                 started.await.map_err(Denied::from)
             }
             (Err(denied), _) => Err(denied),
@@ -169,15 +178,26 @@ async fn start(
                 {
                     tracing::error!(run = %id, %fault, "its mover is not heard");
                 }
-                return Ok((running, pipes));
+                return Ok((running, pipes, recorder));
             }
-            Ok(Start::Overtaken(back)) => receipt = back,
+            Ok(Start::Overtaken(back)) => {
+                receipt = back;
+                give_up(state, recorder);
+            }
             Err(denied) => {
+                give_up(state, recorder);
                 cloning(false);
                 state.runs.one_started.notify_waiters();
                 return Err(denied);
             }
         }
+    }
+}
+
+/// What was to be recorded has not begun.
+fn give_up(state: &Shared, recorder: Option<Recorder>) {
+    if let Some(recorder) = recorder {
+        recorder.give_up(state);
     }
 }
 
@@ -225,55 +245,6 @@ fn tell_waiting(state: &Shared, run: RunId) {
             state.refuse(place, Denied::new(Code::Internal, text));
         }
     }
-}
-
-/// Ends what is left of a run, and puts together how it ended.
-async fn settled(
-    mut running: Running,
-    command: &Command,
-    (mut reason, mut exited): (Reason, Option<Exited>),
-    duration: Duration,
-) -> (Reason, End, Option<LeftRunning>) {
-    // What ended by itself may finish its output; what was ended leaves nothing.
-    let by_itself = matches!(reason, Reason::Exit(_) | Reason::Signal(_));
-    let linger = if by_itself {
-        command.linger
-    } else {
-        Duration::ZERO
-    };
-    let rest = running
-        .settle(linger, command.leave_running && by_itself)
-        .await;
-    let killed_for_memory = exited.as_mut().is_some_and(|exited| running.usage(exited));
-    if killed_for_memory && by_itself {
-        reason = Reason::OutOfMemory;
-    }
-    let run = running.run;
-    let left = running.close(&rest);
-    if rest.killed > 0 {
-        tracing::info!(%run, killed = rest.killed, "killed what the command had left running");
-    }
-
-    let used = exited.unwrap_or(Exited {
-        status: None,
-        signal: None,
-        user: Duration::ZERO,
-        system: Duration::ZERO,
-        peak_kib: 0,
-    });
-    let end = End {
-        reason: reason.word().into(),
-        number: reason.number(),
-        duration_ms: milliseconds(duration),
-        user_ms: milliseconds(used.user),
-        system_ms: milliseconds(used.system),
-        peak_kib: used.peak_kib,
-        left_killed: rest.killed,
-        left_running: rest.running,
-        verified: rest.verified,
-        moved: None,
-    };
-    (reason, end, left)
 }
 
 /// A run is over: it is logged, counted, remembered and recorded.
@@ -425,7 +396,7 @@ async fn watch(
     running: &mut Running,
     (timeout, grace): (Option<Duration>, Duration),
     orders: &mut Orders,
-    heard: impl Future<Output = Infallible>,
+    heard: impl Future<Output = Reason>,
 ) -> (Reason, Option<Exited>) {
     tokio::pin!(heard);
     let time_is_up = async {
@@ -441,7 +412,7 @@ async fn watch(
             () = &mut time_is_up => break Err(Reason::Timeout),
             reason = orders.ends.recv() => break Err(reason.unwrap_or(Reason::Stopped)),
             Some(signal) = orders.signals.recv() => running.signal(signal),
-            never = &mut heard => match never {},
+            reason = &mut heard => break Err(reason),
         }
     };
     let (reason, ended) = match by_itself {
@@ -484,16 +455,4 @@ fn note_version(state: &Shared, grant: &Beginning, running: &Running) {
             run: &run,
         }));
     }
-}
-
-const fn own_end(exited: &Exited) -> Reason {
-    match (exited.status, exited.signal) {
-        (Some(status), _) => Reason::Exit(status),
-        (None, Some(signal)) => Reason::Signal(signal),
-        (None, None) => Reason::Lost,
-    }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -11,8 +11,10 @@ mod leave;
 mod left;
 mod life;
 mod mover;
+mod recorder;
 mod requested;
 mod ring;
+mod settled;
 mod table;
 mod windows;
 

@@ -94,6 +94,7 @@ pub fn describe(command: &Command) -> CommandView {
         confirm: command.confirm,
         approval_by: command.approval.as_ref().map(|rule| rule.by.clone()),
         approval_needed: command.approval.as_ref().map(|rule| rule.needed as u64),
+        record: command.record.map(|record| record.word().to_owned()),
         outlives_client: command.on_disconnect == OnDisconnect::Continue,
         terminal: command.pty,
         reason: command.reason.as_ref().map(|form| form.pattern.clone()),

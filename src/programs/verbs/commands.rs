@@ -179,6 +179,11 @@ fn ways(view: &CommandView) -> Vec<String> {
     if view.confirm {
         lines.push("wants to be confirmed".into());
     }
+    match view.record.as_deref() {
+        None => {}
+        Some("required") => lines.push("is recorded: it does not run without that".into()),
+        Some(_) => lines.push("is recorded, as far as that can be done".into()),
+    }
     if let Some(role) = &view.approval_by {
         let (needed, role) = (view.approval_needed.unwrap_or(1), plain(role));
         lines.push(format!(
