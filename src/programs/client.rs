@@ -4,6 +4,7 @@ use super::display::plain;
 #[cfg(target_os = "linux")]
 use super::moves;
 use super::output::{self, Finished};
+use super::patience::Patience;
 use super::run::Waiting;
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
@@ -11,11 +12,9 @@ use super::verbs::{approvals, commands, keyscan, nodes, passwd, room, runs, sess
 use super::{complain, complete, enter, fleet, invoke, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Side};
 use crate::client::{ClientError, Session};
-use crate::exit::{Human, Status};
-use crate::limits::CONNECT;
+use crate::exit::Status;
 use crate::protocol::Code;
 use std::cell::Cell;
-use std::time::{Duration, Instant};
 
 /// The whole program.
 pub fn ordain() -> Finished {
@@ -286,67 +285,6 @@ fn asks_stdin(args: &ClientArgs) -> bool {
         || matches!(&args.verb, ClientVerb::Run(run) if run.words().iter().any(|word| word.ends_with("@-")))
 }
 
-/// Waits for a server that has said it is stopping, as long as it says that takes and another may
-/// take to begin; where the person has said how long, that long.
-pub struct Patience {
-    stop: Option<Duration>,
-    whole: Duration,
-    until: Instant,
-    pause: Duration,
-}
-
-impl Patience {
-    /// For a server that says how long its stop may take, where a person has not said how long to wait.
-    pub fn new(said: Option<Duration>, stop: Option<Duration>) -> Self {
-        let whole = said.unwrap_or_else(|| stop.unwrap_or_default() + CONNECT);
-        Self {
-            stop,
-            whole,
-            until: Instant::now() + whole,
-            pause: Duration::from_millis(50),
-        }
-    }
-
-    /// What is being waited for, and how long.
-    fn sentence(&self, host: &str) -> String {
-        let most = self.stop.map_or_else(String::new, |stop| {
-            format!(", which may take up to {}", Human(stop))
-        });
-        format!(
-            "ordain: {}: the server is stopping{most}; waiting for it to come back, for {} at the most",
-            plain(host),
-            Human(self.whole)
-        )
-    }
-
-    /// Lets some time pass, where what has come of the last try may pass too.
-    pub async fn pause(&mut self, error: ClientError) -> Result<(), ClientError> {
-        let passing = [
-            Code::Stopping,
-            Code::Connect,
-            Code::ConnectTimeout,
-            Code::ConnectionLost,
-            Code::LoginBusy,
-            Code::GroupsUnknown,
-        ];
-
-        if !passing.iter().any(|code| error.is(*code)) {
-            return Err(error);
-        }
-        if Instant::now() + self.pause >= self.until {
-            let text = format!(
-                "the server was stopping, and after {} none has taken its place: {} (--connect-timeout waits longer)",
-                Human(self.whole),
-                error.text
-            );
-            return Err(ClientError { text, ..error });
-        }
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(Duration::from_secs(1));
-        Ok(())
-    }
-}
-
 /// One login, and what is asked for in it. `begun` once a command may be running.
 pub async fn attempt(
     args: &ClientArgs,
@@ -448,25 +386,11 @@ async fn of_others(
             move_files((args, &*target, session).into(), verb).await
         }
         ClientVerb::Whoami { .. } => sessions::whoami(args, session).await,
-        ClientVerb::Say { run, text, .. } => {
-            // It may be said though its answer is lost: asked for again, it would be said twice.
-            begun.set(true);
-            room::say_text(args, session, run.as_deref(), text).await
-        }
-        ClientVerb::Approvals { run, .. } => {
-            approvals::approvals(args, session, run.as_deref()).await
-        }
-        ClientVerb::Approve { run, yes, .. } => {
-            // It may be decided though the answer is lost: asked for again, no such run would wait.
-            begun.set(true);
-            let host = target.host().to_owned();
-            approvals::approve(args, session, (&host, run, *yes)).await
-        }
-        ClientVerb::Deny { run, reason, .. } => {
-            begun.set(true);
-            approvals::deny(args, session, (run, reason.as_deref())).await
-        }
-        ClientVerb::Who { .. } => room::who(args, session).await,
+        ClientVerb::Say { .. }
+        | ClientVerb::Who { .. }
+        | ClientVerb::Approvals { .. }
+        | ClientVerb::Approve { .. }
+        | ClientVerb::Deny { .. } => of_people(args, target, session, begun).await,
         ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, session).await,
         ClientVerb::Sessions { end: Some(end), .. } => {
             sessions::end_session(args, session, end).await
@@ -494,6 +418,37 @@ async fn of_others(
         | ClientVerb::Describe { .. }
         | ClientVerb::Runs { .. }
         | ClientVerb::Cancel { .. } => Ok(Status::OK),
+    }
+}
+
+/// Does what is asked of other users: what is said, and who agrees to what.
+async fn of_people(
+    args: &ClientArgs,
+    target: &Target,
+    session: &Session,
+    begun: &Cell<bool>,
+) -> Result<Status, ClientError> {
+    match &args.verb {
+        ClientVerb::Say { run, text, .. } => {
+            // It may be said though its answer is lost: asked for again, it would be said twice.
+            begun.set(true);
+            room::say_text(args, session, run.as_deref(), text).await
+        }
+        ClientVerb::Approvals { run, .. } => {
+            approvals::approvals(args, session, run.as_deref()).await
+        }
+        ClientVerb::Approve { run, yes, .. } => {
+            // It may be decided though the answer is lost: asked for again, no such run would wait.
+            begun.set(true);
+            let host = target.host().to_owned();
+            approvals::approve(args, session, (&host, run, *yes)).await
+        }
+        ClientVerb::Deny { run, reason, .. } => {
+            begun.set(true);
+            approvals::deny(args, session, (run, reason.as_deref())).await
+        }
+        ClientVerb::Who { .. } => room::who(args, session).await,
+        _ => Ok(Status::OK),
     }
 }
 

@@ -41,6 +41,7 @@ mod moves;
 mod output;
 #[cfg(target_os = "linux")]
 mod owner;
+mod patience;
 mod run;
 mod run_input;
 mod run_output;
