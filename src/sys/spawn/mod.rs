@@ -15,6 +15,7 @@ mod parent;
 mod pool;
 mod program;
 mod raw;
+mod shared;
 
 pub(super) use parent::start_here;
 pub use pool::{Full, Spawner};

@@ -3,7 +3,7 @@
 use super::super::cgroup::Cgroup;
 use super::super::jail;
 use super::super::standing;
-use super::child::{RawOpen, Shared, child, ignored_signals};
+use super::child::{child, ignored_signals};
 use super::cradle::{Cradle, HELD};
 use super::deadline::Pidfd;
 #[cfg(all(test, miri))]
@@ -11,6 +11,7 @@ use super::kernel::clone;
 use super::layout::{CloneArgs, Filter};
 use super::program::{Child, Open, ProcessLimit, Program, SpawnError, Step, Wanted};
 use super::raw::raw;
+use super::shared::{RawOpen, Shared};
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char, c_void};
 use std::io;
