@@ -409,7 +409,10 @@ fn ssh_signatures_hold_for_one_text_namespace_and_key() {
 
     for kind in ["ed25519", "ecdsa"] {
         let path = keygen(folder.path(), kind, "");
-        let key = SshPrivate::read(&std::fs::read(&path).unwrap(), None).unwrap();
+        let file = std::fs::read_to_string(&path).unwrap();
+        // The key was made for this test alone, so that a fault may show it.
+        let key = SshPrivate::read(file.as_bytes(), None)
+            .unwrap_or_else(|fault| panic!("{fault:?}\n{file}"));
         let listed = SshPublic::read(&public(&path)).unwrap();
         assert_eq!(listed.comment(), "ops@laptop");
         let own = Signer::Own(Arc::new(key)).sign(&signed).unwrap();

@@ -1,5 +1,6 @@
 //! What is said of many hosts at once, and of runs on them.
 
+use crate::fleet::{Batches, MostFailures};
 use crate::ids::FleetId;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -39,6 +40,34 @@ impl ManyArgs {
     /// Whether anything was said that is for many hosts, as a set of one may be.
     pub const fn is_said(&self) -> bool {
         self.fanout.is_some() || self.fold || self.quiet || self.summary
+    }
+}
+
+/// How many hosts at a time, and how many failures are too many.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PaceArgs {
+    /// One batch of hosts after the other, by number or share: `1,10%,50%,rest`
+    #[arg(long, help_heading = HEADING, value_name = "SIZES")]
+    pub batch: Option<Batches>,
+    /// What is waited for between two batches: a time, or `ask`
+    #[arg(long, help_heading = HEADING, value_name = "TIME|ask", requires = "batch")]
+    pub pause: Option<Pause>,
+    /// Begin nothing new once more hosts than this have failed: where it ended badly, and those that
+    /// refused, were not reached, or of which nobody knows
+    #[arg(long, help_heading = HEADING, value_name = "N|P%")]
+    pub max_fail: Option<MostFailures>,
+    /// With --max-fail: count only hosts where it was begun, and ended badly
+    #[arg(long, help_heading = HEADING, requires = "max_fail")]
+    pub count_only_exits: bool,
+    /// With --max-fail: also cancel what goes on then
+    #[arg(long, help_heading = HEADING, requires = "max_fail")]
+    pub cancel_rest: bool,
+}
+
+impl PaceArgs {
+    /// Whether anything was said.
+    pub const fn is_said(&self) -> bool {
+        self.batch.is_some() || self.max_fail.is_some()
     }
 }
 

@@ -21,8 +21,8 @@ pub use complete::{Candidate, Completing, completing};
 #[cfg(target_os = "linux")]
 pub use daemon::{AuditFilter, AuditVerb, DaemonArgs, DaemonVerb, SaidOfUser, UserVerb};
 pub use destination::Destination;
-pub use many::{FleetVerb, ManyArgs, NodesArgs, Pause};
-pub use moved::{Asked, CatArgs, CpArgs, LsArgs, RmArgs, Side, SyncArgs, There};
+pub use many::{FleetVerb, ManyArgs, NodesArgs, PaceArgs, Pause};
+pub use moved::{Asked, CatArgs, CpArgs, LsArgs, RmArgs, Side, SyncArgs, There, is_into};
 pub use place::{Place, Set};
 pub use room::RoomArgs;
 pub use run::{ExplainArgs, RunArgs};

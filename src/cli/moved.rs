@@ -1,10 +1,12 @@
 //! The words of `ordain ls`, `cat`, `cp`, `rm`, `sync` and `files`.
 
+use super::many::PaceArgs;
 use super::place::Place;
 use crate::files::Below;
 use clap::Args;
 use std::fmt;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// `HOST:ROOT[/PATH]`: something below a root of a host.
@@ -78,7 +80,7 @@ fn split(text: &str) -> Result<Option<There>, String> {
     let Some((host, root)) = before.rsplit_once(':') else {
         return Ok(None);
     };
-    let is_file = path.is_none() && std::path::Path::new(text).exists();
+    let is_file = path.is_none() && Path::new(text).exists();
     if host.is_empty() || is_file {
         return Ok(None);
     }
@@ -170,6 +172,9 @@ pub struct CpArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would be the command's help")]
     pub asked: Asked,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would be the command's help")]
+    pub pace: PaceArgs,
     /// A file or folder here, `HOST:ROOT/PATH`, or `-` for standard input
     #[arg(value_name = "FROM")]
     pub from: Side,
@@ -187,6 +192,9 @@ pub struct RmArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would be the command's help")]
     pub asked: Asked,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would be the command's help")]
+    pub pace: PaceArgs,
     /// `HOST:ROOT/PATH`
     #[arg(value_name = "HOST:ROOT/PATH")]
     pub there: There,
@@ -210,6 +218,9 @@ pub struct SyncArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would be the command's help")]
     pub asked: Asked,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would be the command's help")]
+    pub pace: PaceArgs,
     /// The folder that is as it should be, here or `HOST:ROOT/PATH`
     #[arg(value_name = "FROM")]
     pub from: Side,
@@ -240,6 +251,15 @@ const fn there<'s>(from: &'s Side, to: &'s Side) -> Option<&'s There> {
     }
 }
 
+/// Whether a destination is a folder that a copy goes into under its own name.
+pub fn is_into(to: &Path) -> bool {
+    let bytes = to.as_os_str().as_bytes();
+    bytes.ends_with(b"/")
+        || bytes.ends_with(b"/.")
+        || bytes.ends_with(b"/..")
+        || matches!(bytes, b"." | b"..")
+}
+
 /// The rule of where a copy goes, for `--help`.
 pub const CP_HELP: &str = "\
 TO is the name that the copy gets; where it ends with `/`, or is `.`, it is a folder that the copy goes into under its own
@@ -259,6 +279,16 @@ mod tests {
                 there.ends_with_slash,
             ),
             other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_slash_or_a_dot_at_the_end_means_into() {
+        for into in ["a/", ".", "..", "a/.", "../..", "/"] {
+            assert!(is_into(Path::new(into)), "{into}");
+        }
+        for name in ["a", "a/b", "a.", "...", ".a"] {
+            assert!(!is_into(Path::new(name)), "{name}");
         }
     }
 

@@ -1,8 +1,7 @@
 //! `ordain run` and `ordain explain`: a command with its words, and how it is to run.
 
-use super::many::{HEADING, Pause};
+use super::many::{HEADING, PaceArgs};
 use super::place::Place;
-use crate::fleet::{Batches, MostFailures};
 use crate::verb::{Preview, Verb};
 use clap::Args;
 use std::path::PathBuf;
@@ -39,22 +38,9 @@ pub struct RunArgs {
     /// Give the command this terminal, where it wants one: keys and output go through as they are
     #[arg(short, long)]
     pub tty: bool,
-    /// One batch of hosts after the other, by number or share: `1,10%,50%,rest`
-    #[arg(long, help_heading = HEADING, value_name = "SIZES")]
-    pub batch: Option<Batches>,
-    /// What is waited for between two batches: a time, or `ask`
-    #[arg(long, help_heading = HEADING, value_name = "TIME|ask", requires = "batch")]
-    pub pause: Option<Pause>,
-    /// Begin nothing new once more hosts than this have failed: where the command ended badly, and
-    /// those that refused, were not reached, or of which nobody knows
-    #[arg(long, help_heading = HEADING, value_name = "N|P%")]
-    pub max_fail: Option<MostFailures>,
-    /// With --max-fail: count only hosts where the command itself ended badly
-    #[arg(long, help_heading = HEADING, requires = "max_fail")]
-    pub count_only_exits: bool,
-    /// With --max-fail: also cancel what goes on then
-    #[arg(long, help_heading = HEADING, requires = "max_fail")]
-    pub cancel_rest: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would be the command's help")]
+    pub pace: PaceArgs,
     /// Write what each host writes into files of this folder, HOST.stdout and HOST.stderr
     #[arg(long, help_heading = HEADING, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -99,11 +85,7 @@ impl RunArgs {
             nagios: false,
             raw: false,
             tty: false,
-            batch: None,
-            pause: None,
-            max_fail: None,
-            count_only_exits: false,
-            cancel_rest: false,
+            pace: PaceArgs::default(),
             output: None,
             stdin_each: None,
             once: false,
@@ -115,8 +97,7 @@ impl RunArgs {
 
     /// Whether anything was said that is for many hosts, as a set of one may be.
     pub const fn is_for_many(&self) -> bool {
-        self.batch.is_some()
-            || self.max_fail.is_some()
+        self.pace.is_said()
             || self.output.is_some()
             || self.stdin_each.is_some()
             || self.once

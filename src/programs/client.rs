@@ -218,10 +218,6 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
     }
     let destination = match place {
         Place::One(one) if !is_for_many(args) => one,
-        _ if moves_files(&args.verb) => {
-            let text = "files are moved from and to one host at a time";
-            return Err(ClientError::new(Code::Usage, text));
-        }
         place => return fleet::many(args, place).await,
     };
     let known = hosts(args)?;
@@ -255,6 +251,9 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
 const fn is_for_many(args: &ClientArgs) -> bool {
     let by_verb = match &args.verb {
         ClientVerb::Run(run) => run.is_for_many(),
+        ClientVerb::Cp(cp) => cp.pace.is_said(),
+        ClientVerb::Sync(sync) => sync.pace.is_said(),
+        ClientVerb::Rm(rm) => rm.pace.is_said(),
         ClientVerb::Login { each, .. } => *each,
         _ => false,
     };
@@ -262,12 +261,12 @@ const fn is_for_many(args: &ClientArgs) -> bool {
 }
 
 /// Whether a verb has to do with files.
-const fn about_files(verb: &ClientVerb) -> bool {
+pub const fn about_files(verb: &ClientVerb) -> bool {
     moves_files(verb) || matches!(verb, ClientVerb::Files { .. })
 }
 
 /// Whether a verb moves files.
-const fn moves_files(verb: &ClientVerb) -> bool {
+pub const fn moves_files(verb: &ClientVerb) -> bool {
     matches!(
         verb,
         ClientVerb::Ls(_)

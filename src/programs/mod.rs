@@ -7,6 +7,7 @@ mod answers;
 mod ask;
 #[cfg(target_os = "linux")]
 mod audit;
+mod caught;
 mod certs;
 mod client;
 mod complete;
@@ -55,6 +56,7 @@ mod typing;
 #[cfg(target_os = "linux")]
 mod users;
 mod verbs;
+mod wish;
 
 pub use certs::ordain_certs;
 pub use client::ordain;

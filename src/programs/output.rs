@@ -1,16 +1,14 @@
 //! What the programs print goes out here, whole or not at all, and each of them ends by asking
 //! whether it did: success is never said when bytes were lost.
 
-use super::display;
+use super::{caught, display};
 use crate::exit::Status;
 use crate::sys;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
@@ -74,6 +72,9 @@ pub fn say_lines(text: &str) {
 /// Prints JSON to standard output, in printable ASCII: whatever a server says, a terminal sees
 /// plain characters.
 pub fn say_json(value: &serde_json::Value) {
+    if caught::catch_json(value) {
+        return;
+    }
     let line = crate::audit::line(value).unwrap_or_default();
     say(String::from_utf8_lossy(&line).trim_end());
 }
@@ -82,7 +83,9 @@ pub fn say_json(value: &serde_json::Value) {
 /// it is no reason to fail.
 pub fn complain(line: &str) {
     let line = format!("{}\n", display::plain(line));
-    let _ = whole(true, line.as_bytes(), Waits::UntilSignal);
+    if caught::catch(true, line.as_bytes()).is_none() {
+        let _ = written(true, line.as_bytes(), Waits::UntilSignal);
+    }
 }
 
 /// Who waits for a reader that does not read.
@@ -111,7 +114,7 @@ pub fn hurry() {
 /// # Errors
 /// As write(2). It is noted, and `finish` tells it.
 pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
-    whole(error, bytes, Waits::UntilSignal).map_err(|fault| noted(error, fault))
+    whole(error, bytes, Waits::UntilSignal)
 }
 
 /// Prints as [`print`] does, in a thread of its own, which waits for a reader for as long as it
@@ -120,7 +123,7 @@ pub fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What [`print`] says.
 pub fn pour(error: bool, bytes: &[u8]) -> io::Result<()> {
-    whole(error, bytes, Waits::ForReader).map_err(|fault| noted(error, fault))
+    whole(error, bytes, Waits::ForReader)
 }
 
 /// Prints as much as is taken now; that nothing is taken is [`io::ErrorKind::WouldBlock`]. Only where
@@ -129,8 +132,11 @@ pub fn pour(error: bool, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As write(2). But for that one it is noted, and `finish` tells it.
 pub fn print_some(error: bool, bytes: &[u8]) -> io::Result<usize> {
-    if bytes.is_empty() || is_caught(error, bytes) {
-        return Ok(bytes.len());
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    if let Some(caught) = caught::catch(error, bytes) {
+        return caught.map(|()| bytes.len());
     }
     let once = |way: &mut Opened| loop {
         match way.file.write(bytes) {
@@ -243,30 +249,6 @@ impl Way {
     }
 }
 
-tokio::task_local! {
-    /// Where what is printed goes instead, for the time that one of many things is done.
-    static CAUGHT: Captured;
-}
-
-/// What one of many things has printed, piece by piece.
-#[derive(Clone, Default)]
-pub struct Captured(Rc<RefCell<Pieces>>);
-
-/// Pieces of output, each with whether it is for standard error.
-type Pieces = Vec<(bool, Vec<u8>)>;
-
-impl Captured {
-    /// Does something, and catches what it prints.
-    pub async fn catches<T>(&self, what: impl Future<Output = T>) -> T {
-        CAUGHT.scope(self.clone(), what).await
-    }
-
-    /// What was caught.
-    pub fn pieces(&self) -> Pieces {
-        self.0.take()
-    }
-}
-
 /// Prints a line to standard error at once, also where what is printed is caught: somebody is about
 /// to be asked something.
 pub fn announce(line: &str) {
@@ -274,17 +256,12 @@ pub fn announce(line: &str) {
     let _ = written(true, line.as_bytes(), Waits::UntilSignal);
 }
 
+/// Prints bytes, or has them caught. That nobody reads what is caught is no fault of an output.
 fn whole(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {
-    match is_caught(error, bytes) {
-        true => Ok(()),
-        false => written(error, bytes, waits),
+    match caught::catch(error, bytes) {
+        Some(caught) => caught,
+        None => written(error, bytes, waits).map_err(|fault| noted(error, fault)),
     }
-}
-
-/// Whether what is printed is caught; then these bytes are.
-fn is_caught(error: bool, bytes: &[u8]) -> bool {
-    let catch = |caught: &Captured| caught.0.borrow_mut().push((error, bytes.to_vec()));
-    CAUGHT.try_with(catch).is_ok()
 }
 
 fn written(error: bool, bytes: &[u8], waits: Waits) -> io::Result<()> {

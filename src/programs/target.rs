@@ -38,6 +38,9 @@ pub struct Target {
     pub destination: Destination,
     /// What a person has answered so far.
     pub answers: Rc<Answers>,
+    /// What a transfer has in common with others, where it is one of many.
+    #[cfg(target_os = "linux")]
+    pub among: Option<super::moves::Among>,
     /// The turn to ask a person about this host, where many hosts may want to; until it is logged in.
     pub question: RefCell<Option<OwnedMutexGuard<()>>>,
     /// The key that the server has shown.
@@ -171,6 +174,8 @@ impl Target {
             settings: place,
             destination: destination.clone(),
             answers: Rc::default(),
+            #[cfg(target_os = "linux")]
+            among: None,
             question: RefCell::default(),
             coming: Cell::default(),
             is_first: Cell::default(),

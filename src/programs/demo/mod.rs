@@ -140,6 +140,12 @@ fn show_commands(client: &Client) -> Result<(), String> {
             None,
             0,
         )?;
+        client.show(
+            "Files of many machines at once, equal lists told once:",
+            &["ls", "-r", "--fold", "demo[1-3]:site"],
+            None,
+            0,
+        )?;
     }
 
     show_approval(client)?;

@@ -1,13 +1,14 @@
 //! One host after the other, so many at once: what begins when, and what an interrupt ends.
 
+use super::Fleet;
 use super::progress::Progress;
-use super::{Fleet, Wish};
 use crate::cli::{ClientVerb, Pause, RunArgs};
 use crate::client::ClientError;
 use crate::fleet::{Counts, End, Next, Schedule};
 use crate::programs::ask::{self, Wanted};
 use crate::programs::complain;
 use crate::programs::terminal::Signals;
+use crate::programs::wish::Wish;
 use crate::protocol::Code;
 use std::rc::Rc;
 use tokio::task::JoinSet;
@@ -93,9 +94,10 @@ impl Fleet {
                 "ordain: {at_once} hosts at once, not {wanted}: this process may open no more files (ulimit -n)"
             ));
         }
-        let run = self.run_args();
-        let batches = run.and_then(|run| run.batch.clone()).unwrap_or_default();
-        let most = run.and_then(|run| run.max_fail);
+        let pace = self.pace();
+        let batches = pace.and_then(|pace| pace.batch.clone());
+        let batches = batches.unwrap_or_default();
+        let most = pace.and_then(|pace| pace.max_fail);
         Schedule::new(self.hosts.len(), at_once, &batches, most)
     }
 
@@ -109,10 +111,10 @@ impl Fleet {
 
     /// Counts a host that has come to its end, and stops what would be new where that is too much.
     fn judge(self: &Rc<Self>, schedule: &mut Schedule, end: End) {
-        let exits = self.run_args().is_some_and(|run| run.count_only_exits);
+        let exits = self.pace().is_some_and(|pace| pace.count_only_exits);
         let counts = if exits { Counts::Exits } else { Counts::All };
         if schedule.ended(end.is_failure(self.good(), counts)) {
-            let cancels = self.run_args().is_some_and(|run| run.cancel_rest);
+            let cancels = self.pace().is_some_and(|pace| pace.cancel_rest);
             let rest = if cancels {
                 "what goes on is cancelled (--cancel-rest)"
             } else {
@@ -135,7 +137,7 @@ impl Fleet {
     /// Waits between two batches; `false` where somebody does not want the next.
     async fn between(&self, schedule: &Schedule) -> bool {
         let (batch, batches) = schedule.batch();
-        match self.run_args().and_then(|run| run.pause) {
+        match self.pace().and_then(|pace| pace.pause) {
             None => true,
             Some(Pause::For(time)) => {
                 tokio::time::sleep(time).await;

@@ -17,7 +17,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use tokio::sync::Mutex;
+use std::rc::Rc;
+use tokio::sync::{Mutex, mpsc};
 
 /// Bytes that are kept in memory; what is more goes into a file without a name.
 const IN_MEMORY: usize = 8 << 20;
@@ -140,6 +141,29 @@ impl Whole {
     }
 }
 
+/// Standard input for a thread that reads it.
+pub struct Piped {
+    /// What comes: at its end an empty piece.
+    pieces: mpsc::Receiver<Result<Vec<u8>, String>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Piped {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.piece.len() {
+            let next = self.pieces.blocking_recv();
+            let next = next.unwrap_or_else(|| Err("its end has not come".into()));
+            self.piece = next
+                .map_err(|why| io::Error::other(format!("standard input cannot be read: {why}")))?;
+            self.at = 0;
+        }
+        let count = self.piece.get(self.at..).unwrap_or_default().read(room)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
 /// What was read of standard input so far. No more is read than the fastest host takes.
 #[derive(Default)]
 pub struct Input {
@@ -158,17 +182,43 @@ impl Input {
     /// # Errors
     /// Why it cannot be read, in words: half an input must not look like a whole one.
     pub async fn pour(&self, into: DurableInput) -> Result<(), String> {
+        let send = async |piece: Vec<u8>| into.send(&piece).await;
+        if self.each(send).await? {
+            into.end();
+        }
+        Ok(())
+    }
+
+    /// All of it from the first byte on, for a thread that reads it. It is read by a task meanwhile.
+    pub fn read(self: Rc<Self>) -> Piped {
+        let (pieces, taken) = mpsc::channel(1);
+        tokio::task::spawn_local(async move {
+            let send = async |piece: Vec<u8>| pieces.send(Ok(piece)).await.is_ok();
+            let last = match self.each(send).await {
+                Ok(_) => Ok(Vec::new()),
+                Err(why) => Err(why),
+            };
+            // Who reads no more wants no end.
+            let _ = pieces.send(last).await;
+        });
+        Piped {
+            pieces: taken,
+            piece: Vec::new(),
+            at: 0,
+        }
+    }
+
+    /// Gives somebody piece after piece for as long as they take them, and says whether that was all.
+    async fn each(&self, take: impl AsyncFn(Vec<u8>) -> bool) -> Result<bool, String> {
         let mut at = 0;
         while self.reaches(at).await? {
             let piece = self.piece(at).map_err(|fault| fault.to_string())?;
             at += piece.len() as u64;
-            if !into.send(&piece).await {
-                // The command reads no more.
-                return Ok(());
+            if !take(piece).await {
+                return Ok(false);
             }
         }
-        into.end();
-        Ok(())
+        Ok(true)
     }
 
     /// What all of it is, once its end has come.

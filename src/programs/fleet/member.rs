@@ -1,22 +1,23 @@
 //! One host of many, from the first packet to its end.
 
+use super::Fleet;
 use super::input::{file_of, pour_file};
 use super::noted::Known;
 use super::start::FOR_EVER;
-use super::{Fleet, Wish};
 use crate::cli::ClientVerb;
 use crate::client::{ClientError, Durable, DurableInput, Event, Told, reason};
 use crate::exit::{Human, Reason};
 use crate::fleet::End;
 use crate::programs::ask;
-use crate::programs::client::attempt;
+use crate::programs::caught::{Captured, Piece};
+use crate::programs::client::{about_files, attempt, moves_files};
 use crate::programs::display::plain;
-use crate::programs::output::Captured;
 use crate::programs::patience::Patience;
 use crate::programs::target::Target;
+use crate::programs::wish::{Wish, changed};
 use crate::protocol::{Code, Ended};
 use crate::verb::Cancel;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
@@ -34,27 +35,13 @@ impl Fleet {
         }
         let begun = Cell::new(false);
         let said = Captured::default();
-        let outcome = {
-            let mut tried = pin!(said.catches(self.tried(host, &begun)));
-            tokio::select! {
-                outcome = &mut tried => outcome,
-                () = self.unwanted() => match begun.get() {
-                    false => Ok(End::NotStarted),
-                    // A run that is followed hears the wish itself.
-                    true if self.follows() => tried.await,
-                    true => {
-                        let text = "the server has not said whether it was done";
-                        Err(ClientError::new(Code::OutcomeUnknown, text))
-                    }
-                },
-            }
+        let asked = async {
+            let outcome = said.catches(self.wanted(host, &begun)).await;
+            said.close();
+            outcome
         };
-        for (error, bytes) in said.pieces() {
-            let _ = match self.answer(error, &bytes) {
-                Some(event) => self.screen.event(host, &event).await,
-                None => self.screen.bytes(host, error, &bytes).await,
-            };
-        }
+        // What is printed is told meanwhile, and all of it before the end.
+        let (outcome, ()) = tokio::join!(asked, self.tells(host, &said));
         let end = match outcome {
             Ok(end) => end,
             Err(error) => self.failed(host, &error, begun.get()).await,
@@ -88,14 +75,40 @@ impl Fleet {
         end
     }
 
-    /// What a verb has printed for machines, as an event; of a run it is the run's own output.
-    fn answer(&self, error: bool, bytes: &[u8]) -> Option<Value> {
-        if error || !self.args.json {
-            return None;
+    /// Does it, as long as it is wanted.
+    async fn wanted(&self, host: usize, begun: &Cell<bool>) -> Result<End, ClientError> {
+        let mut tried = pin!(self.tried(host, begun));
+        tokio::select! {
+            outcome = &mut tried => outcome,
+            () = self.unwanted() => match begun.get() {
+                false => Ok(End::NotStarted),
+                // What is followed to its end hears the wish itself.
+                true if self.follows() || moves_files(&self.args.verb) => tried.await,
+                true => {
+                    let text = "the server has not said whether it was done";
+                    Err(ClientError::new(Code::OutcomeUnknown, text))
+                }
+            },
         }
-        let answer: Value = serde_json::from_slice(bytes).ok()?;
-        let answer = Some(answer).filter(Value::is_object)?;
-        Some(json!({ "event": "answer", "answer": answer }))
+    }
+
+    /// Tells what a verb prints, until all of it was told: as an event what it prints for machines.
+    async fn tells(&self, host: usize, said: &Captured) {
+        while let Some(piece) = said.next().await {
+            let told = match piece {
+                Piece::Bytes(error, bytes) => self.screen.bytes(host, error, &bytes).await,
+                Piece::Json(answer) => {
+                    let event = json!({ "event": "answer", "answer": answer });
+                    self.screen.event(host, &event).await
+                }
+            };
+            if told.is_err() {
+                // Nobody reads any more: as any program whose reader has gone away.
+                said.close();
+                self.wish.send_replace(Wish::Leave);
+                return;
+            }
+        }
     }
 
     async fn failed(&self, host: usize, error: &ClientError, begun: bool) -> End {
@@ -158,6 +171,7 @@ impl Fleet {
     ) -> Result<End, ClientError> {
         match &self.args.verb {
             ClientVerb::Run(run) if self.follows() => self.run(host, target, run, begun).await,
+            verb if about_files(verb) => self.moved(host, target, begun).await,
             _ => attempt(&self.args, target, begun)
                 .await
                 .map(|status| End::Ended(Reason::Exit(status.0))),
@@ -351,12 +365,4 @@ fn cancel(run: &Durable) {
         // One that has ended already is told of by what comes next.
         let _ = session.ask(&Cancel { run: id.into() }).await;
     });
-}
-
-/// The next wish.
-async fn changed(wish: &mut watch::Receiver<Wish>) -> Wish {
-    if wish.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-    *wish.borrow_and_update()
 }

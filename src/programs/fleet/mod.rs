@@ -12,16 +12,21 @@ mod notes;
 mod once;
 mod progress;
 mod screen;
+mod sides;
 mod start;
 mod summary;
+mod transfer;
 mod verbs;
 
 pub use verbs::fleets;
 
 use super::answers::Answers;
+#[cfg(target_os = "linux")]
+use super::moves::Common;
 use super::target;
 use super::terminal::Signals;
 use super::trusts::Trusts;
+use super::wish::Wish;
 use crate::cli::{ClientArgs, ClientVerb, Place};
 use crate::client::ClientError;
 use crate::config::Hosts;
@@ -39,17 +44,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use tokio::sync::watch;
 
-/// What is wanted of everything that goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// That it goes on.
-    GoOn,
-    /// That it is ended, there too.
-    Cancel,
-    /// That it is left to itself.
-    Leave,
-}
-
 /// Many hosts, and what is asked of them.
 pub struct Fleet {
     args: ClientArgs,
@@ -58,7 +52,10 @@ pub struct Fleet {
     answers: Rc<Answers>,
     trusts: Trusts,
     screen: Screen,
-    input: Input,
+    input: Rc<Input>,
+    /// What transfers have in common.
+    #[cfg(target_os = "linux")]
+    common: Rc<Common>,
     wish: watch::Sender<Wish>,
     /// What is noted on the disk, of a run.
     notes: Option<Notes>,
@@ -84,12 +81,14 @@ pub struct Fleet {
 /// [`Code::Usage`]: the words or the settings.
 pub async fn many(args: &ClientArgs, place: &Place) -> Result<Status, ClientError> {
     for_many(args)?;
+    sides::for_many(args, place)?;
     if place.is_stdin() && args.password_stdin {
         let text = "standard input has the names of the hosts, so no password can come from there; use --password-file";
         return Err(ClientError::new(Code::Usage, text));
     }
     let known = Rc::new(target::hosts(args)?);
     let hosts = meant(place, &known)?;
+    sides::have_folders(args, &hosts)?;
     begun(
         args,
         &place.to_string(),
@@ -151,7 +150,11 @@ fn manner(args: &ClientArgs) -> Manner {
         aside: false,
         diff: args.many.diff,
         alike: args.many.alike && !args.json,
-        raw: matches!(&args.verb, ClientVerb::Run(run) if run.raw),
+        raw: match &args.verb {
+            ClientVerb::Run(run) => run.raw,
+            ClientVerb::Cat(cat) => cat.raw,
+            _ => false,
+        },
     }
 }
 
@@ -170,7 +173,9 @@ impl Fleet {
             hosts,
             answers,
             trusts: Trusts::default(),
-            input: Input::default(),
+            input: Rc::default(),
+            #[cfg(target_os = "linux")]
+            common: Rc::default(),
             wish: watch::Sender::new(Wish::GoOn),
             notes: None,
             known_of: Vec::new(),

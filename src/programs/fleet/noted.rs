@@ -96,10 +96,10 @@ impl Head {
         run.yes = said.yes;
         run.timeout = said.timeout_s.map(Duration::from_secs);
         run.ok_exit.clone_from(&said.ok_exit);
-        run.batch = said.batch.as_ref().and_then(|text| text.parse().ok());
-        run.max_fail = said.max_fail.as_ref().and_then(|text| text.parse().ok());
-        run.count_only_exits = said.count_only_exits;
-        run.cancel_rest = said.cancel_rest;
+        run.pace.batch = said.batch.as_ref().and_then(|text| text.parse().ok());
+        run.pace.max_fail = said.max_fail.as_ref().and_then(|text| text.parse().ok());
+        run.pace.count_only_exits = said.count_only_exits;
+        run.pace.cancel_rest = said.cancel_rest;
         run.once = said.once;
         run.stdin_each.clone_from(&said.stdin_each);
         run
@@ -122,10 +122,10 @@ impl Said {
             yes: run.yes,
             timeout_s: run.timeout.map(|time| time.as_secs().max(1)),
             ok_exit: run.ok_exit.clone(),
-            batch: run.batch.as_ref().map(ToString::to_string),
-            max_fail: run.max_fail.as_ref().map(ToString::to_string),
-            count_only_exits: run.count_only_exits,
-            cancel_rest: run.cancel_rest,
+            batch: run.pace.batch.as_ref().map(ToString::to_string),
+            max_fail: run.pace.max_fail.as_ref().map(ToString::to_string),
+            count_only_exits: run.pace.count_only_exits,
+            cancel_rest: run.pace.cancel_rest,
             once: run.once,
             // Whoever asks again may stand in another folder.
             stdin_each: run

@@ -91,6 +91,10 @@ impl Progress {
         if let Some(rate) = u64::try_from(self.done).unwrap_or(0).checked_div(seconds) {
             parts.push(format!("{rate}/s"));
         }
+        #[cfg(target_os = "linux")]
+        if let Some(moved) = fleet.common.moved.line_of_all(self.since.elapsed()) {
+            parts.push(moved);
+        }
         parts.join(" · ")
     }
 }

@@ -351,7 +351,7 @@ impl Fleet {
         let mut args = self.args.clone();
         args.json = false;
         let mut plan = run.clone();
-        (plan.dry_run, plan.batch) = (true, None);
+        (plan.dry_run, plan.pace.batch) = (true, None);
         args.verb = ClientVerb::Run(plan);
         let manner = Manner {
             fold: true,

@@ -1,9 +1,10 @@
 //! What all of it came to: a line for people, an event for machines, and the one exit status.
 
-use super::{Fleet, Wish};
+use super::Fleet;
 use crate::exit::Status;
 use crate::fleet::{End, Group, Tally};
 use crate::nodes;
+use crate::programs::wish::Wish;
 use crate::programs::{complain, say, say_json};
 use crate::protocol::Code;
 use serde_json::{Map, Value, json};

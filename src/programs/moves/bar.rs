@@ -4,20 +4,26 @@ use crate::programs::output::{end_progress, show_progress};
 use crate::units::Bytes;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often the line is drawn.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// How far it is.
-pub struct Bar {
-    since: Instant,
+/// How much was moved, by one transfer or by many.
+#[derive(Default)]
+pub struct Moved {
     bytes: AtomicU64,
     files: AtomicU64,
     /// Bytes in all, where that is known.
     total: AtomicU64,
     name: Mutex<String>,
+}
+
+/// How far it is.
+pub struct Bar {
+    since: Instant,
+    moved: Arc<Moved>,
     /// Whether there is a terminal to show it on.
     is_shown: bool,
 }
@@ -27,29 +33,36 @@ impl Bar {
     pub fn new(json: bool) -> Self {
         Self {
             since: Instant::now(),
-            bytes: AtomicU64::new(0),
-            files: AtomicU64::new(0),
-            total: AtomicU64::new(0),
-            name: Mutex::default(),
+            moved: Arc::default(),
             is_shown: io::stderr().is_terminal() && !json,
+        }
+    }
+
+    /// Counts for all of them, and is shown by whoever shows how far all are.
+    pub fn among(moved: Arc<Moved>) -> Self {
+        Self {
+            since: Instant::now(),
+            moved,
+            is_shown: false,
         }
     }
 
     /// So many more bytes have come.
     pub fn bytes(&self, count: usize) {
-        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        self.moved.bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// So many bytes will come in all.
+    /// So many more bytes will come in all.
     pub fn total(&self, bytes: u64) {
-        self.total.store(bytes, Ordering::Relaxed);
+        self.moved.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// A file is there.
     pub fn file(&self, name: &impl ToString) {
-        self.files.fetch_add(1, Ordering::Relaxed);
+        self.moved.files.fetch_add(1, Ordering::Relaxed);
         if self.is_shown {
-            *self.name.lock().unwrap_or_else(PoisonError::into_inner) = name.to_string();
+            let shown = &self.moved.name;
+            *shown.lock().unwrap_or_else(PoisonError::into_inner) = name.to_string();
         }
     }
 
@@ -64,7 +77,7 @@ impl Bar {
 
     /// Draws the line.
     pub fn show(&self) {
-        show_progress(&self.line(self.since.elapsed()));
+        show_progress(&self.moved.line(self.since.elapsed()));
     }
 
     /// Takes it away.
@@ -72,6 +85,13 @@ impl Bar {
         if self.is_shown {
             end_progress();
         }
+    }
+}
+
+impl Moved {
+    /// The same for many transfers; nothing where none has moved anything.
+    pub fn line_of_all(&self, spent: Duration) -> Option<String> {
+        (self.bytes.load(Ordering::Relaxed) > 0).then(|| self.line(spent))
     }
 
     /// `41% · 12.3 MiB of 30 MiB · 128 files · 4.1 MiB/s · 4 s left · conf/app.toml`

@@ -15,6 +15,7 @@ use crate::mover::{
     Expected, Left, Place, Reader, Receiving, Scope, Stop, Writer, find, place, seeds_of,
     tell_pieces,
 };
+use crate::programs::caught::along;
 use crate::programs::output;
 use crate::programs::{Sanitizer, complain};
 use crate::protocol::Code;
@@ -40,6 +41,11 @@ pub async fn cp(
         .name()
         .map(|name| String::from_utf8_lossy(name).into_owned());
     let own = own.unwrap_or_else(|| from.root.clone());
+    let made = match &server.target.among {
+        Some(among) => Some(here::folder_of(to, &among.name)?),
+        None => None,
+    };
+    let to = made.as_ref().map_or(to, |made| made.path());
     let (place, _) = here::destination(to, &own, args.recursive)?;
     let wanted = Wanted {
         expected: match args.recursive {
@@ -97,7 +103,7 @@ pub async fn fetch(
     };
     let scope = here::scope(wanted.replace)?;
     let (mut run, proof) = server.begin(&verb).await?;
-    let bar = Arc::new(Bar::new(server.args.json));
+    let bar = server.bar();
     let (pieces, from) = from_run();
     let (came, has_come) = oneshot::channel();
     let (verdict, judged) = mpsc::channel();
@@ -114,7 +120,7 @@ pub async fn fetch(
         let how = (expected, knows_seeds);
         tokio::task::spawn_blocking(move || receive(&scope, &into, how, from, came, &judged))
     };
-    let ended = carry(&mut run, pieces, None, &bar).await?;
+    let ended = carry(&server, &mut run, pieces, None, &bar).await?;
     let came = has_come.await.map_err(|_| no_thread())?;
     let judged = match &came {
         Ok(sum) => proof.holds(&ended, sum),
@@ -131,7 +137,7 @@ pub async fn fetch(
         told::fault(server.args.json, &at, fault);
     }
     judged?;
-    let status = told::status(&ended, faults.len() as u64)?;
+    let status = told::status(&server, &ended, faults.len() as u64)?;
     match (came, failed) {
         (Ok(sum), None) => {
             told::moved(&server, &sum, status);
@@ -236,7 +242,9 @@ impl Read for Counted {
 /// # Errors
 /// The server's refusal, that the link is lost, or that what has come is not what was read.
 pub async fn cat(server: Server<'_>, args: &CatArgs) -> Result<Status, ClientError> {
-    let is_shown = io::stdout().is_terminal() && !args.raw;
+    // Of many, each line is made harmless behind its host's name.
+    let is_alone = server.target.among.is_none();
+    let is_shown = io::stdout().is_terminal() && !args.raw && is_alone;
     print(server, &args.there, &args.asked, is_shown).await
 }
 
@@ -270,14 +278,14 @@ async fn print(
     };
     let (mut run, proof) = server.begin(&verb).await?;
     let (pieces, from) = from_run();
-    let printing = tokio::task::spawn_blocking(move || printed(from, is_shown));
-    let ended = carry(&mut run, pieces, None, &Bar::new(true)).await?;
+    let printing = tokio::task::spawn_blocking(along(move || printed(from, is_shown)));
+    let ended = carry(&server, &mut run, pieces, None, &Bar::new(true)).await?;
     let (came, faults) = printing.await.map_err(|_| no_thread())?;
     let at = there.to_string();
     for fault in &faults {
         told::fault(server.args.json, &at, fault);
     }
-    let status = told::status(&ended, faults.len() as u64)?;
+    let status = told::status(&server, &ended, faults.len() as u64)?;
     match came {
         Ok(sum) => {
             proof.holds(&ended, &sum).map_err(|error| ClientError {

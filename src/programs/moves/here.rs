@@ -1,6 +1,7 @@
 //! Files of this machine: where a copy goes, and by which rules.
 
 use super::server::usage;
+use crate::cli::is_into;
 use crate::client::ClientError;
 use crate::files::stream::Told;
 use crate::files::{Below, Links, Mode, Rules, Sync};
@@ -9,15 +10,6 @@ use crate::sys::{Folder, Found, FoundKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// Whether a destination is a folder that a copy goes into under its own name.
-pub fn is_into(to: &Path) -> bool {
-    let bytes = to.as_os_str().as_bytes();
-    bytes.ends_with(b"/")
-        || bytes.ends_with(b"/.")
-        || bytes.ends_with(b"/..")
-        || matches!(bytes, b"." | b"..")
-}
 
 /// Where a copy goes that comes from there: the folder, held open, and its name in it.
 ///
@@ -58,6 +50,47 @@ pub fn destination(
     let folder = Folder::named(above, true)
         .map_err(|fault| usage(format!("{}: {fault}", above.display())))?;
     Ok((Place::In(folder, name.as_bytes().to_vec()), whole))
+}
+
+/// The folder for what comes from one of many hosts. It goes where it was made for nothing.
+pub struct OfHost {
+    path: PathBuf,
+    is_new: bool,
+}
+
+/// Makes sure that there is a folder for a host in a folder.
+///
+/// # Errors
+/// That the copies of many hosts cannot be there.
+pub fn folder_of(to: &Path, host: &str) -> Result<OfHost, ClientError> {
+    let path = to.join(format!("{host}/"));
+    let told = |fault: std::io::Error| usage(format!("{}: {fault}", path.display()));
+    let is_new = match std::fs::create_dir(&path) {
+        Ok(()) => true,
+        Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => false,
+        Err(fault) => return Err(told(fault)),
+    };
+    let bare = to.join(host);
+    if !bare.symlink_metadata().map_err(told)?.is_dir() {
+        return Err(usage(format!("{} is no folder", bare.display())));
+    }
+    Ok(OfHost { path, is_new })
+}
+
+impl OfHost {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for OfHost {
+    fn drop(&mut self) {
+        if self.is_new {
+            // Not where anything has come.
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
 }
 
 /// What holds for what comes here.
@@ -129,16 +162,6 @@ fn umask() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_slash_or_a_dot_at_the_end_means_into() {
-        for into in ["a/", ".", "..", "a/.", "../..", "/"] {
-            assert!(is_into(Path::new(into)), "{into}");
-        }
-        for name in ["a", "a/b", "a.", "...", ".a"] {
-            assert!(!is_into(Path::new(name)), "{name}");
-        }
-    }
 
     #[test]
     fn what_a_copy_cannot_mean_is_told_with_both_meanings() {

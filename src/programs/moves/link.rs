@@ -1,13 +1,14 @@
 //! A run whose streams are records: between its two ends and the threads that read and write files.
 
 use super::bar::Bar;
+use super::server::Server;
 use crate::client::{ClientError, Durable, Event, Told};
 use crate::exit::Human;
 use crate::files::Sum;
 use crate::programs::complain;
 use crate::programs::display::plain;
 use crate::programs::output::hurry;
-use crate::programs::terminal::Signals;
+use crate::programs::wish::Wish;
 use crate::protocol::{Code, Ended};
 use crate::verb::{Cancel, Commit};
 use std::io::{self, Read, Write};
@@ -102,6 +103,7 @@ pub struct Committing {
 /// # Errors
 /// What became of the run is not known, or the server refuses the commit.
 pub async fn carry(
+    server: &Server<'_>,
     run: &mut Durable,
     into: mpsc::Sender<Vec<u8>>,
     committing: Option<Committing>,
@@ -117,11 +119,7 @@ pub async fn carry(
         None => (None, Default::default()),
     };
     let mut waiting: Option<Vec<u8>> = None;
-    let Signals {
-        mut end,
-        mut interrupt,
-    } = Signals::new()?;
-    let mut is_interrupted = false;
+    let mut wishes = server.wishes()?;
 
     let ended = loop {
         tokio::select! {
@@ -174,15 +172,21 @@ pub async fn carry(
                     return Err(error);
                 }
             }
-            () = interrupt.rung() => {
-                if is_interrupted {
+            wish = wishes.next() => match wish {
+                Wish::GoOn => {}
+                Wish::Cancel => {
+                    if wishes.are_signals() {
+                        complain("ordain: ending the transfer; once more leaves it");
+                    }
+                    cancel(run);
+                }
+                Wish::Leave => {
+                    if wishes.are_signals() {
+                        hurry();
+                    }
                     return Err(left());
                 }
-                is_interrupted = true;
-                complain("ordain: ending the transfer; once more leaves it");
-                cancel(run);
-            }
-            () = end.rung() => return Err(left()),
+            },
             () = bar.tick() => bar.show(),
         }
     };
@@ -260,9 +264,7 @@ async fn answered(
     }
 }
 
-/// The transfer is left, and nobody is waited for who does not read.
 fn left() -> ClientError {
-    hurry();
     ClientError::new(
         Code::OutcomeUnknown,
         "the transfer was left; what has come stays for a day, for the next attempt",

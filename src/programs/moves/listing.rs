@@ -11,6 +11,7 @@ use crate::exit::Status;
 use crate::files::stream::{Record, Told};
 use crate::files::{Entry, Manifest, Sum, What};
 use crate::mover::{Reader, Stop};
+use crate::programs::caught::along;
 use crate::programs::display::plain;
 use crate::programs::{say, say_json};
 use crate::protocol::Code;
@@ -71,10 +72,10 @@ pub async fn list(
     };
     let (mut run, proof) = server.begin(&verb).await?;
     let (into, from) = from_run();
-    let reading = tokio::task::spawn_blocking(move || read(from, each));
-    let ended = carry(&mut run, into, None, &Bar::new(true)).await?;
+    let reading = tokio::task::spawn_blocking(along(move || read(from, each)));
+    let ended = carry(&server, &mut run, into, None, &Bar::new(true)).await?;
     let read = reading.await.map_err(|_| no_thread())?;
-    let status = told::status(&ended, 0)?;
+    let status = told::status(&server, &ended, 0)?;
     let (sum, faults) = match read {
         Ok(read) => read,
         // It has ended for the reason that its records say.

@@ -1,5 +1,6 @@
 //! `ordain files`, `ls`, `cat`, `cp`, `rm` and `sync`: what is below the roots of a host, and moving it.
 
+mod among;
 mod bar;
 mod copy;
 mod fetch;
@@ -10,10 +11,12 @@ mod proof;
 mod removal;
 mod roots;
 mod server;
+mod source;
 mod store;
 mod sync;
 mod told;
 
+pub use among::{Among, Common};
 pub use copy::cp;
 pub use fetch::cat;
 pub use listing::ls;

@@ -70,7 +70,7 @@ pub async fn remove(
     });
     let (into, from) = from_run();
     let reading = tokio::task::spawn_blocking(move || read(from));
-    let ended = carry(&mut run, into, None, &Bar::new(true)).await?;
+    let ended = carry(&server, &mut run, into, None, &Bar::new(true)).await?;
     let (faults, sum) = reading.await.map_err(|_| no_thread())?;
     if let Some(writing) = writing {
         // What it could not write is why the run has ended, which is told below.
@@ -80,7 +80,7 @@ pub async fn remove(
     for fault in &faults {
         told::fault(server.args.json, &at, fault);
     }
-    let status = told::status(&ended, 0)?;
+    let status = told::status(&server, &ended, 0)?;
     match sum {
         Ok(sum) => {
             proof.holds(&ended, &sum)?;

@@ -4,22 +4,22 @@ use super::bar::Bar;
 use super::link::{Committing, carry, from_run, to_run};
 use super::listing::{Wanted, list};
 use super::server::{Server, no_thread, path_of, said, usage};
+use super::source::Source;
 use super::{here, told};
-use crate::cli::{Asked, CpArgs, Side, There};
+use crate::cli::{Asked, CpArgs, Side, There, is_into};
 use crate::client::ClientError;
 use crate::exit::Status;
 use crate::files::stream::{Record, Told};
 use crate::files::{Below, Commit, Mode, Sum};
 use crate::limits::FILE_ASKED;
 use crate::mover::{Ask, How, Index, Monitor, Place, Reader, Sending, Stop, Writer};
+use crate::programs::complain;
 use crate::protocol::Code;
-use crate::sys::{Folder, Found};
 use crate::verb::Put;
-use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// `ordain cp FROM HOST:ROOT/PATH`.
@@ -28,8 +28,14 @@ use tokio::sync::oneshot;
 /// What kept anything from being placed.
 pub async fn cp(server: Server<'_>, args: &CpArgs, to: &There) -> Result<Status, ClientError> {
     let source = match &args.from {
-        Side::Here(path) => Source::of(path, args.recursive)?,
-        Side::Standard | Side::There(_) => Source::Standard,
+        Side::Here(path) => match &server.target.among {
+            Some(among) => among.common.source(path, args.recursive)?,
+            None => Source::of(path, args.recursive)?,
+        },
+        Side::Standard | Side::There(_) => match &server.target.among {
+            Some(among) => Source::Standard((among.standard)(), among.common.time()),
+            None => Source::Standard(Box::new(std::io::stdin()), crate::mover::now()),
+        },
     };
     let mut to = to.clone();
     if to.ends_with_slash || to.path.is_root() {
@@ -80,7 +86,7 @@ async fn must_be_new(server: Server<'_>, to: &There, asked: &Asked) -> Result<()
 /// The name that a file or folder here has.
 fn own_name(path: &Path) -> Result<Vec<u8>, ClientError> {
     use std::os::unix::ffi::OsStrExt;
-    let real = match here::is_into(path) {
+    let real = match is_into(path) {
         true => path.canonicalize(),
         false => Ok(path.to_owned()),
     };
@@ -90,16 +96,6 @@ fn own_name(path: &Path) -> Result<Vec<u8>, ClientError> {
     Ok(name.as_bytes().to_vec())
 }
 
-/// What is sent.
-pub enum Source {
-    /// What comes from standard input.
-    Standard,
-    /// This file.
-    File(File, Found),
-    /// This folder, with all that is in it.
-    Folder(Folder),
-}
-
 /// How it is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored {
@@ -107,42 +103,6 @@ pub struct Stored {
     pub all_or_nothing: bool,
     /// Whether what shrinks is packed.
     pub packs: bool,
-}
-
-impl Source {
-    /// What a path here means. A link that a person has named is followed.
-    ///
-    /// # Errors
-    /// That it is not there, or not what was said.
-    pub fn of(path: &Path, recursive: bool) -> Result<Self, ClientError> {
-        let told = |why: &dyn std::fmt::Display| usage(format!("{}: {why}", path.display()));
-        let meta = std::fs::metadata(path).map_err(|fault| told(&fault))?;
-        if meta.is_dir() {
-            if !recursive {
-                return Err(told(
-                    &"it is a folder (-r copies it with all that is in it)",
-                ));
-            }
-            let folder = Folder::named(path, true).map_err(|fault| told(&fault))?;
-            return Ok(Self::Folder(folder));
-        }
-        if !meta.is_file() {
-            return Err(told(
-                &"it is neither a file nor a folder (`-` reads a pipe)",
-            ));
-        }
-        let file = File::options()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path)
-            .map_err(|fault| told(&fault))?;
-        let meta = file.metadata().map_err(|fault| told(&fault))?;
-        Ok(Self::File(file, Found::of(&meta)))
-    }
-
-    const fn is_folder(&self) -> bool {
-        matches!(self, Self::Folder(_))
-    }
 }
 
 /// Shows what is being sent.
@@ -175,16 +135,13 @@ pub async fn store(
     asked: &Asked,
 ) -> Result<Status, ClientError> {
     let total = match &source {
-        Source::Standard => None,
+        Source::Standard(..) => None,
         Source::File(_, found) => Some(found.size),
         Source::Folder(folder) => here::weigh(folder),
     };
     let what = (source.is_folder(), total);
     send(server, to, how, asked, what, move |sending| match source {
-        Source::Standard => {
-            let time = crate::mover::now();
-            sending.pipe(std::io::stdin(), Mode::of_file(0o666), time)
-        }
+        Source::Standard(from, time) => sending.pipe(from, Mode::of_file(0o666), time),
         Source::File(mut file, found) => sending.file(&Below::root(), &mut file, &found),
         Source::Folder(folder) => {
             let scope =
@@ -194,6 +151,9 @@ pub async fn store(
     })
     .await
 }
+
+/// How long whoever reads a source is waited for when its put has ended.
+const REST: Duration = Duration::from_secs(2);
 
 /// What a put is sent through.
 pub type Sends<'s> = Sending<'s, super::link::ToRun, Answering>;
@@ -220,7 +180,7 @@ pub async fn send(
         reason,
     };
     let (mut run, proof) = server.begin(&verb).await?;
-    let bar = Arc::new(Bar::new(server.args.json));
+    let bar = server.bar();
     bar.total(total.unwrap_or(0));
     let (pieces, from) = from_run();
     let (answers, told_pieces) = mpsc::channel();
@@ -261,14 +221,19 @@ pub async fn send(
         root: to.root.clone(),
         path: path_of(to),
     };
-    let ended = carry(&mut run, pieces, Some(committing), &bar).await?;
+    let ended = carry(&server, &mut run, pieces, Some(committing), &bar).await?;
     let faults = reading.await.map_err(|_| no_thread())?;
-    let sent = sending.await.map_err(|_| no_thread())?;
+    // What was placed was read to its end before. Of anything else nobody waits for more, such as what
+    // a pipe may still bring.
+    let sent = match tokio::time::timeout(REST, sending).await {
+        Ok(sent) => sent.map_err(|_| no_thread())?,
+        Err(_) => Err(Stop::Cut),
+    };
     let at = to.to_string();
     for fault in &faults {
         told::fault(server.args.json, &at, fault);
     }
-    let status = told::status(&ended, faults.len() as u64)?;
+    let status = told::status(&server, &ended, faults.len() as u64)?;
     match sent {
         Ok((sum, own)) => {
             if status == Status::OK || status == Status(1) {
@@ -281,6 +246,15 @@ pub async fn send(
             let status = match status {
                 Status::OK if own > 0 => Status(1),
                 status => status,
+            };
+            let status = match &server.target.among {
+                Some(among) if status == Status::OK && !among.common.is_as_first(&sum) => {
+                    complain(&format!(
+                        "ordain: {at}: what is sent has changed: the first host has something else"
+                    ));
+                    Status(1)
+                }
+                _ => status,
             };
             told::moved(&server, &sum, status);
             Ok(status)

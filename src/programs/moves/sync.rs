@@ -13,6 +13,7 @@ use crate::mover::{At, Expected, Place, Reader, Scope, Visit, walk};
 use crate::programs::ask::{self, Wanted as Question};
 use crate::programs::display::plain;
 use crate::programs::{complain, say, say_json};
+use crate::protocol::Code;
 use crate::sys::{Folder, Found, FoundKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -168,6 +169,10 @@ fn may_remove(
     }
     if plan.whole > MANY && plan.removed() * 2 > plan.whole && !args.asked.yes {
         let question = format!("remove {} of {} entries?", plan.removed(), plan.whole);
+        if server.target.among.is_some() {
+            let text = format!("{question} (--yes agrees to that at each of many hosts)");
+            return Err(ClientError::new(Code::Confirm, text));
+        }
         ask::agree(&Question::of(server.target.host(), &question))?;
     }
     Ok(true)
@@ -255,6 +260,11 @@ async fn downwards(
     from: &There,
     to: &Path,
 ) -> Result<Status, ClientError> {
+    let made = match &server.target.among {
+        Some(among) => Some(here::folder_of(to, &among.name)?),
+        None => None,
+    };
+    let to = made.as_ref().map_or(to, |made| made.path());
     if !to.exists() {
         std::fs::create_dir(to).map_err(|fault| usage(format!("{}: {fault}", to.display())))?;
     }

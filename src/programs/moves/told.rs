@@ -25,7 +25,7 @@ pub fn fault(json: bool, there: &str, told: &Told) {
 ///
 /// # Errors
 /// That the server's words make no sense.
-pub fn status(ended: &Ended, faults: u64) -> Result<Status, ClientError> {
+pub fn status(server: &Server<'_>, ended: &Ended, faults: u64) -> Result<Status, ClientError> {
     let reason = reason(ended)?;
     Ok(match reason {
         Reason::Exit(0) if faults > 0 => Status(1),
@@ -36,6 +36,9 @@ pub fn status(ended: &Ended, faults: u64) -> Result<Status, ClientError> {
             complain(&format!(
                 "ordain: the transfer was ended after {spent}: {word}"
             ));
+            if let Some(among) = &server.target.among {
+                among.ended.set(Some(other));
+            }
             other.status()
         }
     })
