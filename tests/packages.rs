@@ -143,6 +143,22 @@ fn nothing_that_is_installed_is_forgotten() {
     }
 }
 
+/// Programs of another profile went by the name of a release's.
+#[test]
+fn a_package_is_of_a_release_alone() {
+    let built = Command::new(root().join("packaging/build"))
+        .arg("deb")
+        .env("PROFILE", "dev")
+        .output()
+        .unwrap();
+    assert_eq!(built.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert_eq!(
+        said,
+        "packages are of a release; PROFILE=dev is for tarball and static\n"
+    );
+}
+
 #[test]
 fn the_scripts_of_packaging_are_scripts() {
     for file in [
