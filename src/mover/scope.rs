@@ -55,6 +55,12 @@ impl Scope {
         Ok(Place::In(at, name.to_vec()))
     }
 
+    /// Whether this path, from where the transfer begins, is one from the root on, too: both together
+    /// may be too long.
+    fn reaches(&self, path: &Below) -> bool {
+        path.beneath(&self.base).is_ok()
+    }
+
     /// Whether a file at this path, from where the transfer begins, belongs to the root.
     pub fn takes_file(&self, path: &Below) -> bool {
         path.beneath(&self.base)
@@ -147,6 +153,9 @@ fn one<V: Visit>(scope: &Scope, at: At<'_>, path: &Below, visitor: &mut V) -> Re
         Ok(found) => found,
         Err(fault) => return visitor.fault(failed(path, &fault)),
     };
+    if !scope.reaches(path) {
+        return visitor.fault(told(path, Fault::Name));
+    }
     if found.kind != FoundKind::Folder {
         let belongs = scope.takes_file(path);
         return match belongs {
