@@ -258,6 +258,8 @@ pub const MOVER_WORD: usize = 64 * 1024;
 pub const RECORDER_WORD: usize = 64 * 1024;
 /// Bytes of one line of a recording: what is read at once, each byte as six, and as base64.
 pub const CAST_LINE: usize = 2 * 1024 * 1024;
+/// Bytes of a recording in one answer; all but the last have as many.
+pub const RECORDING_PART: usize = 512 * 1024;
 /// Bytes that a recorder reads at once.
 pub const RECORDER_READ: usize = 128 * 1024;
 /// Bytes of a recording, compressed, after which a segment of it ends.

@@ -1147,6 +1147,9 @@ fn help_and_version_are_no_failures() {
         "approvals",
         "approve",
         "deny",
+        "recordings",
+        "replay",
+        "export",
     ] {
         assert!(whole.contains(&format!("\n  {verb} ")), "{verb}\n{whole}");
         let (status, out, err) = said(&run(&[verb, "--help"]));

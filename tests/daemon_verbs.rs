@@ -1038,6 +1038,7 @@ fn help_knows_every_verb() {
         "reload",
         "lock",
         "unlock",
+        "recordings",
         "totp",
         "audit",
         "penalties",

@@ -9,9 +9,10 @@ use common::{
 use ordain::cast::{Output, Reader, What};
 use ordain::client::{ClientError, Event};
 use ordain::credential::sha256;
-use ordain::encoding::hex;
+use ordain::encoding::{hex, unbase64_any};
+use ordain::ids::{Named, RunId};
 use ordain::protocol::Code;
-use ordain::verb::Value;
+use ordain::verb::{Recording, Recordings, Value};
 use serde_json::Value as Json;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -483,4 +484,250 @@ fn arguments_of_a_recorded_run_are_shown_with_it() {
         (&header["title"], &header["ordain"]["user"]),
         (&"says".into(), &"alice".into())
     );
+}
+
+/// A daemon on which alice has recorded a run, and that run.
+fn with_one() -> (Server, String) {
+    let script =
+        r#"printf 'one\ntwo \033]0;title\007 \033[31mred\033[0m \233 three\n'; echo error >&2"#;
+    let setup = Server::new()
+        .command(recorded(Cmd::sh("says", script, &[]), "required"))
+        .command(Cmd::new("true", &["/bin/true"]))
+        .role("all", &["*"])
+        .role_with("watches", &[], "verbs = [\"recordings-of-others\"]")
+        .user("alice", &["all"])
+        .user("bob", &["all"])
+        .user("carol", &["watches"]);
+    let server = setup.start();
+    let output = server.ordain(&["run", "t", "says"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let run = end_of(&server)["run"].as_str().unwrap().to_owned();
+    (server, run)
+}
+
+fn bytes_of(run: &str) -> Recording {
+    Recording {
+        run: Named::from(run.parse::<RunId>().unwrap()),
+        offset: None,
+    }
+}
+
+#[test]
+fn a_recording_is_shown_to_its_user_and_to_whoever_has_the_right_and_to_nobody_else() {
+    let (server, run) = with_one();
+    block(async {
+        for (user, sees) in [("alice", true), ("carol", true), ("bob", false)] {
+            let session = server.session(user).await;
+            let list = session.ask(&Recordings::default()).await.unwrap();
+            assert_eq!(list.recordings.len(), usize::from(sees), "{user}");
+            match session.ask(&bytes_of(&run)).await {
+                Ok(part) => {
+                    assert!(sees, "{user}");
+                    let stored = std::fs::read(only(&server.path("state/recordings"))).unwrap();
+                    assert_eq!(unbase64_any(&part.part), Some(stored.clone()));
+                    assert_eq!((part.bytes, part.grows), (stored.len() as u64, false));
+                    assert_eq!(part.sha256, hex(&sha256(&stored)));
+                }
+                // What is another's is as if it was not there.
+                Err(error) => {
+                    assert!(
+                        !sees && error.code == Code::NoSuchRun.number(),
+                        "{user}: {error}"
+                    );
+                }
+            }
+        }
+        let session = server.session("carol").await;
+        let bobs = Recordings {
+            user: Some("bob".into()),
+            ..Recordings::default()
+        };
+        assert!(session.ask(&bobs).await.unwrap().recordings.is_empty());
+    });
+    // Each time that somebody was shown it is in the trail.
+    let seen: Vec<Json> = server.records("request");
+    let seen = seen
+        .iter()
+        .filter(|record| record["verb"] == "recording" && record["decision"] == "granted");
+    let seen: Vec<_> = seen
+        .map(|record| (&record["user"], &record["run"]))
+        .collect();
+    let run = Json::from(run);
+    assert_eq!(seen, [(&"alice".into(), &run), (&"carol".into(), &run)]);
+}
+
+#[test]
+fn what_is_not_recorded_and_what_lies_behind_the_end_is_told_so() {
+    let (server, run) = with_one();
+    server.ordain(&["run", "t", "true"]);
+    server.wait_for_records("end", 2);
+    let plain = server.records("end")[1]["run"].as_str().unwrap().to_owned();
+    block(async {
+        let session = server.session("alice").await;
+        let refused = session.ask(&bytes_of(&plain)).await.unwrap_err();
+        assert_eq!(refused.code, Code::NotRecorded.number());
+        let behind = Recording {
+            offset: Some(1 << 40),
+            ..bytes_of(&run)
+        };
+        let refused = session.ask(&behind).await.unwrap_err();
+        assert_eq!(refused.code, Code::NotRecorded.number());
+        let nobodys = bytes_of(&RunId::from_random([7; 10]).to_string());
+        let refused = session.ask(&nobodys).await.unwrap_err();
+        assert_eq!(refused.code, Code::NoSuchRun.number());
+    });
+}
+
+#[test]
+fn a_recording_is_exported_as_text_and_for_players_of_both_versions() {
+    let (server, run) = with_one();
+    let exported = |format: &str| {
+        let output = server.ordain(&["export", "t", &run, "--format", format]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        output.stdout
+    };
+    let text = b"one\ntwo \x1b]0;title\x07 \x1b[31mred\x1b[0m \x9b three\nerror\n";
+    assert_eq!(
+        exported("txt").escape_ascii().to_string(),
+        text.escape_ascii().to_string()
+    );
+
+    let lines = |format: &str| -> Vec<Json> {
+        let text = String::from_utf8(exported(format)).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let second = lines("v2");
+    assert_eq!(
+        (&second[0]["version"], &second[0]["width"]),
+        (&2.into(), &80.into())
+    );
+    assert!(
+        second[1..].iter().all(|event| event[1] == "o"),
+        "{second:?}"
+    );
+    let third = lines("v3");
+    assert_eq!(
+        (&third[0]["version"], &third[0]["title"]),
+        (&3.into(), &"says".into())
+    );
+    assert_eq!(third.last().unwrap()[1], "x");
+
+    // What was exported is played again, out of a file.
+    let file = server.path("exported.cast");
+    std::fs::write(&file, exported("v3")).unwrap();
+    let file = file.to_str().unwrap();
+    let output = server.ordain(&["export", "--file", file, "--format", "txt"]);
+    assert_eq!(
+        output.stdout.escape_ascii().to_string(),
+        text.escape_ascii().to_string()
+    );
+}
+
+#[test]
+fn a_replay_shows_text_and_colours_and_nothing_that_a_terminal_would_obey() {
+    let (server, run) = with_one();
+    let output = server.ordain(&["replay", "t", &run, "--speed", "1000"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let shown = stdout(&output);
+    assert!(
+        shown.starts_with("one\ntwo \\x1b]0;title\\x07 \x1b[31mred\x1b[0m \\x9b three\n"),
+        "{shown:?}"
+    );
+
+    let output = server.ordain(&["replay", "t", &run, "--from", "1h"]);
+    assert!(output.status.success() && stdout(&output).contains("error"));
+    let output = server.ordain(&["recordings", "t"]);
+    assert!(stdout(&output).contains(&run), "{}", stdout(&output));
+    let output = server.ordain(&["recordings", "t", "--of", "bob"]);
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn a_recording_that_somebody_has_changed_is_not_shown_as_the_server_s() {
+    let (server, run) = with_one();
+    let file = only(&server.path("state/recordings"));
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let output = server.ordain(&["export", "t", &run, "--format", "txt"]);
+    assert_eq!(output.status.code(), Some(255));
+    assert!(stderr(&output).contains("SHA-256"), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn what_a_killed_daemon_has_left_is_shown_as_far_as_it_goes() {
+    let script = r#"echo begun; sleep 2; echo later; exec sleep 1000"#;
+    let mut server = started([recorded(Cmd::sh("long", script, &[]), "required")], "");
+    let run = block(async {
+        let session = server.session("alice").await;
+        let mut going = session.run(invocation("long", &[])).await.unwrap();
+        let run = loop {
+            match going.next().await.unwrap() {
+                Event::Stdout(bytes) if bytes.starts_with(b"later") => break going.id().unwrap(),
+                Event::Stdout(bytes) => going.consumed(bytes.len()).await.unwrap(),
+                _ => {}
+            }
+        };
+        drop(going);
+        run.to_string()
+    });
+    server.restart();
+    let list = stdout(&server.ordain(&["recordings", "t"]));
+    assert!(
+        list.contains(&run) && list.contains("interrupted"),
+        "{list}"
+    );
+    let output = server.ordain(&["export", "t", &run, "--format", "txt"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    // What had waited for less than a second may be lost.
+    assert!(output.stdout.starts_with(b"begun\n"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("cut off"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_recording_that_is_held_stays_until_it_is_released() {
+    let server = started([noise("noise", "required")], "keep_size = \"1MiB\"");
+    let noise = || {
+        let output = server.ordain(&["run", "t", "noise", "400000"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    noise();
+    let first = end_of(&server)["run"].as_str().unwrap().to_owned();
+    let held = server.ordaind(&["recordings", "hold", &first, "--reason", "case 7"]);
+    assert!(held.status.success(), "{}", stderr(&held));
+    for _ in 0..3 {
+        noise();
+    }
+    server.wait_for_records("end", 4);
+    wait("others to go", || {
+        server.records("recording-removed").len() == 2
+    });
+    let removed = server.records("recording-removed");
+    assert!(
+        removed.iter().all(|removed| removed["run"] != *first),
+        "{removed:?}"
+    );
+    let list = stdout(&server.ordaind(&["recordings", "list", "--held"]));
+    assert!(
+        list.contains(&first) && list.contains("held: case 7"),
+        "{list}"
+    );
+
+    let released = server.ordaind(&["recordings", "release", &first]);
+    assert!(released.status.success(), "{}", stderr(&released));
+    noise();
+    wait("the first to go", || {
+        let removed = server.records("recording-removed");
+        removed.iter().any(|removed| removed["run"] == *first)
+    });
+    let states: Vec<Json> = server.records("recording-held");
+    let states: Vec<_> = states.iter().map(|record| &record["state"]).collect();
+    assert_eq!(states, ["held", "released"]);
+    let unknown = server.ordaind(&["recordings", "hold", "nothing"]);
+    assert!(!unknown.status.success());
 }

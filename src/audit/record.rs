@@ -38,6 +38,7 @@ pub const KINDS: &[&str] = &[
     "recording",
     "recording-failed",
     "recording-removed",
+    "recording-held",
     "approval",
     "left-running",
     "handed-on",
@@ -557,6 +558,20 @@ pub enum What<'a> {
         sha256: &'a str,
         /// `age` or `size`: which of the two settings it was beyond.
         why: &'a str,
+    },
+    /// An administrator keeps a recording, or lets it go in its turn again.
+    RecordingHeld {
+        /// The id of the run.
+        run: &'a str,
+        /// The user whose run it was.
+        user: &'a str,
+        /// `held` or `released`.
+        state: &'a str,
+        /// Why, in the words of the administrator.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reason: &'a str,
+        /// The user id of the administrator.
+        uid: u32,
     },
     /// A run waits until others have agreed to it. What they agree to is this text: the requests
     /// `approve` and `deny` name its SHA-256.

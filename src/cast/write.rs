@@ -56,6 +56,11 @@ impl Cast {
         self.line(at, "x", status, into);
     }
 
+    /// Adds the line of something else.
+    pub fn other(&mut self, at: u64, code: &str, data: &str, into: &mut Vec<u8>) {
+        self.line(at, code, data, into);
+    }
+
     fn event(&mut self, at: u64, output: Output, bytes: &[u8], into: &mut Vec<u8>) {
         if bytes.is_empty() {
             return;
@@ -98,8 +103,9 @@ fn unfinished(bytes: &[u8]) -> usize {
 
 fn add_line(micros: u64, code: &str, data: &str, into: &mut Vec<u8>) {
     let data = serde_json::to_string(data).unwrap_or_default();
+    let code = serde_json::to_string(code).unwrap_or_default();
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    into.extend_from_slice(format!("[{seconds}.{rest:06}, \"{code}\", {data}]\n").as_bytes());
+    into.extend_from_slice(format!("[{seconds}.{rest:06}, {code}, {data}]\n").as_bytes());
 }
 
 /// The first line of a recording in asciicast v2, which older players read.

@@ -1,16 +1,18 @@
 //! `ordain`.
 
 use super::destination::Destination;
+use super::duration::duration;
 use super::listed;
 use super::many::{FleetVerb, HEADING, ManyArgs, NODES_HELP, NodesArgs};
 use super::moved::{CP_HELP, CatArgs, CpArgs, LsArgs, RmArgs, SyncArgs};
 use super::place::Place;
+use super::recordings::{ExportArgs, REPLAY_HELP, RecordingsArgs, ReplayArgs};
 use super::room::{ROOM_HELP, RoomArgs};
-use super::run::{ExplainArgs, RUN_HELP, RunArgs, duration};
+use super::run::{ExplainArgs, RUN_HELP, RunArgs};
 use crate::host::Host;
 use crate::verb::{
-    Approvals, Approve, Attach, Cancel, Deny, Describe, Explain, Files, List, Passwd, Room, Run,
-    Runs, Say, Sessions, Signal, Verb, Who, Whoami,
+    Approvals, Approve, Attach, Cancel, Deny, Describe, Explain, Files, List, Passwd, Recordings,
+    Room, Run, Runs, Say, Sessions, Signal, Verb, Who, Whoami,
 };
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -342,6 +344,14 @@ pub enum ClientVerb {
         /// The run's id
         run: String,
     },
+    /// `ordain recordings`.
+    #[command(about = Recordings::SUMMARY)]
+    Recordings(RecordingsArgs),
+    /// Show again what was recorded of a run, in its time
+    #[command(after_help = REPLAY_HELP)]
+    Replay(ReplayArgs),
+    /// Print what was recorded of a run, for a player or as text
+    Export(ExportArgs),
     /// `ordain cancel`.
     #[command(about = Cancel::SUMMARY)]
     Cancel {

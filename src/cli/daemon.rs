@@ -1,5 +1,6 @@
 //! `ordaind`.
 
+use super::recordings::RecordingsVerb;
 use crate::audit::KINDS;
 use crate::verb::{Lock, Metrics, Penalties, Reload, Status, Totp, Unlock, Verb};
 use clap::builder::PossibleValuesParser;
@@ -196,6 +197,12 @@ pub enum DaemonVerb {
         /// For machines
         #[arg(long)]
         json: bool,
+    },
+    /// Show what was recorded of runs, keep a recording, or let it go
+    Recordings {
+        /// What is to be done
+        #[command(subcommand)]
+        verb: RecordingsVerb,
     },
     /// `ordaind unlock`.
     #[command(about = Unlock::SUMMARY)]

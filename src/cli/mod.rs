@@ -7,10 +7,12 @@ mod complete;
 #[cfg(target_os = "linux")]
 mod daemon;
 mod destination;
+mod duration;
 mod listed;
 mod many;
 mod moved;
 mod place;
+mod recordings;
 mod room;
 mod run;
 mod words;
@@ -24,6 +26,9 @@ pub use destination::Destination;
 pub use many::{FleetVerb, ManyArgs, NodesArgs, PaceArgs, Pause};
 pub use moved::{Asked, CatArgs, CpArgs, LsArgs, RmArgs, Side, SyncArgs, There, is_into};
 pub use place::{Place, Set};
+#[cfg(target_os = "linux")]
+pub use recordings::RecordingsVerb;
+pub use recordings::{ExportArgs, Format, Recorded, RecordingsArgs, ReplayArgs};
 pub use room::RoomArgs;
 pub use run::{ExplainArgs, RunArgs};
 pub use words::{Given, Spoken, WordFault, assign, speak};

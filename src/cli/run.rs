@@ -1,5 +1,6 @@
 //! `ordain run` and `ordain explain`: a command with its words, and how it is to run.
 
+use super::duration::duration;
 use super::many::{HEADING, PaceArgs};
 use super::place::Place;
 use crate::verb::{Preview, Verb};
@@ -125,10 +126,4 @@ impl ExplainArgs {
     pub fn words(&self) -> &[String] {
         self.line.get(1..).unwrap_or_default()
     }
-}
-
-/// A time as people write it.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    crate::units::duration(text)
-        .ok_or_else(|| "a duration looks like 500ms, 60s, 30m, 2h".to_owned())
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// What is known of a recording, in a file beside it.
@@ -168,6 +169,30 @@ impl Recordings {
         };
         change(kept);
         write(folder, run, kept).map(|()| true)
+    }
+
+    /// What is known of one.
+    pub fn find(&self, run: RunId) -> Option<Kept> {
+        self.list.borrow().get(&run).cloned()
+    }
+
+    /// Whose it is.
+    pub fn owner(&self, run: RunId) -> Option<Arc<str>> {
+        self.list
+            .borrow()
+            .get(&run)
+            .map(|kept| kept.user.as_str().into())
+    }
+
+    /// All of them, the youngest first.
+    pub fn all(&self) -> Vec<(RunId, Kept)> {
+        let list = self.list.borrow();
+        let mut all: Vec<_> = list
+            .iter()
+            .map(|(run, kept)| (*run, kept.clone()))
+            .collect();
+        all.sort_by_key(|(run, kept)| (std::cmp::Reverse(kept.since), *run));
+        all
     }
 
     /// The one that goes next, and why: too old, or the oldest where they are too large together or too

@@ -621,6 +621,9 @@ fn pool(run: RunId) -> serde_json::Map<String, serde_json::Value> {
         "digest": "0".repeat(64),
         "files": 1,
         "bytes": 2,
+        "user": "anna",
+        "until": 3,
+        "offset": 4,
     });
     pool.as_object().unwrap().clone()
 }

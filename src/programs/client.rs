@@ -5,15 +5,17 @@ use super::display::plain;
 use super::moves;
 use super::output::{self, Finished};
 use super::patience::Patience;
+use super::replay;
 use super::run::Waiting;
 use super::target::{Target, hosts};
 use super::trusts::Trusts;
-use super::verbs::{approvals, commands, keyscan, nodes, passwd, room, runs, sessions};
+use super::verbs::{approvals, commands, keyscan, nodes, passwd, recordings, room, runs, sessions};
 use super::{complain, complete, enter, fleet, invoke, say, say_json};
 use crate::cli::{ClientArgs, ClientVerb, Place, Side};
 use crate::client::{ClientError, Session};
 use crate::exit::Status;
 use crate::protocol::Code;
+use crate::verb::Recordings;
 use std::cell::Cell;
 
 /// The whole program.
@@ -178,6 +180,15 @@ const fn place(args: &ClientArgs) -> Option<&Place> {
         | ClientVerb::Approve { host, .. }
         | ClientVerb::Deny { host, .. }
         | ClientVerb::Cancel { host, .. } => host,
+        ClientVerb::Recordings(asked) => &asked.host,
+        ClientVerb::Replay(asked) => match &asked.of.host {
+            Some(host) => host,
+            None => return None,
+        },
+        ClientVerb::Export(asked) => match &asked.of.host {
+            Some(host) => host,
+            None => return None,
+        },
         ClientVerb::Ls(ls) => &ls.there.host,
         ClientVerb::Cat(cat) => &cat.there.host,
         ClientVerb::Rm(rm) => &rm.there.host,
@@ -203,6 +214,16 @@ async fn story(args: &ClientArgs) -> Result<Status, ClientError> {
         ClientVerb::Room(asked) => return room::room(args, asked).await,
         ClientVerb::Nodes(asked) => return nodes::nodes(args, asked),
         ClientVerb::Hosts { host } => return nodes::host(args, host),
+        ClientVerb::Replay(asked) => {
+            if let Some(file) = &asked.of.file {
+                return replay::replay(asked, replay::file(file)?).await;
+            }
+        }
+        ClientVerb::Export(asked) => {
+            if let Some(file) = &asked.of.file {
+                return replay::export(asked, replay::file(file)?);
+            }
+        }
         ClientVerb::Fleet { verb } => return fleet::fleets(args, verb.as_ref()).await,
         _ => {}
     }
@@ -390,6 +411,9 @@ async fn of_others(
         | ClientVerb::Approvals { .. }
         | ClientVerb::Approve { .. }
         | ClientVerb::Deny { .. } => of_people(args, target, session, begun).await,
+        ClientVerb::Recordings(_) | ClientVerb::Replay(_) | ClientVerb::Export(_) => {
+            of_recordings(args, session).await
+        }
         ClientVerb::Sessions { end: None, .. } => sessions::sessions(args, session).await,
         ClientVerb::Sessions { end: Some(end), .. } => {
             sessions::end_session(args, session, end).await
@@ -447,6 +471,29 @@ async fn of_people(
             approvals::deny(args, session, (run, reason.as_deref())).await
         }
         ClientVerb::Who { .. } => room::who(args, session).await,
+        _ => Ok(Status::OK),
+    }
+}
+
+/// Does what is asked about recordings.
+async fn of_recordings(args: &ClientArgs, session: &Session) -> Result<Status, ClientError> {
+    match &args.verb {
+        ClientVerb::Recordings(asked) => {
+            let wanted = Recordings {
+                user: asked.of.clone(),
+                command: asked.command.clone(),
+                until: asked.until,
+            };
+            recordings::recordings(args, session, &wanted).await
+        }
+        ClientVerb::Replay(asked) => {
+            let run = asked.of.run.as_deref().unwrap_or_default();
+            replay::replay(asked, recordings::fetched(session, run).await?).await
+        }
+        ClientVerb::Export(asked) => {
+            let run = asked.of.run.as_deref().unwrap_or_default();
+            replay::export(asked, recordings::fetched(session, run).await?)
+        }
         _ => Ok(Status::OK),
     }
 }

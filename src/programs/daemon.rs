@@ -120,6 +120,7 @@ fn do_verb(path: &Path, verb: DaemonVerb) -> Status {
         DaemonVerb::Lock {
             user, reason, json, ..
         } => local::lock(path, user.as_deref(), &reason, json),
+        DaemonVerb::Recordings { verb } => local::recordings(path, &verb),
         DaemonVerb::Unlock { user } => local::unlock(path, &user),
         DaemonVerb::Totp { user, remove } => local::totp(path, &user, remove),
         DaemonVerb::Penalties { clear, json } => local::penalties(path, clear.as_deref(), json),

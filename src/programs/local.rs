@@ -1,13 +1,17 @@
 //! The local verbs: one line to the running daemon's control socket, one line back.
 
 use super::display::plain;
+use super::verbs::recordings::show;
 use super::{complain, owner, say, say_json};
+use crate::cli::RecordingsVerb;
 use crate::config;
 use crate::exit::Status;
+use crate::ids::{Named, RunId};
 use crate::protocol::local_text;
 use crate::sys;
 use crate::verb::{
-    Forgive, LocalAdmin, Lock, Locks, Penalties, PenaltyLine, Reload, Reloaded, Totp, Unlock, Verb,
+    Forgive, HoldRecording, ListRecordings, LocalAdmin, Lock, Locks, Penalties, PenaltyLine,
+    ReleaseRecording, Reload, Reloaded, Totp, Unlock, Verb,
 };
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -175,6 +179,46 @@ fn locks(path: &Path, json: bool) -> Status {
         say(&format!("{user}  since {since}, by user id {by}: {why}"));
     }
     Status::OK
+}
+
+/// `ordaind recordings`
+pub fn recordings(path: &Path, verb: &RecordingsVerb) -> Status {
+    let id = |run: &str| Named(run.parse::<RunId>().ok());
+    match verb {
+        RecordingsVerb::List { held, json } => match ask(path, &ListRecordings { held: *held }) {
+            Err(why) => failed(&why),
+            Ok(list) => {
+                match json {
+                    true => say_json(&json!(list)),
+                    false => show(&list),
+                }
+                Status::OK
+            }
+        },
+        RecordingsVerb::Hold { run, reason } => {
+            let hold = HoldRecording {
+                run: id(run),
+                reason: reason.chars().take(256).collect(),
+            };
+            match ask(path, &hold) {
+                Err(why) => failed(&why),
+                Ok(done) => {
+                    say(&format!("the recording of {} is held", plain(&done.held)));
+                    Status::OK
+                }
+            }
+        }
+        RecordingsVerb::Release { run } => match ask(path, &ReleaseRecording { run: id(run) }) {
+            Err(why) => failed(&why),
+            Ok(done) => {
+                say(&format!(
+                    "the recording of {} is released",
+                    plain(&done.released)
+                ));
+                Status::OK
+            }
+        },
+    }
 }
 
 /// `ordaind unlock`

@@ -43,6 +43,7 @@ mod output;
 #[cfg(target_os = "linux")]
 mod owner;
 mod patience;
+mod replay;
 mod run;
 mod run_input;
 mod run_output;

@@ -109,6 +109,8 @@ codes! {
     NotApproved = 413, "not-approved-in-time";
     /// Somebody who was asked to agree has denied.
     ApprovalDenied = 414, "approval-denied";
+    /// What was recorded of the run is not kept, or not from there on.
+    NotRecorded = 417, "not-recorded";
     /// The run must be recorded, and that cannot be done now.
     CannotRecord = 418, "cannot-record";
     /// The trail has no such record, any more or yet; its first or last one is named.

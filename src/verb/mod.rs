@@ -9,6 +9,7 @@ mod definition;
 mod files;
 mod invocation;
 mod passwd;
+mod recordings;
 mod room;
 mod runs;
 mod sessions;
@@ -35,6 +36,10 @@ pub use definition::{
 pub use files::{Commit, Committed, Files, FilesView, Get, ListFiles, Put, RemoveFiles, RootView};
 pub use invocation::{Invocation, Terminal};
 pub use passwd::{Passwd, PasswordChanged};
+pub use recordings::{
+    HoldRecording, ListRecordings, Recording, RecordingHeld, RecordingLine, RecordingList,
+    RecordingPart, RecordingReleased, Recordings, ReleaseRecording,
+};
 pub use room::{Room, RoomEvent, RoomPage, Said, Say, Who, WhoLine, WhoList};
 pub use runs::{
     Attach, Cancel, Cancelled, NoAnswer, Run, RunLine, RunList, Runs, Signal, Signalled,
@@ -137,9 +142,11 @@ verbs! {
         Files ListFiles Get Put Commit RemoveFiles
         Room Say Who
         Approvals Approve Deny
+        Recordings Recording
     }
     control {
         Lock Unlock Locks Totp Penalties Forgive Status Metrics Reload
+        HoldRecording ReleaseRecording ListRecordings
     }
 }
 

@@ -1,7 +1,8 @@
 //! Honest conversations, with every frame that a server may send and every field that it may have.
 
 use super::{Act, On, Step, Story, When};
-use ordain::encoding::base64;
+use ordain::credential::sha256;
+use ordain::encoding::{base64, hex};
 use ordain::protocol::Kind;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ const RUN: &str = "bf10y69mve2s8brh";
 const SESSION: &str = "6ww2hzd7jjg04z9g4j079pme7swga5hz";
 
 /// The verbs that are asked for.
-pub const VERBS: [&str; 20] = [
+pub const VERBS: [&str; 22] = [
     "run",
     "attach",
     "list",
@@ -30,6 +31,8 @@ pub const VERBS: [&str; 20] = [
     "signal",
     "cancel",
     "output",
+    "recordings",
+    "recording",
 ];
 
 fn frame(when: When, kind: Kind, on: On, payload: Vec<u8>) -> Step {
@@ -156,6 +159,24 @@ fn waiting() -> Value {
         "changed": ["/bin/greet"],
     });
     json!({ "approvals": [line], "more": 1 })
+}
+
+fn recordings() -> Value {
+    let line = json!({
+        "run": RUN, "user": "alice", "command": "greet", "arguments": "word=x", "since": 1_790_000_000,
+        "seconds": 3, "ended": "exit", "number": 3, "bytes": 1000, "whole": true,
+        "sha256": "0".repeat(64), "held": "case 7",
+    });
+    json!({ "recordings": [line], "more": true })
+}
+
+fn recording() -> Value {
+    let header = r#"{"version":3,"term":{"cols":80,"rows":24},"title":"greet"}"#;
+    let cast = format!("{header}\n[0.0, \"o\", \"honest output\\n\"]\n[0.0, \"x\", \"0\"]\n");
+    json!({
+        "part": base64(cast.as_bytes()), "bytes": cast.len(),
+        "sha256": hex(&sha256(cast.as_bytes())),
+    })
 }
 
 fn lines() -> Value {
@@ -359,6 +380,24 @@ fn answers() -> Vec<Story> {
                 says(When::Open("approvals"), Kind::Answer, &waiting()),
                 says(When::Open("deny"), Kind::Answer, &json!({ "denied": RUN })),
             ],
+        ),
+        answered(
+            "recordings",
+            &["recordings", "HOST"],
+            "recordings",
+            &recordings(),
+        ),
+        answered(
+            "replay",
+            &["replay", "HOST", RUN],
+            "recording",
+            &recording(),
+        ),
+        answered(
+            "export",
+            &["export", "HOST", RUN, "--format", "txt"],
+            "recording",
+            &recording(),
         ),
         answered("list", &["list", "HOST"], "list", &commands),
         answered(

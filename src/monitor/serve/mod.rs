@@ -5,6 +5,7 @@ mod approvals;
 mod commands;
 mod daemon;
 mod files;
+mod recordings;
 mod room;
 mod runs;
 mod sessions;
@@ -128,7 +129,10 @@ fn decide<V: Serve>(state: &Shared, asked: &Asked<'_>, request: crate::ids::Requ
         return asked.too_much_trail(state);
     }
     let settings = state.settings();
-    let owner = |run: RunId| state.runs.owner(run, settings.retention);
+    let owner = |run: RunId| {
+        let owner = state.runs.owner(run, settings.retention);
+        owner.or_else(|| state.recordings.owner(run))
+    };
     let member = match access::member(state, &asked.session.user) {
         Ok(member) => member,
         // What only takes away does not wait for a name service.

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod keyscan;
 pub mod nodes;
 pub mod passwd;
+pub mod recordings;
 pub mod room;
 pub mod runs;
 pub mod sessions;

@@ -127,7 +127,7 @@ fn row(run: &RunLine) -> Row {
 }
 
 /// `2026-11-27T08:00:00Z`; a server may say a time that is none.
-fn moment(seconds: u64) -> String {
+pub fn moment(seconds: u64) -> String {
     i64::try_from(seconds)
         .ok()
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
