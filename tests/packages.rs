@@ -165,6 +165,7 @@ fn the_scripts_of_packaging_are_scripts() {
         "build",
         "check",
         "check-static",
+        "check-tarball",
         "deb/postinst",
         "deb/postrm",
         "deb/prerm",
