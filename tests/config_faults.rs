@@ -1793,7 +1793,7 @@ deny = ["y"]"#,
             r#"[roles.r]
 verbs = ["everything"]"#,
             &[
-                r#"fault: 2: roles.r.verbs[0]: found "everything"; accepted are cancel-of-others, runs-of-others, output-of-others, signal-of-others, sessions-of-others, end-sessions-of-others, room"#,
+                r#"fault: 2: roles.r.verbs[0]: found "everything"; accepted are cancel-of-others, runs-of-others, output-of-others, signal-of-others, sessions-of-others, end-sessions-of-others, room, recordings-of-others"#,
             ],
         ),
         (

@@ -117,8 +117,8 @@ impl Feed {
 
 /// What is to be sent next.
 enum Next {
-    /// Bytes, so many at the most, over this link.
-    Send(Input, u64, usize),
+    /// Bytes, over this link.
+    Send(Input, u64),
     /// The end of input goes over this link.
     End(Input, u64),
     /// Nothing is to be sent yet.
@@ -129,14 +129,12 @@ enum Next {
 
 impl FeedState {
     fn next(&self) -> Next {
-        let waiting = self.end().saturating_sub(self.next);
         if self.over {
             Next::Stop
         } else if self.input.lost() {
             Next::Wait
-        } else if waiting > 0 {
-            let most = usize::try_from(waiting).unwrap_or(DATA_FRAME);
-            Next::Send(self.input.clone(), self.link, most)
+        } else if self.waiting() > 0 {
+            Next::Send(self.input.clone(), self.link)
         } else if self.eof && !self.eof_sent {
             Next::End(self.input.clone(), self.link)
         } else {
@@ -144,12 +142,25 @@ impl FeedState {
         }
     }
 
-    /// A frame of so many bytes that are to be sent over this link; none where there is another by
-    /// now.
-    fn frame(&mut self, link: u64, room: usize) -> Option<Vec<u8>> {
+    /// How many bytes wait.
+    fn waiting(&self) -> usize {
+        usize::try_from(self.end().saturating_sub(self.next)).unwrap_or(DATA_FRAME)
+    }
+
+    /// The next frame over this link, which is on its way from now on; none where there is another
+    /// link by now, or what waited was sent meanwhile. Credit is taken for what waits at this very
+    /// moment, and for nothing else.
+    fn next_frame(&mut self, link: u64) -> Option<Vec<u8>> {
         if self.link != link {
             return None;
         }
+        let room = self.input.credit_now(self.waiting())?;
+        self.pushing = true;
+        Some(self.frame(room))
+    }
+
+    /// A frame of so many of the bytes that wait.
+    fn frame(&mut self, room: usize) -> Vec<u8> {
         let at = usize::try_from(self.next - self.from).unwrap_or(0);
         let length = u32::try_from(room).unwrap_or(0);
         let mut frame = Vec::with_capacity(HEADER + room);
@@ -170,18 +181,17 @@ impl FeedState {
         let excess = at.saturating_add(room).saturating_sub(most);
         self.kept.drain(..excess);
         self.from += excess as u64;
-        Some(frame)
+        frame
     }
 
     /// Sends what waits at once, as far as that goes, where nothing else is being sent.
     fn send_now(&mut self) {
-        let waiting = self.end().saturating_sub(self.next);
+        let waiting = self.waiting();
         if self.over || self.pushing || waiting == 0 {
             return;
         }
-        let (input, link) = (self.input.clone(), self.link);
-        let most = usize::try_from(waiting).unwrap_or(DATA_FRAME);
-        input.push_now(most, |room| self.frame(link, room).unwrap_or_default());
+        let input = self.input.clone();
+        input.push_now(waiting, |room| self.frame(room));
     }
 }
 
@@ -196,26 +206,20 @@ pub async fn drive(feed: Arc<Feed>) {
                 feed.with(|state| state.eof_sent = state.link == link);
             }
 
-            Next::Send(input, link, most) => {
-                let room = tokio::select! {
-                    room = input.credit(most) => room,
-                    // Perhaps a new link; credit that is taken from a lost one is worth nothing.
+            Next::Send(input, link) => {
+                let open = tokio::select! {
+                    open = input.has_credit() => open,
+                    // Perhaps a new link.
                     () = feed.drive.notified() => continue,
                 };
-
-                let Some(room) = room else {
+                if !open {
                     if input.lost() {
                         continue;
                     }
                     return feed.end();
-                };
+                }
 
-                let frame = feed.with(|state| {
-                    let frame = state.frame(link, room);
-                    state.pushing = frame.is_some();
-                    frame
-                });
-                if let Some(frame) = frame {
+                if let Some(frame) = feed.with(|state| state.next_frame(link)) {
                     let _ = input.push(frame).await;
                     feed.with(|state| state.pushing = false);
                 }
@@ -242,13 +246,12 @@ impl DurableInput {
                     if state.over {
                         return None;
                     }
-                    let waiting = state.end() - state.next;
-                    let room = waiting < 2 * DATA_FRAME as u64;
+                    let room = state.waiting() < 2 * DATA_FRAME;
                     if room {
                         state.kept.extend(piece);
                         state.send_now();
                     }
-                    Some((room, state.end() > state.next))
+                    Some((room, state.waiting() > 0))
                 });
 
                 match taken {
@@ -273,3 +276,7 @@ impl DurableInput {
         self.0.drive.notify_one();
     }
 }
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

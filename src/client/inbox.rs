@@ -187,6 +187,18 @@ impl Inbox {
         }
     }
 
+    /// Waits until there is credit, and takes none of it; `false` when the command reads no more.
+    pub async fn has_credit(&self) -> bool {
+        loop {
+            let left = self.with(|held| (!held.stdin_closed).then(|| held.allowance.left()));
+            match left {
+                None => return false,
+                Some(0) => self.granted.notified().await,
+                Some(_) => return true,
+            }
+        }
+    }
+
     /// Takes up to `most` bytes of the credit that is there, as [`Inbox::credit`] does.
     pub fn credit_now(&self, most: usize) -> Option<usize> {
         self.with(|held| {

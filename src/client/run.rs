@@ -215,6 +215,16 @@ pub struct Input {
 }
 
 impl Input {
+    /// The way over a connection that a test holds the other end of.
+    #[cfg(test)]
+    pub(super) const fn of(outbox: Outbox, stream: StreamId, inbox: Arc<Inbox>) -> Self {
+        Self {
+            outbox,
+            stream,
+            inbox,
+        }
+    }
+
     /// Sends bytes as fast as the command takes them; `false` when it takes no more.
     ///
     /// # Errors
@@ -235,10 +245,15 @@ impl Input {
         Ok(true)
     }
 
-    /// Takes credit for up to `most` bytes; `None` when the command reads no more, or the link is
-    /// lost.
-    pub(super) async fn credit(&self, most: usize) -> Option<usize> {
-        self.inbox.credit(most.min(DATA_FRAME)).await
+    /// Waits until there is credit; `false` when the command reads no more, or the link is lost.
+    pub(super) async fn has_credit(&self) -> bool {
+        self.inbox.has_credit().await
+    }
+
+    /// Takes credit for a frame of up to `most` bytes, if there is any.
+    pub(super) fn credit_now(&self, most: usize) -> Option<usize> {
+        let taken = self.inbox.credit_now(most.min(DATA_FRAME));
+        taken.filter(|taken| *taken > 0)
     }
 
     /// Sends a frame of bytes that there is credit for.
@@ -250,7 +265,7 @@ impl Input {
     /// the frame of so many.
     pub(super) fn push_now(&self, most: usize, frame: impl FnOnce(usize) -> Vec<u8>) {
         if let Some(place) = self.outbox.place_now()
-            && let Some(room @ 1..) = self.inbox.credit_now(most.min(DATA_FRAME))
+            && let Some(room) = self.credit_now(most)
         {
             place.put(frame(room));
         }
