@@ -154,11 +154,9 @@ fn bare(command: &str, arguments: &[(&str, &str)]) -> Invocation {
         .map(|(name, value)| ((*name).to_owned(), Value::Text((*value).to_owned())))
         .collect();
     Invocation {
-        command: command.into(),
         arguments,
         confirmed: true,
-        terminal: None,
-        reason: None,
+        ..Invocation::of(command)
     }
 }
 

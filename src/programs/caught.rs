@@ -162,7 +162,8 @@ mod tests {
                     }
                     Ok::<(), io::Error>(())
                 });
-                tokio::task::spawn_blocking(thread)
+                // The thread prints on while this test reads.
+                Some(tokio::task::spawn_blocking(thread))
             })
             .await;
         let mut bytes = 0;
@@ -174,7 +175,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        printing.await.unwrap().unwrap();
+        printing.unwrap().await.unwrap().unwrap();
         assert!(catch(false, b"out").is_none());
     }
 
@@ -184,12 +185,13 @@ mod tests {
         let printing = said
             .catches(async {
                 let thread = along(|| (0..64).find_map(|_| catch(true, &[7; 65_536])?.err()));
-                tokio::task::spawn_blocking(thread)
+                // The thread prints on while this test reads.
+                Some(tokio::task::spawn_blocking(thread))
             })
             .await;
         said.next().await.unwrap();
         drop(said);
-        let fault = printing.await.unwrap().unwrap();
+        let fault = printing.unwrap().await.unwrap().unwrap();
         assert_eq!(fault.kind(), io::ErrorKind::BrokenPipe);
     }
 }
