@@ -187,16 +187,19 @@ def is_number(value, most=(1 << 64) - 1):
 def is_texts(value):
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
-NUMBERS = {"seq", "first", "last", "connection", "missed", "code", "expected", "torn_bytes", "number", "files", "bytes"}
-MOST = {"code": 65535, "number": 255, "files": (1 << 64) - 1, "bytes": (1 << 64) - 1}
+NUMBERS = {"seq", "first", "last", "connection", "missed", "code", "expected", "torn_bytes", "number", "files", "bytes",
+           "gathered_index", "gathered_count"}
+MOST = {"code": 65535, "number": 255, "files": (1 << 64) - 1, "bytes": (1 << 64) - 1,
+        "gathered_index": (1 << 32) - 1, "gathered_count": (1 << 32) - 1}
 RIGHTS = {"list-files": "list", "get": "get", "put": "put", "remove-files": "remove"}  # verbs that move files
 LISTS = {"argv", "holes"}
 TEXTS = {"prev", "time", "kind", "source", "user", "method", "outcome", "session", "session_key", "kept", "verb", "command",
          "by", "key_signature", "run", "run_as", "reason", "decision", "text", "signed", "signature", "torn_sha256",
-         "before_hash", "last_hash", "root", "path", "digest"}
+         "before_hash", "last_hash", "root", "path", "digest", "gathered_path"}
 
 OPTIONAL = {"session", "session_key", "kept", "command", "run", "argv", "run_as", "reason", "code", "text", "signed",
-            "key_signature", "root", "path", "number", "digest", "files", "bytes"}
+            "key_signature", "root", "path", "number", "digest", "files", "bytes",
+            "gathered_index", "gathered_count", "gathered_path"}
 
 def record_of(line):
     """The record on a line, or None where a daemon cannot have written it."""
