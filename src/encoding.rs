@@ -1,10 +1,29 @@
-//! Bytes as text: base64 as on the wire, and hexadecimal; and the files of keys, PEM and DER.
+//! Bytes as text: base64 as on the wire, and hexadecimal; values as bytes between our own processes; and the
+//! files of keys, PEM and DER.
 
 pub mod der;
 pub mod pem;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A value as bytes, in the one way in which it is written; none where they would be more than so many.
+pub fn packed(value: &impl Serialize, most: usize) -> Option<Vec<u8>> {
+    let bytes = postcard::to_allocvec(value).ok();
+    bytes.filter(|bytes| bytes.len() <= most)
+}
+
+/// A value from bytes, so many at the most, all of which it must be, in the one way in which it is
+/// written.
+pub fn unpacked<T: DeserializeOwned + Serialize>(bytes: &[u8], most: usize) -> Option<T> {
+    if bytes.len() > most {
+        return None;
+    }
+    let value = postcard::from_bytes(bytes).ok()?;
+    (postcard::to_allocvec(&value).as_deref() == Ok(bytes)).then_some(value)
+}
 
 /// Base64 as on the wire.
 pub fn base64(bytes: &[u8]) -> String {

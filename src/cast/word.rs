@@ -1,5 +1,6 @@
 //! What the monitor and a recorder say to one another, each word one message of their socket.
 
+use crate::encoding::{packed, unpacked};
 use crate::limits::RECORDER_WORD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -109,20 +110,9 @@ word!(ToRecorder);
 word!(FromRecorder);
 
 fn encode(word: &impl Serialize) -> Result<Vec<u8>, WordFault> {
-    let bytes = postcard::to_allocvec(word).map_err(|_| WordFault)?;
-    if bytes.len() > RECORDER_WORD {
-        return Err(WordFault);
-    }
-    Ok(bytes)
+    packed(word, RECORDER_WORD).ok_or(WordFault)
 }
 
 fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, WordFault> {
-    if bytes.len() > RECORDER_WORD {
-        return Err(WordFault);
-    }
-    let word = postcard::from_bytes(bytes).map_err(|_| WordFault)?;
-    if postcard::to_allocvec(&word).as_deref() != Ok(bytes) {
-        return Err(WordFault);
-    }
-    Ok(word)
+    unpacked(bytes, RECORDER_WORD).ok_or(WordFault)
 }

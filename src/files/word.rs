@@ -2,6 +2,7 @@
 
 use super::path::Below;
 use super::task::Task;
+use crate::encoding::{packed, unpacked};
 use crate::limits::MOVER_WORD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -92,22 +93,11 @@ impl FromMover {
 }
 
 fn encode(word: &impl Serialize) -> Result<Vec<u8>, WordFault> {
-    let bytes = postcard::to_allocvec(word).map_err(|_| WordFault)?;
-    if bytes.len() > MOVER_WORD {
-        return Err(WordFault);
-    }
-    Ok(bytes)
+    packed(word, MOVER_WORD).ok_or(WordFault)
 }
 
 fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, WordFault> {
-    if bytes.len() > MOVER_WORD {
-        return Err(WordFault);
-    }
-    let word = postcard::from_bytes(bytes).map_err(|_| WordFault)?;
-    if postcard::to_allocvec(&word).as_deref() != Ok(bytes) {
-        return Err(WordFault);
-    }
-    Ok(word)
+    unpacked(bytes, MOVER_WORD).ok_or(WordFault)
 }
 
 #[cfg(test)]

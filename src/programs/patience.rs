@@ -42,16 +42,7 @@ impl Patience {
 
     /// Lets some time pass, where what has come of the last try may pass too.
     pub async fn pause(&mut self, error: ClientError) -> Result<(), ClientError> {
-        let passing = [
-            Code::Stopping,
-            Code::Connect,
-            Code::ConnectTimeout,
-            Code::ConnectionLost,
-            Code::LoginBusy,
-            Code::GroupsUnknown,
-        ];
-
-        if !passing.iter().any(|code| error.is(*code)) {
+        if !passes(&error) {
             return Err(error);
         }
         if Instant::now() + self.pause >= self.until {
@@ -66,4 +57,17 @@ impl Patience {
         self.pause = (self.pause * 2).min(Duration::from_secs(1));
         Ok(())
     }
+}
+
+/// Whether what has come of a try may be another a moment later.
+pub fn passes(error: &ClientError) -> bool {
+    let passing = [
+        Code::Stopping,
+        Code::Connect,
+        Code::ConnectTimeout,
+        Code::ConnectionLost,
+        Code::LoginBusy,
+        Code::GroupsUnknown,
+    ];
+    passing.iter().any(|code| error.is(*code))
 }

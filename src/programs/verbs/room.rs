@@ -10,6 +10,7 @@ use crate::ids::{Named, RunId};
 use crate::limits::RESUME_WINDOW;
 use crate::programs::display::plain;
 use crate::programs::fleet::hosts::meant;
+use crate::programs::patience::passes;
 use crate::programs::target::{Target, hosts};
 use crate::programs::trusts::Trusts;
 use crate::programs::typing::{Typed, Typing};
@@ -160,18 +161,6 @@ async fn follow(
         };
         let _ = tell.send(Heard::Session(place, session.clone())).await;
     }
-}
-
-/// Whether what has come of a try to come back may be another a moment later.
-fn passes(error: &ClientError) -> bool {
-    let passing = [
-        Code::Stopping,
-        Code::Connect,
-        Code::ConnectTimeout,
-        Code::ConnectionLost,
-        Code::LoginBusy,
-    ];
-    passing.iter().any(|code| error.is(*code))
 }
 
 /// Passes on what happens; `Ok` when nobody hears it any more.
